@@ -1,0 +1,9 @@
+//! rarefy trains neural networks that are sparse from the first step to the last: weights, gradients, optimizer state
+//! and checkpoints exist only for the connections that the network keeps.
+#![deny(unsafe_code)]
+
+pub mod error;
+pub mod random;
+pub mod tiles;
+
+pub use error::{Error, Result};
