@@ -3,7 +3,10 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+pub mod kernels;
+pub mod math;
 pub mod random;
+pub mod sparse;
 pub mod tiles;
 
 pub use error::{Error, Result};

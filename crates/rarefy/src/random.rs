@@ -76,20 +76,26 @@ impl Stream {
         }
     }
 
-    /// `count` different numbers below `bound`, sorted (Floyd's algorithm).
+    /// `count` different numbers below `bound`, sorted; each set of that size is equally likely.
     ///
     /// # Panics
     /// If `count > bound`.
     pub fn choose(&mut self, bound: usize, count: usize) -> Vec<usize> {
         assert!(count <= bound, "cannot choose {count} different numbers below {bound}");
-        let mut chosen = std::collections::BTreeSet::new();
-        for last in bound - count..bound {
-            let candidate = self.below(last + 1);
-            if !chosen.insert(candidate) {
-                chosen.insert(last);
-            }
+        if count > bound / 2 {
+            let left_out = self.choose(bound, bound - count);
+            let mut left_out = left_out.into_iter().peekable();
+            return (0..bound).filter(|item| left_out.next_if_eq(item).is_none()).collect();
         }
-        chosen.into_iter().collect()
+        let mut chosen = Vec::with_capacity(count);
+        while chosen.len() < count {
+            for _ in chosen.len()..count {
+                chosen.push(self.below(bound));
+            }
+            chosen.sort_unstable();
+            chosen.dedup();
+        }
+        chosen
     }
 }
 

@@ -15,7 +15,7 @@
 pub const LANES: usize = 64;
 
 /// One feature of one tile: a cache-line aligned row of samples.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
 pub struct Row(pub [f32; LANES]);
 

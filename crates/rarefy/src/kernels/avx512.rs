@@ -1,0 +1,76 @@
+//! AVX-512: rows of 64 samples are four registers.
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::sddmm::{Samples, for_each_group};
+use super::spmm::{Lines, spmm_fused};
+use crate::tiles::Row;
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
+    spmm_fused(lines, range, output);
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {
+    let base = positions.start;
+    let columns = samples.index.indices();
+    let dot = |[d0, d1, d2, d3]: [__m512; 4], column: u32| {
+        let [x0, x1, x2, x3] = load(&samples.input[column as usize]);
+        _mm512_fmadd_ps(d3, x3, _mm512_fmadd_ps(d2, x2, _mm512_fmadd_ps(d1, x1, _mm512_mul_ps(d0, x0))))
+    };
+    for_each_group(samples.index, positions, |line, start, count| {
+        let gradient = load(&samples.gradient[line]);
+        let sums = match columns.get(start..start + 8) {
+            Some(columns) => add_lanes(std::array::from_fn(|i| dot(gradient, columns[i]))),
+            None => add_lanes(std::array::from_fn(|i| match columns.get(start + i) {
+                Some(&column) => dot(gradient, column),
+                None => _mm512_setzero_ps(),
+            })),
+        };
+        let out = &mut out[start - base..][..count];
+        let mask = (0xff_u32 >> (8 - count)) as __mmask8;
+        // SAFETY: the mask lets through the first `count` floats, which is the length of `out`.
+        unsafe {
+            let sums = if accumulate {
+                _mm256_add_ps(_mm256_maskz_loadu_ps(mask, out.as_ptr()), sums)
+            } else {
+                sums
+            };
+            _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, sums);
+        }
+    });
+}
+
+#[target_feature(enable = "avx512f")]
+fn load(row: &Row) -> [__m512; 4] {
+    // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+    std::array::from_fn(|i| unsafe { _mm512_load_ps(row.0.as_ptr().add(16 * i)) })
+}
+
+/// The lane sums of eight registers: transposed and added pairwise, halving the registers at each level.
+#[target_feature(enable = "avx512f,avx512vl")]
+fn add_lanes(v: [__m512; 8]) -> __m256 {
+    let pairs: [__m512; 4] = std::array::from_fn(|i| {
+        let (a, b) = (v[2 * i], v[2 * i + 1]);
+        _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))
+    });
+    let [a, b]: [__m512; 2] = std::array::from_fn(|i| {
+        let (a, b) = (_mm512_castps_pd(pairs[2 * i]), _mm512_castps_pd(pairs[2 * i + 1]));
+        let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
+        _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high))
+    });
+    // Each 128-bit lane of `a` now holds partial sums of registers 0-3, of `b` those of 4-7.
+    let halves = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+    let whole = _mm512_add_ps(
+        _mm512_shuffle_f32x4::<0x08>(halves, halves),
+        _mm512_shuffle_f32x4::<0x0d>(halves, halves),
+    );
+    _mm512_castps512_ps256(whole)
+}

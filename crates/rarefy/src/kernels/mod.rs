@@ -1,0 +1,37 @@
+//! The arithmetic, and the only folder with unsafe code.
+//!
+//! | operation | formula | file |
+//! |---|---|---|
+//! | spmm | `Y[r] = f(b[r] + sum_c W[r, c] X[c])`, each `X[c]` a row of 64 samples | `spmm` |
+//! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
+//! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
+//! | dense products | the same three on dense storage, through the `gemm` crate | `dense` |
+//!
+//! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
+//! the same names. Threads split rows and tiles (`rayon::join`, so a caller picks the pool); each output number is
+//! computed by one thread in a fixed order and sums over tiles follow a fixed binary tree ([`tree`]), so results are
+//! the same bits for any number of threads, and a sample's outputs do not depend on its batch.
+#![allow(unsafe_code)]
+
+mod activation;
+mod dense;
+mod isa;
+mod product;
+mod scalar;
+mod sddmm;
+mod split;
+mod spmm;
+mod tree;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+pub use activation::Activation;
+pub use isa::Isa;
+pub use product::{bias_gradient, dense_gradient_rows, multiply, multiply_transposed, weight_gradient};
+pub use split::par_chunks;
+pub use spmm::Finish;

@@ -1,0 +1,83 @@
+//! Sampled dense-dense product: the weight gradient on the pattern, `dW[r, c] = sum over samples of dY[r] X[c]`.
+//!
+//! Each stored weight costs one dot product of two rows of 64 samples. Adding up the lanes of one dot product at a
+//! time would cost more than the product itself, so eight are transposed and added together. A group may run past the
+//! end of its row: the extra columns are the next row's first, soon needed anyway, and their sums are not stored.
+//! (Groups of 16 are as fast on long rows and slower below 20 entries a row; a queue across rows was 20 % slower.)
+
+use std::ops::Range;
+
+use super::isa::{Isa, Kind};
+use super::{scalar, tree};
+use crate::sparse::Index;
+use crate::tiles::Row;
+
+/// Entries that one piece of work covers, and that its partial sums on the stack are made for.
+const CHUNK: usize = 2048;
+
+/// What the inner loops see: one tile.
+pub(super) struct Samples<'a> {
+    pub(super) index: &'a Index,
+    /// Output gradients, a row per line.
+    pub(super) gradient: &'a [Row],
+    /// Inputs, a row per column.
+    pub(super) input: &'a [Row],
+}
+
+/// Writes the gradient of every entry to `out`, summed over all tiles.
+pub(super) fn sddmm(isa: Isa, index: &Index, gradient: &[Row], input: &[Row], tiles: usize, out: &mut [f32]) {
+    assert_eq!(out.len(), index.indices().len(), "one gradient per entry");
+    let columns = input.len() / tiles.max(1);
+    let leaf = |positions: Range<usize>, tile: usize, out: &mut [f32], accumulate: bool| {
+        let gradient = &gradient[tile * index.lines()..][..index.lines()];
+        let input = &input[tile * columns..][..columns];
+        run(isa, &Samples { index, gradient, input }, positions, out, accumulate);
+    };
+    super::par_chunks(out, CHUNK, &|start, out| {
+        let positions = start..start + out.len();
+        let mut leaf = |tile, out: &mut [f32], accumulate| leaf(positions.clone(), tile, out, accumulate);
+        match tree::scratch_levels(tiles) {
+            0 => tree::sum(0..tiles, out, &mut [], &mut leaf),
+            1..=2 => tree::sum(0..tiles, out, &mut [0.0; 2 * CHUNK], &mut leaf),
+            levels => {
+                assert!(levels <= 12, "a batch has at most {} samples", (1 << 13) * crate::tiles::LANES);
+                tree::sum(0..tiles, out, &mut [0.0; 12 * CHUNK], &mut leaf);
+            }
+        }
+    });
+}
+
+fn run(isa: Isa, samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {
+    match isa.kind() {
+        Kind::Scalar => scalar::sddmm(samples, positions, out, accumulate),
+        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx2 => unsafe { super::avx2::sddmm(samples, positions, out, accumulate) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => unsafe { super::avx512::sddmm(samples, positions, out, accumulate) },
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => super::neon::sddmm(samples, positions, out, accumulate),
+    }
+}
+
+/// Calls `group(line, first entry, entries)` for each run of at most eight entries of one line within `positions`.
+#[inline(always)]
+pub(super) fn for_each_group(
+    index: &Index,
+    positions: Range<usize>,
+    mut group: impl FnMut(usize, usize, usize),
+) {
+    let offsets = index.offsets();
+    let mut line = offsets.partition_point(|&offset| offset as usize <= positions.start) - 1;
+    let mut start = positions.start;
+    while start < positions.end {
+        let end = (offsets[line + 1] as usize).min(positions.end);
+        while start < end {
+            let count = (end - start).min(8);
+            group(line, start, count);
+            start += count;
+        }
+        line += 1;
+    }
+}

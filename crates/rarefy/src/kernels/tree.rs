@@ -1,0 +1,56 @@
+//! Sums over tiles in a fixed binary tree: `((t0 + t1) + (t2 + t3)) + ((t4 + t5) + ...)`. The split is at the largest
+//! power of two below the count, so that workers which own aligned runs of tiles add up to the same bits.
+
+use std::ops::Range;
+
+/// Buffers of the output's length that [`sum`] needs for `tiles` tiles, beside the output.
+pub(super) fn scratch_levels(tiles: usize) -> usize {
+    tiles.next_power_of_two().trailing_zeros().saturating_sub(1) as usize
+}
+
+/// Writes the tree sum of `leaf` over `tiles` to `out`. `leaf(tile, out, accumulate)` writes or adds one tile's part;
+/// `scratch` holds [`scratch_levels`] times the output's length.
+pub(super) fn sum(
+    tiles: Range<usize>,
+    out: &mut [f32],
+    scratch: &mut [f32],
+    leaf: &mut impl FnMut(usize, &mut [f32], bool),
+) {
+    match tiles.len() {
+        0 => out.fill(0.0),
+        1 => leaf(tiles.start, out, false),
+        2 => {
+            leaf(tiles.start, out, false);
+            leaf(tiles.start + 1, out, true);
+        }
+        count => {
+            let middle = tiles.start + count.next_power_of_two() / 2;
+            sum(tiles.start..middle, out, scratch, leaf);
+            let (right, rest) = scratch.split_at_mut(out.len());
+            sum(middle..tiles.end, right, rest, leaf);
+            for (out, right) in out.iter_mut().zip(right) {
+                *out += *right;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_binary_and_aligned() {
+        let tiles = [1e8f32, 1.0, -1e8, 3.0, 5.0, 7.0, 11.0];
+        for count in 1..=tiles.len() {
+            let mut out = [0.0];
+            let mut scratch = vec![0.0; scratch_levels(count)];
+            sum(0..count, &mut out, &mut scratch, &mut |tile, out, accumulate| {
+                out[0] = if accumulate { out[0] + tiles[tile] } else { tiles[tile] };
+            });
+            let t = |i: usize| if i < count { tiles[i] } else { 0.0 };
+            let expected = ((t(0) + t(1)) + (t(2) + t(3))) + ((t(4) + t(5)) + (t(6) + t(7)));
+            assert_eq!(out[0], expected, "{count} tiles");
+        }
+    }
+}

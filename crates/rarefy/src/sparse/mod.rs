@@ -1,0 +1,14 @@
+//! The sparse substrate: which connections exist, how arrays aligned with them follow when they change, how many each
+//! layer gets, and what they are worth at the start.
+
+pub mod allocate;
+mod init;
+mod pattern;
+mod rewire;
+mod weights;
+
+pub use init::Init;
+
+pub use pattern::{Index, Pattern, Transpose};
+pub use rewire::Rewire;
+pub use weights::{BREAK_EVEN_DENSITY, Sparse, Storage, Weights};

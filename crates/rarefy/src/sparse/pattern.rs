@@ -1,0 +1,248 @@
+//! Which connections exist, as compressed rows with torch's names.
+//!
+//! ```text
+//!      0 1 2 3
+//! 0  [ . x . x ]   crow_indices  0 2 2 3
+//! 1  [ . . . . ]   col_indices   1 3 0        sorted and unique within a row
+//! 2  [ x . . . ]
+//! ```
+//!
+//! A position is an index into `col_indices`; values, gradients and optimizer state are arrays of one number per
+//! position. The transpose lists the same connections by column, and where each one stands in row order; it is built
+//! at the first backward pass that needs it.
+
+use std::sync::OnceLock;
+
+use crate::random::Stream;
+
+/// Compressed rows (or, in a [`Transpose`], compressed columns): entry `k` of line `r` for
+/// `offsets[r] <= k < offsets[r + 1]` stands at `indices[k]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    offsets: Vec<u32>,
+    indices: Vec<u32>,
+}
+
+impl Index {
+    /// One offset per line and the total at the end.
+    pub fn offsets(&self) -> &[u32] {
+        &self.offsets
+    }
+
+    /// Where each entry stands within its line.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// Number of lines.
+    pub fn lines(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// The entries of one line.
+    pub fn line(&self, line: usize) -> std::ops::Range<usize> {
+        self.offsets[line] as usize..self.offsets[line + 1] as usize
+    }
+}
+
+/// The same connections by column.
+#[derive(Debug, Clone)]
+pub struct Transpose {
+    /// `ccol_indices` and `row_indices`.
+    pub index: Index,
+    /// For each entry in column order, its position in row order.
+    pub positions: Vec<u32>,
+}
+
+/// The connections of a `rows x cols` weight matrix: at most `u32::MAX` of them.
+#[derive(Debug, Clone)]
+pub struct Pattern {
+    cols: usize,
+    index: Index,
+    transpose: OnceLock<Transpose>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        self.cols == other.cols && self.index == other.index
+    }
+}
+
+impl Pattern {
+    /// A pattern from parts that may come from a file; the only place where the invariants are checked.
+    ///
+    /// # Errors
+    /// The broken invariant, in words.
+    pub fn new(
+        rows: usize,
+        cols: usize,
+        crow_indices: Vec<u32>,
+        col_indices: Vec<u32>,
+    ) -> Result<Pattern, String> {
+        if crow_indices.len() != rows + 1 {
+            return Err(format!("crow_indices has {} entries for {rows} rows", crow_indices.len()));
+        }
+        if crow_indices[0] != 0 || crow_indices[rows] as usize != col_indices.len() {
+            return Err(format!(
+                "crow_indices runs from {} to {}, not from 0 to {} nonzeros",
+                crow_indices[0],
+                crow_indices[rows],
+                col_indices.len()
+            ));
+        }
+        for (row, pair) in crow_indices.windows(2).enumerate() {
+            if pair[0] > pair[1] {
+                return Err(format!("crow_indices falls at row {row}"));
+            }
+            let line = &col_indices[pair[0] as usize..pair[1] as usize];
+            if line.windows(2).any(|pair| pair[0] >= pair[1]) {
+                return Err(format!("col_indices of row {row} are not sorted and unique"));
+            }
+            if line.last().is_some_and(|&col| col as usize >= cols) {
+                return Err(format!("row {row} has a column index beyond its {cols} columns"));
+            }
+        }
+        Ok(Pattern::trusted(cols, crow_indices, col_indices))
+    }
+
+    /// A pattern from parts that are right by construction.
+    fn trusted(cols: usize, crow_indices: Vec<u32>, col_indices: Vec<u32>) -> Pattern {
+        Pattern {
+            cols,
+            index: Index { offsets: crow_indices, indices: col_indices },
+            transpose: OnceLock::new(),
+        }
+    }
+
+    /// A pattern from cells `row * cols + col`, sorted and unique.
+    ///
+    /// # Panics
+    /// If there are more than `u32::MAX` cells or one lies outside the matrix.
+    pub fn from_cells(rows: usize, cols: usize, cells: impl ExactSizeIterator<Item = usize>) -> Pattern {
+        let nnz = u32::try_from(cells.len()).expect("a layer keeps at most 2^32 - 1 connections");
+        let mut crow_indices = vec![0u32; rows + 1];
+        let mut col_indices = Vec::with_capacity(nnz as usize);
+        let mut last = None;
+        for cell in cells {
+            assert!(last.is_none_or(|last| last < cell), "cells must be sorted and unique");
+            last = Some(cell);
+            crow_indices[cell / cols + 1] += 1;
+            col_indices.push((cell % cols) as u32);
+        }
+        for row in 0..rows {
+            crow_indices[row + 1] += crow_indices[row];
+        }
+        Pattern::trusted(cols, crow_indices, col_indices)
+    }
+
+    /// `nnz` connections, each set of that size equally likely.
+    ///
+    /// # Panics
+    /// If the matrix has fewer cells.
+    pub fn random(rows: usize, cols: usize, nnz: usize, stream: &mut Stream) -> Pattern {
+        Pattern::from_cells(rows, cols, stream.choose(rows * cols, nnz).into_iter())
+    }
+
+    /// Every connection.
+    pub fn full(rows: usize, cols: usize) -> Pattern {
+        Pattern::from_cells(rows, cols, 0..rows * cols)
+    }
+
+    /// Output features.
+    pub fn rows(&self) -> usize {
+        self.index.lines()
+    }
+
+    /// Input features.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// Connections.
+    pub fn nnz(&self) -> usize {
+        self.index.indices.len()
+    }
+
+    /// Compressed rows.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Compressed columns, built at the first call.
+    pub fn transpose(&self) -> &Transpose {
+        self.transpose.get_or_init(|| {
+            let mut offsets = vec![0u32; self.cols + 1];
+            for &col in &self.index.indices {
+                offsets[col as usize + 1] += 1;
+            }
+            for col in 0..self.cols {
+                offsets[col + 1] += offsets[col];
+            }
+            let mut next = offsets.clone();
+            let mut indices = vec![0; self.nnz()];
+            let mut positions = vec![0; self.nnz()];
+            for row in 0..self.rows() {
+                for position in self.index.line(row) {
+                    let slot = &mut next[self.index.indices[position] as usize];
+                    indices[*slot as usize] = row as u32;
+                    positions[*slot as usize] = position as u32;
+                    *slot += 1;
+                }
+            }
+            Transpose { index: Index { offsets, indices }, positions }
+        })
+    }
+
+    /// The cells `row * cols + col` in row order, one per position.
+    pub fn cells(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.rows()).flat_map(move |row| {
+            self.index.indices[self.index.line(row)].iter().map(move |&col| row * self.cols + col as usize)
+        })
+    }
+
+    /// Bytes of the index, the transpose included once it is built.
+    pub fn bytes(&self) -> usize {
+        let entries = |index: &Index| index.offsets.len() + index.indices.len();
+        let transpose = self.transpose.get().map_or(0, |t| entries(&t.index) + t.positions.len());
+        4 * (entries(&self.index) + transpose)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    #[test]
+    fn invariants_are_checked() {
+        let new = |crow: &[u32], col: &[u32]| Pattern::new(3, 4, crow.to_vec(), col.to_vec());
+        assert!(new(&[0, 2, 2, 3], &[1, 3, 0]).is_ok());
+        for (crow, col, problem) in [
+            (&[0, 2, 3][..], &[1, 3, 0][..], "3 entries for 3 rows"),
+            (&[0, 2, 2, 4], &[1, 3, 0], "not from 0 to 3"),
+            (&[0, 3, 2, 3], &[1, 3, 0], "row 0"),
+            (&[0, 2, 2, 3], &[3, 1, 0], "sorted"),
+            (&[0, 2, 2, 3], &[1, 1, 0], "unique"),
+            (&[0, 2, 2, 3], &[1, 4, 0], "beyond its 4 columns"),
+        ] {
+            let error = new(crow, col).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_transpose_lists_the_same_cells() {
+        let pattern = Pattern::random(7, 5, 13, &mut Stream::new(0, Purpose::Bench, 0, 0));
+        assert_eq!(pattern.nnz(), 13);
+        let cells: Vec<usize> = pattern.cells().collect();
+        let transpose = pattern.transpose();
+        for col in 0..5 {
+            for entry in transpose.index.line(col) {
+                let row = transpose.index.indices()[entry] as usize;
+                assert_eq!(cells[transpose.positions[entry] as usize], row * 5 + col);
+            }
+        }
+        let again = Pattern::from_cells(7, 5, cells.into_iter());
+        assert_eq!(again, pattern);
+    }
+}
