@@ -3,7 +3,7 @@
 
 use rarefy::kernels::{self, Activation, Finish, Isa};
 use rarefy::random::{Purpose, Stream};
-use rarefy::sparse::{Init, Pattern, Weights};
+use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
 
 /// Rows, columns, nonzeros, samples.
@@ -38,11 +38,11 @@ fn random_tiles(features: usize, samples: usize, stream: &mut Stream) -> Tiles {
 
 fn case(&(rows, cols, nnz, samples): &(usize, usize, usize, usize)) -> Case {
     let mut stream = Stream::new(7, Purpose::Bench, rows as u64, cols as u64);
-    let mut weights = Weights::sparse(Pattern::random(rows, cols, nnz, &mut stream));
+    let mut weights = Weights::zeros(Pattern::random(rows, cols, nnz, &mut stream), Storage::Sparse);
     Init::Glorot.fill(&mut weights, &mut stream);
     let mut dense = Weights::dense(rows, cols);
-    for (cell, value) in weights.cells().into_iter().zip(weights.values()) {
-        dense.values_mut()[cell] = *value;
+    for (cell, slot) in weights.connections() {
+        dense.values_mut()[cell] = weights.values()[slot];
     }
     Case {
         bias: (0..rows).map(|_| stream.normal()).collect(),
@@ -68,7 +68,7 @@ fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
     let mut results = Results {
         output: Tiles::zeros(weights.rows(), samples),
         gradient_input: Tiles::zeros(weights.cols(), samples),
-        gradient_weights: vec![f32::NAN; weights.nnz()],
+        gradient_weights: vec![f32::NAN; weights.values().len()],
         gradient_bias: vec![f32::NAN; weights.rows()],
     };
     let finish = Finish::Activate { bias: &case.bias, activation: Activation::Tanh };
@@ -129,7 +129,7 @@ fn every_instruction_set_and_storage_agrees_with_the_formulas() {
     for shape in SHAPES {
         let case = case(shape);
         let (output, gradient_input, gradient_weights, gradient_bias) = reference(&case);
-        let sampled: Vec<f64> = case.weights.cells().into_iter().map(|cell| gradient_weights[cell]).collect();
+        let sampled: Vec<f64> = case.weights.connections().map(|(cell, _)| gradient_weights[cell]).collect();
         let samples = shape.3 as f64;
         for isa in Isa::available() {
             for (storage, weights, expected) in
@@ -149,7 +149,7 @@ fn every_instruction_set_and_storage_agrees_with_the_formulas() {
                 assert_close(&what("bias gradient"), got.gradient_bias, &gradient_bias, samples.sqrt() + 1.0);
             }
         }
-        let mut rows = vec![f32::NAN; case.dense.nnz()];
+        let mut rows = vec![f32::NAN; case.dense.values().len()];
         kernels::dense_gradient_rows(&case.gradient, &case.input, 0..shape.0, &mut rows, &mut Vec::new());
         assert_close("growth scores", rows, &gradient_weights, samples.sqrt() + 1.0);
     }

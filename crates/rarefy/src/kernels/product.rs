@@ -16,13 +16,20 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     check(weights, input, output);
     let tiles = input.tiles();
     match weights {
-        Weights::Dense { rows, cols, values } => {
-            let matrix = Matrix::new(values, *rows, *cols);
+        Weights::Dense(_) => {
+            let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
             dense::multiply(isa, matrix, input.rows(), output.rows_mut(), tiles, finish);
         }
         Weights::Sparse(sparse) => {
-            let (index, values) = (sparse.pattern().index(), sparse.values());
-            spmm::spmm(isa, index, values, input.rows(), output.rows_mut(), tiles, finish);
+            spmm::spmm(
+                isa,
+                sparse.pattern().index(),
+                weights.values(),
+                input.rows(),
+                output.rows_mut(),
+                tiles,
+                finish,
+            );
         }
     }
 }
@@ -40,9 +47,10 @@ pub fn multiply_transposed(
 ) {
     check(weights, gradient_input, gradient);
     let tiles = gradient.tiles();
+    let (rows, cols) = (weights.rows(), weights.cols());
     match weights {
-        Weights::Dense { rows, cols, values } => {
-            let matrix = Matrix::new(values, *rows, *cols).transposed();
+        Weights::Dense(_) => {
+            let matrix = Matrix::new(weights.values(), rows, cols).transposed();
             dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), tiles, finish);
         }
         Weights::Sparse(sparse) => {
@@ -60,7 +68,7 @@ pub fn multiply_transposed(
     }
 }
 
-/// The gradient of every stored weight, summed over the batch, into `out`. `scratch` grows to what dense storage
+/// The gradient of every live connection, summed over the batch, into `out`; zero for absent ones in dense storage. `scratch` grows to what dense storage
 /// needs to sum more than two tiles in a tree.
 ///
 /// # Panics
@@ -76,9 +84,10 @@ pub fn weight_gradient(
     check(weights, input, gradient);
     let tiles = input.tiles();
     match weights {
-        Weights::Dense { rows, .. } => {
+        Weights::Dense(_) => {
             scratch.resize(out.len() * tree::scratch_levels(tiles), 0.0);
-            dense::weight_gradient(gradient, input, 0..*rows, out, scratch);
+            dense::weight_gradient(gradient, input, 0..weights.rows(), out, scratch);
+            weights.clear_absent(out);
         }
         Weights::Sparse(sparse) => {
             sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), tiles, out);

@@ -11,4 +11,4 @@ pub use init::Init;
 
 pub use pattern::{Index, Pattern, Transpose};
 pub use rewire::Rewire;
-pub use weights::{BREAK_EVEN_DENSITY, Sparse, Storage, Weights};
+pub use weights::{BREAK_EVEN_DENSITY, Dense, Sparse, Storage, Weights};
