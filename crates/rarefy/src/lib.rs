@@ -2,9 +2,13 @@
 //! and checkpoints exist only for the connections that the network keeps.
 #![deny(unsafe_code)]
 
+pub mod data;
 pub mod error;
 pub mod kernels;
+pub mod layers;
+pub mod losses;
 pub mod math;
+pub mod optimizers;
 pub mod random;
 pub mod sparse;
 pub mod tiles;

@@ -3,7 +3,7 @@
 //! neither. Each is a range reduction and a short polynomial; the coefficients of `exp`, `ln` and `tanh` are those of
 //! Cephes (Moshier 1989, single precision). Errors below are against `f64`, in units in the last place (ulp).
 
-/// `e^x`, within 1.5 ulp. Gives 0 below -104, infinity above 88.73, NaN for NaN; subnormal results are kept.
+/// `e^x`, within 1.25 ulp. Gives 0 below -104, infinity above 88.73, NaN for NaN; subnormal results are kept.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits of the sum.
@@ -32,7 +32,7 @@ fn power_of_two(n: i32) -> f32 {
     f32::from_bits((n.wrapping_add(127) as u32) << 23)
 }
 
-/// The natural logarithm, within 1.5 ulp. Gives negative infinity for 0, NaN below 0.
+/// The natural logarithm, within 1.25 ulp. Gives negative infinity for 0, NaN below 0.
 #[inline(always)]
 pub fn ln(x: f32) -> f32 {
     const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
@@ -61,7 +61,7 @@ pub fn ln(x: f32) -> f32 {
     if x == f32::INFINITY { x } else { result }
 }
 
-/// `ln(1 + x)` for x from 0 to 1, within 2.5 ulp, small x included. With `x = exp(-|z|)` it is the stable part of
+/// `ln(1 + x)` for x from 0 to 1, within 2 ulp, small x included. With `x = exp(-|z|)` it is the stable part of
 /// `ln(1 + exp(z)) = max(z, 0) + ln(1 + exp(-|z|))`.
 #[inline(always)]
 pub fn ln_1p(x: f32) -> f32 {
@@ -79,7 +79,7 @@ pub fn ln_1p(x: f32) -> f32 {
     twice + twice * (p * square)
 }
 
-/// The hyperbolic tangent, within 2 ulp.
+/// The hyperbolic tangent, within 1.5 ulp.
 #[inline(always)]
 pub fn tanh(x: f32) -> f32 {
     let size = x.abs();
@@ -137,15 +137,14 @@ mod tests {
         let everything = (f32::NEG_INFINITY, f32::INFINITY);
         #[rustfmt::skip]
         let table: [(&str, (f32, f32), fn(f32) -> f32, fn(f64) -> f64, f64); 5] = [
-            ("exp",     everything,           exp,     f64::exp,                     1.5),
-            ("ln",      (0.0, f32::INFINITY), ln,      f64::ln,                      1.5),
-            ("ln_1p",   (0.0, 1.0),           ln_1p,   f64::ln_1p,                   2.5),
-            ("tanh",    everything,           tanh,    f64::tanh,                    2.0),
+            ("exp",     everything,           exp,     f64::exp,                     1.25),
+            ("ln",      (0.0, f32::INFINITY), ln,      f64::ln,                      1.25),
+            ("ln_1p",   (0.0, 1.0),           ln_1p,   f64::ln_1p,                   2.0),
+            ("tanh",    everything,           tanh,    f64::tanh,                    1.5),
             ("sigmoid", (-88.5, f32::INFINITY), sigmoid, |x| 1.0 / (1.0 + (-x).exp()), 2.5),
         ];
         for (name, (low, high), ours, exact, limit) in table {
             let (error, at) = worst(low, high, ours, exact);
-            println!("{name}({at:e}) {error}");
             assert!(error <= limit, "{name}({at:e}) is off by {error} ulp");
         }
     }

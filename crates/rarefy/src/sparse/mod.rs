@@ -1,12 +1,13 @@
 //! The sparse substrate: which connections exist, how arrays aligned with them follow when they change, how many each
 //! layer gets, and what they are worth at the start.
 
-pub mod allocate;
+mod allocate;
 mod init;
 mod pattern;
 mod rewire;
 mod weights;
 
+pub use allocate::{Allocation, allocate, check_density};
 pub use init::Init;
 
 pub use pattern::{Index, Pattern, Transpose};

@@ -1,0 +1,108 @@
+//! Dropout (Srivastava et al. 2014), inverted: while training each number is zeroed with probability `rate` and the
+//! rest are divided by `1 - rate`; when predicting nothing happens.
+//!
+//! The mask is not stored: it is a hash of seed, step, layer, feature and sample, so that forward and backward agree
+//! and a resumed run draws the same.
+
+use super::{Flow, Layer, Pass};
+use crate::kernels::{Activation, par_chunks};
+use crate::random::{Purpose, Stream};
+use crate::tiles::{LANES, Row, Tiles};
+
+/// Rows of 64 samples that one piece of elementwise work covers.
+const ROWS: usize = 64;
+
+/// Zeroes some of its input while training.
+pub struct Dropout {
+    features: usize,
+    rate: f32,
+    /// Which dropout layer of the network this is, so that two draw different masks.
+    layer: u64,
+}
+
+impl Dropout {
+    /// Drops a share `rate` of `features` features; `layer` tells this layer's masks from another's.
+    pub fn new(features: usize, rate: f32, layer: u64) -> Dropout {
+        Dropout { features, rate, layer }
+    }
+
+    /// Writes `source`, masked, to `target`, and gates it by the derivative of `gate` at `outputs`.
+    fn mask(&self, pass: &Pass, source: &Tiles, target: &mut Tiles, gate: Option<(Activation, &Tiles)>) {
+        let key =
+            pass.training.map(|(seed, step)| Stream::new(seed, Purpose::Dropout, self.layer, step).bits());
+        let keep = (f64::from(1.0 - self.rate) * f64::from(u32::MAX)) as u32;
+        let scale = 1.0 / (1.0 - self.rate);
+        par_chunks(target.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
+            pass.isa.vectorize(|| {
+                for (index, row) in (start..).zip(rows.iter_mut()) {
+                    row.0 = source.rows()[index].0;
+                    if let Some(key) = key {
+                        let row_key = (key ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 16;
+                        for lane in 0..LANES {
+                            let kept = hash(row_key as u32, lane as u32) <= keep;
+                            row.0[lane] *= if kept { scale } else { 0.0 };
+                        }
+                    }
+                    if let Some((activation, outputs)) = gate {
+                        activation.gate(&mut row.0, &outputs.rows()[index]);
+                    }
+                }
+            });
+        });
+    }
+}
+
+impl Layer for Dropout {
+    fn inputs(&self) -> usize {
+        self.features
+    }
+
+    fn outputs(&self) -> usize {
+        self.features
+    }
+
+    fn forward(&self, pass: &Pass, input: &Tiles, output: &mut Tiles) {
+        self.mask(pass, input, output, None);
+    }
+
+    fn backward(&mut self, pass: &Pass, flow: Flow<'_>) {
+        if let Some(gradient_input) = flow.gradient_input {
+            self.mask(pass, flow.gradient, gradient_input, Some((flow.gate, flow.input)));
+        }
+    }
+}
+
+/// 32 well-mixed bits of a key and a counter (the finaliser of MurmurHash3).
+#[inline(always)]
+fn hash(key: u32, counter: u32) -> u32 {
+    let mut h = key ^ counter.wrapping_mul(0x9e37_79b9);
+    h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b);
+    h = (h ^ (h >> 13)).wrapping_mul(0xc2b2_ae35);
+    h ^ (h >> 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Isa;
+
+    #[test]
+    fn drops_the_share_asked_for_and_keeps_the_mean() {
+        let layer = Dropout::new(100, 0.3, 0);
+        let mut input = Tiles::zeros(100, 640);
+        input.rows_mut().fill(Row([1.0; LANES]));
+        let mut output = Tiles::zeros(100, 640);
+        layer.forward(&Pass { isa: Isa::detect(), training: Some((1, 2)) }, &input, &mut output);
+        let values: Vec<f32> = output.rows().iter().flat_map(|row| row.0).collect();
+        let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
+        let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
+        assert!((dropped - 0.3).abs() < 0.01 && (mean - 1.0).abs() < 0.01, "{dropped} {mean}");
+        let mut again = Tiles::zeros(100, 640);
+        layer.forward(&Pass { isa: Isa::SCALAR, training: Some((1, 2)) }, &input, &mut again);
+        assert_eq!(again.rows(), output.rows());
+        layer.forward(&Pass { isa: Isa::SCALAR, training: Some((1, 3)) }, &input, &mut again);
+        assert_ne!(again.rows(), output.rows());
+        layer.forward(&Pass::predict(Isa::SCALAR), &input, &mut again);
+        assert_eq!(again.rows(), input.rows());
+    }
+}

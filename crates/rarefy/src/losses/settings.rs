@@ -1,0 +1,216 @@
+//! What the user asks of the loss, and its check against the task.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CrossEntropy, Huber, Loss};
+use crate::error::{Error, Result};
+
+/// Which loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LossMethod {
+    /// Cross-entropy for classes, binary cross-entropy for several labels, mean squared error for numbers.
+    #[default]
+    Auto,
+    /// [`Loss::CrossEntropy`].
+    CrossEntropy,
+    /// [`Loss::BinaryCrossEntropy`].
+    BinaryCrossEntropy,
+    /// [`Loss::MeanSquaredError`].
+    MeanSquaredError,
+    /// [`Loss::SumSquaredError`].
+    SumSquaredError,
+    /// [`Loss::Huber`].
+    Huber,
+}
+
+/// Weights of the classes in the cross-entropy: a list of numbers or the word "balanced".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected \"balanced\" or a list with a number for each class")]
+pub enum ClassWeights {
+    /// A weight for each class, at least 0.
+    Given(Vec<f32>),
+    /// Weights computed from the training part.
+    Rule(WeightRule),
+}
+
+/// How to compute class weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightRule {
+    /// `samples / (classes * samples of the class)`, as scikit-learn's; 1 for a class without samples.
+    Balanced,
+}
+
+/// What the targets are.
+#[derive(Debug, Clone, Copy)]
+pub enum Task<'a> {
+    /// One class of several.
+    Classification {
+        /// Samples of each class in the training part, one number for each class.
+        counts: &'a [usize],
+    },
+    /// Several labels, each 0 or 1.
+    MultiLabel,
+    /// Numbers.
+    Regression,
+}
+
+/// What the user asks of the loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossSettings {
+    /// Which loss.
+    pub method: LossMethod,
+    /// Cross-entropy: the part of each target that is spread evenly over all classes, from 0 to below 1.
+    pub label_smoothing: f32,
+    /// Cross-entropy: the weight of each class; `None` weighs all samples alike.
+    pub class_weights: Option<ClassWeights>,
+    /// Huber: the error where the loss turns straight, above 0, in the target's unit.
+    pub huber_delta: f32,
+}
+
+impl Default for LossSettings {
+    fn default() -> LossSettings {
+        LossSettings { method: LossMethod::Auto, label_smoothing: 0.0, class_weights: None, huber_delta: 1.0 }
+    }
+}
+
+impl LossSettings {
+    /// Checks the settings against the task.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a number out of range, a loss that does not fit the targets, or a setting that the loss
+    /// would ignore.
+    pub fn build(&self, task: Task<'_>) -> Result<Loss> {
+        let method = self.method_for(task)?;
+        if !(0.0..1.0).contains(&self.label_smoothing) {
+            let problem = format!("must be from 0 to below 1, not {}", self.label_smoothing);
+            return wrong("label_smoothing", problem);
+        }
+        if !(self.huber_delta > 0.0 && self.huber_delta.is_finite()) {
+            return wrong("huber_delta", format!("must be above 0, not {}", self.huber_delta));
+        }
+        if method != LossMethod::CrossEntropy {
+            for (key, set) in [
+                ("label_smoothing", self.label_smoothing > 0.0),
+                ("class_weights", self.class_weights.is_some()),
+            ] {
+                if set {
+                    return wrong(key, "works with the cross-entropy only".into());
+                }
+            }
+        }
+        Ok(match method {
+            LossMethod::CrossEntropy | LossMethod::Auto => {
+                Loss::CrossEntropy(CrossEntropy::new(self.label_smoothing, self.weights_for(task)?))
+            }
+            LossMethod::BinaryCrossEntropy => Loss::BinaryCrossEntropy,
+            LossMethod::MeanSquaredError => Loss::MeanSquaredError,
+            LossMethod::SumSquaredError => Loss::SumSquaredError,
+            LossMethod::Huber => Loss::Huber(Huber::new(self.huber_delta)),
+        })
+    }
+
+    /// The method, `Auto` resolved, if it fits the task.
+    fn method_for(&self, task: Task<'_>) -> Result<LossMethod> {
+        use LossMethod::{Auto, BinaryCrossEntropy, CrossEntropy, MeanSquaredError};
+        match (task, self.method) {
+            (Task::Classification { .. }, Auto) => Ok(CrossEntropy),
+            (Task::MultiLabel, Auto) => Ok(BinaryCrossEntropy),
+            (Task::Regression, Auto) => Ok(MeanSquaredError),
+            (Task::MultiLabel, CrossEntropy) => wrong(
+                "method",
+                "cross-entropy needs one class a sample; for several labels use binary-cross-entropy".into(),
+            ),
+            (Task::Regression, CrossEntropy | BinaryCrossEntropy) => wrong(
+                "method",
+                "the targets are numbers: use mean-squared-error, sum-squared-error or huber".into(),
+            ),
+            (_, method) => Ok(method),
+        }
+    }
+
+    fn weights_for(&self, task: Task<'_>) -> Result<Option<Vec<f32>>> {
+        let Task::Classification { counts } = task else { return Ok(None) };
+        match &self.class_weights {
+            None => Ok(None),
+            Some(ClassWeights::Rule(WeightRule::Balanced)) => Ok(Some(balanced(counts))),
+            Some(ClassWeights::Given(weights)) => {
+                if weights.len() != counts.len() {
+                    let problem =
+                        format!("has {} numbers, but there are {} classes", weights.len(), counts.len());
+                    return wrong("class_weights", problem);
+                }
+                if let Some(weight) = weights.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
+                    return wrong("class_weights", format!("must be 0 or above, not {weight}"));
+                }
+                if weights.iter().all(|&weight| weight == 0.0) {
+                    return wrong("class_weights", "are all 0: nothing would be learnt".into());
+                }
+                Ok(Some(weights.clone()))
+            }
+        }
+    }
+}
+
+fn balanced(counts: &[usize]) -> Vec<f32> {
+    let samples = counts.iter().sum::<usize>() as f64;
+    let share = samples / counts.len() as f64;
+    counts.iter().map(|&count| if count == 0 { 1.0 } else { (share / count as f64) as f32 }).collect()
+}
+
+fn wrong<T>(key: &str, problem: String) -> Result<T> {
+    Err(Error::setting(format!("loss.{key}"), problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::Head;
+
+    const CLASSES: Task<'static> = Task::Classification { counts: &[30, 10, 0] };
+
+    fn build(text: &str, task: Task<'_>) -> Result<Loss> {
+        toml::from_str::<LossSettings>(text).unwrap().build(task)
+    }
+
+    #[test]
+    fn auto_fits_the_task() {
+        for (task, head) in
+            [(CLASSES, Head::Softmax), (Task::MultiLabel, Head::Sigmoid), (Task::Regression, Head::Identity)]
+        {
+            assert_eq!(build("", task).unwrap().head(), head);
+        }
+    }
+
+    #[test]
+    fn balanced_weights_by_hand() {
+        // 40 samples over 3 classes: 40/3 a class.
+        let Loss::CrossEntropy(loss) = build("class_weights = 'balanced'", CLASSES).unwrap() else {
+            panic!()
+        };
+        assert_eq!(loss.weights().unwrap(), [40.0 / 90.0, 40.0 / 30.0, 1.0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let cases = [
+            ("label_smoothing = 1.0", CLASSES, "loss.label_smoothing: must be from 0 to below 1, not 1"),
+            ("label_smoothing = 0.1", Task::Regression, "loss.label_smoothing: works with the cross-entropy"),
+            ("class_weights = 'balanced'", Task::MultiLabel, "loss.class_weights: works with the cross-ent"),
+            ("class_weights = [1.0]", CLASSES, "loss.class_weights: has 1 numbers, but there are 3 classes"),
+            ("class_weights = [1.0, -1.0, 2.0]", CLASSES, "loss.class_weights: must be 0 or above, not -1"),
+            ("class_weights = [0.0, 0.0, 0.0]", CLASSES, "loss.class_weights: are all 0"),
+            ("method = 'huber'\nhuber_delta = 0.0", Task::Regression, "loss.huber_delta: must be above 0"),
+            ("method = 'cross-entropy'", Task::Regression, "loss.method: the targets are numbers"),
+            ("method = 'cross-entropy'", Task::MultiLabel, "loss.method: cross-entropy needs one class"),
+        ];
+        for (text, task, message) in cases {
+            let error = build(text, task).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+        let error = toml::from_str::<LossSettings>("class_weights = 'even'").unwrap_err().to_string();
+        assert!(error.contains("expected \"balanced\" or a list"), "{error}");
+    }
+}

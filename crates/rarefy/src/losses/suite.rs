@@ -1,0 +1,238 @@
+//! The common suite: a new loss joins by adding a row.
+
+use super::*;
+use crate::random::{Purpose, Stream};
+
+struct Case {
+    name: &'static str,
+    loss: Loss,
+    labels: bool,
+    /// Two samples of two outputs, (1, 2) and (3, 0). Targets: classes 1 and 0, or numbers (0, 1) and (1, 0.5).
+    /// The batch's loss (sum over normaliser), from the formula in f64.
+    by_hand: f64,
+}
+
+fn cases() -> Vec<Case> {
+    let cross_entropy = |smoothing, weights: Option<&[f32]>| {
+        Loss::CrossEntropy(CrossEntropy::new(smoothing, weights.map(<[f32]>::to_vec)))
+    };
+    let row = |name, loss, labels, by_hand| Case { name, loss, labels, by_hand };
+    let weights = Some([3.0, 0.5].as_slice());
+    // Negative log-likelihoods: ln(1 + e^-1) = 0.313262 for (1, 2) and class 1, 1.313262 for the other class;
+    // ln(1 + e^-3) = 0.048587 for (3, 0) and class 0, 3.048587 for the other.
+    #[rustfmt::skip]
+    let rows = vec![
+        // (0.313262 + 0.048587) / 2
+        row("cross-entropy",    cross_entropy(0.0, None),     true,  0.180_924_5),
+        // (0.9 * 0.313262 + 0.05 * 1.626523 + 0.9 * 0.048587 + 0.05 * 3.097174) / 2
+        row("smoothed",         cross_entropy(0.1, None),     true,  0.280_924_5),
+        // (0.5 * 0.313262 + 3 * 0.048587) / 3.5
+        row("weighted",         cross_entropy(0.0, weights),  true,  0.086_397_97),
+        // the same with 0.9, plus 0.05 * (0.5 * 0.313262 + 3 * 1.313262 + 3 * 0.048587 + 0.5 * 3.048587), over 3.5
+        row("smoothed weighted", cross_entropy(0.1, weights), true,  0.160_136_34),
+        // ln(1 + e), ln(1 + e^-2), ln(1 + e^-3), ln 2: (1.313262 + 0.126928 + 0.048587 + 0.693147) / 4
+        row("binary",           Loss::BinaryCrossEntropy,     false, 0.545_481_06),
+        row("binary of classes", Loss::BinaryCrossEntropy,    true,  0.545_481_06),
+        // errors 1, 1, 2, -0.5
+        row("mean squared",     Loss::MeanSquaredError,       false, 6.25 / 4.0),
+        row("squared of classes", Loss::MeanSquaredError,     true,  6.0 / 4.0),
+        row("sum squared",      Loss::SumSquaredError,        false, 6.25 / 2.0),
+        // delta 0.75: 0.75 (1 - 0.375) twice, 0.75 (2 - 0.375), 0.125
+        row("huber",            Loss::Huber(Huber::new(0.75)), false, 2.281_25 / 4.0),
+    ];
+    rows
+}
+
+/// A tile of `features` random outputs with targets, all lanes filled.
+struct Batch {
+    output: Vec<Row>,
+    labels: Vec<u32>,
+    values: Vec<Row>,
+}
+
+fn batch(features: usize, spread: f32) -> Batch {
+    let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
+    let mut rows = |spread: f32| -> Vec<Row> {
+        (0..features).map(|_| Row(std::array::from_fn(|_| spread * stream.normal()))).collect()
+    };
+    let output = rows(spread);
+    let values = rows(1.0).iter().map(|row| Row(row.0.map(|value| value.clamp(0.0, 1.0)))).collect();
+    Batch { output, values, labels: (0..LANES).map(|lane| (lane * 7 % features) as u32).collect() }
+}
+
+impl Batch {
+    fn targets(&self, case: &Case, live: usize) -> TargetTile<'_> {
+        if case.labels { TargetTile::Classes(&self.labels[..live]) } else { TargetTile::Values(&self.values) }
+    }
+}
+
+/// Cases whose class weights are for two classes get as many outputs, the others five.
+fn features(case: &Case) -> usize {
+    if matches!(&case.loss, Loss::CrossEntropy(loss) if loss.weights().is_some()) { 2 } else { 5 }
+}
+
+#[test]
+fn small_cases_by_hand() {
+    let lanes = |first, second| {
+        let mut row = Row::ZERO;
+        row.0[..2].copy_from_slice(&[first, second]);
+        row
+    };
+    let output = [lanes(1.0, 3.0), lanes(2.0, 0.0)];
+    let batch = Batch { output: vec![], labels: vec![1, 0], values: vec![lanes(0.0, 1.0), lanes(1.0, 0.5)] };
+    for case in cases() {
+        let sum = case.loss.value(&output, batch.targets(&case, 2), 2);
+        let mean = sum / case.loss.normaliser(2, 2, case.labels.then_some(&batch.labels));
+        assert!((mean - case.by_hand).abs() < 1e-6, "{}: {mean}, not {}", case.name, case.by_hand);
+    }
+}
+
+/// The loss of one sample in f64, straight from the definition.
+fn definition(loss: &Loss, z: &[f64], target: &[f64]) -> f64 {
+    let each = |element: &dyn Fn(f64, f64) -> f64| z.iter().zip(target).map(|(&z, &t)| element(z, t)).sum();
+    match loss {
+        Loss::CrossEntropy(loss) => {
+            let weight = |class: usize| loss.weights().map_or(1.0, |weights| f64::from(weights[class]));
+            let label = target.iter().position(|&t| t == 1.0).unwrap();
+            let log_sum = z.iter().map(|z| z.exp()).sum::<f64>().ln();
+            let smoothing = f64::from(loss.smoothing());
+            let nll = |class: usize| weight(class) * (log_sum - z[class]);
+            (1.0 - smoothing) * nll(label) + smoothing / z.len() as f64 * (0..z.len()).map(nll).sum::<f64>()
+        }
+        Loss::BinaryCrossEntropy => each(&|z, t| {
+            let p = 1.0 / (1.0 + (-z).exp());
+            -t * p.ln() - (1.0 - t) * (1.0 - p).ln()
+        }),
+        Loss::MeanSquaredError => each(&|z, t| (z - t) * (z - t)),
+        Loss::SumSquaredError => each(&|z, t| 0.5 * (z - t) * (z - t)),
+        Loss::Huber(huber) => {
+            let delta = f64::from(huber.delta());
+            each(&|z, t| {
+                let size = (z - t).abs();
+                if size <= delta { 0.5 * size * size } else { delta * (size - 0.5 * delta) }
+            })
+        }
+    }
+}
+
+#[test]
+fn values_and_gradients_match_the_definition() {
+    for case in cases() {
+        let features = features(&case);
+        let batch = batch(features, 2.0);
+        let targets = batch.targets(&case, LANES);
+        let mut gradient = vec![Row::ZERO; features];
+        let sum = case.loss.tile(&batch.output, targets, LANES, 0.5, &mut gradient);
+        assert_eq!(sum, case.loss.value(&batch.output, targets, LANES), "{}", case.name);
+
+        let mut want_sum = 0.0;
+        for lane in 0..LANES {
+            let column = |rows: &[Row]| rows.iter().map(|row| f64::from(row.0[lane])).collect::<Vec<f64>>();
+            let target = if case.labels {
+                (0..features).map(|k| f64::from(u8::from(batch.labels[lane] as usize == k))).collect()
+            } else {
+                column(&batch.values)
+            };
+            let z = column(&batch.output);
+            want_sum += definition(&case.loss, &z, &target);
+            for feature in 0..features {
+                let h = 1e-5;
+                let moved = |by: f64| {
+                    let mut z = z.clone();
+                    z[feature] += by;
+                    definition(&case.loss, &z, &target)
+                };
+                let want = 0.5 * (moved(h) - moved(-h)) / (2.0 * h);
+                let got = f64::from(gradient[feature].0[lane]);
+                assert!((got - want).abs() < 2e-6 * (1.0 + want.abs()), "{}: {got}, not {want}", case.name);
+            }
+        }
+        assert!((sum - want_sum).abs() < 1e-5 * want_sum, "{}: {sum}, not {want_sum}", case.name);
+    }
+}
+
+#[test]
+fn dead_lanes_get_no_gradient_and_do_not_count() {
+    for case in cases() {
+        let live = 5;
+        let mut batch = batch(features(&case), 2.0);
+        let mut run = |junk: f32| {
+            batch.output.iter_mut().for_each(|row| row.0[live..].fill(junk));
+            batch.values.iter_mut().for_each(|row| row.0[live..].fill(-junk));
+            let mut gradient = vec![Row([7.0; LANES]); batch.output.len()];
+            let sum = case.loss.tile(&batch.output, batch.targets(&case, live), live, 1.0, &mut gradient);
+            (sum, gradient)
+        };
+        let (sum, gradient) = run(0.0);
+        assert_eq!((sum, &gradient), (run(3e38).0, &run(3e38).1), "{}", case.name);
+        assert!(gradient.iter().all(|row| row.0[live..].iter().all(|&g| g.to_bits() == 0)), "{}", case.name);
+    }
+}
+
+#[test]
+fn a_sample_does_not_depend_on_its_lane() {
+    for case in cases() {
+        let mut batch = batch(features(&case), 2.0);
+        let mut first = vec![Row::ZERO; batch.output.len()];
+        let sum_first = case.loss.tile(&batch.output, batch.targets(&case, 1), 1, 0.3, &mut first);
+        // Move sample 0 to lane 41 and make it the last live one: the sum of the others is the sum without it.
+        for rows in [&mut batch.output, &mut batch.values] {
+            rows.iter_mut().for_each(|row| row.0[41] = row.0[0]);
+        }
+        batch.labels[41] = batch.labels[0];
+        let mut moved = vec![Row::ZERO; batch.output.len()];
+        let sum = case.loss.tile(&batch.output, batch.targets(&case, 42), 42, 0.3, &mut moved);
+        let without = case.loss.value(&batch.output, batch.targets(&case, 41), 41);
+        assert_eq!(sum, without + sum_first, "{}", case.name);
+        for (first, moved) in first.iter().zip(&moved) {
+            assert_eq!(first.0[0].to_bits(), moved.0[41].to_bits(), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn extreme_logits_stay_finite() {
+    for case in cases() {
+        let batch = batch(features(&case), 1.0);
+        let output: Vec<Row> =
+            batch.output.iter().map(|row| Row(row.0.map(|z| 1e4f32.copysign(z)))).collect();
+        let mut gradient = vec![Row::ZERO; output.len()];
+        let sum = case.loss.tile(&output, batch.targets(&case, LANES), LANES, 1.0, &mut gradient);
+        assert!(sum.is_finite() && sum >= 0.0, "{}: {sum}", case.name);
+        assert!(gradient.iter().all(|row| row.0.iter().all(|g| g.is_finite())), "{}", case.name);
+    }
+}
+
+#[test]
+fn not_a_number_is_not_hidden() {
+    for case in cases() {
+        let mut batch = batch(features(&case), 1.0);
+        batch.output[0].0[3] = f32::NAN;
+        assert!(case.loss.value(&batch.output, batch.targets(&case, LANES), LANES).is_nan(), "{}", case.name);
+    }
+}
+
+#[test]
+fn a_batch_without_weight_has_loss_and_gradient_0() {
+    let loss = Loss::CrossEntropy(CrossEntropy::new(0.0, Some(vec![0.0, 1.0])));
+    assert_eq!(loss.normaliser(1, 2, Some(&[0])), 1.0);
+    let mut gradient = [Row::ZERO; 2];
+    let output = [Row([0.5; LANES]), Row([-0.5; LANES])];
+    assert_eq!(loss.tile(&output, TargetTile::Classes(&[0]), 1, 1.0, &mut gradient), 0.0);
+    assert!(gradient.iter().all(|row| row.0.iter().all(|&g| g == 0.0)));
+}
+
+#[test]
+fn heads_predict() {
+    let logits = [1.0f32, 3.0, -1e4];
+    let rows = || logits.map(|z| Row([z; LANES]));
+    let apply = |head: Head| {
+        let mut rows = rows();
+        head.apply(&mut rows);
+        rows.map(|row| row.0[LANES - 1])
+    };
+    let close = |got: [f32; 3], want: [f32; 3]| got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-6);
+    assert!(close(apply(Head::Softmax), [0.119_202_92, 0.880_797_1, 0.0]));
+    assert!(close(apply(Head::Sigmoid), [0.731_058_6, 0.952_574_1, 0.0]));
+    assert_eq!(apply(Head::Identity), logits);
+}

@@ -1,0 +1,235 @@
+//! Learning-rate schedules: a factor for the base learning rate, from the step alone, so that a resumed run needs no
+//! state. All times are fractions of the run. With `t` from 0 to 1 over what follows the warm-up:
+//! ```text
+//! constant   1
+//! step       step_factor ^ floor(t / step_every)
+//! linear     1 -> final_fraction, straight
+//! cosine     1 -> final_fraction, half a cosine                  (Loshchilov and Hutter 2017, equation 5)
+//! one-cycle  start_fraction -> 1 at peak_at -> final_fraction    (Smith and Topin 2018; cosine, as PyTorch's)
+//! ```
+//! The warm-up rises straight from 0 to 1 (Goyal et al. 2017, section 2.2). One-cycle rises by itself and has none.
+
+use std::f64::consts::PI;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The shape of the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleMethod {
+    /// The same rate throughout.
+    Constant,
+    /// Multiplied by `step_factor` at regular times.
+    Step,
+    /// Half a cosine down.
+    #[default]
+    Cosine,
+    /// A straight line down.
+    Linear,
+    /// Up to the base rate, then down.
+    OneCycle,
+}
+
+/// What the user asks of the schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleSettings {
+    /// The shape.
+    pub method: ScheduleMethod,
+    /// Part of the run over which the rate rises from 0, from 0 to below 1. Not used by one-cycle.
+    pub warmup: f32,
+    /// Step: part of the run (after the warm-up) between drops, above 0 and at most 1.
+    pub step_every: f32,
+    /// Step: what each drop multiplies by, above 0 and at most 1.
+    pub step_factor: f32,
+    /// Cosine, linear, one-cycle: the rate at the end, as a fraction of the base rate, from 0 to 1.
+    pub final_fraction: f32,
+    /// One-cycle: where in the run the rate reaches the base rate, between 0 and 1.
+    pub peak_at: f32,
+    /// One-cycle: the rate at the start, as a fraction of the base rate, from 0 to 1.
+    pub start_fraction: f32,
+}
+
+impl Default for ScheduleSettings {
+    /// Cosine to 0 after 5 % of warm-up; the rest as PyTorch's `StepLR` and `OneCycleLR`.
+    fn default() -> ScheduleSettings {
+        ScheduleSettings {
+            method: ScheduleMethod::default(),
+            warmup: 0.05,
+            step_every: 0.3,
+            step_factor: 0.1,
+            final_fraction: 0.0,
+            peak_at: 0.3,
+            start_fraction: 0.04,
+        }
+    }
+}
+
+impl ScheduleSettings {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a number out of range.
+    pub fn build(&self) -> Result<Schedule> {
+        let (open_zero, open_one) = (f32::MIN_POSITIVE, 1.0 - f32::EPSILON / 2.0);
+        for (key, value, low, high, range) in [
+            ("warmup", self.warmup, 0.0, open_one, "from 0 to below 1"),
+            ("step_every", self.step_every, open_zero, 1.0, "above 0 and at most 1 (a fraction of the run)"),
+            ("step_factor", self.step_factor, open_zero, 1.0, "above 0 and at most 1"),
+            ("final_fraction", self.final_fraction, 0.0, 1.0, "from 0 to 1"),
+            ("peak_at", self.peak_at, open_zero, open_one, "above 0 and below 1"),
+            ("start_fraction", self.start_fraction, 0.0, 1.0, "from 0 to 1"),
+        ] {
+            if !(low..=high).contains(&value) {
+                return Err(Error::setting(
+                    format!("schedule.{key}"),
+                    format!("must be {range}, not {value}"),
+                ));
+            }
+        }
+        Ok(Schedule(self.clone()))
+    }
+}
+
+/// A checked schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule(ScheduleSettings);
+
+impl Schedule {
+    /// What to multiply the base learning rate by at `step` (from 1) of `total`; at most 1. Past the end it stays at
+    /// the end's value.
+    pub fn factor(&self, step: u64, total: u64) -> f32 {
+        let settings = &self.0;
+        let done = step.saturating_sub(1) as f64;
+        let total = total.max(1) as f64;
+        if settings.method == ScheduleMethod::OneCycle {
+            return one_cycle((done / total).min(1.0), settings) as f32;
+        }
+        let warm = (f64::from(settings.warmup) * total).round().min(total - 1.0);
+        if done < warm {
+            return ((done + 1.0) / (warm + 1.0)) as f32;
+        }
+        let t = ((done - warm) / (total - warm)).min(1.0);
+        let end = f64::from(settings.final_fraction);
+        let factor = match settings.method {
+            ScheduleMethod::Constant => 1.0,
+            ScheduleMethod::Step => {
+                // The little extra: 0.3 as an f32 is above 0.3, and must not put a drop off by a step.
+                let drops = (t / f64::from(settings.step_every) + 1e-6) as i32;
+                f64::from(settings.step_factor).powi(drops)
+            }
+            ScheduleMethod::Linear => 1.0 + (end - 1.0) * t,
+            ScheduleMethod::Cosine => end + (1.0 - end) * half_cosine(t),
+            ScheduleMethod::OneCycle => unreachable!("returned above"),
+        };
+        factor as f32
+    }
+}
+
+fn one_cycle(t: f64, settings: &ScheduleSettings) -> f64 {
+    let peak = f64::from(settings.peak_at);
+    let (foot, fall) = if t < peak {
+        (settings.start_fraction, 1.0 - t / peak)
+    } else {
+        (settings.final_fraction, (t - peak) / (1.0 - peak))
+    };
+    let foot = f64::from(foot);
+    foot + (1.0 - foot) * half_cosine(fall)
+}
+
+/// `(1 + cos(pi t)) / 2` for t from 0 to 1: by the sine's series, because the standard library's cosine may differ in
+/// the last bit between machines, and then their runs would too.
+fn half_cosine(t: f64) -> f64 {
+    let x = (0.5 - t) * PI;
+    let (mut term, mut sine) = (x, x);
+    for k in 1..12 {
+        let k = f64::from(k);
+        term *= -x * x / (2.0 * k * (2.0 * k + 1.0));
+        sine += term;
+    }
+    (0.5 + 0.5 * sine).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(method: ScheduleMethod, warmup: f32) -> Schedule {
+        ScheduleSettings { method, warmup, ..Default::default() }.build().unwrap()
+    }
+
+    #[test]
+    fn factors_by_hand() {
+        use ScheduleMethod::*;
+        #[rustfmt::skip]
+        let table = [
+            // method, warm-up, step, total, factor
+            (Constant, 0.0,     1, 100, 1.0),
+            (Constant, 0.1,     1, 100, 1.0 / 11.0), // ten warm steps: 1/11, 2/11, ..., then 1
+            (Constant, 0.1,    10, 100, 10.0 / 11.0),
+            (Constant, 0.1,    11, 100, 1.0),
+            (Step,     0.0,    30, 100, 1.0),
+            (Step,     0.0,    31, 100, 0.1),
+            (Step,     0.0,    90, 100, 0.01),
+            (Step,     0.0,    91, 100, 0.001),
+            (Linear,   0.0,    51, 100, 0.5),
+            (Linear,   0.5,    76, 100, 0.5),
+            (Cosine,   0.0,     1, 100, 1.0),
+            (Cosine,   0.0,    26, 100, 0.5 + 0.5 * std::f32::consts::FRAC_1_SQRT_2),
+            (Cosine,   0.0,    51, 100, 0.5),
+            (Cosine,   0.0,   101, 100, 0.0),
+            (Cosine,   0.0,   999, 100, 0.0),
+            (Cosine,   0.05,    1,   1, 1.0),
+            (OneCycle, 0.05,    1, 100, 0.04),
+            (OneCycle, 0.05,   16, 100, 0.52),
+            (OneCycle, 0.05,   31, 100, 1.0),
+            (OneCycle, 0.05,   66, 100, 0.5),
+            (OneCycle, 0.05,  101, 100, 0.0),
+        ];
+        for (method, warmup, step, total, factor) in table {
+            let got = schedule(method, warmup).factor(step, total);
+            assert!(
+                (got - factor).abs() < 1e-6,
+                "{method:?}, {warmup} warm-up, step {step}: {got}, not {factor}"
+            );
+        }
+    }
+
+    #[test]
+    fn factors_stay_from_0_to_1() {
+        use ScheduleMethod::*;
+        for method in [Constant, Step, Linear, Cosine, OneCycle] {
+            let schedule = schedule(method, 0.3);
+            for total in [0, 1, 2, 7, 1000] {
+                for step in 0..=total + 2 {
+                    let factor = schedule.factor(step, total);
+                    assert!((0.0..=1.0).contains(&factor), "{method:?} {step}/{total}: {factor}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_cosine_is_the_cosine() {
+        for i in 0..=1000 {
+            let t = f64::from(i) / 1000.0;
+            assert!((half_cosine(t) - 0.5 * (1.0 + (PI * t).cos())).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn settings_out_of_range_name_their_key() {
+        for (text, message) in [
+            ("warmup = 1.0", "schedule.warmup: must be from 0 to below 1, not 1"),
+            ("method = 'step'\nstep_every = 0.0", "schedule.step_every: must be above 0"),
+            ("final_fraction = nan", "schedule.final_fraction: must be from 0 to 1, not NaN"),
+            ("method = 'one-cycle'\npeak_at = 1.0", "schedule.peak_at: must be above 0 and below 1, not 1"),
+        ] {
+            let settings: ScheduleSettings = toml::from_str(text).unwrap();
+            let error = settings.build().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
+    }
+}
