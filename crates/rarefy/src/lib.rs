@@ -12,5 +12,6 @@ pub mod optimizers;
 pub mod random;
 pub mod sparse;
 pub mod tiles;
+pub mod topology;
 
 pub use error::{Error, Result};
