@@ -13,5 +13,6 @@ pub mod random;
 pub mod sparse;
 pub mod tiles;
 pub mod topology;
+pub mod train;
 
 pub use error::{Error, Result};

@@ -1,6 +1,10 @@
 //! Data: files in, samples as flat numbers out, split, scaled and cut into mini-batches.
 
+mod batches;
+
 use serde::{Deserialize, Serialize};
+
+pub use batches::{Batch, BatchTargets, epoch_order};
 
 /// Samples and what is to be predicted for them.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,10 +1,11 @@
 //! AVX2 with FMA: rows of 64 samples are eight registers.
 
 use std::arch::x86_64::*;
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::sddmm::{Samples, for_each_group};
-use super::spmm::{Lines, spmm_fused};
+use super::spmm::Lines;
 use crate::tiles::Row;
 
 #[target_feature(enable = "avx2,fma")]
@@ -14,7 +15,23 @@ pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    spmm_fused(lines, range, output);
+    let columns = lines.index.indices();
+    for (line, output) in range.zip(output) {
+        let mut sums = [_mm256_set1_ps(lines.finish.start(line)); 8];
+        let entries = lines.index.line(line);
+        for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
+            let value = _mm256_set1_ps(value);
+            let row = load(&lines.input[column as usize]);
+            for i in 0..8 {
+                sums[i] = _mm256_fmadd_ps(value, row[i], sums[i]);
+            }
+        }
+        for i in 0..8 {
+            // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+            unsafe { _mm256_store_ps(output.0.as_mut_ptr().add(8 * i), sums[i]) };
+        }
+        lines.finish.end(lines.first_row + line, &mut output.0);
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -37,13 +54,18 @@ pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f
     });
 }
 
+#[target_feature(enable = "avx2")]
+fn load(row: &Row) -> [__m256; 8] {
+    // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+    std::array::from_fn(|i| unsafe { _mm256_load_ps(row.0.as_ptr().add(8 * i)) })
+}
+
 #[target_feature(enable = "avx2,fma")]
 fn dot(a: &Row, b: &Row) -> __m256 {
-    // SAFETY: a row is 64 floats at a multiple of 64 bytes.
-    let load = |row: &Row, i: usize| unsafe { _mm256_load_ps(row.0.as_ptr().add(8 * i)) };
-    let mut sum = _mm256_mul_ps(load(a, 0), load(b, 0));
+    let (a, b) = (load(a), load(b));
+    let mut sum = _mm256_mul_ps(a[0], b[0]);
     for i in 1..8 {
-        sum = _mm256_fmadd_ps(load(a, i), load(b, i), sum);
+        sum = _mm256_fmadd_ps(a[i], b[i], sum);
     }
     sum
 }
@@ -55,4 +77,17 @@ fn add_lanes(v: [__m256; 8]) -> __m256 {
     let [a, b]: [__m256; 2] = std::array::from_fn(|i| _mm256_hadd_ps(pairs[2 * i], pairs[2 * i + 1]));
     // `a` holds partial sums of registers 0-3 in either half, `b` those of 4-7.
     _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b))
+}
+
+/// Repeats a multiply-add on 12 independent registers, enough to hide its latency; returns how many floats those hold.
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn multiply_adds(repeats: usize) -> usize {
+    let (factor, term) = (_mm256_set1_ps(black_box(1.0)), _mm256_set1_ps(black_box(0.0)));
+    let mut sums = [_mm256_set1_ps(1.0); 12];
+    for _ in 0..repeats {
+        for sum in &mut sums {
+            *sum = _mm256_fmadd_ps(*sum, factor, term);
+        }
+    }
+    8 * black_box(sums).len()
 }

@@ -1,10 +1,11 @@
 //! AVX-512: rows of 64 samples are four registers.
 
 use std::arch::x86_64::*;
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::sddmm::{Samples, for_each_group};
-use super::spmm::{Lines, spmm_fused};
+use super::spmm::Lines;
 use crate::tiles::Row;
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
@@ -14,7 +15,23 @@ pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    spmm_fused(lines, range, output);
+    let columns = lines.index.indices();
+    for (line, output) in range.zip(output) {
+        let mut sums = [_mm512_set1_ps(lines.finish.start(line)); 4];
+        let entries = lines.index.line(line);
+        for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
+            let value = _mm512_set1_ps(value);
+            let row = load(&lines.input[column as usize]);
+            for i in 0..4 {
+                sums[i] = _mm512_fmadd_ps(value, row[i], sums[i]);
+            }
+        }
+        for i in 0..4 {
+            // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+            unsafe { _mm512_store_ps(output.0.as_mut_ptr().add(16 * i), sums[i]) };
+        }
+        lines.finish.end(lines.first_row + line, &mut output.0);
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
@@ -73,4 +90,17 @@ fn add_lanes(v: [__m512; 8]) -> __m256 {
         _mm512_shuffle_f32x4::<0x0d>(halves, halves),
     );
     _mm512_castps512_ps256(whole)
+}
+
+/// Repeats a multiply-add on 12 independent registers, enough to hide its latency; returns how many floats those hold.
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn multiply_adds(repeats: usize) -> usize {
+    let (factor, term) = (_mm512_set1_ps(black_box(1.0)), _mm512_set1_ps(black_box(0.0)));
+    let mut sums = [_mm512_set1_ps(1.0); 12];
+    for _ in 0..repeats {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(*sum, factor, term);
+        }
+    }
+    16 * black_box(sums).len()
 }

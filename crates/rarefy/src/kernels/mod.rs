@@ -16,6 +16,7 @@
 mod activation;
 mod dense;
 mod isa;
+mod peak;
 mod product;
 mod scalar;
 mod sddmm;
@@ -32,6 +33,7 @@ mod neon;
 
 pub use activation::Activation;
 pub use isa::Isa;
+pub use peak::measure_peak;
 pub use product::{bias_gradient, dense_gradient_rows, multiply, multiply_transposed, weight_gradient};
 pub use split::par_chunks;
 pub use spmm::Finish;

@@ -3,11 +3,25 @@
 use std::ops::Range;
 
 use super::sddmm::{Samples, for_each_group};
-use super::spmm::{Lines, spmm_fused};
+use super::spmm::Lines;
 use crate::tiles::{LANES, Row};
 
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    spmm_fused(lines, range, output);
+    for (line, output) in range.zip(output) {
+        // A quarter of the row at a time: four registers of sums, and as many in flight as hide the latency.
+        for quarter in 0..4 {
+            let mut sums = [lines.finish.start(line); LANES / 4];
+            for entry in lines.index.line(line) {
+                let row = &lines.input[lines.index.indices()[entry] as usize].0;
+                let value = lines.values[entry];
+                for lane in 0..LANES / 4 {
+                    sums[lane] = value.mul_add(row[quarter * LANES / 4 + lane], sums[lane]);
+                }
+            }
+            output.0[quarter * LANES / 4..][..LANES / 4].copy_from_slice(&sums);
+        }
+        lines.finish.end(lines.first_row + line, &mut output.0);
+    }
 }
 
 pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {

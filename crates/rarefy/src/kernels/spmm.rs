@@ -142,20 +142,3 @@ fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row
         Kind::Neon => super::neon::spmm(lines, range, output),
     }
 }
-
-/// The inner loop, inlined into a function compiled for each instruction set that multiplies and adds at once.
-#[inline(always)]
-pub(super) fn spmm_fused(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    for (line, output) in range.clone().zip(output) {
-        let mut sums = [lines.finish.start(line); LANES];
-        let entries = lines.index.line(line);
-        for (&column, &value) in lines.index.indices()[entries.clone()].iter().zip(&lines.values[entries]) {
-            let row = &lines.input[column as usize].0;
-            for lane in 0..LANES {
-                sums[lane] = value.mul_add(row[lane], sums[lane]);
-            }
-        }
-        lines.finish.end(lines.first_row + line, &mut sums);
-        output.0 = sums;
-    }
-}

@@ -1,0 +1,376 @@
+//! `rarefy bench`: how fast the kernels and a whole training step run on this machine. Every figure is the median of
+//! repeated timings of checked results; the peak it is compared with is measured in the same run.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use rarefy::data::{Batch, Dataset, Targets};
+use rarefy::kernels::{self, Activation, Finish, Isa};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+use rarefy::losses::{LossSettings, Task};
+use rarefy::optimizers::{Method, OptimizerSettings};
+use rarefy::random::{Purpose, Stream};
+use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
+use rarefy::tiles::Tiles;
+use rarefy::topology::{self, TopologySettings};
+use rarefy::train::{Engine, EngineParts};
+use serde::Serialize;
+
+use crate::output::{Output, table};
+
+/// What `rarefy bench` measures.
+#[derive(clap::Subcommand)]
+pub enum Bench {
+    /// Sparse products against this machine's peak and against dense products
+    Kernels(KernelsArgs),
+    /// Whole training steps on random data held in memory
+    Step(StepArgs),
+}
+
+/// Arguments of `rarefy bench kernels`.
+#[derive(clap::Args)]
+pub struct KernelsArgs {
+    /// Widths of the square weight matrices
+    #[arg(long, value_delimiter = ',', default_value = "1024,4096")]
+    sizes: Vec<usize>,
+    /// Samples of a mini-batch
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Densities
+    #[arg(long, value_delimiter = ',', default_value = "0.1,0.05,0.02,0.01")]
+    densities: Vec<f64>,
+    /// Numbers of threads
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<usize>,
+    /// Instruction set: auto, scalar, avx2, avx512, neon
+    #[arg(long, default_value = "auto")]
+    isa: String,
+    /// Timings of each figure; the median counts
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+}
+
+/// Arguments of `rarefy bench step`.
+#[derive(clap::Args)]
+pub struct StepArgs {
+    /// Features of each layer, inputs first
+    #[arg(long, value_delimiter = ',', default_value = "784,1024,1024,10")]
+    layers: Vec<usize>,
+    /// Samples of a mini-batch
+    #[arg(long, default_value_t = 128)]
+    batch: usize,
+    /// Density of all layers but the last, which is dense
+    #[arg(long, default_value_t = 0.1)]
+    density: f64,
+    /// Threads; 0 for one per core
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Instruction set: auto, scalar, avx2, avx512, neon
+    #[arg(long, default_value = "auto")]
+    isa: String,
+    /// Optimizer: sgd (momentum 0.9), adam, adamw, rmsprop, adagrad
+    #[arg(long, default_value = "sgd")]
+    optimizer: String,
+    /// Seconds to measure for
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct KernelRow {
+    kernel: &'static str,
+    rows: usize,
+    cols: usize,
+    batch: usize,
+    density: f64,
+    threads: usize,
+    ms: f64,
+    gflops: f64,
+    peak_fraction: f64,
+    dense_ratio: f64,
+}
+
+/// Runs one of the benchmarks.
+pub fn run(bench: &Bench, output: &Output) -> Result<()> {
+    match bench {
+        Bench::Kernels(args) => bench_kernels(args, output),
+        Bench::Step(args) => bench_step(args, output),
+    }
+}
+
+fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
+    let isa = Isa::named(&args.isa)?;
+    let peak = kernels::measure_peak(isa);
+    output.say(&format!("{isa}, one-core f32 peak {peak:.0} GFLOP/s (measured now)"));
+    let mut rows = Vec::new();
+    for &threads in &args.threads {
+        let pool = rayon_pool(threads)?;
+        for &size in &args.sizes {
+            for &density in &args.densities {
+                rows.extend(pool.install(|| kernel_rows(args, isa, size, density, threads, peak))?);
+            }
+        }
+    }
+    let lines = rows.iter().map(|row| {
+        vec![
+            row.kernel.to_string(),
+            format!("{}x{}", row.rows, row.cols),
+            format!("{}", row.density),
+            row.threads.to_string(),
+            format!("{:.3}", row.ms),
+            format!("{:.1}", row.gflops),
+            format!("{:.1} %", 100.0 * row.peak_fraction),
+            format!("{:.1}x", row.dense_ratio),
+        ]
+    });
+    let header = ["kernel", "shape", "density", "threads", "ms", "GFLOP/s", "of peak", "faster than dense"];
+    output.say(&table(&header, lines));
+    output.json(&serde_json::json!({ "isa": isa.name(), "peak_gflops": peak, "rows": rows }))
+}
+
+/// The three sparse products of one shape, and the dense ones that they are compared with.
+fn kernel_rows(
+    args: &KernelsArgs,
+    isa: Isa,
+    size: usize,
+    density: f64,
+    threads: usize,
+    peak: f64,
+) -> Result<Vec<KernelRow>> {
+    let mut stream = Stream::new(1, Purpose::Bench, size as u64, 0);
+    let nnz = (density * (size * size) as f64).round() as usize;
+    let mut sparse = Weights::zeros(Pattern::random(size, size, nnz, &mut stream), Storage::Sparse);
+    Init::He.fill(&mut sparse, &mut stream);
+    let mut dense = Weights::dense(size, size);
+    for (cell, slot) in sparse.connections() {
+        dense.values_mut()[cell] = sparse.values()[slot];
+    }
+    let mut input = Tiles::zeros(size, args.batch);
+    let mut gradient = Tiles::zeros(size, args.batch);
+    for row in input.rows_mut().iter_mut().chain(gradient.rows_mut()) {
+        row.0 = std::array::from_fn(|_| stream.normal());
+    }
+    let mut products = Products::new(isa, input, gradient);
+    let names = ["spmm", "spmm_transposed", "sddmm"];
+    let mut times = [const { Vec::new() }; 6];
+    for _ in 0..args.rounds {
+        for (index, times) in times.iter_mut().enumerate() {
+            let weights = if index < 3 { &mut sparse } else { &mut dense };
+            times.push(timed(|| products.run(index % 3, weights)));
+        }
+    }
+    products.check(&mut sparse, &mut dense)?;
+    let medians = times.map(median);
+    Ok(names
+        .into_iter()
+        .enumerate()
+        .map(|(index, kernel)| {
+            let gflops = 2.0 * nnz as f64 * args.batch as f64 / medians[index] / 1e9;
+            KernelRow {
+                kernel,
+                rows: size,
+                cols: size,
+                batch: args.batch,
+                density,
+                threads,
+                ms: 1e3 * medians[index],
+                gflops,
+                peak_fraction: gflops / (peak * threads as f64),
+                dense_ratio: medians[index + 3] / medians[index],
+            }
+        })
+        .collect())
+}
+
+/// The three products of a linear layer and room for their results.
+struct Products {
+    isa: Isa,
+    bias: Vec<f32>,
+    input: Tiles,
+    gradient: Tiles,
+    output: Tiles,
+    gradient_input: Tiles,
+    gradient_weights: Vec<f32>,
+    scratch: Vec<f32>,
+}
+
+impl Products {
+    fn new(isa: Isa, input: Tiles, gradient: Tiles) -> Products {
+        let features = input.features();
+        Products {
+            isa,
+            bias: vec![0.0; features],
+            output: input.clone(),
+            gradient_input: input.clone(),
+            gradient_weights: vec![0.0; features * features],
+            scratch: Vec::new(),
+            input,
+            gradient,
+        }
+    }
+
+    fn run(&mut self, product: usize, weights: &mut Weights) {
+        let Products { isa, bias, input, gradient, output, gradient_input, gradient_weights, scratch } = self;
+        match product {
+            0 => {
+                let finish = Finish::Activate { bias, activation: Activation::Identity };
+                kernels::multiply(*isa, weights, input, output, finish);
+            }
+            1 => {
+                let finish = Finish::Gate { activation: Activation::Identity, outputs: input.rows() };
+                kernels::multiply_transposed(*isa, weights, gradient, gradient_input, finish);
+            }
+            _ => {
+                let out = &mut gradient_weights[..weights.values().len()];
+                kernels::weight_gradient(*isa, weights, gradient, input, out, scratch);
+            }
+        }
+    }
+
+    /// Sparse and dense products must agree, or no figure counts.
+    fn check(&mut self, sparse: &mut Weights, dense: &mut Weights) -> Result<()> {
+        let close = |a: f32, b: f32| (a - b).abs() <= 1e-3 * (1.0 + b.abs());
+        let mut rows = [const { Vec::new() }; 2];
+        for (weights, rows) in [&mut *sparse, &mut *dense].into_iter().zip(&mut rows) {
+            self.run(0, weights);
+            self.run(1, weights);
+            rows.extend(self.output.rows().iter().chain(self.gradient_input.rows()).flat_map(|row| row.0));
+        }
+        ensure!(
+            rows[0].iter().zip(&rows[1]).all(|(a, b)| close(*a, *b)),
+            "sparse and dense products disagree"
+        );
+        self.run(2, sparse);
+        let sampled = self.gradient_weights[..sparse.values().len()].to_vec();
+        self.run(2, dense);
+        let agree =
+            sparse.connections().all(|(cell, slot)| close(sampled[slot], self.gradient_weights[cell]));
+        ensure!(agree, "sparse and dense weight gradients disagree");
+        Ok(())
+    }
+}
+
+fn bench_step(args: &StepArgs, output: &Output) -> Result<()> {
+    ensure!(
+        args.layers.len() >= 2 && !args.layers.contains(&0),
+        "--layers needs inputs and outputs, all above 0"
+    );
+    let isa = Isa::named(&args.isa)?;
+    let pool = rayon_pool(args.threads)?;
+    let (mut engine, batch) = step_engine(args, isa)?;
+    let (nnz, cells) = engine.network.connections();
+    let times = pool.install(|| {
+        let mut times = Vec::new();
+        let start = Instant::now();
+        let mut step = 0;
+        while start.elapsed().as_secs_f64() < args.seconds || times.len() < 10 {
+            step += 1;
+            let begin = Instant::now();
+            let score = engine.step(&batch, step, 1e-3);
+            let time = begin.elapsed().as_secs_f64();
+            ensure!(score.loss_sum.is_finite(), "the loss is not finite");
+            if step > 5 {
+                times.push(time);
+            }
+        }
+        Ok(times)
+    })?;
+    let (count, fastest) = (times.len(), times.iter().fold(f64::INFINITY, |a, &b| a.min(b)));
+    let ms = 1e3 * median(times);
+    let threads = pool.current_num_threads();
+    output.say(&format!(
+        "{:?}, batch {}, density {}, {nnz} of {cells} weights, {threads} threads, {isa}: {ms:.3} ms a step (median of {count}, fastest {:.3})",
+        args.layers, args.batch, args.density, 1e3 * fastest
+    ));
+    output.json(&serde_json::json!({
+        "step_ms": ms, "fastest_ms": 1e3 * fastest, "steps": count, "layers": args.layers, "batch": args.batch,
+        "density": args.density, "nnz": nnz, "threads": threads, "isa": isa.name(),
+        "versions": { "rarefy": env!("CARGO_PKG_VERSION") },
+    }))
+}
+
+/// A network with all layers but the last at the density, and a batch of random samples.
+fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
+    let (inputs, outputs) = (args.layers[0], *args.layers.last().expect("checked"));
+    let depth = args.layers.len() - 1;
+    let layers = args.layers[1..]
+        .iter()
+        .enumerate()
+        .map(|(index, &outputs)| LayerSpec::Linear {
+            outputs,
+            activation: if index + 1 < depth { Activation::Relu } else { Activation::Identity },
+        })
+        .collect();
+    let spec = NetworkSpec { inputs, layers };
+    let shapes = spec.linear_shapes();
+    let mut index = 0;
+    let network = Network::load(&spec, Storage::Auto, |_, rows, cols| {
+        index += 1;
+        let sparsity = SparsitySettings {
+            density: if index < shapes.len() { args.density } else { 1.0 },
+            allocation: Allocation::Uniform,
+            storage: Storage::Auto,
+        };
+        sparsity.check()?;
+        let nnz = (sparsity.density * (rows * cols) as f64).round() as usize;
+        let mut stream = Stream::new(1, Purpose::Bench, index as u64, 0);
+        let mut weights = Weights::zeros(Pattern::random(rows, cols, nnz, &mut stream), sparsity.storage);
+        Init::He.fill(&mut weights, &mut stream);
+        Ok(weights)
+    })?;
+    let optimizer = OptimizerSettings {
+        method: method_named(&args.optimizer)?,
+        momentum: if args.optimizer == "sgd" { 0.9 } else { 0.0 },
+        ..OptimizerSettings::default()
+    };
+    let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
+    let dataset = Dataset {
+        inputs,
+        features: (0..inputs * args.batch).map(|_| stream.normal()).collect(),
+        targets: Targets::Classes {
+            labels: (0..args.batch).map(|_| stream.below(outputs) as u32).collect(),
+            classes: outputs,
+        },
+    };
+    let mut batch = Batch::new(&dataset, args.batch);
+    batch.fill(&dataset, &(0..args.batch).collect::<Vec<_>>());
+    let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
+    let engine = Engine::new(EngineParts {
+        network,
+        loss: LossSettings::default().build(Task::Classification { counts: &vec![1; outputs] })?,
+        optimizer: optimizer.build()?,
+        clip_norm: None,
+        clip_value: None,
+        topology: TopologySettings { method: topology::Method::Static, ..TopologySettings::default() }
+            .build()?,
+        targets,
+        isa,
+        seed: 1,
+        batch_size: args.batch,
+    });
+    Ok((engine, batch))
+}
+
+fn method_named(name: &str) -> Result<Method> {
+    Ok(serde_json::from_value(serde_json::Value::String(name.to_string()))?)
+}
+
+fn rayon_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)
+}
+
+/// Seconds of one call, repeated until five milliseconds have passed.
+fn timed(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut calls = 0;
+    while calls == 0 || start.elapsed().as_secs_f64() < 5e-3 {
+        work();
+        calls += 1;
+    }
+    start.elapsed().as_secs_f64() / f64::from(calls)
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

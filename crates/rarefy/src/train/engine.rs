@@ -1,0 +1,343 @@
+//! One training step: forward, loss, backward, clipping, optimizer; and now and then new connections.
+
+use super::Progress;
+use crate::data::{Batch, BatchTargets};
+use crate::kernels::Isa;
+use crate::layers::{Buffers, Layer, Network, Pass};
+use crate::losses::{Loss, TargetTile};
+use crate::optimizers::{Optimizer, StepSize, clip};
+use crate::random::{Purpose, Stream};
+use crate::sparse::Rewire;
+use crate::tiles::{LANES, Tiles};
+use crate::topology::Topology;
+
+/// Numbers that one piece of an optimizer's work covers.
+const CHUNK: usize = 8192;
+
+/// What a step computes with besides the network.
+pub struct Engine {
+    /// The network being trained.
+    pub network: Network,
+    /// The optimizer's state: for each parameter, its slots.
+    pub state: Vec<Vec<Vec<f32>>>,
+    loss: Loss,
+    optimizer: Box<dyn Optimizer>,
+    clip_norm: Option<f32>,
+    clip_value: Option<f32>,
+    topology: Topology,
+    /// Connections that each parameter is to end with.
+    targets: Vec<usize>,
+    isa: Isa,
+    seed: u64,
+    buffers: Buffers,
+}
+
+/// What is fixed for a run.
+pub struct EngineParts {
+    /// The network at its start.
+    pub network: Network,
+    /// The loss.
+    pub loss: Loss,
+    /// The optimizer.
+    pub optimizer: Box<dyn Optimizer>,
+    /// The largest joint norm of all gradients.
+    pub clip_norm: Option<f32>,
+    /// The largest magnitude of a gradient.
+    pub clip_value: Option<f32>,
+    /// The topology method.
+    pub topology: Topology,
+    /// Connections that each parameter is to end with, biases included (their length).
+    pub targets: Vec<usize>,
+    /// The instruction set.
+    pub isa: Isa,
+    /// The seed of dropout and topology.
+    pub seed: u64,
+    /// The largest batch.
+    pub batch_size: usize,
+}
+
+/// A batch's loss and how many of its samples were classified correctly, before the step.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Score {
+    /// The loss summed over the batch, not yet divided.
+    pub loss_sum: f64,
+    /// What `loss_sum` is to be divided by.
+    pub normaliser: f64,
+    /// Samples whose largest output is their class; 0 unless the targets are classes.
+    pub correct: usize,
+    /// Samples of the batch.
+    pub samples: usize,
+}
+
+impl Score {
+    /// The mean loss.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.normaliser.max(f64::MIN_POSITIVE)
+    }
+
+    /// The share of samples classified correctly.
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.samples.max(1) as f64
+    }
+
+    /// Adds another batch's score.
+    pub fn add(&mut self, other: Score) {
+        self.loss_sum += other.loss_sum;
+        self.normaliser += other.normaliser;
+        self.correct += other.correct;
+        self.samples += other.samples;
+    }
+}
+
+/// Connections that an update moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Churn {
+    /// Dropped.
+    pub dropped: usize,
+    /// Grown.
+    pub grown: usize,
+}
+
+impl Engine {
+    /// Allocates gradients, optimizer state and buffers.
+    pub fn new(parts: EngineParts) -> Engine {
+        let EngineParts { mut network, optimizer, .. } = parts;
+        let mut state = Vec::new();
+        for parameter in network.parameters_mut() {
+            let length = parameter.weights.values().len();
+            parameter.gradient = vec![0.0; length];
+            state.push(vec![vec![0.0; length]; optimizer.slots()]);
+        }
+        let buffers = network.buffers(parts.batch_size, true);
+        Engine {
+            network,
+            state,
+            loss: parts.loss,
+            optimizer,
+            clip_norm: parts.clip_norm,
+            clip_value: parts.clip_value,
+            topology: parts.topology,
+            targets: parts.targets,
+            isa: parts.isa,
+            seed: parts.seed,
+            buffers,
+        }
+    }
+
+    /// One step on a batch; `step` counts from 1.
+    pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
+        let pass = Pass { isa: self.isa, training: Some((self.seed, step)) };
+        self.buffers.resize(batch.samples);
+        self.network.forward(&pass, &batch.input, &mut self.buffers);
+        let (output, gradient) = self.buffers.output_and_gradient();
+        let score = score(&self.loss, self.isa, output, &batch.targets, Some(gradient));
+        self.network.backward(&pass, &batch.input, &mut self.buffers);
+        self.clip();
+        self.update(&StepSize { learning_rate, step, decay: true });
+        score
+    }
+
+    fn clip(&mut self) {
+        if let Some(limit) = self.clip_value {
+            for parameter in self.network.parameters_mut() {
+                clip::clip_values(&mut parameter.gradient, limit);
+            }
+        }
+        if let Some(limit) = self.clip_norm {
+            let norms: Vec<f64> =
+                self.network.parameters().map(|parameter| clip::squared_norm(&parameter.gradient)).collect();
+            let scale = clip::norm_scale(&norms, limit);
+            if scale != 1.0 {
+                for parameter in self.network.parameters_mut() {
+                    parameter.gradient.iter_mut().for_each(|gradient| *gradient *= scale);
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, step: &StepSize) {
+        for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
+            let step = StepSize { decay: parameter.is_weight, ..*step };
+            let mut views = slots.iter_mut().map(Vec::as_mut_slice);
+            // An optimizer keeps at most three arrays; absent ones are empty.
+            let slots: [&mut [f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
+            let run = Update { optimizer: &*self.optimizer, step: &step, isa: self.isa };
+            run.split(parameter.weights.values_mut(), &parameter.gradient, slots);
+        }
+    }
+
+    /// Moves connections if the topology method says so after the step that `progress` names. The batch must be the
+    /// one of that step.
+    pub fn rewire(&mut self, batch: &Batch, progress: &Progress) -> Option<Churn> {
+        if !self.topology.when.is_due(progress) {
+            return None;
+        }
+        let mut churn = Churn::default();
+        let mut index = 0;
+        for position in 0..self.network.layers().len() {
+            for own in 0..self.network.layers()[position].parameters().len() {
+                if let Some(moved) = self.rewire_parameter(batch, progress, position, own, index) {
+                    churn.dropped += moved.dropped;
+                    churn.grown += moved.grown;
+                }
+                index += 1;
+            }
+        }
+        Some(churn)
+    }
+
+    fn rewire_parameter(
+        &mut self,
+        batch: &Batch,
+        progress: &Progress,
+        position: usize,
+        own: usize,
+        index: usize,
+    ) -> Option<Churn> {
+        let layer: &dyn Layer = &*self.network.layers()[position];
+        let parameter = &layer.parameters()[own];
+        if !parameter.is_weight {
+            return None;
+        }
+        let input = if position > 0 { &self.buffers.outputs[position - 1] } else { &batch.input };
+        let gradient = &self.buffers.gradients[position];
+        let mut scratch = Vec::new();
+        let mut cell_gradients = |rows: std::ops::Range<usize>, out: &mut [f32]| {
+            layer.cell_gradients(own, input, gradient, rows, out, &mut scratch);
+        };
+        let mut stream = Stream::new(self.seed, Purpose::Topology, index as u64, progress.step);
+        let weights = &parameter.weights;
+        let pattern =
+            self.topology.update(weights, self.targets[index], progress, &mut cell_gradients, &mut stream)?;
+        let (mut new, rewire): (_, Rewire) = weights.rewire(pattern, parameter.storage);
+        if self.topology.grow.draws_values() {
+            parameter.init.fill_slots(&mut new, rewire.grown(), &mut stream);
+        }
+        let grown = rewire.grown().len();
+        let churn = Churn { dropped: weights.nnz() + grown - new.nnz(), grown };
+        for slot in &mut self.state[index] {
+            *slot = rewire.carry(slot, 0.0);
+        }
+        let parameter = &mut self.network.layers_mut()[position].parameters_mut()[own];
+        parameter.gradient = vec![0.0; new.values().len()];
+        parameter.weights = new;
+        Some(churn)
+    }
+
+    /// Bytes of weights, index, gradients and optimizer state.
+    pub fn bytes(&self) -> usize {
+        let state: usize = self.state.iter().flatten().map(|slot| 4 * slot.len()).sum();
+        state
+            + self
+                .network
+                .parameters()
+                .map(|parameter| parameter.weights.bytes() + 4 * parameter.gradient.len())
+                .sum::<usize>()
+    }
+}
+
+/// The most arrays of state that an optimizer keeps for a parameter.
+const MAX_SLOTS: usize = 3;
+
+/// An optimizer's work on one parameter, halved between threads.
+struct Update<'a> {
+    optimizer: &'a dyn Optimizer,
+    step: &'a StepSize,
+    isa: Isa,
+}
+
+impl Update<'_> {
+    fn split(&self, values: &mut [f32], gradients: &[f32], mut slots: [&mut [f32]; MAX_SLOTS]) {
+        if values.len() <= CHUNK {
+            let slots = &mut slots[..self.optimizer.slots()];
+            return self.isa.vectorize(|| self.optimizer.update(self.step, values, gradients, slots));
+        }
+        let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
+        let (left, right) = values.split_at_mut(middle);
+        let (left_gradients, right_gradients) = gradients.split_at(middle);
+        let mut left_slots: [&mut [f32]; MAX_SLOTS] = Default::default();
+        let right_slots = slots.each_mut().map(|slot| {
+            let slot = std::mem::take(slot);
+            slot.split_at_mut(middle.min(slot.len()))
+        });
+        let right_slots = {
+            let mut index = 0;
+            right_slots.map(|(left, right)| {
+                left_slots[index] = left;
+                index += 1;
+                right
+            })
+        };
+        rayon::join(
+            || self.split(left, left_gradients, left_slots),
+            || self.split(right, right_gradients, right_slots),
+        );
+    }
+}
+
+/// The loss of a batch and, if asked for, the gradient of its outputs.
+pub fn score(
+    loss: &Loss,
+    isa: Isa,
+    output: &Tiles,
+    targets: &BatchTargets,
+    mut gradient: Option<&mut Tiles>,
+) -> Score {
+    let labels = match targets {
+        BatchTargets::Classes(labels) => Some(labels.as_slice()),
+        BatchTargets::Values(_) => None,
+    };
+    let normaliser = loss.normaliser(output.samples(), output.features(), labels);
+    let scale = (1.0 / normaliser) as f32;
+    let mut score = Score { normaliser, samples: output.samples(), ..Score::default() };
+    for tile in 0..output.tiles() {
+        let live = output.live(tile);
+        let rows = output.tile(tile);
+        let target = match targets {
+            BatchTargets::Classes(labels) => TargetTile::Classes(&labels[tile * LANES..][..live]),
+            BatchTargets::Values(values) => TargetTile::Values(values.tile(tile)),
+        };
+        score.loss_sum += isa.vectorize(|| match &mut gradient {
+            Some(gradient) => loss.tile(rows, target, live, scale, gradient.tile_mut(tile)),
+            None => loss.value(rows, target, live),
+        });
+        if let TargetTile::Classes(labels) = target {
+            score.correct += isa.vectorize(|| count_correct(rows, labels));
+        }
+    }
+    score
+}
+
+/// How many lanes have their largest output at their label; of equal outputs the first counts.
+fn count_correct(rows: &[crate::tiles::Row], labels: &[u32]) -> usize {
+    let mut best = [f32::NEG_INFINITY; LANES];
+    let mut class = [0u32; LANES];
+    for (index, row) in rows.iter().enumerate() {
+        for lane in 0..LANES {
+            if row.0[lane] > best[lane] {
+                best[lane] = row.0[lane];
+                class[lane] = index as u32;
+            }
+        }
+    }
+    labels.iter().zip(&class).filter(|(label, class)| label == class).count()
+}
+
+/// The outputs of a network for a whole data set, `work(first sample, outputs)` being called batch by batch.
+pub fn predict(
+    network: &Network,
+    isa: Isa,
+    dataset: &crate::data::Dataset,
+    batch_size: usize,
+    mut work: impl FnMut(&Batch, &mut Tiles),
+) {
+    let mut buffers = network.buffers(batch_size, false);
+    let mut batch = Batch::new(dataset, batch_size);
+    let order: Vec<usize> = (0..dataset.len()).collect();
+    for samples in order.chunks(batch_size) {
+        batch.fill(dataset, samples);
+        buffers.resize(samples.len());
+        network.forward(&Pass::predict(isa), &batch.input, &mut buffers);
+        work(&batch, buffers.outputs.last_mut().expect("a network has layers"));
+    }
+}
