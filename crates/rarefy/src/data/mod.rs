@@ -1,10 +1,107 @@
 //! Data: files in, samples as flat numbers out, split, scaled and cut into mini-batches.
+//!
+//! ```text
+//! settings -> source (idx, npy, csv, builtin) -> split -> preparation (categories, gaps, scale) -> Dataset -> Batch
+//! ```
+//!
+//! Samples are split before anything is learned from them: means, categories and scale come from the training part.
 
+mod array;
 mod batches;
+mod builtin;
+mod classes;
+mod csv;
+mod describe;
+mod gzip;
+mod idx;
+mod npy;
+mod preparation;
+mod scale;
+mod settings;
+mod source;
+mod split;
 
 use serde::{Deserialize, Serialize};
 
 pub use batches::{Batch, BatchTargets, epoch_order};
+pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
+pub use preparation::{Coding, Column, Preparation};
+pub use scale::Scaler;
+pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
+pub use source::{Dialect, Format, LabelColumn};
+
+use crate::Result;
+
+/// The parts of a source, ready for training, and how they were made ready.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Splits {
+    /// To train on.
+    pub train: Dataset,
+    /// To watch training; absent if `data.validation_fraction` is 0 or there are too few samples.
+    pub validation: Option<Dataset>,
+    /// For the final test; absent if `data.test_fraction` is 0 or there are too few samples.
+    pub test: Option<Dataset>,
+    /// How a new file is made ready in the same way; to be stored with the model.
+    pub preparation: Preparation,
+}
+
+/// Reads, splits and scales what the settings name. The same seed gives the same parts.
+///
+/// # Errors
+/// Settings that contradict each other; files that are missing, damaged, empty or ragged; labels that do not fit the
+/// task. Each error names the key, or the file and the place in it, and says what to do.
+///
+/// # Example
+/// ```
+/// let splits = rarefy::data::load(&rarefy::data::DataSettings::default(), 1)?;
+/// assert_eq!((splits.train.inputs, splits.train.targets.outputs()), (64, 10));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
+pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
+    settings.check()?;
+    let source = source::read(settings)?;
+    let raw = &source.train;
+    let task = classes::task(raw, settings.task)?;
+    let (names, codes) = match task {
+        Task::Classification => {
+            let names = classes::names(raw)?;
+            let codes = classes::codes(raw, &names)?;
+            (names, Some(codes))
+        }
+        _ => (Vec::new(), None),
+    };
+    let has_test = settings.test_path.is_some() || source.test.is_some();
+    let test_fraction = if has_test { 0.0 } else { settings.test_fraction };
+    let parts =
+        split::split(raw.samples(), codes.as_deref(), settings.validation_fraction, test_fraction, seed);
+    let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
+    let part = |samples: &[usize]| match samples {
+        [] => Ok(None),
+        _ => preparation.encode(raw, samples, true).map(Some),
+    };
+    let validation = part(&parts.validation)?;
+    let test = match (&settings.test_path, &source.test) {
+        (Some(path), _) => Some(load_with(&preparation, path, true)?),
+        (None, Some(test)) => {
+            let all: Vec<usize> = (0..test.samples()).collect();
+            Some(preparation.encode(test, &all, true)?)
+        }
+        (None, None) => part(&parts.test)?,
+    };
+    Ok(Splits { train, validation, test, preparation })
+}
+
+/// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
+/// gives that part. Without `targets` the labels are not read (the file need not have any), and the targets are all zero:
+/// class 0 or value 0.
+///
+/// # Errors
+/// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
+pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Dataset> {
+    let raw = source::read_for_model(preparation, path, targets)?;
+    let all: Vec<usize> = (0..raw.samples()).collect();
+    preparation.encode(&raw, &all, targets)
+}
 
 /// Samples and what is to be predicted for them.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +113,6 @@ pub struct Dataset {
     /// One target per sample.
     pub targets: Targets,
 }
-
 /// What is to be predicted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
@@ -96,3 +192,6 @@ impl Dataset {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,7 +57,7 @@ pub struct EngineParts {
 }
 
 /// A batch's loss and how many of its samples were classified correctly, before the step.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Score {
     /// The loss summed over the batch, not yet divided.
     pub loss_sum: f64,

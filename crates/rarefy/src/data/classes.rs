@@ -1,0 +1,246 @@
+//! What the labels are: the task they ask for, the classes they name, and each label as a target.
+
+use std::collections::HashMap;
+
+use super::settings::TaskChoice;
+use super::source::{Labels, Raw};
+use super::{Targets, Task};
+use crate::{Error, Result};
+
+/// With more kinds than this, whole numbers are taken for values unless the settings say otherwise.
+const MOST_CLASSES: usize = 100;
+
+/// The task, from the settings or else from the labels.
+pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
+    let Some(Labels::Numbers { values, outputs }) = &raw.labels else {
+        return match choice {
+            TaskChoice::Auto | TaskChoice::Classification => Ok(Task::Classification),
+            _ => Err(refuse(raw, "holds text, so it can only be classes")),
+        };
+    };
+    let binary = values.iter().all(|&value| value == 0.0 || value == 1.0);
+    match choice.named() {
+        Some(Task::Classification) if *outputs > 1 => {
+            Err(refuse(raw, &format!("has {outputs} columns; classification needs one that holds the class")))
+        }
+        Some(Task::MultiLabel) if !binary => {
+            let at = values.iter().position(|&value| value != 0.0 && value != 1.0).unwrap_or(0);
+            let problem = format!("{} holds {}; multi-label labels are 0 or 1", raw.label_name(), values[at]);
+            Err(Error::data_at(&raw.path, raw.place(at / outputs), problem))
+        }
+        Some(task) => Ok(task),
+        None if *outputs > 1 => Ok(if binary { Task::MultiLabel } else { Task::Regression }),
+        None => {
+            let kinds = kinds(values);
+            let few = kinds.len() <= MOST_CLASSES && kinds.len() * 2 <= values.len();
+            let whole = kinds.iter().all(|kind| kind.fract() == 0.0);
+            Ok(if few && whole { Task::Classification } else { Task::Regression })
+        }
+    }
+}
+
+fn refuse(raw: &Raw, why: &str) -> Error {
+    Error::data(&raw.path, format!("{} {why}; set data.task or data.label", raw.label_name()))
+}
+
+/// The different numbers, sorted.
+fn kinds(values: &[f64]) -> Vec<f64> {
+    // Adding 0 makes -0 a plain 0.
+    let mut kinds: Vec<f64> = values.iter().map(|value| value + 0.0).collect();
+    kinds.sort_unstable_by(f64::total_cmp);
+    kinds.dedup();
+    kinds
+}
+
+/// Whether all class names are numbers, so that `1.0` in a new file means the class `1`.
+pub(crate) fn are_numbers(classes: &[String]) -> bool {
+    classes.iter().all(|class| class.parse::<f64>().is_ok())
+}
+
+/// The classes of a source, in the order of their numbers or else of the alphabet; at least two.
+pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
+    let samples = raw.samples();
+    let (names, fractional) = match &raw.labels {
+        Some(Labels::Numbers { values, .. }) => {
+            let kinds = kinds(values);
+            (
+                kinds.iter().map(f64::to_string).collect::<Vec<_>>(),
+                kinds.iter().any(|kind| kind.fract() != 0.0),
+            )
+        }
+        Some(Labels::Text { vocabulary, .. }) => {
+            let mut names = vocabulary.clone();
+            names.sort_unstable();
+            (names, false)
+        }
+        None => (Vec::new(), false),
+    };
+    let label = raw.label_name();
+    let all = match &names[..] {
+        [] => return Err(Error::data(&raw.path, "holds no labels")),
+        [only] => {
+            let problem =
+                format!("{label} always holds {only:?}; there must be two classes at least to tell apart");
+            return Err(Error::data(&raw.path, problem));
+        }
+        all => all.len(),
+    };
+    if all * 2 > samples || (fractional && all > MOST_CLASSES) {
+        let advice = match &raw.labels {
+            Some(Labels::Text { .. }) => "choose another column with data.label",
+            _ => "set data.task = \"regression\", or choose another column with data.label",
+        };
+        let problem = format!(
+            "{label} holds {all} different values in {samples} samples: too many for classes; {advice}"
+        );
+        return Err(Error::data(&raw.path, problem));
+    }
+    Ok(names)
+}
+
+/// The class of each sample as its position among `classes`.
+pub(crate) fn codes(raw: &Raw, classes: &[String]) -> Result<Vec<u32>> {
+    let unknown = |sample: usize, label: &str| {
+        let listed = classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+        let more = if classes.len() > 10 { ", ..." } else { "" };
+        let problem = format!(
+            "the label {label:?} is out of range: the training part has the {} classes {listed}{more}; mend the label or remove the sample",
+            classes.len()
+        );
+        Error::data_at(&raw.path, raw.place(sample), problem)
+    };
+    match &raw.labels {
+        Some(Labels::Numbers { values, outputs: 1 }) => {
+            let kinds: Vec<f64> = classes.iter().map(|class| class.parse().unwrap_or(f64::NAN)).collect();
+            let code = |(sample, value): (usize, &f64)| {
+                let found = kinds.binary_search_by(|kind| kind.total_cmp(&(value + 0.0)));
+                found.map(|code| code as u32).map_err(|_| unknown(sample, &value.to_string()))
+            };
+            values.iter().enumerate().map(code).collect()
+        }
+        Some(Labels::Text { codes, vocabulary }) => {
+            let known: HashMap<&str, u32> =
+                classes.iter().zip(0..).map(|(class, code)| (class.as_str(), code)).collect();
+            let code = |(sample, &word): (usize, &u32)| {
+                let word = &vocabulary[word as usize];
+                known.get(word.as_str()).copied().ok_or_else(|| unknown(sample, word))
+            };
+            codes.iter().enumerate().map(code).collect()
+        }
+        _ => Err(Error::data(&raw.path, "needs one label per sample, the class")),
+    }
+}
+
+/// The targets of some samples.
+pub(crate) fn targets(
+    raw: &Raw,
+    task: Task,
+    classes: &[String],
+    outputs: usize,
+    samples: &[usize],
+) -> Result<Targets> {
+    if task == Task::Classification {
+        let codes = codes(raw, classes)?;
+        let labels = samples.iter().map(|&sample| codes[sample]).collect();
+        return Ok(Targets::Classes { labels, classes: classes.len() });
+    }
+    match &raw.labels {
+        Some(Labels::Numbers { values, outputs: found }) if *found == outputs => {
+            let row = |&sample: &usize| &values[sample * outputs..][..outputs];
+            let values: Vec<f32> = samples.iter().flat_map(row).map(|&value| value as f32).collect();
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let problem = "the value to predict is too large for an f32 number; scale it down";
+                return Err(Error::data_at(&raw.path, raw.place(samples[at / outputs]), problem));
+            }
+            Ok(Targets::Values { values, outputs })
+        }
+        _ => Err(Error::data(
+            &raw.path,
+            format!("needs {outputs} numbers per sample to predict, as in training"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::source::{Cells, Format};
+    use super::*;
+
+    fn numbers(values: &[f64], outputs: usize) -> Raw {
+        let cells = Cells::Numbers(vec![0.0; values.len() / outputs]);
+        let labels = Labels::Numbers { values: values.to_vec(), outputs };
+        Raw::arrays(Path::new("f"), Format::Npy, cells, 1, Some(labels))
+    }
+
+    fn text(words: &[&str]) -> Raw {
+        let labels = Labels::Text {
+            codes: (0..words.len() as u32).collect(),
+            vocabulary: words.iter().map(|word| word.to_string()).collect(),
+        };
+        Raw::arrays(Path::new("f"), Format::Csv, Cells::Numbers(vec![0.0; words.len()]), 1, Some(labels))
+    }
+
+    #[test]
+    fn the_task_follows_from_the_labels() {
+        for (raw, expected) in [
+            (numbers(&[1.0, 2.0, 1.0, 2.0], 1), Task::Classification),
+            (numbers(&[-1.0, 1.0, -1.0, 1.0], 1), Task::Classification),
+            (numbers(&[1.5, 2.0, 1.5, 2.0], 1), Task::Regression),
+            (numbers(&[1.0, 2.0, 3.0, 4.0], 1), Task::Regression),
+            (numbers(&[1.0, 0.0, 0.0, 1.0], 2), Task::MultiLabel),
+            (numbers(&[1.0, 0.0, 0.5, 1.0], 2), Task::Regression),
+            (text(&["a", "b"]), Task::Classification),
+        ] {
+            assert_eq!(task(&raw, TaskChoice::Auto).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_task_that_does_not_fit_is_refused() {
+        for (raw, choice, problem) in [
+            (numbers(&[0.0; 4], 2), TaskChoice::Classification, "has 2 columns"),
+            (
+                numbers(&[0.0, 1.0, 2.0, 0.0], 2),
+                TaskChoice::MultiLabel,
+                "sample 2: the labels holds 2; multi-label",
+            ),
+            (text(&["a"]), TaskChoice::Regression, "holds text"),
+        ] {
+            let error = task(&raw, choice).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn classes_are_sorted_as_numbers_and_need_two_kinds_but_not_too_many() {
+        let sorted = names(&numbers(&[10.0, 9.0, -0.0, 0.0, 10.0, 9.0], 1)).unwrap();
+        assert_eq!(sorted, ["0", "9", "10"]);
+        let many: Vec<f64> = (0..400).map(|i| f64::from(i % 150) + 0.5).collect();
+        for (raw, problem) in [
+            (numbers(&[3.0; 5], 1), "always holds \"3\""),
+            (numbers(&[1.0, 2.0, 3.0], 1), "too many for classes; set data.task = \"regression\""),
+            (numbers(&many, 1), "150 different values in 400 samples: too many"),
+            (text(&["a", "b", "c"]), "choose another column with data.label"),
+        ] {
+            let error = names(&raw).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn codes_are_positions_and_labels_out_of_range_are_named() {
+        let classes = ["0", "9", "10"].map(String::from);
+        assert_eq!(codes(&numbers(&[10.0, 0.0, 9.0], 1), &classes).unwrap(), [2, 0, 1]);
+        let error = codes(&numbers(&[10.0, 11.0], 1), &classes).unwrap_err().to_string();
+        assert!(
+            error.contains(
+                "sample 2: the label \"11\" is out of range: the training part has the 3 classes 0, 9, 10"
+            ),
+            "{error}"
+        );
+        let error = codes(&text(&["a", "c"]), &["a", "b"].map(String::from)).unwrap_err().to_string();
+        assert!(error.contains("sample 2: the label \"c\" is out of range"), "{error}");
+    }
+}

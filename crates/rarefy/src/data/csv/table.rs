@@ -1,0 +1,212 @@
+//! The second pass over a CSV file: cells into numbers, categories into positions in a vocabulary.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::super::settings::Missing;
+use super::super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::records::Records;
+use crate::{Error, Result};
+
+/// A column of text with more kinds than this is no set of categories, unless the user says so.
+const MOST_CATEGORIES: usize = 1000;
+
+/// What to do with a column.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Role {
+    Number,
+    /// Text from a small set; `chosen` by the user or by a model, not guessed.
+    Category {
+        chosen: bool,
+    },
+    NumberLabel,
+    TextLabel,
+    Ignore,
+}
+
+/// How to read a file.
+pub(super) struct Plan<'a> {
+    pub path: &'a Path,
+    pub dialect: Dialect,
+    /// Names and roles of all columns of the file.
+    pub names: Vec<String>,
+    pub roles: Vec<Role>,
+    /// Columns of the file that become features, in the order of the features.
+    pub features: Vec<usize>,
+    /// Columns of the file that hold labels.
+    pub labels: Vec<usize>,
+    pub missing: Missing,
+    pub markers: &'a [String],
+}
+
+/// Words in order of appearance.
+#[derive(Default)]
+struct Vocabulary {
+    words: Vec<String>,
+    known: HashMap<String, u32>,
+}
+
+impl Vocabulary {
+    fn code(&mut self, word: &str) -> u32 {
+        if let Some(&code) = self.known.get(word) {
+            return code;
+        }
+        let code = self.words.len() as u32;
+        self.words.push(word.to_string());
+        self.known.insert(word.to_string(), code);
+        code
+    }
+}
+
+impl Plan<'_> {
+    /// Reads the file; `rows` says how many lines to expect, 0 if that is not known.
+    pub(super) fn read(self, rows: usize) -> Result<Raw> {
+        let (width, outputs) = (self.features.len(), self.labels.len());
+        if width == 0 {
+            return Err(Error::data(
+                self.path,
+                "no column is left as a feature; check data.label and data.ignore",
+            ));
+        }
+        // For each column of the file, its place among the features or labels.
+        let mut places = vec![0; self.names.len()];
+        for list in [&self.features, &self.labels] {
+            for (place, &column) in list.iter().enumerate() {
+                places[column] = place;
+            }
+        }
+        let mut cells = Vec::with_capacity(rows * width);
+        let mut values = Vec::with_capacity(rows * outputs);
+        let mut classes = Vocabulary::default();
+        let mut codes = Vec::new();
+        let mut lines = Vec::with_capacity(rows);
+        let mut vocabularies: Vec<Vocabulary> = Vec::new();
+        vocabularies.resize_with(width, Vocabulary::default);
+        let mut records = Records::open(self.path, self.dialect.delimiter)?;
+        if self.dialect.header {
+            records.next()?;
+        }
+        while let Some((line, record)) = records.next_of(self.names.len())? {
+            lines.push(line);
+            let (cell_start, value_start) = (cells.len(), values.len());
+            cells.resize(cell_start + width, f32::NAN);
+            values.resize(value_start + outputs, f64::NAN);
+            for (column, cell) in record.iter().map(str::trim).enumerate() {
+                let role = self.roles[column];
+                if role == Role::Ignore {
+                    continue;
+                }
+                let place = places[column];
+                if self.markers.iter().any(|marker| marker == cell) {
+                    self.check_missing(line, column, role)?;
+                    continue;
+                }
+                match role {
+                    Role::Number => cells[cell_start + place] = self.number(line, column, cell)? as f32,
+                    Role::Category { .. } => {
+                        cells[cell_start + place] = vocabularies[place].code(cell) as f32
+                    }
+                    Role::NumberLabel => values[value_start + place] = self.number(line, column, cell)?,
+                    Role::TextLabel => codes.push(classes.code(cell)),
+                    Role::Ignore => {}
+                }
+            }
+        }
+        if lines.is_empty() {
+            return Err(Error::data(self.path, "holds no samples"));
+        }
+        let labels = match self.labels[..] {
+            [] => None,
+            [label] if self.roles[label] == Role::TextLabel => {
+                Some(Labels::Text { codes, vocabulary: classes.words })
+            }
+            _ => Some(Labels::Numbers { values, outputs }),
+        };
+        self.finish(cells, vocabularies, lines, labels)
+    }
+
+    fn finish(
+        self,
+        cells: Vec<f32>,
+        vocabularies: Vec<Vocabulary>,
+        lines: Vec<u64>,
+        labels: Option<Labels>,
+    ) -> Result<Raw> {
+        let mut columns = Vec::new();
+        for (&position, vocabulary) in self.features.iter().zip(vocabularies) {
+            let name = self.names[position].clone();
+            let kinds = vocabulary.words.len();
+            let vocabulary = match self.roles[position] {
+                Role::Category { chosen: false }
+                    if kinds > MOST_CATEGORIES || (kinds > 20 && kinds * 2 > lines.len()) =>
+                {
+                    return Err(Error::data_at(
+                        self.path,
+                        format!("column {name:?}"),
+                        format!(
+                            "holds {kinds} different texts in {} lines, so it looks like names or free text, not categories; leave it out with data.ignore, or insist with data.categorical",
+                            lines.len()
+                        ),
+                    ));
+                }
+                Role::Category { .. } => Some(vocabulary.words),
+                _ => None,
+            };
+            columns.push(RawColumn { name, position, vocabulary });
+        }
+        let label_columns = self
+            .labels
+            .iter()
+            .map(|&position| LabelColumn { name: self.names[position].clone(), position })
+            .collect();
+        Ok(Raw {
+            path: self.path.to_path_buf(),
+            format: Format::Csv,
+            cells: Cells::Numbers(cells),
+            width: columns.len(),
+            columns,
+            label_columns,
+            dialect: Some(self.dialect),
+            lines,
+            labels,
+        })
+    }
+
+    /// A cell as a number that an `f32` can hold.
+    fn number(&self, line: u64, column: usize, cell: &str) -> Result<f64> {
+        let problem = match cell.parse::<f64>() {
+            Ok(number) if (number as f32).is_finite() => return Ok(number),
+            Ok(_) => format!(
+                "{cell:?} is not a finite f32 number; mend the cell, or add its text to data.missing_markers"
+            ),
+            Err(_) => {
+                let advice = match self.roles[column] {
+                    Role::NumberLabel => "if these are class names set data.task = \"classification\"",
+                    _ => {
+                        "if these are categories name the column in data.categorical, if a number is missing add the text to data.missing_markers"
+                    }
+                };
+                format!("{cell:?} is text in a column of numbers; mend the cell; {advice}")
+            }
+        };
+        Err(Error::data_at(self.path, self.at(line, column), problem))
+    }
+
+    fn check_missing(&self, line: u64, column: usize, role: Role) -> Result<()> {
+        let problem = match (role, self.missing) {
+            (Role::NumberLabel | Role::TextLabel, _) => {
+                "the label is missing; remove the line, or take the text out of data.missing_markers if it is a class"
+            }
+            (_, Missing::Error) => "the cell is missing; fill it, or set data.missing = \"mean\"",
+            (_, Missing::Mean) => return Ok(()),
+        };
+        Err(Error::data_at(self.path, self.at(line, column), problem))
+    }
+
+    fn at(&self, line: u64, column: usize) -> String {
+        match self.dialect.header {
+            true => format!("line {line}, column {:?}", self.names[column]),
+            false => format!("line {line}, column {}", column + 1),
+        }
+    }
+}

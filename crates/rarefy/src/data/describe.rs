@@ -1,0 +1,190 @@
+//! What a source holds, for a user who wants to know before training on it.
+
+use serde::Serialize;
+
+use super::scale::moments;
+use super::settings::DataSettings;
+use super::source::{Format, Raw, read, read_for_model};
+use super::{Preparation, Targets, Task, classes};
+use crate::Result;
+
+/// What a source holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Description {
+    /// The path or name it was asked for by.
+    pub path: String,
+    /// The kind of file.
+    pub format: Format,
+    /// Samples, without those of a test part of its own.
+    pub samples: usize,
+    /// Samples of its own test part.
+    pub test_samples: Option<usize>,
+    /// What would be predicted.
+    pub task: Task,
+    /// Numbers that a network would see, categories coded one-hot.
+    pub inputs: usize,
+    /// Numbers that a network would put out.
+    pub outputs: usize,
+    /// Samples of each class or, for multi-label, with each label; empty for regression.
+    pub classes: Vec<ClassCount>,
+    /// The feature columns.
+    pub columns: Vec<ColumnDescription>,
+    /// How many columns never change.
+    pub constant_columns: usize,
+}
+
+/// How often a class occurs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassCount {
+    /// The class.
+    pub name: String,
+    /// Its samples.
+    pub samples: usize,
+}
+
+/// What a feature column holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ColumnDescription {
+    /// Its name, or its position from 1.
+    pub name: String,
+    /// Number or category.
+    pub kind: ColumnKind,
+    /// Cells without a value.
+    pub missing: usize,
+    /// Whether all its cells are the same.
+    pub constant: bool,
+    /// For a category, how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub categories: Option<usize>,
+    /// For numbers, the figures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<NumberDescription>,
+}
+
+/// What kind of column it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnKind {
+    /// Numbers.
+    Number,
+    /// Words from a set.
+    Category,
+}
+
+/// Figures of a column of numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct NumberDescription {
+    /// The smallest.
+    pub min: f32,
+    /// The largest.
+    pub max: f32,
+    /// The mean.
+    pub mean: f32,
+    /// The standard deviation.
+    pub deviation: f32,
+}
+
+/// Reads a source and says what it holds.
+///
+/// # Errors
+/// As for [`super::load`].
+pub fn describe(settings: &DataSettings) -> Result<Description> {
+    settings.check()?;
+    let source = read(settings)?;
+    let raw = &source.train;
+    let task = classes::task(raw, settings.task)?;
+    let names = if task == Task::Classification { classes::names(raw)? } else { Vec::new() };
+    let all: Vec<usize> = (0..raw.samples()).collect();
+    let (preparation, dataset) = Preparation::fit(raw, task, names, settings, &all)?;
+    let test_samples = match &settings.test_path {
+        Some(path) => Some(read_for_model(&preparation, path, true)?.samples()),
+        None => source.test.as_ref().map(Raw::samples),
+    };
+    let columns = columns(raw);
+    Ok(Description {
+        path: settings.path.clone(),
+        format: raw.format,
+        samples: raw.samples(),
+        test_samples,
+        task,
+        inputs: preparation.inputs,
+        outputs: preparation.outputs,
+        classes: class_counts(&preparation, &dataset.targets),
+        constant_columns: columns.iter().filter(|column| column.constant).count(),
+        columns,
+    })
+}
+
+fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount> {
+    let counts = match targets {
+        Targets::Classes { labels, classes } => {
+            let mut counts = vec![0; *classes];
+            labels.iter().for_each(|&label| counts[label as usize] += 1);
+            counts
+        }
+        Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => (0..*outputs)
+            .map(|label| values.iter().skip(label).step_by(*outputs).filter(|&&x| x == 1.0).count())
+            .collect(),
+        Targets::Values { .. } => Vec::new(),
+    };
+    let name = |at: usize| match (preparation.classes.get(at), preparation.labels.get(at)) {
+        (Some(class), _) => class.clone(),
+        (None, Some(label)) => label.name.clone(),
+        (None, None) => (at + 1).to_string(),
+    };
+    counts.into_iter().enumerate().map(|(at, samples)| ClassCount { name: name(at), samples }).collect()
+}
+
+fn columns(raw: &Raw) -> Vec<ColumnDescription> {
+    let found = moments(raw.samples(), raw.width, |sample, out| raw.copy_row(sample, out));
+    let describe = |(column, about): (usize, super::scale::Moments)| {
+        let categories = raw.columns.get(column).and_then(|column| column.vocabulary.as_ref()).map(Vec::len);
+        let numbers = NumberDescription {
+            min: about.min,
+            max: about.max,
+            mean: about.mean as f32,
+            deviation: about.deviation as f32,
+        };
+        ColumnDescription {
+            name: raw.column_name(column).into_owned(),
+            kind: if categories.is_some() { ColumnKind::Category } else { ColumnKind::Number },
+            missing: raw.samples() - about.count,
+            constant: about.is_constant(),
+            categories,
+            numbers: (categories.is_none() && about.count > 0).then_some(numbers),
+        }
+    };
+    found.into_iter().enumerate().map(describe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_csv_file_is_described_column_by_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.csv");
+        std::fs::write(&path, "size,colour,same,kind\n1,red,5,a\n?,green,5,b\n3,red,5,a\n5,,5,a\n").unwrap();
+        let settings = DataSettings { path: path.to_str().unwrap().into(), ..DataSettings::default() };
+        let found = describe(&settings).unwrap();
+        assert_eq!((found.samples, found.inputs, found.outputs, found.constant_columns), (4, 4, 2, 1));
+        let class = |name: &str, samples| ClassCount { name: name.into(), samples };
+        assert_eq!(found.classes, [class("a", 3), class("b", 1)]);
+        let size = &found.columns[0];
+        let numbers = size.numbers.unwrap();
+        assert_eq!((size.missing, numbers.min, numbers.max, numbers.mean), (1, 1.0, 5.0, 3.0));
+        let colour = &found.columns[1];
+        assert_eq!((colour.kind, colour.missing, colour.categories), (ColumnKind::Category, 1, Some(2)));
+        assert!(found.columns[2].constant);
+        assert!(serde_json::to_string(&found).unwrap().contains("\"kind\":\"category\""));
+    }
+
+    #[test]
+    fn the_digits_are_described() {
+        let found = describe(&DataSettings::default()).unwrap();
+        assert_eq!((found.samples, found.inputs, found.outputs), (1797, 64, 10));
+        assert_eq!(found.classes[3].samples, 183);
+        assert_eq!(found.constant_columns, 3);
+    }
+}

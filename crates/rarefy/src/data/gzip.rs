@@ -1,0 +1,108 @@
+//! Opens a file whether or not it is gzipped, told by its first two bytes, not by its name.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::{Error, Result};
+
+/// Deflate shrinks data at most 1032 times, so a file bounds what can come out of it.
+pub(crate) const MOST_SHRUNK: u64 = 1032;
+
+/// A file opened for reading, unpacked on the way.
+pub(crate) struct Opened<'a> {
+    /// The plain bytes.
+    pub reader: Box<dyn Read + 'a>,
+    /// No more bytes than this can come; what a header promises beyond it is a lie.
+    pub at_most: u64,
+}
+
+/// Opens a plain or gzipped file.
+pub(crate) fn open(path: &Path) -> Result<Opened<'static>> {
+    let file = File::open(path).map_err(Error::io(path, "cannot open"))?;
+    let about = file.metadata().map_err(Error::io(path, "cannot read"))?;
+    if about.is_dir() {
+        return Err(Error::data(path, "is a folder where a file is needed"));
+    }
+    let mut reader = BufReader::with_capacity(1 << 16, file);
+    let start = reader.fill_buf().map_err(Error::io(path, "cannot read"))?;
+    if start.is_empty() {
+        return Err(Error::data(path, "the file is empty"));
+    }
+    if start.starts_with(&[0x1f, 0x8b]) {
+        let at_most = about.len().saturating_mul(MOST_SHRUNK);
+        return Ok(Opened { reader: Box::new(MultiGzDecoder::new(reader)), at_most });
+    }
+    Ok(Opened { reader: Box::new(reader), at_most: about.len() })
+}
+
+/// What a failed read of packed data means: broken contents, or a system that refused.
+pub(crate) fn read_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
+    move |source| match source.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => {
+            Error::data(path, format!("the compressed data is broken ({source}); get the file again"))
+        }
+        _ => Error::io(path, "cannot read")(source),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// `bytes` as a gzip file holds them.
+    pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn plain_and_packed_files_read_alike_and_broken_ones_say_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let text: Vec<u8> = (0..5000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let whole = packed(&text);
+        let mut flipped = whole.clone();
+        let last = flipped.len() - 6;
+        flipped[last] ^= 0xff;
+        let cut = whole[..whole.len() / 2].to_vec();
+        let trailing = [&whole[..], b"more"].concat();
+        for (name, bytes, good) in [
+            ("plain", text.clone(), true),
+            ("packed", whole.clone(), true),
+            ("flipped", flipped, false),
+            ("cut", cut, false),
+            ("trailing", trailing, false),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let mut found = Vec::new();
+            let read = open(&path).unwrap().reader.read_to_end(&mut found).map_err(read_error(&path));
+            match read {
+                Ok(_) => assert!(good && found == text, "{name}"),
+                Err(error) => {
+                    assert!(!good && error.to_string().contains("get the file again"), "{name}: {error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn missing_empty_and_folder_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty");
+        std::fs::write(&empty, b"").unwrap();
+        for (path, problem) in [
+            (folder.path().join("none"), "cannot open"),
+            (empty, "the file is empty"),
+            (folder.path().to_path_buf(), "is a folder"),
+        ] {
+            let error = open(&path).err().unwrap().to_string();
+            assert!(error.contains(problem) && error.contains(&path.display().to_string()), "{error}");
+        }
+    }
+}

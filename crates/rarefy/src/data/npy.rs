@@ -1,0 +1,349 @@
+//! NumPy arrays. An `.npz` file, or a folder of `.npy` files, holds features and labels under one of these names, and perhaps a test
+//! part:
+//!
+//! ```text
+//! features  x  X  features  x_train  X_train  train_x      test  x_test  X_test  features_test  test_x
+//! labels    y  Y  labels    y_train  Y_train  train_y      test  y_test  Y_test  labels_test    test_y
+//! ```
+//!
+//! A single `.npy` file is features without labels, for prediction. The header is read here, in forty lines: `npyz`
+//! allocates what a header asks for and overflows on its shape. Format: NEP 1.
+
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use zip::ZipArchive;
+
+use super::array::{Array, Element};
+use super::gzip::{self, Opened};
+use super::source::{Format, Raw, Source};
+use crate::{Error, Result};
+
+const FEATURES: [&str; 6] = ["x", "X", "features", "x_train", "X_train", "train_x"];
+const LABELS: [&str; 6] = ["y", "Y", "labels", "y_train", "Y_train", "train_y"];
+const TEST_FEATURES: [&str; 4] = ["x_test", "X_test", "features_test", "test_x"];
+const TEST_LABELS: [&str; 4] = ["y_test", "Y_test", "labels_test", "test_y"];
+/// No header of a plain array comes near this.
+const LONGEST_HEADER: usize = 1 << 16;
+
+/// Whether a folder holds features.
+pub(crate) fn has_parts(folder: &Path) -> bool {
+    find(folder, &FEATURES).is_some()
+}
+
+/// The file of the first name that there is.
+fn find(folder: &Path, names: &[&str]) -> Option<PathBuf> {
+    names
+        .iter()
+        .flat_map(|name| [".npy", ".npy.gz"].map(|end| folder.join(format!("{name}{end}"))))
+        .find(|file| file.is_file())
+}
+
+/// Reads a folder or an `.npz` file with features and labels.
+pub(crate) fn read(path: &Path) -> Result<Source> {
+    let mut store = Store::open(path)?;
+    let train = store
+        .pair(path, &FEATURES, &LABELS)?
+        .ok_or_else(|| Error::data(path, format!("holds no array named {}", FEATURES.join(", "))))?;
+    let test = store.pair(path, &TEST_FEATURES, &TEST_LABELS)?;
+    if let Some(test) = test.as_ref().filter(|test| test.width != train.width) {
+        let problem = format!("the test part has {} columns, the training part {}", test.width, train.width);
+        return Err(Error::data(&test.path, problem));
+    }
+    Ok(Source { train, test })
+}
+
+/// Reads features alone: an `.npy` file, or the test part (else the training part) of a folder or `.npz` file.
+pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
+    let mut store = Store::open(path)?;
+    let array = match store.first(path, &TEST_FEATURES)? {
+        Some(array) => Some(array),
+        None => store.first(path, &FEATURES)?,
+    };
+    let array =
+        array.ok_or_else(|| Error::data(path, format!("holds no array named {}", FEATURES.join(", "))))?;
+    let (cells, width) = array.into_features(path)?;
+    Ok(Raw::arrays(path, Format::Npy, cells, width, None))
+}
+
+/// Where named arrays lie.
+enum Store {
+    Folder,
+    Archive(ZipArchive<BufReader<File>>, u64),
+    /// One file of features.
+    Single,
+}
+
+impl Store {
+    fn open(path: &Path) -> Result<Store> {
+        if path.is_dir() {
+            return Ok(Store::Folder);
+        }
+        let file = File::open(path).map_err(Error::io(path, "cannot open"))?;
+        let length = file.metadata().map_err(Error::io(path, "cannot read"))?.len();
+        let mut file = BufReader::new(file);
+        let mut start = [0; 2];
+        let is_zip = file.read_exact(&mut start).is_ok() && start == *b"PK";
+        if !is_zip && path.extension().is_none_or(|end| end != "npz") {
+            return Ok(Store::Single);
+        }
+        file.rewind().map_err(Error::io(path, "cannot read"))?;
+        let archive = ZipArchive::new(file).map_err(|error| {
+            Error::data(path, format!("is not a sound NPZ file ({error}); get or save it again"))
+        })?;
+        Ok(Store::Archive(archive, length))
+    }
+
+    /// The array of the first name that there is.
+    fn first(&mut self, path: &Path, names: &[&str]) -> Result<Option<Array>> {
+        match self {
+            Store::Single => read_array(path, gzip::open(path)?).map(Some),
+            Store::Folder => find(path, names).map(|file| read_array(&file, gzip::open(&file)?)).transpose(),
+            Store::Archive(archive, length) => {
+                let Some(name) = names
+                    .iter()
+                    .map(|name| format!("{name}.npy"))
+                    .find(|name| archive.index_for_name(name).is_some())
+                else {
+                    return Ok(None);
+                };
+                let at = path.join(&name);
+                let entry = archive.by_name(&name).map_err(|error| {
+                    Error::data(&at, format!("cannot be unpacked ({error}); save the file again"))
+                })?;
+                let at_most = length.saturating_mul(gzip::MOST_SHRUNK);
+                read_array(&at, Opened { reader: Box::new(entry), at_most }).map(Some)
+            }
+        }
+    }
+
+    /// Features and labels, if there are such features.
+    fn pair(&mut self, path: &Path, features: &[&str], labels: &[&str]) -> Result<Option<Raw>> {
+        if let Store::Single = self {
+            return Err(Error::data(
+                path,
+                "holds features alone; put x.npy and y.npy into a folder, or both into an .npz file, and give its path",
+            ));
+        }
+        let Some(array) = self.first(path, features)? else {
+            return Ok(None);
+        };
+        let label_array = self.first(path, labels)?.ok_or_else(|| {
+            Error::data(
+                path,
+                format!("holds features, but no labels; name them one of {}", labels.join(", ")),
+            )
+        })?;
+        let samples = array.shape.first().copied().unwrap_or(0);
+        let (cells, width) = array.into_features(path)?;
+        let labels = label_array.into_labels(path, samples)?;
+        Ok(Some(Raw::arrays(path, Format::Npy, cells, width, Some(labels))))
+    }
+}
+
+fn read_array(path: &Path, mut from: Opened) -> Result<Array> {
+    let not_npy = |why: &str| {
+        Error::data(path, format!("is not a sound NPY file: {why}; save it again with numpy.save"))
+    };
+    let mut take = |bytes: usize| -> Result<Vec<u8>> {
+        let mut taken = Vec::with_capacity(bytes);
+        from.reader.by_ref().take(bytes as u64).read_to_end(&mut taken).map_err(gzip::read_error(path))?;
+        if taken.len() < bytes {
+            return Err(not_npy("it is cut short inside its header"));
+        }
+        Ok(taken)
+    };
+    let start = take(8)?;
+    if !start.starts_with(b"\x93NUMPY") {
+        return Err(not_npy("it does not start with \\x93NUMPY"));
+    }
+    let (length, seen) = match start[6] {
+        1 => (take(2)?.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte)), 10),
+        2 | 3 => (take(4)?.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte)), 12),
+        version => return Err(not_npy(&format!("its version {version} is unknown"))),
+    };
+    if length > LONGEST_HEADER {
+        return Err(not_npy("its header is too long"));
+    }
+    let header = String::from_utf8(take(length)?).map_err(|_| not_npy("its header is not text"))?;
+    let after = |key: &str| {
+        let (_, rest) = header.split_once(key).ok_or_else(|| not_npy(&format!("its header lacks {key}")))?;
+        Ok(rest.trim_start().trim_start_matches(':').trim_start())
+    };
+    let kind =
+        after("'descr'")?.strip_prefix('\'').and_then(|rest| rest.split_once('\'')).map(|(kind, _)| kind);
+    let (element, big_endian) = kind.and_then(element).ok_or_else(|| {
+        let found = kind.unwrap_or("of a compound type");
+        Error::data(path, format!("its numbers are {found}; save them as one of the types bool, int8 to int64, uint8 to uint64, float32, float64, as in array.astype(\"float32\")"))
+    })?;
+    let column_major = after("'fortran_order'")?.starts_with("True");
+    let shape =
+        after("'shape'")?.strip_prefix('(').and_then(|rest| rest.split_once(')')).and_then(|(sizes, _)| {
+            sizes
+                .split(',')
+                .map(str::trim)
+                .filter(|size| !size.is_empty())
+                .map(|size| size.parse().ok())
+                .collect()
+        });
+    let shape: Vec<usize> = shape.ok_or_else(|| not_npy("its shape cannot be read"))?;
+    if column_major && shape.len() > 2 {
+        return Err(Error::data(
+            path,
+            "is in Fortran order with more than two dimensions; save numpy.ascontiguousarray(array)",
+        ));
+    }
+    let array = Array::read(path, from, seen + length as u64, shape, element, big_endian)?;
+    Ok(if column_major && array.shape.len() == 2 { array.into_row_major() } else { array })
+}
+
+/// The type and byte order that a NumPy type string such as `<f4` names.
+fn element(kind: &str) -> Option<(Element, bool)> {
+    let element = match kind.get(1..)? {
+        "b1" | "u1" => Element::U8,
+        "i1" => Element::I8,
+        "u2" => Element::U16,
+        "i2" => Element::I16,
+        "u4" => Element::U32,
+        "i4" => Element::I32,
+        "u8" => Element::U64,
+        "i8" => Element::I64,
+        "f4" => Element::F32,
+        "f8" => Element::F64,
+        _ => return None,
+    };
+    Some((element, kind.starts_with('>')))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::super::source::Labels;
+    use super::*;
+
+    fn file(kind: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
+        let header = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(numbers);
+        bytes
+    }
+
+    fn floats(numbers: &[f32]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        for (name, bytes) in entries {
+            writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn folders_and_archives_hold_the_same_arrays() {
+        let folder = tempfile::tempdir().unwrap();
+        let x = file("<f4", "False", "(3, 2)", &floats(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
+        // The same by columns, and from a machine of the other byte order.
+        let turned: Vec<u8> =
+            [1.0f32, 3.0, 5.0, 2.0, 4.0, 6.0].iter().flat_map(|n| n.to_be_bytes()).collect();
+        let x_turned = file(">f4", "True", "(3, 2)", &turned);
+        let y = file("<i8", "False", "(3,)", &[0i64, 1, 1].map(i64::to_le_bytes).concat());
+        let x_test = file("|u1", "False", "(1, 2)", &[7, 8]);
+        let y_test = file("|b1", "False", "(1,)", &[1]);
+        std::fs::write(folder.path().join("X.npy"), &x).unwrap();
+        std::fs::write(folder.path().join("y.npy"), &y).unwrap();
+        let packed = folder.path().join("data.npz");
+        let entries = [
+            ("x_train.npy", &x_turned[..]),
+            ("y_train.npy", &y),
+            ("x_test.npy", &x_test),
+            ("y_test.npy", &y_test),
+        ];
+        std::fs::write(&packed, archive(&entries)).unwrap();
+        for path in [folder.path(), &packed] {
+            let train = read(path).unwrap().train;
+            let mut row = [0.0; 2];
+            train.copy_row(1, &mut row);
+            assert_eq!((train.samples(), train.width, row), (3, 2, [3.0, 4.0]));
+            assert!(
+                matches!(train.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == [0.0, 1.0, 1.0])
+            );
+        }
+        assert_eq!(read(&packed).unwrap().test.unwrap().samples(), 1);
+        assert_eq!(read_unlabelled(&packed).unwrap().samples(), 1);
+        assert_eq!(read_unlabelled(&folder.path().join("X.npy")).unwrap().samples(), 3);
+    }
+
+    #[test]
+    fn damaged_and_unfit_arrays_are_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = file("<f4", "False", "(2, 1)", &floats(&[1.0, 2.0]));
+        let labels = file("|u1", "False", "(2,)", &[0, 1]);
+        let mut version = good.clone();
+        version[6] = 9;
+        let mut long_header = good.clone();
+        (long_header[6], long_header[10], long_header[11]) = (2, 0xff, 0xff);
+        for (x, y, problem) in [
+            (b"\x93NUMPX\x01\x00".to_vec(), labels.clone(), "does not start with"),
+            (good[..5].to_vec(), labels.clone(), "cut short inside its header"),
+            (good[..30].to_vec(), labels.clone(), "cut short inside its header"),
+            (good[..good.len() - 1].to_vec(), labels.clone(), "more than the file can hold"),
+            ([&good[..], &[0]].concat(), labels.clone(), "goes on after"),
+            (version, labels.clone(), "version 9 is unknown"),
+            (long_header, labels.clone(), "header is too long"),
+            (file("<f4", "False", "(2, -1)", &[]), labels.clone(), "shape cannot be read"),
+            (
+                file("<f4", "False", "(18446744073709551615, 3)", &[]),
+                labels.clone(),
+                "more than the file can hold",
+            ),
+            (file("<f4", "False", "()", &floats(&[1.0])), labels.clone(), "at least two dimensions"),
+            (file("<f4", "False", "(2,)", &floats(&[1.0, 2.0])), labels.clone(), "at least two dimensions"),
+            (file("<f4", "True", "(1, 1, 1)", &floats(&[1.0])), labels.clone(), "ascontiguousarray"),
+            (file("<f2", "False", "(2, 1)", &[0; 4]), labels.clone(), "astype"),
+            (file("|O", "False", "(2, 1)", &[0; 4]), labels.clone(), "astype"),
+            (
+                file("<f4", "False", "(2, 1)", &floats(&[1.0, f32::INFINITY])),
+                labels.clone(),
+                "sample 2, column 1",
+            ),
+            (good.clone(), file("|u1", "False", "(3,)", &[0, 1, 0]), "3 labels for 2 samples"),
+        ] {
+            std::fs::write(folder.path().join("x.npy"), x).unwrap();
+            std::fs::write(folder.path().join("y.npy"), y).unwrap();
+            let error = read(folder.path()).err().unwrap().to_string();
+            assert!(error.contains(problem), "{problem}: {error}");
+        }
+    }
+
+    #[test]
+    fn damaged_archives_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.npz");
+        let x = file("<f4", "False", "(2, 1)", &floats(&[1.0, 2.0]));
+        let whole = archive(&[("x.npy", &x)]);
+        let mut flipped = archive(&[("x.npy", &x), ("y.npy", &x)]);
+        flipped[45] ^= 0xff;
+        let other = archive(&[("weights.npy", &x)]);
+        for (bytes, problem) in [
+            (whole[..whole.len() / 2].to_vec(), "not a sound NPZ"),
+            (b"PK".to_vec(), "not a sound NPZ"),
+            (flipped, "a.npz/x.npy"),
+            (whole, "but no labels"),
+            (other, "holds no array named x, X"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = read(&path).err().unwrap().to_string();
+            assert!(error.contains(problem), "{problem}: {error}");
+        }
+        let single = folder.path().join("x.npy");
+        std::fs::write(&single, x).unwrap();
+        assert!(read(&single).err().unwrap().to_string().contains("put x.npy and y.npy"));
+    }
+}

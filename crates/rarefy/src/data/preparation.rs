@@ -1,0 +1,326 @@
+//! How raw samples become the numbers that a network sees: missing numbers filled, categories coded one-hot, all scaled.
+//! Everything is learned from the training part and stored with the model, so a new file is coded the same way.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::scale::{Moments, Scaler, moments};
+use super::settings::{DataSettings, Missing, Scale};
+use super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw};
+use super::{Dataset, Targets, Task, classes};
+use crate::{Error, Result};
+
+/// How to code a file as the training part was coded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// The kind of file that the model was trained on.
+    pub format: Format,
+    /// What is predicted.
+    pub task: Task,
+    /// Numbers that the network sees.
+    pub inputs: usize,
+    /// Numbers that the network puts out: classes, labels or values.
+    pub outputs: usize,
+    /// The classes by number; empty but for classification.
+    pub classes: Vec<String>,
+    /// The feature columns of a CSV file; empty for arrays, which are numbers without gaps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
+    /// The label columns of a CSV file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<LabelColumn>,
+    /// The layout of a CSV file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
+    /// What is done where a number is missing.
+    pub missing: Missing,
+    /// How a missing cell is written.
+    pub missing_markers: Vec<String>,
+    /// How the numbers are scaled.
+    pub scaler: Scaler,
+    /// Inputs that never changed in the training part; worth a warning, for they teach nothing.
+    pub constant_inputs: usize,
+}
+
+/// A feature column of a CSV file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name, or its position from 1 in a file without names.
+    pub name: String,
+    /// Where it stands in the file, from 0.
+    pub position: usize,
+    /// What its cells become.
+    pub coding: Coding,
+}
+
+/// What the cells of a column become.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Coding {
+    /// A number each.
+    Number {
+        /// What a missing cell becomes: the mean of the training part.
+        mean: f32,
+    },
+    /// One-hot: a 1 at the category's place, else 0. A missing or unknown category is all zeros.
+    Category {
+        /// The categories of the training part, sorted.
+        values: Vec<String>,
+    },
+}
+
+impl Column {
+    /// How many inputs it becomes.
+    fn inputs(&self) -> usize {
+        match &self.coding {
+            Coding::Number { .. } => 1,
+            Coding::Category { values } => values.len(),
+        }
+    }
+}
+
+impl Preparation {
+    /// Learns from the training part `train` of `raw`, and codes it.
+    pub(crate) fn fit(
+        raw: &Raw,
+        task: Task,
+        classes: Vec<String>,
+        settings: &DataSettings,
+        train: &[usize],
+    ) -> Result<(Preparation, Dataset)> {
+        let columns = columns(raw, train);
+        let inputs = match raw.columns.is_empty() {
+            true => raw.width,
+            false => columns.iter().map(Column::inputs).sum(),
+        };
+        if inputs == 0 {
+            return Err(Error::data(
+                &raw.path,
+                "no column holds anything in the training part; check the file, and data.missing_markers",
+            ));
+        }
+        let outputs = match &raw.labels {
+            _ if task == Task::Classification => classes.len(),
+            Some(Labels::Numbers { outputs, .. }) => *outputs,
+            _ => 1,
+        };
+        let mut preparation = Preparation {
+            format: raw.format,
+            task,
+            inputs,
+            outputs,
+            classes,
+            columns,
+            labels: raw.label_columns.clone(),
+            dialect: raw.dialect.clone(),
+            missing: settings.missing,
+            missing_markers: settings.missing_markers.clone(),
+            scaler: Scaler::None,
+            constant_inputs: 0,
+        };
+        let mut dataset = preparation.code(raw, train, true)?;
+        let found: Vec<Moments> =
+            moments(dataset.len(), inputs, |sample, out| out.copy_from_slice(dataset.sample(sample)));
+        let one_hot: Vec<bool> = preparation
+            .columns
+            .iter()
+            .flat_map(|column| vec![matches!(column.coding, Coding::Category { .. }); column.inputs()])
+            .collect();
+        let scale = match (settings.scale, &raw.cells) {
+            (Scale::Auto, Cells::Bytes(_)) => Scale::Global,
+            (Scale::Auto, Cells::Numbers(_)) => Scale::Standard,
+            (chosen, _) => chosen,
+        };
+        preparation.scaler = Scaler::fit(scale, &found, |input| one_hot.get(input).copied().unwrap_or(false));
+        preparation.constant_inputs = found.iter().filter(|about| about.is_constant()).count();
+        preparation.scaler.apply(&mut dataset.features);
+        Ok((preparation, dataset))
+    }
+
+    /// Codes some samples of a source. Without `targets`, these are all zero.
+    pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
+        let mut dataset = self.code(raw, samples, targets)?;
+        self.scaler.apply(&mut dataset.features);
+        Ok(dataset)
+    }
+
+    /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array.
+    pub fn input_names(&self) -> Vec<String> {
+        if self.columns.is_empty() {
+            return (1..=self.inputs).map(|position| position.to_string()).collect();
+        }
+        let names = |column: &Column| match &column.coding {
+            Coding::Number { .. } => vec![column.name.clone()],
+            Coding::Category { values } => {
+                values.iter().map(|value| format!("{}={value}", column.name)).collect()
+            }
+        };
+        self.columns.iter().flat_map(names).collect()
+    }
+
+    /// Codes without scaling.
+    fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
+        let expected = if self.columns.is_empty() { self.inputs } else { self.columns.len() };
+        if raw.width != expected {
+            let problem = format!(
+                "has {} columns of features, the model was trained on {expected}; give the same columns",
+                raw.width
+            );
+            return Err(Error::data(&raw.path, problem));
+        }
+        let targets = match (targets, self.task) {
+            (true, task) => classes::targets(raw, task, &self.classes, self.outputs, samples)?,
+            (false, Task::Classification) => {
+                Targets::Classes { labels: vec![0; samples.len()], classes: self.classes.len() }
+            }
+            (false, _) => {
+                Targets::Values { values: vec![0.0; samples.len() * self.outputs], outputs: self.outputs }
+            }
+        };
+        let mut features = vec![0.0; samples.len() * self.inputs];
+        let rows = features.chunks_exact_mut(self.inputs).zip(samples);
+        if self.columns.is_empty() {
+            rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
+            return Ok(Dataset { inputs: self.inputs, features, targets });
+        }
+        // For each column, the place of each word of this file among the categories of the training part.
+        let places: Vec<Vec<Option<usize>>> = self
+            .columns
+            .iter()
+            .zip(&raw.columns)
+            .map(|(column, found)| {
+                let known: HashMap<&str, usize> = match &column.coding {
+                    Coding::Category { values } => values.iter().map(String::as_str).zip(0..).collect(),
+                    Coding::Number { .. } => HashMap::new(),
+                };
+                let words = found.vocabulary.iter().flatten();
+                words.map(|word| known.get(word.as_str()).copied()).collect()
+            })
+            .collect();
+        let mut cells = vec![0.0; raw.width];
+        for (row, &sample) in rows {
+            raw.copy_row(sample, &mut cells);
+            let mut start = 0;
+            for ((column, places), &cell) in self.columns.iter().zip(&places).zip(&cells) {
+                match column.coding {
+                    Coding::Number { mean } => row[start] = if cell.is_nan() { mean } else { cell },
+                    Coding::Category { .. } if cell.is_nan() => {}
+                    Coding::Category { .. } => {
+                        if let Some(place) = places[cell as usize] {
+                            row[start + place] = 1.0;
+                        }
+                    }
+                }
+                start += column.inputs();
+            }
+        }
+        Ok(Dataset { inputs: self.inputs, features, targets })
+    }
+}
+
+/// What the columns of a CSV file hold in the training part.
+fn columns(raw: &Raw, train: &[usize]) -> Vec<Column> {
+    if raw.columns.is_empty() {
+        return Vec::new();
+    }
+    let found = moments(train.len(), raw.width, |sample, out| raw.copy_row(train[sample], out));
+    let mut used: Vec<Vec<bool>> = raw
+        .columns
+        .iter()
+        .map(|column| vec![false; column.vocabulary.as_ref().map_or(0, Vec::len)])
+        .collect();
+    let mut cells = vec![0.0; raw.width];
+    for &sample in train {
+        raw.copy_row(sample, &mut cells);
+        for (used, &cell) in used.iter_mut().zip(&cells) {
+            if !used.is_empty() && !cell.is_nan() {
+                used[cell as usize] = true;
+            }
+        }
+    }
+    let coding = |vocabulary: &Option<Vec<String>>, used: &[bool], about: &Moments| match vocabulary {
+        None => Coding::Number { mean: about.mean as f32 },
+        Some(words) => {
+            let mut values: Vec<String> =
+                words.iter().zip(used).filter(|(_, used)| **used).map(|(word, _)| word.clone()).collect();
+            values.sort_unstable();
+            Coding::Category { values }
+        }
+    };
+    raw.columns
+        .iter()
+        .zip(used.iter().zip(&found))
+        .map(|(column, (used, about))| Column {
+            name: column.name.clone(),
+            position: column.position,
+            coding: coding(&column.vocabulary, used, about),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::source::RawColumn;
+    use super::*;
+
+    /// size: 1 3 ? 100 | colour: red green ? blue | label: 0 1 0 1
+    fn table() -> Raw {
+        let words = ["red", "green", "blue"].map(String::from).to_vec();
+        let cells = Cells::Numbers(vec![1.0, 0.0, 3.0, 1.0, f32::NAN, f32::NAN, 100.0, 2.0]);
+        let labels = Labels::Numbers { values: vec![0.0, 1.0, 0.0, 1.0], outputs: 1 };
+        let mut raw = Raw::arrays(Path::new("t.csv"), Format::Csv, cells, 2, Some(labels));
+        raw.columns = vec![
+            RawColumn { name: "size".into(), position: 0, vocabulary: None },
+            RawColumn { name: "colour".into(), position: 1, vocabulary: Some(words) },
+        ];
+        raw
+    }
+
+    fn fit(raw: &Raw, scale: Scale, train: &[usize]) -> (Preparation, Dataset) {
+        let settings = DataSettings { scale, ..DataSettings::default() };
+        let classes = ["0", "1"].map(String::from).to_vec();
+        Preparation::fit(raw, Task::Classification, classes, &settings, train).unwrap()
+    }
+
+    #[test]
+    fn what_is_learned_comes_from_the_training_part_alone() {
+        let raw = table();
+        // Sample 3, with its size of 100 and its blue, is not in training.
+        let (preparation, train) = fit(&raw, Scale::None, &[0, 1, 2]);
+        assert_eq!(preparation.input_names(), ["size", "colour=green", "colour=red"]);
+        assert_eq!(train.features, [1.0, 0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 0.0, 0.0]);
+        let test = preparation.encode(&raw, &[3], true).unwrap();
+        assert_eq!(test.features, [100.0, 0.0, 0.0]);
+        assert_eq!(test.targets, Targets::Classes { labels: vec![1], classes: 2 });
+        let unlabelled = preparation.encode(&raw, &[3], false).unwrap();
+        assert_eq!(unlabelled.targets, Targets::Classes { labels: vec![0], classes: 2 });
+    }
+
+    #[test]
+    fn categories_stay_zero_and_one_and_constant_inputs_are_counted() {
+        let raw = table();
+        let (preparation, train) = fit(&raw, Scale::Standard, &[0, 1]);
+        assert_eq!(train.features, [-1.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(preparation.constant_inputs, 0);
+        let (preparation, train) = fit(&raw, Scale::Standard, &[0]);
+        assert_eq!((preparation.constant_inputs, &train.features[..]), (2, &[0.0, 0.0][..]));
+    }
+
+    #[test]
+    fn a_preparation_survives_json() {
+        let (preparation, _) = fit(&table(), Scale::Standard, &[0, 1, 2]);
+        let text = serde_json::to_string(&preparation).unwrap();
+        assert_eq!(serde_json::from_str::<Preparation>(&text).unwrap(), preparation);
+    }
+
+    #[test]
+    fn another_number_of_columns_is_refused() {
+        let (mut preparation, _) = fit(&table(), Scale::None, &[0, 1]);
+        preparation.columns.pop();
+        let error = preparation.encode(&table(), &[0], true).unwrap_err().to_string();
+        assert!(error.contains("has 2 columns of features, the model was trained on 1"), "{error}");
+    }
+}

@@ -1,0 +1,253 @@
+//! What the user may say about data: the `data` section of the settings. Checked by [`DataSettings::check`] before
+//! any file is opened.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::Task;
+use crate::{Error, Result};
+
+/// Where the samples come from and how to read, split and scale them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataSettings {
+    /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped).
+    pub path: String,
+    /// A file or folder with the test part; without it the source's own test part is used, or one is split off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_path: Option<String>,
+    /// What to predict.
+    pub task: TaskChoice,
+    /// Label column(s) of a CSV file, by name or position from 1; the last column if empty. Several mean multi-label
+    /// or several outputs.
+    #[serde(deserialize_with = "one_or_many")]
+    pub label: Vec<String>,
+    /// Whether the first line of a CSV file names the columns.
+    pub header: Header,
+    /// What separates the cells of a CSV file; found out (comma, semicolon or tab) if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// CSV columns to treat as categories though they hold numbers. Columns of text are categories anyway.
+    #[serde(deserialize_with = "one_or_many")]
+    pub categorical: Vec<String>,
+    /// CSV columns to leave out, such as row numbers.
+    #[serde(deserialize_with = "one_or_many")]
+    pub ignore: Vec<String>,
+    /// What to do where a number is missing.
+    pub missing: Missing,
+    /// How a missing cell is written.
+    pub missing_markers: Vec<String>,
+    /// How the numbers are scaled.
+    pub scale: Scale,
+    /// Part of the training samples kept apart to watch training; 0 for none.
+    pub validation_fraction: f64,
+    /// Part of the samples kept apart for the final test, if the source has no test part of its own; 0 for none.
+    pub test_fraction: f64,
+}
+
+impl Default for DataSettings {
+    fn default() -> DataSettings {
+        DataSettings {
+            path: "digits".into(),
+            test_path: None,
+            task: TaskChoice::Auto,
+            label: Vec::new(),
+            header: Header::Auto,
+            delimiter: None,
+            categorical: Vec::new(),
+            ignore: Vec::new(),
+            missing: Missing::Mean,
+            missing_markers: ["", "NA", "NaN", "?", "null"].map(String::from).to_vec(),
+            scale: Scale::Auto,
+            validation_fraction: 0.1,
+            test_fraction: 0.2,
+        }
+    }
+}
+
+/// What to predict, or `auto`: see [`Task`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskChoice {
+    /// Text, or whole numbers of at most 100 kinds, are classes; several columns of 0 and 1 are labels; other numbers
+    /// are values.
+    #[default]
+    Auto,
+    /// One class of several.
+    Classification,
+    /// Any number of labels, each 0 or 1.
+    MultiLabel,
+    /// Numbers.
+    Regression,
+}
+
+impl TaskChoice {
+    /// The task that was asked for by name.
+    pub(crate) fn named(self) -> Option<Task> {
+        match self {
+            TaskChoice::Auto => None,
+            TaskChoice::Classification => Some(Task::Classification),
+            TaskChoice::MultiLabel => Some(Task::MultiLabel),
+            TaskChoice::Regression => Some(Task::Regression),
+        }
+    }
+}
+
+/// Whether the first line of a CSV file names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Header {
+    /// It does if it holds no number and differs from the lines below.
+    #[default]
+    Auto,
+    /// It does.
+    Yes,
+    /// It is a sample.
+    No,
+}
+
+/// What to do where a number is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Take the column's mean over the training part. A missing category is no category: all zeros.
+    #[default]
+    Mean,
+    /// Refuse the file.
+    Error,
+}
+
+/// How the numbers are scaled. All figures come from the training part alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// `global` for bytes (images), `standard` for the rest.
+    #[default]
+    Auto,
+    /// As they are.
+    None,
+    /// Each column from 0 to 1.
+    MinMax,
+    /// Each column to mean 0 and deviation 1.
+    Standard,
+    /// All columns together to mean 0 and deviation 1, right for pixels.
+    Global,
+}
+
+impl DataSettings {
+    /// Checks what can be checked without the files.
+    ///
+    /// # Errors
+    /// Names the key that cannot be used and what it may be.
+    pub fn check(&self) -> Result<()> {
+        if self.path.is_empty() {
+            return Err(Error::setting(
+                "data.path",
+                "is empty; give digits, fashion-mnist, or a file or folder",
+            ));
+        }
+        for (key, fraction) in [
+            ("data.validation_fraction", self.validation_fraction),
+            ("data.test_fraction", self.test_fraction),
+        ] {
+            if !(0.0..1.0).contains(&fraction) {
+                let problem =
+                    format!("{fraction} is not a fraction; give a number from 0 to below 1, such as 0.2");
+                return Err(Error::setting(key, problem));
+            }
+        }
+        let kept_apart = self.validation_fraction + self.test_fraction;
+        if kept_apart >= 1.0 {
+            let problem = format!(
+                "with data.validation_fraction it keeps {kept_apart} of the samples apart, so none are left to train on; lower one of them"
+            );
+            return Err(Error::setting("data.test_fraction", problem));
+        }
+        if self.delimiter.is_some_and(|delimiter| !delimiter.is_ascii() || "\"\r\n".contains(delimiter)) {
+            return Err(Error::setting(
+                "data.delimiter",
+                "must be one plain character, such as \",\", \";\" or \"\\t\"",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A list, or a single name or number in its place.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a column name, a position from 1, or a list of them")]
+    enum Entry {
+        Name(String),
+        Position(u32),
+    }
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a column name, a position from 1, or a list of them")]
+    enum Entries {
+        One(Entry),
+        Many(Vec<Entry>),
+    }
+    let entries = match Entries::deserialize(from)? {
+        Entries::One(entry) => vec![entry],
+        Entries::Many(entries) => entries,
+    };
+    let name = |entry| match entry {
+        Entry::Name(name) => name,
+        Entry::Position(position) => position.to_string(),
+    };
+    Ok(entries.into_iter().map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn toml_takes_one_name_or_several_and_writes_itself_back() {
+        for (text, label) in [
+            ("label = 'age'", &["age"][..]),
+            ("label = 5", &["5"]),
+            ("label = ['a', 2]", &["a", "2"]),
+            ("", &[]),
+        ] {
+            let settings: DataSettings = toml::from_str(text).unwrap();
+            assert_eq!(settings.label, label);
+            let again: DataSettings = toml::from_str(&toml::to_string(&settings).unwrap()).unwrap();
+            assert_eq!(again, settings);
+        }
+        let given = "task = 'multi-label'\nscale = 'min-max'\nheader = 'no'\ndelimiter = ';'";
+        let settings: DataSettings = toml::from_str(given).unwrap();
+        assert_eq!(settings.task, TaskChoice::MultiLabel);
+        assert_eq!((settings.scale, settings.header), (Scale::MinMax, Header::No));
+        for (bad, problem) in
+            [("labell = 'x'", "unknown field"), ("label = 1.5", "a column name, a position")]
+        {
+            let error = toml::from_str::<DataSettings>(bad).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_key() {
+        let with = |change: fn(&mut DataSettings)| {
+            let mut settings = DataSettings::default();
+            change(&mut settings);
+            settings.check()
+        };
+        assert!(with(|_| ()).is_ok());
+        assert!(with(|s| (s.validation_fraction, s.test_fraction) = (0.0, 0.0)).is_ok());
+        type Change = fn(&mut DataSettings);
+        let cases: [(Change, &str); 7] = [
+            (|s| s.test_fraction = 1.0, "data.test_fraction: 1 is not a fraction"),
+            (|s| s.test_fraction = -0.1, "data.test_fraction: -0.1"),
+            (|s| s.validation_fraction = f64::NAN, "data.validation_fraction: NaN"),
+            (|s| s.validation_fraction = 20.0, "data.validation_fraction: 20"),
+            (|s| (s.validation_fraction, s.test_fraction) = (0.5, 0.5), "none are left to train on"),
+            (|s| s.delimiter = Some('→'), "data.delimiter"),
+            (|s| s.path.clear(), "data.path"),
+        ];
+        for (change, problem) in cases {
+            let error = with(change).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A source as read, before anything is learned from it: what IDX, NPY, CSV and the built-in data all become. Samples
+//! are split by row first and coded after, so that nothing of the test part reaches the training part.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::preparation::Preparation;
+use super::settings::{DataSettings, Header};
+use super::{builtin, csv, idx, npy};
+use crate::{Error, Result};
+
+/// The kind of file that data comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// The built-in handwritten digits.
+    Digits,
+    /// IDX, the format of MNIST.
+    Idx,
+    /// NumPy's NPY and NPZ.
+    Npy,
+    /// Text with one sample per line.
+    Csv,
+}
+
+/// Numbers as read. Images stay bytes until they are coded: a quarter of the memory.
+pub(crate) enum Cells {
+    Bytes(Vec<u8>),
+    Numbers(Vec<f32>),
+}
+
+/// Labels as read.
+pub(crate) enum Labels {
+    /// `samples x outputs`, row-major. In `f64`, so that large whole numbers stay apart.
+    Numbers { values: Vec<f64>, outputs: usize },
+    /// One text per sample, as its position in `vocabulary`.
+    Text { codes: Vec<u32>, vocabulary: Vec<String> },
+}
+
+/// A column of a CSV file as read.
+pub(crate) struct RawColumn {
+    pub name: String,
+    /// Where it stands in the file, from 0.
+    pub position: usize,
+    /// For a column of categories, their names; its cells hold positions in this list.
+    pub vocabulary: Option<Vec<String>>,
+}
+
+/// A label column of a CSV file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LabelColumn {
+    /// Its name, or its position from 1 in a file without names.
+    pub name: String,
+    /// Where it stands in the file, from 0.
+    pub position: usize,
+}
+
+/// How the text of a CSV file is laid out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dialect {
+    /// What separates the cells.
+    pub delimiter: char,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// Columns of the file.
+    pub columns: usize,
+}
+
+/// Samples of one file, or of a pair of files with features and labels.
+pub(crate) struct Raw {
+    pub path: PathBuf,
+    pub format: Format,
+    /// `samples x width`, row-major; NaN is a missing number or category.
+    pub cells: Cells,
+    pub width: usize,
+    /// CSV only: the columns that `cells` holds, the label columns and the layout.
+    pub columns: Vec<RawColumn>,
+    pub label_columns: Vec<LabelColumn>,
+    pub dialect: Option<Dialect>,
+    /// CSV only: the line of each sample.
+    pub lines: Vec<u64>,
+    pub labels: Option<Labels>,
+}
+
+/// What a path leads to.
+pub(crate) struct Source {
+    pub train: Raw,
+    /// The source's own test part.
+    pub test: Option<Raw>,
+}
+
+impl Cells {
+    /// How many numbers there are.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Cells::Bytes(bytes) => bytes.len(),
+            Cells::Numbers(numbers) => numbers.len(),
+        }
+    }
+
+    /// Copies row `index` of a matrix of this `width`.
+    pub(crate) fn copy_row(&self, index: usize, width: usize, out: &mut [f32]) {
+        match self {
+            Cells::Bytes(bytes) => {
+                for (out, &byte) in out.iter_mut().zip(&bytes[index * width..][..width]) {
+                    *out = f32::from(byte);
+                }
+            }
+            Cells::Numbers(numbers) => out.copy_from_slice(&numbers[index * width..][..width]),
+        }
+    }
+}
+
+impl Raw {
+    /// Features and labels that are plain arrays: without names, categories or missing numbers.
+    pub(crate) fn arrays(
+        path: &Path,
+        format: Format,
+        cells: Cells,
+        width: usize,
+        labels: Option<Labels>,
+    ) -> Raw {
+        Raw {
+            path: path.to_path_buf(),
+            format,
+            cells,
+            width,
+            columns: Vec::new(),
+            label_columns: Vec::new(),
+            dialect: None,
+            lines: Vec::new(),
+            labels,
+        }
+    }
+
+    /// Number of samples.
+    pub(crate) fn samples(&self) -> usize {
+        self.cells.len() / self.width.max(1)
+    }
+
+    /// Copies the numbers of one sample.
+    pub(crate) fn copy_row(&self, sample: usize, out: &mut [f32]) {
+        self.cells.copy_row(sample, self.width, out);
+    }
+
+    /// Where a sample stands, for messages.
+    pub(crate) fn place(&self, sample: usize) -> String {
+        match self.lines.get(sample) {
+            Some(line) => format!("line {line}"),
+            None => format!("sample {}", sample + 1),
+        }
+    }
+
+    /// The name of a column.
+    pub(crate) fn column_name(&self, column: usize) -> Cow<'_, str> {
+        match self.columns.get(column) {
+            Some(column) => Cow::Borrowed(&column.name),
+            None => Cow::Owned((column + 1).to_string()),
+        }
+    }
+
+    /// The label column(s), for messages.
+    pub(crate) fn label_name(&self) -> String {
+        match &self.label_columns[..] {
+            [] => "the labels".into(),
+            [column] => format!("the label column {:?}", column.name),
+            _ => "the label columns".into(),
+        }
+    }
+}
+
+/// Reads what the settings name.
+pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
+    let source = match place(&settings.path)? {
+        Place::Digits => Source { train: builtin::digits(), test: None },
+        Place::Idx(path) => idx::read(&path)?,
+        Place::Npy(path) => npy::read(&path)?,
+        Place::Csv(path) => Source { train: csv::read(&path, settings)?, test: None },
+    };
+    if source.train.format != Format::Csv {
+        let only_for_csv = [
+            ("data.label", !settings.label.is_empty()),
+            ("data.categorical", !settings.categorical.is_empty()),
+            ("data.ignore", !settings.ignore.is_empty()),
+            ("data.delimiter", settings.delimiter.is_some()),
+            ("data.header", settings.header != Header::Auto),
+        ];
+        if let Some((key, _)) = only_for_csv.iter().find(|(_, given)| *given) {
+            let problem = format!("is for CSV files, and {} is not one; leave it out", settings.path);
+            return Err(Error::setting(*key, problem));
+        }
+    }
+    Ok(source)
+}
+
+/// Reads a new file for a model: the test part where the path has one of its own.
+pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: bool) -> Result<Raw> {
+    let place = place(path)?;
+    let table = preparation.format == Format::Csv;
+    let own_test = |source: Source| source.test.unwrap_or(source.train);
+    match place {
+        Place::Csv(path) if table => csv::read_for_model(&path, preparation, targets),
+        Place::Csv(path) => Err(Error::data(
+            &path,
+            "is text, but the model was trained on arrays; give an IDX, NPY or NPZ file",
+        )),
+        Place::Digits | Place::Idx(_) | Place::Npy(_) if table => Err(Error::data(
+            Path::new(path),
+            "is an array, but the model was trained on a CSV file; give one with the same columns",
+        )),
+        Place::Digits => Ok(builtin::digits()),
+        Place::Idx(path) if targets => idx::read(&path).map(own_test),
+        Place::Idx(path) => idx::read_unlabelled(&path),
+        Place::Npy(path) if targets => npy::read(&path).map(own_test),
+        Place::Npy(path) => npy::read_unlabelled(&path),
+    }
+}
+
+/// A path, and what reads it.
+enum Place {
+    Digits,
+    Idx(PathBuf),
+    Npy(PathBuf),
+    Csv(PathBuf),
+}
+
+/// Finds what a path or name stands for, by name and then by the first bytes.
+fn place(path: &str) -> Result<Place> {
+    if path == "digits" {
+        return Ok(Place::Digits);
+    }
+    if builtin::KNOWN.contains(&path) {
+        return builtin::find(path).map(Place::Idx);
+    }
+    let path = PathBuf::from(path);
+    let about = std::fs::metadata(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::data(
+            &path,
+            "there is no such file or folder; give the path of one, or digits, fashion-mnist or mnist",
+        ),
+        _ => Error::io(&path, "cannot read")(source),
+    })?;
+    if about.is_dir() {
+        return match (idx::has_parts(&path), npy::has_parts(&path)) {
+            (true, _) => Ok(Place::Idx(path)),
+            (false, true) => Ok(Place::Npy(path)),
+            (false, false) => Err(Error::data(
+                &path,
+                "this folder holds neither train-images-idx3-ubyte and train-labels-idx1-ubyte nor x.npy and y.npy; give the path of a file",
+            )),
+        };
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let mut start = Vec::new();
+    {
+        use std::io::Read;
+        let opened = super::gzip::open(&path)?;
+        opened.reader.take(6).read_to_end(&mut start).map_err(super::gzip::read_error(&path))?;
+    }
+    let is_text = [".csv", ".tsv", ".txt", ".data", ".dat"].iter().any(|end| name.ends_with(end));
+    Ok(match &start[..] {
+        _ if is_text => Place::Csv(path),
+        _ if name.contains("-ubyte") || name.contains("idx") || idx::is_magic(&start) => Place::Idx(path),
+        _ if name.ends_with(".npy") || name.ends_with(".npz") => Place::Npy(path),
+        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] | [b'P', b'K', 3, 4, ..] => Place::Npy(path),
+        _ => Place::Csv(path),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_leads_nowhere_says_what_could_be_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().to_str().unwrap().to_string();
+        for (path, problem) in
+            [("/no/such/file", "no such file or folder"), (empty.as_str(), "this folder holds neither")]
+        {
+            let error = place(path).err().unwrap().to_string();
+            assert!(error.contains(problem) && error.contains(path), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_for_text_are_refused_for_arrays() {
+        let settings = DataSettings { label: vec!["y".into()], ..DataSettings::default() };
+        let error = read(&settings).err().unwrap().to_string();
+        assert!(error.starts_with("data.label: is for CSV files"), "{error}");
+    }
+}

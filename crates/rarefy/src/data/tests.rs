@@ -1,0 +1,254 @@
+//! From settings to data sets: the whole way, on files written here and on real data.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::random::{Purpose, Stream};
+
+fn settings(path: &Path) -> DataSettings {
+    DataSettings { path: path.to_str().unwrap().into(), ..DataSettings::default() }
+}
+
+fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn labels(dataset: &Dataset) -> &[u32] {
+    match &dataset.targets {
+        Targets::Classes { labels, .. } => labels,
+        Targets::Values { .. } => panic!("these are classes"),
+    }
+}
+
+#[test]
+fn digits_are_split_by_class_and_scaled_by_the_training_part() {
+    let load = |seed| load(&DataSettings::default(), seed).unwrap();
+    let splits = load(1);
+    let (validation, test) = (splits.validation.as_ref().unwrap(), splits.test.as_ref().unwrap());
+    assert_eq!((splits.train.len(), validation.len(), test.len()), (1258, 180, 359));
+    assert_eq!((splits.preparation.task, splits.preparation.outputs), (Task::Classification, 10));
+    assert_eq!(splits.preparation.classes[9], "9");
+    for class in 0..10 {
+        let share = labels(test).iter().filter(|&&label| label == class).count();
+        assert!((34..=38).contains(&share), "class {class}: {share}");
+    }
+    let mean =
+        splits.train.features.iter().map(|&x| f64::from(x)).sum::<f64>() / splits.train.features.len() as f64;
+    assert!(mean.abs() < 1e-5, "{mean}");
+    assert_eq!(splits, load(1));
+    assert_ne!(splits.train, load(2).train);
+}
+
+#[test]
+fn fashion_mnist_comes_with_its_test_part() {
+    let named = DataSettings { path: "fashion-mnist".into(), ..DataSettings::default() };
+    let splits = match load(&named, 1) {
+        Ok(splits) => splits,
+        Err(error) => {
+            assert!(error.to_string().contains("apt-get install dataset-fashion-mnist"), "{error}");
+            println!("skipped: Fashion-MNIST is not installed");
+            return;
+        }
+    };
+    let (validation, test) = (splits.validation.unwrap(), splits.test.unwrap());
+    assert_eq!((splits.train.len(), validation.len(), test.len()), (54_000, 6_000, 10_000));
+    assert_eq!((splits.train.inputs, splits.train.targets.outputs()), (784, 10));
+    // The published mean 0.2860 and deviation 0.3530 of the pixels from 0 to 1.
+    let Scaler::Global { offset, multiplier } = splits.preparation.scaler else {
+        panic!("images are scaled as one")
+    };
+    assert!((offset / 255.0 - 0.2860).abs() < 1e-3 && (1.0 / multiplier / 255.0 - 0.3530).abs() < 1e-3);
+    assert_eq!(load_with(&splits.preparation, "fashion-mnist", true).unwrap(), test);
+}
+
+#[test]
+fn a_new_csv_file_is_coded_like_the_training_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String =
+        (0..40).map(|i| format!("{i},{},{}\n", ["red", "green"][i % 2], ["no", "yes"][i / 20])).collect();
+    let path = write(&folder, "train.csv", &format!("size,colour,bought\n{text}"));
+    let splits = load(&DataSettings { scale: Scale::None, ..settings(&path) }, 3).unwrap();
+    assert_eq!(splits.preparation.input_names(), ["size", "colour=green", "colour=red"]);
+    let with = |text: &str, targets| {
+        load_with(&splits.preparation, write(&folder, "new.csv", text).to_str().unwrap(), targets)
+            .map_err(|error| error.to_string())
+    };
+    // Other order, an extra column, a missing number, an unknown category.
+    let new = with("bought,extra,colour,size\nyes,1,red,5\nno,2,blue,NA\n", true).unwrap();
+    let mean = match splits.preparation.columns[0].coding {
+        Coding::Number { mean } => mean,
+        Coding::Category { .. } => unreachable!(),
+    };
+    assert_eq!(new.features, [5.0, 0.0, 1.0, mean, 0.0, 0.0]);
+    assert_eq!(labels(&new), [1, 0]);
+    let unlabelled = with("size,colour\n5,red\n", false).unwrap();
+    assert_eq!((unlabelled.len(), unlabelled.targets.outputs()), (1, 2));
+    for (text, targets, problem) in [
+        ("size,colour\n5,red\n", true, "no column \"bought\""),
+        (
+            "sizes,colour,bought\n5,red,yes\n",
+            true,
+            "no column \"size\", which the training file had; did you mean \"sizes\"?",
+        ),
+        (
+            "size,colour,bought\n5,red,yes\n6,red,perhaps\n",
+            true,
+            "line 3: the label \"perhaps\" is out of range",
+        ),
+        ("size,colour\nlarge,red\n", false, "line 2, column \"size\": \"large\" is text"),
+        ("size,colour\n", false, "holds no samples"),
+    ] {
+        let error = with(text, targets).unwrap_err();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn columns_without_names_keep_their_positions() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..20).map(|i| format!("{},{i},{}\n", i % 2, 100 - i)).collect();
+    let path = write(&folder, "train.csv", &text);
+    let chosen = DataSettings { label: vec!["1".into()], scale: Scale::None, ..settings(&path) };
+    let splits = load(&chosen, 3).unwrap();
+    let with = |text: &str, targets| {
+        load_with(&splits.preparation, write(&folder, "new.csv", text).to_str().unwrap(), targets)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(with("1,5,6\n", true).unwrap().features, [5.0, 6.0]);
+    assert_eq!(with("1,5,6\n", false).unwrap().features, [5.0, 6.0]);
+    assert_eq!(with("5,6\n7,8\n", false).unwrap().features, [5.0, 6.0, 7.0, 8.0]);
+    assert!(with("5,6\n", true).unwrap_err().contains("has 2 columns, the training file had 3"));
+}
+
+#[test]
+fn a_test_file_replaces_the_test_fraction() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..20).map(|i| format!("{i},{}\n", i % 2)).collect();
+    let train = write(&folder, "train.csv", &text);
+    let test = write(&folder, "test.csv", "1,0\n2,1\n3,1\n");
+    let with_test = DataSettings { test_path: Some(test.to_str().unwrap().into()), ..settings(&train) };
+    let splits = load(&with_test, 1).unwrap();
+    assert_eq!((splits.train.len(), splits.test.unwrap().len()), (18, 3));
+    std::fs::write(&test, "1,0\n2,7\n").unwrap();
+    let error = load(&with_test, 1).unwrap_err().to_string();
+    assert!(error.contains("test.csv, line 2: the label \"7\" is out of range"), "{error}");
+}
+
+#[test]
+fn no_damage_to_a_file_makes_a_reader_panic() {
+    let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
+    let text: String = (0..8).map(|i| format!("{i},\"w{}\",{}\r\n", i % 2, i % 2)).collect();
+    let npy = |descr: &str, shape: &str, numbers: &[u8]| {
+        let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}");
+        [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), numbers].concat()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    put("y.npy", &npy("|u1", "(4,)", &[0, 1, 0, 1]));
+    put("a-labels-idx1-ubyte", &idx::tests::file(&[4], &[0, 1, 0, 1]));
+    let images = idx::tests::file(&[4, 1, 2], &[0, 1, 2, 3, 4, 5, 6, 7]);
+    for (name, path, good) in [
+        ("x.npy", "", npy("|u1", "(4, 2)", &[0, 1, 2, 3, 4, 5, 6, 7])),
+        ("a-images-idx3-ubyte", "a-images-idx3-ubyte", images.clone()),
+        ("a-images-idx3-ubyte", "a-images-idx3-ubyte", gzip::tests::packed(&images)),
+        ("t.csv", "t.csv", text.clone().into_bytes()),
+        ("t.csv", "t.csv", gzip::tests::packed(text.as_bytes())),
+    ] {
+        put(name, &good);
+        load(&settings(&folder.path().join(path)), 1).unwrap();
+        for _ in 0..400 {
+            let mut bad = good.clone();
+            for _ in 0..=stream.below(3) {
+                let at = stream.below(bad.len());
+                match stream.below(4) {
+                    0 => bad[at] = stream.bits() as u8,
+                    1 => bad.truncate(at.max(1)),
+                    2 => bad.insert(at, b"\n\",0\xff"[stream.below(5)]),
+                    _ => drop(bad.remove(at)),
+                }
+                bad.resize(bad.len().max(1), 0);
+            }
+            put(name, &bad);
+            // An error or data; only a panic or a huge allocation would fail the test.
+            let _ = load(&settings(&folder.path().join(path)), 1);
+        }
+    }
+}
+
+#[test]
+fn several_label_columns_are_labels_or_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..20).map(|i| format!("{i},{},{}\n", i % 2, i % 3 / 2)).collect();
+    let path = write(&folder, "t.csv", &format!("x,a,b\n{text}"));
+    let two = DataSettings { label: vec!["a".into(), "b".into()], ..settings(&path) };
+    let splits = load(&two, 1).unwrap();
+    assert_eq!((splits.preparation.task, splits.preparation.outputs), (Task::MultiLabel, 2));
+    let found = describe(&two).unwrap();
+    assert_eq!((found.classes[0].name.as_str(), found.classes[0].samples), ("a", 10));
+    let values = load(&DataSettings { task: TaskChoice::Regression, ..two }, 1).unwrap();
+    assert_eq!(values.preparation.task, Task::Regression);
+}
+
+#[test]
+fn labels_that_cannot_be_learned_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines =
+        |label: fn(u32) -> f64| (0..30).map(|i| format!("{},{}\n", i % 7, label(i))).collect::<String>();
+    for (text, task, problem) in [
+        (lines(|_| 1.0), TaskChoice::Classification, "always holds \"1\"; there must be two classes"),
+        (lines(|_| 1.0), TaskChoice::Auto, "there must be two classes"),
+        (lines(|i| f64::from(i) * 0.1), TaskChoice::Classification, "set data.task = \"regression\""),
+        (
+            lines(f64::from),
+            TaskChoice::MultiLabel,
+            "line 3: the label column \"2\" holds 2; multi-label labels are 0 or 1",
+        ),
+        (lines(|i| f64::from(i) * 1e38), TaskChoice::Regression, "not a finite f32"),
+    ] {
+        let path = write(&folder, "t.csv", &text);
+        let error = load(&DataSettings { task, ..settings(&path) }, 1).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+    // Few samples of many classes: some class is alone, and stays in training.
+    let path = write(&folder, "t.csv", "1,a\n2,a\n3,b\n4,b\n5,b\n6,c\n");
+    let splits = load(&settings(&path), 1).unwrap();
+    assert!(labels(&splits.train).contains(&2));
+}
+
+#[test]
+fn constant_columns_become_zero_and_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let text: String = (0..30).map(|i| format!("5,{i},,{}\n", i % 2)).collect();
+    let path = write(&folder, "t.csv", &text);
+    for scale in [Scale::Standard, Scale::MinMax] {
+        let splits = load(&DataSettings { scale, ..settings(&path) }, 1).unwrap();
+        assert_eq!(splits.preparation.constant_inputs, 2);
+        assert!(splits.train.features.iter().all(|x| x.is_finite()));
+        assert!(
+            (0..splits.train.len())
+                .all(|i| splits.train.sample(i)[0] == 0.0 && splits.train.sample(i)[2] == 0.0)
+        );
+    }
+}
+
+#[test]
+fn an_idx_test_label_beyond_the_training_classes_is_out_of_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, shape: &[u32], numbers: &[u8]| {
+        std::fs::write(folder.path().join(name), idx::tests::file(shape, numbers)).unwrap();
+    };
+    put("train-images-idx3-ubyte", &[6, 1, 2], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    put("train-labels-idx1-ubyte", &[6], &[0, 1, 0, 1, 0, 1]);
+    put("t10k-images-idx3-ubyte", &[1, 1, 2], &[1, 2]);
+    put("t10k-labels-idx1-ubyte", &[1], &[2]);
+    let error = load(&settings(folder.path()), 1).unwrap_err().to_string();
+    assert!(error.contains("t10k-images-idx3-ubyte, sample 1: the label \"2\" is out of range"), "{error}");
+    put("t10k-labels-idx1-ubyte", &[1], &[1]);
+    let splits = load(&settings(folder.path()), 1).unwrap();
+    assert_eq!(splits.test.unwrap().len(), 1);
+    let csv = write(&folder, "new.csv", "1,2\n");
+    let error = load_with(&splits.preparation, csv.to_str().unwrap(), false).unwrap_err().to_string();
+    assert!(error.contains("the model was trained on arrays"), "{error}");
+}

@@ -1,0 +1,177 @@
+//! Checkpoints: all that a run needs to go on bit for bit. One safetensors file with the parameters and the optimizer's
+//! state, and in its header the position and the settings. There is no generator to save: every random draw is named
+//! by seed, purpose, layer and step.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{Tensor, TensorFile, network_tensors};
+use super::save::write_atomically;
+use super::{Engine, Score, Settings};
+use crate::layers::{Network, NetworkSpec};
+use crate::{Error, Result};
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// The training score of the epoch under way.
+    pub score: Score,
+    /// Connections moved in the epoch under way.
+    pub dropped: usize,
+    /// Connections grown in the epoch under way.
+    pub grown: usize,
+    /// The best epoch so far and its value on the validation part, which is better the larger it is.
+    pub best: Option<(u64, f64)>,
+    /// Seconds trained, over all sittings.
+    pub seconds: f64,
+    /// Lines of `metrics.jsonl`.
+    pub metrics: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    settings: Settings,
+    /// Tells whether the data is still the same.
+    fingerprint: u64,
+    position: Position,
+}
+
+/// The newest format that this version reads, and the one it writes.
+const FORMAT: u32 = 1;
+
+/// The checkpoint's place in a run directory.
+pub(super) fn checkpoint_path(directory: &Path) -> PathBuf {
+    directory.join("checkpoint.safetensors")
+}
+
+/// Writes the checkpoint.
+pub(super) fn save(
+    directory: &Path,
+    engine: &Engine,
+    settings: &Settings,
+    fingerprint: u64,
+    position: &Position,
+) -> Result<()> {
+    let mut tensors = network_tensors(&engine.network);
+    for (parameter, slots) in engine.network.parameters().zip(&engine.state) {
+        for (index, slot) in slots.iter().enumerate() {
+            tensors.push(Tensor::floats(format!("{}.state.{index}", parameter.name), vec![slot.len()], slot));
+        }
+    }
+    let header =
+        Header { format: FORMAT, settings: settings.clone(), fingerprint, position: position.clone() };
+    let text = serde_json::to_string(&header).expect("a header is plain data");
+    let bytes = TensorFile::bytes(tensors, HashMap::from([("run".to_string(), text)]));
+    write_atomically(&checkpoint_path(directory), &bytes)
+}
+
+/// A checkpoint that was read.
+pub(super) struct Checkpoint {
+    file: TensorFile,
+    /// The settings it was written under.
+    pub(super) settings: Settings,
+    /// The data it was written for.
+    fingerprint: u64,
+    /// Where the run stood.
+    pub(super) position: Position,
+}
+
+impl Checkpoint {
+    pub(super) fn read(directory: &Path) -> Result<Checkpoint> {
+        let path = checkpoint_path(directory);
+        if !path.exists() {
+            return Err(Error::model(&path, "is not there: this folder holds no run that could go on"));
+        }
+        let file = TensorFile::read(&path)?;
+        let text = file.metadata("run")?;
+        let version: serde_json::Value = serde_json::from_str(&text)
+            .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
+        if version["format"].as_u64().is_none_or(|format| format > u64::from(FORMAT)) {
+            return Err(file.problem(format!(
+                "is in format {}, this version reads up to {FORMAT}: update rarefy",
+                version["format"]
+            )));
+        }
+        let header: Header = serde_json::from_value(version)
+            .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
+        Ok(Checkpoint {
+            file,
+            settings: header.settings,
+            fingerprint: header.fingerprint,
+            position: header.position,
+        })
+    }
+
+    /// The network as it was, after checking that settings and data are still the same.
+    pub(super) fn network(
+        &self,
+        settings: &Settings,
+        fingerprint: u64,
+        spec: &NetworkSpec,
+    ) -> Result<Network> {
+        if let Some(key) = first_difference(&self.settings, settings) {
+            return Err(self.file.problem(format!(
+                "was written under another \"{key}\"; go on with the settings in config.toml beside it, or start a new run"
+            )));
+        }
+        if self.fingerprint != fingerprint {
+            return Err(self
+                .file
+                .problem("was written for other data: the files have changed since; start a new run"));
+        }
+        self.file.network(spec, settings.sparsity.storage)
+    }
+
+    /// Puts the optimizer's state into a fresh engine.
+    pub(super) fn restore(&self, engine: &mut Engine) -> Result<()> {
+        for (parameter, slots) in engine.network.parameters().zip(&mut engine.state) {
+            for (index, slot) in slots.iter_mut().enumerate() {
+                let name = format!("{}.state.{index}", parameter.name);
+                *slot = self.file.floats(&name, slot.len())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The dotted key of the first setting that differs, but for the number of threads, which changes no bit.
+fn first_difference(a: &Settings, b: &Settings) -> Option<String> {
+    let table = |settings: &Settings| {
+        serde_json::to_value(Settings { threads: 0, ..settings.clone() }).expect("settings are plain data")
+    };
+    difference(&table(a), &table(b))
+}
+
+fn difference(a: &serde_json::Value, b: &serde_json::Value) -> Option<String> {
+    let (Some(a_map), Some(b_map)) = (a.as_object(), b.as_object()) else {
+        return (a != b).then(String::new);
+    };
+    let keys = a_map.keys().chain(b_map.keys());
+    keys.into_iter().find_map(|key| {
+        let null = serde_json::Value::Null;
+        let inner = difference(a_map.get(key).unwrap_or(&null), b_map.get(key).unwrap_or(&null))?;
+        Some(if inner.is_empty() { key.clone() } else { format!("{key}.{inner}") })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_differing_key_is_named() {
+        let mut other = Settings::default();
+        assert_eq!(first_difference(&Settings::default(), &other), None);
+        other.threads = 7;
+        assert_eq!(first_difference(&Settings::default(), &other), None);
+        other.optimizer.beta1 = 0.5;
+        assert_eq!(first_difference(&Settings::default(), &other).as_deref(), Some("optimizer.beta1"));
+    }
+}

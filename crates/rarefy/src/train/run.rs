@@ -1,0 +1,611 @@
+//! A run from its start (or its last checkpoint) to its end: epochs, validation, the best model, checkpoints.
+
+use std::hash::Hasher;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
+use super::directory::{RunDirectory, processor};
+use super::model::{Model, ModelConfig, save_model};
+use super::{Engine, EngineParts, Progress, Score, Settings, predict, score};
+use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
+use crate::kernels::Isa;
+use crate::layers::{Network, NetworkSpec, SparsitySettings};
+use crate::losses::{self, Loss};
+use crate::optimizers::Schedule;
+use crate::sparse;
+use crate::topology::{self, Topology, TopologySettings};
+use crate::{Error, Result};
+
+/// Samples of a batch when predicting.
+const PREDICT_BATCH: usize = 256;
+
+/// What a run tells while it goes.
+pub enum Event<'a> {
+    /// A step was done.
+    Step {
+        /// How far the run is.
+        progress: Progress,
+        /// The score of the epoch so far.
+        score: &'a Score,
+        /// Samples of the epoch so far.
+        samples: usize,
+    },
+    /// An epoch was done.
+    Epoch(&'a EpochRecord),
+}
+
+/// What the one who is told answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Save and stop.
+    Stop,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochRecord {
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Steps done.
+    pub step: u64,
+    /// The mean loss while training.
+    pub train_loss: f64,
+    /// The accuracy while training, for classification.
+    pub train_accuracy: Option<f64>,
+    /// The mean loss on the validation part.
+    pub validation_loss: Option<f64>,
+    /// The accuracy on the validation part.
+    pub validation_accuracy: Option<f64>,
+    /// The learning rate of the last step.
+    pub learning_rate: f32,
+    /// Live connections.
+    pub nnz: usize,
+    /// Live connections over all cells.
+    pub density: f64,
+    /// Connections dropped in this epoch.
+    pub dropped: usize,
+    /// Connections grown in this epoch.
+    pub grown: usize,
+    /// Seconds of training, without validation.
+    pub seconds: f64,
+    /// Whether this is the best epoch so far.
+    pub best: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// All epochs were done.
+    Finished,
+    /// The validation part had not got better for long.
+    EarlyStopped,
+    /// Somebody asked for it; the run can go on.
+    Interrupted,
+}
+
+/// What came out of a run.
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// Epochs done.
+    pub epochs: u64,
+    /// The epoch whose model was kept.
+    pub best_epoch: Option<u64>,
+    /// Seconds of an epoch's training: the median of those of this sitting; `None` if there was none.
+    pub seconds_per_epoch: Option<f64>,
+    /// Milliseconds of a step, from the same epochs.
+    pub step_ms: Option<f64>,
+    /// The model that was kept.
+    pub model: Model,
+    /// Its score on the test part.
+    pub test: Option<Score>,
+    /// Bytes of the model's arrays on disk.
+    pub model_bytes: usize,
+    /// Bytes of weights, index, gradients and optimizer state.
+    pub training_bytes: usize,
+}
+
+/// A run under way.
+pub struct Run {
+    settings: Settings,
+    directory: Option<RunDirectory>,
+    splits: Splits,
+    fingerprint: u64,
+    engine: Engine,
+    loss: Loss,
+    schedule: Schedule,
+    isa: Isa,
+    position: Position,
+    pool: rayon::ThreadPool,
+}
+
+impl Run {
+    /// A new run; `directory` is where it is saved, `None` keeps it in memory.
+    ///
+    /// # Errors
+    /// Settings or data that cannot be used; a folder that holds a run.
+    pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
+        settings.check()?;
+        let splits = data::load(&settings.data, settings.seed)?;
+        let directory = directory.map(RunDirectory::create).transpose()?;
+        let run = Run::new(settings, splits, directory, |settings, spec, topology| {
+            let density = topology.start_density(settings.sparsity.density);
+            Network::random(spec, &SparsitySettings { density, ..settings.sparsity.clone() }, settings.seed)
+        })?;
+        if let Some(directory) = &run.directory {
+            let text = toml::to_string(&run.settings).expect("settings are plain data");
+            directory.write("config.toml", &text)?;
+            let environment = serde_json::json!({
+                "rarefy": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "processor": processor(),
+                "isa": run.isa.name(), "threads": run.threads(),
+            });
+            directory.write("environment.json", &format!("{environment:#}\n"))?;
+            run.save_checkpoint()?;
+        }
+        Ok(run)
+    }
+
+    /// A run that goes on from its last checkpoint, bit for bit. `adjust` may change settings that do not change
+    /// results (threads).
+    ///
+    /// # Errors
+    /// No checkpoint, one of other settings or data, a broken one.
+    pub fn resume(directory: &Path, adjust: impl FnOnce(&mut Settings)) -> Result<Run> {
+        let folder = RunDirectory::open(directory)?;
+        let checkpoint = Checkpoint::read(directory)?;
+        let mut settings = checkpoint.settings.clone();
+        adjust(&mut settings);
+        settings.check()?;
+        let splits = data::load(&settings.data, settings.seed)?;
+        let fingerprint = fingerprint(&splits.train);
+        let mut run = Run::new(settings, splits, Some(folder), |settings, spec, _| {
+            checkpoint.network(settings, fingerprint, spec)
+        })?;
+        checkpoint.restore(&mut run.engine)?;
+        run.position = checkpoint.position;
+        run.directory.as_ref().expect("opened above").truncate_metrics(run.position.metrics)?;
+        Ok(run)
+    }
+
+    fn new(
+        settings: Settings,
+        splits: Splits,
+        directory: Option<RunDirectory>,
+        network: impl FnOnce(&Settings, &NetworkSpec, &Topology) -> Result<Network>,
+    ) -> Result<Run> {
+        if settings.train.batch_size > splits.train.len() {
+            let problem = format!(
+                "{} is more than the {} training samples; lower it",
+                settings.train.batch_size,
+                splits.train.len()
+            );
+            return Err(Error::setting("train.batch_size", problem));
+        }
+        let isa = Isa::named(&settings.isa)?;
+        let spec = settings.network.spec(splits.train.inputs, splits.train.targets.outputs())?;
+        let topology = settings.topology.build()?;
+        let network = network(&settings, &spec, &topology)?;
+        let targets = target_counts(&settings, &spec, &network)?;
+        let loss = build_loss(&settings, &splits)?;
+        let engine = Engine::new(EngineParts {
+            network,
+            loss: loss.clone(),
+            optimizer: settings.optimizer.build()?,
+            clip_norm: settings.optimizer.clip_norm,
+            clip_value: settings.optimizer.clip_value,
+            topology,
+            targets,
+            isa,
+            seed: settings.seed,
+            batch_size: settings.train.batch_size,
+        });
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
+        let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
+        let fingerprint = fingerprint(&splits.train);
+        let schedule = settings.schedule.build()?;
+        let position = Position::default();
+        Ok(Run { settings, directory, splits, fingerprint, engine, loss, schedule, isa, position, pool })
+    }
+
+    /// The dense twin of this run: the same network with every connection, in dense storage, in memory.
+    ///
+    /// # Errors
+    /// If its memory cannot be described; in practice none.
+    pub fn dense_twin(&self) -> Result<Run> {
+        let mut settings = self.settings.clone();
+        settings.sparsity = SparsitySettings::dense();
+        settings.topology =
+            TopologySettings { method: topology::Method::Static, ..TopologySettings::default() };
+        Run::new(settings, self.splits.clone(), None, |settings, spec, _| {
+            Network::random(spec, &settings.sparsity, settings.seed)
+        })
+    }
+
+    /// The settings as resolved.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The parts of the data.
+    pub fn splits(&self) -> &Splits {
+        &self.splits
+    }
+
+    /// The network as it is now.
+    pub fn network(&self) -> &Network {
+        &self.engine.network
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Threads at work.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.splits.train.len().div_ceil(self.settings.train.batch_size) as u64
+    }
+
+    /// Epochs done before this sitting.
+    pub fn epochs_done(&self) -> u64 {
+        self.position.epoch
+    }
+
+    /// Trains to the end, telling `watch` of every step and epoch.
+    ///
+    /// # Errors
+    /// A loss that is not finite; a file that cannot be written.
+    pub fn train(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Outcome> {
+        // The pool is taken out for the time, because what runs in it needs the whole run.
+        let placeholder =
+            rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be had");
+        let pool = std::mem::replace(&mut self.pool, placeholder);
+        let outcome = pool.install(|| self.train_here(watch));
+        self.pool = pool;
+        outcome
+    }
+
+    fn train_here(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Outcome> {
+        let mut times = Vec::new();
+        let mut ending = Ending::Finished;
+        while self.position.epoch < self.settings.train.epochs {
+            let whole_epoch = self.position.step % self.steps_per_epoch() == 0;
+            let start = Instant::now();
+            if self.train_epoch(watch)? == Control::Stop {
+                ending = Ending::Interrupted;
+                break;
+            }
+            let seconds = start.elapsed().as_secs_f64();
+            if whole_epoch {
+                times.push(seconds);
+            }
+            let record = self.finish_epoch(seconds)?;
+            if watch(Event::Epoch(&record)) == Control::Stop
+                && self.position.epoch < self.settings.train.epochs
+            {
+                ending = Ending::Interrupted;
+                break;
+            }
+            if self.is_out_of_patience() {
+                ending = Ending::EarlyStopped;
+                break;
+            }
+        }
+        if ending == Ending::Interrupted {
+            self.save_checkpoint()?;
+        }
+        self.outcome(ending, times)
+    }
+
+    /// The rest of the epoch under way. The next batch is gathered while a step is computed.
+    fn train_epoch(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Control> {
+        let batch_size = self.settings.train.batch_size;
+        let steps = self.steps_per_epoch();
+        let total = steps * self.settings.train.epochs;
+        let order = epoch_order(self.splits.train.len(), self.settings.seed, self.position.epoch);
+        let done = (self.position.step - self.position.epoch * steps) as usize;
+        let mut batches = order.chunks(batch_size).skip(done).peekable();
+        let mut current = Batch::new(&self.splits.train, batch_size);
+        let mut next = current.clone();
+        if let Some(samples) = batches.peek() {
+            current.fill(&self.splits.train, samples);
+        }
+        let mut last_save = Instant::now();
+        while batches.next().is_some() {
+            let (engine, train, position) = (&mut self.engine, &self.splits.train, &mut self.position);
+            let step = position.step + 1;
+            let base = self.settings.optimizer.learning_rate();
+            let learning_rate = base * self.schedule.factor(step, total);
+            let following = batches.peek();
+            let (score, ()) = rayon::join(
+                || engine.step(&current, step, learning_rate),
+                || {
+                    if let Some(samples) = following {
+                        next.fill(train, samples);
+                    }
+                },
+            );
+            if !score.loss_sum.is_finite() {
+                let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
+                return Err(Error::Diverged { step, what: "the loss".into(), checkpoint });
+            }
+            let progress = Progress { step, total, epoch: steps };
+            if let Some(churn) = engine.rewire(&current, &progress) {
+                position.dropped += churn.dropped;
+                position.grown += churn.grown;
+            }
+            position.step = step;
+            position.score.add(score);
+            std::mem::swap(&mut current, &mut next);
+            let event = Event::Step { progress, score: &position.score, samples: position.score.samples };
+            if watch(event) == Control::Stop {
+                return Ok(Control::Stop);
+            }
+            if last_save.elapsed().as_secs_f64() > 60.0 * self.settings.train.checkpoint_minutes {
+                self.save_checkpoint()?;
+                last_save = Instant::now();
+            }
+        }
+        Ok(Control::Continue)
+    }
+
+    /// Looks at the validation part, keeps the model if it is the best, writes the record and the checkpoint.
+    fn finish_epoch(&mut self, seconds: f64) -> Result<EpochRecord> {
+        let validation =
+            self.splits.validation.as_ref().map(|dataset| self.evaluate(&self.engine.network, dataset));
+        if validation.is_some_and(|score| !score.loss_sum.is_finite()) {
+            let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
+            let what = "the loss on the validation part".to_string();
+            return Err(Error::Diverged { step: self.position.step, what, checkpoint });
+        }
+        self.position.epoch += 1;
+        self.position.seconds += seconds;
+        let goodness =
+            validation.map(|score| if self.is_classification() { score.accuracy() } else { -score.loss() });
+        let best = match (goodness, self.position.best) {
+            (Some(new), Some((_, old))) => new > old,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if best {
+            self.position.best = goodness.map(|goodness| (self.position.epoch, goodness));
+        }
+        if best && self.settings.train.keep_best {
+            self.save_model()?;
+        }
+        let (nnz, cells) = self.engine.network.connections();
+        let train = &self.position.score;
+        let total = self.steps_per_epoch() * self.settings.train.epochs;
+        let accuracy = |score: &Score| self.is_classification().then(|| score.accuracy());
+        let record = EpochRecord {
+            epoch: self.position.epoch,
+            step: self.position.step,
+            train_loss: train.loss(),
+            train_accuracy: accuracy(train),
+            validation_loss: validation.map(|score| score.loss()),
+            validation_accuracy: validation.and_then(|score| accuracy(&score)),
+            learning_rate: self.settings.optimizer.learning_rate()
+                * self.schedule.factor(self.position.step, total),
+            nnz,
+            density: nnz as f64 / cells as f64,
+            dropped: self.position.dropped,
+            grown: self.position.grown,
+            seconds,
+            best,
+        };
+        self.position.score = Score::default();
+        (self.position.dropped, self.position.grown) = (0, 0);
+        if let Some(directory) = &self.directory {
+            directory.append_metrics(&record)?;
+            self.position.metrics += 1;
+            self.save_checkpoint()?;
+        }
+        Ok(record)
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.settings.train.patience;
+        let best = self.position.best.map_or(0, |(epoch, _)| epoch);
+        patience > 0 && self.position.epoch >= best + patience
+    }
+
+    fn outcome(&self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
+        let kept = self.position.best.filter(|_| self.settings.train.keep_best).map(|(epoch, _)| epoch);
+        // Without a best epoch to keep, the last state is the model.
+        if kept.is_none() {
+            self.save_model()?;
+        }
+        let model = match &self.directory {
+            Some(directory) => Model::open(directory.path())?,
+            None => self.model()?,
+        };
+        let test = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
+        let seconds_per_epoch = median(times);
+        Ok(Outcome {
+            ending,
+            epochs: self.position.epoch,
+            best_epoch: kept,
+            seconds_per_epoch,
+            step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
+            test,
+            model_bytes: super::model::TensorFile::in_memory(&model.network).len(),
+            training_bytes: self.engine.bytes(),
+            model,
+        })
+    }
+
+    /// The loss and accuracy of a network on a data set, in the run's threads.
+    pub fn evaluate(&self, network: &Network, dataset: &Dataset) -> Score {
+        evaluate(network, self.isa, &self.loss, dataset)
+    }
+
+    /// Milliseconds of a training step on real batches: the median of some, within about `seconds`.
+    pub fn time_steps(&mut self, seconds: f64) -> f64 {
+        let batch_size = self.settings.train.batch_size;
+        let order = epoch_order(self.splits.train.len(), self.settings.seed, 0);
+        let chunks: Vec<&[usize]> = order.chunks_exact(batch_size).collect();
+        let mut batch = Batch::new(&self.splits.train, batch_size);
+        let mut next = batch.clone();
+        batch.fill(&self.splits.train, chunks[0]);
+        let rate = self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000);
+        let (engine, train) = (&mut self.engine, &self.splits.train);
+        let mut times = Vec::new();
+        self.pool.install(|| {
+            let start = Instant::now();
+            for step in 1.. {
+                let begin = Instant::now();
+                rayon::join(
+                    || engine.step(&batch, step, rate),
+                    || next.fill(train, chunks[step as usize % chunks.len()]),
+                );
+                std::mem::swap(&mut batch, &mut next);
+                times.push(begin.elapsed().as_secs_f64());
+                if times.len() >= 5 && start.elapsed().as_secs_f64() > seconds {
+                    break;
+                }
+            }
+        });
+        // The first steps touch their memory for the first time.
+        1e3 * median(times.split_off(2)).expect("five steps at least")
+    }
+
+    /// Bytes of weights, index, gradients and optimizer state.
+    pub fn training_bytes(&self) -> usize {
+        self.engine.bytes()
+    }
+
+    fn is_classification(&self) -> bool {
+        self.splits.preparation.task == Task::Classification
+    }
+
+    fn model(&self) -> Result<Model> {
+        let config =
+            ModelConfig::new(&self.engine.network, self.loss.head(), self.splits.preparation.clone());
+        let tensors = super::model::TensorFile::in_memory(&self.engine.network);
+        Ok(Model { network: tensors.network(&config.network, sparse::Storage::Auto)?, config })
+    }
+
+    fn save_model(&self) -> Result<()> {
+        if let Some(directory) = &self.directory {
+            let config =
+                ModelConfig::new(&self.engine.network, self.loss.head(), self.splits.preparation.clone());
+            save_model(directory.path(), &self.engine.network, &config)?;
+        }
+        Ok(())
+    }
+
+    fn save_checkpoint(&self) -> Result<()> {
+        match &self.directory {
+            Some(directory) => checkpoint::save(
+                directory.path(),
+                &self.engine,
+                &self.settings,
+                self.fingerprint,
+                &self.position,
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The loss and accuracy of a network on a data set.
+pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
+    let mut total = Score::default();
+    predict(network, isa, dataset, PREDICT_BATCH, |batch, output| {
+        total.add(score(loss, isa, output, &batch.targets, None));
+    });
+    total
+}
+
+/// Milliseconds that a network takes to predict `samples` samples at once: the median of repeated passes.
+pub fn time_inference(network: &Network, isa: Isa, samples: usize) -> f64 {
+    let mut buffers = network.buffers(samples, false);
+    let input = crate::tiles::Tiles::zeros(network.inputs(), samples);
+    let start = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 10 || start.elapsed().as_secs_f64() < 0.1 {
+        let begin = Instant::now();
+        network.forward(&crate::layers::Pass::predict(isa), &input, &mut buffers);
+        times.push(begin.elapsed().as_secs_f64());
+    }
+    1e3 * median(times).expect("ten passes at least")
+}
+
+/// Connections that each parameter is to end with.
+fn target_counts(settings: &Settings, spec: &NetworkSpec, network: &Network) -> Result<Vec<usize>> {
+    let shapes: Vec<Vec<usize>> =
+        spec.linear_shapes().into_iter().map(|(rows, cols)| vec![rows, cols]).collect();
+    let counts = sparse::allocate(settings.sparsity.allocation, settings.sparsity.density, &shapes)?;
+    let mut counts = counts.into_iter();
+    Ok(network
+        .parameters()
+        .map(|parameter| {
+            if parameter.is_weight { counts.next().expect("one per weight") } else { parameter.weights.nnz() }
+        })
+        .collect())
+}
+
+fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
+    match (&splits.train.targets, splits.preparation.task) {
+        (Targets::Classes { labels, classes }, _) => {
+            let mut counts = vec![0; *classes];
+            for &label in labels {
+                counts[label as usize] += 1;
+            }
+            settings.loss.build(losses::Task::Classification { counts: &counts })
+        }
+        (_, Task::MultiLabel) => settings.loss.build(losses::Task::MultiLabel),
+        _ => settings.loss.build(losses::Task::Regression),
+    }
+}
+
+/// A hash that tells whether the training part is still the same.
+fn fingerprint(dataset: &Dataset) -> u64 {
+    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
+    hasher.write_u64(dataset.inputs as u64);
+    for value in &dataset.features {
+        hasher.write_u64(u64::from(value.to_bits()));
+    }
+    match &dataset.targets {
+        Targets::Classes { labels, .. } => {
+            labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)))
+        }
+        Targets::Values { values, .. } => {
+            values.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())))
+        }
+    }
+    hasher.finish()
+}
+
+/// FNV-1a over whole words: fixed for the life of the checkpoint format, which the standard hasher is not.
+struct Fnv(u64);
+
+impl Hasher for Fnv {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+fn median(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied()
+}

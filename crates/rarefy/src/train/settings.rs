@@ -1,0 +1,113 @@
+//! All settings of a run: one section per concept, each a plain struct with defaults where its concept lives.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::DataSettings;
+use crate::layers::{NetworkSettings, SparsitySettings};
+use crate::losses::LossSettings;
+use crate::optimizers::{OptimizerSettings, ScheduleSettings};
+use crate::topology::TopologySettings;
+use crate::{Error, Result};
+
+/// What a run does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Names all random draws: the same seed gives the same bits.
+    pub seed: u64,
+    /// Threads; 0 for one per core. Results do not depend on it.
+    pub threads: usize,
+    /// The instruction set: `auto`, `scalar`, `avx2`, `avx512`, `neon`.
+    pub isa: String,
+    /// Where samples come from.
+    pub data: DataSettings,
+    /// The network.
+    pub network: NetworkSettings,
+    /// How many connections it has.
+    pub sparsity: SparsitySettings,
+    /// How they change.
+    pub topology: TopologySettings,
+    /// How weights follow gradients.
+    pub optimizer: OptimizerSettings,
+    /// How the learning rate changes.
+    pub schedule: ScheduleSettings,
+    /// What is minimised.
+    pub loss: LossSettings,
+    /// How long, in what batches, saved when.
+    pub train: TrainSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            seed: 0,
+            threads: 0,
+            isa: "auto".into(),
+            data: DataSettings::default(),
+            network: NetworkSettings::default(),
+            sparsity: SparsitySettings::default(),
+            topology: TopologySettings::default(),
+            optimizer: OptimizerSettings::default(),
+            schedule: ScheduleSettings::default(),
+            loss: LossSettings::default(),
+            train: TrainSettings::default(),
+        }
+    }
+}
+
+/// The `[train]` section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSettings {
+    /// Passes over the training part.
+    pub epochs: u64,
+    /// Samples of a mini-batch.
+    pub batch_size: usize,
+    /// Stop when the validation part has not got better for so many epochs; 0 never stops early.
+    pub patience: u64,
+    /// Keep the model of the epoch that was best on the validation part, rather than the last one's.
+    pub keep_best: bool,
+    /// Minutes from one checkpoint to the next, besides the one at the end of every epoch.
+    pub checkpoint_minutes: f64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> TrainSettings {
+        TrainSettings { epochs: 10, batch_size: 128, patience: 0, keep_best: true, checkpoint_minutes: 5.0 }
+    }
+}
+
+/// The largest batch: what the tree that sums over tiles has room for.
+const MAX_BATCH: usize = 1 << 19;
+
+impl Settings {
+    /// Checks what can be checked without looking at the data.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the key and what to do.
+    pub fn check(&self) -> Result<()> {
+        self.data.check()?;
+        self.sparsity.check()?;
+        self.topology.build()?;
+        self.optimizer.build()?;
+        self.schedule.build()?;
+        self.network.spec(1, 1)?;
+        if self.train.epochs == 0 {
+            return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
+        }
+        if self.train.batch_size == 0 || self.train.batch_size > MAX_BATCH {
+            let problem = format!("{} is not between 1 and {MAX_BATCH}", self.train.batch_size);
+            return Err(Error::setting("train.batch_size", problem));
+        }
+        if !(self.train.checkpoint_minutes > 0.0) {
+            return Err(Error::setting("train.checkpoint_minutes", "must be above 0"));
+        }
+        if self.train.patience > 0 && self.data.validation_fraction == 0.0 {
+            return Err(Error::setting(
+                "train.patience",
+                "needs a validation part; set data.validation_fraction above 0",
+            ));
+        }
+        Ok(())
+    }
+}
