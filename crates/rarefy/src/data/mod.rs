@@ -92,7 +92,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
-/// gives that part. Without `targets` the labels are not read (the file need not have any), and the targets are all zero:
+/// gives that part (the built-in digits have none: all are given). Without `targets` the labels are not read (the file need not have any), and the targets are all zero:
 /// class 0 or value 0.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
         None => {
             let mut best = (',', lines(',')?);
             for delimiter in [';', '\t'] {
-                let found = lines(delimiter)?;
+                let found = lines(delimiter).unwrap_or_default();
                 if score(&found) > score(&best.1) {
                     best = (delimiter, found);
                 }
@@ -100,10 +100,13 @@ fn read_start(path: &Path) -> Result<Vec<u8>> {
 fn first_lines(path: &Path, start: &[u8], delimiter: char) -> Result<Vec<Vec<String>>> {
     let mut records = Records::of(path, Box::new(Cursor::new(start.to_vec())), delimiter);
     let mut lines = Vec::new();
-    while lines.len() < LINES
-        && let Some((_, record)) = records.next()?
-    {
-        lines.push(record.iter().map(|cell| cell.trim().to_string()).collect());
+    while lines.len() < LINES {
+        match records.next() {
+            Ok(Some((_, record))) => lines.push(record.iter().map(|cell| cell.trim().to_string()).collect()),
+            Err(error) if lines.is_empty() => return Err(error),
+            // With another delimiter, or where the start was cut, a quote may seem to stay open: the survey will tell.
+            Ok(None) | Err(_) => break,
+        }
     }
     Ok(lines)
 }

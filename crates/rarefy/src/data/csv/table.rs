@@ -181,6 +181,7 @@ impl Plan<'_> {
             ),
             Err(_) => {
                 let advice = match self.roles[column] {
+                    _ if line == 1 => "if this line names the columns set data.header = \"yes\"",
                     Role::NumberLabel => "if these are class names set data.task = \"classification\"",
                     _ => {
                         "if these are categories name the column in data.categorical, if a number is missing add the text to data.missing_markers"
