@@ -1,7 +1,9 @@
 //! The program `rarefy`.
 
 mod bench;
+mod config;
 mod output;
+mod train;
 
 use clap::Parser;
 use output::Output;
@@ -22,6 +24,8 @@ struct Cli {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Train a sparse network and compare it with its dense twin
+    Train(Box<train::TrainArgs>),
     /// Measure kernels and training steps on this machine
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -31,6 +35,7 @@ fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let output = Output { json: cli.json, quiet: cli.quiet };
     let result = match &cli.command {
+        Command::Train(args) => train::run(args, &output),
         Command::Bench(bench) => bench::run(bench, &output),
     };
     match result {

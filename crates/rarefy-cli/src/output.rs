@@ -1,5 +1,7 @@
 //! Where words go: people's text to stdout, or to stderr when `--json` claims stdout for one final object.
 
+use std::io::Write;
+
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -17,13 +19,25 @@ impl Output {
         if self.quiet {
             return;
         }
-        if self.json { eprintln!("{text}") } else { println!("{text}") }
+        if self.json {
+            eprintln!("{text}");
+        } else {
+            self.answer(text);
+        }
     }
 
-    /// Writes the final object if it was asked for.
+    /// Prints what was asked for. A reader that has gone away (`| head`) ends the program quietly.
+    pub fn answer(&self, text: &str) {
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n')) {
+            let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
+            std::process::exit(if gone { 0 } else { 1 });
+        }
+    }
+
+    /// Prints the final object if it was asked for.
     pub fn json(&self, value: &serde_json::Value) -> Result<()> {
         if self.json {
-            println!("{}", serde_json::to_string(value)?);
+            self.answer(&serde_json::to_string(value)?);
         }
         Ok(())
     }

@@ -11,6 +11,6 @@ mod settings;
 pub use crate::topology::Progress;
 pub use directory::{RunDirectory, free_run_directory, peak_rss_bytes, processor};
 pub use engine::{Churn, Engine, EngineParts, Score, predict, score};
-pub use model::{Model, ModelConfig, save_model};
+pub use model::{Model, ModelConfig, model_bytes, save_model};
 pub use run::{Control, Ending, EpochRecord, Event, Outcome, Run, evaluate, time_inference};
 pub use settings::{Settings, TrainSettings};

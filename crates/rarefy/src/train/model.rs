@@ -107,6 +107,11 @@ pub fn save_model(directory: &Path, network: &Network, config: &ModelConfig) -> 
     write_atomically(&directory.join("model.safetensors"), &bytes)
 }
 
+/// Bytes of a network's arrays on disk.
+pub fn model_bytes(network: &Network) -> usize {
+    TensorFile::in_memory(network).bytes.len()
+}
+
 /// A named array to be written.
 pub(super) struct Tensor {
     pub(super) name: String,
@@ -162,10 +167,6 @@ impl TensorFile {
             path: PathBuf::new(),
             bytes: TensorFile::bytes(network_tensors(network), HashMap::new()),
         }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
     }
 
     pub(super) fn read(path: &Path) -> Result<TensorFile> {

@@ -252,6 +252,11 @@ impl Run {
         self.pool.current_num_threads()
     }
 
+    /// Runs `work` in the run's threads.
+    pub fn in_pool<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
     /// Steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
         self.splits.train.len().div_ceil(self.settings.train.batch_size) as u64
@@ -439,7 +444,7 @@ impl Run {
             seconds_per_epoch,
             step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
             test,
-            model_bytes: super::model::TensorFile::in_memory(&model.network).len(),
+            model_bytes: super::model_bytes(&model.network),
             training_bytes: self.engine.bytes(),
             model,
         })

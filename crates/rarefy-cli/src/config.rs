@@ -1,0 +1,139 @@
+//! What the user typed becomes settings: defaults < TOML file < `--set a.b=c` < flags. Every source is checked on its
+//! own, so an error names the file and line, or the argument, where the mistake is.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use rarefy::train::Settings;
+use toml::{Table, Value};
+
+/// Settings under construction.
+pub struct Config {
+    table: Table,
+}
+
+impl Config {
+    /// The defaults.
+    pub fn defaults() -> Config {
+        Config { table: Table::try_from(Settings::default()).expect("settings are plain data") }
+    }
+
+    /// Lays a TOML file over what is there.
+    pub fn file(&mut self, path: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{}: cannot read the settings", path.display()))?;
+        self.text(&text).map_err(|error| anyhow!("{}: {error}", path.display()))
+    }
+
+    /// Lays one `a.b=c` over what is there. The right side is TOML; a bare word is taken as a string.
+    pub fn set(&mut self, assignment: &str) -> Result<()> {
+        let Some((key, value)) = assignment.split_once('=') else {
+            bail!("--set {assignment}: has no \"=\"; write --set section.key=value");
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let parses = format!("value = {value}").parse::<Table>().is_ok();
+        let quoted = if parses { value.to_string() } else { Value::from(value).to_string() };
+        self.text(&format!("{key} = {quoted}")).map_err(|error| anyhow!("--set {assignment}: {error}"))
+    }
+
+    /// Lays a flag's value over what is there, if the flag was given.
+    pub fn flag<T: Into<Value>>(&mut self, key: &str, value: Option<T>) {
+        if let Some(value) = value {
+            let mut table = &mut self.table;
+            let mut parts = key.split('.').peekable();
+            while let Some(part) = parts.next() {
+                if parts.peek().is_none() {
+                    table.insert(part.to_string(), value.into());
+                    return;
+                }
+                table = table[part].as_table_mut().expect("flags name sections that exist");
+            }
+        }
+    }
+
+    /// The settings, types and keys checked.
+    pub fn settings(self) -> Result<Settings> {
+        self.table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", advise(error.message())))
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), String> {
+        // Read as settings first: that finds unknown keys and wrong types, with their place in the text.
+        if let Err(error) = toml::from_str::<Settings>(text) {
+            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let place = match line {
+                Some(line) if text.contains('\n') => format!("line {line}: "),
+                _ => String::new(),
+            };
+            return Err(format!("{place}{}", advise(error.message())));
+        }
+        let over: Table = text.parse().expect("it was read as settings");
+        merge(&mut self.table, over);
+        Ok(())
+    }
+}
+
+fn merge(under: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (under.get_mut(&key), value) {
+            (Some(Value::Table(under)), Value::Table(over)) => merge(under, over),
+            (_, value) => {
+                under.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Adds the nearest known name to serde's "unknown field" and "unknown variant".
+fn advise(message: &str) -> String {
+    let message = message.trim().replace('\n', " ");
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let [unknown, known @ ..] = names.as_slice() else { return message };
+    let nearest = known.iter().max_by(|a, b| {
+        let likeness = |name: &str| strsim::jaro_winkler(unknown, name);
+        likeness(a).total_cmp(&likeness(b))
+    });
+    match nearest {
+        Some(nearest) if message.starts_with("unknown") => format!("{message}; did you mean `{nearest}`?"),
+        _ => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_sources_win_and_keep_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, "seed = 3\n[optimizer]\nmethod = \"sgd\"\nmomentum = 0.5\n").unwrap();
+        let mut config = Config::defaults();
+        config.file(&path).unwrap();
+        config.set("optimizer.momentum=0.9").unwrap();
+        config.set("topology.method=set").unwrap();
+        config.flag("seed", Some(4));
+        let settings = config.settings().unwrap();
+        assert_eq!((settings.seed, settings.optimizer.momentum), (4, 0.9));
+        assert_eq!(settings.optimizer.method, rarefy::optimizers::Method::Sgd);
+        assert_eq!(settings.topology.method, rarefy::topology::Method::Set);
+    }
+
+    #[test]
+    fn mistakes_are_named_and_corrected() {
+        for (assignment, words) in [
+            ("optimizer.momentun=0.9", "did you mean `momentum`"),
+            ("sparsiti.density=0.9", "did you mean `sparsity`"),
+            ("topology.method=rigel", "did you mean `rigl`"),
+            ("train.epochs=many", "integer"),
+            ("seed", "no \"=\""),
+        ] {
+            let error = Config::defaults().set(assignment).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains(assignment), "{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.toml");
+        std::fs::write(&path, "seed = 3\n[train]\nepoch = 4\n").unwrap();
+        let error = Config::defaults().file(&path).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("did you mean `epochs`"), "{error}");
+    }
+}
