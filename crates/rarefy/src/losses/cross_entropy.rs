@@ -92,11 +92,7 @@ impl CrossEntropy {
                 sums
             }
         };
-        let mut losses = [0.0; LANES];
-        for lane in 0..LANES {
-            losses[lane] = f64::from(total.0[lane] * ln(sums.0[lane]) - pull.0[lane]);
-        }
-        losses
+        std::array::from_fn(|lane| f64::from(total.0[lane] * ln(sums.0[lane]) - pull.0[lane]))
     }
 }
 

@@ -147,9 +147,9 @@ fn each(
             TargetTile::Values(rows) => rows[feature],
         };
         let mut slopes = Row::ZERO;
-        for lane in 0..LANES {
+        for (lane, sum) in sums.iter_mut().enumerate() {
             let (loss, slope) = element(row.0[lane], target.0[lane]);
-            sums[lane] += f64::from(loss);
+            *sum += f64::from(loss);
             slopes.0[lane] = slope;
         }
         if let Some((scale, gradient)) = &mut gradient {
