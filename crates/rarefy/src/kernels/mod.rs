@@ -9,7 +9,7 @@
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
 //! the same names. Threads split rows and tiles (`rayon::join`, so a caller picks the pool); each output number is
-//! computed by one thread in a fixed order and sums over tiles follow a fixed binary tree ([`tree`]), so results are
+//! computed by one thread in a fixed order and sums over tiles follow a fixed binary tree (`tree`), so results are
 //! the same bits for any number of threads, and a sample's outputs do not depend on its batch.
 #![allow(unsafe_code)]
 

@@ -115,7 +115,7 @@ impl NetworkSettings {
             ActivationName::Relu => Activation::Relu,
             ActivationName::LeakyRelu => Activation::LeakyRelu(self.slope),
             ActivationName::AllRelu => {
-                Activation::LeakyRelu(if depth % 2 == 0 { -self.slope } else { self.slope })
+                Activation::LeakyRelu(if depth.is_multiple_of(2) { -self.slope } else { self.slope })
             }
             ActivationName::Tanh => Activation::Tanh,
             ActivationName::Sigmoid => Activation::Sigmoid,

@@ -25,12 +25,14 @@ impl When {
     pub fn is_due(&self, progress: &Progress) -> bool {
         match *self {
             When::Never => false,
-            When::EveryEpoch => progress.step % progress.epoch.max(1) == 0 && progress.step < progress.total,
+            When::EveryEpoch => {
+                progress.step.is_multiple_of(progress.epoch.max(1)) && progress.step < progress.total
+            }
             When::Every { steps, from, until } => {
                 let fraction = progress.fraction();
                 // The last update of the window always happens, so that a pruning schedule reaches its end.
                 let last = fraction >= until && (progress.step - 1) as f64 / (progress.total as f64) < until;
-                (progress.step % steps == 0 && fraction >= from && fraction < until) || last
+                (progress.step.is_multiple_of(steps) && fraction >= from && fraction < until) || last
             }
         }
     }

@@ -285,7 +285,7 @@ impl Run {
         let mut times = Vec::new();
         let mut ending = Ending::Finished;
         while self.position.epoch < self.settings.train.epochs {
-            let whole_epoch = self.position.step % self.steps_per_epoch() == 0;
+            let whole_epoch = self.position.step.is_multiple_of(self.steps_per_epoch());
             let start = Instant::now();
             if self.train_epoch(watch)? == Control::Stop {
                 ending = Ending::Interrupted;

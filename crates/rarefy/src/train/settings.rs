@@ -73,7 +73,7 @@ pub struct TrainSettings {
 
 impl Default for TrainSettings {
     fn default() -> TrainSettings {
-        TrainSettings { epochs: 10, batch_size: 128, patience: 0, keep_best: true, checkpoint_minutes: 5.0 }
+        TrainSettings { epochs: 50, batch_size: 32, patience: 0, keep_best: true, checkpoint_minutes: 5.0 }
     }
 }
 
@@ -99,7 +99,7 @@ impl Settings {
             let problem = format!("{} is not between 1 and {MAX_BATCH}", self.train.batch_size);
             return Err(Error::setting("train.batch_size", problem));
         }
-        if !(self.train.checkpoint_minutes > 0.0) {
+        if self.train.checkpoint_minutes.is_nan() || self.train.checkpoint_minutes <= 0.0 {
             return Err(Error::setting("train.checkpoint_minutes", "must be above 0"));
         }
         if self.train.patience > 0 && self.data.validation_fraction == 0.0 {

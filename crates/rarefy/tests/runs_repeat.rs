@@ -1,0 +1,104 @@
+//! The same seed gives the same model bytes: for one thread and two, and for a run that stopped and went on.
+
+use std::path::Path;
+
+use rarefy::topology::Method;
+use rarefy::train::{Control, Ending, Event, Run, Settings};
+
+fn settings(method: Method) -> Settings {
+    let mut settings = Settings { threads: 2, ..Settings::default() };
+    settings.network.hidden = vec![48, 32];
+    settings.network.dropout = 0.1;
+    settings.topology.method = method;
+    if matches!(method, Method::Rigl | Method::Gmp) {
+        settings.topology.every = Some(7);
+    }
+    settings.train.epochs = 3;
+    settings.train.batch_size = 100;
+    settings
+}
+
+fn model(directory: &Path) -> [Vec<u8>; 2] {
+    ["model.safetensors", "config.json"].map(|name| std::fs::read(directory.join(name)).unwrap())
+}
+
+fn train(settings: Settings, directory: &Path) -> [Vec<u8>; 2] {
+    let mut run = Run::start(settings, Some(directory)).unwrap();
+    let outcome = run.train(&mut |_| Control::Continue).unwrap();
+    assert_eq!(outcome.ending, Ending::Finished);
+    model(directory)
+}
+
+#[test]
+fn threads_and_stops_change_no_byte() {
+    for method in [Method::Static, Method::Set, Method::Rigl, Method::Gmp] {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = train(settings(method), &folder.path().join("whole"));
+        let one = train(Settings { threads: 1, ..settings(method) }, &folder.path().join("one"));
+        assert!(whole == one, "{method:?}: one thread and two differ");
+
+        // Stopped in the middle of the second epoch, as by a kill: nothing is saved after the last checkpoint.
+        let cut = folder.path().join("cut");
+        let mut run = Run::start(settings(method), Some(&cut)).unwrap();
+        let kept = cut.join("checkpoint.safetensors");
+        let mut at_epoch_end = Vec::new();
+        run.train(&mut |event| match event {
+            Event::Epoch(record) if record.epoch == 1 => {
+                at_epoch_end = std::fs::read(&kept).unwrap();
+                Control::Continue
+            }
+            Event::Step { progress, .. } if progress.step == 18 => Control::Stop,
+            _ => Control::Continue,
+        })
+        .unwrap();
+        drop(run);
+        let saved_mid_epoch = std::fs::read(&kept).unwrap();
+        for checkpoint in [at_epoch_end, saved_mid_epoch] {
+            std::fs::write(&kept, checkpoint).unwrap();
+            let mut run = Run::resume(&cut, |settings| settings.threads = 1).unwrap();
+            run.train(&mut |_| Control::Continue).unwrap();
+            assert!(model(&cut) == whole, "{method:?}: a resumed run differs");
+            assert_eq!(std::fs::read_to_string(cut.join("metrics.jsonl")).unwrap().lines().count(), 3);
+        }
+    }
+}
+
+#[test]
+fn bad_runs_are_refused_with_advice() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("run");
+    train(settings(Method::Static), &directory);
+    let refused = |result: rarefy::Result<Run>, words: &str| {
+        let error = result.err().expect("it must be refused").to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    refused(Run::start(settings(Method::Static), Some(&directory)), "holds a run already");
+    refused(Run::resume(&directory, |settings| settings.seed = 9), "another \"seed\"");
+    refused(Run::resume(folder.path(), |_| {}), "holds no run");
+    let open = Run::resume(&directory, |_| {}).unwrap();
+    refused(Run::resume(&directory, |_| {}), "another run is at work");
+    drop(open);
+    let checkpoint = directory.join("checkpoint.safetensors");
+    let bytes = std::fs::read(&checkpoint).unwrap();
+    std::fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    refused(Run::resume(&directory, |_| {}), "cut short");
+
+    let model = directory.join("model.safetensors");
+    let bytes = std::fs::read(&model).unwrap();
+    std::fs::write(&model, &bytes[..bytes.len() - 5]).unwrap();
+    let error = rarefy::train::Model::open(&directory).err().unwrap().to_string();
+    assert!(error.contains("cut short"), "{error}");
+    let config = directory.join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap().replacen("\"format\": 1", "\"format\": 99", 1);
+    std::fs::write(&config, text).unwrap();
+    let error = rarefy::train::Model::open(&directory).err().unwrap().to_string();
+    assert!(error.contains("update rarefy"), "{error}");
+
+    let mut large = settings(Method::Static);
+    large.train.batch_size = 100_000;
+    refused(Run::start(large, None), "train.batch_size");
+    let mut wild = settings(Method::Static);
+    wild.optimizer.learning_rate = Some(1e30);
+    let error = Run::start(wild, None).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
+    assert!(error.contains("not finite") && error.contains("step"), "{error}");
+}
