@@ -61,7 +61,10 @@ fn check(activation: ActivationName, storage: Storage, density: f64, dropout: f3
             let expected = (loss_at(4e-3) - loss_at(-4e-3)) / 8e-3;
             let tolerance = if activation == ActivationName::AllRelu { 2e-2 } else { 2e-3 };
             let got = f64::from(gradients[slot]);
-            assert!((got - expected).abs() < tolerance, "{what}, parameter {index}, slot {slot}: {got} {expected}");
+            assert!(
+                (got - expected).abs() < tolerance,
+                "{what}, parameter {index}, slot {slot}: {got} {expected}"
+            );
         }
     }
 }

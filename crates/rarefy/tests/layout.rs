@@ -18,7 +18,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("report", &[]),
     (
         "train",
-        &["data", "kernels", "layers", "losses", "optimizers", "random", "report", "sparse", "tiles", "topology"],
+        &[
+            "data",
+            "kernels",
+            "layers",
+            "losses",
+            "optimizers",
+            "random",
+            "report",
+            "sparse",
+            "tiles",
+            "topology",
+        ],
     ),
 ];
 
@@ -51,7 +62,10 @@ fn imports_follow_the_table() {
 /// The files of a module, with their text up to the tests.
 fn rust_files(path: &Path) -> Vec<(String, String)> {
     if path.is_dir() {
-        return std::fs::read_dir(path).unwrap().flat_map(|entry| rust_files(&entry.unwrap().path())).collect();
+        return std::fs::read_dir(path)
+            .unwrap()
+            .flat_map(|entry| rust_files(&entry.unwrap().path()))
+            .collect();
     }
     if path.extension().is_none_or(|extension| extension != "rs") {
         return Vec::new();
