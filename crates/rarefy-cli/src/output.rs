@@ -1,9 +1,11 @@
-//! Where words go: people's text to stdout, or to stderr when `--json` claims stdout for one final object.
+//! Where words go: people's text to stdout, or to stderr when `--json` claims stdout for one final object. A reader that
+//! has gone away (`rarefy data digits | head`) is no error.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
 
 /// How the program talks.
 pub struct Output {
@@ -14,32 +16,45 @@ pub struct Output {
 }
 
 impl Output {
-    /// Says something to a person.
+    /// Says something by the way; work goes on even if nobody can hear it.
     pub fn say(&self, text: &str) {
-        if self.quiet {
-            return;
+        if !self.quiet {
+            let _ = if self.json {
+                writeln!(std::io::stderr(), "{text}")
+            } else {
+                writeln!(std::io::stdout(), "{text}")
+            };
         }
-        if self.json {
-            eprintln!("{text}");
-        } else {
-            self.answer(text);
-        }
+    }
+
+    /// Shows a person what was asked for, even under `--quiet`; under `--json` the object is what was asked for.
+    pub fn show(&self, text: &str) {
+        if self.json { self.say(text) } else { self.answer(text) }
     }
 
     /// Prints what was asked for. A reader that has gone away (`| head`) ends the program quietly.
     pub fn answer(&self, text: &str) {
-        if let Err(error) = writeln!(std::io::stdout().lock(), "{}", text.trim_end_matches('\n')) {
-            let gone = error.kind() == std::io::ErrorKind::BrokenPipe;
-            std::process::exit(if gone { 0 } else { 1 });
-        }
+        self.stream(|out| writeln!(out, "{}", text.trim_end_matches('\n')));
     }
 
     /// Prints the final object if it was asked for.
-    pub fn json(&self, value: &serde_json::Value) -> Result<()> {
+    pub fn json(&self, value: &impl Serialize) -> Result<()> {
         if self.json {
             self.answer(&serde_json::to_string(value)?);
         }
         Ok(())
+    }
+
+    /// As [`Output::answer`], for what is long.
+    pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        if let Err(error) = write(&mut out).and_then(|()| out.flush()) {
+            if error.kind() == ErrorKind::BrokenPipe {
+                std::process::exit(0);
+            }
+            eprintln!("error: cannot write to stdout: {error}");
+            std::process::exit(1);
+        }
     }
 }
 

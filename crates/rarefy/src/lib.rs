@@ -10,6 +10,7 @@ pub mod losses;
 pub mod math;
 pub mod optimizers;
 pub mod random;
+pub mod report;
 pub mod sparse;
 pub mod tiles;
 pub mod topology;
