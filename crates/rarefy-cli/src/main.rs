@@ -1,8 +1,15 @@
 //! The program `rarefy`.
 
+mod apply;
 mod bench;
+mod completions;
 mod config;
+mod data;
+mod doctor;
+mod evaluate;
+mod inspect;
 mod output;
+mod predict;
 mod train;
 
 use clap::Parser;
@@ -26,9 +33,21 @@ struct Cli {
 enum Command {
     /// Train a sparse network and compare it with its dense twin
     Train(Box<train::TrainArgs>),
+    /// Measure how good a model is on labelled data
+    Evaluate(evaluate::EvaluateArgs),
+    /// Predict with a model, one line a sample
+    Predict(predict::PredictArgs),
+    /// Show what a model is made of and how it was trained
+    Inspect(inspect::InspectArgs),
+    /// Show what a data set holds
+    Data(data::DataArgs),
     /// Measure kernels and training steps on this machine
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Check that this machine and this program work together
+    Doctor(doctor::DoctorArgs),
+    /// Print a script that completes commands in a shell
+    Completions(completions::CompletionsArgs),
 }
 
 fn main() -> std::process::ExitCode {
@@ -36,7 +55,13 @@ fn main() -> std::process::ExitCode {
     let output = Output { json: cli.json, quiet: cli.quiet };
     let result = match &cli.command {
         Command::Train(args) => train::run(args, &output),
+        Command::Evaluate(args) => evaluate::run(args, &output),
+        Command::Predict(args) => predict::run(args, &output),
+        Command::Inspect(args) => inspect::run(args, &output),
+        Command::Data(args) => data::run(args, &output),
         Command::Bench(bench) => bench::run(bench, &output),
+        Command::Doctor(args) => doctor::run(args, &output),
+        Command::Completions(args) => completions::run::<Cli>(args, &output),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -68,5 +68,6 @@ pub fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    table.to_string()
+    // The last column is padded too; nobody wants its spaces.
+    table.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }

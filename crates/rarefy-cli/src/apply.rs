@@ -1,0 +1,86 @@
+//! A model from disk and data to apply it to: what `evaluate` and `predict` share.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use rarefy::data::{Batch, Dataset, Preparation, Task};
+use rarefy::kernels::Isa;
+use rarefy::tiles::Tiles;
+use rarefy::train::{self, Model};
+
+/// Samples of a batch.
+const BATCH: usize = 256;
+
+/// What the work runs on.
+#[derive(clap::Args)]
+pub struct MachineArgs {
+    /// Instruction set: auto, scalar, avx2, avx512, neon
+    #[arg(long, default_value = "auto")]
+    isa: String,
+    /// Threads; 0 for one per core. Results do not depend on it
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+impl MachineArgs {
+    /// The model's predictions for all samples, `samples x outputs`, row-major. Classes and labels get probabilities if
+    /// the model's head gives any. `watch` sees each batch's outputs before they become predictions.
+    pub fn predict(
+        &self,
+        model: &Model,
+        dataset: &Dataset,
+        mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
+    ) -> Result<Vec<f32>> {
+        let isa = Isa::named(&self.isa)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        let mut predictions = Vec::with_capacity(dataset.len() * model.network.outputs());
+        pool.install(|| {
+            train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
+                watch(isa, batch, outputs);
+                for tile in 0..outputs.tiles() {
+                    model.config.head.apply(outputs.tile_mut(tile));
+                }
+                for sample in 0..batch.samples {
+                    predictions.extend((0..outputs.features()).map(|feature| outputs.at(sample, feature)));
+                }
+            });
+        });
+        Ok(predictions)
+    }
+}
+
+/// Opens a model: a run's folder, or a `.safetensors` file.
+pub fn open_model(path: &Path) -> Result<Model> {
+    ensure!(
+        path.exists(),
+        "{}: there is no such file or folder; give a run's folder or a .safetensors file",
+        path.display()
+    );
+    Ok(Model::open(path)?)
+}
+
+/// The folder that a model lies in: the run's folder, if it came from a run.
+pub fn model_folder(model: &Path) -> PathBuf {
+    let folder = if model.is_dir() { Some(model) } else { model.parent() };
+    folder.unwrap_or(Path::new("")).to_path_buf()
+}
+
+/// A name for each output: the class, the label column, or `output_2`.
+pub fn output_names(preparation: &Preparation) -> Vec<String> {
+    let name = |output: usize| {
+        let label = match preparation.task {
+            Task::Classification => preparation.classes.get(output).cloned(),
+            _ => preparation.labels.get(output).map(|label| label.name.clone()),
+        };
+        label.unwrap_or_else(|| match preparation.task {
+            Task::MultiLabel => format!("label_{}", output + 1),
+            _ => format!("output_{}", output + 1),
+        })
+    };
+    (0..preparation.outputs).map(name).collect()
+}
+
+/// The place of the highest of some numbers; of equal ones the first, as in training.
+pub fn highest(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, place| if row[place] > row[best] { place } else { best })
+}

@@ -1,0 +1,255 @@
+//! `rarefy evaluate`: how good a model is on labelled data.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use rarefy::data::{self, DataSettings, Dataset, Targets, Task};
+use rarefy::losses::{Head, Loss, LossSettings};
+use rarefy::report::{self, Hits};
+use rarefy::train::{self, Model, Score, Settings};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::apply::{MachineArgs, model_folder, open_model, output_names};
+use crate::output::{Output, table};
+
+/// Most classes, labels or outputs that get a line each.
+const MOST_LINES: usize = 20;
+
+/// Arguments of `rarefy evaluate`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rarefy evaluate runs/digits-1                 the run's own test part, as at the end of training
+  rarefy evaluate runs/digits-1 new.npz
+  rarefy evaluate runs/table-1/model.safetensors table.csv --json
+
+DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
+(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test) is scored on that part; other data on all its \
+samples, those the model was trained on too. Without DATA the test part that training kept apart is scored.
+
+The loss is the plain one for the model's outputs, without label smoothing or class weights.")]
+pub struct EvaluateArgs {
+    /// A run's folder or a .safetensors file with its config.json beside it
+    model: PathBuf,
+    /// digits, fashion-mnist, mnist, or a labelled file or folder; without it, the run's own test part
+    data: Option<String>,
+    #[command(flatten)]
+    machine: MachineArgs,
+}
+
+/// Figures that fit the task.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Metrics {
+    Classification(report::Classification),
+    MultiLabel(report::MultiLabel),
+    Regression(report::Regression),
+}
+
+/// Evaluates.
+pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
+    let model = open_model(&args.model)?;
+    let preparation = &model.config.preparation;
+    let (path, part, dataset) = match &args.data {
+        Some(path) => (path.clone(), part_of(path), data::load_with(preparation, path, true)?),
+        None => {
+            let (path, dataset) = test_part_of_run(&args.model, &model)?;
+            (path, "the run's test part", dataset)
+        }
+    };
+    let (loss, loss_name) = plain_loss(model.config.head);
+    let mut score = Score::default();
+    let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
+        score.add(train::score(&loss, isa, outputs, &batch.targets, None));
+    })?;
+    let metrics = measure(preparation.task, &predictions, &dataset.targets);
+    let names = output_names(preparation);
+    let samples = dataset.len();
+    output.show(&format!(
+        "{} on {path}, {part}: {samples} samples\n\n{}\n\n{}",
+        args.model.display(),
+        totals(&metrics, score.loss(), loss_name),
+        lines(&metrics, &names)
+    ));
+    if args.data.is_some() && part == "all samples" && path == trained_on(&args.model) {
+        output.say(
+            "note: these samples include those that the model was trained on; leave DATA out to score the test part alone",
+        );
+    }
+    let mut object = json!({
+        "model": args.model, "data": path, "part": part, "samples": samples, "task": preparation.task,
+        "loss": score.loss(), "loss_method": loss_name,
+    });
+    add_metrics(&mut object, &metrics, &names)?;
+    output.json(&object)
+}
+
+/// The test part that the run in this model's folder kept apart.
+fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Dataset)> {
+    let file = model_folder(path).join("config.toml");
+    let text = std::fs::read_to_string(&file).with_context(|| {
+        format!("{}: cannot read the run's settings; give DATA to evaluate on", file.display())
+    })?;
+    let settings: Settings = toml::from_str(&text).with_context(|| {
+        format!("{}: these settings cannot be used; give DATA to evaluate on", file.display())
+    })?;
+    let splits = data::load(&settings.data, settings.seed)?;
+    let name = settings.data.test_path.unwrap_or(settings.data.path);
+    ensure!(
+        splits.preparation == model.config.preparation,
+        "{name}: has changed since the model was trained on it, so its test part is not the same; give DATA to evaluate on"
+    );
+    match splits.test {
+        Some(test) => Ok((name, test)),
+        None => bail!("{name}: the run kept no test part apart; give DATA to evaluate on"),
+    }
+}
+
+/// Which samples of a path the library gives to a trained model.
+fn part_of(path: &str) -> &'static str {
+    let file = Path::new(path);
+    let may_have_parts = matches!(path, "fashion-mnist" | "mnist")
+        || file.is_dir()
+        || file.extension().is_some_and(|extension| extension == "npz");
+    let settings = DataSettings { path: path.into(), ..DataSettings::default() };
+    match may_have_parts.then(|| data::describe(&settings)) {
+        Some(Ok(found)) if found.test_samples.is_some() => "its test part",
+        _ => "all samples",
+    }
+}
+
+/// The path that the run in this model's folder was trained on; empty if unknown.
+fn trained_on(model: &Path) -> String {
+    let text = std::fs::read_to_string(model_folder(model).join("config.toml")).unwrap_or_default();
+    toml::from_str::<Settings>(&text).map(|settings| settings.data.path).unwrap_or_default()
+}
+
+fn plain_loss(head: Head) -> (Loss, &'static str) {
+    match head {
+        Head::Softmax => {
+            let loss = LossSettings::default().build(rarefy::losses::Task::Classification { counts: &[] });
+            (loss.expect("the defaults are sound"), "cross-entropy")
+        }
+        Head::Sigmoid => (Loss::BinaryCrossEntropy, "binary-cross-entropy"),
+        Head::Identity => (Loss::MeanSquaredError, "mean-squared-error"),
+    }
+}
+
+fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
+    match targets {
+        Targets::Classes { labels, classes } => {
+            Metrics::Classification(report::classification(predictions, *classes, labels))
+        }
+        Targets::Values { values, outputs } if task == Task::MultiLabel => {
+            Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))
+        }
+        Targets::Values { values, outputs } => {
+            Metrics::Regression(report::regression(predictions, *outputs, values))
+        }
+    }
+}
+
+fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
+    let mut rows = match metrics {
+        Metrics::Classification(found) => {
+            let mut rows = vec![("accuracy", percent(found.accuracy))];
+            rows.extend(found.top5_accuracy.map(|accuracy| ("top-5 accuracy", percent(accuracy))));
+            rows.push(("macro F1", percent(found.macro_f1)));
+            rows
+        }
+        Metrics::MultiLabel(found) => vec![
+            ("all labels right", percent(found.subset_accuracy)),
+            ("micro F1", percent(found.micro_f1)),
+            ("macro F1", percent(found.macro_f1)),
+        ],
+        Metrics::Regression(found) => {
+            vec![("RMSE", number(found.rmse)), ("MAE", number(found.mae)), ("R2", r2(found.r2))]
+        }
+    };
+    let loss_label = format!("loss ({loss_name})");
+    rows.push((&loss_label, number(loss)));
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:width$}  {value:>10}")).collect();
+    lines.join("\n")
+}
+
+/// A line for each class, label or output, and for few classes the confusion matrix.
+fn lines(metrics: &Metrics, names: &[String]) -> String {
+    if names.len() > MOST_LINES {
+        return format!(
+            "{} classes, labels or outputs: too many for a line each; --json has all",
+            names.len()
+        );
+    }
+    match metrics {
+        Metrics::Classification(found) => {
+            let hits = hits_table("class", names, &found.per_class);
+            match &found.confusion {
+                Some(confusion) => format!("{hits}\n\n{}", confusion_table(names, confusion)),
+                None => hits,
+            }
+        }
+        Metrics::MultiLabel(found) => hits_table("label", names, &found.per_label),
+        Metrics::Regression(found) => {
+            let rows = names.iter().zip(&found.per_output).map(|(name, errors)| {
+                vec![name.clone(), number(errors.rmse), number(errors.mae), r2(errors.r2)]
+            });
+            table(&["output", "RMSE", "MAE", "R2"], rows)
+        }
+    }
+}
+
+fn hits_table(kind: &str, names: &[String], hits: &[Hits]) -> String {
+    let rows = names.iter().zip(hits).map(|(name, hits)| {
+        let figures = [hits.precision, hits.recall, hits.f1].map(percent);
+        let mut row = vec![name.clone()];
+        row.extend(figures);
+        row.extend([hits.support.to_string(), hits.predicted.to_string()]);
+        row
+    });
+    table(&[kind, "precision", "recall", "F1", "samples", "predicted"], rows)
+}
+
+fn confusion_table(names: &[String], confusion: &[Vec<usize>]) -> String {
+    let mut header = vec!["true \\ predicted"];
+    header.extend(names.iter().map(String::as_str));
+    let cell = |&count: &usize| if count == 0 { ".".to_string() } else { count.to_string() };
+    let rows = names.iter().zip(confusion).map(|(name, counts)| {
+        let mut row = vec![name.clone()];
+        row.extend(counts.iter().map(cell));
+        row
+    });
+    table(&header, rows)
+}
+
+/// Adds the figures to the object, with a name in each entry of a list.
+fn add_metrics(object: &mut Value, metrics: &Metrics, names: &[String]) -> Result<()> {
+    let Value::Object(figures) = serde_json::to_value(metrics)? else { bail!("figures are an object") };
+    for (key, mut value) in figures {
+        let name_key = match key.as_str() {
+            "per_class" => "class",
+            "per_label" => "label",
+            _ => "output",
+        };
+        if let (true, Value::Array(entries)) = (key.starts_with("per_"), &mut value) {
+            for (entry, name) in entries.iter_mut().zip(names) {
+                entry[name_key] = json!(name);
+            }
+        }
+        object[key] = value;
+    }
+    Ok(())
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.2} %", 100.0 * part)
+}
+
+fn number(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+fn r2(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_string(), number)
+}

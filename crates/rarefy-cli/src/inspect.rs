@@ -1,0 +1,268 @@
+//! `rarefy inspect`: what a model is made of and how it came about.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use rarefy::data::Task;
+use rarefy::layers::LayerSpec;
+use rarefy::losses::Head;
+use rarefy::sparse::Weights;
+use rarefy::train::{Model, Settings};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::apply::{model_folder, open_model};
+use crate::data::task_text;
+use crate::output::{Output, table};
+
+/// Arguments of `rarefy inspect`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rarefy inspect runs/digits-1
+  rarefy inspect model.safetensors --json | jq '.layers[] | {name, density}'
+
+Fan-in is how many inputs a unit listens to. An input or output is dead if no weight other than 0 touches it: a dead \
+input is never looked at, a dead output is the same for every sample. In a run's folder the settings, the machine \
+and the epochs are shown too.")]
+pub struct InspectArgs {
+    /// A run's folder or a .safetensors file with its config.json beside it
+    path: PathBuf,
+}
+
+/// A weight matrix.
+#[derive(Serialize)]
+struct Layer {
+    name: String,
+    outputs: usize,
+    inputs: usize,
+    activation: Value,
+    nnz: usize,
+    density: f64,
+    sparse: bool,
+    disk_bytes: usize,
+    fan_in_min: usize,
+    fan_in_mean: f64,
+    fan_in_max: usize,
+    dead_inputs: usize,
+    dead_outputs: usize,
+}
+
+#[derive(Serialize)]
+struct Inspection {
+    path: PathBuf,
+    rarefy: String,
+    format: u32,
+    task: Task,
+    inputs: usize,
+    outputs: usize,
+    classes: Vec<String>,
+    head: Head,
+    layers: Vec<Layer>,
+    nnz: usize,
+    cells: usize,
+    sparsity: f64,
+    biases: usize,
+    model_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Training>,
+}
+
+/// How a run trained the model, from the files beside it.
+#[derive(Serialize)]
+struct Training {
+    settings: Settings,
+    environment: Value,
+    epochs: usize,
+    last: Option<Value>,
+    best: Option<Value>,
+}
+
+/// Inspects.
+pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
+    let model = open_model(&args.path)?;
+    let file = if args.path.is_dir() { args.path.join("model.safetensors") } else { args.path.clone() };
+    let model_bytes =
+        std::fs::metadata(&file).with_context(|| format!("{}: cannot read", file.display()))?.len();
+    let (nnz, cells) = model.network.connections();
+    let preparation = &model.config.preparation;
+    let found = Inspection {
+        rarefy: model.config.rarefy.clone(),
+        format: model.config.format,
+        task: preparation.task,
+        inputs: preparation.inputs,
+        outputs: preparation.outputs,
+        classes: preparation.classes.clone(),
+        head: model.config.head,
+        layers: layers(&model),
+        nnz,
+        cells,
+        sparsity: 1.0 - nnz as f64 / cells.max(1) as f64,
+        biases: model
+            .network
+            .parameters()
+            .filter(|part| !part.is_weight)
+            .map(|part| part.weights.nnz())
+            .sum(),
+        model_bytes,
+        run: training(&model_folder(&args.path))?,
+        path: args.path.clone(),
+    };
+    output.show(&text(&found, &model));
+    output.json(&found)
+}
+
+fn layers(model: &Model) -> Vec<Layer> {
+    let activations = model.config.network.layers.iter().filter_map(|layer| match layer {
+        LayerSpec::Linear { activation, .. } => Some(serde_json::to_value(activation).unwrap_or_default()),
+        _ => None,
+    });
+    let weights = model.network.parameters().filter(|parameter| parameter.is_weight);
+    weights
+        .zip(activations)
+        .map(|(parameter, activation)| layer(&parameter.name, &parameter.weights, activation))
+        .collect()
+}
+
+fn layer(name: &str, weights: &Weights, activation: Value) -> Layer {
+    let (rows, cols, nnz) = (weights.rows(), weights.cols(), weights.nnz());
+    let (mut live_outputs, mut live_inputs) = (vec![false; rows], vec![false; cols]);
+    for (cell, slot) in weights.connections() {
+        if weights.values()[slot] != 0.0 {
+            live_outputs[cell / cols] = true;
+            live_inputs[cell % cols] = true;
+        }
+    }
+    let dead = |live: &[bool]| live.iter().filter(|live| !**live).count();
+    let fan_in = weights.fan_in();
+    let sparse = weights.pattern().is_some();
+    Layer {
+        name: name.to_string(),
+        outputs: rows,
+        inputs: cols,
+        activation,
+        nnz,
+        density: weights.density(),
+        sparse,
+        // Row starts, then a column and a value for each connection, four bytes each.
+        disk_bytes: 4 * if sparse { rows + 1 + 2 * nnz } else { rows * cols },
+        fan_in_min: fan_in.iter().copied().min().unwrap_or(0),
+        fan_in_mean: nnz as f64 / rows.max(1) as f64,
+        fan_in_max: fan_in.iter().copied().max().unwrap_or(0),
+        dead_inputs: dead(&live_inputs),
+        dead_outputs: dead(&live_outputs),
+    }
+}
+
+/// What the run's files tell; `None` where there is no run.
+fn training(folder: &Path) -> Result<Option<Training>> {
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.with_context(|| format!("{}: cannot read", path.display()))?,
+        };
+        anyhow::Ok(Some(text))
+    };
+    let broken = |name: &str| format!("{}: is damaged", folder.join(name).display());
+    let Some(settings) = read("config.toml")? else { return Ok(None) };
+    let settings = toml::from_str(&settings).with_context(|| broken("config.toml"))?;
+    let environment = match read("environment.json")? {
+        Some(text) => serde_json::from_str(&text).with_context(|| broken("environment.json"))?,
+        None => Value::Null,
+    };
+    let metrics = read("metrics.jsonl")?.unwrap_or_default();
+    let epochs: Vec<Value> = metrics
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .with_context(|| broken("metrics.jsonl"))?;
+    Ok(Some(Training {
+        settings,
+        environment,
+        last: epochs.last().cloned(),
+        best: epochs.iter().rfind(|epoch| epoch["best"] == true).cloned(),
+        epochs: epochs.len(),
+    }))
+}
+
+fn text(found: &Inspection, model: &Model) -> String {
+    let rows = found.layers.iter().map(|layer| {
+        vec![
+            layer.name.clone(),
+            format!("{}x{}", layer.outputs, layer.inputs),
+            layer.nnz.to_string(),
+            format!("{:.2} %", 100.0 * layer.density),
+            if layer.sparse { "sparse" } else { "dense" }.to_string(),
+            layer.disk_bytes.to_string(),
+            format!("{} / {:.1} / {}", layer.fan_in_min, layer.fan_in_mean, layer.fan_in_max),
+            layer.dead_inputs.to_string(),
+            layer.dead_outputs.to_string(),
+        ]
+    });
+    let header =
+        ["layer", "shape", "nnz", "density", "stored", "bytes", "fan-in min/mean/max", "dead in", "dead out"];
+    let mut parts = vec![
+        format!("{}: written by rarefy {}, format {}", found.path.display(), found.rarefy, found.format),
+        table(&header, rows),
+        format!(
+            "{} of {} weights, {:.2} % sparse, and {} biases; {} bytes on disk",
+            found.nnz,
+            found.cells,
+            100.0 * found.sparsity,
+            found.biases,
+            found.model_bytes
+        ),
+        data_text(found, model),
+    ];
+    parts.extend(found.run.as_ref().map(run_text));
+    parts.join("\n\n")
+}
+
+fn data_text(found: &Inspection, model: &Model) -> String {
+    let preparation = &model.config.preparation;
+    let task = task_text(found.task, found.outputs);
+    let listed: Vec<&str> = found.classes.iter().take(10).map(String::as_str).collect();
+    let classes = match (found.classes.len(), listed.join(", ")) {
+        (0, _) => String::new(),
+        (1..=10, listed) => format!(": {listed}"),
+        (_, listed) => format!(": {listed}, ..."),
+    };
+    let columns = match preparation.columns.len() {
+        0 => String::new(),
+        count => format!(" from {count} columns"),
+    };
+    let constant = match preparation.constant_inputs {
+        0 => String::new(),
+        count => format!(", {count} constant in training"),
+    };
+    format!("task      {task}{classes}\ninputs    {}{columns}{constant}", found.inputs)
+}
+
+fn run_text(run: &Training) -> String {
+    let settings = &run.settings;
+    let name = |value: Value| value.as_str().unwrap_or("-").to_string();
+    let method = name(serde_json::to_value(settings.topology.method).unwrap_or_default());
+    let optimizer = name(serde_json::to_value(settings.optimizer.method).unwrap_or_default());
+    let mut lines = vec![
+        format!("data      {}, seed {}", settings.data.path, settings.seed),
+        format!(
+            "trained   {} of {} epochs, batch {}, {optimizer}, {method}, density {}",
+            run.epochs, settings.train.epochs, settings.train.batch_size, settings.sparsity.density
+        ),
+    ];
+    let epoch = |title: &str, record: &Value| {
+        let figures = ["train_loss", "validation_loss", "validation_accuracy"];
+        let shown = figures
+            .iter()
+            .filter_map(|key| Some(format!("{} {:.4}", key.replace('_', " "), record[*key].as_f64()?)));
+        format!("{title:8}  epoch {}: {}", record["epoch"], shown.collect::<Vec<_>>().join(", "))
+    };
+    lines.extend(run.best.as_ref().map(|record| epoch("best", record)));
+    lines.extend(run.last.as_ref().map(|record| epoch("last", record)));
+    if let Some(processor) = run.environment["processor"].as_str() {
+        let (isa, threads) = (&run.environment["isa"], &run.environment["threads"]);
+        lines.push(format!("machine   {processor}, {}, {threads} threads", isa.as_str().unwrap_or("-")));
+    }
+    lines.join("\n")
+}

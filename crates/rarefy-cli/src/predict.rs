@@ -1,0 +1,160 @@
+//! `rarefy predict`: a prediction for each sample of new data, as CSV or JSON.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use rarefy::data::{self, Task};
+use rarefy::losses::Head;
+use serde::Serialize;
+
+use crate::apply::{MachineArgs, highest, open_model, output_names};
+use crate::output::Output;
+
+/// Arguments of `rarefy predict`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rarefy predict runs/digits-1 new.npy
+  rarefy predict runs/table-1 new.csv --probabilities --output predictions.csv
+  rarefy predict runs/table-1 new.csv --json | jq '.predictions[0]'
+
+DATA needs no labels; if it has any they are not looked at. Data with a test part of its own gives that part. \
+The CSV has a line for each sample, in order: the class, or 0 and 1 for each label, or the numbers.")]
+pub struct PredictArgs {
+    /// A run's folder or a .safetensors file with its config.json beside it
+    model: PathBuf,
+    /// digits, fashion-mnist, mnist, or a file or folder with the inputs that the model was trained on
+    data: String,
+    /// Write the CSV to this file instead of stdout
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Also give the probability of each class or label
+    #[arg(long)]
+    probabilities: bool,
+    #[command(flatten)]
+    machine: MachineArgs,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Answer<'a> {
+    model: &'a Path,
+    data: &'a str,
+    samples: usize,
+    outputs: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    predictions: Option<Vec<Prediction<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probabilities: Option<Vec<&'a [f32]>>,
+}
+
+/// What is predicted for a sample.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Prediction<'a> {
+    Class(&'a str),
+    Labels(Vec<&'a str>),
+    Number(f32),
+    Numbers(&'a [f32]),
+}
+
+/// Predicts.
+pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
+    let model = open_model(&args.model)?;
+    let preparation = &model.config.preparation;
+    let gives_probabilities = matches!(model.config.head, Head::Softmax | Head::Sigmoid);
+    ensure!(
+        gives_probabilities || !args.probabilities,
+        "{}: this model gives numbers, not probabilities; leave --probabilities out",
+        args.model.display()
+    );
+    let dataset = data::load_with(preparation, &args.data, false)?;
+    let scores = args.machine.predict(&model, &dataset, |_, _, _| ())?;
+    let names = output_names(preparation);
+    let table =
+        Table { task: preparation.task, names: &names, scores: &scores, probabilities: args.probabilities };
+    match &args.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("{}: cannot write", path.display()))?;
+            table
+                .write_csv(std::io::BufWriter::new(file))
+                .with_context(|| format!("{}: cannot write", path.display()))?;
+            output.say(&format!("{} predictions in {}", dataset.len(), path.display()));
+        }
+        None if !output.json => output.stream(|out| table.write_csv(out)),
+        None => {}
+    }
+    output.json(&Answer {
+        model: &args.model,
+        data: &args.data,
+        samples: dataset.len(),
+        outputs: &names,
+        output: args.output.as_deref(),
+        predictions: args.output.is_none().then(|| table.rows().map(|row| table.prediction(row)).collect()),
+        probabilities: (args.output.is_none() && args.probabilities).then(|| table.rows().collect()),
+    })
+}
+
+/// Predictions, a row for each sample.
+struct Table<'a> {
+    task: Task,
+    names: &'a [String],
+    scores: &'a [f32],
+    probabilities: bool,
+}
+
+impl<'a> Table<'a> {
+    fn rows(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
+        self.scores.chunks_exact(self.names.len())
+    }
+
+    fn prediction(&self, row: &'a [f32]) -> Prediction<'a> {
+        match (self.task, row) {
+            (Task::Classification, _) => Prediction::Class(&self.names[highest(row)]),
+            (Task::MultiLabel, _) => {
+                let present = self.names.iter().zip(row).filter(|(_, score)| **score > 0.5);
+                Prediction::Labels(present.map(|(name, _)| name.as_str()).collect())
+            }
+            (Task::Regression, [value]) => Prediction::Number(*value),
+            (Task::Regression, _) => Prediction::Numbers(row),
+        }
+    }
+
+    fn write_csv(&self, out: impl Write) -> std::io::Result<()> {
+        let mut csv = csv::Writer::from_writer(out);
+        let mut header: Vec<String> = match self.task {
+            Task::Classification => vec!["prediction".into()],
+            Task::MultiLabel => self.names.to_vec(),
+            Task::Regression if self.names.len() == 1 => vec!["prediction".into()],
+            Task::Regression => self.names.to_vec(),
+        };
+        if self.probabilities {
+            header.extend(self.names.iter().map(|name| format!("probability_{name}")));
+        }
+        csv.write_record(&header).map_err(cause)?;
+        for row in self.rows() {
+            let mut cells: Vec<String> = match self.task {
+                Task::Classification => vec![self.names[highest(row)].clone()],
+                Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
+                Task::Regression => row.iter().map(f32::to_string).collect(),
+            };
+            if self.probabilities {
+                cells.extend(row.iter().map(f32::to_string));
+            }
+            csv.write_record(&cells).map_err(cause)?;
+        }
+        csv.flush()
+    }
+}
+
+/// The system's own error, so that a reader that has gone away is known as such.
+fn cause(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
+}

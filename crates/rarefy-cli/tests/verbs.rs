@@ -1,0 +1,272 @@
+//! The verbs that use what training left behind say the same to people and to programs, and refuse bad input by name.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use rarefy::data::{DataSettings, TaskChoice};
+use rarefy::layers::NetworkSettings;
+use rarefy::train::{Control, Run, Settings, TrainSettings};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn rarefy(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rarefy")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// What a verb prints for people.
+fn said(arguments: &[&str]) -> String {
+    let output = rarefy(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout).to_string()
+}
+
+/// What a verb prints for programs: one object and nothing else.
+fn object(arguments: &[&str]) -> Value {
+    let output = rarefy(&[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The message of a verb that fails as it should: exit code 1, nothing on stdout, no panic.
+fn refusal(arguments: &[&str]) -> String {
+    let output = rarefy(arguments);
+    let message = text(&output.stderr).to_string();
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""), "{arguments:?}: {message}");
+    assert!(message.starts_with("error: "), "{message}");
+    message
+}
+
+fn train(folder: &Path, data: DataSettings) {
+    let settings = Settings {
+        data,
+        threads: 1,
+        network: NetworkSettings { hidden: vec![32], ..NetworkSettings::default() },
+        train: TrainSettings { epochs: 2, batch_size: 16, ..TrainSettings::default() },
+        ..Settings::default()
+    };
+    Run::start(settings, Some(folder)).unwrap().train(&mut |_| Control::Continue).unwrap();
+}
+
+/// A small run on the digits, made once.
+fn digits_run() -> &'static str {
+    static RUN: OnceLock<TempDir> = OnceLock::new();
+    let folder = RUN.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        train(folder.path(), DataSettings::default());
+        folder
+    });
+    folder.path().to_str().unwrap()
+}
+
+/// A folder with a copy of that run, to damage.
+fn copied_run() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(digits_run()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    folder
+}
+
+/// A table without names in its first line: three numbers and a class, or as `label` says.
+fn write_table(folder: &Path, label: impl Fn(usize) -> String) -> PathBuf {
+    let path = folder.join("table.csv");
+    let line = |i: usize| format!("{},{},{},{}\n", i % 7, i % 5, (i * i) % 11, label(i));
+    std::fs::write(&path, (0..60).map(line).collect::<String>()).unwrap();
+    path
+}
+
+fn path_text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn evaluate_scores_the_test_part_of_the_run_or_the_data_that_is_named() {
+    let own = object(&["evaluate", digits_run()]);
+    assert_eq!((own["part"].as_str(), own["samples"].as_u64()), (Some("the run's test part"), Some(359)));
+    let all = object(&["evaluate", digits_run(), "digits"]);
+    assert_eq!((all["part"].as_str(), all["samples"].as_u64()), (Some("all samples"), Some(1797)));
+    let confusion: Vec<Vec<u64>> = serde_json::from_value(all["confusion"].clone()).unwrap();
+    let right: u64 = (0..10).map(|class| confusion[class][class]).sum();
+    assert_eq!(all["accuracy"].as_f64(), Some(right as f64 / 1797.0));
+    assert_eq!(all["per_class"][3]["class"], "3");
+    assert_eq!(all["per_class"][3]["support"], 183);
+    assert!(all["loss"].as_f64().unwrap() > 0.0);
+
+    let shown = said(&["evaluate", digits_run(), "digits", "--threads", "2", "--isa", "scalar"]);
+    for words in ["all samples: 1797", "accuracy", "macro F1", "recall", "true \\ predicted", "note: these"] {
+        assert!(shown.contains(words), "{shown}");
+    }
+}
+
+#[test]
+fn predict_gives_one_line_a_sample() {
+    let shown = said(&["predict", digits_run(), "digits", "--probabilities"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 1798);
+    assert!(lines[0].starts_with("prediction,probability_0,"), "{}", lines[0]);
+    let cells: Vec<f32> = lines[1].split(',').map(|cell| cell.parse().unwrap()).collect();
+    assert!((cells[1..].iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    assert!(cells[1..].iter().all(|&probability| probability <= cells[1 + cells[0] as usize]));
+
+    let answer = object(&["predict", digits_run(), "digits"]);
+    let predictions = answer["predictions"].as_array().unwrap();
+    assert_eq!((predictions.len(), predictions[0].as_str()), (1797, lines[1].split(',').next()));
+    assert!(answer.get("probabilities").is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.csv");
+    let shown = said(&["predict", digits_run(), "digits", "--probabilities", "-o", path_text(&file)]);
+    assert!(shown.contains("1797 predictions in"), "{shown}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn numbers_are_predicted_from_a_table_without_its_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = write_table(folder.path(), |i| format!("{}.5", i));
+    let run = folder.path().join("run");
+    let data = DataSettings {
+        path: path_text(&table).into(),
+        task: TaskChoice::Regression,
+        ..DataSettings::default()
+    };
+    train(&run, data);
+    let run = path_text(&run);
+
+    let found = object(&["evaluate", run, path_text(&table)]);
+    let (rmse, loss) = (found["rmse"].as_f64().unwrap(), found["loss"].as_f64().unwrap());
+    assert!((rmse * rmse - loss).abs() < 1e-3 * loss, "{rmse} {loss}");
+    assert!(found["mae"].as_f64().unwrap() <= rmse && found["per_output"][0]["r2"].is_number());
+
+    let unlabelled = folder.path().join("new.csv");
+    std::fs::write(&unlabelled, "1,2,3\n4,5,6\n").unwrap();
+    let shown = said(&["predict", run, path_text(&unlabelled)]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "prediction"));
+    assert!(lines[1].parse::<f32>().unwrap().is_finite());
+    let message = refusal(&["predict", run, path_text(&unlabelled), "--probabilities"]);
+    assert!(message.contains("numbers, not probabilities"), "{message}");
+
+    std::fs::write(&unlabelled, "1,2\n4,5\n").unwrap();
+    let message = refusal(&["predict", run, path_text(&unlabelled)]);
+    assert!(message.contains("new.csv: has 2 columns, the training file had 4"), "{message}");
+}
+
+#[test]
+fn inspect_tells_layers_and_training() {
+    let found = object(&["inspect", digits_run()]);
+    assert_eq!((found["inputs"].as_u64(), found["outputs"].as_u64()), (Some(64), Some(10)));
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2);
+    let nnz: u64 = layers.iter().map(|layer| layer["nnz"].as_u64().unwrap()).sum();
+    assert_eq!(found["nnz"].as_u64(), Some(nnz));
+    let (first, bytes) = (&layers[0], layers[0]["disk_bytes"].as_u64().unwrap());
+    assert_eq!((first["outputs"].as_u64(), first["inputs"].as_u64()), (Some(32), Some(64)));
+    assert_eq!(bytes, 4 * (33 + 2 * first["nnz"].as_u64().unwrap()));
+    assert_eq!((found["run"]["epochs"].as_u64(), found["run"]["last"]["epoch"].as_u64()), (Some(2), Some(2)));
+
+    let shown = said(&["inspect", digits_run()]);
+    for words in ["layers.0.weight", "32x64", "fan-in", "classification, 10 classes", "2 of 2 epochs", "best"]
+    {
+        assert!(shown.contains(words), "{shown}");
+    }
+    // A model away from its run is a model still.
+    let alone = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(Path::new(digits_run()).join(name), alone.path().join(name)).unwrap();
+    }
+    let file = alone.path().join("model.safetensors");
+    assert!(object(&["inspect", path_text(&file)]).get("run").is_none());
+    let message = refusal(&["evaluate", path_text(&file)]);
+    assert!(message.contains("config.toml") && message.contains("give DATA"), "{message}");
+}
+
+#[test]
+fn data_describes_what_is_there() {
+    let shown = said(&["data", "digits"]);
+    assert!(shown.contains("classification, 10 classes") && shown.contains("####"), "{shown}");
+    assert!(shown.contains("... and 34 more"), "{shown}");
+    assert_eq!(said(&["data", "digits", "--all"]).lines().count(), shown.lines().count() + 33);
+    let folder = tempfile::tempdir().unwrap();
+    let table = write_table(folder.path(), |i| ["yes", "no"][i % 2].to_string());
+    let found =
+        object(&["data", path_text(&table), "--label", "4", "--task", "classification", "--delimiter", ","]);
+    assert_eq!((found["samples"].as_u64(), found["inputs"].as_u64()), (Some(60), Some(3)));
+    assert_eq!(found["classes"][0]["samples"], 30);
+    let message = refusal(&["data", path_text(&folder.path().join("none.csv"))]);
+    assert!(message.contains("none.csv: there is no such file"), "{message}");
+}
+
+#[test]
+fn doctor_and_completions_work() {
+    let found = object(&["doctor"]);
+    assert!(found["checks"].as_array().unwrap().iter().all(|check| check["passed"] == true), "{found}");
+    assert!(found["peak_gflops"].as_f64().unwrap() > 0.0);
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = said(&["completions", shell]);
+        assert!(script.contains("rarefy") && script.contains("evaluate"), "{shell}");
+    }
+}
+
+#[test]
+fn models_that_cannot_be_used_are_named() {
+    let message = refusal(&["evaluate", "no-such-run", "digits"]);
+    assert!(message.contains("no-such-run: there is no such file or folder"), "{message}");
+
+    let run = copied_run();
+    let file = run.path().join("model.safetensors");
+    let whole = std::fs::read(&file).unwrap();
+    for length in [0, 7, 100, whole.len() - 1] {
+        std::fs::write(&file, &whole[..length]).unwrap();
+        for verb in [&["evaluate", path_text(run.path()), "digits"][..], &["inspect", path_text(run.path())]]
+        {
+            let message = refusal(verb);
+            assert!(message.contains("model.safetensors: is not a whole safetensors file"), "{message}");
+        }
+    }
+    std::fs::write(&file, &whole).unwrap();
+
+    let config = run.path().join("config.json");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("\"format\": 1", "\"format\": 99")).unwrap();
+    let message = refusal(&["predict", path_text(run.path()), "digits"]);
+    assert!(
+        message.contains("config.json: was written by") && message.contains("update rarefy"),
+        "{message}"
+    );
+    std::fs::remove_file(&config).unwrap();
+    let message = refusal(&["inspect", path_text(run.path())]);
+    assert!(message.contains("config.json: cannot read the model's description"), "{message}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let arguments =
+        [&["predict", digits_run(), "digits", "--probabilities"][..], &["data", "digits", "--all"]];
+    for arguments in arguments {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rarefy"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    }
+}
+
+#[test]
+fn each_verb_teaches_and_wrong_usage_ends_with_2() {
+    for verb in ["evaluate", "predict", "inspect", "data", "doctor", "completions"] {
+        assert!(said(&[verb, "--help"]).contains(&format!("Examples:\n  rarefy {verb}")), "{verb}");
+    }
+    assert_eq!(rarefy(&["evaluate"]).status.code(), Some(2));
+    assert_eq!(rarefy(&["data", "digits", "--task", "guess"]).status.code(), Some(2));
+}
