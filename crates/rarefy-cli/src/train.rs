@@ -525,7 +525,7 @@ fn describe_end(run: &Run, summary: &Summary, args: &TrainArgs, output: &Output)
     output.say(&match summary.ending {
         Ending::Interrupted => format!("next  rarefy train --resume {directory}"),
         _ => format!(
-            "next  rarefy evaluate {directory} {data} · rarefy predict {directory} {data} · rarefy inspect {directory}{}",
+            "next  rarefy evaluate {directory} · rarefy predict {directory} {data} · rarefy inspect {directory}{}",
             if args.baseline { String::new() } else { " · add --baseline to compare accuracies".into() },
             data = run.settings().data.path
         ),
