@@ -124,7 +124,7 @@ mod tests {
             ("optimizer.momentun=0.9", "did you mean `momentum`"),
             ("sparsiti.density=0.9", "did you mean `sparsity`"),
             ("topology.method=rigel", "did you mean `rigl`"),
-            ("train.epochs=many", "integer"),
+            ("train.epochs=many", "invalid type"),
             ("seed", "no \"=\""),
         ] {
             let error = Config::defaults().set(assignment).unwrap_err().to_string();
