@@ -147,7 +147,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     });
     progress.finish();
     let outcome = outcome?;
-    let summary = summarise(args, &mut run, &directory, &outcome, output)?;
+    let summary = summarise(args, &mut run, &directory, &outcome, interrupted, output)?;
     describe_end(&run, &summary, args, output);
     let value = serde_json::to_value(&summary)?;
     std::fs::write(directory.join("summary.json"), format!("{value:#}\n"))
@@ -378,6 +378,7 @@ fn summarise(
     run: &mut Run,
     directory: &Path,
     outcome: &Outcome,
+    interrupted: &AtomicBool,
     output: &Output,
 ) -> Result<Summary> {
     let peak = peak_rss_bytes();
@@ -389,7 +390,7 @@ fn summarise(
         let mut progress = Progress::new(&twin, output);
         let trained = twin.train(&mut |event| {
             progress.show(&event);
-            Control::Continue
+            if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
         })?;
         progress.finish();
         figures_of(&twin, &trained)

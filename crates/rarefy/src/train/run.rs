@@ -139,14 +139,15 @@ impl Run {
             Network::random(spec, &SparsitySettings { density, ..settings.sparsity.clone() }, settings.seed)
         })?;
         if let Some(directory) = &run.directory {
-            let text = toml::to_string(&run.settings).expect("settings are plain data");
-            directory.write("config.toml", &text)?;
             let environment = serde_json::json!({
                 "rarefy": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "processor": processor(),
                 "isa": run.isa.name(), "threads": run.threads(),
             });
             directory.write("environment.json", &format!("{environment:#}\n"))?;
             run.save_checkpoint()?;
+            // Last, because it marks the folder as taken: a start that failed (a full disk) can be tried again.
+            let text = toml::to_string(&run.settings).expect("settings are plain data");
+            directory.write("config.toml", &text)?;
         }
         Ok(run)
     }
