@@ -15,6 +15,13 @@ use crate::tiles::Row;
 /// Entries that one piece of work covers, and that its partial sums on the stack are made for.
 const CHUNK: usize = 2048;
 
+/// The same where the input has more than [`L2_ROWS`]: each row of a tile should be read several times before the next
+/// tile's rows replace it in the cache.
+const WIDE_CHUNK: usize = 16384;
+
+/// Rows that fit in a common L2 cache of 1 MiB.
+const L2_ROWS: usize = 4096;
+
 /// What the inner loops see: one tile.
 pub(super) struct Samples<'a> {
     pub(super) index: &'a Index,
@@ -33,12 +40,15 @@ pub(super) fn sddmm(isa: Isa, index: &Index, gradient: &[Row], input: &[Row], ti
         let input = &input[tile * columns..][..columns];
         run(isa, &Samples { index, gradient, input }, positions, out, accumulate);
     };
-    super::par_chunks(out, CHUNK, &|start, out| {
+    let levels = tree::scratch_levels(tiles);
+    let chunk = if input.len() > L2_ROWS && levels <= 2 { WIDE_CHUNK } else { CHUNK };
+    super::par_chunks(out, chunk, &|start, out| {
         let positions = start..start + out.len();
         let mut leaf = |tile, out: &mut [f32], accumulate| leaf(positions.clone(), tile, out, accumulate);
-        match tree::scratch_levels(tiles) {
+        match levels {
             0 => tree::sum(0..tiles, out, &mut [], &mut leaf),
-            1..=2 => tree::sum(0..tiles, out, &mut [0.0; 2 * CHUNK], &mut leaf),
+            1..=2 if chunk == CHUNK => tree::sum(0..tiles, out, &mut [0.0; 2 * CHUNK], &mut leaf),
+            1..=2 => tree::sum(0..tiles, out, &mut [0.0; 2 * WIDE_CHUNK], &mut leaf),
             levels => {
                 assert!(levels <= 12, "a batch has at most {} samples", (1 << 13) * crate::tiles::LANES);
                 tree::sum(0..tiles, out, &mut [0.0; 12 * CHUNK], &mut leaf);
