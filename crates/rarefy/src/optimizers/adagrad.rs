@@ -5,7 +5,7 @@
 //! w <- w - learning_rate * g / (sqrt(v) + epsilon)
 //! ```
 
-use super::{Optimizer, OptimizerSettings, StepSize, check_lengths};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
 
 /// Adagrad; see the top of the file for the formula. One slot: the sum of squares.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +20,7 @@ impl Adagrad {
     }
 }
 
-impl Optimizer for Adagrad {
+impl UpdateRule for Adagrad {
     fn slots(&self) -> usize {
         1
     }

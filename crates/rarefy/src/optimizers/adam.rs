@@ -8,7 +8,7 @@
 //! ```
 //! `t` is the run's step, also for a connection grown late: its moments start at zero and are not corrected again.
 
-use super::{Method, Optimizer, OptimizerSettings, StepSize, check_lengths};
+use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths};
 
 /// Adam and AdamW; see the top of the file for the formula. Two slots: first and second moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +33,7 @@ impl Adam {
     }
 }
 
-impl Optimizer for Adam {
+impl UpdateRule for Adam {
     fn slots(&self) -> usize {
         2
     }

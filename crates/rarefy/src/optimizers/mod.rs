@@ -23,22 +23,65 @@ pub use sgd::Sgd;
 
 /// Moves values along their gradients. Every operation is elementwise, so an update of a parameter may be cut into
 /// sub-slices, in any order and in parallel, and gives the same bits.
-pub trait Optimizer: Send + Sync {
+pub trait UpdateRule {
     /// Arrays of state that it keeps for each parameter, each as long as the values and zero at the start.
     fn slots(&self) -> usize;
 
     /// One step: `values`, `gradients` and each of the `slots` have one number per weight.
     ///
     /// # Panics
-    /// If the lengths differ, or the number of slots is not [`Optimizer::slots`].
+    /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
     fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], slots: &mut [&mut [f32]]);
 
     /// Writes to `out` how far one unit of gradient moves each weight at this step: the step size that a proximal
-    /// penalty needs (ProxGen: Yun, Lozano and Yang 2021, algorithm 1). `slots` are those after [`Optimizer::update`].
+    /// penalty needs (ProxGen: Yun, Lozano and Yang 2021, algorithm 1). `slots` are those after [`UpdateRule::update`].
     ///
     /// # Panics
-    /// If the lengths differ, or the number of slots is not [`Optimizer::slots`].
+    /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
     fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]);
+}
+
+/// A rule, chosen by name. An enum and not a trait object, so that the loops compile for the instruction set at hand
+/// when they are inlined into `Isa::vectorize`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Optimizer {
+    /// Gradient descent.
+    Sgd(Sgd),
+    /// Adam and AdamW.
+    Adam(Adam),
+    /// RMSprop.
+    Rmsprop(Rmsprop),
+    /// Adagrad.
+    Adagrad(Adagrad),
+}
+
+/// Calls a method of whichever rule it is.
+macro_rules! each {
+    ($optimizer:expr, $rule:ident => $call:expr) => {
+        match $optimizer {
+            Optimizer::Sgd($rule) => $call,
+            Optimizer::Adam($rule) => $call,
+            Optimizer::Rmsprop($rule) => $call,
+            Optimizer::Adagrad($rule) => $call,
+        }
+    };
+}
+
+impl UpdateRule for Optimizer {
+    #[inline(always)]
+    fn slots(&self) -> usize {
+        each!(self, rule => rule.slots())
+    }
+
+    #[inline(always)]
+    fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], slots: &mut [&mut [f32]]) {
+        each!(self, rule => rule.update(step, values, gradients, slots));
+    }
+
+    #[inline(always)]
+    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+        each!(self, rule => rule.step_size(step, slots, out));
+    }
 }
 
 /// What changes from step to step and from parameter to parameter.
@@ -146,7 +189,7 @@ impl OptimizerSettings {
     ///
     /// # Errors
     /// [`Error::Setting`] for a number out of range, or one that the method would ignore.
-    pub fn build(&self) -> Result<Box<dyn Optimizer>> {
+    pub fn build(&self) -> Result<Optimizer> {
         positive("learning_rate", self.learning_rate())?;
         positive("epsilon", self.epsilon())?;
         for (key, limit) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value)] {
@@ -169,10 +212,10 @@ impl OptimizerSettings {
             return wrong("nesterov", "needs method = \"sgd\" and a momentum above 0".into());
         }
         Ok(match self.method {
-            Method::Sgd => Box::new(Sgd::new(self)),
-            Method::Adam | Method::Adamw => Box::new(Adam::new(self)),
-            Method::Rmsprop => Box::new(Rmsprop::new(self)),
-            Method::Adagrad => Box::new(Adagrad::new(self)),
+            Method::Sgd => Optimizer::Sgd(Sgd::new(self)),
+            Method::Adam | Method::Adamw => Optimizer::Adam(Adam::new(self)),
+            Method::Rmsprop => Optimizer::Rmsprop(Rmsprop::new(self)),
+            Method::Adagrad => Optimizer::Adagrad(Adagrad::new(self)),
         })
     }
 }

@@ -7,7 +7,7 @@
 //! w <- w - learning_rate * b
 //! ```
 
-use super::{Optimizer, OptimizerSettings, StepSize, check_lengths};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
 
 /// RMSprop; see the top of the file for the formula. Slots: the mean square, then the momentum if there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ impl Rmsprop {
     }
 }
 
-impl Optimizer for Rmsprop {
+impl UpdateRule for Rmsprop {
     fn slots(&self) -> usize {
         1 + usize::from(self.momentum > 0.0)
     }

@@ -8,7 +8,7 @@
 //! ```
 //! Without momentum there is no `v` and `w <- w - learning_rate * g`.
 
-use super::{Optimizer, OptimizerSettings, StepSize, check_lengths};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
 
 /// Gradient descent; see the top of the file for the formula. One slot with momentum, none without.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,7 @@ impl Sgd {
     }
 }
 
-impl Optimizer for Sgd {
+impl UpdateRule for Sgd {
     fn slots(&self) -> usize {
         usize::from(self.momentum > 0.0)
     }

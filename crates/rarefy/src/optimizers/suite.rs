@@ -49,11 +49,11 @@ struct Parameter {
 }
 
 impl Parameter {
-    fn new(values: Vec<f32>, optimizer: &dyn Optimizer) -> Parameter {
+    fn new(values: Vec<f32>, optimizer: &Optimizer) -> Parameter {
         Parameter { slots: vec![vec![0.0; values.len()]; optimizer.slots()], values }
     }
 
-    fn update(&mut self, optimizer: &dyn Optimizer, step: StepSize, gradients: &[f32]) {
+    fn update(&mut self, optimizer: &Optimizer, step: StepSize, gradients: &[f32]) {
         let mut slots: Vec<&mut [f32]> = self.slots.iter_mut().map(Vec::as_mut_slice).collect();
         optimizer.update(&step, &mut self.values, gradients, &mut slots);
     }

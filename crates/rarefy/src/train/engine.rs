@@ -5,7 +5,7 @@ use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Layer, Network, Pass};
 use crate::losses::{Loss, TargetTile};
-use crate::optimizers::{Optimizer, StepSize, clip};
+use crate::optimizers::{Optimizer, StepSize, UpdateRule, clip};
 use crate::random::{Purpose, Stream};
 use crate::sparse::Rewire;
 use crate::tiles::{LANES, Tiles};
@@ -21,7 +21,7 @@ pub struct Engine {
     /// The optimizer's state: for each parameter, its slots.
     pub state: Vec<Vec<Vec<f32>>>,
     loss: Loss,
-    optimizer: Box<dyn Optimizer>,
+    optimizer: Optimizer,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
     topology: Topology,
@@ -39,7 +39,7 @@ pub struct EngineParts {
     /// The loss.
     pub loss: Loss,
     /// The optimizer.
-    pub optimizer: Box<dyn Optimizer>,
+    pub optimizer: Optimizer,
     /// The largest joint norm of all gradients.
     pub clip_norm: Option<f32>,
     /// The largest magnitude of a gradient.
@@ -161,7 +161,7 @@ impl Engine {
             let mut views = slots.iter_mut().map(Vec::as_mut_slice);
             // An optimizer keeps at most three arrays; absent ones are empty.
             let slots: [&mut [f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            let run = Update { optimizer: &*self.optimizer, step: &step, isa: self.isa };
+            let run = Update { optimizer: &self.optimizer, step: &step, isa: self.isa };
             run.split(parameter.weights.values_mut(), &parameter.gradient, slots);
         }
     }
@@ -241,7 +241,7 @@ const MAX_SLOTS: usize = 3;
 
 /// An optimizer's work on one parameter, halved between threads.
 struct Update<'a> {
-    optimizer: &'a dyn Optimizer,
+    optimizer: &'a Optimizer,
     step: &'a StepSize,
     isa: Isa,
 }
