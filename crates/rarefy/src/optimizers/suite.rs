@@ -81,9 +81,9 @@ fn first_two_steps_follow_the_formula() {
     for case in cases() {
         let optimizer = case.settings.build().unwrap();
         assert_eq!(optimizer.slots(), case.slots, "{}", case.name);
-        let mut parameter = Parameter::new(vec![1.0], &*optimizer);
+        let mut parameter = Parameter::new(vec![1.0], &optimizer);
         for (step, (gradient, want)) in (1..).zip([0.5, -0.25].into_iter().zip(case.steps)) {
-            parameter.update(&*optimizer, at(step), &[gradient]);
+            parameter.update(&optimizer, at(step), &[gradient]);
             let got = parameter.values[0];
             assert!((got - want).abs() < 1e-6, "{}, step {step}: {got}, not {want}", case.name);
             if step == 1 {
@@ -100,8 +100,8 @@ fn first_two_steps_follow_the_formula() {
 fn biases_do_not_decay() {
     for case in cases() {
         let optimizer = case.settings.build().unwrap();
-        let mut parameter = Parameter::new(vec![1.0], &*optimizer);
-        parameter.update(&*optimizer, StepSize { decay: false, ..at(1) }, &[0.0]);
+        let mut parameter = Parameter::new(vec![1.0], &optimizer);
+        parameter.update(&optimizer, StepSize { decay: false, ..at(1) }, &[0.0]);
         assert_eq!(parameter.values, [1.0], "{}", case.name);
     }
 }
@@ -114,13 +114,13 @@ fn converges_on_a_convex_quadratic() {
     for case in cases() {
         let settings = OptimizerSettings { weight_decay: Some(0.0), ..case.settings };
         let optimizer = settings.build().unwrap();
-        let mut parameter = Parameter::new(vec![0.0; 3], &*optimizer);
+        let mut parameter = Parameter::new(vec![0.0; 3], &optimizer);
         let total = 3000;
         for step in 1..=total {
             let gradients: Vec<f32> =
                 (0..3).map(|i| curvatures[i] * (parameter.values[i] - targets[i])).collect();
             let learning_rate = 0.1 * (1.0 - (step - 1) as f32 / total as f32);
-            parameter.update(&*optimizer, StepSize { learning_rate, step, decay: true }, &gradients);
+            parameter.update(&optimizer, StepSize { learning_rate, step, decay: true }, &gradients);
         }
         for (w, target) in parameter.values.iter().zip(targets) {
             assert!((w - target).abs() < 1e-3, "{}: {:?}", case.name, parameter.values);
@@ -132,11 +132,11 @@ fn converges_on_a_convex_quadratic() {
 fn sub_slices_give_the_bits_of_the_whole() {
     for case in cases() {
         let optimizer = case.settings.build().unwrap();
-        let mut whole = Parameter::new(start(), &*optimizer);
+        let mut whole = Parameter::new(start(), &optimizer);
         let mut parts = whole.clone();
         for step in 1..=3 {
             let gradients = gradients(step);
-            whole.update(&*optimizer, at(step), &gradients);
+            whole.update(&optimizer, at(step), &gradients);
             for range in [20..37, 0..1, 1..20] {
                 let mut slots: Vec<&mut [f32]> =
                     parts.slots.iter_mut().map(|slot| &mut slot[range.clone()]).collect();
@@ -152,12 +152,12 @@ fn sub_slices_give_the_bits_of_the_whole() {
 fn restored_state_continues_alike() {
     for case in cases() {
         let optimizer = case.settings.build().unwrap();
-        let mut through = Parameter::new(start(), &*optimizer);
-        (1..=4).for_each(|step| through.update(&*optimizer, at(step), &gradients(step)));
+        let mut through = Parameter::new(start(), &optimizer);
+        (1..=4).for_each(|step| through.update(&optimizer, at(step), &gradients(step)));
         let mut restored = through.clone();
-        (5..=8).for_each(|step| through.update(&*optimizer, at(step), &gradients(step)));
+        (5..=8).for_each(|step| through.update(&optimizer, at(step), &gradients(step)));
         let again = case.settings.build().unwrap();
-        (5..=8).for_each(|step| restored.update(&*again, at(step), &gradients(step)));
+        (5..=8).for_each(|step| restored.update(&again, at(step), &gradients(step)));
         assert_eq!(through.bits(), restored.bits(), "{}", case.name);
     }
 }

@@ -144,9 +144,9 @@ impl Engine {
             }
         }
         if let Some(limit) = self.clip_norm {
-            let norms: Vec<f64> =
-                self.network.parameters().map(|parameter| clip::squared_norm(&parameter.gradient)).collect();
-            let scale = clip::norm_scale(&norms, limit);
+            let square =
+                self.network.parameters().map(|parameter| clip::squared_norm(&parameter.gradient)).sum();
+            let scale = clip::norm_scale(square, limit);
             if scale != 1.0 {
                 for parameter in self.network.parameters_mut() {
                     parameter.gradient.iter_mut().for_each(|gradient| *gradient *= scale);

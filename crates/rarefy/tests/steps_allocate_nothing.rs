@@ -1,0 +1,96 @@
+//! A training step after the first allocates nothing, compressed layers all the way. (Layers in dense storage do: `gemm`
+//! makes room for its packed operands at each call.)
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rarefy::data::{Batch, Dataset, Targets};
+use rarefy::kernels::{Activation, Isa};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+use rarefy::losses::{LossSettings, Task};
+use rarefy::optimizers::{Method, OptimizerSettings};
+use rarefy::sparse::Storage;
+use rarefy::topology::{self, TopologySettings};
+use rarefy::train::{Engine, EngineParts};
+
+/// Counts what the whole process asks for.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: all calls go to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn steps_after_the_first_allocate_nothing() {
+    let samples = 300;
+    let dataset = Dataset {
+        inputs: 100,
+        features: (0..100 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
+        targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
+    };
+    let order: Vec<usize> = (0..samples).collect();
+    let spec = NetworkSpec {
+        inputs: 100,
+        layers: vec![
+            LayerSpec::Linear { outputs: 300, activation: Activation::Relu },
+            LayerSpec::Dropout { rate: 0.2 },
+            LayerSpec::Linear { outputs: 300, activation: Activation::Identity },
+            LayerSpec::Elementwise { activation: Activation::Gelu },
+            LayerSpec::Linear { outputs: 5, activation: Activation::Identity },
+        ],
+    };
+    for method in [Method::Sgd, Method::Adam, Method::Rmsprop, Method::Adagrad] {
+        let sparsity = SparsitySettings { density: 0.1, storage: Storage::Sparse, ..Default::default() };
+        let network = Network::random(&spec, &sparsity, 0).unwrap();
+        let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
+        let settings = OptimizerSettings {
+            method,
+            momentum: if method == Method::Sgd { 0.9 } else { 0.0 },
+            ..Default::default()
+        };
+        let fixed = TopologySettings { method: topology::Method::Static, ..Default::default() };
+        let mut engine = Engine::new(EngineParts {
+            network,
+            loss: LossSettings::default().build(Task::Classification { counts: &[60; 5] }).unwrap(),
+            optimizer: settings.build().unwrap(),
+            clip_norm: Some(1.0),
+            clip_value: Some(0.5),
+            topology: fixed.build().unwrap(),
+            targets,
+            isa: Isa::named("auto").unwrap(),
+            seed: 0,
+            batch_size: samples,
+        });
+        let mut batch = Batch::new(&dataset, samples);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+        pool.install(|| {
+            // A smaller batch and a full one, so that every buffer has had its size.
+            for (step, count) in [(1, 40), (2, samples)] {
+                batch.fill(&dataset, &order[..count]);
+                engine.step(&batch, step, 1e-3);
+            }
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for (step, count) in [(3, samples), (4, 40), (5, 128), (6, samples)] {
+                batch.fill(&dataset, &order[..count]);
+                engine.step(&batch, step, 1e-3);
+            }
+            let made = ALLOCATIONS.load(Ordering::Relaxed) - before;
+            assert_eq!(made, 0, "{method:?}: allocations in four steps");
+        });
+    }
+}
