@@ -15,10 +15,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("losses", &["math", "tiles", "random"]),
     ("optimizers", &["random"]),
     ("topology", &["random", "sparse"]),
+    ("control", &[]),
     ("report", &[]),
     (
         "train",
         &[
+            "control",
             "data",
             "kernels",
             "layers",

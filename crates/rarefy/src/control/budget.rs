@@ -1,0 +1,194 @@
+//! What a network costs, in the unit of the target.
+
+use super::TargetSettings;
+use crate::{Error, Result};
+
+/// A weight matrix, as far as its cost goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerCost {
+    /// Output features.
+    pub rows: usize,
+    /// Input features.
+    pub cols: usize,
+    /// Live connections.
+    pub nnz: usize,
+}
+
+/// A limit on the cost of a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Budget {
+    /// So many live weights.
+    Weights(f64),
+    /// So many bytes on disk, of which `fixed` go to what no weight can save (biases, names).
+    Bytes {
+        /// The limit.
+        limit: f64,
+        /// Bytes besides weight matrices.
+        fixed: f64,
+        /// Matrices at or above this density are stored dense.
+        dense_from: f64,
+    },
+    /// So many floating-point operations of a prediction.
+    Flops(f64),
+}
+
+impl Budget {
+    /// The budget that a target asks for on layers of these shapes; `None` without a target. `fixed_bytes` and
+    /// `dense_from` are as in [`Budget::Bytes`].
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if not even one connection per output of each layer fits in it, or it is above what the
+    /// network has.
+    pub fn new(
+        target: &TargetSettings,
+        shapes: &[(usize, usize)],
+        fixed_bytes: usize,
+        dense_from: f64,
+    ) -> Result<Option<Budget>> {
+        target.check()?;
+        let cells: f64 = shapes.iter().map(|(rows, cols)| (rows * cols) as f64).sum();
+        let (key, budget) = match target {
+            TargetSettings { sparsity: Some(sparsity), .. } => {
+                ("sparsity", Budget::Weights((1.0 - sparsity) * cells))
+            }
+            TargetSettings { nnz: Some(nnz), .. } => ("nnz", Budget::Weights(*nnz as f64)),
+            TargetSettings { bytes: Some(bytes), .. } => {
+                ("bytes", Budget::Bytes { limit: *bytes as f64, fixed: fixed_bytes as f64, dense_from })
+            }
+            TargetSettings { flops: Some(flops), .. } => ("flops", Budget::Flops(*flops as f64)),
+            _ => return Ok(None),
+        };
+        let with = |nnz: fn(usize, usize) -> usize| -> Vec<LayerCost> {
+            shapes.iter().map(|&(rows, cols)| LayerCost { rows, cols, nnz: nnz(rows, cols) }).collect()
+        };
+        let least = budget.cost(&with(|rows, _| rows));
+        if budget.limit() < least {
+            return Err(Error::setting(
+                format!("target.{key}"),
+                format!(
+                    "cannot be reached: one weight for each output of each layer already makes {}; ask for less sparsity or a smaller network",
+                    budget.describe(least)
+                ),
+            ));
+        }
+        let most = budget.cost(&with(|rows, cols| rows * cols));
+        if budget.limit() > most.max(cells) {
+            return Err(Error::setting(
+                format!("target.{key}"),
+                format!("is more than the whole network has: {}", budget.describe(most)),
+            ));
+        }
+        Ok(Some(budget))
+    }
+
+    /// What layers cost.
+    pub fn cost(&self, layers: &[LayerCost]) -> f64 {
+        let sum = |each: &dyn Fn(&LayerCost) -> f64| layers.iter().map(each).sum::<f64>();
+        match *self {
+            Budget::Weights(_) => sum(&|layer| layer.nnz as f64),
+            Budget::Flops(_) => sum(&|layer| 2.0 * layer.nnz as f64),
+            Budget::Bytes { fixed, dense_from, .. } => {
+                fixed
+                    + sum(&|layer| {
+                        let cells = (layer.rows * layer.cols) as f64;
+                        if layer.nnz as f64 >= dense_from * cells {
+                            4.0 * cells
+                        } else {
+                            (8 * layer.nnz + 4 * (layer.rows + 1)) as f64
+                        }
+                    })
+            }
+        }
+    }
+
+    /// The limit, in the same unit.
+    pub fn limit(&self) -> f64 {
+        match *self {
+            Budget::Weights(limit) | Budget::Bytes { limit, .. } | Budget::Flops(limit) => limit,
+        }
+    }
+
+    /// A cost with its unit, for people.
+    pub fn describe(&self, cost: f64) -> String {
+        let unit = match self {
+            Budget::Weights(_) => "weights",
+            Budget::Bytes { .. } => "bytes",
+            Budget::Flops(_) => "FLOP a prediction",
+        };
+        format!("{cost:.0} {unit}")
+    }
+
+    /// The largest number from `low` to `high` whose layers, as `layers` tells, cost no more than `limit`. The cost
+    /// must not fall as the number grows.
+    pub fn most_within(
+        &self,
+        limit: f64,
+        low: usize,
+        high: usize,
+        layers: &mut dyn FnMut(usize) -> Vec<LayerCost>,
+    ) -> usize {
+        let (mut low, mut high) = (low, high);
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if self.cost(&layers(middle)) <= limit { low = middle } else { high = middle - 1 }
+        }
+        low
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPES: &[(usize, usize)] = &[(100, 50), (10, 100)];
+
+    fn budget(target: TargetSettings) -> Result<Option<Budget>> {
+        Budget::new(&target, SHAPES, 500, 0.3)
+    }
+
+    #[test]
+    fn each_unit_counts_its_own() {
+        let layers =
+            [LayerCost { rows: 100, cols: 50, nnz: 250 }, LayerCost { rows: 10, cols: 100, nnz: 400 }];
+        let none = TargetSettings::default;
+        for (target, limit, cost) in [
+            (TargetSettings { sparsity: Some(0.9), ..none() }, 600.0, 650.0),
+            (TargetSettings { nnz: Some(700), ..none() }, 700.0, 650.0),
+            (TargetSettings { flops: Some(800), ..none() }, 800.0, 1300.0),
+            // The second layer is above 0.3 and therefore dense.
+            (TargetSettings { bytes: Some(6000), ..none() }, 6000.0, 500.0 + 8.0 * 250.0 + 404.0 + 4000.0),
+        ] {
+            let budget = budget(target).unwrap().unwrap();
+            assert!((budget.limit() - limit).abs() < 1e-9 && (budget.cost(&layers) - cost).abs() < 1e-9);
+        }
+        assert_eq!(budget(none()).unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_refused() {
+        let none = TargetSettings::default;
+        for target in [
+            TargetSettings { sparsity: Some(0.999), ..none() },
+            TargetSettings { nnz: Some(109), ..none() },
+            TargetSettings { bytes: Some(1000), ..none() },
+            TargetSettings { flops: Some(219), ..none() },
+        ] {
+            assert!(budget(target).unwrap_err().to_string().contains("cannot be reached"));
+        }
+        assert!(
+            budget(TargetSettings { nnz: Some(6001), ..none() })
+                .unwrap_err()
+                .to_string()
+                .contains("more than")
+        );
+        assert!(budget(TargetSettings { nnz: Some(110), ..none() }).is_ok());
+    }
+
+    #[test]
+    fn bisection_finds_the_last_that_fits() {
+        let budget = Budget::Weights(0.0);
+        let mut layers = |count: usize| vec![LayerCost { rows: 1, cols: 1, nnz: 3 * count }];
+        assert_eq!(budget.most_within(100.0, 0, 1000, &mut layers), 33);
+        assert_eq!(budget.most_within(100.0, 0, 20, &mut layers), 20);
+    }
+}
