@@ -3,8 +3,13 @@
 //! sum_i max(|w_i| - tau, 0) = radius
 //! ```
 //! found by the search of Duchi, Shalev-Shwartz, Singer and Chandra 2008 (figure 2). Two changes: the pivot is the exact
-//! median, so that the time is linear in the worst case and nothing is random; and numbers below the mean's bound
-//! `(sum |w| - radius) / n <= tau` (Michelot 1986) are left out beforehand, usually more than half.
+//! median, so that the time is linear in the worst case and nothing is random; and numbers below a bound on tau are left
+//! out beforehand. The bound is `(sum |w| - radius) / n`, over all numbers, then over those not below it, as in Michelot
+//! 1986, whose method repeats this to the end.
+
+/// Passes that raise the bound before the search; they cost less than what they spare. Of a million normal numbers, 3 % above
+/// tau: 6.2, 3.3, 2.4, 2.4 and 3.3 ns a number with 0, 1, 2, 3 and 5 passes.
+const PASSES: usize = 2;
 
 /// The L1 ball.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,13 +38,26 @@ impl L1Ball {
             return 0.0;
         }
         let count: usize = slices.clone().map(<[f32]>::len).sum();
-        // A little lower, so that rounding leaves none of equal magnitudes out.
-        let bound = (total - self.radius) / count as f64 * (1.0 - 1e-9);
+        let mut bound = self.bound(total, count);
+        for _ in 0..PASSES {
+            let (mut total, mut count) = (0.0, 0.0);
+            for slice in slices.clone() {
+                total += super::sum(slice, |w| at_least(bound, w));
+                count += super::sum(slice, |w| if at_least(bound, w) > 0.0 { 1.0 } else { 0.0 });
+            }
+            bound = self.bound(total, count as usize);
+        }
         scratch.clear();
         for slice in slices {
             scratch.extend(slice.iter().map(|w| w.abs()).filter(|&size| f64::from(size) >= bound));
         }
         self.search(scratch)
+    }
+
+    /// At most `tau`, from the sum of the magnitudes that are not below another such bound, and their number. A little
+    /// lower, so that rounding leaves none of equal magnitudes out.
+    fn bound(&self, total: f64, count: usize) -> f64 {
+        (total - self.radius) / count as f64 * (1.0 - 1e-9)
     }
 
     /// `tau` among these magnitudes, whose sum is above the radius; they change places.
@@ -73,6 +91,13 @@ impl L1Ball {
             *w = (wide - cut) as f32;
         }
     }
+}
+
+/// The magnitude if it is not below the bound, else 0.
+#[inline(always)]
+fn at_least(bound: f64, w: f32) -> f64 {
+    let size = f64::from(w).abs();
+    if size >= bound { size } else { 0.0 }
 }
 
 #[cfg(test)]
