@@ -10,6 +10,7 @@ pub mod layers;
 pub mod losses;
 pub mod math;
 pub mod optimizers;
+pub mod penalties;
 pub mod random;
 pub mod report;
 pub mod sparse;

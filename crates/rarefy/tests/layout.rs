@@ -14,6 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("layers", &["kernels", "random", "sparse", "tiles"]),
     ("losses", &["math", "tiles", "random"]),
     ("optimizers", &["random"]),
+    ("penalties", &["math", "random"]),
     ("topology", &["random", "sparse"]),
     ("control", &[]),
     ("report", &[]),

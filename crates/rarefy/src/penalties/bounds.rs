@@ -1,0 +1,30 @@
+//! Bounds on each weight: the projection onto `[lower, upper]` clips. Non-negative weights are the bounds 0 and infinity.
+
+/// A box for each weight to stay in. Elementwise: sub-slices give the same bits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    lower: f32,
+    upper: f32,
+}
+
+impl Bounds {
+    /// `lower` is at most `upper`; either may be infinite.
+    pub(super) fn new(lower: f32, upper: f32) -> Bounds {
+        Bounds { lower, upper }
+    }
+
+    /// Clips each value. NaN stays NaN.
+    #[inline(always)]
+    pub fn apply(&self, values: &mut [f32]) {
+        for w in values {
+            // Not max and min, which would turn NaN into a bound.
+            *w = if *w < self.lower {
+                self.lower
+            } else if *w > self.upper {
+                self.upper
+            } else {
+                *w
+            };
+        }
+    }
+}
