@@ -136,7 +136,10 @@ impl Run {
         let directory = directory.map(RunDirectory::create).transpose()?;
         let run = Run::new(settings, splits, directory, |settings, spec, topology| {
             let density = topology.start_density(settings.sparsity.density);
-            Network::random(spec, &SparsitySettings { density, ..settings.sparsity.clone() }, settings.seed)
+            let sparsity = SparsitySettings { density, ..settings.sparsity.clone() };
+            Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
+                topology.start_pattern(rows, cols, nnz, stream)
+            })
         })?;
         if let Some(directory) = &run.directory {
             let environment = serde_json::json!({
