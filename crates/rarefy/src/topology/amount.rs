@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn shares_anneal_and_spare_a_full_matrix() {
         let rigl = Amount::Share { share: 0.3, anneal_until: Some(0.75) };
-        assert_eq!(counts(rigl, 1000, 5000, 1000, 0 + 1), (700, 1000));
+        assert_eq!(counts(rigl, 1000, 5000, 1000, 1), (700, 1000));
         assert_eq!(counts(rigl, 1000, 5000, 1000, 75), (1000, 1000));
         assert_eq!(counts(rigl, 1000, 1000, 1000, 1), (1000, 1000));
         let set = Amount::Share { share: 0.3, anneal_until: None };

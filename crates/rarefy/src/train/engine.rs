@@ -198,6 +198,11 @@ impl Engine {
         Some(churn)
     }
 
+    /// Whether no weight matrix has more connections than it is to end with.
+    pub fn is_at_target(&self) -> bool {
+        self.network.parameters().zip(&self.targets).all(|(parameter, &target)| parameter.weights.nnz() <= target)
+    }
+
     /// Where each weight matrix is, in the network's order.
     fn weight_places(&self) -> Vec<Place> {
         let layers = self.network.layers().iter().enumerate();
