@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::dense::{self, Matrix};
 use super::{Finish, Isa, par_chunks, sddmm, spmm, tree};
-use crate::sparse::Weights;
+use crate::sparse::{Pattern, Weights};
 use crate::tiles::Tiles;
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
@@ -128,6 +128,21 @@ pub fn dense_gradient_rows(
     assert_eq!(out.len(), rows.len() * input.features());
     scratch.resize(out.len() * tree::scratch_levels(input.tiles()), 0.0);
     dense::weight_gradient(gradient, input, rows, out, scratch);
+}
+
+/// The gradient that the cells of a pattern would have, in its order, whatever the weights are stored as.
+///
+/// # Panics
+/// If shapes do not fit.
+pub fn sampled_gradient(isa: Isa, cells: &Pattern, gradient: &Tiles, input: &Tiles, out: &mut [f32]) {
+    let (rows, cols) = (cells.rows(), cells.cols());
+    assert!(
+        input.features() == cols && gradient.features() == rows && input.samples() == gradient.samples(),
+        "cells of a {rows} x {cols} matrix do not fit an input of {} features and a gradient of {}",
+        input.features(),
+        gradient.features()
+    );
+    sddmm::sddmm(isa, cells.index(), gradient.rows(), input.rows(), input.tiles(), out);
 }
 
 #[inline(always)]

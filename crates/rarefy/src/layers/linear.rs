@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{Flow, Layer, Parameter, Pass};
-use crate::kernels::{self, Activation, Finish};
-use crate::sparse::{Init, Storage, Weights};
+use crate::kernels::{self, Activation, Finish, Isa};
+use crate::sparse::{Init, Pattern, Storage, Weights};
 use crate::tiles::Tiles;
 
 /// A fully or sparsely connected layer.
@@ -107,5 +107,18 @@ impl Layer for Linear {
     ) {
         assert_eq!(parameter, 0, "only the weights of a linear layer have connections");
         kernels::dense_gradient_rows(gradient, input, rows, out, scratch);
+    }
+
+    fn sampled_gradients(
+        &self,
+        isa: Isa,
+        parameter: usize,
+        cells: &Pattern,
+        input: &Tiles,
+        gradient: &Tiles,
+        out: &mut [f32],
+    ) {
+        assert_eq!(parameter, 0, "only the weights of a linear layer have connections");
+        kernels::sampled_gradient(isa, cells, gradient, input, out);
     }
 }

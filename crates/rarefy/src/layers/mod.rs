@@ -19,7 +19,7 @@ pub use network::{Buffers, Network};
 pub use spec::{ActivationName, LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
 
 use crate::kernels::{Activation, Isa};
-use crate::sparse::{Init, Storage, Weights};
+use crate::sparse::{Init, Pattern, Storage, Weights};
 use crate::tiles::Tiles;
 
 /// How a pass over the network is made.
@@ -112,6 +112,23 @@ pub trait Layer: Send + Sync {
         scratch: &mut Vec<f32>,
     ) {
         let _ = (input, gradient, rows, out, scratch);
+        panic!("parameter {parameter} of this layer has no connections to grow");
+    }
+
+    /// The same for some cells only, in order: the work follows their number, not that of all cells.
+    ///
+    /// # Panics
+    /// As for [`Layer::cell_gradients`].
+    fn sampled_gradients(
+        &self,
+        isa: Isa,
+        parameter: usize,
+        cells: &Pattern,
+        input: &Tiles,
+        gradient: &Tiles,
+        out: &mut [f32],
+    ) {
+        let _ = (isa, cells, input, gradient, out);
         panic!("parameter {parameter} of this layer has no connections to grow");
     }
 }

@@ -56,14 +56,26 @@ impl Network {
     /// # Errors
     /// If the density leaves a layer without connections.
     pub fn random(spec: &NetworkSpec, sparsity: &SparsitySettings, seed: u64) -> Result<Network> {
+        Network::drawn(spec, sparsity, seed, Pattern::random)
+    }
+
+    /// The same with patterns that `draw(rows, cols, nnz, stream)` makes.
+    ///
+    /// # Errors
+    /// If the density leaves a layer without connections.
+    pub fn drawn(
+        spec: &NetworkSpec,
+        sparsity: &SparsitySettings,
+        seed: u64,
+        draw: impl Fn(usize, usize, usize, &mut Stream) -> Pattern,
+    ) -> Result<Network> {
         let shapes: Vec<Vec<usize>> =
             spec.linear_shapes().into_iter().map(|(rows, cols)| vec![rows, cols]).collect();
         let mut kept = sparse::allocate(sparsity.allocation, sparsity.density, &shapes)?.into_iter();
         let last = shapes.len() as u64 - 1;
         Network::build(spec, |depth, name, rows, cols, activation| {
             let nnz = kept.next().expect("one budget per linear layer");
-            let pattern =
-                Pattern::random(rows, cols, nnz, &mut Stream::new(seed, Purpose::Pattern, depth, 0));
+            let pattern = draw(rows, cols, nnz, &mut Stream::new(seed, Purpose::Pattern, depth, 0));
             let mut weights = Weights::zeros(pattern, sparsity.storage);
             let init = init_of(activation, depth == last);
             init.fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, depth, 0));

@@ -143,6 +143,21 @@ impl Pattern {
         Pattern::from_cells(rows, cols, stream.choose(rows * cols, nnz).into_iter())
     }
 
+    /// `nnz` connections spread evenly over the rows: the fan-ins, in random places, differ by at most one, and the
+    /// columns of a row are any set of that size, each equally likely.
+    ///
+    /// # Panics
+    /// If the matrix has fewer cells.
+    pub fn constant_fan_in(rows: usize, cols: usize, nnz: usize, stream: &mut Stream) -> Pattern {
+        let mut with_one_more = stream.choose(rows, nnz % rows.max(1)).into_iter().peekable();
+        let mut cells = Vec::with_capacity(nnz);
+        for row in 0..rows {
+            let fan_in = nnz / rows + usize::from(with_one_more.next_if_eq(&row).is_some());
+            cells.extend(stream.choose(cols, fan_in).into_iter().map(|col| row * cols + col));
+        }
+        Pattern::from_cells(rows, cols, cells.into_iter())
+    }
+
     /// Every connection.
     pub fn full(rows: usize, cols: usize) -> Pattern {
         Pattern::from_cells(rows, cols, 0..rows * cols)
@@ -227,6 +242,15 @@ mod tests {
         ] {
             let error = new(crow, col).unwrap_err();
             assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_constant_fan_in_is_constant() {
+        for nnz in [0, 20, 22, 35] {
+            let pattern = Pattern::constant_fan_in(5, 7, nnz, &mut Stream::new(0, Purpose::Bench, 0, 0));
+            assert_eq!(pattern.nnz(), nnz);
+            assert!((0..5).all(|row| pattern.index().line(row).len().abs_diff(nnz / 5) <= 1));
         }
     }
 

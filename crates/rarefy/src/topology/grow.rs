@@ -1,18 +1,35 @@
 //! Which connections come.
 
-use super::CellGradients;
+use super::{CellGradients, View, paths};
 use crate::random::Stream;
+use crate::sparse::Pattern;
 
 /// The rule by which connections are grown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Grow {
-    /// None.
-    Nothing,
-    /// Any absent one, each equally likely; values drawn as at the start (SET).
-    Random,
+    /// Any absent one, each equally likely.
+    Random(Value),
     /// Those whose gradient would be largest in magnitude; values zero (RigL). Gradients are looked at a block of rows
     /// at a time, so a full dense gradient never exists.
     Gradient,
+    /// The same among a random sample of absent cells, `sample` times as large as the number of live connections
+    /// (GSE): the cost follows the live connections and not the cells.
+    SampledGradient {
+        /// Cells looked at, per live connection.
+        sample: f64,
+    },
+    /// Those between units that are joined by most paths of three connections, each path counting the less the more
+    /// its inner units connect elsewhere ([`paths`]); values zero. Gradients play no part (CHT).
+    Paths,
+}
+
+/// What a connection grown at random is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value {
+    /// Zero.
+    Zero,
+    /// Drawn as at the start.
+    Drawn,
 }
 
 /// Cells whose gradients are looked at in one go.
@@ -21,27 +38,53 @@ const BLOCK_CELLS: usize = 256 * 1024;
 impl Grow {
     /// Whether a grown connection gets a random value rather than zero.
     pub fn draws_values(self) -> bool {
-        self == Grow::Random
+        self == Grow::Random(Value::Drawn)
     }
 
-    /// `count` cells outside of `kept`, or all there are.
-    pub fn cells(
-        self,
-        kept: &[usize],
-        rows: usize,
-        cols: usize,
-        count: usize,
-        cell_gradients: CellGradients<'_>,
-        stream: &mut Stream,
-    ) -> Vec<usize> {
+    /// `count` cells outside of `kept`, or all there are; in order.
+    pub fn cells(self, view: &mut View<'_>, kept: &[usize], count: usize) -> Vec<usize> {
+        let (rows, cols) = (view.weights.rows(), view.weights.cols());
         let absent = rows * cols - kept.len();
         let count = count.min(absent);
+        if count == 0 {
+            return Vec::new();
+        }
+        if count == absent {
+            return absent_cells(kept, rows * cols);
+        }
         match self {
-            Grow::Nothing => Vec::new(),
-            Grow::Random => nth_absent(kept, stream.choose(absent, count)),
-            Grow::Gradient => largest_gradients(kept, rows, cols, count, cell_gradients),
+            Grow::Random(_) => nth_absent(kept, view.stream.choose(absent, count)),
+            Grow::Gradient => largest_gradients(kept, rows, cols, count, &mut view.absent),
+            Grow::SampledGradient { sample } => {
+                let size = ((sample * view.weights.nnz() as f64).round() as usize).clamp(count, absent);
+                let sampled = nth_absent(kept, view.stream.choose(absent, size));
+                let pattern = Pattern::from_cells(rows, cols, sampled.iter().copied());
+                let mut gradients = vec![0.0; size];
+                (view.absent.cells)(&pattern, &mut gradients);
+                let scores: Vec<f32> = gradients.into_iter().map(magnitude).collect();
+                super::drop::largest(sampled.into_iter(), &scores, count)
+            }
+            Grow::Paths => {
+                let mut grown = paths::best(kept, rows, cols, count);
+                let missing = count - grown.len();
+                if missing > 0 {
+                    grown = at_random_besides(kept, grown, absent, missing, &mut view.stream);
+                }
+                grown
+            }
         }
     }
+}
+
+/// A gradient's score; one that is not a number counts as zero.
+pub(super) fn magnitude(gradient: f32) -> f32 {
+    if gradient.is_nan() { 0.0 } else { gradient.abs() }
+}
+
+/// The cells that a sorted list leaves out.
+fn absent_cells(kept: &[usize], cells: usize) -> Vec<usize> {
+    let mut kept = kept.iter().copied().peekable();
+    (0..cells).filter(|cell| kept.next_if_eq(cell).is_none()).collect()
 }
 
 /// The absent cells of the given ranks among all absent cells; both lists sorted.
@@ -58,46 +101,102 @@ fn nth_absent(kept: &[usize], ranks: Vec<usize>) -> Vec<usize> {
         .collect()
 }
 
-/// The `count` absent cells of the largest gradients; of equal ones the first. Gradients that are not numbers count as
-/// zero.
+/// `grown` and `missing` more cells drawn from those that neither it nor `kept` has; in order.
+fn at_random_besides(
+    kept: &[usize],
+    mut grown: Vec<usize>,
+    absent: usize,
+    missing: usize,
+    stream: &mut Stream,
+) -> Vec<usize> {
+    let mut taken = [kept, &grown].concat();
+    taken.sort();
+    let ranks = stream.choose(absent - grown.len(), missing);
+    grown.extend(nth_absent(&taken, ranks));
+    grown.sort();
+    grown
+}
+
+/// The `count` absent cells of the largest gradients, in order; of equal ones the first.
 fn largest_gradients(
     kept: &[usize],
     rows: usize,
     cols: usize,
     count: usize,
-    cell_gradients: CellGradients<'_>,
+    gradients: &mut CellGradients<'_>,
 ) -> Vec<usize> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let block = (BLOCK_CELLS / cols.max(1)).clamp(1, rows);
-    let mut gradients = vec![0.0; block * cols];
-    let mut best: Vec<(f32, usize)> = Vec::with_capacity(3 * count);
-    let mut threshold = -1.0;
+    let mut best = Best::new(count);
     let mut kept = kept.iter().copied().peekable();
+    for_each_row(rows, cols, gradients, |row, gradients| {
+        for (cell, &gradient) in (row * cols..).zip(gradients) {
+            if kept.next_if_eq(&cell).is_none() {
+                best.offer(magnitude(gradient), cell);
+            }
+        }
+    });
+    best.into_cells()
+}
+
+/// Calls `look(row, gradients of its cells)` for each row, asking for the gradients of a block of rows at a time.
+pub(super) fn for_each_row(
+    rows: usize,
+    cols: usize,
+    gradients: &mut CellGradients<'_>,
+    mut look: impl FnMut(usize, &[f32]),
+) {
+    let block = (BLOCK_CELLS / cols.max(1)).clamp(1, rows);
+    let mut buffer = vec![0.0; block * cols];
     for start in (0..rows).step_by(block) {
         let end = (start + block).min(rows);
-        let gradients = &mut gradients[..(end - start) * cols];
-        cell_gradients(start..end, gradients);
-        for (cell, gradient) in (start * cols..).zip(&*gradients) {
-            let score = if gradient.is_nan() { 0.0 } else { gradient.abs() };
-            if kept.next_if_eq(&cell).is_none() && score > threshold {
-                best.push((score, cell));
-                if best.len() >= 3 * count {
-                    shrink(&mut best, count);
-                    threshold = best.iter().fold(f32::INFINITY, |least, best| least.min(best.0));
-                }
+        let buffer = &mut buffer[..(end - start) * cols];
+        (gradients.rows)(start..end, buffer);
+        for (row, gradients) in (start..end).zip(buffer.chunks_exact(cols)) {
+            look(row, gradients);
+        }
+    }
+}
+
+/// The `count` cells of the largest scores among those offered; of equal ones the first.
+pub(super) struct Best {
+    count: usize,
+    cells: Vec<(f32, usize)>,
+    threshold: f32,
+}
+
+impl Best {
+    pub(super) fn new(count: usize) -> Best {
+        Best { count, cells: Vec::new(), threshold: if count == 0 { f32::INFINITY } else { -1.0 } }
+    }
+
+    /// Takes note of a cell; cells come in order, and a score is not negative.
+    pub(super) fn offer(&mut self, score: f32, cell: usize) {
+        if score > self.threshold {
+            self.cells.push((score, cell));
+            if self.cells.len() >= 3 * self.count {
+                self.shrink();
+                self.threshold = self.cells.iter().fold(f32::INFINITY, |least, best| least.min(best.0));
             }
         }
     }
-    shrink(&mut best, count);
-    best.into_iter().map(|(_, cell)| cell).collect()
-}
 
-fn shrink(best: &mut Vec<(f32, usize)>, count: usize) {
-    if count < best.len() {
-        best.select_nth_unstable_by(count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        best.truncate(count);
+    /// Takes over what another found.
+    pub(super) fn append(&mut self, mut other: Best) {
+        self.cells.append(&mut other.cells);
+    }
+
+    /// The cells, in order.
+    pub(super) fn into_cells(mut self) -> Vec<usize> {
+        self.shrink();
+        let mut cells: Vec<usize> = self.cells.into_iter().map(|(_, cell)| cell).collect();
+        cells.sort_unstable();
+        cells
+    }
+
+    fn shrink(&mut self) {
+        if self.count < self.cells.len() {
+            self.cells.select_nth_unstable_by(self.count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            self.cells.truncate(self.count);
+        }
     }
 }
 
@@ -105,29 +204,61 @@ fn shrink(best: &mut Vec<(f32, usize)>, count: usize) {
 mod tests {
     use super::*;
     use crate::random::Purpose;
+    use crate::topology::testing;
 
     #[test]
     fn ranks_skip_live_cells() {
         assert_eq!(nth_absent(&[0, 1, 4], vec![0, 1, 2]), [2, 3, 5]);
         assert_eq!(nth_absent(&[], vec![0, 7]), [0, 7]);
+        assert_eq!(absent_cells(&[0, 1, 4], 6), [2, 3, 5]);
+    }
+
+    /// The cells of a 600 x 1000 matrix whose gradients are known, and 5000 of them that are live.
+    fn example() -> (Vec<f32>, Vec<usize>) {
+        let mut stream = Stream::new(0, Purpose::Bench, 0, 0);
+        let gradients = (0..600_000).map(|_| stream.normal()).collect();
+        (gradients, stream.choose(600_000, 5000))
+    }
+
+    fn grow(rule: Grow, gradients: &[f32], kept: &[usize], count: usize) -> Vec<usize> {
+        let live: Vec<(usize, f32)> = kept.iter().map(|&cell| (cell, 1.0)).collect();
+        let weights = testing::weights(600, 1000, &live);
+        let mut view = testing::view(&weights, &[], kept.len(), 1);
+        view.absent = testing::cell_gradients(gradients, 1000);
+        rule.cells(&mut view, kept, count)
     }
 
     #[test]
     fn gradient_growth_is_an_exact_top_k() {
-        let (rows, cols) = (600, 1000);
-        let mut stream = Stream::new(0, Purpose::Bench, 0, 0);
-        let gradients: Vec<f32> = (0..rows * cols).map(|_| stream.normal()).collect();
-        let kept = stream.choose(rows * cols, 5000);
-        let mut look = |range: std::ops::Range<usize>, out: &mut [f32]| {
-            out.copy_from_slice(&gradients[range.start * cols..range.end * cols]);
-        };
-        let mut grown = Grow::Gradient.cells(&kept, rows, cols, 700, &mut look, &mut stream);
-        grown.sort_unstable();
+        let (gradients, kept) = example();
         let mut expected: Vec<usize> =
-            (0..rows * cols).filter(|cell| kept.binary_search(cell).is_err()).collect();
+            (0..gradients.len()).filter(|cell| kept.binary_search(cell).is_err()).collect();
         expected.sort_by(|&a, &b| gradients[b].abs().total_cmp(&gradients[a].abs()));
         expected.truncate(700);
         expected.sort_unstable();
-        assert_eq!(grown, expected);
+        assert_eq!(grow(Grow::Gradient, &gradients, &kept, 700), expected);
+    }
+
+    /// The best 500 of 5000 cells drawn from many: all beyond the 0.9 quantile of |gradient|, or nearly, and not
+    /// the best of all cells.
+    #[test]
+    fn sampled_growth_takes_the_best_of_a_sample() {
+        let (gradients, kept) = example();
+        let grown = grow(Grow::SampledGradient { sample: 1.0 }, &gradients, &kept, 500);
+        assert_eq!(grown.len(), 500);
+        assert!(grown.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(grown.iter().all(|cell| kept.binary_search(cell).is_err()));
+        let least = grown.iter().map(|&cell| gradients[cell].abs()).fold(f32::INFINITY, f32::min);
+        assert!((least - 1.645).abs() < 0.1, "{least}");
+    }
+
+    #[test]
+    fn every_absent_cell_can_be_asked_for() {
+        let (gradients, kept) = example();
+        let all = grow(Grow::Random(Value::Zero), &gradients, &kept, usize::MAX);
+        assert_eq!(all.len(), 595_000);
+        let many = grow(Grow::Paths, &gradients, &kept, 594_999);
+        assert_eq!(many.len(), 594_999);
+        assert!(many.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

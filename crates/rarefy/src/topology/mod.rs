@@ -1,27 +1,39 @@
-//! Which connections exist, changing while the network trains. A method is a preset of four small values:
+//! Which connections exist, changing while the network trains. A method is a preset of five small values:
 //!
 //! | value | question | file |
 //! |---|---|---|
 //! | [`When`] | at which steps? | `when` |
-//! | [`Amount`] | how many connections go? | `amount` |
-//! | [`Drop`] | which go? | `drop` |
-//! | [`Grow`] | which come in their place? | `grow` |
+//! | [`Amount`] | how many connections stay, how many are there then? | `amount` |
+//! | [`Drop`] | which stay? | `drop` |
+//! | [`Grow`] | which come? | `grow` |
+//! | [`Shape`] | what must hold besides? | `chains`, `fan_in` |
 //!
-//! An update names a new [`Pattern`] and nothing else: `sparse::Weights::rewire` derives what values and optimizer
-//! state do. A new method is a new preset, at most a new variant of one of the four.
+//! An update sees all weight matrices of the network ([`View`]), because a connection may be dead for what its neighbouring
+//! layers are. It names new [`Pattern`]s and nothing else: `sparse::Weights::rewire` derives what values and optimizer
+//! state do. A new method is a new preset, at most a new variant of one of the five.
 
 mod amount;
+mod chains;
 mod drop;
+mod fan_in;
 mod grow;
+mod paths;
+mod phases;
 mod preset;
 mod when;
 
+#[cfg(test)]
+mod suite;
+#[cfg(test)]
+mod testing;
+
 use std::ops::Range;
 
-pub use amount::Amount;
+pub use amount::{Amount, Counts};
 pub use drop::Drop;
-pub use grow::Grow;
-pub use preset::{Method, TopologySettings};
+pub use grow::{Grow, Value};
+pub use phases::Phases;
+pub use preset::{DropName, Method, TopologySettings};
 pub use when::When;
 
 use crate::random::Stream;
@@ -43,92 +55,130 @@ impl Progress {
     pub fn fraction(&self) -> f64 {
         self.step as f64 / self.total.max(1) as f64
     }
+
+    /// The same one step before.
+    fn before(&self) -> Progress {
+        Progress { step: self.step - 1, ..*self }
+    }
 }
 
-/// Fills in the gradients that the cells of some rows would have if every connection were live, row-major.
-pub type CellGradients<'a> = &'a mut dyn FnMut(Range<usize>, &mut [f32]);
+/// One weight matrix as an update sees it.
+pub struct View<'a> {
+    /// The weights.
+    pub weights: &'a Weights,
+    /// The gradients of the stored values, from the step just done.
+    pub gradients: &'a [f32],
+    /// How many connections it is to end the run with.
+    pub target: usize,
+    /// What gradients absent connections would have.
+    pub absent: CellGradients<'a>,
+    /// Where random draws come from.
+    pub stream: Stream,
+}
 
-/// A method: when, how many, which go, which come.
+/// Fills in some rows of a dense gradient.
+type RowGradients<'a> = Box<dyn FnMut(Range<usize>, &mut [f32]) + 'a>;
+
+/// Fills in the gradients of a pattern's cells.
+type SampledGradients<'a> = Box<dyn FnMut(&Pattern, &mut [f32]) + 'a>;
+
+/// The gradients that the cells of a matrix would have if every connection were live.
+pub struct CellGradients<'a> {
+    /// Those of all cells of some rows, row-major.
+    pub rows: RowGradients<'a>,
+    /// Those of a pattern's cells, in order, at a cost that follows their number.
+    pub cells: SampledGradients<'a>,
+}
+
+/// What must hold besides the number of connections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Shape {
+    /// Nothing.
+    Free,
+    /// No connection leads into a hidden unit that leads nowhere, or out of one into which nothing leads (CHT).
+    LiveChains,
+    /// All live units of a layer have the same fan-in, to within one (SRigL).
+    ConstantFanIn {
+        /// The share of its fan-in that must be salient for a hidden unit to live on.
+        min_salient: f64,
+    },
+}
+
+/// A method: when, how many, which stay, which come, and what must hold besides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topology {
     /// At which steps.
     pub when: When,
-    /// How many connections go.
+    /// How many connections stay and come.
     pub amount: Amount,
-    /// Which go.
+    /// Which stay.
     pub drop: Drop,
     /// Which come.
     pub grow: Grow,
+    /// What must hold besides.
+    pub shape: Shape,
+    /// The least density that a run starts with.
+    pub start: f64,
 }
 
 impl Topology {
     /// The density that a run starts with, given the one it is to end with.
     pub fn start_density(&self, density: f64) -> f64 {
-        match self.amount {
-            Amount::Share { .. } => density,
-            Amount::Prune { .. } => 1.0,
-        }
-    }
-
-    /// The connections of one weight matrix after an update, or `None` if they stay. `target` is how many it is to end
-    /// the run with.
-    pub fn update(
-        &self,
-        weights: &Weights,
-        target: usize,
-        progress: &Progress,
-        cell_gradients: CellGradients<'_>,
-        stream: &mut Stream,
-    ) -> Option<Pattern> {
-        let (rows, cols) = (weights.rows(), weights.cols());
-        let live: Vec<(usize, f32)> =
-            weights.connections().map(|(cell, slot)| (cell, weights.values()[slot])).collect();
-        let dropped = self.amount.dropped(live.len(), rows * cols, target, progress);
-        if dropped == 0 {
-            return None;
-        }
-        let kept = self.drop.keep(&live, dropped);
-        let grown = match self.grow {
-            Grow::Nothing => Vec::new(),
-            _ => self.grow.cells(&kept, rows, cols, live.len() - kept.len(), cell_gradients, stream),
+        let bound = match self.amount {
+            Amount::Overshoot { overshoot, .. } => density * (1.0 + overshoot),
+            _ => density,
         };
-        let mut cells = kept;
-        cells.extend(grown);
-        cells.sort_unstable();
-        Some(Pattern::from_cells(rows, cols, cells.into_iter()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::Purpose;
-    use crate::sparse::{Init, Storage};
-
-    fn progress(step: u64) -> Progress {
-        Progress { step, total: 1000, epoch: 100 }
+        bound.max(self.start).min(1.0)
     }
 
-    #[test]
-    fn every_preset_hits_its_count_exactly() {
-        for method in [Method::Set, Method::Rigl, Method::Gmp] {
-            let topology = TopologySettings { method, ..TopologySettings::default() }.build().unwrap();
-            let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
-            let start = (topology.start_density(0.1) * 1200.0) as usize;
-            let mut weights = Weights::zeros(Pattern::random(30, 40, start, &mut stream), Storage::Auto);
-            Init::He.fill(&mut weights, &mut stream);
-            for step in (1..=1000).filter(|&step| topology.when.is_due(&progress(step))) {
-                let mut gradients = |rows: Range<usize>, out: &mut [f32]| {
-                    for (offset, value) in out.iter_mut().enumerate() {
-                        *value = (rows.start * 40 + offset) as f32;
+    /// The connections that a matrix starts with: `nnz` random ones.
+    pub fn start_pattern(&self, rows: usize, cols: usize, nnz: usize, stream: &mut Stream) -> Pattern {
+        match self.shape {
+            Shape::ConstantFanIn { .. } => Pattern::constant_fan_in(rows, cols, nnz, stream),
+            _ => Pattern::random(rows, cols, nnz, stream),
+        }
+    }
+
+    /// The connections of each weight matrix after an update, or `None` where they stay. The matrices come in the
+    /// network's order, from its inputs to its outputs.
+    pub fn update(&self, views: &mut [View<'_>], progress: &Progress) -> Vec<Option<Pattern>> {
+        let counts: Vec<Counts> = views
+            .iter()
+            .map(|View { weights, target, .. }| {
+                let cells = weights.rows() * weights.cols();
+                self.amount.counts(weights.nnz(), cells, *target, &self.when, progress)
+            })
+            .collect();
+        let mut kept: Vec<Option<Vec<usize>>> = views
+            .iter_mut()
+            .zip(&counts)
+            .map(|(view, counts)| {
+                let stays = counts.kept == view.weights.nnz() && counts.total == counts.kept;
+                (!stays).then(|| self.drop.keep(view, counts.kept, progress))
+            })
+            .collect();
+        if self.shape == Shape::LiveChains {
+            chains::remove(views, &mut kept);
+        }
+        let last = views.len().saturating_sub(1);
+        let matrices = views.iter_mut().zip(kept).zip(counts).enumerate();
+        matrices
+            .map(|(index, ((view, kept), counts))| {
+                let (kept, total) = (kept?, counts.total);
+                let cells = match self.shape {
+                    Shape::ConstantFanIn { min_salient } => {
+                        fan_in::cells(view, kept, total, min_salient, index < last)
+                    }
+                    Shape::Free | Shape::LiveChains => {
+                        let mut cells = kept;
+                        cells.extend(self.grow.cells(view, &cells, total - cells.len()));
+                        // Two sorted runs: the stable sort merges them.
+                        cells.sort();
+                        cells
                     }
                 };
-                let new = topology.update(&weights, 120, &progress(step), &mut gradients, &mut stream);
-                if let Some(pattern) = new {
-                    weights = weights.rewire(pattern, Storage::Auto).0;
-                }
-            }
-            assert_eq!(weights.nnz(), 120, "{method:?}");
-        }
+                Some(Pattern::from_cells(view.weights.rows(), view.weights.cols(), cells.into_iter()))
+            })
+            .collect()
     }
 }

@@ -1,9 +1,20 @@
-//! Named methods and their defaults. Sources: static; SET (Mocanu et al. 2018); RigL (Evci et al. 2020, with its MNIST
-//! script's cosine); GMP (Zhu and Gupta 2017).
+//! Named methods and their defaults.
+//!
+//! | method | source |
+//! |---|---|
+//! | SET | Mocanu et al. 2018 |
+//! | RigL | Evci et al. 2020, with its MNIST script's cosine |
+//! | GSE | Heddes et al. 2024 (arXiv 2401.06898), uniform sampling, the sample as large as the live connections; with RigL's schedule (published: share 0.2, every 1000 steps, until 0.6) |
+//! | MEST | Yuan et al. 2021, EM&S: published runs at 90 % sparsity grow to 85 %, then to 87.5 %, and end where 75 % of the run are done |
+//! | CHT | Zhang et al. 2024 |
+//! | GMP | Zhu and Gupta 2017 |
+//! | GraNet | Liu et al. 2021: from density 0.5, share 0.5; pruned until 110 of 160 epochs, connections moving to the end |
+//! | AC/DC | Peste et al. 2021: of 100 epochs 10 of warm-up, phases of 5, the last from 85 |
+//! | SRigL | Lasby et al. 2024 |
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Drop, Grow, Topology, When};
+use super::{Amount, Drop, Grow, Phases, Shape, Topology, Value, When};
 use crate::{Error, Result};
 
 /// A named method.
@@ -17,8 +28,62 @@ pub enum Method {
     /// Drop the smallest, grow where the gradient is largest.
     #[default]
     Rigl,
+    /// Drop the smallest, grow where the gradient is largest among a random sample.
+    Gse,
+    /// Drop by weight and gradient, grow at random beyond the target, which is reached late in the run.
+    Mest,
+    /// Drop the smallest and dead chains every epoch, grow where most paths of three connections lead.
+    Cht,
     /// Start dense, prune the smallest along a cubic schedule.
     Gmp,
+    /// Start half dense, prune along a cubic schedule while moving connections to where the gradient is largest.
+    Granet,
+    /// Dense and compressed phases in turn.
+    Acdc,
+    /// RigL with the same fan-in for all units of a layer; units that matter too little are switched off.
+    Srigl,
+}
+
+impl Method {
+    /// All methods.
+    pub const ALL: [Method; 10] = [
+        Method::Static,
+        Method::Set,
+        Method::Rigl,
+        Method::Gse,
+        Method::Mest,
+        Method::Cht,
+        Method::Gmp,
+        Method::Granet,
+        Method::Acdc,
+        Method::Srigl,
+    ];
+
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Static => "static",
+            Method::Set => "set",
+            Method::Rigl => "rigl",
+            Method::Gse => "gse",
+            Method::Mest => "mest",
+            Method::Cht => "cht",
+            Method::Gmp => "gmp",
+            Method::Granet => "granet",
+            Method::Acdc => "acdc",
+            Method::Srigl => "srigl",
+        }
+    }
+}
+
+/// A rule by which connections are dropped, by the name that users type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropName {
+    /// [`Drop::Magnitude`].
+    Magnitude,
+    /// [`Drop::Soft`].
+    Soft,
 }
 
 /// The `[topology]` section. What is left out takes the method's default.
@@ -27,96 +92,183 @@ pub enum Method {
 pub struct TopologySettings {
     /// The method.
     pub method: Method,
-    /// The share of live connections that move at an update (SET and RigL 0.3).
+    /// The share of live connections that move at an update (0.3; GraNet 0.5).
     pub fraction: Option<f64>,
-    /// Steps from one update to the next (RigL and GMP 100; SET updates once an epoch).
+    /// Steps from one update to the next (100; SET and CHT update once an epoch, AC/DC at the end of a phase).
     pub every: Option<u64>,
-    /// Where updates start, as a fraction of the run (GMP 0.25).
+    /// Where updates start, as a fraction of the run (GMP 0.25; for AC/DC where the dense warm-up ends, 0.1).
     pub from: Option<f64>,
-    /// Where updates end, as a fraction of the run (RigL and GMP 0.75).
+    /// Where updates end, as a fraction of the run (0.75); for GraNet where pruning ends (0.6875), for AC/DC where the
+    /// last compressed phase starts (0.85).
     pub until: Option<f64>,
+    /// Which connections stay: `magnitude` the largest; `soft` samples, the larger the likelier (RigL, GSE and CHT).
+    pub drop: Option<DropName>,
+    /// How soft `drop = "soft"` is (1).
+    pub temperature: Option<f64>,
+    /// GSE: absent connections looked at, per live one (1).
+    pub sample: Option<f64>,
+    /// MEST: what a gradient counts against a weight when connections are dropped (0.01).
+    pub gradient_weight: Option<f64>,
+    /// MEST: what there is above the target before the end, as a share of it (0.5).
+    pub overshoot: Option<f64>,
+    /// GraNet: the density at the start (0.5).
+    pub start_density: Option<f64>,
+    /// SRigL: the share of its fan-in that must be salient for a unit to live on (0.3); 0 lets all live.
+    pub min_salient: Option<f64>,
 }
 
 impl TopologySettings {
-    /// The method as its four parts.
+    /// The method as its parts.
     ///
     /// # Errors
     /// [`Error::Setting`] for a number out of range, or one that the method would ignore.
     pub fn build(&self) -> Result<Topology> {
-        let fraction = in_unit("fraction", self.fraction)?.unwrap_or(0.3);
-        let (from, until) = (in_unit("from", self.from)?, in_unit("until", self.until)?);
-        let steps = self.every.unwrap_or(100);
-        if steps == 0 {
-            return Err(Error::setting("topology.every", "0 is not a number of steps; use at least 1"));
-        }
+        self.check_ranges()?;
         self.refuse_ignored()?;
+        let steps = self.every.unwrap_or(100);
+        let drop = match self.drop {
+            Some(DropName::Soft) => Drop::Soft { temperature: self.temperature.unwrap_or(1.0) },
+            Some(DropName::Magnitude) | None => Drop::Magnitude,
+        };
+        let share = self.fraction.unwrap_or(0.3);
+        let fixed = Topology {
+            when: When::Never,
+            amount: Amount::Share { share, anneal_until: None },
+            drop,
+            grow: Grow::Random(Value::Zero),
+            shape: Shape::Free,
+            start: 0.0,
+        };
+        let until = self.until.unwrap_or(0.75);
+        let rigl = Topology {
+            when: When::Every { steps, from: 0.0, until },
+            amount: Amount::Share { share, anneal_until: Some(until) },
+            grow: Grow::Gradient,
+            ..fixed.clone()
+        };
         Ok(match self.method {
-            Method::Static => Topology {
-                when: When::Never,
-                amount: Amount::Share { share: 0.0, anneal_until: None },
-                drop: Drop::Magnitude,
-                grow: Grow::Nothing,
-            },
+            Method::Static => fixed,
             Method::Set => Topology {
                 when: When::EveryEpoch,
-                amount: Amount::Share { share: fraction, anneal_until: None },
                 drop: Drop::MagnitudePerSign,
-                grow: Grow::Random,
+                grow: Grow::Random(Value::Drawn),
+                ..fixed
             },
-            Method::Rigl => {
-                let until = until.unwrap_or(0.75);
-                Topology {
-                    when: When::Every { steps, from: 0.0, until },
-                    amount: Amount::Share { share: fraction, anneal_until: Some(until) },
-                    drop: Drop::Magnitude,
-                    grow: Grow::Gradient,
-                }
+            Method::Rigl => rigl,
+            Method::Gse => {
+                Topology { grow: Grow::SampledGradient { sample: self.sample.unwrap_or(1.0) }, ..rigl }
+            }
+            Method::Mest => Topology {
+                when: When::Every { steps, from: 0.0, until },
+                amount: Amount::Overshoot { overshoot: self.overshoot.unwrap_or(0.5), until },
+                drop: Drop::MagnitudeAndGradient { weight: self.gradient_weight.unwrap_or(0.01) as f32 },
+                ..fixed
+            },
+            Method::Cht => {
+                Topology { when: When::EveryEpoch, grow: Grow::Paths, shape: Shape::LiveChains, ..fixed }
             }
             Method::Gmp => {
-                let (from, until) = (from.unwrap_or(0.25), until.unwrap_or(0.75));
-                if from >= until {
-                    return Err(Error::setting(
-                        "topology.from",
-                        format!("{from} is not before topology.until = {until}"),
-                    ));
-                }
+                let (from, until) = self.window(0.25, 0.75)?;
                 Topology {
                     when: When::Every { steps, from, until },
-                    amount: Amount::Prune { from, until },
-                    drop: Drop::Magnitude,
-                    grow: Grow::Nothing,
+                    amount: Amount::Prune { from, until, regrow: 0.0 },
+                    start: 1.0,
+                    ..fixed
                 }
             }
+            Method::Granet => Topology {
+                when: When::Every { steps, from: 0.0, until: 1.0 },
+                amount: Amount::Prune {
+                    from: 0.0,
+                    until: self.until.unwrap_or(110.0 / 160.0),
+                    regrow: self.fraction.unwrap_or(0.5),
+                },
+                start: self.start_density.unwrap_or(0.5),
+                ..rigl
+            },
+            Method::Acdc => {
+                let (warm_up, last) = self.window(0.1, 0.85)?;
+                let phases = Phases { warm_up, length: 0.05, last };
+                Topology {
+                    when: When::PhaseEnds(phases),
+                    amount: Amount::Phases(phases),
+                    start: if phases.is_compressed(0.0) { 0.0 } else { 1.0 },
+                    ..fixed
+                }
+            }
+            Method::Srigl => Topology {
+                shape: Shape::ConstantFanIn { min_salient: self.min_salient.unwrap_or(0.3) },
+                ..rigl
+            },
         })
     }
 
-    fn refuse_ignored(&self) -> Result<()> {
-        let name = format!("{:?}", self.method).to_lowercase();
-        let keys = [
-            ("fraction", self.fraction.is_some(), matches!(self.method, Method::Set | Method::Rigl)),
-            ("every", self.every.is_some(), matches!(self.method, Method::Rigl | Method::Gmp)),
-            ("from", self.from.is_some(), self.method == Method::Gmp),
-            ("until", self.until.is_some(), matches!(self.method, Method::Rigl | Method::Gmp)),
-        ];
-        match keys.into_iter().find(|(_, given, used)| *given && !used) {
-            Some((key, ..)) => Err(Error::setting(
-                format!("topology.{key}"),
-                format!("method \"{name}\" does not use it; remove it or choose another topology.method"),
-            )),
-            None => Ok(()),
+    /// `from` and `until`, in this order.
+    fn window(&self, from: f64, until: f64) -> Result<(f64, f64)> {
+        let (from, until) = (self.from.unwrap_or(from), self.until.unwrap_or(until));
+        if from < until {
+            return Ok((from, until));
         }
+        Err(Error::setting("topology.from", format!("{from} is not before topology.until = {until}")))
     }
-}
 
-fn in_unit(key: &str, value: Option<f64>) -> Result<Option<f64>> {
-    match value {
-        Some(value) if !(0.0..=1.0).contains(&value) || (value == 0.0 && key != "from") => {
-            Err(Error::setting(
-                format!("topology.{key}"),
-                format!("{value} is not a fraction above 0 and at most 1"),
-            ))
+    fn check_ranges(&self) -> Result<()> {
+        if self.every == Some(0) {
+            return Err(Error::setting("topology.every", "0 is not a number of steps; use at least 1"));
         }
-        _ => Ok(value),
+        type Range = (fn(f64) -> bool, &'static str);
+        let share: Range = (|value| value > 0.0 && value <= 1.0, "above 0 and at most 1");
+        let unit: Range = (|value| (0.0..=1.0).contains(&value), "from 0 to 1");
+        let positive: Range = (|value| value > 0.0 && value.is_finite(), "above 0");
+        let not_negative: Range = (|value| value >= 0.0 && value.is_finite(), "of at least 0");
+        for (key, value, (is_within, range)) in [
+            ("fraction", self.fraction, share),
+            ("from", self.from, unit),
+            ("until", self.until, share),
+            ("temperature", self.temperature, positive),
+            ("sample", self.sample, positive),
+            ("gradient_weight", self.gradient_weight, not_negative),
+            ("overshoot", self.overshoot, not_negative),
+            ("start_density", self.start_density, share),
+            ("min_salient", self.min_salient, unit),
+        ] {
+            if let Some(value) = value.filter(|&value| !is_within(value)) {
+                return Err(Error::setting(
+                    format!("topology.{key}"),
+                    format!("{value} is not a number {range}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_ignored(&self) -> Result<()> {
+        use Method::{Acdc, Cht, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl};
+        let keys: [(&str, bool, &[Method]); 11] = [
+            ("fraction", self.fraction.is_some(), &[Set, Rigl, Gse, Cht, Granet, Srigl]),
+            ("every", self.every.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Srigl]),
+            ("from", self.from.is_some(), &[Gmp, Acdc]),
+            ("until", self.until.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl]),
+            ("drop", self.drop.is_some(), &[Rigl, Gse, Cht]),
+            ("temperature", self.temperature.is_some(), &[Rigl, Gse, Cht]),
+            ("sample", self.sample.is_some(), &[Gse]),
+            ("gradient_weight", self.gradient_weight.is_some(), &[Mest]),
+            ("overshoot", self.overshoot.is_some(), &[Mest]),
+            ("start_density", self.start_density.is_some(), &[Granet]),
+            ("min_salient", self.min_salient.is_some(), &[Srigl]),
+        ];
+        if let Some((key, ..)) = keys.iter().find(|(_, given, used)| *given && !used.contains(&self.method)) {
+            let problem = format!(
+                "method \"{}\" does not use it; remove it or choose another topology.method",
+                self.method.name()
+            );
+            return Err(Error::setting(format!("topology.{key}"), problem));
+        }
+        if self.temperature.is_some() && self.drop != Some(DropName::Soft) {
+            let problem = "only topology.drop = \"soft\" uses it; set that or remove it";
+            return Err(Error::setting("topology.temperature", problem));
+        }
+        Ok(())
     }
 }
 
@@ -126,18 +278,30 @@ mod tests {
 
     #[test]
     fn what_a_method_ignores_is_refused() {
-        let defaults = TopologySettings::default;
+        let with = |method| TopologySettings { method, ..TopologySettings::default() };
+        let defaults = || with(Method::Rigl);
         for (settings, key) in [
-            (
-                TopologySettings { method: Method::Static, fraction: Some(0.3), ..defaults() },
-                "topology.fraction",
-            ),
-            (TopologySettings { method: Method::Set, until: Some(0.5), ..defaults() }, "topology.until"),
+            (TopologySettings { fraction: Some(0.3), ..with(Method::Static) }, "topology.fraction"),
+            (TopologySettings { until: Some(0.5), ..with(Method::Set) }, "topology.until"),
             (TopologySettings { fraction: Some(1.5), ..defaults() }, "topology.fraction"),
             (TopologySettings { every: Some(0), ..defaults() }, "topology.every"),
-            (TopologySettings { method: Method::Gmp, from: Some(0.9), ..defaults() }, "topology.from"),
+            (TopologySettings { from: Some(0.9), ..with(Method::Gmp) }, "topology.from"),
+            (TopologySettings { sample: Some(2.0), ..defaults() }, "topology.sample"),
+            (TopologySettings { sample: Some(0.0), ..with(Method::Gse) }, "topology.sample"),
+            (TopologySettings { overshoot: Some(f64::NAN), ..with(Method::Mest) }, "topology.overshoot"),
+            (TopologySettings { temperature: Some(1.0), ..defaults() }, "topology.temperature"),
+            (TopologySettings { drop: Some(DropName::Soft), ..with(Method::Acdc) }, "topology.drop"),
+            (TopologySettings { from: Some(0.9), ..with(Method::Acdc) }, "topology.from"),
         ] {
-            assert!(settings.build().unwrap_err().to_string().starts_with(key), "{key}");
+            let error = settings.build().unwrap_err().to_string();
+            assert!(error.starts_with(key), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_settings() {
+        for method in Method::ALL {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.name());
         }
     }
 }

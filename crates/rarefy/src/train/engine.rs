@@ -7,9 +7,9 @@ use crate::layers::{Buffers, Layer, Network, Pass};
 use crate::losses::{Loss, TargetTile};
 use crate::optimizers::{Optimizer, StepSize, UpdateRule, clip};
 use crate::random::{Purpose, Stream};
-use crate::sparse::Rewire;
+use crate::sparse::{Pattern, Rewire};
 use crate::tiles::{LANES, Tiles};
-use crate::topology::Topology;
+use crate::topology::{CellGradients, Topology, View};
 
 /// Numbers that one piece of an optimizer's work covers.
 const CHUNK: usize = 8192;
@@ -98,6 +98,16 @@ pub struct Churn {
     pub grown: usize,
 }
 
+/// Where a weight matrix is.
+struct Place {
+    /// Its layer.
+    layer: usize,
+    /// Which of the layer's parameters it is.
+    own: usize,
+    /// Which of the network's parameters it is.
+    index: usize,
+}
+
 impl Engine {
     /// Allocates gradients, optimizer state and buffers.
     pub fn new(parts: EngineParts) -> Engine {
@@ -172,56 +182,75 @@ impl Engine {
         if !self.topology.when.is_due(progress) {
             return None;
         }
+        let places = self.weight_places();
+        let mut views: Vec<View<'_>> =
+            places.iter().map(|place| self.view(place, batch, progress.step)).collect();
+        let patterns = self.topology.update(&mut views, progress);
+        let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
         let mut churn = Churn::default();
-        let mut index = 0;
-        for position in 0..self.network.layers().len() {
-            for own in 0..self.network.layers()[position].parameters().len() {
-                if let Some(moved) = self.rewire_parameter(batch, progress, position, own, index) {
-                    churn.dropped += moved.dropped;
-                    churn.grown += moved.grown;
-                }
-                index += 1;
+        for ((place, pattern), stream) in places.iter().zip(patterns).zip(streams) {
+            if let Some(pattern) = pattern {
+                let moved = self.rewire_parameter(place, pattern, stream);
+                churn.dropped += moved.dropped;
+                churn.grown += moved.grown;
             }
         }
         Some(churn)
     }
 
-    fn rewire_parameter(
-        &mut self,
-        batch: &Batch,
-        progress: &Progress,
-        position: usize,
-        own: usize,
-        index: usize,
-    ) -> Option<Churn> {
+    /// Whether no weight matrix has more connections than it is to end with.
+    pub fn is_at_target(&self) -> bool {
+        self.network.parameters().zip(&self.targets).all(|(parameter, &target)| parameter.weights.nnz() <= target)
+    }
+
+    /// Where each weight matrix is, in the network's order.
+    fn weight_places(&self) -> Vec<Place> {
+        let layers = self.network.layers().iter().enumerate();
+        let parameters =
+            layers.flat_map(|(layer, it)| (0..it.parameters().len()).map(move |own| (layer, own)));
+        let places = parameters.enumerate().map(|(index, (layer, own))| Place { layer, own, index });
+        places.filter(|place| self.network.layers()[place.layer].parameters()[place.own].is_weight).collect()
+    }
+
+    /// What an update sees of a weight matrix.
+    fn view<'a>(&'a self, place: &Place, batch: &'a Batch, step: u64) -> View<'a> {
+        let &Place { layer: position, own, index } = place;
         let layer: &dyn Layer = &*self.network.layers()[position];
         let parameter = &layer.parameters()[own];
-        if !parameter.is_weight {
-            return None;
-        }
         let input = if position > 0 { &self.buffers.outputs[position - 1] } else { &batch.input };
         let gradient = &self.buffers.gradients[position];
         let mut scratch = Vec::new();
-        let mut cell_gradients = |rows: std::ops::Range<usize>, out: &mut [f32]| {
-            layer.cell_gradients(own, input, gradient, rows, out, &mut scratch);
+        let absent = CellGradients {
+            rows: Box::new(move |rows, out| {
+                layer.cell_gradients(own, input, gradient, rows, out, &mut scratch)
+            }),
+            cells: Box::new(move |cells, out| {
+                layer.sampled_gradients(self.isa, own, cells, input, gradient, out)
+            }),
         };
-        let mut stream = Stream::new(self.seed, Purpose::Topology, index as u64, progress.step);
-        let weights = &parameter.weights;
-        let pattern =
-            self.topology.update(weights, self.targets[index], progress, &mut cell_gradients, &mut stream)?;
-        let (mut new, rewire): (_, Rewire) = weights.rewire(pattern, parameter.storage);
+        View {
+            weights: &parameter.weights,
+            gradients: &parameter.gradient,
+            target: self.targets[index],
+            absent,
+            stream: Stream::new(self.seed, Purpose::Topology, index as u64, step),
+        }
+    }
+
+    fn rewire_parameter(&mut self, place: &Place, pattern: Pattern, mut stream: Stream) -> Churn {
+        let parameter = &mut self.network.layers_mut()[place.layer].parameters_mut()[place.own];
+        let (mut new, rewire): (_, Rewire) = parameter.weights.rewire(pattern, parameter.storage);
         if self.topology.grow.draws_values() {
             parameter.init.fill_slots(&mut new, rewire.grown(), &mut stream);
         }
         let grown = rewire.grown().len();
-        let churn = Churn { dropped: weights.nnz() + grown - new.nnz(), grown };
-        for slot in &mut self.state[index] {
+        let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
+        for slot in &mut self.state[place.index] {
             *slot = rewire.carry(slot, 0.0);
         }
-        let parameter = &mut self.network.layers_mut()[position].parameters_mut()[own];
         parameter.gradient = vec![0.0; new.values().len()];
         parameter.weights = new;
-        Some(churn)
+        churn
     }
 
     /// Bytes of weights, index, gradients and optimizer state.

@@ -136,7 +136,10 @@ impl Run {
         let directory = directory.map(RunDirectory::create).transpose()?;
         let run = Run::new(settings, splits, directory, |settings, spec, topology| {
             let density = topology.start_density(settings.sparsity.density);
-            Network::random(spec, &SparsitySettings { density, ..settings.sparsity.clone() }, settings.seed)
+            let sparsity = SparsitySettings { density, ..settings.sparsity.clone() };
+            Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
+                topology.start_pattern(rows, cols, nnz, stream)
+            })
         })?;
         if let Some(directory) = &run.directory {
             let environment = serde_json::json!({
@@ -379,7 +382,8 @@ impl Run {
         self.position.seconds += seconds;
         let goodness =
             validation.map(|score| if self.is_classification() { score.accuracy() } else { -score.loss() });
-        let best = match (goodness, self.position.best) {
+        // A network with more connections than asked for is not what the run is for, however good it is.
+        let best = match (goodness.filter(|_| self.engine.is_at_target()), self.position.best) {
             (Some(new), Some((_, old))) => new > old,
             (Some(_), None) => true,
             (None, _) => false,
@@ -422,8 +426,7 @@ impl Run {
 
     fn is_out_of_patience(&self) -> bool {
         let patience = self.settings.train.patience;
-        let best = self.position.best.map_or(0, |(epoch, _)| epoch);
-        patience > 0 && self.position.epoch >= best + patience
+        self.position.best.is_some_and(|(best, _)| patience > 0 && self.position.epoch >= best + patience)
     }
 
     fn outcome(&self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
