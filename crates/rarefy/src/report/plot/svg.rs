@@ -239,14 +239,12 @@ impl<'a> Picture<'a> {
             };
             if let Some(area) = areas.into_iter().find(is_free) {
                 taken.push(area);
-                // The halo keeps a line behind the text from running through it.
-                let (ink, ground) = (INK.0, GROUND.0);
+                let (x, y, label) = (area.0, area.3 - 4.0, escape(&point.label));
+                // A halo keeps a line behind the text from running through it.
                 writeln!(
                     out,
-                    r#"<text x="{:.1}" y="{:.1}" class="ink edge" fill="{ink}" stroke="{ground}" stroke-width="3" paint-order="stroke">{}</text>"#,
-                    area.0,
-                    area.3 - 4.0,
-                    escape(&point.label)
+                    r#"<text x="{x:.1}" y="{y:.1}" class="ground edge" fill="{0}" stroke="{0}" stroke-width="3" aria-hidden="true">{label}</text><text x="{x:.1}" y="{y:.1}" class="ink" fill="{1}">{label}</text>"#,
+                    GROUND.0, INK.0
                 )?;
             }
         }
@@ -413,7 +411,7 @@ mod tests {
         }];
         let svg = chart.to_svg();
         elements(&svg);
-        let shown = svg.matches(">a label</text>").count();
+        let shown = svg.matches(">a label</text>").count() / 2;
         assert!((1..20).contains(&shown), "{shown}");
         chart.series[0].points = vec![Point::at(f64::NAN, 1.0), Point::at(-1.0, f64::INFINITY)];
         elements(&chart.to_svg());
