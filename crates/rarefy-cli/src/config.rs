@@ -36,6 +36,11 @@ impl Config {
         self.text(&format!("{key} = {quoted}")).map_err(|error| anyhow!("--set {assignment}: {error}"))
     }
 
+    /// Lays one key's value over what is there.
+    pub fn value(&mut self, key: &str, value: &Value) -> Result<()> {
+        self.text(&format!("{key} = {value}")).map_err(|error| anyhow!("{key}: {error}"))
+    }
+
     /// Lays a flag's value over what is there, if the flag was given.
     pub fn flag<T: Into<Value>>(&mut self, key: &str, value: Option<T>) {
         if let Some(value) = value {
@@ -84,7 +89,7 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 /// Adds the nearest known name to serde's "unknown field" and "unknown variant".
-fn advise(message: &str) -> String {
+pub fn advise(message: &str) -> String {
     let message = message.trim().replace('\n', " ");
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let [unknown, known @ ..] = names.as_slice() else { return message };

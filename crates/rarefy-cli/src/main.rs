@@ -2,6 +2,7 @@
 
 mod apply;
 mod bench;
+mod compare;
 mod completions;
 mod config;
 mod data;
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Train a sparse network and compare it with its dense twin
     Train(Box<train::TrainArgs>),
+    /// Train every combination of a sweep and compare them over seeds
+    Compare(compare::CompareArgs),
     /// Measure how good a model is on labelled data
     Evaluate(evaluate::EvaluateArgs),
     /// Predict with a model, one line a sample
@@ -55,6 +58,7 @@ fn main() -> std::process::ExitCode {
     let output = Output { json: cli.json, quiet: cli.quiet };
     let result = match &cli.command {
         Command::Train(args) => train::run(args, &output),
+        Command::Compare(args) => compare::run(args, &output),
         Command::Evaluate(args) => evaluate::run(args, &output),
         Command::Predict(args) => predict::run(args, &output),
         Command::Inspect(args) => inspect::run(args, &output),

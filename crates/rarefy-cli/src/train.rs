@@ -213,7 +213,7 @@ fn default_directory(settings: &Settings) -> PathBuf {
 }
 
 /// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
-fn watch_for_interrupt() -> Result<&'static AtomicBool> {
+pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
     static INTERRUPTED: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {

@@ -1,0 +1,97 @@
+//! How many runs go on at once. As many as there are cores, because one thread a run wastes the least, but no more than
+//! fit into memory: for each run its samples, and its network as if every connection existed, with gradients, two
+//! numbers of optimizer state and a copy to keep.
+
+use rarefy::data::{self, Splits};
+use rarefy::train::Settings;
+
+use super::Task;
+
+/// Bytes of a run beside its samples and network: buffers, batches, the program's share.
+const FIXED_BYTES: u64 = 64 << 20;
+/// Copies of a weight: value, gradient, two of optimizer state, the model kept.
+const COPIES: u64 = 5;
+/// Copies of the samples at most: as read, prepared, and on the way from one to the other.
+const SAMPLE_COPIES: u64 = 3;
+
+/// How the runs share the machine.
+pub struct Jobs {
+    /// Runs at the same time.
+    pub count: usize,
+    /// Threads of a run that asks for none itself.
+    pub threads: usize,
+    /// Why so many, for a person.
+    pub reason: String,
+}
+
+/// Reads every source once, so that what is wrong with data shows before anything is trained, and shares the machine out.
+///
+/// # Errors
+/// Data that cannot be used or has no test part.
+pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
+    let bytes = largest(tasks)?;
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    // A run that says how many threads it wants takes them all.
+    let widest = tasks.iter().map(|task| task.run.settings.threads).max().unwrap_or(0).max(1);
+    let by_cores = (cores / widest).max(1);
+    let of_cores = format!("{cores} cores");
+    let (count, reason) = match (asked, available_bytes()) {
+        (Some(asked), _) => (asked.min(tasks.len()), format!("asked for, {of_cores}")),
+        (None, None) => (1, "free memory is not known here; --jobs sets more".into()),
+        (None, Some(available)) => {
+            // A fifth stays free for what else goes on.
+            let by_memory = (available / 5 * 4 / bytes) as usize;
+            let fit = by_memory.max(1).min(by_cores);
+            let needs = format!(
+                "{of_cores}, up to {} of memory a run, {} free",
+                gigabytes(bytes),
+                gigabytes(available)
+            );
+            (fit.min(tasks.len()), needs)
+        }
+    };
+    let count = count.max(1);
+    Ok(Jobs { count, threads: (cores / count).max(1), reason })
+}
+
+/// The most bytes that any of the runs may need.
+fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
+    let mut sources: Vec<(&Settings, Splits)> = Vec::new();
+    let mut most = 0;
+    for task in tasks {
+        let settings = &task.run.settings;
+        if sources.last().is_none_or(|(known, _)| known.data != settings.data) {
+            let splits = data::load(&settings.data, settings.seed)?;
+            anyhow::ensure!(
+                splits.test.is_some(),
+                "data.test_fraction: {} has no test part to compare on; set it above 0, or data.test_path",
+                settings.data.path
+            );
+            // Only the last one stays in memory; the order of rows keeps those of one source together often enough.
+            sources = vec![(settings, splits)];
+        }
+        most = most.max(run_bytes(settings, &sources[0].1)?);
+    }
+    Ok(most)
+}
+
+fn run_bytes(settings: &Settings, splits: &Splits) -> anyhow::Result<u64> {
+    let (inputs, outputs) = (splits.train.inputs, splits.train.targets.outputs());
+    let spec = settings.network.spec(inputs, outputs)?;
+    let weights: usize = spec.linear_shapes().into_iter().map(|(rows, cols)| rows * (cols + 1)).sum();
+    let parts = [Some(&splits.train), splits.validation.as_ref(), splits.test.as_ref()];
+    let samples: usize = parts.into_iter().flatten().map(|part| part.len()).sum();
+    // A label is a number of four bytes too.
+    Ok(FIXED_BYTES + 4 * (COPIES * weights as u64 + SAMPLE_COPIES * (samples * (inputs + 1)) as u64))
+}
+
+/// Memory that programs can have; `None` where the system does not tell.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| 1024 * kilobytes)
+}
+
+fn gigabytes(bytes: u64) -> String {
+    format!("{:.1} GB", bytes as f64 / 1e9)
+}

@@ -1,0 +1,203 @@
+//! Trains the runs of a sweep, several at a time, with a line for each that ends.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rarefy::Error;
+use rarefy::train::{Control, Ending, Event, Run};
+
+use super::Task;
+use super::jobs::Jobs;
+use super::result::{self, Ended, Figures};
+use crate::output::Output;
+
+/// How a run went in this sitting.
+enum Went {
+    Finished(Figures),
+    /// The reason.
+    Failed(String),
+    Interrupted,
+}
+
+/// Trains all, in their order, and returns the reasons of those that failed by something other than their settings (a
+/// full disk), by position; all other ends stand in the runs' folders.
+pub fn train_all(
+    tasks: &[Task<'_>],
+    jobs: &Jobs,
+    interrupted: &AtomicBool,
+    output: &Output,
+) -> Vec<(usize, String)> {
+    let progress = Progress::new(tasks, output);
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.count {
+            scope.spawn(|| {
+                while !interrupted.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(task) = tasks.get(index) else { break };
+                    let went = train_one(task, jobs, interrupted, &progress).unwrap_or_else(|error| {
+                        let reason = format!("{error:#}");
+                        failures.lock().expect("no thread panics with it").push((index, reason.clone()));
+                        Went::Failed(reason)
+                    });
+                    progress.tell(task, &went);
+                }
+            });
+        }
+    });
+    progress.finish();
+    failures.into_inner().expect("no thread panics with it")
+}
+
+/// Trains one run, from its start or its checkpoint, and writes down how it ended.
+fn train_one(
+    task: &Task<'_>,
+    jobs: &Jobs,
+    interrupted: &AtomicBool,
+    progress: &Progress<'_>,
+) -> Result<Went> {
+    let mut settings = task.run.settings.clone();
+    settings.threads = if settings.threads == 0 { jobs.threads } else { settings.threads };
+    let mut run = match task.begun {
+        true => Run::resume(&task.folder, |then| then.threads = settings.threads)?,
+        false => Run::start(settings, Some(&task.folder))?,
+    };
+    progress.add_epochs(run.epochs_done(), false);
+    let trained = run.train(&mut |event| {
+        if let Event::Epoch(_) = event {
+            progress.add_epochs(1, true);
+        }
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    let went = match trained {
+        Ok(outcome) if outcome.ending == Ending::Interrupted => return Ok(Went::Interrupted),
+        Ok(outcome) => {
+            progress.add_epochs(run.settings().train.epochs - outcome.epochs, false);
+            Went::Finished(result::figures(&run, &outcome, &task.folder, jobs.count)?)
+        }
+        // The same settings would diverge in the same step again.
+        Err(Error::Diverged { step, what, .. }) => Went::Failed(format!(
+            "step {step}: {what} is not finite; lower optimizer.learning_rate or set optimizer.clip_norm"
+        )),
+        Err(error) => return Err(error.into()),
+    };
+    // The run holds the folder's lock.
+    drop(run);
+    let ended = match &went {
+        Went::Finished(figures) => Ended::Finished(figures.clone()),
+        Went::Failed(reason) => Ended::Failed(reason.clone()),
+        Went::Interrupted => unreachable!("returned above"),
+    };
+    result::write(&task.folder, &task.run.settings, ended)?;
+    Ok(went)
+}
+
+/// What is done and what that lets expect, for all threads.
+struct Progress<'a> {
+    output: &'a Output,
+    bar: Option<ProgressBar>,
+    runs: usize,
+    runs_done: AtomicUsize,
+    epochs: u64,
+    /// Epochs that need no training any more, and how many of them were trained in this sitting.
+    epochs_done: AtomicU64,
+    epochs_trained: AtomicU64,
+    start: Instant,
+}
+
+impl<'a> Progress<'a> {
+    fn new(tasks: &[Task<'_>], output: &'a Output) -> Progress<'a> {
+        let epochs = tasks.iter().map(|task| task.run.settings.train.epochs).sum();
+        let draws = !output.quiet && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let bar = draws.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(epochs), ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{bar:24} {percent:>3} %  {msg}");
+            bar.set_style(style.expect("the template is right"));
+            bar
+        });
+        let progress = Progress {
+            output,
+            bar,
+            runs: tasks.len(),
+            runs_done: AtomicUsize::new(0),
+            epochs,
+            epochs_done: AtomicU64::new(0),
+            epochs_trained: AtomicU64::new(0),
+            start: Instant::now(),
+        };
+        progress.draw();
+        progress
+    }
+
+    fn add_epochs(&self, epochs: u64, trained: bool) {
+        self.epochs_done.fetch_add(epochs, Ordering::Relaxed);
+        if trained {
+            self.epochs_trained.fetch_add(epochs, Ordering::Relaxed);
+        }
+        self.draw();
+    }
+
+    fn draw(&self) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.epochs_done.load(Ordering::Relaxed));
+            let done = self.runs_done.load(Ordering::Relaxed);
+            bar.set_message(format!("{done} of {} runs{}", self.runs, self.rest()));
+        }
+    }
+
+    /// A line for a run that ended.
+    fn tell(&self, task: &Task<'_>, went: &Went) {
+        let name = format!("{} seed {}", task.row.name, task.run.seed);
+        let words = match went {
+            Went::Interrupted => format!("{name}: saved, can go on"),
+            Went::Failed(reason) => format!("{name}: failed: {reason}"),
+            Went::Finished(figures) => {
+                let score = match figures.test_accuracy {
+                    Some(accuracy) => format!("test accuracy {:.2} %", 100.0 * accuracy),
+                    None => format!("test loss {:.4}", figures.test_loss),
+                };
+                format!("{name}: {score}, {} nonzeros, {:.1} s", figures.nnz, figures.total_seconds)
+            }
+        };
+        let ended = !matches!(went, Went::Interrupted);
+        let done = self.runs_done.fetch_add(usize::from(ended), Ordering::Relaxed) + usize::from(ended);
+        let width = self.runs.to_string().len();
+        let rest = if done < self.runs && ended { self.rest() } else { String::new() };
+        let line = format!("[{done:>width$}/{}] {words}{rest}", self.runs);
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.output.say(&line)),
+            None => self.output.say(&line),
+        }
+        self.draw();
+    }
+
+    /// The time that the epochs to come will take at the pace so far, as words.
+    fn rest(&self) -> String {
+        let trained = self.epochs_trained.load(Ordering::Relaxed);
+        let left = self.epochs.saturating_sub(self.epochs_done.load(Ordering::Relaxed));
+        if trained == 0 {
+            return String::new();
+        }
+        let seconds = self.start.elapsed().as_secs_f64() / trained as f64 * left as f64;
+        format!(", ETA {}", clock(Duration::from_secs_f64(seconds)))
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A duration in its two largest units.
+pub fn clock(duration: Duration) -> String {
+    match duration.as_secs_f64().round() as u64 {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
