@@ -13,7 +13,7 @@ use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
 use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts};
+use rarefy::train::{Engine, EngineParts, Sparsifier};
 use serde::Serialize;
 
 use crate::output::{Output, table};
@@ -344,6 +344,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
         topology: TopologySettings { method: topology::Method::Static, ..TopologySettings::default() }
             .build()?,
         targets,
+        sparsifier: Sparsifier::default(),
         isa,
         seed: 1,
         batch_size: args.batch,

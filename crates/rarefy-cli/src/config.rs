@@ -10,12 +10,15 @@ use toml::{Table, Value};
 /// Settings under construction.
 pub struct Config {
     table: Table,
+    /// What was given, without the defaults.
+    given: Table,
 }
 
 impl Config {
     /// The defaults.
     pub fn defaults() -> Config {
-        Config { table: Table::try_from(Settings::default()).expect("settings are plain data") }
+        let table = Table::try_from(Settings::default()).expect("settings are plain data");
+        Config { table, given: Table::new() }
     }
 
     /// Lays a TOML file over what is there.
@@ -44,21 +47,42 @@ impl Config {
     /// Lays a flag's value over what is there, if the flag was given.
     pub fn flag<T: Into<Value>>(&mut self, key: &str, value: Option<T>) {
         if let Some(value) = value {
-            let mut table = &mut self.table;
-            let mut parts = key.split('.').peekable();
-            while let Some(part) = parts.next() {
-                if parts.peek().is_none() {
-                    table.insert(part.to_string(), value.into());
-                    return;
-                }
-                table = table[part].as_table_mut().expect("flags name sections that exist");
-            }
+            let value = key.rsplit('.').fold(value.into(), |value, part| {
+                Value::Table(Table::from_iter([(part.to_string(), value)]))
+            });
+            let Value::Table(over) = value else { unreachable!("a key has a part") };
+            self.lay(over);
         }
     }
 
     /// The settings, types and keys checked.
-    pub fn settings(self) -> Result<Settings> {
+    pub fn settings(mut self) -> Result<Settings> {
+        self.complete()?;
         self.table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", advise(error.message())))
+    }
+
+    /// Defaults that depend on what was given: a penalty decides by itself which connections stay, so it starts from
+    /// all of them; a target replaces the density.
+    fn complete(&mut self) -> Result<()> {
+        let given =
+            |section: &str, key: &str| self.given.get(section).and_then(|section| section.get(key)).cloned();
+        let has_penalty = given("penalty", "method").is_some_and(|method| method.as_str() != Some("none"));
+        let has_target =
+            self.given.get("target").and_then(Value::as_table).is_some_and(|table| !table.is_empty());
+        let density = given("sparsity", "density");
+        if has_target && !has_penalty && density.is_some() {
+            bail!("sparsity.density contradicts the target: it follows from it; give one of them");
+        }
+        if has_penalty && density.is_none() && given("topology", "method").is_none() {
+            self.flag("sparsity.density", Some(1.0));
+            self.flag("topology.method", Some("static"));
+        }
+        Ok(())
+    }
+
+    fn lay(&mut self, over: Table) {
+        merge(&mut self.given, over.clone());
+        merge(&mut self.table, over);
     }
 
     fn text(&mut self, text: &str) -> Result<(), String> {
@@ -72,7 +96,7 @@ impl Config {
             return Err(format!("{place}{}", advise(error.message())));
         }
         let over: Table = text.parse().expect("it was read as settings");
-        merge(&mut self.table, over);
+        self.lay(over);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rarefy::control::parse_target;
 use rarefy::data::Task;
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{
@@ -46,6 +47,17 @@ pub struct TrainArgs {
     /// Topology method: static, set, rigl, gmp [default: rigl]
     #[arg(long)]
     method: Option<String>,
+    /// Penalty: l1, elastic-net, group-neurons, group-inputs, mcp, l-half, l1-subgradient; starts dense unless told
+    /// otherwise [default: none]
+    #[arg(long)]
+    penalty: Option<String>,
+    /// The penalty's strength [default: 1e-4]
+    #[arg(long, requires = "penalty")]
+    lambda: Option<f64>,
+    /// What the network is to end as: sparsity=0.98, nnz=50k, bytes=60kB or flops=2M; with a penalty its lambda is
+    /// steered there
+    #[arg(long, value_name = "KEY=VALUE")]
+    target: Option<String>,
     /// Units of each hidden layer, as in 256,256
     #[arg(long, value_delimiter = ',')]
     hidden: Option<Vec<i64>>,
@@ -182,6 +194,15 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("optimizer.learning_rate", args.learning_rate);
     config.flag("train.epochs", args.epochs);
     config.flag("train.batch_size", args.batch_size);
+    config.flag("penalty.method", args.penalty.clone());
+    config.flag("penalty.lambda", args.lambda);
+    if let Some(target) = &args.target {
+        let (key, number) = parse_target(target)?;
+        match key.as_str() {
+            "target.sparsity" => config.flag(&key, Some(number)),
+            _ => config.flag(&key, Some(number as i64)),
+        }
+    }
     config.flag("seed", args.seed);
     config.flag("threads", args.threads);
     config.flag("isa", args.isa.clone());
@@ -194,7 +215,9 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
     let fixed = args.set.is_empty()
         && [args.sparsity, args.density, args.learning_rate].iter().all(Option::is_none)
         && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
-        && [&args.method, &args.optimizer, &args.label, &args.isa].iter().all(|flag| flag.is_none())
+        && [&args.method, &args.optimizer, &args.label, &args.isa, &args.penalty, &args.target]
+            .iter()
+            .all(|flag| flag.is_none())
         && args.hidden.is_none();
     ensure!(
         fixed,

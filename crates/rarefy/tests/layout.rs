@@ -27,6 +27,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "layers",
             "losses",
             "optimizers",
+            "penalties",
             "random",
             "report",
             "sparse",

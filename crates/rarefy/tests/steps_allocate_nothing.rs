@@ -11,7 +11,7 @@ use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::sparse::Storage;
 use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts};
+use rarefy::train::{Engine, EngineParts, Sparsifier};
 
 /// Counts what the whole process asks for.
 struct Counting;
@@ -72,6 +72,7 @@ fn steps_after_the_first_allocate_nothing() {
             clip_value: Some(0.5),
             topology: fixed.build().unwrap(),
             targets,
+            sparsifier: Sparsifier::default(),
             isa: Isa::named("auto").unwrap(),
             seed: 0,
             batch_size: samples,

@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The share of the run at which the target is to be reached.
-pub const END: f64 = 0.75;
+pub const END: f64 = 0.5;
 
 const INTEGRAL: f64 = 0.15;
 const PROPORTIONAL: f64 = 1.5;

@@ -148,7 +148,7 @@ impl Network {
     }
 
     /// All trainable arrays in order.
-    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> + Clone {
         self.layers.iter().flat_map(|layer| layer.parameters())
     }
 

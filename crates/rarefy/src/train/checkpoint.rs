@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::model::{Tensor, TensorFile, network_tensors};
 use super::save::write_atomically;
 use super::{Engine, Score, Settings};
+use crate::control::ControllerState;
 use crate::layers::{Network, NetworkSpec};
 use crate::{Error, Result};
 
@@ -28,6 +29,8 @@ pub struct Position {
     pub grown: usize,
     /// The best epoch so far and its value on the validation part, which is better the larger it is.
     pub best: Option<(u64, f64)>,
+    /// What steers lambda, if anything does.
+    pub control: Option<ControllerState>,
     /// Seconds trained, over all sittings.
     pub seconds: f64,
     /// Lines of `metrics.jsonl`.
@@ -65,8 +68,9 @@ pub(super) fn save(
             tensors.push(Tensor::floats(format!("{}.state.{index}", parameter.name), vec![slot.len()], slot));
         }
     }
-    let header =
-        Header { format: FORMAT, settings: settings.clone(), fingerprint, position: position.clone() };
+    let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
+    let position = Position { control, ..position.clone() };
+    let header = Header { format: FORMAT, settings: settings.clone(), fingerprint, position };
     let text = serde_json::to_string(&header).expect("a header is plain data");
     let bytes = TensorFile::bytes(tensors, HashMap::from([("run".to_string(), text)]));
     write_atomically(&checkpoint_path(directory), &bytes)
@@ -129,8 +133,12 @@ impl Checkpoint {
         self.file.network(spec, settings.sparsity.storage)
     }
 
-    /// Puts the optimizer's state into a fresh engine.
+    /// Puts the optimizer's and the controller's state into a fresh engine.
     pub(super) fn restore(&self, engine: &mut Engine) -> Result<()> {
+        if let (Some((controller, _)), Some(state)) = (&mut engine.sparsifier.control, self.position.control)
+        {
+            controller.state = state;
+        }
         for (parameter, slots) in engine.network.parameters().zip(&mut engine.state) {
             for (index, slot) in slots.iter_mut().enumerate() {
                 let name = format!("{}.state.{index}", parameter.name);

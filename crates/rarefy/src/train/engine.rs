@@ -1,11 +1,13 @@
 //! One training step: forward, loss, backward, clipping, optimizer; and now and then new connections.
 
-use super::Progress;
+use super::{Progress, Sparsifier};
+use crate::Result;
 use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Layer, Network, Pass};
 use crate::losses::{Loss, TargetTile};
 use crate::optimizers::{Optimizer, StepSize, UpdateRule, clip};
+use crate::penalties::{Regularizer, Steps};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Pattern, Rewire};
 use crate::tiles::{LANES, Tiles};
@@ -27,6 +29,8 @@ pub struct Engine {
     topology: Topology,
     /// Connections that each parameter is to end with.
     targets: Vec<usize>,
+    /// The penalty, the constraint, and what steers them.
+    pub sparsifier: Sparsifier,
     isa: Isa,
     seed: u64,
     buffers: Buffers,
@@ -48,6 +52,8 @@ pub struct EngineParts {
     pub topology: Topology,
     /// Connections that each parameter is to end with, biases included (their length).
     pub targets: Vec<usize>,
+    /// The penalty, the constraint, and what steers them.
+    pub sparsifier: Sparsifier,
     /// The instruction set.
     pub isa: Isa,
     /// The seed of dropout and topology.
@@ -128,6 +134,7 @@ impl Engine {
             clip_value: parts.clip_value,
             topology: parts.topology,
             targets: parts.targets,
+            sparsifier: parts.sparsifier,
             isa: parts.isa,
             seed: parts.seed,
             buffers,
@@ -165,15 +172,49 @@ impl Engine {
         }
     }
 
+    /// The optimizer's step, and what penalties and constraints make of it.
     fn update(&mut self, step: &StepSize) {
+        let regularizer = self.sparsifier.regularizer();
         for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
             let step = StepSize { decay: parameter.is_weight, ..*step };
             let mut views = slots.iter_mut().map(Vec::as_mut_slice);
             // An optimizer keeps at most three arrays; absent ones are empty.
             let slots: [&mut [f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            let run = Update { optimizer: &self.optimizer, step: &step, isa: self.isa };
-            run.split(parameter.weights.values_mut(), &parameter.gradient, slots);
+            let regularizer = regularizer.filter(|_| parameter.is_weight);
+            let run = Update { optimizer: &self.optimizer, step: &step, isa: self.isa, regularizer };
+            run.split(parameter.weights.values_mut(), &mut parameter.gradient, slots);
         }
+        let (optimizer, state) = (&self.optimizer, &self.state);
+        self.sparsifier.shrink_groups(&mut self.network, &mut |index, out| {
+            let mut views = state[index].iter().map(Vec::as_slice);
+            let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
+            optimizer.step_size(step, &slots[..optimizer.slots()], out);
+        });
+        self.sparsifier.project(&mut self.network);
+    }
+
+    /// Takes exact zeros out of storage if it is time to; `progress` names the step that was just done.
+    ///
+    /// # Errors
+    /// If a penalty has left a layer without a weight.
+    pub fn compact(&mut self, progress: &Progress) -> Result<Churn> {
+        let Some(patterns) = self.sparsifier.compact(&self.network, progress)? else {
+            return Ok(Churn::default());
+        };
+        let mut churn = Churn::default();
+        for ((parameter, slots), pattern) in self.network.parameters_mut().zip(&mut self.state).zip(patterns)
+        {
+            let Some(pattern) = pattern else { continue };
+            churn.dropped += parameter.weights.nnz() - pattern.nnz();
+            let (new, rewire) = parameter.weights.rewire(pattern, parameter.storage);
+            for slot in slots {
+                *slot = rewire.carry(slot, 0.0);
+            }
+            parameter.gradient = vec![0.0; new.values().len()];
+            parameter.weights = new;
+        }
+        self.sparsifier.patterns_changed();
+        Ok(churn)
     }
 
     /// Moves connections if the topology method says so after the step that `progress` names. The batch must be the
@@ -195,12 +236,8 @@ impl Engine {
                 churn.grown += moved.grown;
             }
         }
+        self.sparsifier.patterns_changed();
         Some(churn)
-    }
-
-    /// Whether no weight matrix has more connections than it is to end with.
-    pub fn is_at_target(&self) -> bool {
-        self.network.parameters().zip(&self.targets).all(|(parameter, &target)| parameter.weights.nnz() <= target)
     }
 
     /// Where each weight matrix is, in the network's order.
@@ -253,6 +290,14 @@ impl Engine {
         churn
     }
 
+    /// Whether the network is as sparse as it is to be, when the share `t` of the run is done: earlier models are not
+    /// what was asked for, however good.
+    pub fn is_settled(&self, t: f64) -> bool {
+        let mut parameters = self.network.parameters().zip(&self.targets);
+        self.sparsifier.is_settled(t)
+            && parameters.all(|(parameter, &target)| parameter.weights.nnz() <= target)
+    }
+
     /// Bytes of weights, index, gradients and optimizer state.
     pub fn bytes(&self) -> usize {
         let state: usize = self.state.iter().flatten().map(|slot| 4 * slot.len()).sum();
@@ -273,17 +318,35 @@ struct Update<'a> {
     optimizer: &'a Optimizer,
     step: &'a StepSize,
     isa: Isa,
+    /// What acts on these weights one by one.
+    regularizer: Option<Regularizer>,
 }
 
 impl Update<'_> {
-    fn split(&self, values: &mut [f32], gradients: &[f32], mut slots: [&mut [f32]; MAX_SLOTS]) {
+    #[inline(always)]
+    fn chunk(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) {
+        if let Some(Regularizer::Subgradient(penalty)) = &self.regularizer {
+            penalty.add_subgradient(values, gradients);
+        }
+        self.optimizer.update(self.step, values, gradients, slots);
+        if let Some(Regularizer::Prox(penalty)) = &self.regularizer {
+            let mut steps = [0.0; CHUNK];
+            let steps = &mut steps[..values.len()];
+            let mut views = slots.iter().map(|slot| &**slot);
+            let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
+            self.optimizer.step_size(self.step, &slots[..self.optimizer.slots()], steps);
+            penalty.prox(values, Steps::Each(steps));
+        }
+    }
+
+    fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: [&mut [f32]; MAX_SLOTS]) {
         if values.len() <= CHUNK {
             let slots = &mut slots[..self.optimizer.slots()];
-            return self.isa.vectorize(|| self.optimizer.update(self.step, values, gradients, slots));
+            return self.isa.vectorize(|| self.chunk(values, gradients, slots));
         }
         let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
         let (left, right) = values.split_at_mut(middle);
-        let (left_gradients, right_gradients) = gradients.split_at(middle);
+        let (left_gradients, right_gradients) = gradients.split_at_mut(middle);
         let mut left_slots: [&mut [f32]; MAX_SLOTS] = Default::default();
         let right_slots = slots.each_mut().map(|slot| {
             let slot = std::mem::take(slot);

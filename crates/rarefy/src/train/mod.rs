@@ -4,9 +4,11 @@ mod checkpoint;
 mod directory;
 mod engine;
 mod model;
+mod plan;
 mod run;
 mod save;
 mod settings;
+mod sparsify;
 
 pub use crate::topology::Progress;
 pub use directory::{RunDirectory, free_run_directory, peak_rss_bytes, processor};
@@ -14,3 +16,4 @@ pub use engine::{Churn, Engine, EngineParts, Score, predict, score};
 pub use model::{Model, ModelConfig, model_bytes, save_model};
 pub use run::{Control, Ending, EpochRecord, Event, Outcome, Run, evaluate, time_inference};
 pub use settings::{Settings, TrainSettings};
+pub use sparsify::Sparsifier;

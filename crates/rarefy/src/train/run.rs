@@ -9,12 +9,15 @@ use serde::Serialize;
 use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
 use super::directory::{RunDirectory, processor};
 use super::model::{Model, ModelConfig, save_model};
-use super::{Engine, EngineParts, Progress, Score, Settings, predict, score};
+use super::plan::Plan;
+use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict, score};
+use crate::control::TargetSettings;
 use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
 use crate::optimizers::Schedule;
+use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse;
 use crate::topology::{self, Topology, TopologySettings};
 use crate::{Error, Result};
@@ -67,6 +70,9 @@ pub struct EpochRecord {
     pub nnz: usize,
     /// Live connections over all cells.
     pub density: f64,
+    /// The penalty's lambda, if there is a penalty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f32>,
     /// Connections dropped in this epoch.
     pub dropped: usize,
     /// Connections grown in this epoch.
@@ -134,8 +140,7 @@ impl Run {
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
         let directory = directory.map(RunDirectory::create).transpose()?;
-        let run = Run::new(settings, splits, directory, |settings, spec, topology| {
-            let density = topology.start_density(settings.sparsity.density);
+        let run = Run::new(settings, splits, directory, |settings, spec, topology, density| {
             let sparsity = SparsitySettings { density, ..settings.sparsity.clone() };
             Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
                 topology.start_pattern(rows, cols, nnz, stream)
@@ -168,7 +173,7 @@ impl Run {
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
         let fingerprint = fingerprint(&splits.train);
-        let mut run = Run::new(settings, splits, Some(folder), |settings, spec, _| {
+        let mut run = Run::new(settings, splits, Some(folder), |settings, spec, _, _| {
             checkpoint.network(settings, fingerprint, spec)
         })?;
         checkpoint.restore(&mut run.engine)?;
@@ -181,7 +186,7 @@ impl Run {
         settings: Settings,
         splits: Splits,
         directory: Option<RunDirectory>,
-        network: impl FnOnce(&Settings, &NetworkSpec, &Topology) -> Result<Network>,
+        network: impl FnOnce(&Settings, &NetworkSpec, &Topology, f64) -> Result<Network>,
     ) -> Result<Run> {
         if settings.train.batch_size > splits.train.len() {
             let problem = format!(
@@ -194,8 +199,10 @@ impl Run {
         let isa = Isa::named(&settings.isa)?;
         let spec = settings.network.spec(splits.train.inputs, splits.train.targets.outputs())?;
         let topology = settings.topology.build()?;
-        let network = network(&settings, &spec, &topology)?;
-        let targets = target_counts(&settings, &spec, &network)?;
+        let plan = Plan::new(&settings, &spec, &topology)?;
+        let network = network(&settings, &spec, &topology, plan.start)?;
+        let targets = plan.counts(&settings, &spec, &network)?;
+        let sparsifier = Sparsifier::new(&settings.penalty, &settings.constraint, plan.control)?;
         let loss = build_loss(&settings, &splits)?;
         let engine = Engine::new(EngineParts {
             network,
@@ -205,6 +212,7 @@ impl Run {
             clip_value: settings.optimizer.clip_value,
             topology,
             targets,
+            sparsifier,
             isa,
             seed: settings.seed,
             batch_size: settings.train.batch_size,
@@ -226,7 +234,10 @@ impl Run {
         settings.sparsity = SparsitySettings::dense();
         settings.topology =
             TopologySettings { method: topology::Method::Static, ..TopologySettings::default() };
-        Run::new(settings, self.splits.clone(), None, |settings, spec, _| {
+        settings.penalty = PenaltySettings::default();
+        settings.constraint = ConstraintSettings::default();
+        settings.target = TargetSettings::default();
+        Run::new(settings, self.splits.clone(), None, |settings, spec, _, _| {
             Network::random(spec, &settings.sparsity, settings.seed)
         })
     }
@@ -354,6 +365,7 @@ impl Run {
                 position.dropped += churn.dropped;
                 position.grown += churn.grown;
             }
+            position.dropped += engine.compact(&progress)?.dropped;
             position.step = step;
             position.score.add(score);
             std::mem::swap(&mut current, &mut next);
@@ -380,10 +392,11 @@ impl Run {
         }
         self.position.epoch += 1;
         self.position.seconds += seconds;
-        let goodness =
-            validation.map(|score| if self.is_classification() { score.accuracy() } else { -score.loss() });
-        // A network with more connections than asked for is not what the run is for, however good it is.
-        let best = match (goodness.filter(|_| self.engine.is_at_target()), self.position.best) {
+        let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
+        let goodness = validation
+            .filter(|_| self.engine.is_settled(done))
+            .map(|score| if self.is_classification() { score.accuracy() } else { -score.loss() });
+        let best = match (goodness, self.position.best) {
             (Some(new), Some((_, old))) => new > old,
             (Some(_), None) => true,
             (None, _) => false,
@@ -409,6 +422,7 @@ impl Run {
                 * self.schedule.factor(self.position.step, total),
             nnz,
             density: nnz as f64 / cells as f64,
+            lambda: self.engine.sparsifier.lambda(),
             dropped: self.position.dropped,
             grown: self.position.grown,
             seconds,
@@ -426,7 +440,9 @@ impl Run {
 
     fn is_out_of_patience(&self) -> bool {
         let patience = self.settings.train.patience;
-        self.position.best.is_some_and(|(best, _)| patience > 0 && self.position.epoch >= best + patience)
+        // Nobody waits for a network that is still getting sparser.
+        let Some((best, _)) = self.position.best else { return false };
+        patience > 0 && self.position.epoch >= best + patience
     }
 
     fn outcome(&self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
@@ -549,20 +565,6 @@ pub fn time_inference(network: &Network, isa: Isa, samples: usize) -> f64 {
         times.push(begin.elapsed().as_secs_f64());
     }
     1e3 * median(times).expect("ten passes at least")
-}
-
-/// Connections that each parameter is to end with.
-fn target_counts(settings: &Settings, spec: &NetworkSpec, network: &Network) -> Result<Vec<usize>> {
-    let shapes: Vec<Vec<usize>> =
-        spec.linear_shapes().into_iter().map(|(rows, cols)| vec![rows, cols]).collect();
-    let counts = sparse::allocate(settings.sparsity.allocation, settings.sparsity.density, &shapes)?;
-    let mut counts = counts.into_iter();
-    Ok(network
-        .parameters()
-        .map(|parameter| {
-            if parameter.is_weight { counts.next().expect("one per weight") } else { parameter.weights.nnz() }
-        })
-        .collect())
 }
 
 fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::TargetSettings;
 use crate::data::DataSettings;
 use crate::layers::{NetworkSettings, SparsitySettings};
 use crate::losses::LossSettings;
 use crate::optimizers::{OptimizerSettings, ScheduleSettings};
-use crate::topology::TopologySettings;
+use crate::penalties::{ConstraintSettings, PenaltySettings, Regularizer};
+use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
 
 /// What a run does.
@@ -27,6 +29,12 @@ pub struct Settings {
     pub sparsity: SparsitySettings,
     /// How they change.
     pub topology: TopologySettings,
+    /// What pulls weights to zero.
+    pub penalty: PenaltySettings,
+    /// What weights must satisfy.
+    pub constraint: ConstraintSettings,
+    /// What the network is to end as.
+    pub target: TargetSettings,
     /// How weights follow gradients.
     pub optimizer: OptimizerSettings,
     /// How the learning rate changes.
@@ -47,6 +55,9 @@ impl Default for Settings {
             network: NetworkSettings::default(),
             sparsity: SparsitySettings::default(),
             topology: TopologySettings::default(),
+            penalty: PenaltySettings::default(),
+            constraint: ConstraintSettings::default(),
+            target: TargetSettings::default(),
             optimizer: OptimizerSettings::default(),
             schedule: ScheduleSettings::default(),
             loss: LossSettings::default(),
@@ -89,6 +100,7 @@ impl Settings {
         self.data.check()?;
         self.sparsity.check()?;
         self.topology.build()?;
+        self.check_regularization()?;
         self.optimizer.build()?;
         self.schedule.build()?;
         self.network.spec(1, 1)?;
@@ -106,6 +118,35 @@ impl Settings {
             return Err(Error::setting(
                 "train.patience",
                 "needs a validation part; set data.validation_fraction above 0",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Penalties, constraints and targets: each alone, and which go together.
+    fn check_regularization(&self) -> Result<()> {
+        let penalty = self.penalty.build()?;
+        let constraint = self.constraint.build()?;
+        self.target.check()?;
+        if !self.target.is_set() {
+            return Ok(());
+        }
+        if constraint.is_some() {
+            return Err(Error::setting(
+                "constraint.method",
+                "does not go with a target: a constraint fixes the weights' size by itself and leaves nothing to steer; use a penalty",
+            ));
+        }
+        if matches!(penalty, Some(Regularizer::Subgradient(_))) {
+            return Err(Error::setting(
+                "penalty.method",
+                "\"l1-subgradient\" does not go with a target: it makes no exact zeros to count; use \"l1\"",
+            ));
+        }
+        if penalty.is_some() && self.topology.method != topology::Method::Static {
+            return Err(Error::setting(
+                "topology.method",
+                "a penalty with a target steers the number of connections itself; use \"static\", or no penalty",
             ));
         }
         Ok(())
