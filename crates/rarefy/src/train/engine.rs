@@ -200,7 +200,10 @@ impl Engine {
 
     /// Whether no weight matrix has more connections than it is to end with.
     pub fn is_at_target(&self) -> bool {
-        self.network.parameters().zip(&self.targets).all(|(parameter, &target)| parameter.weights.nnz() <= target)
+        self.network
+            .parameters()
+            .zip(&self.targets)
+            .all(|(parameter, &target)| parameter.weights.nnz() <= target)
     }
 
     /// Where each weight matrix is, in the network's order.
