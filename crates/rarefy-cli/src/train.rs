@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::data::Task;
 use rarefy::sparse::BREAK_EVEN_DENSITY;
+use rarefy::topology::Method;
 use rarefy::train::{
     Control, Ending, EpochRecord, Event, Outcome, Run, Settings, free_run_directory, peak_rss_bytes,
     processor, time_inference,
@@ -16,6 +17,15 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::output::{Output, table};
+
+/// The help of `--method`, which names all methods there are.
+fn method_help() -> String {
+    format!(
+        "Topology method: {} [default: {}]",
+        Method::ALL.map(Method::name).join(", "),
+        Method::default().name()
+    )
+}
 
 /// Arguments of `rarefy train`.
 #[derive(clap::Args)]
@@ -43,8 +53,7 @@ pub struct TrainArgs {
     /// Share of connections that exist [default: 0.1]
     #[arg(long)]
     density: Option<f64>,
-    /// Topology method: static, set, rigl, gmp [default: rigl]
-    #[arg(long)]
+    #[arg(long, help = method_help())]
     method: Option<String>,
     /// Units of each hidden layer, as in 256,256
     #[arg(long, value_delimiter = ',')]
