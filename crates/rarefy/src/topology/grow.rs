@@ -19,7 +19,7 @@ pub enum Grow {
         sample: f64,
     },
     /// Those between units that are joined by most paths of three connections, each path counting the less the more
-    /// its inner units connect elsewhere ([`paths`]); values zero. Gradients play no part (CHT).
+    /// its inner units connect elsewhere (CH3-L3, see `paths`); values zero. Gradients play no part (CHT).
     Paths,
 }
 
