@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::control::parse_target;
 use rarefy::data::Task;
 use rarefy::sparse::BREAK_EVEN_DENSITY;
+use rarefy::topology::Method;
 use rarefy::train::{
     Control, Ending, EpochRecord, Event, Outcome, Run, Settings, free_run_directory, peak_rss_bytes,
     processor, time_inference,
@@ -17,6 +18,15 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::output::{Output, table};
+
+/// The help of `--method`, which names all methods there are.
+fn method_help() -> String {
+    format!(
+        "Topology method: {} [default: {}]",
+        Method::ALL.map(Method::name).join(", "),
+        Method::default().name()
+    )
+}
 
 /// Arguments of `rarefy train`.
 #[derive(clap::Args)]
@@ -44,8 +54,7 @@ pub struct TrainArgs {
     /// Share of connections that exist [default: 0.1]
     #[arg(long)]
     density: Option<f64>,
-    /// Topology method: static, set, rigl, gmp [default: rigl]
-    #[arg(long)]
+    #[arg(long, help = method_help())]
     method: Option<String>,
     /// Penalty: l1, elastic-net, group-neurons, group-inputs, mcp, l-half, l1-subgradient; starts dense unless told
     /// otherwise [default: none]

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
-use rarefy::topology::Method;
+use rarefy::topology::{DropName, Method, TopologySettings};
 use rarefy::train::{Control, Ending, Event, Run, Settings};
 
 fn settings(method: Method) -> Settings {
+    settings_of(TopologySettings { method, ..TopologySettings::default() })
+}
+
+fn settings_of(topology: TopologySettings) -> Settings {
     let mut settings = Settings { threads: 2, ..Settings::default() };
     settings.network.hidden = vec![48, 32];
     settings.network.dropout = 0.1;
-    settings.topology.method = method;
-    if !matches!(method, Method::Static | Method::Set | Method::Cht | Method::Acdc) {
+    settings.topology = topology;
+    let unused = [Method::Static, Method::Set, Method::Cht, Method::Acdc];
+    if !unused.contains(&settings.topology.method) {
         settings.topology.every = Some(7);
     }
     settings.train.epochs = 3;
@@ -31,15 +36,19 @@ fn train(settings: Settings, directory: &Path) -> [Vec<u8>; 2] {
 
 #[test]
 fn threads_and_stops_change_no_byte() {
-    for method in Method::ALL {
+    let soft = TopologySettings { drop: Some(DropName::Soft), ..TopologySettings::default() };
+    let plain = Method::ALL.map(|method| TopologySettings { method, ..TopologySettings::default() });
+    for topology in plain.into_iter().chain([soft]) {
+        let name = format!("{:?} {:?}", topology.method, topology.drop);
+        let settings = || settings_of(topology.clone());
         let folder = tempfile::tempdir().unwrap();
-        let whole = train(settings(method), &folder.path().join("whole"));
-        let one = train(Settings { threads: 1, ..settings(method) }, &folder.path().join("one"));
-        assert!(whole == one, "{method:?}: one thread and two differ");
+        let whole = train(settings(), &folder.path().join("whole"));
+        let one = train(Settings { threads: 1, ..settings() }, &folder.path().join("one"));
+        assert!(whole == one, "{name}: one thread and two differ");
 
         // Stopped in the middle of the second epoch, as by a kill: nothing is saved after the last checkpoint.
         let cut = folder.path().join("cut");
-        let mut run = Run::start(settings(method), Some(&cut)).unwrap();
+        let mut run = Run::start(settings(), Some(&cut)).unwrap();
         let kept = cut.join("checkpoint.safetensors");
         let mut at_epoch_end = Vec::new();
         run.train(&mut |event| match event {
@@ -57,7 +66,7 @@ fn threads_and_stops_change_no_byte() {
             std::fs::write(&kept, checkpoint).unwrap();
             let mut run = Run::resume(&cut, |settings| settings.threads = 1).unwrap();
             run.train(&mut |_| Control::Continue).unwrap();
-            assert!(model(&cut) == whole, "{method:?}: a resumed run differs");
+            assert!(model(&cut) == whole, "{name}: a resumed run differs");
             assert_eq!(std::fs::read_to_string(cut.join("metrics.jsonl")).unwrap().lines().count(), 3);
         }
     }

@@ -87,12 +87,7 @@ fn grow(view: &mut View<'_>, kept: Vec<usize>, quota: &[usize]) -> Vec<usize> {
             cells.push(cell);
         }
         let mut best = Best::new(quota[row] - (cells.len() - start));
-        let mut live = cells[start..].iter().copied().peekable();
-        for (cell, &gradient) in (row * cols..).zip(gradients) {
-            if live.next_if_eq(&cell).is_none() {
-                best.offer(super::grow::magnitude(gradient), cell);
-            }
-        }
+        best.offer_absent(row * cols, gradients, &cells[start..]);
         cells.extend(best.into_cells());
         cells[start..].sort_unstable();
     });

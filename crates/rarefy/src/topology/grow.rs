@@ -19,7 +19,7 @@ pub enum Grow {
         sample: f64,
     },
     /// Those between units that are joined by most paths of three connections, each path counting the less the more
-    /// its inner units connect elsewhere ([`paths`]); values zero. Gradients play no part (CHT).
+    /// its inner units connect elsewhere (CH3-L3, see `paths`); values zero. Gradients play no part (CHT).
     Paths,
 }
 
@@ -77,7 +77,7 @@ impl Grow {
 }
 
 /// A gradient's score; one that is not a number counts as zero.
-pub(super) fn magnitude(gradient: f32) -> f32 {
+fn magnitude(gradient: f32) -> f32 {
     if gradient.is_nan() { 0.0 } else { gradient.abs() }
 }
 
@@ -126,13 +126,11 @@ fn largest_gradients(
     gradients: &mut CellGradients<'_>,
 ) -> Vec<usize> {
     let mut best = Best::new(count);
-    let mut kept = kept.iter().copied().peekable();
+    let mut kept = kept;
     for_each_row(rows, cols, gradients, |row, gradients| {
-        for (cell, &gradient) in (row * cols..).zip(gradients) {
-            if kept.next_if_eq(&cell).is_none() {
-                best.offer(magnitude(gradient), cell);
-            }
-        }
+        let (live, rest) = kept.split_at(kept.iter().take_while(|&&cell| cell < (row + 1) * cols).count());
+        best.offer_absent(row * cols, gradients, live);
+        kept = rest;
     });
     best.into_cells()
 }
@@ -176,6 +174,24 @@ impl Best {
                 self.shrink();
                 self.threshold = self.cells.iter().fold(f32::INFINITY, |least, best| least.min(best.0));
             }
+        }
+    }
+
+    /// Takes note of a row's cells besides the live ones, by their gradients.
+    pub(super) fn offer_absent(&mut self, first: usize, gradients: &[f32], live: &[usize]) {
+        let mut start = 0;
+        for end in live.iter().map(|cell| cell - first).chain([gradients.len()]) {
+            for (block, gradients) in gradients[start..end].chunks(16).enumerate() {
+                // Few blocks hold a cell of interest, and a block is looked at in one go. Not a number counts as one.
+                let threshold = self.threshold;
+                let dull = gradients.iter().fold(true, |dull, gradient| dull & (gradient.abs() <= threshold));
+                if !dull {
+                    for (cell, &gradient) in (first + start + 16 * block..).zip(gradients) {
+                        self.offer(magnitude(gradient), cell);
+                    }
+                }
+            }
+            start = end + 1;
         }
     }
 
