@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rarefy::penalties::{ConstraintMethod, ConstraintSettings, PenaltyMethod, Scope};
 use rarefy::topology::{DropName, Method, TopologySettings};
 use rarefy::train::{Control, Ending, Event, Run, Settings};
 
@@ -23,6 +24,42 @@ fn settings_of(topology: TopologySettings) -> Settings {
     settings
 }
 
+/// Each penalty steered to a target, and each constraint.
+fn regularized() -> Vec<(String, Settings)> {
+    use ConstraintMethod::{Box, L1Ball, NonNegative, TopK};
+    use PenaltyMethod::{ElasticNet, GroupInputs, GroupNeurons, L1, L1Subgradient, LHalf, Mcp};
+    let dense = || {
+        let method = Method::Static;
+        let mut settings = settings_of(TopologySettings { method, ..TopologySettings::default() });
+        settings.sparsity.density = 1.0;
+        settings
+    };
+    let mut rows = Vec::new();
+    for method in [L1, L1Subgradient, ElasticNet, GroupNeurons, GroupInputs, Mcp, LHalf] {
+        let mut settings = dense();
+        settings.penalty.method = method;
+        if method != L1Subgradient {
+            settings.target.sparsity = Some(0.9);
+        }
+        rows.push((format!("{method:?}"), settings));
+    }
+    for method in [L1Ball, TopK, Box, NonNegative] {
+        for scope in [None, Some(Scope::Global)] {
+            let mut settings = dense();
+            settings.constraint = ConstraintSettings {
+                method,
+                radius: (method == L1Ball).then_some(30.0),
+                keep: (method == TopK).then_some(0.1),
+                upper: (method == Box).then_some(0.1),
+                scope: scope.filter(|_| matches!(method, L1Ball | TopK)),
+                ..ConstraintSettings::default()
+            };
+            rows.push((format!("{method:?} {scope:?}"), settings));
+        }
+    }
+    rows
+}
+
 fn model(directory: &Path) -> [Vec<u8>; 2] {
     ["model.safetensors", "config.json"].map(|name| std::fs::read(directory.join(name)).unwrap())
 }
@@ -38,9 +75,11 @@ fn train(settings: Settings, directory: &Path) -> [Vec<u8>; 2] {
 fn threads_and_stops_change_no_byte() {
     let soft = TopologySettings { drop: Some(DropName::Soft), ..TopologySettings::default() };
     let plain = Method::ALL.map(|method| TopologySettings { method, ..TopologySettings::default() });
-    for topology in plain.into_iter().chain([soft]) {
-        let name = format!("{:?} {:?}", topology.method, topology.drop);
-        let settings = || settings_of(topology.clone());
+    let rows = plain.into_iter().chain([soft]);
+    let rows =
+        rows.map(|topology| (format!("{:?} {:?}", topology.method, topology.drop), settings_of(topology)));
+    for (name, settings) in rows.chain(regularized()) {
+        let settings = || settings.clone();
         let folder = tempfile::tempdir().unwrap();
         let whole = train(settings(), &folder.path().join("whole"));
         let one = train(Settings { threads: 1, ..settings() }, &folder.path().join("one"));

@@ -25,16 +25,14 @@ pub enum Budget {
         limit: f64,
         /// Bytes besides weight matrices.
         fixed: f64,
-        /// Matrices at or above this density are stored dense.
-        dense_from: f64,
     },
     /// So many floating-point operations of a prediction.
     Flops(f64),
 }
 
 impl Budget {
-    /// The budget that a target asks for on layers of these shapes; `None` without a target. `fixed_bytes` and
-    /// `dense_from` are as in [`Budget::Bytes`].
+    /// The budget that a target asks for on layers of these shapes; `None` without a target. `fixed_bytes` is
+    /// as in [`Budget::Bytes`].
     ///
     /// # Errors
     /// [`Error::Setting`] if not even one connection per output of each layer fits in it, or it is above what the
@@ -43,7 +41,6 @@ impl Budget {
         target: &TargetSettings,
         shapes: &[(usize, usize)],
         fixed_bytes: usize,
-        dense_from: f64,
     ) -> Result<Option<Budget>> {
         target.check()?;
         let cells: f64 = shapes.iter().map(|(rows, cols)| (rows * cols) as f64).sum();
@@ -53,7 +50,7 @@ impl Budget {
             }
             TargetSettings { nnz: Some(nnz), .. } => ("nnz", Budget::Weights(*nnz as f64)),
             TargetSettings { bytes: Some(bytes), .. } => {
-                ("bytes", Budget::Bytes { limit: *bytes as f64, fixed: fixed_bytes as f64, dense_from })
+                ("bytes", Budget::Bytes { limit: *bytes as f64, fixed: fixed_bytes as f64 })
             }
             TargetSettings { flops: Some(flops), .. } => ("flops", Budget::Flops(*flops as f64)),
             _ => return Ok(None),
@@ -87,15 +84,14 @@ impl Budget {
         match *self {
             Budget::Weights(_) => sum(&|layer| layer.nnz as f64),
             Budget::Flops(_) => sum(&|layer| 2.0 * layer.nnz as f64),
-            Budget::Bytes { fixed, dense_from, .. } => {
+            Budget::Bytes { fixed, .. } => {
                 fixed
                     + sum(&|layer| {
-                        let cells = (layer.rows * layer.cols) as f64;
-                        if layer.nnz as f64 >= dense_from * cells {
-                            4.0 * cells
-                        } else {
-                            (8 * layer.nnz + 4 * (layer.rows + 1)) as f64
-                        }
+                        // A full matrix is stored without an index.
+                        let is_full = layer.nnz == layer.rows * layer.cols;
+                        let bytes =
+                            if is_full { 4 * layer.nnz } else { 8 * layer.nnz + 4 * (layer.rows + 1) };
+                        bytes as f64
                     })
             }
         }
@@ -143,7 +139,7 @@ mod tests {
     const SHAPES: &[(usize, usize)] = &[(100, 50), (10, 100)];
 
     fn budget(target: TargetSettings) -> Result<Option<Budget>> {
-        Budget::new(&target, SHAPES, 500, 0.3)
+        Budget::new(&target, SHAPES, 500)
     }
 
     #[test]
@@ -155,13 +151,18 @@ mod tests {
             (TargetSettings { sparsity: Some(0.9), ..none() }, 600.0, 650.0),
             (TargetSettings { nnz: Some(700), ..none() }, 700.0, 650.0),
             (TargetSettings { flops: Some(800), ..none() }, 800.0, 1300.0),
-            // The second layer is above 0.3 and therefore dense.
-            (TargetSettings { bytes: Some(6000), ..none() }, 6000.0, 500.0 + 8.0 * 250.0 + 404.0 + 4000.0),
+            (TargetSettings { bytes: Some(6000), ..none() }, 6000.0, 500.0 + 8.0 * 650.0 + 404.0 + 44.0),
         ] {
             let budget = budget(target).unwrap().unwrap();
             assert!((budget.limit() - limit).abs() < 1e-9 && (budget.cost(&layers) - cost).abs() < 1e-9);
         }
         assert_eq!(budget(none()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_full_matrix_has_no_index() {
+        let budget = budget(TargetSettings { bytes: Some(6000), ..Default::default() }).unwrap().unwrap();
+        assert_eq!(budget.cost(&[LayerCost { rows: 10, cols: 100, nnz: 1000 }]), 500.0 + 4000.0);
     }
 
     #[test]

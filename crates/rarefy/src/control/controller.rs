@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The share of the run at which the target is to be reached.
 pub const END: f64 = 0.5;
 
-const INTEGRAL: f64 = 0.15;
+const INTEGRAL: f64 = 0.3;
 const PROPORTIONAL: f64 = 1.5;
 
 /// Lambda changes by at most this factor at once.

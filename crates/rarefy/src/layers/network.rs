@@ -7,7 +7,7 @@ use crate::Result;
 use crate::kernels::Activation;
 use crate::random::{Purpose, Stream};
 use crate::sparse::{self, Init, Pattern, Storage, Weights};
-use crate::tiles::Tiles;
+use crate::tiles::{LANES, Tiles};
 
 /// A feed-forward network.
 pub struct Network {
@@ -163,6 +163,28 @@ impl Network {
             let weights = &parameter.weights;
             (nnz + weights.nnz(), cells + weights.rows() * weights.cols())
         })
+    }
+
+    /// The output of a neuron without inputs, as the layer at `position` gets it when predicting: its bias through the
+    /// functions between.
+    ///
+    /// # Panics
+    /// If no linear layer comes before.
+    pub fn constant_output(&self, position: usize, neuron: usize) -> f32 {
+        let linear =
+            (0..position).rev().find(|&before| matches!(self.spec.layers[before], LayerSpec::Linear { .. }));
+        let linear = linear.expect("a neuron belongs to a linear layer");
+        let bias = self.layers[linear].parameters().iter().find(|parameter| !parameter.is_weight);
+        let mut row = [bias.map_or(0.0, |bias| bias.weights.values()[neuron]); LANES];
+        for layer in &self.spec.layers[linear..position] {
+            match layer {
+                LayerSpec::Linear { activation, .. } | LayerSpec::Elementwise { activation } => {
+                    activation.apply(&mut row)
+                }
+                LayerSpec::Dropout { .. } => {}
+            }
+        }
+        row[0]
     }
 
     /// Buffers for batches of up to `samples` samples.

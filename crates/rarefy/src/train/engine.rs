@@ -198,16 +198,17 @@ impl Engine {
     /// # Errors
     /// If a penalty has left a layer without a weight.
     pub fn compact(&mut self, progress: &Progress) -> Result<Churn> {
-        let Some(patterns) = self.sparsifier.compact(&self.network, progress)? else {
+        let Some(kept) = self.sparsifier.compact(&self.network, progress)? else {
             return Ok(Churn::default());
         };
         let mut churn = Churn::default();
-        for ((parameter, slots), pattern) in self.network.parameters_mut().zip(&mut self.state).zip(patterns)
-        {
-            let Some(pattern) = pattern else { continue };
+        for place in self.weight_places() {
+            let Some(pattern) = &kept.patterns[place.index] else { continue };
+            self.move_into_bias(&place, pattern, &kept.constants[place.index]);
+            let parameter = &mut self.network.layers_mut()[place.layer].parameters_mut()[place.own];
             churn.dropped += parameter.weights.nnz() - pattern.nnz();
-            let (new, rewire) = parameter.weights.rewire(pattern, parameter.storage);
-            for slot in slots {
+            let (new, rewire) = parameter.weights.rewire(pattern.clone(), parameter.storage);
+            for slot in &mut self.state[place.index] {
                 *slot = rewire.carry(slot, 0.0);
             }
             parameter.gradient = vec![0.0; new.values().len()];
@@ -215,6 +216,30 @@ impl Engine {
         }
         self.sparsifier.patterns_changed();
         Ok(churn)
+    }
+
+    /// Adds to the bias what the connections that leave for `pattern` have carried from neurons whose output is one
+    /// number, so that the network computes what it did.
+    fn move_into_bias(&mut self, place: &Place, pattern: &Pattern, constants: &[bool]) {
+        if !constants.contains(&true) {
+            return;
+        }
+        let weights = &self.network.layers()[place.layer].parameters()[place.own].weights;
+        let cols = weights.cols();
+        let mut kept = pattern.cells().peekable();
+        let mut moved = vec![0.0; weights.rows()];
+        for (cell, slot) in weights.connections() {
+            while kept.next_if(|&other| other < cell).is_some() {}
+            let value = weights.values()[slot];
+            if kept.peek() != Some(&cell) && constants[cell % cols] && value != 0.0 {
+                moved[cell / cols] += value * self.network.constant_output(place.layer, cell % cols);
+            }
+        }
+        let layer = &mut self.network.layers_mut()[place.layer];
+        let bias = layer.parameters_mut().iter_mut().find(|parameter| !parameter.is_weight).expect("a bias");
+        for (bias, moved) in bias.weights.values_mut().iter_mut().zip(moved) {
+            *bias += moved;
+        }
     }
 
     /// Moves connections if the topology method says so after the step that `progress` names. The batch must be the

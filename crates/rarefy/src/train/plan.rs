@@ -4,7 +4,7 @@ use super::Settings;
 use super::model::model_bytes;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec};
-use crate::sparse::{self, BREAK_EVEN_DENSITY, Pattern, Storage, Weights};
+use crate::sparse::{self, Pattern, Storage, Weights};
 use crate::topology::Topology;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ impl Plan {
     pub(super) fn new(settings: &Settings, spec: &NetworkSpec, topology: &Topology) -> Result<Plan> {
         let shapes = spec.linear_shapes();
         let fixed = fixed_bytes(spec)?;
-        let Some(budget) = Budget::new(&settings.target, &shapes, fixed, BREAK_EVEN_DENSITY)? else {
+        let Some(budget) = Budget::new(&settings.target, &shapes, fixed)? else {
             let end = settings.sparsity.density;
             return Ok(Plan { start: topology.start_density(end), end, control: None });
         };

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! each step      optimizer -> proximal step or projection          zeros appear, still stored
-//! every EVERY    controller looks at the cost, moves lambda
+//! now and then   controller looks at the cost, moves lambda
 //!                compaction: zeros leave by a Rewire               time and memory fall
 //! at END         under a target: the smallest leave until the budget holds, lambda = 0, the rest trains on
 //! ```
@@ -11,6 +11,7 @@
 //! stay and may come back. So lambda may be too strong for a while and nothing is lost.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::control::{Budget, Controller, END, LayerCost};
 use crate::layers::{Network, Parameter};
@@ -22,8 +23,9 @@ use crate::sparse::{Pattern, Weights};
 use crate::topology::Progress;
 use crate::{Error, Result};
 
-/// Steps from one compaction, and one look of the controller, to the next.
-const EVERY: u64 = 50;
+/// Times in a run that the controller looks and zeros leave storage. With 40 times lambda could not rise by the three
+/// decades that MCP needs, and half of the weights left at once at END.
+const LOOKS: u64 = 200;
 
 /// A penalty, a constraint, and what steers them. The default does nothing.
 #[derive(Default)]
@@ -130,23 +132,20 @@ impl Sparsifier {
     ///
     /// # Errors
     /// If a penalty without a target has left a layer without a weight.
-    pub fn compact(
-        &mut self,
-        network: &Network,
-        progress: &Progress,
-    ) -> Result<Option<Vec<Option<Pattern>>>> {
+    pub fn compact(&mut self, network: &Network, progress: &Progress) -> Result<Option<Kept>> {
         if self.lambda().is_none() && self.constraint.is_none() {
             return Ok(None);
         }
         let t = progress.fraction();
         let at_end = t >= END && (progress.step - 1) as f64 / (progress.total as f64) < END;
         let last = progress.step == progress.total;
-        if !(progress.step.is_multiple_of(EVERY) || at_end || last) {
+        let every = (progress.total / LOOKS).max(1);
+        if !(progress.step.is_multiple_of(every) || at_end || last) {
             return Ok(None);
         }
-        let mut live = Live::of(network);
+        let mut live = Live::of(network, self.control.is_some());
         let nonzeros = live.costs(|entry| entry.value != 0.0);
-        let count = nonzeros.iter().map(|layer| layer.nnz).sum();
+        let count = live.entries.iter().filter(|entry| entry.value != 0.0 || entry.is_safe).count();
         let Some((controller, budget)) = &mut self.control else {
             check_layers(network, &nonzeros, progress.step)?;
             return Ok(live.keep(network, count));
@@ -163,7 +162,7 @@ impl Sparsifier {
         } else {
             // The count that the wanted cost stands for, at the mean cost of a weight.
             let wanted = (count as f64 * controller.wanted(t) / cost).ceil() as usize;
-            wanted.max(count).max(live.floor())
+            wanted.max(count)
         };
         Ok(live.keep(network, count))
     }
@@ -209,12 +208,22 @@ impl GroupSlots {
     }
 }
 
+/// What stays when zeros leave.
+pub struct Kept {
+    /// For each parameter its connections; `None` where all stay.
+    pub patterns: Vec<Option<Pattern>>,
+    /// For each parameter which of its inputs are neurons without inputs of their own, whose output is one number: a
+    /// connection that leaves from there was part of the bias.
+    pub constants: Vec<Vec<bool>>,
+}
+
 /// A stored connection.
 #[derive(Clone, Copy)]
 struct Entry {
     parameter: u32,
     /// One of the largest of its layer, as many as the layer has outputs: kept come what may.
     is_safe: bool,
+    /// The weight; 0 if it is part of a dead chain.
     value: f32,
     gradient: f32,
     cell: u64,
@@ -237,11 +246,14 @@ struct Live {
     entries: Vec<Entry>,
     /// For each parameter its shape; `None` for a bias.
     shapes: Vec<Option<(usize, usize)>>,
+    /// As in [`Kept`].
+    constants: Vec<Vec<bool>>,
 }
 
 impl Live {
-    fn of(network: &Network) -> Live {
-        let (mut entries, mut shapes) = (Vec::new(), Vec::new());
+    /// With `has_floor` each layer keeps as many connections as it has outputs.
+    fn of(network: &Network, has_floor: bool) -> Live {
+        let (mut entries, mut shapes, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
             shapes.push(parameter.is_weight.then(|| (parameter.weights.rows(), parameter.weights.cols())));
             if !parameter.is_weight {
@@ -256,25 +268,54 @@ impl Live {
                 gradient: parameter.gradient[slot],
                 cell: cell as u64,
             }));
-            let layer = &mut entries[first..];
-            let safe = parameter.weights.rows().min(layer.len());
+            ranges.push((index, first..entries.len()));
+        }
+        let mut live = Live { entries, constants: vec![Vec::new(); shapes.len()], shapes };
+        live.empty_dead_chains(&ranges);
+        for (index, range) in ranges.into_iter().filter(|_| has_floor) {
+            let (rows, _) = live.shapes[index].expect("a weight");
+            let layer = &mut live.entries[range];
+            let safe = rows.min(layer.len());
             if safe < layer.len() {
                 layer.select_nth_unstable_by(safe, Entry::rank);
             }
             layer[..safe].iter_mut().for_each(|entry| entry.is_safe = true);
         }
-        Live { entries, shapes }
+        live
+    }
+
+    /// Sets to 0 what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
+    /// leads. `ranges` are the entries of each weight matrix.
+    fn empty_dead_chains(&mut self, ranges: &[(usize, Range<usize>)]) {
+        let shapes: Vec<(usize, usize)> = self.shapes.iter().map(|shape| shape.unwrap_or_default()).collect();
+        let reached = |entries: &[Entry], units: usize, unit: &dyn Fn(usize) -> usize| {
+            let mut reached = vec![false; units];
+            let live = entries.iter().filter(|entry| entry.value != 0.0);
+            live.for_each(|entry| reached[unit(entry.cell as usize)] = true);
+            reached
+        };
+        let empty = |entries: &mut [Entry], is_live: &dyn Fn(usize) -> bool| {
+            let dead = entries.iter_mut().filter(|entry| !is_live(entry.cell as usize));
+            dead.for_each(|entry| entry.value = 0.0);
+        };
+        let joints =
+            || ranges.array_windows().filter(|[before, after]| shapes[before.0].0 == shapes[after.0].1);
+        for [before, after] in joints().rev() {
+            let ((_, cols_before), (_, cols)) = (shapes[before.0], shapes[after.0]);
+            let has_outputs = reached(&self.entries[after.1.clone()], cols, &|cell| cell % cols);
+            empty(&mut self.entries[before.1.clone()], &|cell| has_outputs[cell / cols_before]);
+        }
+        for [before, after] in joints() {
+            let ((_, cols_before), (_, cols)) = (shapes[before.0], shapes[after.0]);
+            let has_inputs = reached(&self.entries[before.1.clone()], cols, &|cell| cell / cols_before);
+            empty(&mut self.entries[after.1.clone()], &|cell| has_inputs[cell % cols]);
+            self.constants[after.0] = has_inputs.iter().map(|has| !has).collect();
+        }
     }
 
     /// The layers with the connections that `is_counted` says.
     fn costs(&self, is_counted: impl Fn(&Entry) -> bool) -> Vec<LayerCost> {
-        let mut counts = vec![0; self.shapes.len()];
-        self.entries
-            .iter()
-            .filter(|entry| is_counted(entry))
-            .for_each(|entry| counts[entry.parameter as usize] += 1);
-        let layers = self.shapes.iter().zip(counts);
-        layers.filter_map(|(shape, nnz)| shape.map(|(rows, cols)| LayerCost { rows, cols, nnz })).collect()
+        costs(&self.shapes, self.entries.iter().filter(|entry| is_counted(entry)))
     }
 
     /// Orders the connections, those that stay first.
@@ -284,8 +325,7 @@ impl Live {
 
     /// The layers with the first `count` connections in rank.
     fn costs_of_first(&self, count: usize) -> Vec<LayerCost> {
-        let first = Live { entries: self.entries[..count].to_vec(), shapes: self.shapes.clone() };
-        first.costs(|_| true)
+        costs(&self.shapes, self.entries[..count].iter())
     }
 
     /// Connections that are kept come what may.
@@ -294,7 +334,7 @@ impl Live {
     }
 
     /// The patterns of the `count` connections that stay; `None` for a parameter that loses none.
-    fn keep(mut self, network: &Network, count: usize) -> Option<Vec<Option<Pattern>>> {
+    fn keep(mut self, network: &Network, count: usize) -> Option<Kept> {
         if count >= self.entries.len() {
             return None;
         }
@@ -310,8 +350,15 @@ impl Live {
                 Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
             })
         });
-        Some(patterns.collect())
+        Some(Kept { patterns: patterns.collect(), constants: self.constants })
     }
+}
+
+fn costs<'a>(shapes: &[Option<(usize, usize)>], entries: impl Iterator<Item = &'a Entry>) -> Vec<LayerCost> {
+    let mut counts = vec![0; shapes.len()];
+    entries.for_each(|entry| counts[entry.parameter as usize] += 1);
+    let layers = shapes.iter().zip(counts);
+    layers.filter_map(|(shape, nnz)| shape.map(|(rows, cols)| LayerCost { rows, cols, nnz })).collect()
 }
 
 fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {
