@@ -2,6 +2,7 @@
 //! and checkpoints exist only for the connections that the network keeps.
 #![deny(unsafe_code)]
 
+pub mod convex;
 pub mod data;
 pub mod error;
 pub mod kernels;
