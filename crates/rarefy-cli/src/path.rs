@@ -97,21 +97,31 @@ struct Point {
     gap: f64,
     iterations: usize,
     converged: bool,
-    #[serde(flatten)]
-    validation: Option<Validation>,
+    validation: Option<Score>,
     /// On disk, compressed: an index and a value for each nonzero, the row's two offsets, the intercept.
     model_bytes: usize,
 }
 
 /// How good a model is on samples that it was not trained on.
 #[derive(Clone, Copy, Serialize)]
-struct Validation {
-    validation_loss: f64,
-    validation_standard_error: f64,
+struct Score {
+    /// The mean, without the penalty.
+    loss: f64,
+    /// Of that mean.
+    standard_error: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    validation_r2: Option<f64>,
+    r2: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    validation_accuracy: Option<f64>,
+    accuracy: Option<f64>,
+}
+
+/// A point that was chosen.
+#[derive(Clone, Copy, Serialize)]
+struct Choice {
+    /// Its position in `points`.
+    point: usize,
+    /// On the test part, which no choice has seen.
+    test: Option<Score>,
 }
 
 /// The whole path.
@@ -130,9 +140,8 @@ struct Summary<'a> {
     /// Seconds of solving, without reading and scoring.
     seconds: f64,
     points: &'a [Point],
-    /// Positions in `points`.
-    best: Option<usize>,
-    knee: Option<usize>,
+    best: Option<Choice>,
+    knee: Option<Choice>,
     coefficients: Option<&'a Path>,
 }
 
@@ -172,10 +181,11 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     };
     let train = targets(&splits.train, task)?;
     let problem = Problem::new(design(&splits.train)?, train, loss)?;
-    let held_out = match &splits.validation {
-        Some(part) => Some((design(part)?, targets(part, task)?)),
-        None => None,
+    let held_out = |part: &Option<Dataset>| -> Result<Option<HeldOut>> {
+        let Some(part) = part else { return Ok(None) };
+        Ok(Some(HeldOut { design: design(part)?, targets: targets(part, task)?, loss, task }))
     };
+    let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
     let method = match args.solver {
         SolverArg::Fista => Method::Fista,
         SolverArg::Ista => Method::Ista,
@@ -192,12 +202,12 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     convex::path(&problem, &lambdas, 1.0, solver, start, |answer| answers.push(answer))?;
     let seconds = begun.elapsed().as_secs_f64();
     answers.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
-    let points: Vec<Point> =
-        answers.iter().map(|answer| point(answer, held_out.as_ref(), loss, task)).collect();
+    let points: Vec<Point> = answers.iter().map(|answer| point(answer, validation.as_ref())).collect();
     if let Some(path) = &args.save_coefficients {
         save(path, &answers, problem.design().cols())
             .with_context(|| format!("{}: cannot write the coefficients", path.display()))?;
     }
+    let chosen = |point: usize| Choice { point, test: test.as_ref().map(|part| part.score(&answers[point])) };
     let best = best(&points);
     let summary = Summary {
         data: &args.data,
@@ -212,8 +222,8 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         null_objective: problem.null_objective(),
         seconds,
         points: &points,
-        best,
-        knee: best.and_then(|best| knee(&points, best)),
+        best: best.map(chosen),
+        knee: best.and_then(|best| knee(&points, best)).map(chosen),
         coefficients: args.save_coefficients.as_deref(),
     };
     output.show(&text(&summary));
@@ -242,7 +252,7 @@ fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
     }
 }
 
-fn point(answer: &Solution, held_out: Option<&(Design, Vec<f64>)>, loss: Loss, task: Task) -> Point {
+fn point(answer: &Solution, validation: Option<&HeldOut>) -> Point {
     let nonzeros = answer.coefficients.len();
     Point {
         lambda: answer.lambda,
@@ -251,68 +261,82 @@ fn point(answer: &Solution, held_out: Option<&(Design, Vec<f64>)>, loss: Loss, t
         gap: answer.gap,
         iterations: answer.iterations,
         converged: answer.converged,
-        validation: held_out.map(|(design, targets)| validate(&answer.predict(design), targets, loss, task)),
+        validation: validation.map(|part| part.score(answer)),
         model_bytes: 4 * (2 * nonzeros + 3),
     }
 }
 
-fn validate(predictions: &[f64], targets: &[f64], loss: Loss, task: Task) -> Validation {
-    let samples = targets.len() as f64;
-    let losses: Vec<f64> = predictions.iter().zip(targets).map(|(&z, &y)| loss.value(z, y)).collect();
-    let mean = losses.iter().sum::<f64>() / samples;
-    let variance = losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / (samples - 1.0).max(1.0);
-    let is_classification = task == Task::Classification || loss == Loss::Logistic;
-    let border = if loss == Loss::Logistic { 0.0 } else { 0.5 };
-    let right = predictions.iter().zip(targets).filter(|(z, y)| (**z > border) == (**y > 0.5)).count();
-    let middle = targets.iter().sum::<f64>() / samples;
-    let spread: f64 = targets.iter().map(|y| (y - middle).powi(2)).sum();
-    let missed: f64 = predictions.iter().zip(targets).map(|(z, y)| (y - z).powi(2)).sum();
-    Validation {
-        validation_loss: mean,
-        validation_standard_error: (variance / samples).sqrt(),
-        validation_r2: (!is_classification && spread > 0.0).then(|| 1.0 - missed / spread),
-        validation_accuracy: is_classification.then(|| right as f64 / samples),
+/// Samples to measure models on.
+struct HeldOut {
+    design: Design,
+    targets: Vec<f64>,
+    loss: Loss,
+    task: Task,
+}
+
+impl HeldOut {
+    fn score(&self, answer: &Solution) -> Score {
+        let (samples, targets) = (self.targets.len() as f64, &self.targets);
+        let predictions = answer.predict(&self.design);
+        let losses: Vec<f64> =
+            predictions.iter().zip(targets).map(|(&z, &y)| self.loss.value(z, y)).collect();
+        let mean = losses.iter().sum::<f64>() / samples;
+        let variance =
+            losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / (samples - 1.0).max(1.0);
+        let is_classification = self.task == Task::Classification || self.loss == Loss::Logistic;
+        let border = if self.loss == Loss::Logistic { 0.0 } else { 0.5 };
+        let right = predictions.iter().zip(targets).filter(|(z, y)| (**z > border) == (**y > 0.5)).count();
+        let middle = targets.iter().sum::<f64>() / samples;
+        let spread: f64 = targets.iter().map(|y| (y - middle).powi(2)).sum();
+        let missed: f64 = predictions.iter().zip(targets).map(|(z, y)| (y - z).powi(2)).sum();
+        Score {
+            loss: mean,
+            standard_error: (variance / samples).sqrt(),
+            r2: (!is_classification && spread > 0.0).then(|| 1.0 - missed / spread),
+            accuracy: is_classification.then(|| right as f64 / samples),
+        }
     }
 }
 
 /// The lowest validation loss; of equal ones the larger lambda.
 fn best(points: &[Point]) -> Option<usize> {
-    let loss = |at: &usize| points[*at].validation.map_or(f64::INFINITY, |found| found.validation_loss);
+    let loss = |at: &usize| points[*at].validation.map_or(f64::INFINITY, |score| score.loss);
     (0..points.len()).filter(|&at| points[at].validation.is_some()).min_by(|a, b| loss(a).total_cmp(&loss(b)))
 }
 
 /// The fewest nonzeros within one standard error of the best; of equal ones the larger lambda.
 fn knee(points: &[Point], best: usize) -> Option<usize> {
     let best = points[best].validation?;
-    let most = best.validation_loss + best.validation_standard_error;
-    let near = |at: &usize| points[*at].validation.is_some_and(|found| found.validation_loss <= most);
+    let most = best.loss + best.standard_error;
+    let near = |at: &usize| points[*at].validation.is_some_and(|score| score.loss <= most);
     (0..points.len()).filter(near).min_by_key(|&at| points[at].nonzeros)
 }
 
 fn text(summary: &Summary) -> String {
-    let score = match summary.points.iter().find_map(|point| point.validation) {
-        Some(Validation { validation_accuracy: Some(_), .. }) => "accuracy",
-        _ => "R2",
-    };
+    let is_classification =
+        summary.points.iter().any(|point| point.validation.is_some_and(|score| score.accuracy.is_some()));
+    let score_name = if is_classification { "accuracy" } else { "R2" };
+    let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.5}"));
     let rows = summary.points.iter().enumerate().map(|(at, point)| {
-        let found = point.validation;
-        let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.5}"));
         let names = [(summary.best, "best"), (summary.knee, "knee")];
-        let mut notes: Vec<&str> =
-            names.iter().filter(|(of, _)| *of == Some(at)).map(|(_, name)| *name).collect();
+        let mut notes: Vec<&str> = names
+            .iter()
+            .filter(|(choice, _)| choice.is_some_and(|choice| choice.point == at))
+            .map(|(_, name)| *name)
+            .collect();
         notes.extend((!point.converged).then_some("not converged"));
         vec![
             format!("{:.6e}", point.lambda),
             point.nonzeros.to_string(),
             format!("{:.6e}", point.objective),
             format!("{:.1e}", point.gap),
-            number(found.map(|found| found.validation_loss)),
-            number(found.and_then(|found| found.validation_accuracy.or(found.validation_r2))),
+            number(point.validation.map(|score| score.loss)),
+            number(point.validation.and_then(|score| score.accuracy.or(score.r2))),
             bytes(point.model_bytes),
             notes.join(", "),
         ]
     });
-    let header = ["lambda", "nonzeros", "objective", "gap", "validation loss", score, "model", ""];
+    let header = ["lambda", "nonzeros", "objective", "gap", "validation loss", score_name, "model", ""];
     let mut text = format!(
         "{}: {} training, {} validation samples, {} features, {} storage\n\n{}\n\n{} points in {:.2} s",
         summary.data,
@@ -324,6 +348,14 @@ fn text(summary: &Summary) -> String {
         summary.points.len(),
         summary.seconds,
     );
+    for (name, choice) in [("best", summary.best), ("knee", summary.knee)] {
+        let Some(Choice { point, test: Some(test) }) = choice else { continue };
+        let score = number(test.accuracy.or(test.r2));
+        text += &format!(
+            "\n{name}  {} nonzeros, test loss {:.5}, {score_name} {score}",
+            summary.points[point].nonzeros, test.loss
+        );
+    }
     let late = summary.points.iter().filter(|point| !point.converged).count();
     if late > 0 {
         text += &format!("\nnote: {late} did not reach the tolerance; raise --max-iterations or --tolerance");

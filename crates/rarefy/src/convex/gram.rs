@@ -101,28 +101,24 @@ impl Smooth for OnSet {
     }
 
     fn image(&mut self, weights: &[f64], out: &mut [f64]) {
-        let size = weights.len();
-        let products = &self.products;
-        self.isa.vectorize(|| {
-            out.fill(0.0);
-            let mut four = [(0, 0.0); 4];
-            let mut filled = 0;
-            for (column, &weight) in weights.iter().enumerate() {
-                if weight != 0.0 {
-                    four[filled] = (column, weight);
-                    filled += 1;
-                }
-                if filled == 4 {
-                    add_four(four.map(|(column, _)| &products[column * size..][..size]), four, out);
-                    filled = 0;
-                }
+        let column = |column: usize| &self.products[column * weights.len()..][..weights.len()];
+        out.fill(0.0);
+        let mut four = [(0, 0.0); 4];
+        let mut filled = 0;
+        for live in weights.iter().copied().enumerate().filter(|(_, weight)| *weight != 0.0) {
+            four[filled] = live;
+            filled = (filled + 1) % 4;
+            if filled == 0 {
+                let (columns, weights) = (four.map(|(at, _)| column(at)), four.map(|(_, weight)| weight));
+                // A closure as small as this is inlined, without which it would not be vectorised.
+                self.isa.vectorize(|| add_four(columns, weights, out));
             }
-            for &(column, weight) in &four[..filled] {
-                for (out, product) in out.iter_mut().zip(&products[column * size..][..size]) {
-                    *out += weight * product;
-                }
+        }
+        for &(at, weight) in &four[..filled] {
+            for (out, product) in out.iter_mut().zip(column(at)) {
+                *out += weight * product;
             }
-        });
+        }
     }
 
     fn gradient(&mut self, image: &[f64], out: &mut [f64]) {
@@ -149,10 +145,9 @@ impl Smooth for OnSet {
 
 /// Four columns at a time: `out` is read and written once for them.
 #[inline(always)]
-fn add_four(columns: [&[f64]; 4], four: [(usize, f64); 4], out: &mut [f64]) {
+fn add_four(columns: [&[f64]; 4], weights: [f64; 4], out: &mut [f64]) {
     let [a, b, c, d] = columns.map(|column| &column[..out.len()]);
-    let [wa, wb, wc, wd] = four.map(|(_, weight)| weight);
     for i in 0..out.len() {
-        out[i] += (wa * a[i] + wb * b[i]) + (wc * c[i] + wd * d[i]);
+        out[i] += (weights[0] * a[i] + weights[1] * b[i]) + (weights[2] * c[i] + weights[3] * d[i]);
     }
 }
