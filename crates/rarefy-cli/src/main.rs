@@ -10,6 +10,7 @@ mod doctor;
 mod evaluate;
 mod inspect;
 mod output;
+mod path;
 mod predict;
 mod train;
 
@@ -42,6 +43,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Show what a model is made of and how it was trained
     Inspect(inspect::InspectArgs),
+    /// Follow linear models from no feature to many, each at its optimum
+    Path(path::PathArgs),
     /// Show what a data set holds
     Data(data::DataArgs),
     /// Measure kernels and training steps on this machine
@@ -62,6 +65,7 @@ fn main() -> std::process::ExitCode {
         Command::Evaluate(args) => evaluate::run(args, &output),
         Command::Predict(args) => predict::run(args, &output),
         Command::Inspect(args) => inspect::run(args, &output),
+        Command::Path(args) => path::run(args, &output),
         Command::Data(args) => data::run(args, &output),
         Command::Bench(bench) => bench::run(bench, &output),
         Command::Doctor(args) => doctor::run(args, &output),

@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod control;
+pub mod convex;
 pub mod data;
 pub mod error;
 pub mod kernels;

@@ -10,6 +10,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tiles", &[]),
     ("sparse", &["random"]),
     ("kernels", &["math", "sparse", "tiles"]),
+    ("convex", &["kernels", "random"]),
     ("data", &["random", "tiles"]),
     ("layers", &["kernels", "random", "sparse", "tiles"]),
     ("losses", &["math", "tiles", "random"]),
