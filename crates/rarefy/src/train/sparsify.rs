@@ -298,14 +298,16 @@ impl Live {
             let dead = entries.iter_mut().filter(|entry| !is_live(entry.cell as usize));
             dead.for_each(|entry| entry.value = 0.0);
         };
-        let joints =
-            || ranges.array_windows().filter(|[before, after]| shapes[before.0].0 == shapes[after.0].1);
-        for [before, after] in joints().rev() {
+        let joints = || {
+            let pairs = ranges.iter().zip(ranges.iter().skip(1));
+            pairs.filter(|(before, after)| shapes[before.0].0 == shapes[after.0].1)
+        };
+        for (before, after) in joints().rev() {
             let ((_, cols_before), (_, cols)) = (shapes[before.0], shapes[after.0]);
             let has_outputs = reached(&self.entries[after.1.clone()], cols, &|cell| cell % cols);
             empty(&mut self.entries[before.1.clone()], &|cell| has_outputs[cell / cols_before]);
         }
-        for [before, after] in joints() {
+        for (before, after) in joints() {
             let ((_, cols_before), (_, cols)) = (shapes[before.0], shapes[after.0]);
             let has_inputs = reached(&self.entries[before.1.clone()], cols, &|cell| cell / cols_before);
             empty(&mut self.entries[after.1.clone()], &|cell| has_inputs[cell % cols]);
