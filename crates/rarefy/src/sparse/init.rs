@@ -22,35 +22,35 @@ pub enum Init {
 impl Init {
     /// Draws all live values of `weights`, in row order.
     pub fn fill(self, weights: &mut Weights, stream: &mut Stream) {
-        let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-        self.fill_slots(weights, &slots, stream);
-    }
-
-    /// Draws the values of some slots, given in order.
-    pub fn fill_slots(self, weights: &mut Weights, slots: &[usize], stream: &mut Stream) {
-        let deviations = self.deviations(weights);
+        // The mean number of connections of a column stands in for the fan-out of each.
+        let fan_out = weights.nnz() as f32 / weights.cols().max(1) as f32;
+        let fan_in = weights.fan_in().into_iter();
+        let deviations: Vec<f32> = fan_in.map(|fan_in| self.deviation(fan_in as f32, fan_out)).collect();
         let cols = weights.cols();
-        let mut wanted = slots.iter().peekable();
-        let rows: Vec<usize> = weights
-            .connections()
-            .filter(|(_, slot)| wanted.next_if(|&wanted| wanted == slot).is_some())
-            .map(|(cell, _)| cell / cols)
-            .collect();
-        assert_eq!(rows.len(), slots.len(), "slots must be live and in order");
-        for (&slot, row) in slots.iter().zip(rows) {
-            weights.values_mut()[slot] = deviations[row] * stream.normal();
+        let slots: Vec<(usize, usize)> = weights.connections().collect();
+        for (cell, slot) in slots {
+            weights.values_mut()[slot] = deviations[cell / cols] * stream.normal();
         }
     }
 
-    /// The standard deviation for each row.
-    fn deviations(self, weights: &Weights) -> Vec<f32> {
-        // The mean number of connections of a column stands in for the fan-out of each.
-        let fan_out = weights.nnz() as f32 / weights.cols().max(1) as f32;
-        let variance = |fan_in: f32| match self {
+    /// Draws the values of grown connections, given by their slots in order: as small as in a dense layer, as SET's own
+    /// code does. Drawn by the live fan-in they outweigh what has been learned: at 98 % sparsity the loss jumped at
+    /// each update and SET ended at half of RigL's accuracy on the digits.
+    pub fn fill_grown(self, weights: &mut Weights, slots: &[usize], stream: &mut Stream) {
+        let deviation = self.deviation(weights.cols() as f32, weights.rows() as f32);
+        for &slot in slots {
+            weights.values_mut()[slot] = deviation * stream.normal();
+        }
+    }
+
+    /// The standard deviation of a weight.
+    fn deviation(self, fan_in: f32, fan_out: f32) -> f32 {
+        let fan_in = fan_in.max(1.0);
+        let variance = match self {
             Init::He => 2.0 / fan_in,
             Init::Glorot => 2.0 / (fan_in + fan_out),
         };
-        weights.fan_in().into_iter().map(|fan_in| variance(fan_in.max(1) as f32).sqrt()).collect()
+        variance.sqrt()
     }
 }
 

@@ -303,7 +303,7 @@ impl Engine {
         let parameter = &mut self.network.layers_mut()[place.layer].parameters_mut()[place.own];
         let (mut new, rewire): (_, Rewire) = parameter.weights.rewire(pattern, parameter.storage);
         if self.topology.grow.draws_values() {
-            parameter.init.fill_slots(&mut new, rewire.grown(), &mut stream);
+            parameter.init.fill_grown(&mut new, rewire.grown(), &mut stream);
         }
         let grown = rewire.grown().len();
         let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
