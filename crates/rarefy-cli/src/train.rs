@@ -456,7 +456,8 @@ fn summarise(
 
 fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
     let network = &outcome.model.network;
-    let (nnz, cells) = network.connections();
+    // The model may have lost neurons: what is sparse is what was asked for, the whole network.
+    let (nnz, cells) = (network.connections().0, run.network().connections().1);
     let is_classification = run.splits().preparation.task == Task::Classification;
     Figures {
         nnz,

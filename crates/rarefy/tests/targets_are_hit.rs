@@ -36,7 +36,7 @@ fn every_penalty_ends_at_its_target() {
     for penalty in [None, L1, ElasticNet, GroupNeurons, GroupInputs, Mcp, LHalf] {
         for target in [
             TargetSettings { sparsity: Some(0.9), ..none() },
-            TargetSettings { nnz: Some(700), ..none() },
+            TargetSettings { nnz: Some(800), ..none() },
             TargetSettings { bytes: Some(12_000), ..none() },
             TargetSettings { flops: Some(1_500), ..none() },
         ] {

@@ -3,12 +3,12 @@
 use super::TargetSettings;
 use crate::{Error, Result};
 
-/// A weight matrix, as far as its cost goes.
+/// A weight matrix with its bias, as far as their cost goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerCost {
-    /// Output features.
+    /// Output features; dead ones do not count where they will be removed.
     pub rows: usize,
-    /// Input features.
+    /// Input features, likewise.
     pub cols: usize,
     /// Live connections.
     pub nnz: usize,
@@ -19,11 +19,11 @@ pub struct LayerCost {
 pub enum Budget {
     /// So many live weights.
     Weights(f64),
-    /// So many bytes on disk, of which `fixed` go to what no weight can save (biases, names).
+    /// So many bytes on disk, of which `fixed` go to what no weight can save (names, shapes).
     Bytes {
         /// The limit.
         limit: f64,
-        /// Bytes besides weight matrices.
+        /// Bytes besides weights and biases.
         fixed: f64,
     },
     /// So many floating-point operations of a prediction.
@@ -91,7 +91,7 @@ impl Budget {
                         let is_full = layer.nnz == layer.rows * layer.cols;
                         let bytes =
                             if is_full { 4 * layer.nnz } else { 8 * layer.nnz + 4 * (layer.rows + 1) };
-                        bytes as f64
+                        (bytes + 4 * layer.rows) as f64
                     })
             }
         }
@@ -151,7 +151,7 @@ mod tests {
             (TargetSettings { sparsity: Some(0.9), ..none() }, 600.0, 650.0),
             (TargetSettings { nnz: Some(700), ..none() }, 700.0, 650.0),
             (TargetSettings { flops: Some(800), ..none() }, 800.0, 1300.0),
-            (TargetSettings { bytes: Some(6000), ..none() }, 6000.0, 500.0 + 8.0 * 650.0 + 404.0 + 44.0),
+            (TargetSettings { bytes: Some(6000), ..none() }, 6000.0, 500.0 + 8.0 * 650.0 + 804.0 + 84.0),
         ] {
             let budget = budget(target).unwrap().unwrap();
             assert!((budget.limit() - limit).abs() < 1e-9 && (budget.cost(&layers) - cost).abs() < 1e-9);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_full_matrix_has_no_index() {
         let budget = budget(TargetSettings { bytes: Some(6000), ..Default::default() }).unwrap().unwrap();
-        assert_eq!(budget.cost(&[LayerCost { rows: 10, cols: 100, nnz: 1000 }]), 500.0 + 4000.0);
+        assert_eq!(budget.cost(&[LayerCost { rows: 10, cols: 100, nnz: 1000 }]), 500.0 + 4040.0);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod activation;
 mod dropout;
 mod linear;
 mod network;
+mod shrink;
 mod spec;
 
 use std::ops::Range;
@@ -16,6 +17,7 @@ pub use activation::Elementwise;
 pub use dropout::Dropout;
 pub use linear::Linear;
 pub use network::{Buffers, Network};
+pub use shrink::without_dead_neurons;
 pub use spec::{ActivationName, LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
 
 use crate::kernels::{Activation, Isa};

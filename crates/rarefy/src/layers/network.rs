@@ -7,7 +7,7 @@ use crate::Result;
 use crate::kernels::Activation;
 use crate::random::{Purpose, Stream};
 use crate::sparse::{self, Init, Pattern, Storage, Weights};
-use crate::tiles::{LANES, Tiles};
+use crate::tiles::Tiles;
 
 /// A feed-forward network.
 pub struct Network {
@@ -175,16 +175,8 @@ impl Network {
             (0..position).rev().find(|&before| matches!(self.spec.layers[before], LayerSpec::Linear { .. }));
         let linear = linear.expect("a neuron belongs to a linear layer");
         let bias = self.layers[linear].parameters().iter().find(|parameter| !parameter.is_weight);
-        let mut row = [bias.map_or(0.0, |bias| bias.weights.values()[neuron]); LANES];
-        for layer in &self.spec.layers[linear..position] {
-            match layer {
-                LayerSpec::Linear { activation, .. } | LayerSpec::Elementwise { activation } => {
-                    activation.apply(&mut row)
-                }
-                LayerSpec::Dropout { .. } => {}
-            }
-        }
-        row[0]
+        let bias = bias.map_or(0.0, |bias| bias.weights.values()[neuron]);
+        LayerSpec::constant(&self.spec.layers[linear..position], bias)
     }
 
     /// Buffers for batches of up to `samples` samples.

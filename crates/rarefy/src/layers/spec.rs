@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernels::Activation;
 use crate::sparse::{Allocation, Storage, check_density};
+use crate::tiles::LANES;
 use crate::{Error, Result};
 
 /// One layer, as model files keep it.
@@ -27,6 +28,23 @@ pub enum LayerSpec {
         /// The share of numbers that are zeroed while training.
         rate: f32,
     },
+}
+
+impl LayerSpec {
+    /// What layers make of a number when predicting: a linear layer its activation (of its own output), an elementwise
+    /// one its function.
+    pub(super) fn constant(layers: &[LayerSpec], number: f32) -> f32 {
+        let mut row = [number; LANES];
+        for layer in layers {
+            match layer {
+                LayerSpec::Linear { activation, .. } | LayerSpec::Elementwise { activation } => {
+                    activation.apply(&mut row);
+                }
+                LayerSpec::Dropout { .. } => {}
+            }
+        }
+        row[0]
+    }
 }
 
 /// A network's shape.

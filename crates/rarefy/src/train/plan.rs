@@ -86,11 +86,11 @@ fn counts(settings: &Settings, spec: &NetworkSpec, density: f64) -> Result<Vec<u
     sparse::allocate(settings.sparsity.allocation, density, &shapes)
 }
 
-/// Bytes of a model file that do not depend on the number of connections: biases, names, shapes.
+/// Bytes of a model file that depend neither on connections nor on neurons: names, shapes.
 fn fixed_bytes(spec: &NetworkSpec) -> Result<usize> {
     let mut saved = 0;
     let thin = Network::load(spec, Storage::Sparse, |_, rows, cols| {
-        saved += 8 * rows + 4 * (rows + 1);
+        saved += 8 * rows + 4 * (rows + 1) + 4 * rows;
         Ok(Weights::zeros(Pattern::from_cells(rows, cols, (0..rows).map(|row| row * cols)), Storage::Sparse))
     })?;
     Ok(model_bytes(&thin).saturating_sub(saved))

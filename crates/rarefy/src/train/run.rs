@@ -14,7 +14,7 @@ use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict,
 use crate::control::TargetSettings;
 use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec, SparsitySettings};
+use crate::layers::{Network, NetworkSpec, SparsitySettings, without_dead_neurons};
 use crate::losses::{self, Loss};
 use crate::optimizers::Schedule;
 use crate::penalties::{ConstraintSettings, PenaltySettings};
@@ -514,18 +514,29 @@ impl Run {
         self.splits.preparation.task == Task::Classification
     }
 
+    /// The network as it is handed out, if that is another: without dead neurons where a penalty or constraint has been
+    /// at work.
+    fn shrunk(&self) -> Option<Network> {
+        if self.engine.sparsifier.is_idle() { None } else { without_dead_neurons(&self.engine.network) }
+    }
+
+    fn config(&self, network: &Network) -> ModelConfig {
+        ModelConfig::new(network, self.loss.head(), self.splits.preparation.clone())
+    }
+
     fn model(&self) -> Result<Model> {
-        let config =
-            ModelConfig::new(&self.engine.network, self.loss.head(), self.splits.preparation.clone());
-        let tensors = super::model::TensorFile::in_memory(&self.engine.network);
+        let shrunk = self.shrunk();
+        let network = shrunk.as_ref().unwrap_or(&self.engine.network);
+        let config = self.config(network);
+        let tensors = super::model::TensorFile::in_memory(network);
         Ok(Model { network: tensors.network(&config.network, sparse::Storage::Auto)?, config })
     }
 
     fn save_model(&self) -> Result<()> {
         if let Some(directory) = &self.directory {
-            let config =
-                ModelConfig::new(&self.engine.network, self.loss.head(), self.splits.preparation.clone());
-            save_model(directory.path(), &self.engine.network, &config)?;
+            let shrunk = self.shrunk();
+            let network = shrunk.as_ref().unwrap_or(&self.engine.network);
+            save_model(directory.path(), network, &self.config(network))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@
 //! stay and may come back. So lambda may be too strong for a while and nothing is lost.
 
 use std::cmp::Ordering;
-use std::ops::Range;
+use std::collections::HashSet;
 
 use crate::control::{Budget, Controller, END, LayerCost};
 use crate::layers::{Network, Parameter};
@@ -133,7 +133,7 @@ impl Sparsifier {
     /// # Errors
     /// If a penalty without a target has left a layer without a weight.
     pub fn compact(&mut self, network: &Network, progress: &Progress) -> Result<Option<Kept>> {
-        if self.lambda().is_none() && self.constraint.is_none() {
+        if self.is_idle() {
             return Ok(None);
         }
         let t = progress.fraction();
@@ -145,31 +145,40 @@ impl Sparsifier {
         }
         let mut live = Live::of(network, self.control.is_some());
         let nonzeros = live.costs(|entry| entry.value != 0.0);
-        let count = live.entries.iter().filter(|entry| entry.value != 0.0 || entry.is_safe).count();
+        let count = live.entries.iter().filter(|entry| entry.counts()).count();
         let Some((controller, budget)) = &mut self.control else {
             check_layers(network, &nonzeros, progress.step)?;
-            return Ok(live.keep(network, count));
+            live.cut(count);
+            return Ok(live.kept(network));
         };
         let cost = budget.cost(&nonzeros);
         controller.observe(cost, t);
         if t > END && !at_end {
             return Ok(None);
         }
-        let count = if at_end {
+        if at_end {
             live.rank();
             let costs = &mut |count| live.costs_of_first(count);
-            budget.most_within(budget.limit(), live.floor(), live.entries.len(), costs)
+            let count = budget.most_within(budget.limit(), live.floor(), live.entries.len(), costs);
+            let spare = live.entries[count..].to_vec();
+            live = live.first(count);
+            live.fill(spare, budget);
         } else {
             // The count that the wanted cost stands for, at the mean cost of a weight.
             let wanted = (count as f64 * controller.wanted(t) / cost).ceil() as usize;
-            wanted.max(count)
-        };
-        Ok(live.keep(network, count))
+            live.cut(wanted.max(count));
+        }
+        Ok(live.kept(network))
+    }
+
+    /// Whether there is neither penalty nor constraint.
+    pub fn is_idle(&self) -> bool {
+        self.lambda().is_none() && self.constraint.is_none()
     }
 
     /// Whether penalty and constraint have had their time, when the share `t` of the run is done.
     pub fn is_settled(&self, t: f64) -> bool {
-        t >= END || (self.lambda().is_none() && self.constraint.is_none())
+        t >= END || self.is_idle()
     }
 
     /// Forgets what depends on patterns, because they changed.
@@ -226,10 +235,17 @@ struct Entry {
     /// The weight; 0 if it is part of a dead chain.
     value: f32,
     gradient: f32,
+    /// Part of a chain that dies by a cut.
+    is_removed: bool,
     cell: u64,
 }
 
 impl Entry {
+    /// Whether it is more than a zero that could as well go.
+    fn counts(&self) -> bool {
+        self.value != 0.0 || self.is_safe
+    }
+
     /// Larger ones stay: the safe, then by magnitude, then (among zeros) by gradient, then the first.
     fn rank(&self, other: &Entry) -> Ordering {
         other
@@ -266,16 +282,18 @@ impl Live {
                 is_safe: false,
                 value: values[slot],
                 gradient: parameter.gradient[slot],
+                is_removed: false,
                 cell: cell as u64,
             }));
             ranges.push((index, first..entries.len()));
         }
         let mut live = Live { entries, constants: vec![Vec::new(); shapes.len()], shapes };
-        live.empty_dead_chains(&ranges);
+        live.remove_dead_chains(|entry| entry.value != 0.0, |entry| entry.value = 0.0);
         for (index, range) in ranges.into_iter().filter(|_| has_floor) {
             let (rows, _) = live.shapes[index].expect("a weight");
             let layer = &mut live.entries[range];
-            let safe = rows.min(layer.len());
+            let living = layer.iter().filter(|entry| entry.value != 0.0).count();
+            let safe = rows.min(if living > 0 { living } else { layer.len() });
             if safe < layer.len() {
                 layer.select_nth_unstable_by(safe, Entry::rank);
             }
@@ -284,34 +302,35 @@ impl Live {
         live
     }
 
-    /// Sets to 0 what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
-    /// leads. `ranges` are the entries of each weight matrix.
-    fn empty_dead_chains(&mut self, ranges: &[(usize, Range<usize>)]) {
-        let shapes: Vec<(usize, usize)> = self.shapes.iter().map(|shape| shape.unwrap_or_default()).collect();
-        let reached = |entries: &[Entry], units: usize, unit: &dyn Fn(usize) -> usize| {
+    /// Takes away what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
+    /// leads: `is_present` tells a connection that leads, `remove` makes it one that does not.
+    fn remove_dead_chains(&mut self, is_present: fn(&Entry) -> bool, remove: fn(&mut Entry)) {
+        let shape = |index: usize| self.shapes[index].unwrap_or_default();
+        let weights: Vec<usize> =
+            (0..self.shapes.len()).filter(|&index| self.shapes[index].is_some()).collect();
+        let pairs = weights.iter().zip(weights.iter().skip(1)).map(|(&before, &after)| (before, after));
+        let joints: Vec<(usize, usize)> =
+            pairs.filter(|&(before, after)| shape(before).0 == shape(after).1).collect();
+        let reached = |entries: &[Entry], index: usize, units: usize, unit: &dyn Fn(usize) -> usize| {
             let mut reached = vec![false; units];
-            let live = entries.iter().filter(|entry| entry.value != 0.0);
+            let live = entries.iter().filter(|entry| entry.parameter as usize == index && is_present(entry));
             live.for_each(|entry| reached[unit(entry.cell as usize)] = true);
             reached
         };
-        let empty = |entries: &mut [Entry], is_live: &dyn Fn(usize) -> bool| {
-            let dead = entries.iter_mut().filter(|entry| !is_live(entry.cell as usize));
-            dead.for_each(|entry| entry.value = 0.0);
+        let clear = |entries: &mut [Entry], index: usize, is_live: &dyn Fn(usize) -> bool| {
+            let entries = entries.iter_mut().filter(|entry| entry.parameter as usize == index);
+            entries.filter(|entry| !is_live(entry.cell as usize)).for_each(remove);
         };
-        let joints = || {
-            let pairs = ranges.iter().zip(ranges.iter().skip(1));
-            pairs.filter(|(before, after)| shapes[before.0].0 == shapes[after.0].1)
-        };
-        for (before, after) in joints().rev() {
-            let ((_, cols_before), (_, cols)) = (shapes[before.0], shapes[after.0]);
-            let has_outputs = reached(&self.entries[after.1.clone()], cols, &|cell| cell % cols);
-            empty(&mut self.entries[before.1.clone()], &|cell| has_outputs[cell / cols_before]);
+        for &(before, after) in joints.iter().rev() {
+            let (cols_before, cols) = (shape(before).1, shape(after).1);
+            let has_outputs = reached(&self.entries, after, cols, &|cell| cell % cols);
+            clear(&mut self.entries, before, &|cell| has_outputs[cell / cols_before]);
         }
-        for (before, after) in joints() {
-            let ((_, cols_before), (_, cols)) = (shapes[before.0], shapes[after.0]);
-            let has_inputs = reached(&self.entries[before.1.clone()], cols, &|cell| cell / cols_before);
-            empty(&mut self.entries[after.1.clone()], &|cell| has_inputs[cell % cols]);
-            self.constants[after.0] = has_inputs.iter().map(|has| !has).collect();
+        for &(before, after) in &joints {
+            let (cols_before, cols) = (shape(before).1, shape(after).1);
+            let has_inputs = reached(&self.entries, before, cols, &|cell| cell / cols_before);
+            clear(&mut self.entries, after, &|cell| has_inputs[cell % cols]);
+            self.constants[after] = has_inputs.iter().map(|has| !has).collect();
         }
     }
 
@@ -325,9 +344,49 @@ impl Live {
         self.entries.sort_unstable_by(Entry::rank);
     }
 
+    /// The first `count` connections in rank, without the chains that die by the cut.
+    fn first(&self, count: usize) -> Live {
+        let (shapes, constants) = (self.shapes.clone(), self.constants.clone());
+        let mut first = Live { entries: self.entries[..count].to_vec(), shapes, constants };
+        first.remove_dead_chains(|entry| !entry.is_removed, |entry| entry.is_removed = true);
+        first.entries.retain(|entry| !entry.is_removed);
+        first
+    }
+
+    /// Adds as many of `spare` as the budget allows, of those between neurons that live: one more in rank may have meant
+    /// a whole chain.
+    fn fill(&mut self, mut spare: Vec<Entry>, budget: &Budget) {
+        let mut cells = vec![(HashSet::new(), HashSet::new()); self.shapes.len()];
+        let place = |entry: &Entry| {
+            let (_, cols) = self.shapes[entry.parameter as usize].expect("a connection of a weight matrix");
+            (entry.cell as usize / cols, entry.cell as usize % cols)
+        };
+        for entry in &self.entries {
+            let (rows, cols) = &mut cells[entry.parameter as usize];
+            rows.insert(place(entry).0);
+            cols.insert(place(entry).1);
+        }
+        spare.retain(|entry| {
+            let (rows, cols) = &cells[entry.parameter as usize];
+            rows.contains(&place(entry).0) && cols.contains(&place(entry).1)
+        });
+        let count = budget.most_within(budget.limit(), 0, spare.len(), &mut |count| {
+            costs(&self.shapes, self.entries.iter().chain(&spare[..count]))
+        });
+        self.entries.extend_from_slice(&spare[..count]);
+    }
+
     /// The layers with the first `count` connections in rank.
     fn costs_of_first(&self, count: usize) -> Vec<LayerCost> {
-        costs(&self.shapes, self.entries[..count].iter())
+        self.first(count).costs(|_| true)
+    }
+
+    /// Leaves the first `count` connections in rank, in any order.
+    fn cut(&mut self, count: usize) {
+        if count < self.entries.len() {
+            self.entries.select_nth_unstable_by(count, Entry::rank);
+            self.entries.truncate(count);
+        }
     }
 
     /// Connections that are kept come what may.
@@ -335,13 +394,8 @@ impl Live {
         self.entries.iter().filter(|entry| entry.is_safe).count()
     }
 
-    /// The patterns of the `count` connections that stay; `None` for a parameter that loses none.
-    fn keep(mut self, network: &Network, count: usize) -> Option<Kept> {
-        if count >= self.entries.len() {
-            return None;
-        }
-        self.entries.select_nth_unstable_by(count, Entry::rank);
-        self.entries.truncate(count);
+    /// The patterns of these connections; `None` if all that were stored are among them.
+    fn kept(self, network: &Network) -> Option<Kept> {
         let mut cells = vec![Vec::new(); self.shapes.len()];
         self.entries.iter().for_each(|entry| cells[entry.parameter as usize].push(entry.cell as usize));
         let parameters = network.parameters().zip(cells);
@@ -352,15 +406,41 @@ impl Live {
                 Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
             })
         });
-        Some(Kept { patterns: patterns.collect(), constants: self.constants })
+        let patterns: Vec<Option<Pattern>> = patterns.collect();
+        patterns.iter().any(Option::is_some).then_some(Kept { patterns, constants: self.constants })
     }
 }
 
+/// What layers of these connections cost: a hidden neuron counts if a connection leads to it and one leads on.
 fn costs<'a>(shapes: &[Option<(usize, usize)>], entries: impl Iterator<Item = &'a Entry>) -> Vec<LayerCost> {
     let mut counts = vec![0; shapes.len()];
-    entries.for_each(|entry| counts[entry.parameter as usize] += 1);
-    let layers = shapes.iter().zip(counts);
-    layers.filter_map(|(shape, nnz)| shape.map(|(rows, cols)| LayerCost { rows, cols, nnz })).collect()
+    let units = |units: fn(&(usize, usize)) -> usize| -> Vec<Vec<bool>> {
+        shapes.iter().map(|shape| vec![false; shape.as_ref().map_or(0, units)]).collect()
+    };
+    let (mut reached, mut read) = (units(|shape| shape.0), units(|shape| shape.1));
+    for entry in entries {
+        let index = entry.parameter as usize;
+        let (_, cols) = shapes[index].expect("a connection of a weight matrix");
+        counts[index] += 1;
+        reached[index][entry.cell as usize / cols] = true;
+        read[index][entry.cell as usize % cols] = true;
+    }
+    let weights: Vec<usize> = (0..shapes.len()).filter(|&index| shapes[index].is_some()).collect();
+    let live: Vec<usize> = weights
+        .iter()
+        .enumerate()
+        .map(|(place, &index)| match weights.get(place + 1).map(|&next| &read[next]) {
+            Some(read) if read.len() == reached[index].len() => {
+                reached[index].iter().zip(read).filter(|(reached, read)| **reached && **read).count()
+            }
+            _ => reached[index].len(),
+        })
+        .collect();
+    let cols = |place: usize| if place == 0 { read[weights[0]].len() } else { live[place - 1] };
+    let layers = weights.iter().enumerate();
+    layers
+        .map(|(place, &index)| LayerCost { rows: live[place], cols: cols(place), nnz: counts[index] })
+        .collect()
 }
 
 fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {

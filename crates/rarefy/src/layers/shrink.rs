@@ -1,0 +1,160 @@
+//! Removes the neurons that nothing reaches or that reach nothing; the smaller network computes the same function.
+//!
+//! ```text
+//! forwards   a neuron without inputs puts out one number, f(bias): what leads on from it moves into the next bias
+//! backwards  a neuron without outputs goes, with all that leads to it
+//! ```
+
+use super::{LayerSpec, Network, NetworkSpec};
+use crate::sparse::{Pattern, Storage, Weights};
+
+/// A linear layer's weights as a list, while neurons go.
+struct Links {
+    /// `(output, input, value)` in row order.
+    list: Vec<(usize, usize, f32)>,
+    bias: Vec<f32>,
+    cols: usize,
+}
+
+/// The network without dead neurons; `None` if there are none, or if a layer would be left without neurons.
+pub fn without_dead_neurons(network: &Network) -> Option<Network> {
+    let spec = network.spec();
+    let is_linear = |position: &usize| matches!(spec.layers[*position], LayerSpec::Linear { .. });
+    let positions: Vec<usize> = (0..spec.layers.len()).filter(is_linear).collect();
+    let mut layers: Vec<Links> = positions.iter().map(|&position| links(network, position)).collect();
+    for next in 1..layers.len() {
+        let has_inputs = reached(&layers[next - 1], |&(row, ..)| row, layers[next].cols);
+        let (before, after) = layers.split_at_mut(next);
+        let Links { list, bias, .. } = &mut after[0];
+        let between = &spec.layers[positions[next - 1]..positions[next]];
+        for &(row, col, value) in list.iter().filter(|(_, col, _)| !has_inputs[*col]) {
+            bias[row] += value * LayerSpec::constant(between, before[next - 1].bias[col]);
+        }
+        list.retain(|(_, col, _)| has_inputs[*col]);
+    }
+    for next in (1..layers.len()).rev() {
+        let has_outputs = reached(&layers[next], |&(_, col, _)| col, layers[next].cols);
+        layers[next - 1].list.retain(|(row, ..)| has_outputs[*row]);
+    }
+    let last = layers.len() - 1;
+    // For each layer the new number of each neuron that stays.
+    let mut kept: Vec<Vec<Option<usize>>> = Vec::new();
+    for (index, layer) in layers.iter().enumerate() {
+        let lives = reached(layer, |&(row, ..)| row, layer.bias.len());
+        let mut count = 0;
+        let number = |lives: bool| {
+            (lives || index == last).then(|| {
+                count += 1;
+                count - 1
+            })
+        };
+        kept.push(lives.into_iter().map(number).collect());
+        if count == 0 {
+            return None;
+        }
+    }
+    if kept.iter().flatten().all(Option::is_some) {
+        return None;
+    }
+    Some(build(network, &positions, &layers, &kept))
+}
+
+fn links(network: &Network, position: usize) -> Links {
+    let parameters = network.layers()[position].parameters();
+    let weights = &parameters.iter().find(|parameter| parameter.is_weight).expect("a linear layer").weights;
+    let bias = parameters.iter().find(|parameter| !parameter.is_weight).expect("a linear layer has a bias");
+    let (cols, values) = (weights.cols(), weights.values());
+    let list = weights.connections().map(|(cell, slot)| (cell / cols, cell % cols, values[slot]));
+    Links { list: list.collect(), bias: bias.weights.values().to_vec(), cols }
+}
+
+fn reached(layer: &Links, unit: impl Fn(&(usize, usize, f32)) -> usize, units: usize) -> Vec<bool> {
+    let mut reached = vec![false; units];
+    layer.list.iter().for_each(|link| reached[unit(link)] = true);
+    reached
+}
+
+fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<Option<usize>>]) -> Network {
+    let mut spec: NetworkSpec = network.spec().clone();
+    for (&position, kept) in positions.iter().zip(kept) {
+        if let LayerSpec::Linear { outputs, .. } = &mut spec.layers[position] {
+            *outputs = kept.iter().flatten().count();
+        }
+    }
+    let mut index = 0;
+    let mut small = Network::load(&spec, Storage::Auto, |_, rows, cols| {
+        let column = |col: usize| if index == 0 { Some(col) } else { kept[index - 1][col] };
+        let links = layers[index]
+            .list
+            .iter()
+            .filter_map(|&(row, col, value)| Some((kept[index][row]? * cols + column(col)?, value)));
+        let links: Vec<(usize, f32)> = links.collect();
+        index += 1;
+        let pattern = Pattern::from_cells(rows, cols, links.iter().map(|(cell, _)| *cell));
+        let mut weights = Weights::zeros(pattern, Storage::Auto);
+        let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
+        for (slot, (_, value)) in slots.into_iter().zip(links) {
+            weights.values_mut()[slot] = value;
+        }
+        Ok(weights)
+    })
+    .expect("weights in memory can be had");
+    let biases = small.parameters_mut().filter(|parameter| !parameter.is_weight);
+    for ((bias, layer), kept) in biases.zip(layers).zip(kept) {
+        let values = layer.bias.iter().zip(kept).filter(|(_, kept)| kept.is_some()).map(|(value, _)| *value);
+        bias.weights.values_mut().iter_mut().zip(values).for_each(|(bias, value)| *bias = value);
+    }
+    small
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Activation, Isa};
+    use crate::layers::Pass;
+    use crate::random::{Purpose, Stream};
+    use crate::tiles::Tiles;
+
+    /// ```text
+    /// x0 - a0 - b0 - y     a1 has no inputs: its f(bias) leads to b0 and b1
+    /// x1 - a2    b1 - y    a2 has no outputs; b1 has only a1, so it is a number too
+    ///      a1 -< b0, b1    b2 has neither
+    /// ```
+    #[test]
+    fn the_small_network_computes_the_same() {
+        let spec = NetworkSpec {
+            inputs: 2,
+            layers: vec![
+                LayerSpec::Linear { outputs: 3, activation: Activation::Tanh },
+                LayerSpec::Dropout { rate: 0.5 },
+                LayerSpec::Linear { outputs: 3, activation: Activation::Identity },
+                LayerSpec::Elementwise { activation: Activation::Gelu },
+                LayerSpec::Linear { outputs: 1, activation: Activation::Identity },
+            ],
+        };
+        let mut cells = [vec![0, 5], vec![0, 1, 4], vec![0, 1]].into_iter();
+        let mut network = Network::load(&spec, Storage::Sparse, |_, rows, cols| {
+            let cells = cells.next().unwrap();
+            Ok(Weights::zeros(Pattern::from_cells(rows, cols, cells.into_iter()), Storage::Sparse))
+        })
+        .unwrap();
+        let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
+        for parameter in network.parameters_mut() {
+            parameter.weights.values_mut().iter_mut().for_each(|value| *value = stream.normal());
+        }
+        let small = without_dead_neurons(&network).unwrap();
+        assert_eq!(small.spec().linear_shapes(), [(1, 2), (1, 1), (1, 1)]);
+        assert_eq!(small.connections(), (3, 4));
+        let mut input = Tiles::zeros(2, 5);
+        (0..5).for_each(|sample| input.set_sample(sample, &[stream.normal(), stream.normal()]));
+        let outputs = [&network, &small].map(|network| {
+            let mut buffers = network.buffers(5, false);
+            network.forward(&Pass::predict(Isa::named("auto").unwrap()), &input, &mut buffers);
+            (0..5).map(|sample| buffers.output().at(sample, 0)).collect::<Vec<f32>>()
+        });
+        for (a, b) in outputs[0].iter().zip(&outputs[1]) {
+            assert!((a - b).abs() < 1e-6, "{outputs:?}");
+        }
+        assert!(without_dead_neurons(&small).is_none(), "nothing is left to remove");
+    }
+}
