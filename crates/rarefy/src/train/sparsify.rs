@@ -157,15 +157,11 @@ impl Sparsifier {
             return Ok(None);
         }
         if at_end {
-            live.rank();
-            let costs = &mut |count| live.costs_of_first(count);
-            let count = budget.most_within(budget.limit(), live.floor(), live.entries.len(), costs);
-            let spare = live.entries[count..].to_vec();
-            live = live.first(count);
-            live.fill(spare, budget);
+            live = live.at_budget(budget);
         } else {
-            // The count that the wanted cost stands for, at the mean cost of a weight.
-            let wanted = (count as f64 * controller.wanted(t) / cost).ceil() as usize;
+            // The count that the wanted cost stands for, at the mean cost of a weight; and half as many again, because
+            // some of the zeros hang on dead neurons and could not fill the budget at END.
+            let wanted = (1.5 * count as f64 * controller.wanted(t) / cost).ceil() as usize;
             live.cut(wanted.max(count));
         }
         Ok(live.kept(network))
@@ -246,6 +242,10 @@ impl Entry {
         self.value != 0.0 || self.is_safe
     }
 
+    fn place(&self) -> (u32, u64) {
+        (self.parameter, self.cell)
+    }
+
     /// Larger ones stay: the safe, then by magnitude, then (among zeros) by gradient, then the first.
     fn rank(&self, other: &Entry) -> Ordering {
         other
@@ -253,11 +253,12 @@ impl Entry {
             .cmp(&self.is_safe)
             .then(other.value.abs().total_cmp(&self.value.abs()))
             .then(other.gradient.abs().total_cmp(&self.gradient.abs()))
-            .then((self.parameter, self.cell).cmp(&(other.parameter, other.cell)))
+            .then(self.place().cmp(&other.place()))
     }
 }
 
 /// All stored connections of all weight matrices.
+#[derive(Clone)]
 struct Live {
     entries: Vec<Entry>,
     /// For each parameter its shape; `None` for a bias.
@@ -339,18 +340,47 @@ impl Live {
         costs(&self.shapes, self.entries.iter().filter(|entry| is_counted(entry)))
     }
 
-    /// Orders the connections, those that stay first.
-    fn rank(&mut self) {
+    /// What the budget allows: the first in rank, and what can be added or exchanged so that it is used up.
+    fn at_budget(mut self, budget: &Budget) -> Live {
         self.entries.sort_unstable_by(Entry::rank);
+        let (limit, floor) = (budget.limit(), self.floor());
+        let count = budget
+            .most_within(limit, floor, self.entries.len(), &mut |count| self.living(count).costs(|_| true));
+        let narrow = self.living(count);
+        let mut filled = narrow.clone();
+        filled.fill(self.entries[count..].to_vec(), budget);
+        if count == self.entries.len() || budget.cost(&filled.costs(|_| true)) > 0.99 * limit {
+            return filled;
+        }
+        // One more connection means a whole chain: take it, and let the smallest of the others go instead.
+        let before: HashSet<(u32, u64)> = narrow.entries.iter().map(Entry::place).collect();
+        let wide = self.living(count + 1);
+        let without = |gone: usize| {
+            let mut left = gone;
+            let mut exchanged = wide.clone();
+            exchanged.entries.reverse();
+            exchanged.entries.retain(|entry| {
+                let goes = left > 0 && !entry.is_safe && before.contains(&entry.place());
+                left -= usize::from(goes);
+                !goes
+            });
+            exchanged.entries.reverse();
+            exchanged.living(exchanged.entries.len())
+        };
+        let most = narrow.entries.len();
+        let kept = budget.most_within(limit, 0, most, &mut |kept| without(most - kept).costs(|_| true));
+        let exchanged = without(most - kept);
+        let cost = |live: &Live| budget.cost(&live.costs(|_| true));
+        if cost(&exchanged) <= limit && cost(&exchanged) > cost(&filled) { exchanged } else { filled }
     }
 
     /// The first `count` connections in rank, without the chains that die by the cut.
-    fn first(&self, count: usize) -> Live {
+    fn living(&self, count: usize) -> Live {
         let (shapes, constants) = (self.shapes.clone(), self.constants.clone());
-        let mut first = Live { entries: self.entries[..count].to_vec(), shapes, constants };
-        first.remove_dead_chains(|entry| !entry.is_removed, |entry| entry.is_removed = true);
-        first.entries.retain(|entry| !entry.is_removed);
-        first
+        let mut living = Live { entries: self.entries[..count].to_vec(), shapes, constants };
+        living.remove_dead_chains(|entry| !entry.is_removed, |entry| entry.is_removed = true);
+        living.entries.retain(|entry| !entry.is_removed);
+        living
     }
 
     /// Adds as many of `spare` as the budget allows, of those between neurons that live: one more in rank may have meant
@@ -374,11 +404,6 @@ impl Live {
             costs(&self.shapes, self.entries.iter().chain(&spare[..count]))
         });
         self.entries.extend_from_slice(&spare[..count]);
-    }
-
-    /// The layers with the first `count` connections in rank.
-    fn costs_of_first(&self, count: usize) -> Vec<LayerCost> {
-        self.first(count).costs(|_| true)
     }
 
     /// Leaves the first `count` connections in rank, in any order.
