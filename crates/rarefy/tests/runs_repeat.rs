@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rarefy::control::TargetSettings;
+use rarefy::penalties::{PenaltyMethod, PenaltySettings};
 use rarefy::topology::{DropName, Method, TopologySettings};
 use rarefy::train::{Control, Ending, Event, Run, Settings};
 
@@ -34,13 +36,32 @@ fn train(settings: Settings, directory: &Path) -> [Vec<u8>; 2] {
     model(directory)
 }
 
+/// A dense start under a penalty, with a target or without.
+fn penalised(method: PenaltyMethod, sparsity: Option<f64>) -> Settings {
+    let mut settings = settings(Method::Static);
+    settings.sparsity.density = 1.0;
+    settings.penalty = PenaltySettings { method, ..PenaltySettings::default() };
+    settings.target = TargetSettings { sparsity, ..TargetSettings::default() };
+    settings
+}
+
 #[test]
 fn threads_and_stops_change_no_byte() {
     let soft = TopologySettings { drop: Some(DropName::Soft), ..TopologySettings::default() };
     let plain = Method::ALL.map(|method| TopologySettings { method, ..TopologySettings::default() });
-    for topology in plain.into_iter().chain([soft]) {
-        let name = format!("{:?} {:?}", topology.method, topology.drop);
-        let settings = || settings_of(topology.clone());
+    let topologies = plain.into_iter().chain([soft]).map(settings_of);
+    let penalties = [PenaltyMethod::L1, PenaltyMethod::Str, PenaltyMethod::L0Gates]
+        .into_iter()
+        .flat_map(|method| [penalised(method, None), penalised(method, Some(0.9))]);
+    for settings in topologies.chain(penalties) {
+        let name = format!(
+            "{:?} {:?} {:?} {:?}",
+            settings.topology.method,
+            settings.topology.drop,
+            settings.penalty.method,
+            settings.target.sparsity
+        );
+        let settings = || settings.clone();
         let folder = tempfile::tempdir().unwrap();
         let whole = train(settings(), &folder.path().join("whole"));
         let one = train(Settings { threads: 1, ..settings() }, &folder.path().join("one"));

@@ -64,6 +64,11 @@ impl Sparsifier {
         })
     }
 
+    /// The penalty's name.
+    pub fn method(&self) -> PenaltyMethod {
+        self.penalty.method
+    }
+
     /// The penalty's lambda as it stands; `None` without a penalty.
     pub fn lambda(&self) -> Option<f32> {
         (self.penalty.method != PenaltyMethod::None).then(|| match &self.control {
@@ -125,31 +130,38 @@ impl Sparsifier {
         }
     }
 
+    /// Whether zeros may leave after the step that was just done.
+    pub fn is_due(&self, progress: &Progress) -> bool {
+        let acts = self.lambda().is_some() || self.constraint.is_some();
+        let last = progress.step == progress.total;
+        acts && (progress.step.is_multiple_of(EVERY) || is_at_end(progress) || last)
+    }
+
+    /// Whether the budget must hold after the step that was just done.
+    pub fn reaches_target(&self, progress: &Progress) -> bool {
+        self.control.is_some() && is_at_end(progress)
+    }
+
     /// Looks at the cost, moves lambda, and says how many connections each parameter keeps and which: `None` where all
-    /// stay.
+    /// stay. The network holds effective values; `stored` has the stored ones of each weight matrix where they differ.
     ///
     /// # Errors
     /// If a penalty without a target has left a layer without a weight.
     pub fn compact(
         &mut self,
         network: &Network,
+        stored: &[&[f32]],
         progress: &Progress,
     ) -> Result<Option<Vec<Option<Pattern>>>> {
-        if self.lambda().is_none() && self.constraint.is_none() {
-            return Ok(None);
-        }
-        let t = progress.fraction();
-        let at_end = t >= END && (progress.step - 1) as f64 / (progress.total as f64) < END;
-        let last = progress.step == progress.total;
-        if !(progress.step.is_multiple_of(EVERY) || at_end || last) {
-            return Ok(None);
-        }
-        let mut live = Live::of(network);
+        let (t, at_end) = (progress.fraction(), is_at_end(progress));
+        let mut live = Live::of(network, stored);
         let nonzeros = live.costs(|entry| entry.value != 0.0);
-        let count = nonzeros.iter().map(|layer| layer.nnz).sum();
+        let count = nonzeros.iter().map(|layer| layer.nnz).sum::<usize>();
+        // Zeros that are safe stay besides the others and not instead of them.
+        let stays = live.entries.iter().filter(|entry| entry.value != 0.0 || entry.is_safe).count();
         let Some((controller, budget)) = &mut self.control else {
             check_layers(network, &nonzeros, progress.step)?;
-            return Ok(live.keep(network, count));
+            return Ok(live.keep(network, stays));
         };
         let cost = budget.cost(&nonzeros);
         controller.observe(cost, t);
@@ -163,7 +175,7 @@ impl Sparsifier {
         } else {
             // The count that the wanted cost stands for, at the mean cost of a weight.
             let wanted = (count as f64 * controller.wanted(t) / cost).ceil() as usize;
-            wanted.max(count).max(live.floor())
+            wanted.max(stays)
         };
         Ok(live.keep(network, count))
     }
@@ -216,18 +228,19 @@ struct Entry {
     /// One of the largest of its layer, as many as the layer has outputs: kept come what may.
     is_safe: bool,
     value: f32,
-    gradient: f32,
+    /// What tells zeros apart: the gradient, or the stored value where the effective one is zero.
+    promise: f32,
     cell: u64,
 }
 
 impl Entry {
-    /// Larger ones stay: the safe, then by magnitude, then (among zeros) by gradient, then the first.
+    /// Larger ones stay: the safe, then by magnitude, then (among zeros) by promise, then the first.
     fn rank(&self, other: &Entry) -> Ordering {
         other
             .is_safe
             .cmp(&self.is_safe)
             .then(other.value.abs().total_cmp(&self.value.abs()))
-            .then(other.gradient.abs().total_cmp(&self.gradient.abs()))
+            .then(other.promise.abs().total_cmp(&self.promise.abs()))
             .then((self.parameter, self.cell).cmp(&(other.parameter, other.cell)))
     }
 }
@@ -240,7 +253,8 @@ struct Live {
 }
 
 impl Live {
-    fn of(network: &Network) -> Live {
+    fn of(network: &Network, stored: &[&[f32]]) -> Live {
+        let mut stored = stored.iter();
         let (mut entries, mut shapes) = (Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
             shapes.push(parameter.is_weight.then(|| (parameter.weights.rows(), parameter.weights.cols())));
@@ -249,11 +263,12 @@ impl Live {
             }
             let first = entries.len();
             let values = parameter.weights.values();
+            let promises = stored.next().map_or(&parameter.gradient[..], |stored| stored);
             entries.extend(parameter.weights.connections().map(|(cell, slot)| Entry {
                 parameter: index as u32,
                 is_safe: false,
                 value: values[slot],
-                gradient: parameter.gradient[slot],
+                promise: promises[slot],
                 cell: cell as u64,
             }));
             let layer = &mut entries[first..];
@@ -312,6 +327,12 @@ impl Live {
         });
         Some(patterns.collect())
     }
+}
+
+/// Whether the step that was just done is the first at or after END.
+fn is_at_end(progress: &Progress) -> bool {
+    let before = (progress.step - 1) as f64 / progress.total as f64;
+    progress.fraction() >= END && before < END
 }
 
 fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {
