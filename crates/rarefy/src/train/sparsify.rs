@@ -157,7 +157,7 @@ impl Sparsifier {
         let mut live = Live::of(network, stored);
         let nonzeros = live.costs(|entry| entry.value != 0.0);
         let count = nonzeros.iter().map(|layer| layer.nnz).sum::<usize>();
-        // Zeros that are safe stay besides the others and not instead of them.
+        // A zero that is safe stays besides the others and not instead of one.
         let stays = live.entries.iter().filter(|entry| entry.value != 0.0 || entry.is_safe).count();
         let Some((controller, budget)) = &mut self.control else {
             check_layers(network, &nonzeros, progress.step)?;
@@ -225,7 +225,7 @@ impl GroupSlots {
 #[derive(Clone, Copy)]
 struct Entry {
     parameter: u32,
-    /// One of the largest of its layer, as many as the layer has outputs: kept come what may.
+    /// One of the largest nonzeros of its layer, as many as the layer has outputs: kept come what may.
     is_safe: bool,
     value: f32,
     /// What tells zeros apart: the gradient, or the stored value where the effective one is zero.
@@ -272,7 +272,9 @@ impl Live {
                 cell: cell as u64,
             }));
             let layer = &mut entries[first..];
-            let safe = parameter.weights.rows().min(layer.len());
+            // Zeros are not worth a place elsewhere, unless a layer has nothing else.
+            let nonzeros = layer.iter().filter(|entry| entry.value != 0.0).count().max(1);
+            let safe = parameter.weights.rows().min(nonzeros).min(layer.len());
             if safe < layer.len() {
                 layer.select_nth_unstable_by(safe, Entry::rank);
             }
@@ -345,5 +347,32 @@ fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<
             ),
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{NetworkSettings, SparsitySettings};
+
+    /// A layer with fewer nonzeros than outputs keeps those, and costs no other layer a weight.
+    #[test]
+    fn zeros_leave_and_nothing_else() {
+        let settings = NetworkSettings { hidden: vec![8], ..NetworkSettings::default() };
+        let mut network =
+            Network::random(&settings.spec(4, 3).unwrap(), &SparsitySettings::dense(), 1).unwrap();
+        for parameter in network.parameters_mut() {
+            parameter.gradient = vec![0.0; parameter.weights.values().len()];
+        }
+        let first = network.parameters_mut().next().unwrap();
+        first.weights.values_mut().fill(0.0);
+        (first.weights.values_mut()[5], first.weights.values_mut()[30]) = (0.1, -0.2);
+        let penalty = PenaltySettings { method: PenaltyMethod::L1, ..PenaltySettings::default() };
+        let mut sparsifier = Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap();
+        let progress = Progress { step: EVERY, total: 10 * EVERY, epoch: EVERY };
+        assert!(sparsifier.is_due(&progress));
+        let patterns = sparsifier.compact(&network, &[], &progress).unwrap().unwrap();
+        assert_eq!(patterns[0].as_ref().unwrap().cells().collect::<Vec<_>>(), [5, 30]);
+        assert!(patterns[1..].iter().all(Option::is_none), "{patterns:?}");
     }
 }
