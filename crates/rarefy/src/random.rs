@@ -24,6 +24,8 @@ pub enum Purpose {
     Topology = 6,
     /// Benchmarks and tests.
     Bench = 7,
+    /// Gates on neurons.
+    Gates = 8,
 }
 
 /// A stream of random numbers.

@@ -1,6 +1,7 @@
 //! Every topology method trains at 98 % sparsity and ends with the connections asked for, layer by layer; the model that is
-//! kept has no more.
+//! kept has no more. So do penalties that are steered to a target, over all layers.
 
+use rarefy::penalties::PenaltyMethod;
 use rarefy::sparse::{Weights, allocate};
 use rarefy::topology::{DropName, Method, TopologySettings};
 use rarefy::train::{Control, Event, Run, Settings};
@@ -52,5 +53,36 @@ fn runs_end_with_the_connections_asked_for() {
         assert_eq!(counts(&outcome.model.network), expected, "{name}: the model");
         assert_eq!(moved > 0, !name.starts_with("Static"), "{name} moved {moved}");
         assert!(losses.iter().any(|loss| loss + 0.2 < losses[0]), "{name}: {losses:?}");
+    }
+}
+
+#[test]
+fn steered_runs_end_at_their_target() {
+    for method in [PenaltyMethod::L1, PenaltyMethod::Str, PenaltyMethod::L0Gates] {
+        let mut settings = Settings { threads: 2, ..Settings::default() };
+        settings.network.hidden = vec![128, 96];
+        settings.sparsity.density = 1.0;
+        settings.topology.method = Method::Static;
+        settings.penalty.method = method;
+        settings.target.sparsity = Some(0.95);
+        settings.train.epochs = 20;
+        settings.optimizer.learning_rate = Some(0.003);
+        let folder = tempfile::tempdir().unwrap();
+        let mut run = Run::start(settings, Some(&folder.path().join("run"))).unwrap();
+        let mut densities = Vec::new();
+        let outcome = run
+            .train(&mut |event| {
+                if let Event::Epoch(record) = event {
+                    densities.push(record.density);
+                }
+                Control::Continue
+            })
+            .unwrap();
+        let cells = 64 * 128 + 128 * 96 + 96 * 10;
+        assert_eq!(run.network().connections(), (cells / 20, cells), "{method:?}: the last state");
+        assert_eq!(outcome.model.network.connections(), (cells / 20, cells), "{method:?}: the model");
+        // The pressure did most of it, not the cut at the end.
+        assert!(densities[8] < 0.5, "{method:?}: {densities:?}");
+        assert!(outcome.test.unwrap().accuracy() > 0.8, "{method:?}: {:?}", outcome.test);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use rarefy::penalties::{ConstraintMethod, ConstraintSettings, PenaltyMethod, Scope};
+use rarefy::control::TargetSettings;
+use rarefy::penalties::{ConstraintMethod, ConstraintSettings, PenaltyMethod, PenaltySettings, Scope};
 use rarefy::topology::{DropName, Method, TopologySettings};
 use rarefy::train::{Control, Ending, Event, Run, Settings};
 
@@ -71,6 +72,15 @@ fn train(settings: Settings, directory: &Path) -> [Vec<u8>; 2] {
     model(directory)
 }
 
+/// A dense start under a penalty, with a target or without.
+fn penalised(method: PenaltyMethod, sparsity: Option<f64>) -> Settings {
+    let mut settings = settings(Method::Static);
+    settings.sparsity.density = 1.0;
+    settings.penalty = PenaltySettings { method, ..PenaltySettings::default() };
+    settings.target = TargetSettings { sparsity, ..TargetSettings::default() };
+    settings
+}
+
 #[test]
 fn threads_and_stops_change_no_byte() {
     let soft = TopologySettings { drop: Some(DropName::Soft), ..TopologySettings::default() };
@@ -78,7 +88,11 @@ fn threads_and_stops_change_no_byte() {
     let rows = plain.into_iter().chain([soft]);
     let rows =
         rows.map(|topology| (format!("{:?} {:?}", topology.method, topology.drop), settings_of(topology)));
-    for (name, settings) in rows.chain(regularized()) {
+    let penalised =
+        [PenaltyMethod::L1, PenaltyMethod::Str, PenaltyMethod::L0Gates].into_iter().flat_map(|method| {
+            [None, Some(0.9)].map(|target| (format!("{method:?} {target:?}"), penalised(method, target)))
+        });
+    for (name, settings) in rows.chain(regularized()).chain(penalised) {
         let settings = || settings.clone();
         let folder = tempfile::tempdir().unwrap();
         let whole = train(settings(), &folder.path().join("whole"));

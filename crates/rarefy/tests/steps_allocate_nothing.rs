@@ -9,6 +9,7 @@ use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
+use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use rarefy::sparse::Storage;
 use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Sparsifier};
@@ -54,25 +55,35 @@ fn steps_after_the_first_allocate_nothing() {
             LayerSpec::Linear { outputs: 5, activation: Activation::Identity },
         ],
     };
-    for method in [Method::Sgd, Method::Adam, Method::Rmsprop, Method::Adagrad] {
+    let plain = [Method::Sgd, Method::Adam, Method::Rmsprop, Method::Adagrad]
+        .map(|method| (method, topology::Method::Static, PenaltyMethod::None));
+    // Those that compute with other values than the stored ones.
+    let effective = [
+        (topology::Method::TopKast, PenaltyMethod::None),
+        (topology::Method::Static, PenaltyMethod::Str),
+        (topology::Method::Static, PenaltyMethod::L0Gates),
+    ]
+    .map(|(topology, penalty)| (Method::Adam, topology, penalty));
+    for (method, topology, penalty) in plain.into_iter().chain(effective) {
         let sparsity = SparsitySettings { density: 0.1, storage: Storage::Sparse, ..Default::default() };
         let network = Network::random(&spec, &sparsity, 0).unwrap();
-        let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
+        let targets = network.parameters().map(|parameter| parameter.weights.nnz() / 2).collect();
         let settings = OptimizerSettings {
             method,
             momentum: if method == Method::Sgd { 0.9 } else { 0.0 },
             ..Default::default()
         };
-        let fixed = TopologySettings { method: topology::Method::Static, ..Default::default() };
+        let penalty = PenaltySettings { method: penalty, ..Default::default() };
+        let topology = TopologySettings { method: topology, ..Default::default() };
         let mut engine = Engine::new(EngineParts {
             network,
             loss: LossSettings::default().build(Task::Classification { counts: &[60; 5] }).unwrap(),
             optimizer: settings.build().unwrap(),
             clip_norm: Some(1.0),
             clip_value: Some(0.5),
-            topology: fixed.build().unwrap(),
+            topology: topology.build().unwrap(),
             targets,
-            sparsifier: Sparsifier::default(),
+            sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
             isa: Isa::named("auto").unwrap(),
             seed: 0,
             batch_size: samples,
@@ -94,7 +105,11 @@ fn steps_after_the_first_allocate_nothing() {
                 }
                 ALLOCATIONS.load(Ordering::Relaxed) - before
             });
-            assert_eq!(fewest.min(), Some(0), "{method:?}: allocations in four steps");
+            assert_eq!(
+                fewest.min(),
+                Some(0),
+                "{method:?} {topology:?} {penalty:?}: allocations in four steps"
+            );
         });
     }
 }

@@ -17,7 +17,8 @@
 //! | l-half | `lambda sum_i sqrt(abs(x_i))` | `l_half` |
 //! | group L1 | `lambda sum_g sqrt(size_g) norm(x_g)` | `group_l1` |
 //!
-//! Constraints are `l1_ball`, `top_k` and `bounds`. Gates on neurons, which need no proximal step, are `hard_concrete`.
+//! Constraints are `l1_ball`, `top_k` and `bounds`. Gates on neurons, which need no proximal step, are `hard_concrete`; they
+//! and STR's thresholds change what a network computes with, see `train::effective`.
 //!
 //! ```
 //! use rarefy::penalties::{PenaltyMethod, PenaltySettings, Regularizer, Steps};

@@ -26,6 +26,10 @@ pub enum PenaltyMethod {
     Mcp,
     /// The sum of the roots of the magnitudes.
     LHalf,
+    /// A trained soft threshold for each layer (STR).
+    Str,
+    /// Trained gates on hidden neurons, the expected number of whose weights is penalised (L0).
+    L0Gates,
 }
 
 /// What the user asks of the penalty. `None` is a default, given by the function of the same name.
@@ -34,7 +38,7 @@ pub enum PenaltyMethod {
 pub struct PenaltySettings {
     /// Which penalty.
     pub method: PenaltyMethod,
-    /// Its strength, at least 0.
+    /// Its strength, at least 0; for `str` the weight decay of the thresholds.
     pub lambda: Option<f32>,
     /// Elastic net: the part of L1, from 0 to 1.
     pub l1_ratio: Option<f32>,
@@ -60,12 +64,14 @@ pub enum Regularizer {
     Subgradient(Penalty),
     /// By the proximal step of the group lasso, after the optimizer's.
     Groups(GroupL1, GroupBy),
+    /// By what passes compute with instead of the stored weights: thresholds or gates, which are trained too.
+    Effective,
 }
 
 impl PenaltySettings {
-    /// The strength: as set, or 1e-4.
+    /// The strength: as set, or 1e-4 (0.5 for `str`).
     pub fn lambda(&self) -> f32 {
-        self.lambda.unwrap_or(1e-4)
+        self.lambda.unwrap_or(if self.method == PenaltyMethod::Str { 0.5 } else { 1e-4 })
     }
 
     /// The part of L1 in the elastic net: as set, or 0.5, as scikit-learn's.
@@ -113,6 +119,7 @@ impl PenaltySettings {
             Method::LHalf => Regularizer::Prox(Penalty::LHalf(LHalf::new(lambda))),
             Method::GroupNeurons => Regularizer::Groups(GroupL1::new(lambda), GroupBy::Neurons),
             Method::GroupInputs => Regularizer::Groups(GroupL1::new(lambda), GroupBy::Inputs),
+            Method::Str | Method::L0Gates => Regularizer::Effective,
         }))
     }
 }
@@ -146,7 +153,7 @@ mod tests {
 
     #[test]
     fn every_method_has_a_name_and_builds() {
-        let names = "none l1 l1-subgradient elastic-net group-neurons group-inputs mcp l-half";
+        let names = "none l1 l1-subgradient elastic-net group-neurons group-inputs mcp l-half str l0-gates";
         for name in names.split(' ') {
             let settings: PenaltySettings = toml::from_str(&format!("method = '{name}'")).unwrap();
             assert_eq!(settings.build().unwrap().is_none(), name == "none");

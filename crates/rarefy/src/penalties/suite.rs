@@ -91,6 +91,7 @@ impl Case {
             Regularizer::Groups(penalty, GroupBy::Inputs) => {
                 Subject::Groups(penalty, Groups { offsets: &OFFSETS, slots: Some(&SLOTS) })
             }
+            Regularizer::Effective => unreachable!("it is no penalty on stored weights"),
         }
     }
 }

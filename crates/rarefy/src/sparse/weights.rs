@@ -121,6 +121,19 @@ impl Weights {
         }
     }
 
+    /// Exchanges the stored values for others, as a pass that computes with other values does.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn swap_values(&mut self, others: &mut Vec<f32>) {
+        let values = match self {
+            Weights::Dense(dense) => &mut dense.values,
+            Weights::Sparse(sparse) => &mut sparse.values,
+        };
+        assert_eq!(values.len(), others.len(), "there must be a value for each slot");
+        std::mem::swap(values, others);
+    }
+
     /// The live connections; `None` if every cell is one.
     pub fn pattern(&self) -> Option<&Pattern> {
         match self {

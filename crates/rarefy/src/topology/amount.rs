@@ -34,6 +34,16 @@ pub enum Amount {
         /// Where it is gone, as a fraction of the run.
         until: f64,
     },
+    /// `1 + overshoot` times the target and, from `until` on, the target itself. At an update a share of what there is
+    /// above the target goes, as many being grown again (Top-KAST's set B).
+    Superset {
+        /// What there is above the target, as a share of it.
+        overshoot: f64,
+        /// The share of that which moves.
+        share: f64,
+        /// Where it is gone, as a fraction of the run.
+        until: f64,
+    },
     /// Every cell in a dense phase, the target in a compressed one.
     Phases(Phases),
 }
@@ -84,6 +94,15 @@ impl Amount {
                 };
                 let above = (factor * overshoot * target as f64).round() as usize;
                 Counts { kept: target.min(live), total: (target + above).min(cells) }
+            }
+            Amount::Superset { until, .. } if progress.fraction() >= until => {
+                Counts { kept: target.min(live), total: target }
+            }
+            Amount::Superset { overshoot, share, .. } => {
+                let above = ((overshoot * target as f64).round() as usize).min(cells - target);
+                let stays = target + ((1.0 - share) * above as f64).round() as usize;
+                let total = target + above;
+                Counts { kept: if total == cells { total } else { stays }.min(live), total }
             }
             Amount::Phases(phases) if phases.is_compressed(progress.fraction()) => {
                 Counts { kept: target.min(live), total: target }
@@ -148,5 +167,15 @@ mod tests {
         assert_eq!(counts(mest, 150, 1000, 100, 61), (100, 125));
         assert_eq!(counts(mest, 125, 1000, 100, 80), (100, 100));
         assert_eq!(counts(mest, 110, 110, 100, 10), (100, 110));
+    }
+
+    #[test]
+    fn a_superset_moves_what_is_above_the_target() {
+        let superset = Amount::Superset { overshoot: 1.0, share: 0.3, until: 0.8 };
+        assert_eq!(counts(superset, 200, 1000, 100, 10), (170, 200));
+        assert_eq!(counts(superset, 120, 1000, 100, 10), (120, 200));
+        assert_eq!(counts(superset, 200, 1000, 100, 80), (100, 100));
+        assert_eq!(counts(superset, 150, 150, 100, 10), (150, 150));
+        assert_eq!(counts(superset, 100, 100, 100, 10), (100, 100));
     }
 }

@@ -1,4 +1,4 @@
-//! Which connections exist, changing while the network trains. A method is a preset of five small values:
+//! Which connections exist, changing while the network trains. A method is a preset of six small values:
 //!
 //! | value | question | file |
 //! |---|---|---|
@@ -7,10 +7,11 @@
 //! | [`Drop`] | which stay? | `drop` |
 //! | [`Grow`] | which come? | `grow` |
 //! | [`Shape`] | what must hold besides? | `chains`, `fan_in` |
+//! | [`Forward`] | which of them does a forward pass use? | here |
 //!
 //! An update sees all weight matrices of the network ([`View`]), because a connection may be dead for what its neighbouring
 //! layers are. It names new [`Pattern`]s and nothing else: `sparse::Weights::rewire` derives what values and optimizer
-//! state do. A new method is a new preset, at most a new variant of one of the five.
+//! state do. A new method is a new preset, at most a new variant of one of the six.
 
 mod amount;
 mod chains;
@@ -104,6 +105,20 @@ pub enum Shape {
     },
 }
 
+/// Which connections a forward pass uses.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Forward {
+    /// All of them.
+    All,
+    /// In each layer the largest, as many as the run is to end with, chosen anew at each update; all have gradients
+    /// (Top-KAST).
+    Largest {
+        /// The strength of the exploration penalty: `exploration / 2` times the sum of the squares of the weights in
+        /// use, and of those not in use over the layer's density.
+        exploration: f32,
+    },
+}
+
 /// A method: when, how many, which stay, which come, and what must hold besides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topology {
@@ -117,6 +132,8 @@ pub struct Topology {
     pub grow: Grow,
     /// What must hold besides.
     pub shape: Shape,
+    /// Which of them a forward pass uses.
+    pub forward: Forward,
     /// The least density that a run starts with.
     pub start: f64,
 }
@@ -125,7 +142,9 @@ impl Topology {
     /// The density that a run starts with, given the one it is to end with.
     pub fn start_density(&self, density: f64) -> f64 {
         let bound = match self.amount {
-            Amount::Overshoot { overshoot, .. } => density * (1.0 + overshoot),
+            Amount::Overshoot { overshoot, .. } | Amount::Superset { overshoot, .. } => {
+                density * (1.0 + overshoot)
+            }
             _ => density,
         };
         bound.max(self.start).min(1.0)

@@ -11,10 +11,15 @@
 //! | GraNet | Liu et al. 2021: from density 0.5, share 0.5; pruned until 110 of 160 epochs, connections moving to the end |
 //! | AC/DC | Peste et al. 2021: of 100 epochs 10 of warm-up, phases of 5, the last from 85 |
 //! | SRigL | Lasby et al. 2024 |
+//! | Top-KAST | Jayakumar et al. 2020: of its pairs of densities the one of 5 and 10 %; see below |
+//!
+//! Top-KAST as published keeps all weights, live or not, in a dense array, and its set B is the largest of them. Here what
+//! is not in B does not exist: of B's weights that the forward pass does not use, the smallest leave at each update and as
+//! many random ones come, worth zero. Their gradients carry them into A or not.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Drop, Grow, Phases, Shape, Topology, Value, When};
+use super::{Amount, Drop, Forward, Grow, Phases, Shape, Topology, Value, When};
 use crate::{Error, Result};
 
 /// A named method.
@@ -42,11 +47,13 @@ pub enum Method {
     Acdc,
     /// RigL with the same fan-in for all units of a layer; units that matter too little are switched off.
     Srigl,
+    /// The forward pass uses the largest of a larger set of connections, all of which have gradients.
+    TopKast,
 }
 
 impl Method {
     /// All methods.
-    pub const ALL: [Method; 10] = [
+    pub const ALL: [Method; 11] = [
         Method::Static,
         Method::Set,
         Method::Rigl,
@@ -57,6 +64,7 @@ impl Method {
         Method::Granet,
         Method::Acdc,
         Method::Srigl,
+        Method::TopKast,
     ];
 
     /// The name in settings.
@@ -72,6 +80,7 @@ impl Method {
             Method::Granet => "granet",
             Method::Acdc => "acdc",
             Method::Srigl => "srigl",
+            Method::TopKast => "top-kast",
         }
     }
 }
@@ -92,14 +101,15 @@ pub enum DropName {
 pub struct TopologySettings {
     /// The method.
     pub method: Method,
-    /// The share of live connections that move at an update (0.3; GraNet 0.5).
+    /// The share of live connections that move at an update (0.3; GraNet 0.5); for Top-KAST of those
+    /// that the forward pass does not use.
     pub fraction: Option<f64>,
     /// Steps from one update to the next (100; SET and CHT update once an epoch, AC/DC at the end of a phase).
     pub every: Option<u64>,
     /// Where updates start, as a fraction of the run (GMP 0.25; for AC/DC where the dense warm-up ends, 0.1).
     pub from: Option<f64>,
     /// Where updates end, as a fraction of the run (0.75); for GraNet where pruning ends (0.6875), for AC/DC where the
-    /// last compressed phase starts (0.85).
+    /// last compressed phase starts (0.85), for Top-KAST where only what the forward pass uses is left.
     pub until: Option<f64>,
     /// Which connections stay: `magnitude` the largest; `soft` samples, the larger the likelier (RigL, GSE and CHT).
     pub drop: Option<DropName>,
@@ -109,12 +119,14 @@ pub struct TopologySettings {
     pub sample: Option<f64>,
     /// MEST: what a gradient counts against a weight when connections are dropped (0.01).
     pub gradient_weight: Option<f64>,
-    /// MEST: what there is above the target before the end, as a share of it (0.5).
+    /// MEST and Top-KAST: what there is above the target before the end, as a share of it (0.5; Top-KAST 1).
     pub overshoot: Option<f64>,
     /// GraNet: the density at the start (0.5).
     pub start_density: Option<f64>,
     /// SRigL: the share of its fan-in that must be salient for a unit to live on (0.3); 0 lets all live.
     pub min_salient: Option<f64>,
+    /// Top-KAST: the strength of its exploration penalty (1e-4).
+    pub exploration: Option<f64>,
 }
 
 impl TopologySettings {
@@ -137,6 +149,7 @@ impl TopologySettings {
             drop,
             grow: Grow::Random(Value::Zero),
             shape: Shape::Free,
+            forward: Forward::All,
             start: 0.0,
         };
         let until = self.until.unwrap_or(0.75);
@@ -200,6 +213,12 @@ impl TopologySettings {
                 shape: Shape::ConstantFanIn { min_salient: self.min_salient.unwrap_or(0.3) },
                 ..rigl
             },
+            Method::TopKast => Topology {
+                when: When::Every { steps, from: 0.0, until },
+                amount: Amount::Superset { overshoot: self.overshoot.unwrap_or(1.0), share, until },
+                forward: Forward::Largest { exploration: self.exploration.unwrap_or(1e-4) as f32 },
+                ..fixed
+            },
         })
     }
 
@@ -231,6 +250,7 @@ impl TopologySettings {
             ("overshoot", self.overshoot, not_negative),
             ("start_density", self.start_density, share),
             ("min_salient", self.min_salient, unit),
+            ("exploration", self.exploration, not_negative),
         ] {
             if let Some(value) = value.filter(|&value| !is_within(value)) {
                 return Err(Error::setting(
@@ -243,19 +263,20 @@ impl TopologySettings {
     }
 
     fn refuse_ignored(&self) -> Result<()> {
-        use Method::{Acdc, Cht, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl};
-        let keys: [(&str, bool, &[Method]); 11] = [
-            ("fraction", self.fraction.is_some(), &[Set, Rigl, Gse, Cht, Granet, Srigl]),
-            ("every", self.every.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Srigl]),
+        use Method::{Acdc, Cht, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, TopKast};
+        let keys: [(&str, bool, &[Method]); 12] = [
+            ("fraction", self.fraction.is_some(), &[Set, Rigl, Gse, Cht, Granet, Srigl, TopKast]),
+            ("every", self.every.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Srigl, TopKast]),
             ("from", self.from.is_some(), &[Gmp, Acdc]),
-            ("until", self.until.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl]),
+            ("until", self.until.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl, TopKast]),
             ("drop", self.drop.is_some(), &[Rigl, Gse, Cht]),
             ("temperature", self.temperature.is_some(), &[Rigl, Gse, Cht]),
             ("sample", self.sample.is_some(), &[Gse]),
             ("gradient_weight", self.gradient_weight.is_some(), &[Mest]),
-            ("overshoot", self.overshoot.is_some(), &[Mest]),
+            ("overshoot", self.overshoot.is_some(), &[Mest, TopKast]),
             ("start_density", self.start_density.is_some(), &[Granet]),
             ("min_salient", self.min_salient.is_some(), &[Srigl]),
+            ("exploration", self.exploration.is_some(), &[TopKast]),
         ];
         if let Some((key, ..)) = keys.iter().find(|(_, given, used)| *given && !used.contains(&self.method)) {
             let problem = format!(
@@ -292,6 +313,8 @@ mod tests {
             (TopologySettings { temperature: Some(1.0), ..defaults() }, "topology.temperature"),
             (TopologySettings { drop: Some(DropName::Soft), ..with(Method::Acdc) }, "topology.drop"),
             (TopologySettings { from: Some(0.9), ..with(Method::Acdc) }, "topology.from"),
+            (TopologySettings { exploration: Some(1e-4), ..with(Method::Mest) }, "topology.exploration"),
+            (TopologySettings { exploration: Some(-1.0), ..with(Method::TopKast) }, "topology.exploration"),
         ] {
             let error = settings.build().unwrap_err().to_string();
             assert!(error.starts_with(key), "{key}: {error}");

@@ -31,6 +31,7 @@ fn rows() -> Vec<Row> {
         row("granet", with(Method::Granet), 10.0, 10.0),
         row("acdc", with(Method::Acdc), 20.0, 20.0),
         row("srigl", with(Method::Srigl), 1.0, 1.0),
+        row("top-kast", with(Method::TopKast), 2.0, 2.0),
     ]
 }
 

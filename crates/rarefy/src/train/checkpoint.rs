@@ -68,6 +68,7 @@ pub(super) fn save(
             tensors.push(Tensor::floats(format!("{}.state.{index}", parameter.name), vec![slot.len()], slot));
         }
     }
+    tensors.extend(engine.effective.tensors(&engine.network));
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
     let position = Position { control, ..position.clone() };
     let header = Header { format: FORMAT, settings: settings.clone(), fingerprint, position };
@@ -145,7 +146,7 @@ impl Checkpoint {
                 *slot = self.file.floats(&name, slot.len())?;
             }
         }
-        Ok(())
+        engine.effective.restore(&engine.network, &self.file)
     }
 }
 

@@ -1,10 +1,11 @@
 //! One training step: forward, loss, backward, clipping, optimizer; and now and then new connections.
 
+use super::effective::{Effective, Map};
 use super::{Progress, Sparsifier};
 use crate::Result;
 use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
-use crate::layers::{Buffers, Layer, Network, Pass};
+use crate::layers::{Buffers, Layer, Network, Pass, without_dead_neurons};
 use crate::losses::{Loss, TargetTile};
 use crate::optimizers::{Optimizer, StepSize, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
@@ -22,6 +23,8 @@ pub struct Engine {
     pub network: Network,
     /// The optimizer's state: for each parameter, its slots.
     pub state: Vec<Vec<Vec<f32>>>,
+    /// What passes compute with instead of the stored values.
+    pub(super) effective: Effective,
     loss: Loss,
     optimizer: Optimizer,
     clip_norm: Option<f32>,
@@ -125,9 +128,12 @@ impl Engine {
             state.push(vec![vec![0.0; length]; optimizer.slots()]);
         }
         let buffers = network.buffers(parts.batch_size, true);
+        let map = Map::of(parts.topology.forward, parts.sparsifier.method());
+        let effective = Effective::new(map, &network, &parts.targets, &optimizer);
         Engine {
             network,
             state,
+            effective,
             loss: parts.loss,
             optimizer,
             clip_norm: parts.clip_norm,
@@ -145,10 +151,12 @@ impl Engine {
     pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
         let pass = Pass { isa: self.isa, training: Some((self.seed, step)) };
         self.buffers.resize(batch.samples);
+        self.effective.enter(&mut self.network, self.seed, step);
         self.network.forward(&pass, &batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();
         let score = score(&self.loss, self.isa, output, &batch.targets, Some(gradient));
         self.network.backward(&pass, &batch.input, &mut self.buffers);
+        self.effective.leave(&mut self.network, self.sparsifier.lambda().unwrap_or(0.0));
         self.clip();
         self.update(&StepSize { learning_rate, step, decay: true });
         score
@@ -191,6 +199,16 @@ impl Engine {
             optimizer.step_size(step, &slots[..optimizer.slots()], out);
         });
         self.sparsifier.project(&mut self.network);
+        self.effective.update(&self.optimizer, step, self.sparsifier.lambda().unwrap_or(0.0));
+    }
+
+    /// The network as it predicts; `None` if it is the one that is trained.
+    pub fn model(&self) -> Option<Network> {
+        let predicting = self.effective.model(&self.network);
+        if self.sparsifier.is_idle() {
+            return predicting;
+        }
+        without_dead_neurons(predicting.as_ref().unwrap_or(&self.network)).or(predicting)
     }
 
     /// Takes exact zeros out of storage if it is time to; `progress` names the step that was just done.
@@ -198,9 +216,17 @@ impl Engine {
     /// # Errors
     /// If a penalty has left a layer without a weight.
     pub fn compact(&mut self, progress: &Progress) -> Result<Churn> {
-        let Some(kept) = self.sparsifier.compact(&self.network, progress)? else {
+        if !self.sparsifier.is_due(progress) {
             return Ok(Churn::default());
-        };
+        }
+        self.effective.deploy(&mut self.network);
+        let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), progress);
+        if self.sparsifier.reaches_target(progress) {
+            self.effective.fold();
+        } else {
+            self.effective.withdraw(&mut self.network);
+        }
+        let Some(kept) = kept? else { return Ok(Churn::default()) };
         let mut churn = Churn::default();
         for place in self.weight_places() {
             let Some(pattern) = &kept.patterns[place.index] else { continue };
@@ -261,6 +287,7 @@ impl Engine {
                 churn.grown += moved.grown;
             }
         }
+        self.effective.choose_largest(&self.network, &self.targets);
         self.sparsifier.patterns_changed();
         Some(churn)
     }
@@ -315,10 +342,10 @@ impl Engine {
         churn
     }
 
-    /// Whether the network is as sparse as it is to be, when the share `t` of the run is done: earlier models are not
+    /// Whether a model of now is as sparse as it is to be, when the share `t` of the run is done: earlier ones are not
     /// what was asked for, however good.
-    pub fn is_settled(&self, t: f64) -> bool {
-        let mut parameters = self.network.parameters().zip(&self.targets);
+    pub fn is_settled(&self, model: &Network, t: f64) -> bool {
+        let mut parameters = model.parameters().zip(&self.targets);
         self.sparsifier.is_settled(t)
             && parameters.all(|(parameter, &target)| parameter.weights.nnz() <= target)
     }
@@ -327,6 +354,7 @@ impl Engine {
     pub fn bytes(&self) -> usize {
         let state: usize = self.state.iter().flatten().map(|slot| 4 * slot.len()).sum();
         state
+            + self.effective.bytes()
             + self
                 .network
                 .parameters()

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod directory;
+mod effective;
 mod engine;
 mod model;
 mod plan;

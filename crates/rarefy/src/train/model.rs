@@ -205,11 +205,16 @@ impl TensorFile {
 
     /// The numbers of an array.
     pub(super) fn floats(&self, name: &str, length: usize) -> Result<Vec<f32>> {
-        let words = self.words(name, Dtype::F32)?;
-        if words.len() != length {
-            return Err(self.problem(format!("\"{name}\" has {} numbers, not {length}", words.len())));
+        let numbers = self.all_floats(name)?;
+        if numbers.len() != length {
+            return Err(self.problem(format!("\"{name}\" has {} numbers, not {length}", numbers.len())));
         }
-        Ok(words.into_iter().map(f32::from_bits).collect())
+        Ok(numbers)
+    }
+
+    /// The numbers of an array, however many.
+    pub(super) fn all_floats(&self, name: &str) -> Result<Vec<f32>> {
+        Ok(self.words(name, Dtype::F32)?.into_iter().map(f32::from_bits).collect())
     }
 
     fn words(&self, name: &str, dtype: Dtype) -> Result<Vec<u32>> {

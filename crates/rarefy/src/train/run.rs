@@ -14,7 +14,7 @@ use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict,
 use crate::control::TargetSettings;
 use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec, SparsitySettings, without_dead_neurons};
+use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
 use crate::optimizers::Schedule;
 use crate::penalties::{ConstraintSettings, PenaltySettings};
@@ -383,8 +383,9 @@ impl Run {
 
     /// Looks at the validation part, keeps the model if it is the best, writes the record and the checkpoint.
     fn finish_epoch(&mut self, seconds: f64) -> Result<EpochRecord> {
-        let validation =
-            self.splits.validation.as_ref().map(|dataset| self.evaluate(&self.engine.network, dataset));
+        let model = self.engine.model();
+        let network = model.as_ref().unwrap_or(&self.engine.network);
+        let validation = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
         if validation.is_some_and(|score| !score.loss_sum.is_finite()) {
             let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
             let what = "the loss on the validation part".to_string();
@@ -394,7 +395,7 @@ impl Run {
         self.position.seconds += seconds;
         let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
         let goodness = validation
-            .filter(|_| self.engine.is_settled(done))
+            .filter(|_| self.engine.is_settled(network, done))
             .map(|score| if self.is_classification() { score.accuracy() } else { -score.loss() });
         let best = match (goodness, self.position.best) {
             (Some(new), Some((_, old))) => new > old,
@@ -405,9 +406,9 @@ impl Run {
             self.position.best = goodness.map(|goodness| (self.position.epoch, goodness));
         }
         if best && self.settings.train.keep_best {
-            self.save_model()?;
+            self.save_model(network)?;
         }
-        let (nnz, cells) = self.engine.network.connections();
+        let (nnz, cells) = network.connections();
         let train = &self.position.score;
         let total = self.steps_per_epoch() * self.settings.train.epochs;
         let accuracy = |score: &Score| self.is_classification().then(|| score.accuracy());
@@ -447,13 +448,15 @@ impl Run {
 
     fn outcome(&self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
         let kept = self.position.best.filter(|_| self.settings.train.keep_best).map(|(epoch, _)| epoch);
+        let last = self.engine.model();
+        let network = last.as_ref().unwrap_or(&self.engine.network);
         // Without a best epoch to keep, the last state is the model.
         if kept.is_none() {
-            self.save_model()?;
+            self.save_model(network)?;
         }
         let model = match &self.directory {
             Some(directory) => Model::open(directory.path())?,
-            None => self.model()?,
+            None => self.model(network)?,
         };
         let test = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
         let seconds_per_epoch = median(times);
@@ -514,28 +517,18 @@ impl Run {
         self.splits.preparation.task == Task::Classification
     }
 
-    /// The network as it is handed out, if that is another: without dead neurons where a penalty or constraint has been
-    /// at work.
-    fn shrunk(&self) -> Option<Network> {
-        if self.engine.sparsifier.is_idle() { None } else { without_dead_neurons(&self.engine.network) }
-    }
-
     fn config(&self, network: &Network) -> ModelConfig {
         ModelConfig::new(network, self.loss.head(), self.splits.preparation.clone())
     }
 
-    fn model(&self) -> Result<Model> {
-        let shrunk = self.shrunk();
-        let network = shrunk.as_ref().unwrap_or(&self.engine.network);
+    fn model(&self, network: &Network) -> Result<Model> {
         let config = self.config(network);
         let tensors = super::model::TensorFile::in_memory(network);
         Ok(Model { network: tensors.network(&config.network, sparse::Storage::Auto)?, config })
     }
 
-    fn save_model(&self) -> Result<()> {
+    fn save_model(&self, network: &Network) -> Result<()> {
         if let Some(directory) = &self.directory {
-            let shrunk = self.shrunk();
-            let network = shrunk.as_ref().unwrap_or(&self.engine.network);
             save_model(directory.path(), network, &self.config(network))?;
         }
         Ok(())

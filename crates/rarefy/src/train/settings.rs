@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
 use crate::data::DataSettings;
-use crate::layers::{NetworkSettings, SparsitySettings};
+use crate::layers::{ActivationName, NetworkSettings, SparsitySettings};
 use crate::losses::LossSettings;
 use crate::optimizers::{OptimizerSettings, ScheduleSettings};
-use crate::penalties::{ConstraintSettings, PenaltySettings, Regularizer};
+use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
 use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
 
@@ -123,11 +123,51 @@ impl Settings {
         Ok(())
     }
 
+    /// Methods whose passes compute with other values than the stored ones stand alone.
+    fn check_effective(&self, is_constrained: bool) -> Result<()> {
+        let penalty = self.penalty.method;
+        if self.topology.method == topology::Method::TopKast {
+            let problem =
+                "does not go with topology.method = \"top-kast\", which has a penalty of its own; remove one";
+            return match (penalty, is_constrained) {
+                (PenaltyMethod::None, false) => Ok(()),
+                (PenaltyMethod::None, true) => Err(Error::setting("constraint.method", problem)),
+                _ => Err(Error::setting("penalty.method", problem)),
+            };
+        }
+        if !matches!(penalty, PenaltyMethod::Str | PenaltyMethod::L0Gates) {
+            return Ok(());
+        }
+        if is_constrained {
+            return Err(Error::setting(
+                "constraint.method",
+                "does not go with penalty.method = \"str\" or \"l0-gates\": it would act on weights that the network does not use as they are; remove one",
+            ));
+        }
+        if self.topology.method != topology::Method::Static {
+            return Err(Error::setting(
+                "topology.method",
+                "must be \"static\" with penalty.method = \"str\" or \"l0-gates\", which decide which connections stay",
+            ));
+        }
+        if penalty == PenaltyMethod::L0Gates && self.network.hidden.is_empty() {
+            return Err(Error::setting("network.hidden", "is empty: there are no neurons for \"l0-gates\""));
+        }
+        if penalty == PenaltyMethod::L0Gates && self.network.activation == ActivationName::Sigmoid {
+            return Err(Error::setting(
+                "network.activation",
+                "a closed neuron must put out 0, and \"sigmoid\" puts out 0.5; use another with \"l0-gates\"",
+            ));
+        }
+        Ok(())
+    }
+
     /// Penalties, constraints and targets: each alone, and which go together.
     fn check_regularization(&self) -> Result<()> {
         let penalty = self.penalty.build()?;
         let constraint = self.constraint.build()?;
         self.target.check()?;
+        self.check_effective(constraint.is_some())?;
         if !self.target.is_set() {
             return Ok(());
         }
@@ -150,5 +190,36 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        let str = "[penalty]\nmethod = 'str'\n";
+        let gates = "[penalty]\nmethod = 'l0-gates'\n";
+        let fixed = "[topology]\nmethod = 'static'\n";
+        let ball = "[constraint]\nmethod = 'top-k'\nkeep = 0.1\n";
+        let kast = "[topology]\nmethod = 'top-kast'\n";
+        for (sections, key) in [
+            (vec![kast, str], "penalty.method"),
+            (vec![kast, "[penalty]\nmethod = 'l1'\n"], "penalty.method"),
+            (vec![kast, ball], "constraint.method"),
+            (vec![str], "topology.method"),
+            (vec![gates], "topology.method"),
+            (vec![str, fixed, ball], "constraint.method"),
+            (vec![gates, fixed, "[network]\nhidden = []\n"], "network.hidden"),
+            (vec![gates, fixed, "[network]\nactivation = 'sigmoid'\n"], "network.activation"),
+        ] {
+            let text = sections.concat();
+            let error = toml::from_str::<Settings>(&text).unwrap().check().unwrap_err().to_string();
+            assert!(error.starts_with(key), "{text}: {error}");
+        }
+        for sections in [vec![kast], vec![str, fixed], vec![gates, fixed]] {
+            toml::from_str::<Settings>(&sections.concat()).unwrap().check().unwrap();
+        }
     }
 }

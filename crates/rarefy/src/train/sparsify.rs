@@ -66,6 +66,11 @@ impl Sparsifier {
         })
     }
 
+    /// The penalty's name.
+    pub fn method(&self) -> PenaltyMethod {
+        self.penalty.method
+    }
+
     /// The penalty's lambda as it stands; `None` without a penalty.
     pub fn lambda(&self) -> Option<f32> {
         (self.penalty.method != PenaltyMethod::None).then(|| match &self.control {
@@ -127,23 +132,31 @@ impl Sparsifier {
         }
     }
 
+    /// Whether zeros may leave after the step that was just done.
+    pub fn is_due(&self, progress: &Progress) -> bool {
+        let every = (progress.total / LOOKS).max(1);
+        let last = progress.step == progress.total;
+        !self.is_idle() && (progress.step.is_multiple_of(every) || is_at_end(progress) || last)
+    }
+
+    /// Whether the budget must hold after the step that was just done.
+    pub fn reaches_target(&self, progress: &Progress) -> bool {
+        self.control.is_some() && is_at_end(progress)
+    }
+
     /// Looks at the cost, moves lambda, and says how many connections each parameter keeps and which: `None` where all
-    /// stay.
+    /// stay. The network holds effective values; `stored` has the stored ones of each weight matrix where they differ.
     ///
     /// # Errors
     /// If a penalty without a target has left a layer without a weight.
-    pub fn compact(&mut self, network: &Network, progress: &Progress) -> Result<Option<Kept>> {
-        if self.is_idle() {
-            return Ok(None);
-        }
-        let t = progress.fraction();
-        let at_end = t >= END && (progress.step - 1) as f64 / (progress.total as f64) < END;
-        let last = progress.step == progress.total;
-        let every = (progress.total / LOOKS).max(1);
-        if !(progress.step.is_multiple_of(every) || at_end || last) {
-            return Ok(None);
-        }
-        let mut live = Live::of(network, self.control.is_some());
+    pub fn compact(
+        &mut self,
+        network: &Network,
+        stored: &[&[f32]],
+        progress: &Progress,
+    ) -> Result<Option<Kept>> {
+        let (t, at_end) = (progress.fraction(), is_at_end(progress));
+        let mut live = Live::of(network, stored, self.control.is_some());
         let nonzeros = live.costs(|entry| entry.value != 0.0);
         let count = live.entries.iter().filter(|entry| entry.counts()).count();
         let Some((controller, budget)) = &mut self.control else {
@@ -226,11 +239,12 @@ pub struct Kept {
 #[derive(Clone, Copy)]
 struct Entry {
     parameter: u32,
-    /// One of the largest of its layer, as many as the layer has outputs: kept come what may.
+    /// One of the largest nonzeros of its layer, as many as the layer has outputs: kept come what may.
     is_safe: bool,
     /// The weight; 0 if it is part of a dead chain.
     value: f32,
-    gradient: f32,
+    /// What tells zeros apart: the gradient, or the stored value where the effective one is zero.
+    promise: f32,
     /// Part of a chain that dies by a cut.
     is_removed: bool,
     cell: u64,
@@ -246,13 +260,13 @@ impl Entry {
         (self.parameter, self.cell)
     }
 
-    /// Larger ones stay: the safe, then by magnitude, then (among zeros) by gradient, then the first.
+    /// Larger ones stay: the safe, then by magnitude, then (among zeros) by promise, then the first.
     fn rank(&self, other: &Entry) -> Ordering {
         other
             .is_safe
             .cmp(&self.is_safe)
             .then(other.value.abs().total_cmp(&self.value.abs()))
-            .then(other.gradient.abs().total_cmp(&self.gradient.abs()))
+            .then(other.promise.abs().total_cmp(&self.promise.abs()))
             .then(self.place().cmp(&other.place()))
     }
 }
@@ -269,7 +283,8 @@ struct Live {
 
 impl Live {
     /// With `has_floor` each layer keeps as many connections as it has outputs.
-    fn of(network: &Network, has_floor: bool) -> Live {
+    fn of(network: &Network, stored: &[&[f32]], has_floor: bool) -> Live {
+        let mut stored = stored.iter();
         let (mut entries, mut shapes, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
             shapes.push(parameter.is_weight.then(|| (parameter.weights.rows(), parameter.weights.cols())));
@@ -278,11 +293,12 @@ impl Live {
             }
             let first = entries.len();
             let values = parameter.weights.values();
+            let promises = stored.next().map_or(&parameter.gradient[..], |stored| stored);
             entries.extend(parameter.weights.connections().map(|(cell, slot)| Entry {
                 parameter: index as u32,
                 is_safe: false,
                 value: values[slot],
-                gradient: parameter.gradient[slot],
+                promise: promises[slot],
                 is_removed: false,
                 cell: cell as u64,
             }));
@@ -293,6 +309,7 @@ impl Live {
         for (index, range) in ranges.into_iter().filter(|_| has_floor) {
             let (rows, _) = live.shapes[index].expect("a weight");
             let layer = &mut live.entries[range];
+            // Zeros are not worth a place elsewhere, unless a layer has nothing else.
             let living = layer.iter().filter(|entry| entry.value != 0.0).count();
             let safe = rows.min(if living > 0 { living } else { layer.len() });
             if safe < layer.len() {
@@ -468,6 +485,12 @@ fn costs<'a>(shapes: &[Option<(usize, usize)>], entries: impl Iterator<Item = &'
         .collect()
 }
 
+/// Whether the step that was just done is the first at or after END.
+fn is_at_end(progress: &Progress) -> bool {
+    let before = (progress.step - 1) as f64 / progress.total as f64;
+    progress.fraction() >= END && before < END
+}
+
 fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {
     let names = network.parameters().filter(|parameter| parameter.is_weight).map(|parameter| &parameter.name);
     match names.zip(nonzeros).find(|(_, layer)| layer.nnz == 0) {
@@ -478,5 +501,34 @@ fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<
             ),
         )),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::{NetworkSettings, SparsitySettings};
+
+    /// A layer with fewer nonzeros than outputs keeps those, and no other layer loses a weight for it that leads on.
+    #[test]
+    fn zeros_leave_and_nothing_else() {
+        let settings = NetworkSettings { hidden: vec![8], ..NetworkSettings::default() };
+        let mut network =
+            Network::random(&settings.spec(4, 3).unwrap(), &SparsitySettings::dense(), 1).unwrap();
+        for parameter in network.parameters_mut() {
+            parameter.gradient = vec![0.0; parameter.weights.values().len()];
+        }
+        let first = network.parameters_mut().next().unwrap();
+        first.weights.values_mut().fill(0.0);
+        (first.weights.values_mut()[5], first.weights.values_mut()[30]) = (0.1, -0.2);
+        let penalty = PenaltySettings { method: PenaltyMethod::L1, ..PenaltySettings::default() };
+        let mut sparsifier = Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap();
+        let progress = Progress { step: 50, total: 500, epoch: 50 };
+        assert!(sparsifier.is_due(&progress));
+        let kept = sparsifier.compact(&network, &[], &progress).unwrap().unwrap();
+        assert_eq!(kept.patterns[0].as_ref().unwrap().cells().collect::<Vec<_>>(), [5, 30]);
+        // Row 1 and row 7 are left, so of the next layer what leads on from there.
+        let next: Vec<usize> = kept.patterns[2].as_ref().unwrap().cells().collect();
+        assert_eq!(next, [1, 7, 9, 15, 17, 23]);
     }
 }

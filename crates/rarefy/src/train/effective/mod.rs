@@ -1,0 +1,394 @@
+//! Methods whose passes compute with other values than the stored ones, which the optimizer trains: same connections,
+//! other numbers.
+//!
+//! ```text
+//! a step        stored -> effective, swapped into the network     forward, backward with effective values
+//!               stored values swapped back                       gradients mapped to those of the stored values
+//! the model     effective values as in a prediction, without what they leave out
+//! ```
+//! | map | effective value | file |
+//! |---|---|---|
+//! | largest | the stored one for the largest of a layer, else 0 (Top-KAST) | `largest` |
+//! | thresholds | soft-thresholded, the threshold being trained (STR) | `thresholds` |
+//! | gates | times its neuron's gate, which is trained (L0) | `gates` |
+//!
+//! What a map trains or remembers stands in `own`, one array for each linear layer; where that is empty, effective values
+//! are the stored ones. Layers and kernels know nothing of this. Other methods skip it: no parts, no work.
+
+mod gates;
+mod largest;
+#[cfg(test)]
+mod suite;
+mod thresholds;
+
+use std::ops::Range;
+
+use super::model::{Tensor, TensorFile};
+use crate::Result;
+use crate::layers::{Network, Parameter};
+use crate::optimizers::{Optimizer, StepSize, UpdateRule};
+use crate::penalties::PenaltyMethod;
+use crate::sparse::{Pattern, Weights};
+use crate::topology::Forward;
+
+/// Numbers that one piece of work covers.
+const CHUNK: usize = 8192;
+
+/// Room for the arrays of an optimizer's state.
+const MAX_SLOTS: usize = 4;
+
+/// How effective values come from stored ones.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Map {
+    /// They are the same.
+    Same,
+    /// The largest of each layer.
+    Largest {
+        /// The strength of the exploration penalty.
+        exploration: f32,
+    },
+    /// A trained soft threshold for each layer.
+    Thresholds,
+    /// A trained gate for each hidden neuron.
+    Gates,
+}
+
+impl Map {
+    /// The map that a topology or a penalty asks for.
+    pub fn of(forward: Forward, penalty: PenaltyMethod) -> Map {
+        match (forward, penalty) {
+            (Forward::Largest { exploration }, _) => Map::Largest { exploration },
+            (Forward::All, PenaltyMethod::Str) => Map::Thresholds,
+            (Forward::All, PenaltyMethod::L0Gates) => Map::Gates,
+            (Forward::All, _) => Map::Same,
+        }
+    }
+}
+
+/// The effective values of a network.
+pub struct Effective {
+    map: Map,
+    /// One for each linear layer; none if the values are the same.
+    parts: Vec<Part>,
+}
+
+/// What a map keeps for a linear layer.
+#[derive(Default)]
+struct Part {
+    /// What it trains or remembers; empty where it changes nothing.
+    own: Vec<f32>,
+    /// The gradient of `own`, if it is trained.
+    gradient: Vec<f32>,
+    /// For a mask: the share of all cells that it leaves.
+    density: f32,
+    /// The optimizer's state for `own`.
+    state: Vec<Vec<f32>>,
+    /// Room for effective weights; the stored ones while the effective ones stand in the network.
+    weights: Vec<f32>,
+    /// The same for biases.
+    biases: Vec<f32>,
+    /// The gates drawn for this step and their slopes.
+    drawn: Vec<(f32, f32)>,
+}
+
+impl Part {
+    /// That of a mask.
+    fn masked(mask: Vec<f32>, weights: &Weights) -> Part {
+        let used = mask.iter().filter(|&&mask| mask != 0.0).count();
+        let density = used as f32 / (weights.rows() * weights.cols()) as f32;
+        Part { own: mask, density, ..Part::default() }
+    }
+}
+
+/// Weights and biases of the linear layers.
+fn linear(network: &Network) -> impl Iterator<Item = (&Parameter, &Parameter)> {
+    network.layers().iter().filter_map(|layer| match layer.parameters() {
+        [weight, bias] => Some((weight, bias)),
+        _ => None,
+    })
+}
+
+fn linear_mut(network: &mut Network) -> impl Iterator<Item = (&mut Parameter, &mut Parameter)> {
+    network.layers_mut().iter_mut().filter_map(|layer| match layer.parameters_mut() {
+        [weight, bias] => Some((weight, bias)),
+        _ => None,
+    })
+}
+
+impl Effective {
+    /// The map at the start of a run. `targets` has the connections that each parameter is to end with, biases included.
+    pub fn new(map: Map, network: &Network, targets: &[usize], optimizer: &Optimizer) -> Effective {
+        let mut effective = Effective { map, parts: Vec::new() };
+        if map == Map::Same {
+            return effective;
+        }
+        let last = linear(network).count() - 1;
+        for (depth, (weight, _)) in linear(network).enumerate() {
+            let own = match map {
+                Map::Thresholds => vec![thresholds::START],
+                Map::Gates if depth < last => vec![gates::START; weight.weights.rows()],
+                _ => Vec::new(),
+            };
+            let state = vec![vec![0.0; own.len()]; optimizer.slots()];
+            effective.parts.push(Part { gradient: vec![0.0; own.len()], state, own, ..Part::default() });
+        }
+        effective.choose_largest(network, targets);
+        effective
+    }
+
+    /// Chooses anew which weights a forward pass uses, if the map is such.
+    pub fn choose_largest(&mut self, network: &Network, targets: &[usize]) {
+        if let Map::Largest { .. } = self.map {
+            let weights = network.parameters().zip(targets).filter(|(parameter, _)| parameter.is_weight);
+            for (part, (parameter, &target)) in self.parts.iter_mut().zip(weights) {
+                *part = Part::masked(largest::mask(&parameter.weights, target), &parameter.weights);
+            }
+        }
+    }
+
+    /// Puts the effective values of a training step into the network.
+    pub fn enter(&mut self, network: &mut Network, seed: u64, step: u64) {
+        for (depth, ((weight, bias), part)) in linear_mut(network).zip(&mut self.parts).enumerate() {
+            if part.own.is_empty() {
+                continue;
+            }
+            let stored = weight.weights.values();
+            part.weights.resize(stored.len(), 0.0);
+            match self.map {
+                Map::Same => {}
+                Map::Largest { .. } => largest::apply(&part.own, stored, &mut part.weights),
+                Map::Thresholds => thresholds::apply(part.own[0], stored, &mut part.weights),
+                Map::Gates => {
+                    gates::draw(&part.own, seed, depth as u64, step, &mut part.drawn);
+                    part.biases.resize(part.own.len(), 0.0);
+                    let rows = Rows::of(&weight.weights);
+                    gates::apply(&part.drawn, &rows, stored, &mut part.weights);
+                    gates::apply_to_biases(&part.drawn, bias.weights.values(), &mut part.biases);
+                    bias.weights.swap_values(&mut part.biases);
+                }
+            }
+            weight.weights.swap_values(&mut part.weights);
+        }
+    }
+
+    /// Puts the stored values back, and turns the gradients of the effective values into those of the stored ones and of
+    /// the map's own numbers, penalties of strength `lambda` included.
+    pub fn leave(&mut self, network: &mut Network, lambda: f32) {
+        for ((weight, bias), part) in linear_mut(network).zip(&mut self.parts) {
+            if part.own.is_empty() {
+                continue;
+            }
+            weight.weights.swap_values(&mut part.weights);
+            let (stored, gradient) = (weight.weights.values(), &mut weight.gradient[..]);
+            match self.map {
+                Map::Same => {}
+                Map::Largest { exploration } => {
+                    largest::add_exploration(exploration, part.density, &part.own, stored, gradient);
+                }
+                Map::Thresholds => part.gradient[0] = thresholds::pull_back(part.own[0], stored, gradient),
+                Map::Gates => {
+                    bias.weights.swap_values(&mut part.biases);
+                    let rows = Rows::of(&weight.weights);
+                    gates::penalty(lambda, &part.own, &rows, &mut part.gradient);
+                    gates::pull_back(&part.drawn, &rows, stored, gradient, &mut part.gradient);
+                    let biases = bias.weights.values();
+                    gates::pull_back_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
+                }
+            }
+        }
+    }
+
+    /// The optimizer's step for what the map trains.
+    pub fn update(&mut self, optimizer: &Optimizer, step: &StepSize, lambda: f32) {
+        if !matches!(self.map, Map::Thresholds | Map::Gates) {
+            return;
+        }
+        let rate = if self.map == Map::Gates { gates::RATE } else { 1.0 };
+        let step = StepSize { decay: false, learning_rate: rate * step.learning_rate, ..*step };
+        for part in self.parts.iter_mut().filter(|part| !part.own.is_empty()) {
+            let mut slots = part.state.iter_mut().map(Vec::as_mut_slice);
+            let mut slots: [&mut [f32]; MAX_SLOTS] =
+                std::array::from_fn(|_| slots.next().unwrap_or_default());
+            optimizer.update(&step, &mut part.own, &part.gradient, &mut slots[..optimizer.slots()]);
+            if self.map == Map::Thresholds {
+                thresholds::decay(&mut part.own[0], lambda * step.learning_rate);
+            }
+        }
+    }
+
+    /// The effective values of a prediction: weights and biases of each linear layer.
+    fn predicting(&self, network: &Network) -> Vec<[Vec<f32>; 2]> {
+        let mut closed = Vec::new();
+        linear(network)
+            .zip(&self.parts)
+            .map(|((weight, bias), part)| {
+                let stored = weight.weights.values();
+                let (mut weights, mut biases) = (stored.to_vec(), bias.weights.values().to_vec());
+                gates::close_inputs(&closed, &weight.weights, &mut weights);
+                closed.clear();
+                match self.map {
+                    _ if part.own.is_empty() => {}
+                    Map::Same => {}
+                    Map::Largest { .. } => largest::apply(&part.own, stored, &mut weights),
+                    Map::Thresholds => thresholds::apply(part.own[0], stored, &mut weights),
+                    Map::Gates => {
+                        let gates = gates::predicting(&part.own);
+                        let stored = weights.clone();
+                        gates::apply(&gates, &Rows::of(&weight.weights), &stored, &mut weights);
+                        gates::apply_to_biases(&gates, bias.weights.values(), &mut biases);
+                        closed.extend(gates.iter().map(|gate| gate.0 == 0.0));
+                    }
+                }
+                [weights, biases]
+            })
+            .collect()
+    }
+
+    /// The network as it predicts, with the connections that count; `None` if it is the one that is trained.
+    pub fn model(&self, network: &Network) -> Option<Network> {
+        if self.is_same() {
+            return None;
+        }
+        let values = self.predicting(network);
+        let mut layers = linear(network).zip(&self.parts).zip(&values);
+        let mut model =
+            Network::load(network.spec(), network.parameters().next()?.storage, |_, rows, cols| {
+                let (((weight, _), part), [values, _]) = layers.next().expect("one for each linear layer");
+                // The largest may be zero and count all the same.
+                let is_kept = |slot: usize| match self.map {
+                    _ if part.own.is_empty() => true,
+                    Map::Largest { .. } => part.own[slot] != 0.0,
+                    _ => values[slot] != 0.0,
+                };
+                let live: Vec<(usize, usize)> =
+                    weight.weights.connections().filter(|&(_, slot)| is_kept(slot)).collect();
+                let pattern = Pattern::from_cells(rows, cols, live.iter().map(|&(cell, _)| cell));
+                let mut weights = Weights::zeros(pattern, weight.storage);
+                let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
+                for (slot, (_, old)) in slots.into_iter().zip(live) {
+                    weights.values_mut()[slot] = values[old];
+                }
+                Ok(weights)
+            })
+            .expect("nothing is read");
+        for ((_, bias), [_, biases]) in linear_mut(&mut model).zip(&values) {
+            bias.weights.values_mut().copy_from_slice(biases);
+        }
+        Some(model)
+    }
+
+    /// Puts the effective values of a prediction into the network, zero where they leave a connection out.
+    pub fn deploy(&mut self, network: &mut Network) {
+        if self.is_same() {
+            return;
+        }
+        let values = self.predicting(network);
+        for (((weight, bias), part), [weights, biases]) in
+            linear_mut(network).zip(&mut self.parts).zip(values)
+        {
+            (part.weights, part.biases) = (weights, biases);
+            weight.weights.swap_values(&mut part.weights);
+            bias.weights.swap_values(&mut part.biases);
+        }
+    }
+
+    /// Puts the stored values back after [`Effective::deploy`].
+    pub fn withdraw(&mut self, network: &mut Network) {
+        if self.is_same() {
+            return;
+        }
+        for ((weight, bias), part) in linear_mut(network).zip(&mut self.parts) {
+            weight.weights.swap_values(&mut part.weights);
+            bias.weights.swap_values(&mut part.biases);
+        }
+    }
+
+    /// Makes the effective values that stand in the network after [`Effective::deploy`] the stored ones for good.
+    pub fn fold(&mut self) {
+        self.parts.iter_mut().for_each(|part| *part = Part::default());
+    }
+
+    /// The stored values of each weight matrix while effective ones stand in the network; nothing if they are the same.
+    pub fn stored(&self) -> Vec<&[f32]> {
+        if self.is_same() { Vec::new() } else { self.parts.iter().map(|part| &part.weights[..]).collect() }
+    }
+
+    /// Whether effective values are the stored ones.
+    fn is_same(&self) -> bool {
+        self.parts.iter().all(|part| part.own.is_empty())
+    }
+
+    /// What a checkpoint keeps.
+    pub(super) fn tensors(&self, network: &Network) -> Vec<Tensor> {
+        let mut tensors = Vec::new();
+        for ((weight, _), part) in linear(network).zip(&self.parts) {
+            let name = format!("{}.effective", weight.name);
+            for (index, slot) in part.state.iter().enumerate() {
+                tensors.push(Tensor::floats(format!("{name}.state.{index}"), vec![slot.len()], slot));
+            }
+            tensors.push(Tensor::floats(name, vec![part.own.len()], &part.own));
+        }
+        tensors
+    }
+
+    /// Reads it back.
+    pub(super) fn restore(&mut self, network: &Network, file: &TensorFile) -> Result<()> {
+        for ((weight, _), part) in linear(network).zip(&mut self.parts) {
+            let name = format!("{}.effective", weight.name);
+            part.own = file.all_floats(&name)?;
+            if part.own.is_empty() {
+                *part = Part::default();
+            } else if let Map::Largest { .. } = self.map {
+                *part = Part::masked(std::mem::take(&mut part.own), &weight.weights);
+            }
+            for (index, slot) in part.state.iter_mut().enumerate() {
+                *slot = file.floats(&format!("{name}.state.{index}"), slot.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of it all.
+    pub fn bytes(&self) -> usize {
+        let numbers = |part: &Part| {
+            let state: usize = part.state.iter().map(Vec::len).sum();
+            part.own.len() + part.gradient.len() + state + part.weights.len() + part.biases.len()
+        };
+        self.parts.iter().map(|part| 4 * numbers(part) + 8 * part.drawn.len()).sum()
+    }
+}
+
+/// Where the rows of a weight matrix stand among its stored values.
+enum Rows<'a> {
+    /// Each as long as the matrix is wide; the live connections if not all are.
+    Dense(usize, Option<&'a Pattern>),
+    Sparse(&'a Pattern),
+}
+
+impl Rows<'_> {
+    fn of(weights: &Weights) -> Rows<'_> {
+        match weights {
+            Weights::Dense(_) => Rows::Dense(weights.cols(), weights.pattern()),
+            Weights::Sparse(sparse) => Rows::Sparse(sparse.pattern()),
+        }
+    }
+
+    /// The slots of some rows.
+    fn slots(&self, rows: Range<usize>) -> Range<usize> {
+        match self {
+            Rows::Dense(cols, _) => rows.start * cols..rows.end * cols,
+            Rows::Sparse(pattern) => {
+                let offsets = pattern.index().offsets();
+                offsets[rows.start] as usize..offsets[rows.end] as usize
+            }
+        }
+    }
+
+    /// Live connections of a row.
+    fn fan_in(&self, row: usize) -> usize {
+        match self {
+            Rows::Dense(cols, None) => *cols,
+            Rows::Dense(_, Some(pattern)) | Rows::Sparse(pattern) => pattern.index().line(row).len(),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What every map promises: its gradients are those of the objective, by finite differences; the model predicts as the
+//! network does with effective values.
+
+use super::*;
+use crate::data::BatchTargets;
+use crate::kernels::Isa;
+use crate::layers::{ActivationName, Buffers, NetworkSettings, Pass, SparsitySettings};
+use crate::losses::{LossSettings, Task};
+use crate::optimizers::OptimizerSettings;
+use crate::penalties::hard_concrete;
+use crate::random::{Purpose, Stream};
+use crate::sparse::{Allocation, Storage};
+use crate::tiles::Tiles;
+use crate::train::score;
+
+const SAMPLES: usize = 70;
+const LAMBDA: f32 = 0.01;
+const EXPLORATION: f32 = 0.05;
+const MAPS: [Map; 3] = [Map::Largest { exploration: EXPLORATION }, Map::Thresholds, Map::Gates];
+
+struct Case {
+    network: Network,
+    effective: Effective,
+    input: Tiles,
+    targets: BatchTargets,
+    buffers: Buffers,
+}
+
+impl Case {
+    fn new(map: Map, storage: Storage) -> Case {
+        let settings = NetworkSettings {
+            hidden: vec![9, 8],
+            activation: ActivationName::Tanh,
+            ..NetworkSettings::default()
+        };
+        let sparsity = SparsitySettings { density: 0.6, storage, allocation: Allocation::Uniform };
+        let mut network = Network::random(&settings.spec(6, 4).unwrap(), &sparsity, 5).unwrap();
+        let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
+        for parameter in network.parameters_mut() {
+            parameter.gradient = vec![f32::NAN; parameter.weights.values().len()];
+            if !parameter.is_weight {
+                parameter.weights.values_mut().iter_mut().for_each(|bias| *bias = 0.3 * stream.normal());
+            }
+        }
+        let optimizer = OptimizerSettings::default().build().unwrap();
+        let targets: Vec<usize> = network.parameters().map(|parameter| parameter.weights.nnz() / 2).collect();
+        let mut effective = Effective::new(map, &network, &targets, &optimizer);
+        for part in &mut effective.parts {
+            match map {
+                Map::Thresholds => part.own[0] = -2.0,
+                Map::Gates => part.own.iter_mut().for_each(|own| *own = stream.normal()),
+                _ => {}
+            }
+        }
+        let mut input = Tiles::zeros(6, SAMPLES);
+        for sample in 0..SAMPLES {
+            input.set_sample(sample, &std::array::from_fn::<f32, 6, _>(|_| stream.normal()));
+        }
+        let targets = BatchTargets::Classes((0..SAMPLES).map(|_| stream.below(4) as u32).collect());
+        let buffers = network.buffers(SAMPLES, true);
+        Case { network, effective, input, targets, buffers }
+    }
+
+    fn weights(&mut self, layer: usize) -> &mut Weights {
+        &mut linear_mut(&mut self.network).nth(layer).unwrap().0.weights
+    }
+
+    /// The loss; gradients of all that is trained, if asked for.
+    fn pass(&mut self, is_backward: bool) -> f64 {
+        let loss = LossSettings::default().build(Task::Classification { counts: &[1; 4] }).unwrap();
+        let pass = Pass { isa: Isa::detect(), training: Some((1, 1)) };
+        self.effective.enter(&mut self.network, 7, 1);
+        self.network.forward(&pass, &self.input, &mut self.buffers);
+        let (output, gradient) = self.buffers.output_and_gradient();
+        let score = score(&loss, pass.isa, output, &self.targets, Some(gradient));
+        if is_backward {
+            self.network.backward(&pass, &self.input, &mut self.buffers);
+        }
+        self.effective.leave(&mut self.network, LAMBDA);
+        score.loss()
+    }
+
+    /// The loss and the map's penalty by its formula.
+    fn objective(&mut self) -> f64 {
+        let loss = self.pass(false);
+        let map = self.effective.map;
+        let penalties = linear(&self.network).zip(&self.effective.parts).map(|((weight, _), part)| {
+            let weights = &weight.weights;
+            let cells = (weights.rows() * weights.cols()) as f64;
+            match map {
+                Map::Largest { .. } => {
+                    let density = part.own.iter().filter(|&&mask| mask == 1.0).count() as f64 / cells;
+                    let squares = weights.connections().map(|(_, slot)| {
+                        let w = f64::from(weights.values()[slot]);
+                        if part.own[slot] == 1.0 { w * w } else { w * w / density }
+                    });
+                    0.5 * f64::from(EXPLORATION) * squares.sum::<f64>()
+                }
+                Map::Gates => {
+                    let open = part.own.iter().zip(weights.fan_in()).map(|(&own, fan_in)| {
+                        f64::from(hard_concrete::open_probability(own).0) * fan_in as f64
+                    });
+                    f64::from(LAMBDA) * open.sum::<f64>()
+                }
+                _ => 0.0,
+            }
+        });
+        loss + penalties.sum::<f64>()
+    }
+
+    fn difference(&mut self, change: impl Fn(&mut Case, f32)) -> f64 {
+        let mut at = |shift: f32| {
+            change(self, shift);
+            let objective = self.objective();
+            change(self, -shift);
+            objective
+        };
+        (at(4e-3) - at(-4e-3)) / 8e-3
+    }
+}
+
+fn assert_near(what: &str, got: f32, expected: f64) {
+    assert!((f64::from(got) - expected).abs() < 2e-3, "{what}: {got} {expected}");
+}
+
+#[test]
+fn gradients_match_finite_differences() {
+    for map in MAPS {
+        for storage in [Storage::Sparse, Storage::Dense] {
+            let mut case = Case::new(map, storage);
+            case.pass(true);
+            let gradients: Vec<[Vec<f32>; 3]> = linear(&case.network)
+                .zip(&case.effective.parts)
+                .map(|((weight, bias), part)| {
+                    [&weight.gradient, &bias.gradient, &part.gradient].map(Vec::clone)
+                })
+                .collect();
+            let mut seen = 0;
+            for (layer, [weights, biases, own]) in gradients.iter().enumerate() {
+                let what = format!("{map:?} {storage:?} layer {layer}");
+                let slots: Vec<usize> = case.weights(layer).connections().map(|(_, slot)| slot).collect();
+                for slot in slots {
+                    // What is not in use has a test of its own.
+                    let is_unused = matches!(map, Map::Largest { .. })
+                        && case.effective.parts[layer].own.get(slot) == Some(&0.0);
+                    // Not across the threshold's corner at sigmoid(-2).
+                    let is_corner = map == Map::Thresholds
+                        && (case.weights(layer).values()[slot].abs() - 0.1192).abs() < 5e-3;
+                    if is_unused || is_corner {
+                        continue;
+                    }
+                    let expected =
+                        case.difference(|case, shift| case.weights(layer).values_mut()[slot] += shift);
+                    assert_near(&format!("{what} slot {slot}"), weights[slot], expected);
+                    seen += 1;
+                }
+                for (row, &got) in biases.iter().enumerate() {
+                    let expected = case.difference(|case, shift| {
+                        let (_, bias) = linear_mut(&mut case.network).nth(layer).unwrap();
+                        bias.weights.values_mut()[row] += shift;
+                    });
+                    assert_near(&format!("{what} bias {row}"), got, expected);
+                }
+                for (index, &got) in own.iter().enumerate() {
+                    let expected =
+                        case.difference(|case, shift| case.effective.parts[layer].own[index] += shift);
+                    assert_near(&format!("{what} own {index}"), got, expected);
+                    seen += 1;
+                }
+            }
+            assert!(seen > 40, "{map:?} {storage:?}: {seen}");
+        }
+    }
+}
+
+/// What is not in use has the gradient of its effective value, and the stronger part of the penalty.
+#[test]
+fn unused_weights_have_the_gradient_of_their_effective_values() {
+    let mut case = Case::new(MAPS[0], Storage::Sparse);
+    case.pass(true);
+    let layer = 1;
+    let gradients = linear(&case.network).nth(layer).unwrap().0.gradient.clone();
+    let Part { own: mask, density, .. } = &case.effective.parts[layer];
+    let (mask, density) = (mask.clone(), *density);
+    for slot in (0..mask.len()).filter(|&slot| mask[slot] == 0.0) {
+        let stored = case.weights(layer).values()[slot];
+        let penalty = f64::from(EXPLORATION / density * stored);
+        case.effective.parts[layer].own[slot] = 1.0;
+        let mut at = |value: f32| {
+            case.weights(layer).values_mut()[slot] = value;
+            case.pass(false)
+        };
+        let expected = (at(4e-3) - at(-4e-3)) / 8e-3 + penalty;
+        at(stored);
+        case.effective.parts[layer].own[slot] = 0.0;
+        assert_near(&format!("slot {slot}"), gradients[slot], expected);
+    }
+}
+
+#[test]
+fn the_model_predicts_as_the_network_with_effective_values() {
+    for map in MAPS {
+        let mut case = Case::new(map, Storage::Sparse);
+        if map == Map::Gates {
+            case.effective.parts[0].own[2] = -5.0;
+            case.effective.parts[1].own[3] = -5.0;
+        }
+        let values = |network: &Network| -> Vec<Vec<f32>> {
+            network.parameters().map(|parameter| parameter.weights.values().to_vec()).collect()
+        };
+        let before = values(&case.network);
+        let model = case.effective.model(&case.network).unwrap();
+        let (live, _) = model.connections();
+        assert!(live > 0 && live < case.network.connections().0, "{map:?}");
+        case.effective.deploy(&mut case.network);
+        let pass = Pass::predict(Isa::detect());
+        let [deployed, predicted] = [&case.network, &model].map(|network| {
+            network.forward(&pass, &case.input, &mut case.buffers);
+            (0..SAMPLES).flat_map(|sample| case.buffers.output().sample(sample)).collect::<Vec<f32>>()
+        });
+        for (a, b) in deployed.iter().zip(predicted) {
+            assert!((a - b).abs() < 1e-5, "{map:?}: {a} {b}");
+        }
+        case.effective.withdraw(&mut case.network);
+        assert_eq!(before, values(&case.network), "{map:?}");
+        if map == Map::Gates {
+            let (next, _) = linear(&model).nth(1).unwrap();
+            assert!(next.weights.connections().all(|(cell, _)| cell % 9 != 2 && cell / 9 != 3));
+        }
+    }
+}
