@@ -54,7 +54,7 @@ fn steps_after_the_first_allocate_nothing() {
             LayerSpec::Linear { outputs: 5, activation: Activation::Identity },
         ],
     };
-    for method in [Method::Sgd, Method::Adam, Method::Rmsprop, Method::Adagrad] {
+    for method in Method::ALL {
         let sparsity = SparsitySettings { density: 0.1, storage: Storage::Sparse, ..Default::default() };
         let network = Network::random(&spec, &sparsity, 0).unwrap();
         let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();

@@ -6,8 +6,8 @@ use crate::control::TargetSettings;
 use crate::data::DataSettings;
 use crate::layers::{NetworkSettings, SparsitySettings};
 use crate::losses::LossSettings;
-use crate::optimizers::{OptimizerSettings, ScheduleSettings};
-use crate::penalties::{ConstraintSettings, PenaltySettings, Regularizer};
+use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
+use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
 use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
 
@@ -102,7 +102,8 @@ impl Settings {
         self.topology.build()?;
         self.check_regularization()?;
         self.optimizer.build()?;
-        self.schedule.build()?;
+        self.schedule.build(self.optimizer.method())?;
+        self.check_optimizer()?;
         self.network.spec(1, 1)?;
         if self.train.epochs == 0 {
             return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
@@ -119,6 +120,52 @@ impl Settings {
                 "train.patience",
                 "needs a validation part; set data.validation_fraction above 0",
             ));
+        }
+        Ok(())
+    }
+
+    /// Which penalties and networks an optimizer goes with.
+    fn check_optimizer(&self) -> Result<()> {
+        let method = self.optimizer.method();
+        let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
+        let penalty = self.penalty.build()?;
+        if method.is_schedule_free()
+            && matches!(penalty, Some(Regularizer::Prox(_) | Regularizer::Groups(..)))
+        {
+            return wrong(
+                "penalty.method",
+                "does not go with a schedule-free optimizer: its model is an average, which has no zeros; use another optimizer",
+            );
+        }
+        if method.is_schedule_free() && self.constraint.build()?.is_some() {
+            return wrong(
+                "constraint.method",
+                "does not go with a schedule-free optimizer: its model is an average, which need not satisfy it; use another optimizer",
+            );
+        }
+        if method.searches() && matches!(penalty, Some(Regularizer::Subgradient(_))) {
+            return wrong(
+                "penalty.method",
+                "\"l1-subgradient\" is no part of the loss that the line search looks at; use \"l1\"",
+            );
+        }
+        if method == Method::BarzilaiBorwein && self.network.dropout > 0.0 {
+            return wrong(
+                "network.dropout",
+                "must be 0 for barzilai-borwein, which needs the same loss at each step",
+            );
+        }
+        if method.is_bregman() && self.penalty.method != PenaltyMethod::L1 {
+            return wrong(
+                "penalty.method",
+                "must be \"l1\" for linbreg and adabreg: it is what their step is made of",
+            );
+        }
+        if method.is_bregman() && self.topology.method != topology::Method::Static {
+            return wrong(
+                "topology.method",
+                "must be \"static\" for linbreg and adabreg, which grow the network themselves",
+            );
         }
         Ok(())
     }

@@ -32,6 +32,8 @@ pub struct Sparsifier {
     constraint: Option<Constraint>,
     /// The controller of lambda and the budget that it steers to.
     pub control: Option<(Controller, Budget)>,
+    /// Whether zeros stay stored until END: the optimizer may still revive them, and lambda holds them back.
+    pub keeps_zeros: bool,
     /// For each parameter the groups of its weights, as long as its pattern stands; empty for what has none.
     groups: Vec<GroupSlots>,
     steps: Vec<f32>,
@@ -59,6 +61,7 @@ impl Sparsifier {
             penalty: penalty.clone(),
             constraint,
             control,
+            keeps_zeros: false,
             groups: Vec::new(),
             steps: Vec::new(),
         })
@@ -148,12 +151,15 @@ impl Sparsifier {
         let nonzeros = live.costs(|entry| entry.value != 0.0);
         let count = nonzeros.iter().map(|layer| layer.nnz).sum();
         let Some((controller, budget)) = &mut self.control else {
+            if self.keeps_zeros && t < END {
+                return Ok(None);
+            }
             check_layers(network, &nonzeros, progress.step)?;
             return Ok(live.keep(network, count));
         };
         let cost = budget.cost(&nonzeros);
         controller.observe(cost, t);
-        if t > END && !at_end {
+        if (t > END || self.keeps_zeros) && !at_end {
             return Ok(None);
         }
         let count = if at_end {
