@@ -45,16 +45,18 @@ fn threads_and_stops_change_no_byte_under_any_optimizer() {
     }
 }
 
-/// Connections move under every optimizer that lets them.
+/// Connections move under every optimizer that lets them, and layers are wide enough for threads to share.
 fn optimized(method: Optimizer) -> Settings {
     let mut settings = settings(Method::Rigl);
+    settings.network.hidden = vec![300, 300];
+    settings.sparsity.density = 0.2;
     settings.optimizer.method = method;
     if matches!(method, Optimizer::Sgd | Optimizer::Linbreg) {
         settings.optimizer.momentum = 0.9;
     }
     if method == Optimizer::BarzilaiBorwein {
         settings.network.dropout = 0.0;
-        settings.train.batch_size = 1293;
+        settings.train.batch_size = 1258;
         settings.train.epochs = 30;
     }
     if method.is_bregman() {

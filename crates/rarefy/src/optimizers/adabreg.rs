@@ -44,7 +44,7 @@ impl UpdateRule for Adabreg {
         for ((w, &g), ((q, m), n)) in values.iter_mut().zip(gradients).zip(state) {
             *m = self.beta1 * *m + rest1 * g;
             *n = self.beta2 * *n + rest2 * (g * g);
-            carry(w, q, step.lambda, rate * *m / (n.sqrt() * root_scale + self.epsilon));
+            carry(w, q, step, rate * *m / (n.sqrt() * root_scale + self.epsilon));
         }
     }
 

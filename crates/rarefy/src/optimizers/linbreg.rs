@@ -36,7 +36,7 @@ impl UpdateRule for Linbreg {
         match slots {
             [subgradient] => {
                 for ((w, &g), q) in values.iter_mut().zip(gradients).zip(subgradient.iter_mut()) {
-                    carry(w, q, step.lambda, rate * g);
+                    carry(w, q, step, rate * g);
                 }
             }
             [subgradient, velocity] => {
@@ -44,7 +44,7 @@ impl UpdateRule for Linbreg {
                 let state = subgradient.iter_mut().zip(velocity.iter_mut());
                 for ((w, &g), (q, b)) in values.iter_mut().zip(gradients).zip(state) {
                     *b = self.momentum * *b + rest * g;
-                    carry(w, q, step.lambda, *b);
+                    carry(w, q, step, *b);
                 }
             }
             _ => panic!("linbreg has 1 or 2 slots, not {}", slots.len()),

@@ -29,6 +29,8 @@ pub(super) enum Estimate {
     Reach(Reach),
     /// Barzilai and Borwein's.
     Secant(Secant),
+    /// The Bregman methods': the last step's lambda.
+    Threshold(Option<f32>),
 }
 
 /// Sums over all numbers of all parameters, which a method that looks at the whole network asks for. Added up chunk by

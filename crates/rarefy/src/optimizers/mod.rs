@@ -168,6 +168,7 @@ impl Optimizer {
             Optimizer::ScheduleFree(_) => Estimate::Average(Default::default()),
             Optimizer::Armijo(rule) => Estimate::Reach(rule.memory()),
             Optimizer::BarzilaiBorwein(_) => Estimate::Secant(Default::default()),
+            Optimizer::Linbreg(_) | Optimizer::Adabreg(_) => Estimate::Threshold(None),
             _ => Estimate::Nothing,
         };
         Memory { learning_rate: 0.0, estimate }
@@ -200,6 +201,7 @@ impl Optimizer {
             (Optimizer::Prodigy(rule), Estimate::Distance(distance)) => rule.prepare(distance, step),
             (Optimizer::ScheduleFree(rule), Estimate::Average(average)) => rule.prepare(average, step),
             (Optimizer::Armijo(rule), Estimate::Reach(reach)) => rule.prepare(reach, step),
+            (_, Estimate::Threshold(last)) => bregman::prepare(last, step),
             _ => {}
         }
         memory.learning_rate = step.learning_rate;
@@ -241,6 +243,8 @@ pub struct StepSize {
     pub decay: bool,
     /// The strength of the L1 penalty on this parameter, for methods that apply it themselves.
     pub lambda: f32,
+    /// The lambda that a Bregman method's hidden values stand at before this step.
+    held: f32,
     /// Prodigy's distance.
     distance: f32,
     /// The weight of this step's point in a schedule-free average.
@@ -250,12 +254,12 @@ pub struct StepSize {
 impl StepSize {
     /// A step of a weight without a penalty.
     pub fn new(learning_rate: f32, step: u64) -> StepSize {
-        StepSize { learning_rate, step, decay: true, lambda: 0.0, distance: 0.0, averaging: 0.0 }
+        StepSize { learning_rate, step, decay: true, lambda: 0.0, held: 0.0, distance: 0.0, averaging: 0.0 }
     }
 
     /// The same step of a bias: neither weight decay nor penalties apply.
     pub fn of_bias(&self) -> StepSize {
-        StepSize { decay: false, lambda: 0.0, ..*self }
+        StepSize { decay: false, lambda: 0.0, held: 0.0, ..*self }
     }
 
     /// The weight decay of this parameter, given the optimizer's.

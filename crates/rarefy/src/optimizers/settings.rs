@@ -56,7 +56,16 @@ impl Method {
         Method::Adabreg,
     ];
 
-    /// What `learning_rate = "auto"` stands for.
+    /// What `learning_rate = "auto"` stands for. Test accuracy in percent after 5 epochs at 95 % sparsity with 256-256
+    /// hidden units under RigL, the mean of 3 seeds (digits) or 2 (Fashion-MNIST), with batches of 32 and 256 samples:
+    ///
+    /// | | digits, 32 | 256 | Fashion-MNIST, 32 | 256 |
+    /// |---|---|---|---|---|
+    /// | prodigy | 95.4 | 83.7 | 87.4 | 87.0 |
+    /// | schedule-free-adamw | 92.4 | 49.2 | 86.8 | 86.3 |
+    /// | armijo | 94.7 | 86.3 | 85.4 | 83.8 |
+    /// | adam at 0.001 | 79.0 | 16.0 | 86.5 | 84.2 |
+    /// | adam at the best of 0.001, 0.003, 0.01 | 94.2 | 84.7 | 87.4 | 87.2 |
     pub const AUTO: Method = Method::Prodigy;
 
     /// Whether the trained values are not the model: it is an average of other points.
@@ -133,10 +142,11 @@ impl OptimizerSettings {
     pub fn learning_rate(&self) -> f32 {
         match (self.learning_rate, self.method()) {
             (Some(LearningRate::Fixed(rate)), _) => rate,
-            (_, Method::Sgd | Method::Adam | Method::Adamw | Method::Adabreg) => 1e-3,
+            (_, Method::Sgd | Method::Adam | Method::Adamw) => 1e-3,
             (_, Method::Rmsprop | Method::Adagrad | Method::BarzilaiBorwein) => 1e-2,
             (_, Method::Prodigy | Method::ScheduleFreeSgd | Method::Armijo) => 1.0,
             (_, Method::ScheduleFreeAdamw) => 2.5e-3,
+            (_, Method::Adabreg) => 3e-3,
             (_, Method::Linbreg) => 0.1,
         }
     }

@@ -199,11 +199,8 @@ fn sub_slices_give_the_bits_of_the_whole() {
             // Sums may differ in their last bits: the order of the parts is the caller's affair. The size is the same.
             let mut size = at(&case, step);
             optimizer.prepare(&mut whole.memory, &mut size);
-            for (parameter, ranges) in [
-                (&mut whole, &[0..37_usize] as &[std::ops::Range<usize>]),
-                (&mut parts, &[20..37, 0..1, 1..20]),
-            ] {
-                for range in ranges {
+            for (parameter, cuts) in [(&mut whole, vec![0, 37]), (&mut parts, vec![0, 1, 20, 37])] {
+                for range in cuts.windows(2).rev().map(|cut| cut[0]..cut[1]) {
                     let mut slots: Vec<&mut [f32]> =
                         parameter.slots.iter_mut().map(|slot| &mut slot[range.clone()]).collect();
                     let values = &mut parameter.values[range.clone()];

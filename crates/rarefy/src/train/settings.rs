@@ -199,3 +199,44 @@ impl Settings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_go_with_an_optimizer_is_refused() {
+        for (method, more, message) in [
+            ("linbreg", "", "penalty.method: must be \"l1\" for linbreg and adabreg"),
+            ("adabreg", "[penalty]\nmethod = 'mcp'", "penalty.method: must be \"l1\""),
+            ("adabreg", "[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'set'", "topology.method: must be"),
+            (
+                "schedule-free-sgd",
+                "[penalty]\nmethod = 'l1'",
+                "penalty.method: does not go with a schedule-free",
+            ),
+            ("schedule-free-adamw", "[constraint]\nmethod = 'l1-ball'\nradius = 1.0", "constraint"),
+            ("schedule-free-sgd", "[schedule]\nmethod = 'linear'", "schedule.method: must be \"constant\""),
+            (
+                "armijo",
+                "[penalty]\nmethod = 'l1-subgradient'",
+                "penalty.method: \"l1-subgradient\" is no part",
+            ),
+            ("barzilai-borwein", "[network]\ndropout = 0.1", "network.dropout: must be 0"),
+        ] {
+            let text = format!("[optimizer]\nmethod = '{method}'\n{more}");
+            let settings: Settings = toml::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+        for method in Method::ALL {
+            let mut settings = Settings::default();
+            settings.optimizer.method = method;
+            if method.is_bregman() {
+                settings.penalty.method = PenaltyMethod::L1;
+                settings.topology.method = topology::Method::Static;
+            }
+            settings.check().unwrap();
+        }
+    }
+}
