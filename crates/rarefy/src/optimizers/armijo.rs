@@ -115,3 +115,54 @@ pub(super) fn descend_from(start: &[f32], step: f32, values: &mut [f32], gradien
         *w = start - step * g;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimizers::Method;
+
+    /// On `a w^2 / 2` from 1 a step `s` leaves `a (1 - s a)^2 / 2`: the search ends with the first step on its way down
+    /// that decreases the loss by a tenth of what the slope promises, and the next one begins a little above it.
+    #[test]
+    fn the_first_step_that_does_is_taken() {
+        for curvature in [0.1, 1.0, 3.0, 50.0, 1e4] {
+            let settings = OptimizerSettings { method: Method::Armijo, ..Default::default() };
+            let mut armijo = Armijo::new(&settings);
+            armijo.set_epoch(10);
+            let mut memory = armijo.memory();
+            let mut step = StepSize::new(settings.learning_rate(), 1);
+            armijo.prepare(&mut memory, &mut step);
+            let left = |size: f32| curvature * (1.0 - f64::from(size) * curvature).powi(2) / 2.0;
+            let does =
+                |size: f32| left(size) <= curvature / 2.0 - 0.1 * f64::from(size) * curvature * curvature;
+            armijo.decide(&mut memory, Sums([curvature * curvature, 0.0, 0.0]), curvature / 2.0);
+            let taken = loop {
+                let size = step.learning_rate;
+                if armijo.accept(&mut memory, &mut step, left(size)) {
+                    break size;
+                }
+            };
+            assert!(does(taken), "curvature {curvature}: {taken} does not decrease enough");
+            assert!(taken == 1.0 || !does(taken / SHRINK), "curvature {curvature}: {taken} is too careful");
+            let mut next = StepSize::new(1.0, 2);
+            armijo.prepare(&mut memory, &mut next);
+            assert!((next.learning_rate / taken - 2f32.powf(0.1)).abs() < 1e-6);
+        }
+    }
+
+    /// A loss that never falls, or is not a number, ends the search at the smallest step, and is forgotten.
+    #[test]
+    fn a_search_that_fails_ends() {
+        for loss in [f64::NAN, 2.0] {
+            let settings = OptimizerSettings { method: Method::Armijo, ..Default::default() };
+            let armijo = Armijo::new(&settings);
+            let mut memory = armijo.memory();
+            let mut step = StepSize::new(1.0, 1);
+            armijo.prepare(&mut memory, &mut step);
+            armijo.decide(&mut memory, Sums([1.0, 0.0, 0.0]), 1.0);
+            let tries = (1..100).find(|_| armijo.accept(&mut memory, &mut step, loss));
+            assert!(tries.is_some() && step.learning_rate == SMALLEST);
+            assert_eq!(memory.step, 1.0);
+        }
+    }
+}
