@@ -70,12 +70,13 @@ pub struct TrainArgs {
     /// Units of each hidden layer, as in 256,256
     #[arg(long, value_delimiter = ',')]
     hidden: Option<Vec<i64>>,
-    /// Optimizer: sgd, adam, adamw, rmsprop, adagrad [default: adam]
+    /// Optimizer: sgd, adam, adamw, rmsprop, adagrad, prodigy, schedule-free-sgd, schedule-free-adamw, armijo,
+    /// barzilai-borwein, and with --penalty l1: linbreg, adabreg [default: adam]
     #[arg(long)]
     optimizer: Option<String>,
-    /// The base learning rate [default: the optimizer's own]
-    #[arg(long)]
-    learning_rate: Option<f64>,
+    /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
+    #[arg(long, value_parser = learning_rate)]
+    learning_rate: Option<toml::Value>,
     /// Passes over the training part
     #[arg(long)]
     epochs: Option<i64>,
@@ -200,7 +201,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("topology.method", args.method.clone());
     config.flag("network.hidden", args.hidden.clone());
     config.flag("optimizer.method", args.optimizer.clone());
-    config.flag("optimizer.learning_rate", args.learning_rate);
+    config.flag("optimizer.learning_rate", args.learning_rate.clone());
     config.flag("train.epochs", args.epochs);
     config.flag("train.batch_size", args.batch_size);
     config.flag("penalty.method", args.penalty.clone());
@@ -220,9 +221,19 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     Ok(settings)
 }
 
+/// A number or `auto`.
+fn learning_rate(text: &str) -> Result<toml::Value, String> {
+    match (text, text.parse::<f64>()) {
+        ("auto", _) => Ok(text.into()),
+        (_, Ok(rate)) => Ok(rate.into()),
+        _ => Err("is neither a number nor auto".into()),
+    }
+}
+
 fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
     let fixed = args.set.is_empty()
-        && [args.sparsity, args.density, args.learning_rate].iter().all(Option::is_none)
+        && [args.sparsity, args.density].iter().all(Option::is_none)
+        && args.learning_rate.is_none()
         && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
         && [&args.method, &args.optimizer, &args.label, &args.isa, &args.penalty, &args.target]
             .iter()
@@ -379,7 +390,7 @@ impl<'a> Progress<'a> {
             format!("  validation loss {loss:.4}{}", percent(record.validation_accuracy))
         });
         format!(
-            "epoch {:>3}/{}  loss {:.4}{}{validation}  density {:.4}  dropped {}  grown {}  {:.2} s, {:.0} samples/s{}",
+            "epoch {:>3}/{}  loss {:.4}{}{validation}  density {:.4}  dropped {}  grown {}  rate {:.1e}  {:.2} s, {:.0} samples/s{}",
             record.epoch,
             self.epochs,
             record.train_loss,
@@ -387,6 +398,7 @@ impl<'a> Progress<'a> {
             record.density,
             record.dropped,
             record.grown,
+            record.learning_rate,
             record.seconds,
             self.samples as f64 / record.seconds,
             if record.best { "  best" } else { "" }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rarefy::control::TargetSettings;
+use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::{ConstraintMethod, ConstraintSettings, PenaltyMethod, PenaltySettings, Scope};
 use rarefy::topology::{DropName, Method, TopologySettings};
 use rarefy::train::{Control, Ending, Event, Run, Settings};
@@ -93,35 +94,70 @@ fn threads_and_stops_change_no_byte() {
             [None, Some(0.9)].map(|target| (format!("{method:?} {target:?}"), penalised(method, target)))
         });
     for (name, settings) in rows.chain(regularized()).chain(penalised) {
-        let settings = || settings.clone();
-        let folder = tempfile::tempdir().unwrap();
-        let whole = train(settings(), &folder.path().join("whole"));
-        let one = train(Settings { threads: 1, ..settings() }, &folder.path().join("one"));
-        assert!(whole == one, "{name}: one thread and two differ");
+        check_repeats(&name, settings);
+    }
+}
 
-        // Stopped in the middle of the second epoch, as by a kill: nothing is saved after the last checkpoint.
-        let cut = folder.path().join("cut");
-        let mut run = Run::start(settings(), Some(&cut)).unwrap();
-        let kept = cut.join("checkpoint.safetensors");
-        let mut at_epoch_end = Vec::new();
-        run.train(&mut |event| match event {
-            Event::Epoch(record) if record.epoch == 1 => {
-                at_epoch_end = std::fs::read(&kept).unwrap();
-                Control::Continue
-            }
-            Event::Step { progress, .. } if progress.step == 18 => Control::Stop,
-            _ => Control::Continue,
-        })
-        .unwrap();
-        drop(run);
-        let saved_mid_epoch = std::fs::read(&kept).unwrap();
-        for checkpoint in [at_epoch_end, saved_mid_epoch] {
-            std::fs::write(&kept, checkpoint).unwrap();
-            let mut run = Run::resume(&cut, |settings| settings.threads = 1).unwrap();
-            run.train(&mut |_| Control::Continue).unwrap();
-            assert!(model(&cut) == whole, "{name}: a resumed run differs");
-            assert_eq!(std::fs::read_to_string(cut.join("metrics.jsonl")).unwrap().lines().count(), 3);
+#[test]
+fn threads_and_stops_change_no_byte_under_any_optimizer() {
+    for method in Optimizer::ALL {
+        check_repeats(&format!("{method:?}"), optimized(method));
+    }
+}
+
+/// Connections move under every optimizer that lets them, and layers are wide enough for threads to share.
+fn optimized(method: Optimizer) -> Settings {
+    let mut settings = settings(Method::Rigl);
+    settings.network.hidden = vec![300, 300];
+    settings.sparsity.density = 0.2;
+    settings.optimizer.method = method;
+    if matches!(method, Optimizer::Sgd | Optimizer::Linbreg) {
+        settings.optimizer.momentum = 0.9;
+    }
+    if method == Optimizer::BarzilaiBorwein {
+        settings.network.dropout = 0.0;
+        settings.train.batch_size = 1258;
+        settings.train.epochs = 30;
+    }
+    if method.is_bregman() {
+        settings.topology.method = Method::Static;
+        settings.topology.every = None;
+        settings.sparsity.density = 1.0;
+        settings.penalty.method = PenaltyMethod::L1;
+        settings.target.sparsity = Some(0.9);
+    }
+    settings
+}
+
+fn check_repeats(name: &str, settings: Settings) {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = train(settings.clone(), &folder.path().join("whole"));
+    let one = train(Settings { threads: 1, ..settings.clone() }, &folder.path().join("one"));
+    assert!(whole == one, "{name}: one thread and two differ");
+
+    // Stopped in the middle of the second epoch, as by a kill: nothing is saved after the last checkpoint.
+    let cut = folder.path().join("cut");
+    let mut run = Run::start(settings.clone(), Some(&cut)).unwrap();
+    let kept = cut.join("checkpoint.safetensors");
+    let mut at_epoch_end = Vec::new();
+    run.train(&mut |event| match event {
+        Event::Epoch(record) if record.epoch == 1 => {
+            at_epoch_end = std::fs::read(&kept).unwrap();
+            Control::Continue
         }
+        Event::Step { progress, .. } if progress.step == 18 => Control::Stop,
+        _ => Control::Continue,
+    })
+    .unwrap();
+    drop(run);
+    let saved_mid_epoch = std::fs::read(&kept).unwrap();
+    for checkpoint in [at_epoch_end, saved_mid_epoch] {
+        std::fs::write(&kept, checkpoint).unwrap();
+        let mut run = Run::resume(&cut, |settings| settings.threads = 1).unwrap();
+        run.train(&mut |_| Control::Continue).unwrap();
+        assert!(model(&cut) == whole, "{name}: a resumed run differs");
+        let lines = std::fs::read_to_string(cut.join("metrics.jsonl")).unwrap().lines().count();
+        assert_eq!(lines as u64, settings.train.epochs);
     }
 }
 
@@ -160,7 +196,7 @@ fn bad_runs_are_refused_with_advice() {
     large.train.batch_size = 100_000;
     refused(Run::start(large, None), "train.batch_size");
     let mut wild = settings(Method::Static);
-    wild.optimizer.learning_rate = Some(1e30);
+    wild.optimizer.learning_rate = Some(1e30.into());
     let error = Run::start(wild, None).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
     assert!(error.contains("not finite") && error.contains("step"), "{error}");
 }

@@ -55,8 +55,7 @@ fn steps_after_the_first_allocate_nothing() {
             LayerSpec::Linear { outputs: 5, activation: Activation::Identity },
         ],
     };
-    let plain = [Method::Sgd, Method::Adam, Method::Rmsprop, Method::Adagrad]
-        .map(|method| (method, topology::Method::Static, PenaltyMethod::None));
+    let plain = Method::ALL.map(|method| (method, topology::Method::Static, PenaltyMethod::None));
     // Those that compute with other values than the stored ones.
     let effective = [
         (topology::Method::TopKast, PenaltyMethod::None),

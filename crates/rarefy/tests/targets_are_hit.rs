@@ -15,7 +15,7 @@ fn settings(penalty: PenaltyMethod, target: TargetSettings) -> Settings {
         settings.topology.method = Method::Static;
     }
     settings.train.epochs = 25;
-    settings.optimizer.learning_rate = Some(0.003);
+    settings.optimizer.learning_rate = Some(0.003.into());
     settings
 }
 

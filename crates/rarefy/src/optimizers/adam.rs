@@ -8,7 +8,7 @@
 //! ```
 //! `t` is the run's step, also for a connection grown late: its moments start at zero and are not corrected again.
 
-use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths};
+use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction};
 
 /// Adam and AdamW; see the top of the file for the formula. Two slots: first and second moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,9 +67,4 @@ impl UpdateRule for Adam {
             *out = step.learning_rate / (v.sqrt() * root_scale + self.epsilon);
         }
     }
-}
-
-/// `1 - beta^step`, which a moment that starts at zero is divided by.
-fn correction(beta: f32, step: u64) -> f64 {
-    1.0 - f64::from(beta).powi(i32::try_from(step).unwrap_or(i32::MAX))
 }

@@ -1,24 +1,49 @@
 //! Optimizers: slices of values and gradients in, new values out. They know nothing of sparsity, layers or threads: a
 //! parameter's state lives in `slots`, arrays aligned with its values that start at zero and that the caller keeps,
 //! moves along when connections move, and saves. One optimizer, one file; formulas and defaults are PyTorch's.
+//!
+//! Some methods look at the network as a whole, to find the learning rate or to weigh an average. They keep a few numbers
+//! in a [`Memory`], and the caller makes their step in parts:
+//! ```text
+//! prepare                        what the step needs of the memory
+//! gather, on every chunk         if `gathers`: state, and sums over the network
+//! decide                         the sums become the step's size
+//! update, on every chunk         the step; if `searches`, again until `accepts` takes the loss after it
+//! ```
 
+mod adabreg;
 mod adagrad;
 mod adam;
+mod armijo;
+mod barzilai_borwein;
+mod bregman;
 pub mod clip;
+mod learning_rate;
+mod linbreg;
+mod memory;
+mod prodigy;
 mod rmsprop;
 mod schedule;
+mod schedule_free;
+mod settings;
 mod sgd;
 #[cfg(test)]
 mod suite;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-
+pub use adabreg::Adabreg;
 pub use adagrad::Adagrad;
 pub use adam::Adam;
+pub use armijo::Armijo;
+pub use barzilai_borwein::BarzilaiBorwein;
+pub use learning_rate::LearningRate;
+pub use linbreg::Linbreg;
+use memory::Estimate;
+pub use memory::{Memory, Sums};
+pub use prodigy::Prodigy;
 pub use rmsprop::Rmsprop;
 pub use schedule::{Schedule, ScheduleMethod, ScheduleSettings};
+pub use schedule_free::ScheduleFree;
+pub use settings::{Method, OptimizerSettings};
 pub use sgd::Sgd;
 
 /// Moves values along their gradients. Every operation is elementwise, so an update of a parameter may be cut into
@@ -26,6 +51,22 @@ pub use sgd::Sgd;
 pub trait UpdateRule {
     /// Arrays of state that it keeps for each parameter, each as long as the values and zero at the start.
     fn slots(&self) -> usize;
+
+    /// Fills the slots, all zero until now, of values that are trained from here on: all at the start of a run, later
+    /// those of grown connections.
+    fn begin(&self, values: &[f32], slots: &mut [&mut [f32]]) {
+        let _ = (values, slots);
+    }
+
+    /// The first part of a step, for methods that need sums over the whole network before they move it.
+    ///
+    /// # Panics
+    /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
+    #[inline(always)]
+    fn gather(&self, step: &StepSize, values: &[f32], gradients: &[f32], slots: &mut [&mut [f32]]) -> Sums {
+        let _ = (step, values, gradients, slots);
+        Sums::default()
+    }
 
     /// One step: `values`, `gradients` and each of the `slots` have one number per weight.
     ///
@@ -53,6 +94,18 @@ pub enum Optimizer {
     Rmsprop(Rmsprop),
     /// Adagrad.
     Adagrad(Adagrad),
+    /// Prodigy.
+    Prodigy(Prodigy),
+    /// Schedule-free gradient descent and AdamW.
+    ScheduleFree(ScheduleFree),
+    /// Gradient descent with a line search.
+    Armijo(Armijo),
+    /// Gradient descent with a secant step.
+    BarzilaiBorwein(BarzilaiBorwein),
+    /// Bregman iterations.
+    Linbreg(Linbreg),
+    /// Bregman iterations with Adam's step.
+    Adabreg(Adabreg),
 }
 
 /// Calls a method of whichever rule it is.
@@ -63,6 +116,12 @@ macro_rules! each {
             Optimizer::Adam($rule) => $call,
             Optimizer::Rmsprop($rule) => $call,
             Optimizer::Adagrad($rule) => $call,
+            Optimizer::Prodigy($rule) => $call,
+            Optimizer::ScheduleFree($rule) => $call,
+            Optimizer::Armijo($rule) => $call,
+            Optimizer::BarzilaiBorwein($rule) => $call,
+            Optimizer::Linbreg($rule) => $call,
+            Optimizer::Adabreg($rule) => $call,
         }
     };
 }
@@ -71,6 +130,15 @@ impl UpdateRule for Optimizer {
     #[inline(always)]
     fn slots(&self) -> usize {
         each!(self, rule => rule.slots())
+    }
+
+    fn begin(&self, values: &[f32], slots: &mut [&mut [f32]]) {
+        each!(self, rule => rule.begin(values, slots));
+    }
+
+    #[inline(always)]
+    fn gather(&self, step: &StepSize, values: &[f32], gradients: &[f32], slots: &mut [&mut [f32]]) -> Sums {
+        each!(self, rule => rule.gather(step, values, gradients, slots))
     }
 
     #[inline(always)]
@@ -84,18 +152,116 @@ impl UpdateRule for Optimizer {
     }
 }
 
+impl Optimizer {
+    /// The same for epochs of so many steps, which a line search paces itself by.
+    pub fn with_epoch(mut self, steps: u64) -> Optimizer {
+        if let Optimizer::Armijo(rule) = &mut self {
+            rule.set_epoch(steps);
+        }
+        self
+    }
+
+    /// What it remembers at the start of a run.
+    pub fn memory(&self) -> Memory {
+        let estimate = match self {
+            Optimizer::Prodigy(_) => Estimate::Distance(Default::default()),
+            Optimizer::ScheduleFree(_) => Estimate::Average(Default::default()),
+            Optimizer::Armijo(rule) => Estimate::Reach(rule.memory()),
+            Optimizer::BarzilaiBorwein(_) => Estimate::Secant(Default::default()),
+            Optimizer::Linbreg(_) | Optimizer::Adabreg(_) => Estimate::Threshold(None),
+            _ => Estimate::Nothing,
+        };
+        Memory { learning_rate: 0.0, estimate }
+    }
+
+    /// Whether a step begins with [`UpdateRule::gather`].
+    pub fn gathers(&self) -> bool {
+        matches!(self, Optimizer::Prodigy(_)) || self.searches()
+    }
+
+    /// Whether a step is tried out by the loss after it: [`Optimizer::accepts`].
+    pub fn searches(&self) -> bool {
+        matches!(self, Optimizer::Armijo(_) | Optimizer::BarzilaiBorwein(_))
+    }
+
+    /// The slot whose values are the model, if it is not the trained values themselves.
+    pub fn average_slot(&self) -> Option<usize> {
+        matches!(self, Optimizer::ScheduleFree(_)).then_some(schedule_free::AVERAGE)
+    }
+
+    /// Whether the step itself applies the L1 penalty of strength [`StepSize::lambda`], so that no proximal step may
+    /// follow; such a method revives weights at zero, which must stay stored while it may.
+    pub fn is_bregman(&self) -> bool {
+        matches!(self, Optimizer::Linbreg(_) | Optimizer::Adabreg(_))
+    }
+
+    /// The step from what is known before it; at the call `step.learning_rate` is the settings' times the schedule's.
+    pub fn prepare(&self, memory: &mut Memory, step: &mut StepSize) {
+        match (self, &mut memory.estimate) {
+            (Optimizer::Prodigy(rule), Estimate::Distance(distance)) => rule.prepare(distance, step),
+            (Optimizer::ScheduleFree(rule), Estimate::Average(average)) => rule.prepare(average, step),
+            (Optimizer::Armijo(rule), Estimate::Reach(reach)) => rule.prepare(reach, step),
+            (_, Estimate::Threshold(last)) => bregman::prepare(last, step),
+            _ => {}
+        }
+        memory.learning_rate = step.learning_rate;
+    }
+
+    /// The step's size from the sums over all parameters and the batch's loss.
+    pub fn decide(&self, memory: &mut Memory, step: &mut StepSize, sums: Sums, loss: f64) {
+        match (self, &mut memory.estimate) {
+            (Optimizer::Prodigy(rule), Estimate::Distance(distance)) => rule.decide(distance, step, sums),
+            (Optimizer::Armijo(rule), Estimate::Reach(reach)) => rule.decide(reach, sums, loss),
+            (Optimizer::BarzilaiBorwein(rule), Estimate::Secant(secant)) => {
+                rule.decide(secant, step, sums, loss);
+            }
+            _ => {}
+        }
+        memory.learning_rate = step.learning_rate;
+    }
+
+    /// Whether a search ends with this step, `loss` being the batch's after it; otherwise `step` is the next to try.
+    pub fn accepts(&self, memory: &mut Memory, step: &mut StepSize, loss: f64) -> bool {
+        let ends = match (self, &mut memory.estimate) {
+            (Optimizer::Armijo(rule), Estimate::Reach(reach)) => rule.accept(reach, step, loss),
+            (Optimizer::BarzilaiBorwein(rule), Estimate::Secant(secant)) => rule.accept(secant, step, loss),
+            _ => true,
+        };
+        memory.learning_rate = step.learning_rate;
+        ends
+    }
+}
+
 /// What changes from step to step and from parameter to parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepSize {
-    /// The base learning rate times the schedule's factor.
+    /// The base learning rate times the schedule's factor, and the method's own estimate.
     pub learning_rate: f32,
     /// The step, counted from 1.
     pub step: u64,
     /// Whether weight decay applies to this parameter: to weights, not to biases.
     pub decay: bool,
+    /// The strength of the L1 penalty on this parameter, for methods that apply it themselves.
+    pub lambda: f32,
+    /// The lambda that a Bregman method's hidden values stand at before this step.
+    held: f32,
+    /// Prodigy's distance.
+    distance: f32,
+    /// The weight of this step's point in a schedule-free average.
+    averaging: f32,
 }
 
 impl StepSize {
+    /// A step of a weight without a penalty.
+    pub fn new(learning_rate: f32, step: u64) -> StepSize {
+        StepSize { learning_rate, step, decay: true, lambda: 0.0, held: 0.0, distance: 0.0, averaging: 0.0 }
+    }
+
+    /// The same step of a bias: neither weight decay nor penalties apply.
+    pub fn of_bias(&self) -> StepSize {
+        StepSize { decay: false, lambda: 0.0, held: 0.0, ..*self }
+    }
+
     /// The weight decay of this parameter, given the optimizer's.
     #[inline(always)]
     fn decay(&self, weight_decay: f32) -> f32 {
@@ -103,132 +269,9 @@ impl StepSize {
     }
 }
 
-/// Which optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Gradient descent, with momentum if `momentum` is set.
-    Sgd,
-    /// Adam, weight decay added to the gradient.
-    #[default]
-    Adam,
-    /// Adam, weight decay apart from the gradient.
-    Adamw,
-    /// RMSprop.
-    Rmsprop,
-    /// Adagrad.
-    Adagrad,
-}
-
-/// What the user asks of the optimizer. `None` is the method's own default, given by the function of the same name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OptimizerSettings {
-    /// Which optimizer.
-    pub method: Method,
-    /// The base learning rate, above 0; the schedule multiplies it.
-    pub learning_rate: Option<f32>,
-    /// Momentum of sgd and rmsprop, from 0 to below 1.
-    pub momentum: f32,
-    /// Nesterov's variant of sgd's momentum.
-    pub nesterov: bool,
-    /// Weight decay, at least 0. Biases are exempt.
-    pub weight_decay: Option<f32>,
-    /// Smoothing of adam's first moment, from 0 to below 1.
-    pub beta1: f32,
-    /// Smoothing of adam's second moment, from 0 to below 1.
-    pub beta2: f32,
-    /// Smoothing of rmsprop's mean square (PyTorch's `alpha`), from 0 to below 1.
-    pub rho: f32,
-    /// Added to the root that divides the gradient, above 0.
-    pub epsilon: Option<f32>,
-    /// Scale all gradients down so that their joint Euclidean norm is at most this.
-    pub clip_norm: Option<f32>,
-    /// Clip each gradient to plus or minus this.
-    pub clip_value: Option<f32>,
-}
-
-impl Default for OptimizerSettings {
-    fn default() -> OptimizerSettings {
-        OptimizerSettings {
-            method: Method::default(),
-            learning_rate: None,
-            momentum: 0.0,
-            nesterov: false,
-            weight_decay: None,
-            beta1: 0.9,
-            beta2: 0.999,
-            rho: 0.99,
-            epsilon: None,
-            clip_norm: None,
-            clip_value: None,
-        }
-    }
-}
-
-impl OptimizerSettings {
-    /// The base learning rate: as set, or 0.001 (0.01 for rmsprop and adagrad).
-    pub fn learning_rate(&self) -> f32 {
-        self.learning_rate.unwrap_or(match self.method {
-            Method::Sgd | Method::Adam | Method::Adamw => 1e-3,
-            Method::Rmsprop | Method::Adagrad => 1e-2,
-        })
-    }
-
-    /// The weight decay: as set, or 0 (0.01 for adamw).
-    pub fn weight_decay(&self) -> f32 {
-        self.weight_decay.unwrap_or(if self.method == Method::Adamw { 1e-2 } else { 0.0 })
-    }
-
-    /// The epsilon: as set, or 1e-8 (1e-10 for adagrad).
-    pub fn epsilon(&self) -> f32 {
-        self.epsilon.unwrap_or(if self.method == Method::Adagrad { 1e-10 } else { 1e-8 })
-    }
-
-    /// Checks all settings and builds the optimizer.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] for a number out of range, or one that the method would ignore.
-    pub fn build(&self) -> Result<Optimizer> {
-        positive("learning_rate", self.learning_rate())?;
-        positive("epsilon", self.epsilon())?;
-        for (key, limit) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value)] {
-            limit.map_or(Ok(()), |limit| positive(key, limit))?;
-        }
-        if !(self.weight_decay() >= 0.0 && self.weight_decay().is_finite()) {
-            return wrong("weight_decay", format!("must be 0 or above, not {}", self.weight_decay()));
-        }
-        for (key, value) in
-            [("momentum", self.momentum), ("beta1", self.beta1), ("beta2", self.beta2), ("rho", self.rho)]
-        {
-            if !(0.0..1.0).contains(&value) {
-                return wrong(key, format!("must be from 0 to below 1, not {value}"));
-            }
-        }
-        if self.momentum > 0.0 && !matches!(self.method, Method::Sgd | Method::Rmsprop) {
-            return wrong("momentum", "works with sgd and rmsprop only; adam's is beta1".into());
-        }
-        if self.nesterov && !(self.method == Method::Sgd && self.momentum > 0.0) {
-            return wrong("nesterov", "needs method = \"sgd\" and a momentum above 0".into());
-        }
-        Ok(match self.method {
-            Method::Sgd => Optimizer::Sgd(Sgd::new(self)),
-            Method::Adam | Method::Adamw => Optimizer::Adam(Adam::new(self)),
-            Method::Rmsprop => Optimizer::Rmsprop(Rmsprop::new(self)),
-            Method::Adagrad => Optimizer::Adagrad(Adagrad::new(self)),
-        })
-    }
-}
-
-fn positive(key: &str, value: f32) -> Result<()> {
-    if value > 0.0 && value.is_finite() {
-        return Ok(());
-    }
-    wrong(key, format!("must be above 0, not {value}"))
-}
-
-fn wrong<T>(key: &str, problem: String) -> Result<T> {
-    Err(Error::setting(format!("optimizer.{key}"), problem))
+/// `1 - beta^step`, which a moment that starts at zero is divided by.
+fn correction(beta: f32, step: u64) -> f64 {
+    1.0 - f64::from(beta).powi(i32::try_from(step).unwrap_or(i32::MAX))
 }
 
 /// Panics unless every array is as long as the values: zipped loops would stop at the shortest in silence.
@@ -236,41 +279,5 @@ fn wrong<T>(key: &str, problem: String) -> Result<T> {
 fn check_lengths(values: usize, others: impl IntoIterator<Item = usize>) {
     for other in others {
         assert_eq!(other, values, "gradients and slots must be as long as the values");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_out_of_range_name_their_key() {
-        let cases = [
-            ("momentum = 1.0\nmethod = 'sgd'", "optimizer.momentum: must be from 0 to below 1, not 1"),
-            ("momentum = 0.9", "optimizer.momentum: works with sgd and rmsprop only; adam's is beta1"),
-            ("nesterov = true\nmethod = 'sgd'", "optimizer.nesterov: needs method"),
-            ("learning_rate = 0.0", "optimizer.learning_rate: must be above 0, not 0"),
-            ("weight_decay = -0.1", "optimizer.weight_decay: must be 0 or above, not -0.1"),
-            ("beta2 = nan", "optimizer.beta2: must be from 0 to below 1, not NaN"),
-            ("clip_norm = 0.0", "optimizer.clip_norm: must be above 0, not 0"),
-        ];
-        for (text, message) in cases {
-            let settings: OptimizerSettings = toml::from_str(text).unwrap();
-            let error = settings.build().err().unwrap().to_string();
-            assert!(error.starts_with(message), "{text}: {error}");
-        }
-        assert!(toml::from_str::<OptimizerSettings>("momentun = 0.9").is_err());
-    }
-
-    #[test]
-    fn settings_survive_a_round_trip() {
-        let settings = OptimizerSettings {
-            method: Method::Sgd,
-            momentum: 0.9,
-            clip_norm: Some(1.0),
-            ..Default::default()
-        };
-        let text = toml::to_string(&settings).unwrap();
-        assert_eq!(toml::from_str::<OptimizerSettings>(&text).unwrap(), settings);
     }
 }

@@ -13,10 +13,11 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use super::Method;
 use crate::error::{Error, Result};
 
 /// The shape of the schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleMethod {
     /// The same rate throughout.
@@ -24,7 +25,6 @@ pub enum ScheduleMethod {
     /// Multiplied by `step_factor` at regular times.
     Step,
     /// Half a cosine down.
-    #[default]
     Cosine,
     /// A straight line down.
     Linear,
@@ -36,10 +36,11 @@ pub enum ScheduleMethod {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleSettings {
-    /// The shape.
-    pub method: ScheduleMethod,
-    /// Part of the run over which the rate rises from 0, from 0 to below 1. Not used by one-cycle.
-    pub warmup: f32,
+    /// The shape; `None` is cosine, or constant for an optimizer that goes with no other.
+    pub method: Option<ScheduleMethod>,
+    /// Part of the run over which the rate rises from 0, from 0 to below 1; `None` is 0.05, or 0 for an optimizer that
+    /// finds each step by itself. Not used by one-cycle.
+    pub warmup: Option<f32>,
     /// Step: part of the run (after the warm-up) between drops, above 0 and at most 1.
     pub step_every: f32,
     /// Step: what each drop multiplies by, above 0 and at most 1.
@@ -53,11 +54,11 @@ pub struct ScheduleSettings {
 }
 
 impl Default for ScheduleSettings {
-    /// Cosine to 0 after 5 % of warm-up; the rest as PyTorch's `StepLR` and `OneCycleLR`.
+    /// Cosine to 0 after 5 % of warm-up, where the optimizer lets it; the rest as PyTorch's `StepLR` and `OneCycleLR`.
     fn default() -> ScheduleSettings {
         ScheduleSettings {
-            method: ScheduleMethod::default(),
-            warmup: 0.05,
+            method: None,
+            warmup: None,
             step_every: 0.3,
             step_factor: 0.1,
             final_fraction: 0.0,
@@ -68,14 +69,21 @@ impl Default for ScheduleSettings {
 }
 
 impl ScheduleSettings {
-    /// Checks the settings.
+    /// Checks the settings and completes them for an optimizer.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a number out of range.
-    pub fn build(&self) -> Result<Schedule> {
+    /// [`Error::Setting`] for a number out of range, or a schedule that does not go with the optimizer.
+    pub fn build(&self, optimizer: Method) -> Result<Schedule> {
         let (open_zero, open_one) = (f32::MIN_POSITIVE, 1.0 - f32::EPSILON / 2.0);
+        let is_constant = optimizer.is_schedule_free() || optimizer.searches();
+        let method = self.method.unwrap_or(if is_constant {
+            ScheduleMethod::Constant
+        } else {
+            ScheduleMethod::Cosine
+        });
+        let warmup = self.warmup.unwrap_or(if optimizer.searches() { 0.0 } else { 0.05 });
         for (key, value, low, high, range) in [
-            ("warmup", self.warmup, 0.0, open_one, "from 0 to below 1"),
+            ("warmup", warmup, 0.0, open_one, "from 0 to below 1"),
             ("step_every", self.step_every, open_zero, 1.0, "above 0 and at most 1 (a fraction of the run)"),
             ("step_factor", self.step_factor, open_zero, 1.0, "above 0 and at most 1"),
             ("final_fraction", self.final_fraction, 0.0, 1.0, "from 0 to 1"),
@@ -89,31 +97,44 @@ impl ScheduleSettings {
                 ));
             }
         }
-        Ok(Schedule(self.clone()))
+        if is_constant && method != ScheduleMethod::Constant {
+            let reason = if optimizer.searches() { "finds each step" } else { "averages instead" };
+            let problem = format!("must be \"constant\" or left out: the optimizer {reason} by itself");
+            return Err(Error::setting("schedule.method", problem));
+        }
+        if optimizer.searches() && warmup > 0.0 {
+            let problem = "must be 0 or left out: the optimizer finds each step by itself";
+            return Err(Error::setting("schedule.warmup", problem));
+        }
+        Ok(Schedule { method, warmup, settings: self.clone() })
     }
 }
 
 /// A checked schedule.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Schedule(ScheduleSettings);
+pub struct Schedule {
+    method: ScheduleMethod,
+    warmup: f32,
+    settings: ScheduleSettings,
+}
 
 impl Schedule {
     /// What to multiply the base learning rate by at `step` (from 1) of `total`; at most 1. Past the end it stays at
     /// the end's value.
     pub fn factor(&self, step: u64, total: u64) -> f32 {
-        let settings = &self.0;
+        let Schedule { method, warmup, settings } = self;
         let done = step.saturating_sub(1) as f64;
         let total = total.max(1) as f64;
-        if settings.method == ScheduleMethod::OneCycle {
+        if *method == ScheduleMethod::OneCycle {
             return one_cycle((done / total).min(1.0), settings) as f32;
         }
-        let warm = (f64::from(settings.warmup) * total).round().min(total - 1.0);
+        let warm = (f64::from(*warmup) * total).round().min(total - 1.0);
         if done < warm {
             return ((done + 1.0) / (warm + 1.0)) as f32;
         }
         let t = ((done - warm) / (total - warm)).min(1.0);
         let end = f64::from(settings.final_fraction);
-        let factor = match settings.method {
+        let factor = match method {
             ScheduleMethod::Constant => 1.0,
             ScheduleMethod::Step => {
                 // The little extra: 0.3 as an f32 is above 0.3, and must not put a drop off by a step.
@@ -157,7 +178,8 @@ mod tests {
     use super::*;
 
     fn schedule(method: ScheduleMethod, warmup: f32) -> Schedule {
-        ScheduleSettings { method, warmup, ..Default::default() }.build().unwrap()
+        let settings = ScheduleSettings { method: Some(method), warmup: Some(warmup), ..Default::default() };
+        settings.build(Method::Adam).unwrap()
     }
 
     #[test]
@@ -221,15 +243,36 @@ mod tests {
 
     #[test]
     fn settings_out_of_range_name_their_key() {
-        for (text, message) in [
-            ("warmup = 1.0", "schedule.warmup: must be from 0 to below 1, not 1"),
-            ("method = 'step'\nstep_every = 0.0", "schedule.step_every: must be above 0"),
-            ("final_fraction = nan", "schedule.final_fraction: must be from 0 to 1, not NaN"),
-            ("method = 'one-cycle'\npeak_at = 1.0", "schedule.peak_at: must be above 0 and below 1, not 1"),
+        for (optimizer, text, message) in [
+            (Method::Adam, "warmup = 1.0", "schedule.warmup: must be from 0 to below 1, not 1"),
+            (Method::Adam, "method = 'step'\nstep_every = 0.0", "schedule.step_every: must be above 0"),
+            (Method::Adam, "final_fraction = nan", "schedule.final_fraction: must be from 0 to 1, not NaN"),
+            (
+                Method::Adam,
+                "method = 'one-cycle'\npeak_at = 1.0",
+                "schedule.peak_at: must be above 0 and below",
+            ),
+            (
+                Method::ScheduleFreeSgd,
+                "method = 'cosine'",
+                "schedule.method: must be \"constant\" or left out",
+            ),
+            (Method::Armijo, "method = 'linear'", "schedule.method: must be \"constant\" or left out"),
+            (Method::Armijo, "warmup = 0.1", "schedule.warmup: must be 0 or left out"),
         ] {
             let settings: ScheduleSettings = toml::from_str(text).unwrap();
-            let error = settings.build().unwrap_err().to_string();
+            let error = settings.build(optimizer).unwrap_err().to_string();
             assert!(error.starts_with(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_default_goes_with_every_optimizer() {
+        for optimizer in Method::ALL {
+            let schedule = ScheduleSettings::default().build(optimizer).unwrap();
+            let last = schedule.factor(100, 100);
+            let constant = optimizer.is_schedule_free() || optimizer.searches();
+            assert!(if constant { last == 1.0 } else { last < 0.01 }, "{optimizer:?}: {last}");
         }
     }
 }

@@ -12,6 +12,7 @@ use super::save::write_atomically;
 use super::{Engine, Score, Settings};
 use crate::control::ControllerState;
 use crate::layers::{Network, NetworkSpec};
+use crate::optimizers::Memory;
 use crate::{Error, Result};
 
 /// Where a run stands.
@@ -31,6 +32,8 @@ pub struct Position {
     pub best: Option<(u64, f64)>,
     /// What steers lambda, if anything does.
     pub control: Option<ControllerState>,
+    /// What the optimizer remembers besides its slots.
+    pub optimizer: Option<Memory>,
     /// Seconds trained, over all sittings.
     pub seconds: f64,
     /// Lines of `metrics.jsonl`.
@@ -70,7 +73,7 @@ pub(super) fn save(
     }
     tensors.extend(engine.effective.tensors(&engine.network));
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
-    let position = Position { control, ..position.clone() };
+    let position = Position { control, optimizer: Some(engine.memory), ..position.clone() };
     let header = Header { format: FORMAT, settings: settings.clone(), fingerprint, position };
     let text = serde_json::to_string(&header).expect("a header is plain data");
     let bytes = TensorFile::bytes(tensors, HashMap::from([("run".to_string(), text)]));
@@ -139,6 +142,9 @@ impl Checkpoint {
         if let (Some((controller, _)), Some(state)) = (&mut engine.sparsifier.control, self.position.control)
         {
             controller.state = state;
+        }
+        if let Some(memory) = self.position.optimizer {
+            engine.memory = memory;
         }
         for (parameter, slots) in engine.network.parameters().zip(&mut engine.state) {
             for (index, slot) in slots.iter_mut().enumerate() {

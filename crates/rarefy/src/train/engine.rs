@@ -7,7 +7,7 @@ use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Layer, Network, Pass, without_dead_neurons};
 use crate::losses::{Loss, TargetTile};
-use crate::optimizers::{Optimizer, StepSize, UpdateRule, clip};
+use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Pattern, Rewire};
@@ -25,6 +25,8 @@ pub struct Engine {
     pub state: Vec<Vec<Vec<f32>>>,
     /// What passes compute with instead of the stored values.
     pub(super) effective: Effective,
+    /// What the optimizer remembers besides.
+    pub memory: Memory,
     loss: Loss,
     optimizer: Optimizer,
     clip_norm: Option<f32>,
@@ -37,6 +39,8 @@ pub struct Engine {
     isa: Isa,
     seed: u64,
     buffers: Buffers,
+    /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
+    trial: Option<Buffers>,
 }
 
 /// What is fixed for a run.
@@ -125,15 +129,19 @@ impl Engine {
         for parameter in network.parameters_mut() {
             let length = parameter.weights.values().len();
             parameter.gradient = vec![0.0; length];
-            state.push(vec![vec![0.0; length]; optimizer.slots()]);
+            let mut slots = vec![vec![0.0; length]; optimizer.slots()];
+            optimizer.begin(parameter.weights.values(), &mut views(&mut slots)[..optimizer.slots()]);
+            state.push(slots);
         }
         let buffers = network.buffers(parts.batch_size, true);
+        let trial = optimizer.searches().then(|| network.buffers(parts.batch_size, false));
         let map = Map::of(parts.topology.forward, parts.sparsifier.method());
         let effective = Effective::new(map, &network, &parts.targets, &optimizer);
         Engine {
             network,
             state,
             effective,
+            memory: optimizer.memory(),
             loss: parts.loss,
             optimizer,
             clip_norm: parts.clip_norm,
@@ -144,6 +152,7 @@ impl Engine {
             isa: parts.isa,
             seed: parts.seed,
             buffers,
+            trial,
         }
     }
 
@@ -158,7 +167,7 @@ impl Engine {
         self.network.backward(&pass, &batch.input, &mut self.buffers);
         self.effective.leave(&mut self.network, self.sparsifier.lambda().unwrap_or(0.0));
         self.clip();
-        self.update(&StepSize { learning_rate, step, decay: true });
+        self.update(&pass, batch, StepSize::new(learning_rate, step), score.loss());
         score
     }
 
@@ -181,25 +190,36 @@ impl Engine {
     }
 
     /// The optimizer's step, and what penalties and constraints make of it.
-    fn update(&mut self, step: &StepSize) {
-        let regularizer = self.sparsifier.regularizer();
-        for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
-            let step = StepSize { decay: parameter.is_weight, ..*step };
-            let mut views = slots.iter_mut().map(Vec::as_mut_slice);
-            // An optimizer keeps at most three arrays; absent ones are empty.
-            let slots: [&mut [f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            let regularizer = regularizer.filter(|_| parameter.is_weight);
-            let run = Update { optimizer: &self.optimizer, step: &step, isa: self.isa, regularizer };
-            run.split(parameter.weights.values_mut(), &mut parameter.gradient, slots);
+    fn update(&mut self, pass: &Pass, batch: &Batch, mut step: StepSize, loss: f64) {
+        let bregman = self.optimizer.is_bregman();
+        let regularizer = if bregman { None } else { self.sparsifier.regularizer() };
+        step.lambda = self.sparsifier.lambda().filter(|_| bregman).unwrap_or(0.0);
+        self.optimizer.prepare(&mut self.memory, &mut step);
+        if self.optimizer.gathers() {
+            let sums = self.work(Part::Gather, &step, regularizer);
+            self.optimizer.decide(&mut self.memory, &mut step, sums, loss);
+            self.work(Part::Move, &step, regularizer);
+            while self.optimizer.searches() {
+                let loss = self.loss_after(pass, batch);
+                if self.optimizer.accepts(&mut self.memory, &mut step, loss) {
+                    break;
+                }
+                self.work(Part::Move, &step, regularizer);
+            }
+            if matches!(regularizer, Some(Regularizer::Prox(_))) {
+                self.work(Part::Shrink, &step, regularizer);
+            }
+        } else {
+            self.work(Part::Whole, &step, regularizer);
         }
         let (optimizer, state) = (&self.optimizer, &self.state);
         self.sparsifier.shrink_groups(&mut self.network, &mut |index, out| {
             let mut views = state[index].iter().map(Vec::as_slice);
             let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            optimizer.step_size(step, &slots[..optimizer.slots()], out);
+            optimizer.step_size(&step, &slots[..optimizer.slots()], out);
         });
         self.sparsifier.project(&mut self.network);
-        self.effective.update(&self.optimizer, step, self.sparsifier.lambda().unwrap_or(0.0));
+        self.effective.update(&self.optimizer, &step, self.sparsifier.lambda().unwrap_or(0.0));
     }
 
     /// The network as it predicts; `None` if it is the one that is trained.
@@ -209,6 +229,37 @@ impl Engine {
             return predicting;
         }
         without_dead_neurons(predicting.as_ref().unwrap_or(&self.network)).or(predicting)
+    }
+
+    /// A part of the optimizer's work on all parameters.
+    fn work(&mut self, part: Part, step: &StepSize, regularizer: Option<Regularizer>) -> Sums {
+        let mut sums = Sums::default();
+        for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
+            let step = if parameter.is_weight { *step } else { step.of_bias() };
+            let regularizer = regularizer.filter(|_| parameter.is_weight);
+            let run = Update { optimizer: &self.optimizer, part, step: &step, isa: self.isa, regularizer };
+            let of_parameter =
+                run.split(parameter.weights.values_mut(), &mut parameter.gradient, views(slots));
+            sums = sums + of_parameter;
+        }
+        sums
+    }
+
+    /// The batch's mean loss with the weights as they are now.
+    fn loss_after(&mut self, pass: &Pass, batch: &Batch) -> f64 {
+        let buffers = self.trial.as_mut().expect("allocated for an optimizer that searches");
+        buffers.resize(batch.samples);
+        self.network.forward(pass, &batch.input, buffers);
+        score(&self.loss, self.isa, buffers.output(), &batch.targets, None).loss()
+    }
+
+    /// Exchanges the trained values for the optimizer's average, if it keeps one, and back: what was exchanged twice has
+    /// its bits again.
+    pub fn swap_average(&mut self) {
+        let Some(slot) = self.optimizer.average_slot() else { return };
+        for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
+            parameter.weights.values_mut().swap_with_slice(&mut slots[slot]);
+        }
     }
 
     /// Takes exact zeros out of storage if it is time to; `progress` names the step that was just done.
@@ -334,8 +385,14 @@ impl Engine {
         }
         let grown = rewire.grown().len();
         let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
-        for slot in &mut self.state[place.index] {
+        let state = &mut self.state[place.index];
+        for slot in state.iter_mut() {
             *slot = rewire.carry(slot, 0.0);
+        }
+        for &slot in rewire.grown() {
+            let mut views =
+                views(state).map(|view| if view.is_empty() { view } else { &mut view[slot..][..1] });
+            self.optimizer.begin(&new.values()[slot..][..1], &mut views[..self.optimizer.slots()]);
         }
         parameter.gradient = vec![0.0; new.values().len()];
         parameter.weights = new;
@@ -348,6 +405,16 @@ impl Engine {
         let mut parameters = model.parameters().zip(&self.targets);
         self.sparsifier.is_settled(t)
             && parameters.all(|(parameter, &target)| parameter.weights.nnz() <= target)
+    }
+
+    /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.
+    pub fn connections(&self) -> (usize, usize) {
+        let (nnz, cells) = self.network.connections();
+        if !self.sparsifier.keeps_zeros {
+            return (nnz, cells);
+        }
+        let weights = self.network.parameters().filter(|parameter| parameter.is_weight);
+        (weights.flat_map(|parameter| parameter.weights.values()).filter(|&&w| w != 0.0).count(), cells)
     }
 
     /// Bytes of weights, index, gradients and optimizer state.
@@ -364,11 +431,31 @@ impl Engine {
 }
 
 /// The most arrays of state that an optimizer keeps for a parameter.
-const MAX_SLOTS: usize = 3;
+const MAX_SLOTS: usize = 4;
+
+/// A parameter's slots as slices; those that the optimizer does not keep are empty.
+fn views(slots: &mut [Vec<f32>]) -> [&mut [f32]; MAX_SLOTS] {
+    let mut views = slots.iter_mut().map(Vec::as_mut_slice);
+    std::array::from_fn(|_| views.next().unwrap_or_default())
+}
+
+/// A part of an optimizer's step.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// All of it, for an optimizer that looks at each weight alone.
+    Whole,
+    /// State and sums.
+    Gather,
+    /// The step.
+    Move,
+    /// The penalty's proximal step.
+    Shrink,
+}
 
 /// An optimizer's work on one parameter, halved between threads.
 struct Update<'a> {
     optimizer: &'a Optimizer,
+    part: Part,
     step: &'a StepSize,
     isa: Isa,
     /// What acts on these weights one by one.
@@ -377,12 +464,21 @@ struct Update<'a> {
 
 impl Update<'_> {
     #[inline(always)]
-    fn chunk(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) {
-        if let Some(Regularizer::Subgradient(penalty)) = &self.regularizer {
+    fn chunk(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) -> Sums {
+        if matches!(self.part, Part::Whole | Part::Gather)
+            && let Some(Regularizer::Subgradient(penalty)) = &self.regularizer
+        {
             penalty.add_subgradient(values, gradients);
         }
-        self.optimizer.update(self.step, values, gradients, slots);
-        if let Some(Regularizer::Prox(penalty)) = &self.regularizer {
+        if self.part == Part::Gather {
+            return self.optimizer.gather(self.step, values, gradients, slots);
+        }
+        if self.part != Part::Shrink {
+            self.optimizer.update(self.step, values, gradients, slots);
+        }
+        if self.part != Part::Move
+            && let Some(Regularizer::Prox(penalty)) = &self.regularizer
+        {
             let mut steps = [0.0; CHUNK];
             let steps = &mut steps[..values.len()];
             let mut views = slots.iter().map(|slot| &**slot);
@@ -390,9 +486,11 @@ impl Update<'_> {
             self.optimizer.step_size(self.step, &slots[..self.optimizer.slots()], steps);
             penalty.prox(values, Steps::Each(steps));
         }
+        Sums::default()
     }
 
-    fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: [&mut [f32]; MAX_SLOTS]) {
+    /// The sums are added up in the order of the halves, so that threads do not change them.
+    fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: [&mut [f32]; MAX_SLOTS]) -> Sums {
         if values.len() <= CHUNK {
             let slots = &mut slots[..self.optimizer.slots()];
             return self.isa.vectorize(|| self.chunk(values, gradients, slots));
@@ -413,10 +511,11 @@ impl Update<'_> {
                 right
             })
         };
-        rayon::join(
+        let (left, right) = rayon::join(
             || self.split(left, left_gradients, left_slots),
             || self.split(right, right_gradients, right_slots),
         );
+        left + right
     }
 }
 

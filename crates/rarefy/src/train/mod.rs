@@ -9,6 +9,7 @@ mod plan;
 mod run;
 mod save;
 mod settings;
+mod sparse_start;
 mod sparsify;
 
 pub use crate::topology::Progress;

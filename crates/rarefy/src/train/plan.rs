@@ -2,6 +2,7 @@
 
 use super::Settings;
 use super::model::model_bytes;
+use super::sparse_start;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec};
 use crate::sparse::{self, Pattern, Storage, Weights};
@@ -14,6 +15,9 @@ pub(super) struct Plan {
     pub(super) start: f64,
     /// The density that the topology method ends with.
     end: f64,
+    /// The share of weights that an optimizer which grows the network starts with away from zero; `None` for others,
+    /// which start with all.
+    pub(super) filled: Option<f64>,
     /// What steers lambda to the target.
     pub(super) control: Option<(Controller, Budget)>,
 }
@@ -23,10 +27,12 @@ impl Plan {
     /// A target that cannot be reached.
     pub(super) fn new(settings: &Settings, spec: &NetworkSpec, topology: &Topology) -> Result<Plan> {
         let shapes = spec.linear_shapes();
+        let grows = settings.optimizer.method().is_bregman();
         let fixed = fixed_bytes(spec)?;
         let Some(budget) = Budget::new(&settings.target, &shapes, fixed)? else {
             let end = settings.sparsity.density;
-            return Ok(Plan { start: topology.start_density(end), end, control: None });
+            let filled = grows.then(|| sparse_start::density(end));
+            return Ok(Plan { start: topology.start_density(end), end, filled, control: None });
         };
         let cells: usize = shapes.iter().map(|(rows, cols)| rows * cols).sum();
         let layers = |counts: Vec<usize>| -> Vec<LayerCost> {
@@ -40,7 +46,7 @@ impl Plan {
         if settings.penalty.build()?.is_none() {
             let count = budget.most_within(budget.limit(), 1, cells, &mut at);
             let end = count as f64 / cells as f64;
-            return Ok(Plan { start: topology.start_density(end), end, control: None });
+            return Ok(Plan { start: topology.start_density(end), end, filled: None, control: None });
         }
         let start = settings.sparsity.density;
         let cost = budget.cost(&layers(counts(settings, spec, start)?));
@@ -54,9 +60,18 @@ impl Plan {
                 ),
             ));
         }
-        let controller =
-            Controller::new(cost, budget.limit(), f64::from(settings.penalty.lambda()).max(1e-8));
-        Ok(Plan { start, end: start, control: Some((controller, budget)) })
+        let filled = grows.then(|| {
+            let count = budget.most_within(budget.limit(), 1, cells, &mut at);
+            sparse_start::density(count as f64 / cells as f64)
+        });
+        // Away from zero, which is what the controller looks at.
+        let cost = match filled {
+            Some(share) => budget.cost(&layers(share_of(&shapes, share))),
+            None => cost,
+        };
+        let lambda = f64::from(sparse_start::penalty(settings).lambda()).max(1e-8);
+        let controller = Controller::new(cost, budget.limit(), lambda);
+        Ok(Plan { start, end: start, filled, control: Some((controller, budget)) })
     }
 
     /// Connections that each parameter is to end with by the topology method's doing.
@@ -84,6 +99,11 @@ fn counts(settings: &Settings, spec: &NetworkSpec, density: f64) -> Result<Vec<u
     let shapes: Vec<Vec<usize>> =
         spec.linear_shapes().into_iter().map(|(rows, cols)| vec![rows, cols]).collect();
     sparse::allocate(settings.sparsity.allocation, density, &shapes)
+}
+
+/// So many connections of each layer as a share of its cells is.
+fn share_of(shapes: &[(usize, usize)], share: f64) -> Vec<usize> {
+    shapes.iter().map(|&(rows, cols)| (share * (rows * cols) as f64).ceil() as usize).collect()
 }
 
 /// Bytes of a model file that depend neither on connections nor on neurons: names, shapes.

@@ -10,13 +10,14 @@ use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
 use super::directory::{RunDirectory, processor};
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
+use super::sparse_start;
 use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict, score};
 use crate::control::TargetSettings;
 use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
-use crate::optimizers::Schedule;
+use crate::optimizers::{Method, Schedule};
 use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse;
 use crate::topology::{self, Topology, TopologySettings};
@@ -64,11 +65,11 @@ pub struct EpochRecord {
     pub validation_loss: Option<f64>,
     /// The accuracy on the validation part.
     pub validation_accuracy: Option<f64>,
-    /// The learning rate of the last step.
+    /// The learning rate that the last step took, the optimizer's own estimate included.
     pub learning_rate: f32,
-    /// Live connections.
+    /// Live connections; while a Bregman optimizer grows the network, those that are not zero.
     pub nnz: usize,
-    /// Live connections over all cells.
+    /// The same over all cells.
     pub density: f64,
     /// The penalty's lambda, if there is a penalty.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,11 +141,15 @@ impl Run {
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
         let directory = directory.map(RunDirectory::create).transpose()?;
-        let run = Run::new(settings, splits, directory, |settings, spec, topology, density| {
-            let sparsity = SparsitySettings { density, ..settings.sparsity.clone() };
-            Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
+        let run = Run::new(settings, splits, directory, |settings, spec, topology, plan| {
+            let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
+            let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
                 topology.start_pattern(rows, cols, nnz, stream)
-            })
+            })?;
+            if let Some(filled) = plan.filled {
+                sparse_start::empty(&mut network, filled, settings.seed);
+            }
+            Ok(network)
         })?;
         if let Some(directory) = &run.directory {
             let environment = serde_json::json!({
@@ -186,7 +191,7 @@ impl Run {
         settings: Settings,
         splits: Splits,
         directory: Option<RunDirectory>,
-        network: impl FnOnce(&Settings, &NetworkSpec, &Topology, f64) -> Result<Network>,
+        network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
     ) -> Result<Run> {
         if settings.train.batch_size > splits.train.len() {
             let problem = format!(
@@ -196,18 +201,30 @@ impl Run {
             );
             return Err(Error::setting("train.batch_size", problem));
         }
+        if settings.optimizer.method() == Method::BarzilaiBorwein
+            && settings.train.batch_size < splits.train.len()
+        {
+            let problem = format!(
+                "barzilai-borwein needs the whole training part in a batch: set it to {}",
+                splits.train.len()
+            );
+            return Err(Error::setting("train.batch_size", problem));
+        }
         let isa = Isa::named(&settings.isa)?;
         let spec = settings.network.spec(splits.train.inputs, splits.train.targets.outputs())?;
         let topology = settings.topology.build()?;
         let plan = Plan::new(&settings, &spec, &topology)?;
-        let network = network(&settings, &spec, &topology, plan.start)?;
+        let network = network(&settings, &spec, &topology, &plan)?;
         let targets = plan.counts(&settings, &spec, &network)?;
-        let sparsifier = Sparsifier::new(&settings.penalty, &settings.constraint, plan.control)?;
+        let penalty = sparse_start::penalty(&settings);
+        let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
+        sparsifier.keeps_zeros = settings.optimizer.method().is_bregman();
+        let steps = splits.train.len().div_ceil(settings.train.batch_size) as u64;
         let loss = build_loss(&settings, &splits)?;
         let engine = Engine::new(EngineParts {
             network,
             loss: loss.clone(),
-            optimizer: settings.optimizer.build()?,
+            optimizer: settings.optimizer.build()?.with_epoch(steps),
             clip_norm: settings.optimizer.clip_norm,
             clip_value: settings.optimizer.clip_value,
             topology,
@@ -220,7 +237,7 @@ impl Run {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
         let fingerprint = fingerprint(&splits.train);
-        let schedule = settings.schedule.build()?;
+        let schedule = settings.schedule.build(settings.optimizer.method())?;
         let position = Position::default();
         Ok(Run { settings, directory, splits, fingerprint, engine, loss, schedule, isa, position, pool })
     }
@@ -383,6 +400,7 @@ impl Run {
 
     /// Looks at the validation part, keeps the model if it is the best, writes the record and the checkpoint.
     fn finish_epoch(&mut self, seconds: f64) -> Result<EpochRecord> {
+        self.engine.swap_average();
         let model = self.engine.model();
         let network = model.as_ref().unwrap_or(&self.engine.network);
         let validation = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
@@ -408,9 +426,9 @@ impl Run {
         if best && self.settings.train.keep_best {
             self.save_model(network)?;
         }
-        let (nnz, cells) = network.connections();
+        self.engine.swap_average();
+        let (nnz, cells) = self.engine.connections();
         let train = &self.position.score;
-        let total = self.steps_per_epoch() * self.settings.train.epochs;
         let accuracy = |score: &Score| self.is_classification().then(|| score.accuracy());
         let record = EpochRecord {
             epoch: self.position.epoch,
@@ -419,8 +437,7 @@ impl Run {
             train_accuracy: accuracy(train),
             validation_loss: validation.map(|score| score.loss()),
             validation_accuracy: validation.and_then(|score| accuracy(&score)),
-            learning_rate: self.settings.optimizer.learning_rate()
-                * self.schedule.factor(self.position.step, total),
+            learning_rate: self.engine.memory.learning_rate,
             nnz,
             density: nnz as f64 / cells as f64,
             lambda: self.engine.sparsifier.lambda(),
@@ -446,11 +463,12 @@ impl Run {
         patience > 0 && self.position.epoch >= best + patience
     }
 
-    fn outcome(&self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
+    fn outcome(&mut self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
         let kept = self.position.best.filter(|_| self.settings.train.keep_best).map(|(epoch, _)| epoch);
+        // Without a best epoch to keep, the last state is the model.
+        self.engine.swap_average();
         let last = self.engine.model();
         let network = last.as_ref().unwrap_or(&self.engine.network);
-        // Without a best epoch to keep, the last state is the model.
         if kept.is_none() {
             self.save_model(network)?;
         }
@@ -458,6 +476,7 @@ impl Run {
             Some(directory) => Model::open(directory.path())?,
             None => self.model(network)?,
         };
+        self.engine.swap_average();
         let test = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
         let seconds_per_epoch = median(times);
         Ok(Outcome {

@@ -6,7 +6,7 @@ use crate::control::TargetSettings;
 use crate::data::DataSettings;
 use crate::layers::{ActivationName, NetworkSettings, SparsitySettings};
 use crate::losses::LossSettings;
-use crate::optimizers::{OptimizerSettings, ScheduleSettings};
+use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
 use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
@@ -102,7 +102,8 @@ impl Settings {
         self.topology.build()?;
         self.check_regularization()?;
         self.optimizer.build()?;
-        self.schedule.build()?;
+        self.schedule.build(self.optimizer.method())?;
+        self.check_optimizer()?;
         self.network.spec(1, 1)?;
         if self.train.epochs == 0 {
             return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
@@ -126,6 +127,19 @@ impl Settings {
     /// Methods whose passes compute with other values than the stored ones stand alone.
     fn check_effective(&self, is_constrained: bool) -> Result<()> {
         let penalty = self.penalty.method;
+        let is_effective = self.topology.method == topology::Method::TopKast
+            || matches!(penalty, PenaltyMethod::Str | PenaltyMethod::L0Gates);
+        let optimizer = self.optimizer.method();
+        let looks_further = optimizer.is_schedule_free()
+            || optimizer.searches()
+            || optimizer.is_bregman()
+            || optimizer == Method::Prodigy;
+        if is_effective && looks_further {
+            return Err(Error::setting(
+                "optimizer.method",
+                "looks at more than gradients, which with \"top-kast\", \"str\" and \"l0-gates\" are those of other weights; use sgd, adam, adamw, rmsprop or adagrad",
+            ));
+        }
         if self.topology.method == topology::Method::TopKast {
             let problem =
                 "does not go with topology.method = \"top-kast\", which has a penalty of its own; remove one";
@@ -158,6 +172,52 @@ impl Settings {
                 "network.activation",
                 "a closed neuron must put out 0, and \"sigmoid\" puts out 0.5; use another with \"l0-gates\"",
             ));
+        }
+        Ok(())
+    }
+
+    /// Which penalties and networks an optimizer goes with.
+    fn check_optimizer(&self) -> Result<()> {
+        let method = self.optimizer.method();
+        let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
+        let penalty = self.penalty.build()?;
+        if method.is_schedule_free()
+            && matches!(penalty, Some(Regularizer::Prox(_) | Regularizer::Groups(..)))
+        {
+            return wrong(
+                "penalty.method",
+                "does not go with a schedule-free optimizer: its model is an average, which has no zeros; use another optimizer",
+            );
+        }
+        if method.is_schedule_free() && self.constraint.build()?.is_some() {
+            return wrong(
+                "constraint.method",
+                "does not go with a schedule-free optimizer: its model is an average, which need not satisfy it; use another optimizer",
+            );
+        }
+        if method.searches() && matches!(penalty, Some(Regularizer::Subgradient(_))) {
+            return wrong(
+                "penalty.method",
+                "\"l1-subgradient\" is no part of the loss that the line search looks at; use \"l1\"",
+            );
+        }
+        if method == Method::BarzilaiBorwein && self.network.dropout > 0.0 {
+            return wrong(
+                "network.dropout",
+                "must be 0 for barzilai-borwein, which needs the same loss at each step",
+            );
+        }
+        if method.is_bregman() && self.penalty.method != PenaltyMethod::L1 {
+            return wrong(
+                "penalty.method",
+                "must be \"l1\" for linbreg and adabreg: it is what their step is made of",
+            );
+        }
+        if method.is_bregman() && self.topology.method != topology::Method::Static {
+            return wrong(
+                "topology.method",
+                "must be \"static\" for linbreg and adabreg, which grow the network themselves",
+            );
         }
         Ok(())
     }
@@ -220,6 +280,42 @@ mod tests {
         }
         for sections in [vec![kast], vec![str, fixed], vec![gates, fixed]] {
             toml::from_str::<Settings>(&sections.concat()).unwrap().check().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_with_an_optimizer_is_refused() {
+        for (method, more, message) in [
+            ("linbreg", "", "penalty.method: must be \"l1\" for linbreg and adabreg"),
+            ("adabreg", "[penalty]\nmethod = 'mcp'", "penalty.method: must be \"l1\""),
+            ("adabreg", "[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'set'", "topology.method: must be"),
+            (
+                "schedule-free-sgd",
+                "[penalty]\nmethod = 'l1'",
+                "penalty.method: does not go with a schedule-free",
+            ),
+            ("schedule-free-adamw", "[constraint]\nmethod = 'l1-ball'\nradius = 1.0", "constraint"),
+            ("schedule-free-sgd", "[schedule]\nmethod = 'linear'", "schedule.method: must be \"constant\""),
+            (
+                "armijo",
+                "[penalty]\nmethod = 'l1-subgradient'",
+                "penalty.method: \"l1-subgradient\" is no part",
+            ),
+            ("barzilai-borwein", "[network]\ndropout = 0.1", "network.dropout: must be 0"),
+        ] {
+            let text = format!("[optimizer]\nmethod = '{method}'\n{more}");
+            let settings: Settings = toml::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let error = settings.check().unwrap_err().to_string();
+            assert!(error.starts_with(message), "{text}: {error}");
+        }
+        for method in Method::ALL {
+            let mut settings = Settings::default();
+            settings.optimizer.method = method;
+            if method.is_bregman() {
+                settings.penalty.method = PenaltyMethod::L1;
+                settings.topology.method = topology::Method::Static;
+            }
+            settings.check().unwrap();
         }
     }
 }

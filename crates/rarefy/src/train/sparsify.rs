@@ -34,6 +34,8 @@ pub struct Sparsifier {
     constraint: Option<Constraint>,
     /// The controller of lambda and the budget that it steers to.
     pub control: Option<(Controller, Budget)>,
+    /// Whether zeros stay stored until END: the optimizer may still revive them, and lambda holds them back.
+    pub keeps_zeros: bool,
     /// For each parameter the groups of its weights, as long as its pattern stands; empty for what has none.
     groups: Vec<GroupSlots>,
     steps: Vec<f32>,
@@ -61,6 +63,7 @@ impl Sparsifier {
             penalty: penalty.clone(),
             constraint,
             control,
+            keeps_zeros: false,
             groups: Vec::new(),
             steps: Vec::new(),
         })
@@ -160,13 +163,16 @@ impl Sparsifier {
         let nonzeros = live.costs(|entry| entry.value != 0.0);
         let count = live.entries.iter().filter(|entry| entry.counts()).count();
         let Some((controller, budget)) = &mut self.control else {
+            if self.keeps_zeros && t < END {
+                return Ok(None);
+            }
             check_layers(network, &nonzeros, progress.step)?;
             live.cut(count);
             return Ok(live.kept(network));
         };
         let cost = budget.cost(&nonzeros);
         controller.observe(cost, t);
-        if t > END && !at_end {
+        if (t > END || self.keeps_zeros) && !at_end {
             return Ok(None);
         }
         if at_end {

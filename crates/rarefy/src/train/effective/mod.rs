@@ -204,7 +204,8 @@ impl Effective {
             return;
         }
         let rate = if self.map == Map::Gates { gates::RATE } else { 1.0 };
-        let step = StepSize { decay: false, learning_rate: rate * step.learning_rate, ..*step };
+        let mut step = step.of_bias();
+        step.learning_rate *= rate;
         for part in self.parts.iter_mut().filter(|part| !part.own.is_empty()) {
             let mut slots = part.state.iter_mut().map(Vec::as_mut_slice);
             let mut slots: [&mut [f32]; MAX_SLOTS] =

@@ -1,0 +1,59 @@
+//! LinBreg, stochastic linearized Bregman iterations, with or without momentum (Bungert, Roith, Tenbrinck and Burger
+//! 2022, algorithms 1 and 2), as TimRoith/BregmanLearning:
+//! ```text
+//! b <- momentum * b + (1 - momentum) * learning_rate * g       with momentum, else b = learning_rate * g
+//! v <- v - b,  w <- what of v exceeds lambda                   (file bregman)
+//! ```
+
+use super::bregman::{begin, carry};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
+
+/// LinBreg; see the top of the file for the formula. Slots: the subgradient, then the momentum if there is one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linbreg {
+    momentum: f32,
+}
+
+impl Linbreg {
+    pub(super) fn new(settings: &OptimizerSettings) -> Linbreg {
+        Linbreg { momentum: settings.momentum }
+    }
+}
+
+impl UpdateRule for Linbreg {
+    fn slots(&self) -> usize {
+        1 + usize::from(self.momentum > 0.0)
+    }
+
+    fn begin(&self, values: &[f32], slots: &mut [&mut [f32]]) {
+        begin(values, slots[0]);
+    }
+
+    #[inline(always)]
+    fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], slots: &mut [&mut [f32]]) {
+        check_lengths(values.len(), [gradients.len()].into_iter().chain(slots.iter().map(|slot| slot.len())));
+        let rate = step.learning_rate;
+        match slots {
+            [subgradient] => {
+                for ((w, &g), q) in values.iter_mut().zip(gradients).zip(subgradient.iter_mut()) {
+                    carry(w, q, step, rate * g);
+                }
+            }
+            [subgradient, velocity] => {
+                let rest = (1.0 - self.momentum) * rate;
+                let state = subgradient.iter_mut().zip(velocity.iter_mut());
+                for ((w, &g), (q, b)) in values.iter_mut().zip(gradients).zip(state) {
+                    *b = self.momentum * *b + rest * g;
+                    carry(w, q, step, *b);
+                }
+            }
+            _ => panic!("linbreg has 1 or 2 slots, not {}", slots.len()),
+        }
+    }
+
+    #[inline(always)]
+    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+        check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
+        out.fill(step.learning_rate);
+    }
+}
