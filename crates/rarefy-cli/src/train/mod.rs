@@ -1,0 +1,256 @@
+//! `rarefy train`: settings in, a run with progress, and at its end an honest table against the dense twin.
+
+mod figures;
+mod progress;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use rarefy::control::parse_target;
+use rarefy::train::{Control, Run, Settings, free_run_directory};
+
+use crate::config::Config;
+use crate::output::Output;
+use progress::Progress;
+pub use summary::bytes;
+
+/// Arguments of `rarefy train`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  rarefy train digits                          the built-in data, offline, in seconds
+  rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
+  rarefy train table.csv --label price --set data.task=regression
+  rarefy train --config run.toml --set optimizer.learning_rate=0.01
+  rarefy train --resume runs/digits-1          go on where a run stopped
+
+Settings come from defaults < --config file < --set < flags; --print-config shows the result.")]
+pub struct TrainArgs {
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    data: Option<String>,
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, as in optimizer.momentum=0.9; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Share of connections that do not exist
+    #[arg(long, conflicts_with = "density")]
+    sparsity: Option<f64>,
+    /// Share of connections that exist [default: 0.1]
+    #[arg(long)]
+    density: Option<f64>,
+    /// Topology method: static, set, rigl, gmp [default: rigl]
+    #[arg(long)]
+    method: Option<String>,
+    /// Penalty: l1, elastic-net, group-neurons, group-inputs, mcp, l-half, l1-subgradient; starts dense unless told
+    /// otherwise [default: none]
+    #[arg(long)]
+    penalty: Option<String>,
+    /// The penalty's strength [default: 1e-4]
+    #[arg(long, requires = "penalty")]
+    lambda: Option<f64>,
+    /// What the network is to end as: sparsity=0.98, nnz=50k, bytes=60kB or flops=2M; with a penalty its lambda is
+    /// steered there
+    #[arg(long, value_name = "KEY=VALUE")]
+    target: Option<String>,
+    /// Units of each hidden layer, as in 256,256
+    #[arg(long, value_delimiter = ',')]
+    hidden: Option<Vec<i64>>,
+    /// Optimizer: sgd, adam, adamw, rmsprop, adagrad [default: adam]
+    #[arg(long)]
+    optimizer: Option<String>,
+    /// The base learning rate [default: the optimizer's own]
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    /// Passes over the training part
+    #[arg(long)]
+    epochs: Option<i64>,
+    /// Samples of a mini-batch
+    #[arg(long)]
+    batch_size: Option<i64>,
+    /// Label column of a CSV file, by name or position from 1
+    #[arg(long)]
+    label: Option<String>,
+    /// Names all random draws
+    #[arg(long)]
+    seed: Option<i64>,
+    /// Threads; 0 for one per core
+    #[arg(long)]
+    threads: Option<i64>,
+    /// Instruction set: auto, scalar, avx2, avx512, neon
+    #[arg(long)]
+    isa: Option<String>,
+    /// The run's folder [default: runs/DATA-N]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Go on with a run from its last checkpoint, bit for bit
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "config", "run_dir", "print_config"])]
+    resume: Option<PathBuf>,
+    /// Train the dense twin too, so that the table compares accuracies
+    #[arg(long)]
+    baseline: bool,
+    /// Print the settings as resolved and stop
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Trains.
+pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
+    let (mut run, directory) = match &args.resume {
+        Some(directory) => (resume(args, directory)?, directory.clone()),
+        None => {
+            let settings = settings(args)?;
+            if args.print_config {
+                output.answer(&toml::to_string(&settings)?);
+                return Ok(());
+            }
+            let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
+            (Run::start(settings, Some(&directory))?, directory)
+        }
+    };
+    describe_start(&run, &directory, output);
+    let interrupted = watch_for_interrupt()?;
+    let mut progress = Progress::new(&run, output);
+    let outcome = run.train(&mut |event| {
+        progress.show(&event);
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    progress.finish();
+    let outcome = outcome?;
+    let summary = figures::summarise(args.baseline, &mut run, &directory, &outcome, interrupted, output)?;
+    summary::describe_end(&run, &summary, args.baseline, output);
+    let value = serde_json::to_value(&summary)?;
+    std::fs::write(directory.join("summary.json"), format!("{value:#}\n"))
+        .with_context(|| format!("{}: cannot write the summary", directory.display()))?;
+    output.json(&value)
+}
+
+fn settings(args: &TrainArgs) -> Result<Settings> {
+    let mut config = Config::defaults();
+    if let Some(path) = &args.config {
+        config.file(path)?;
+    }
+    for assignment in &args.set {
+        config.set(assignment)?;
+    }
+    if let Some(sparsity) = args.sparsity {
+        let hint = if sparsity > 1.0 && sparsity < 100.0 {
+            format!("; did you mean {}?", sparsity / 100.0)
+        } else {
+            String::new()
+        };
+        ensure!((0.0..1.0).contains(&sparsity), "--sparsity {sparsity}: is not from 0 to below 1{hint}");
+    }
+    // Through the decimal text: 1 - 0.95 is not 0.05 in binary.
+    let density = args.sparsity.map(|sparsity| ((1.0 - sparsity) * 1e12).round() / 1e12).or(args.density);
+    config.flag("data.path", args.data.clone());
+    config.flag("data.label", args.label.clone().map(|label| vec![label]));
+    config.flag("sparsity.density", density);
+    config.flag("topology.method", args.method.clone());
+    config.flag("network.hidden", args.hidden.clone());
+    config.flag("optimizer.method", args.optimizer.clone());
+    config.flag("optimizer.learning_rate", args.learning_rate);
+    config.flag("train.epochs", args.epochs);
+    config.flag("train.batch_size", args.batch_size);
+    config.flag("penalty.method", args.penalty.clone());
+    config.flag("penalty.lambda", args.lambda);
+    if let Some(target) = &args.target {
+        let (key, number) = parse_target(target)?;
+        match key.as_str() {
+            "target.sparsity" => config.flag(&key, Some(number)),
+            _ => config.flag(&key, Some(number as i64)),
+        }
+    }
+    config.flag("seed", args.seed);
+    config.flag("threads", args.threads);
+    config.flag("isa", args.isa.clone());
+    let settings = config.settings()?;
+    settings.check()?;
+    Ok(settings)
+}
+
+fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
+    let fixed = args.set.is_empty()
+        && [args.sparsity, args.density, args.learning_rate].iter().all(Option::is_none)
+        && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
+        && [&args.method, &args.optimizer, &args.label, &args.isa, &args.penalty, &args.target]
+            .iter()
+            .all(|flag| flag.is_none())
+        && args.hidden.is_none();
+    ensure!(
+        fixed,
+        "--resume: goes on with the settings of the run; only --threads and --baseline can be given with it"
+    );
+    Ok(Run::resume(directory, |settings| {
+        if let Some(threads) = args.threads {
+            settings.threads = threads.max(0) as usize;
+        }
+    })?)
+}
+
+fn default_directory(settings: &Settings) -> PathBuf {
+    let name = Path::new(&settings.data.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("run");
+    free_run_directory(Path::new("runs"), name)
+}
+
+/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
+pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping: saving and reporting (once more to stop at once)");
+    })?;
+    Ok(&INTERRUPTED)
+}
+
+fn describe_start(run: &Run, directory: &Path, output: &Output) {
+    let (splits, settings) = (run.splits(), run.settings());
+    let count = |part: &Option<rarefy::data::Dataset>| part.as_ref().map_or(0, |part| part.len());
+    let (nnz, cells) = run.network().connections();
+    output.say(&format!(
+        "{}: {} training, {} validation, {} test samples, {} inputs, {} outputs",
+        settings.data.path,
+        splits.train.len(),
+        count(&splits.validation),
+        count(&splits.test),
+        splits.train.inputs,
+        splits.train.targets.outputs()
+    ));
+    if splits.preparation.constant_inputs > 0 {
+        output.say(&format!(
+            "note: {} inputs are constant in the training part",
+            splits.preparation.constant_inputs
+        ));
+    }
+    let widths: Vec<String> =
+        run.network().spec().linear_shapes().iter().map(|shape| shape.0.to_string()).collect();
+    output.say(&format!(
+        "network {}-{}: {nnz} of {cells} weights at the start, {:.4} density at the end, method {:?}, seed {}",
+        splits.train.inputs,
+        widths.join("-"),
+        settings.sparsity.density,
+        settings.topology.method,
+        settings.seed
+    ).to_lowercase());
+    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight).enumerate() {
+        let weights = &parameter.weights;
+        let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };
+        output.say(&format!(
+            "  layer {}: {} x {}, {} weights, density {:.4}, {storage} storage",
+            index + 1,
+            weights.rows(),
+            weights.cols(),
+            weights.nnz(),
+            weights.density()
+        ));
+    }
+    output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
+    if run.epochs_done() > 0 {
+        output.say(&format!("going on after epoch {}", run.epochs_done()));
+    }
+}
