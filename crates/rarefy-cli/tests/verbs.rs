@@ -105,6 +105,45 @@ fn evaluate_scores_the_test_part_of_the_run_or_the_data_that_is_named() {
 }
 
 #[test]
+fn evaluate_scores_a_test_part_that_the_data_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, shape: &[u8], byte: fn(usize) -> usize, count: usize| {
+        let mut bytes = vec![0, 0, 8, shape.len() as u8];
+        bytes.extend(shape.iter().flat_map(|&size| [0, 0, 0, size]));
+        bytes.extend((0..count).map(|i| byte(i) as u8));
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    };
+    for (part, samples) in [("train", 60), ("t10k", 7)] {
+        let count = usize::from(samples);
+        put(&format!("{part}-images-idx3-ubyte"), &[samples, 1, 2], |i| (i * i) % 11, 2 * count);
+        put(&format!("{part}-labels-idx1-ubyte"), &[samples], |i| i % 2, count);
+    }
+    let run = tempfile::tempdir().unwrap();
+    let data = path_text(folder.path());
+    train(run.path(), DataSettings { path: data.into(), ..DataSettings::default() });
+    let found = object(&["evaluate", path_text(run.path()), data]);
+    assert_eq!((found["part"].as_str(), found["samples"].as_u64()), (Some("its test part"), Some(7)));
+    let single = folder.path().join("train-images-idx3-ubyte");
+    let found = object(&["evaluate", path_text(run.path()), path_text(&single)]);
+    assert_eq!((found["part"].as_str(), found["samples"].as_u64()), (Some("all samples"), Some(60)));
+}
+
+#[test]
+fn train_takes_the_flags_that_data_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("table.csv");
+    std::fs::write(&table, (0..40).map(|i| format!("{i}\t{}\t{}\n", i % 2, i % 3 % 2)).collect::<String>())
+        .unwrap();
+    let flags = ["--label", "2", "--label", "3", "--task", "regression", "--delimiter", "tab"];
+    let found = object(&[&["data", path_text(&table)][..], &flags].concat());
+    assert_eq!((found["task"].as_str(), found["outputs"].as_u64()), (Some("regression"), Some(2)));
+    let shown = said(&[&["train", path_text(&table), "--print-config"][..], &flags].concat());
+    let settings: Settings = toml::from_str(&shown).unwrap();
+    assert_eq!(settings.data.task, TaskChoice::Regression);
+    assert_eq!((settings.data.label.len(), settings.data.delimiter), (2, Some('\t')));
+}
+
+#[test]
 fn predict_gives_one_line_a_sample() {
     let shown = said(&["predict", digits_run(), "digits", "--probabilities"]);
     let lines: Vec<&str> = shown.lines().collect();

@@ -12,6 +12,7 @@ use rarefy::control::parse_target;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
 use crate::config::Config;
+use crate::data::{TASKS, delimiter};
 use crate::output::Output;
 use progress::Progress;
 pub use summary::bytes;
@@ -22,7 +23,7 @@ pub use summary::bytes;
 Examples:
   rarefy train digits                          the built-in data, offline, in seconds
   rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
-  rarefy train table.csv --label price --set data.task=regression
+  rarefy train table.csv --label price --task regression
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
@@ -71,9 +72,15 @@ pub struct TrainArgs {
     /// Samples of a mini-batch
     #[arg(long)]
     batch_size: Option<i64>,
-    /// Label column of a CSV file, by name or position from 1
+    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
     #[arg(long)]
-    label: Option<String>,
+    label: Vec<String>,
+    /// What to predict [default: auto]
+    #[arg(long, value_parser = TASKS)]
+    task: Option<String>,
+    /// What separates the cells of a CSV file: a character, or tab [default: found out]
+    #[arg(long, value_parser = delimiter)]
+    delimiter: Option<char>,
     /// Names all random draws
     #[arg(long)]
     seed: Option<i64>,
@@ -147,7 +154,9 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     // Through the decimal text: 1 - 0.95 is not 0.05 in binary.
     let density = args.sparsity.map(|sparsity| ((1.0 - sparsity) * 1e12).round() / 1e12).or(args.density);
     config.flag("data.path", args.data.clone());
-    config.flag("data.label", args.label.clone().map(|label| vec![label]));
+    config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
+    config.flag("data.task", args.task.clone());
+    config.flag("data.delimiter", args.delimiter.map(String::from));
     config.flag("sparsity.density", density);
     config.flag("topology.method", args.method.clone());
     config.flag("network.hidden", args.hidden.clone());
@@ -176,9 +185,11 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
     let fixed = args.set.is_empty()
         && [args.sparsity, args.density, args.learning_rate].iter().all(Option::is_none)
         && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
-        && [&args.method, &args.optimizer, &args.label, &args.isa, &args.penalty, &args.target]
+        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target]
             .iter()
             .all(|flag| flag.is_none())
+        && args.label.is_empty()
+        && args.delimiter.is_none()
         && args.hidden.is_none();
     ensure!(
         fixed,
