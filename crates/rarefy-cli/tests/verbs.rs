@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rarefy::data::{DataSettings, TaskChoice};
 use rarefy::layers::NetworkSettings;
-use rarefy::train::{Control, Run, Settings, TrainSettings};
+use rarefy::train::{Control, Event, Run, Settings, TrainSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,15 +41,19 @@ fn refusal(arguments: &[&str]) -> String {
     message
 }
 
-fn train(folder: &Path, data: DataSettings) {
-    let settings = Settings {
+/// A run of two epochs with 32 hidden units.
+fn settings(data: DataSettings) -> Settings {
+    Settings {
         data,
         threads: 1,
         network: NetworkSettings { hidden: vec![32], ..NetworkSettings::default() },
         train: TrainSettings { epochs: 2, batch_size: 16, ..TrainSettings::default() },
         ..Settings::default()
-    };
-    Run::start(settings, Some(folder)).unwrap().train(&mut |_| Control::Continue).unwrap();
+    }
+}
+
+fn train(folder: &Path, data: DataSettings) {
+    Run::start(settings(data), Some(folder)).unwrap().train(&mut |_| Control::Continue).unwrap();
 }
 
 /// A small run on the digits, made once.
@@ -282,6 +286,45 @@ fn models_that_cannot_be_used_are_named() {
     std::fs::remove_file(&config).unwrap();
     let message = refusal(&["inspect", path_text(run.path())]);
     assert!(message.contains("config.json: cannot read the model's description"), "{message}");
+}
+
+/// A limit on the size of files stands for a full disk: it needs no rights, and fails in the same calls.
+#[cfg(unix)]
+#[test]
+fn a_run_that_finds_no_room_stops_and_goes_on_when_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let stop_after_an_epoch = |event: Event<'_>| match event {
+        Event::Epoch(_) => Control::Stop,
+        Event::Step { .. } => Control::Continue,
+    };
+    let mut run = Run::start(settings(DataSettings::default()), Some(folder.path())).unwrap();
+    run.train(&mut { stop_after_an_epoch }).unwrap();
+    drop(run);
+    let read = |folder: &Path, name: &str| std::fs::read(folder.join(name)).unwrap();
+    let before = read(folder.path(), "checkpoint.safetensors");
+
+    let run = path_text(folder.path());
+    let program = env!("CARGO_BIN_EXE_rarefy");
+    let limited = "trap '' XFSZ; ulimit -f 2; exec \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", limited, "sh", program, "train", "--quiet", "--resume", run])
+        .output()
+        .unwrap();
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    for words in [run, "cannot save", "the run has stopped", &format!("rarefy train --resume {run}")] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    assert_eq!(message.matches("(os error").count(), 1, "{message}");
+    assert_eq!(read(folder.path(), "checkpoint.safetensors"), before);
+    let left = std::fs::read_dir(folder.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(!left.iter().any(|name| name.starts_with(".saving-")), "{left:?}");
+
+    said(&["train", "--resume", run]);
+    for name in ["model.safetensors", "config.json"] {
+        assert_eq!(read(folder.path(), name), read(Path::new(digits_run()), name), "{name}");
+    }
 }
 
 #[test]

@@ -4,10 +4,11 @@ mod figures;
 mod progress;
 mod summary;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::control::parse_target;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
@@ -126,7 +127,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
     });
     progress.finish();
-    let outcome = outcome?;
+    let outcome = outcome.map_err(|error| stopped(error, &directory))?;
     let summary = figures::summarise(args.baseline, &mut run, &directory, &outcome, interrupted, output)?;
     summary::describe_end(&run, &summary, args.baseline, output);
     let value = serde_json::to_value(&summary)?;
@@ -205,6 +206,20 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
 fn default_directory(settings: &Settings) -> PathBuf {
     let name = Path::new(&settings.data.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("run");
     free_run_directory(Path::new("runs"), name)
+}
+
+/// A run that stopped because of a file can go on once the cause is gone; other errors speak for themselves.
+fn stopped(error: rarefy::Error, directory: &Path) -> anyhow::Error {
+    let rarefy::Error::Io { source, .. } = &error else { return error.into() };
+    let cure = match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk",
+        _ => "mend this",
+    };
+    let advice = format!(
+        "the run has stopped; {cure}, then go on with  rarefy train --resume {}",
+        directory.display()
+    );
+    anyhow!("{:#}\n{advice}", anyhow::Error::from(error))
 }
 
 /// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
