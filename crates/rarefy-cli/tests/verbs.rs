@@ -148,6 +148,28 @@ fn train_takes_the_flags_that_data_takes() {
 }
 
 #[test]
+fn train_says_whether_a_target_was_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let train = ["train", "digits", "--hidden", "32", "--epochs", "1", "--run-dir", path_text(&run)];
+    let found = object(&[&train[..], &["--target", "nnz=600"]].concat());
+    let target = &found["target"];
+    assert_eq!((target["key"].as_str(), target["held"].as_bool()), (Some("nnz"), Some(true)));
+    assert_eq!((target["asked"].as_f64(), target["reached"].as_f64()), (Some(600.0), found["nnz"].as_f64()));
+    assert_eq!(found["flops"].as_u64(), Some(2 * found["nnz"].as_u64().unwrap()));
+    let saved = std::fs::read(run.join("summary.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&saved).unwrap(), found);
+
+    std::fs::remove_dir_all(&run).unwrap();
+    let shown = said(&[&train[..], &["--target", "sparsity=90%"]].concat());
+    for words in ["sparsity 0.9 at the end", "sparsity, asked 90.00 %", "held"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    std::fs::remove_dir_all(&run).unwrap();
+    assert!(object(&train).get("target").is_none());
+}
+
+#[test]
 fn predict_gives_one_line_a_sample() {
     let shown = said(&["predict", digits_run(), "digits", "--probabilities"]);
     let lines: Vec<&str> = shown.lines().collect();

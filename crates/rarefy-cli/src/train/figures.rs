@@ -9,6 +9,7 @@ use rarefy::train::{Control, Ending, Outcome, Run, peak_rss_bytes, processor, ti
 use serde::Serialize;
 
 use super::progress::Progress;
+use super::target::Target;
 use crate::output::Output;
 
 /// A run's figures, or its twin's where they were measured.
@@ -16,6 +17,8 @@ use crate::output::Output;
 pub struct Figures {
     pub nnz: usize,
     pub sparsity: f64,
+    /// Floating-point operations of a prediction: two for each live weight.
+    pub flops: usize,
     pub parameters: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epochs: Option<u64>,
@@ -46,6 +49,8 @@ pub struct Summary {
     pub processor: String,
     #[serde(flatten)]
     pub figures: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
     pub dense_twin: Figures,
 }
 
@@ -78,6 +83,7 @@ pub fn summarise(
             nnz,
             parameters: parameters(twin.network()),
             sparsity: 1.0 - nnz as f64 / cells as f64,
+            flops: 2 * nnz,
             step_ms: Some(step_ms),
             seconds_per_epoch: Some(1e-3 * step_ms * twin.steps_per_epoch() as f64),
             inference_1_ms: twin.in_pool(|| time_inference(twin.network(), twin.isa(), 1)),
@@ -94,6 +100,7 @@ pub fn summarise(
         threads: run.threads(),
         isa: run.isa().name(),
         processor: processor(),
+        target: Target::of(&run.settings().target, &figures),
         figures,
         dense_twin,
     })
@@ -106,6 +113,7 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
     Figures {
         nnz,
         sparsity: 1.0 - nnz as f64 / cells as f64,
+        flops: 2 * nnz,
         parameters: parameters(network),
         epochs: Some(outcome.epochs),
         best_epoch: outcome.best_epoch,

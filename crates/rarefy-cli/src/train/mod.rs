@@ -3,6 +3,7 @@
 mod figures;
 mod progress;
 mod summary;
+mod target;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::control::parse_target;
+use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
 use crate::config::Config;
@@ -129,7 +131,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     progress.finish();
     let outcome = outcome.map_err(|error| stopped(error, &directory))?;
     let summary = figures::summarise(args.baseline, &mut run, &directory, &outcome, interrupted, output)?;
-    summary::describe_end(&run, &summary, args.baseline, output);
+    summary::describe_end(&run, &summary, output);
     let value = serde_json::to_value(&summary)?;
     std::fs::write(directory.join("summary.json"), format!("{value:#}\n"))
         .with_context(|| format!("{}: cannot write the summary", directory.display()))?;
@@ -234,6 +236,22 @@ pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
     Ok(&INTERRUPTED)
 }
 
+/// What the network is to end as.
+fn wanted(settings: &Settings) -> String {
+    let target = &settings.target;
+    let budgets = [("weights", target.nnz), ("bytes", target.bytes), ("operations", target.flops)];
+    let budget =
+        budgets.iter().find_map(|(unit, asked)| Some(format!("at most {} {unit} at the end", (*asked)?)));
+    let shrinks = settings.penalty.method != PenaltyMethod::None
+        || settings.constraint.method != ConstraintMethod::None;
+    match (target.sparsity, budget) {
+        (Some(sparsity), _) => format!("sparsity {sparsity} at the end"),
+        (None, Some(budget)) => budget,
+        (None, None) if shrinks => "at the end those that are not zero".into(),
+        (None, None) => format!("density {:.4} at the end", settings.sparsity.density),
+    }
+}
+
 fn describe_start(run: &Run, directory: &Path, output: &Output) {
     let (splits, settings) = (run.splits(), run.settings());
     let count = |part: &Option<rarefy::data::Dataset>| part.as_ref().map_or(0, |part| part.len());
@@ -255,14 +273,14 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
     }
     let widths: Vec<String> =
         run.network().spec().linear_shapes().iter().map(|shape| shape.0.to_string()).collect();
+    let method = format!("{:?}", settings.topology.method).to_lowercase();
     output.say(&format!(
-        "network {}-{}: {nnz} of {cells} weights at the start, {:.4} density at the end, method {:?}, seed {}",
+        "network {}-{}, method {method}, seed {}",
         splits.train.inputs,
         widths.join("-"),
-        settings.sparsity.density,
-        settings.topology.method,
         settings.seed
-    ).to_lowercase());
+    ));
+    output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
     for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight).enumerate() {
         let weights = &parameter.weights;
         let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };

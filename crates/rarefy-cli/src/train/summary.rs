@@ -7,7 +7,7 @@ use super::figures::Summary;
 use crate::output::{Output, table};
 
 /// The table, and what to do next.
-pub fn describe_end(run: &Run, summary: &Summary, baseline: bool, output: &Output) {
+pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     let (sparse, dense) = (&summary.figures, &summary.dense_twin);
     let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);
     let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
@@ -32,6 +32,14 @@ pub fn describe_end(run: &Run, summary: &Summary, baseline: bool, output: &Outpu
             gain,
         ]);
     }
+    if let Some(target) = &summary.target {
+        rows.push(vec![
+            format!("{}, asked {}", target.key, target.text(target.asked)),
+            target.text(target.reached),
+            target.text(target.of_other(dense)),
+            if target.held { "held" } else { "missed" }.into(),
+        ]);
+    }
     let seconds = |value: f64| format!("{value:.3} s");
     let speedup = sparse.seconds_per_epoch.zip(dense.seconds_per_epoch);
     rows.push(vec![
@@ -40,19 +48,15 @@ pub fn describe_end(run: &Run, summary: &Summary, baseline: bool, output: &Outpu
         optional(dense.seconds_per_epoch, &seconds),
         speedup.map_or("-".into(), |(a, b)| ratio(a, b)),
     ]);
-    let pair = |a: f64, b: f64| format!("{:.1} / {:.1} us", 1e3 * a, 1e3 * b);
-    rows.push(vec![
-        "inference, 1 / 256 samples".into(),
-        pair(sparse.inference_1_ms, sparse.inference_256_ms),
-        pair(dense.inference_1_ms, dense.inference_256_ms),
-        format!(
-            "{} / {}",
-            ratio(sparse.inference_1_ms, dense.inference_1_ms),
-            ratio(sparse.inference_256_ms, dense.inference_256_ms)
-        ),
-    ]);
     for (name, a, b) in [
-        ("weights + gradients + optimizer state", sparse.training_bytes, dense.training_bytes),
+        ("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms),
+        ("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms),
+    ] {
+        let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
+        rows.push(vec![name.into(), microseconds(a), microseconds(b), ratio(a, b)]);
+    }
+    for (name, a, b) in [
+        ("weights, gradients, optimizer", sparse.training_bytes, dense.training_bytes),
         ("file", sparse.model_bytes, dense.model_bytes),
     ] {
         rows.push(vec![name.into(), bytes(a), bytes(b), ratio(a as f64, b as f64)]);
@@ -68,24 +72,26 @@ pub fn describe_end(run: &Run, summary: &Summary, baseline: bool, output: &Outpu
     output.say(&format!("\n{ending}{best}, {:.2} % sparse", 100.0 * sparse.sparsity));
     output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
     if dense.epochs.is_none() {
-        output.say("dense twin: the same network in this engine's dense storage, timed on some steps here; its accuracy was not trained (add --baseline)");
+        output.say("dense twin: the same network in this engine's dense storage, timed on some steps");
+        output.say("here; it was not trained, --baseline does that to compare accuracies");
     }
     if speedup.is_some_and(|(sparse, dense)| sparse > dense) {
         let density = 1.0 - sparse.sparsity;
         output.say(&if density > BREAK_EVEN_DENSITY {
-            format!("sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY}, this run has {density:.2}")
+            format!(
+                "sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY},\nthis run has {density:.2}"
+            )
         } else {
-            "sparse was slower: layers this small spend their time outside of products; wider layers gain".to_string()
+            "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
         });
     }
     let directory = summary.run_dir.display();
-    output.say(&format!("\nmodel {directory}/model.safetensors   metrics {directory}/metrics.jsonl"));
+    output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
     output.say(&match summary.ending {
-        Ending::Interrupted => format!("next  rarefy train --resume {directory}"),
+        Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
         _ => format!(
-            "next  rarefy evaluate {directory} · rarefy predict {directory} {data} · rarefy inspect {directory}{}",
-            if baseline { String::new() } else { " · add --baseline to compare accuracies".into() },
-            data = run.settings().data.path
+            "next     rarefy evaluate {directory}\n         rarefy predict {directory} {}\n         rarefy inspect {directory}",
+            run.settings().data.path
         ),
     });
 }
