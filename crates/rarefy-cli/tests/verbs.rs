@@ -160,6 +160,13 @@ fn train_says_whether_a_target_was_held() {
     let saved = std::fs::read(run.join("summary.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&saved).unwrap(), found);
 
+    // A file of layers so full that they train in dense storage still holds their index.
+    std::fs::remove_dir_all(&run).unwrap();
+    let found = object(&[&train[..], &["--target", "bytes=8kB"]].concat());
+    assert_eq!(found["target"]["held"].as_bool(), Some(true), "{found}");
+    // The header's own length follows the digits of the numbers in it.
+    assert!((7_950..=8_050).contains(&found["model_bytes"].as_u64().unwrap()), "{found}");
+
     std::fs::remove_dir_all(&run).unwrap();
     let shown = said(&[&train[..], &["--target", "sparsity=90%"]].concat());
     for words in ["sparsity 0.9 at the end", "sparsity, asked 90.00 %", "held"] {

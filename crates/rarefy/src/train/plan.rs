@@ -4,9 +4,12 @@ use super::Settings;
 use super::model::model_bytes;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec};
-use crate::sparse::{self, BREAK_EVEN_DENSITY, Pattern, Storage, Weights};
+use crate::sparse::{self, Pattern, Storage, Weights};
 use crate::topology::Topology;
 use crate::{Error, Result};
+
+/// A model file holds an index for every matrix that lacks a connection, however it is stored while training.
+const FULL: f64 = 1.0;
 
 /// The numbers of a run.
 pub(super) struct Plan {
@@ -24,7 +27,7 @@ impl Plan {
     pub(super) fn new(settings: &Settings, spec: &NetworkSpec, topology: &Topology) -> Result<Plan> {
         let shapes = spec.linear_shapes();
         let fixed = fixed_bytes(spec)?;
-        let Some(budget) = Budget::new(&settings.target, &shapes, fixed, BREAK_EVEN_DENSITY)? else {
+        let Some(budget) = Budget::new(&settings.target, &shapes, fixed, FULL)? else {
             let end = settings.sparsity.density;
             return Ok(Plan { start: topology.start_density(end), end, control: None });
         };
