@@ -317,6 +317,67 @@ fn models_that_cannot_be_used_are_named() {
     assert!(message.contains("config.json: cannot read the model's description"), "{message}");
 }
 
+#[test]
+fn train_refuses_by_name_and_leaves_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t.csv");
+    std::fs::write(&table, (0..30).map(|i| format!("{i},{},{}\n", i % 3, i % 2)).collect::<String>())
+        .unwrap();
+    let run = folder.path().join("run");
+    for (arguments, problem) in [
+        (&["--density", "0"][..], "sparsity.density: 0 is not a density"),
+        (&["--density", "95"], "did you mean 0.95?"),
+        (&["--density", "-1"], "sparsity.density: -1"),
+        (&["--sparsity", "100%"], "--sparsity 1: is not from 0 to below 1"),
+        (&["--sparsity", "95"], "did you mean 0.95?"),
+        (&["--target", "sparsity=95"], "for 95 % write 0.95"),
+        (&[], "train.batch_size: 32 is more than the 21 training samples"),
+    ] {
+        let message =
+            refusal(&[&["train", path_text(&table), "--run-dir", path_text(&run)][..], arguments].concat());
+        assert!(message.contains(problem), "{message}");
+        assert!(!run.exists(), "{message}");
+    }
+    let shown = said(&["train", "digits", "--sparsity", "95%", "--print-config"]);
+    assert_eq!(toml::from_str::<Settings>(&shown).unwrap().sparsity.density, 0.05);
+    for arguments in [["--seed", "-1"], ["--hidden", "4,-4"], ["--epochs", "0"], ["--sparsity", "95x"]] {
+        let output = rarefy(&[&["train", "digits"], &arguments[..]].concat());
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(arguments[0]), "{message}");
+    }
+}
+
+#[test]
+fn runs_that_cannot_go_on_say_why() {
+    let run = copied_run();
+    let path = |name: &str| run.path().join(name);
+    let message = refusal(&["train", "digits", "--run-dir", path_text(run.path())]);
+    assert!(message.contains("holds a run already; go on with it by --resume"), "{message}");
+
+    let config = std::fs::read_to_string(path("config.toml")).unwrap();
+    std::fs::write(path("config.toml"), config.replace("epochs = 2", "epochs = 4")).unwrap();
+    let resume = ["train", "--resume", path_text(run.path())];
+    let message = refusal(&resume);
+    assert!(message.contains("config.toml: has another \"train.epochs\""), "{message}");
+    std::fs::write(path("config.toml"), config).unwrap();
+    said(&resume);
+
+    let checkpoint = std::fs::read(path("checkpoint.safetensors")).unwrap();
+    let format = br#"\"format\":1"#;
+    let at = checkpoint.windows(format.len()).position(|bytes| bytes == format).unwrap();
+    let mut newer = checkpoint.clone();
+    newer[at + format.len() - 1] = b'9';
+    for (bytes, problem) in [
+        (&checkpoint[..checkpoint.len() - 1], "is not a whole safetensors file"),
+        (&newer[..], "is in format 9, this version reads up to 1: update rarefy"),
+    ] {
+        std::fs::write(path("checkpoint.safetensors"), bytes).unwrap();
+        let message = refusal(&resume);
+        assert!(message.contains(problem), "{message}");
+    }
+}
+
 /// A limit on the size of files stands for a full disk: it needs no rights, and fails in the same calls.
 #[cfg(unix)]
 #[test]

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow, ensure};
+use clap::value_parser;
 use rarefy::control::parse_target;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::train::{Control, Run, Settings, free_run_directory};
@@ -22,7 +23,9 @@ pub use summary::bytes;
 
 /// Arguments of `rarefy train`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
 Examples:
   rarefy train digits                          the built-in data, offline, in seconds
   rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
@@ -30,7 +33,8 @@ Examples:
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
-Settings come from defaults < --config file < --set < flags; --print-config shows the result.")]
+Settings come from defaults < --config file < --set < flags; --print-config shows the result."
+)]
 pub struct TrainArgs {
     /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
     data: Option<String>,
@@ -41,10 +45,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Share of connections that do not exist
-    #[arg(long, conflicts_with = "density")]
+    #[arg(long, conflicts_with = "density", value_parser = share)]
     sparsity: Option<f64>,
     /// Share of connections that exist [default: 0.1]
-    #[arg(long)]
+    #[arg(long, value_parser = share)]
     density: Option<f64>,
     /// Topology method: static, set, rigl, gmp [default: rigl]
     #[arg(long)]
@@ -61,7 +65,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "KEY=VALUE")]
     target: Option<String>,
     /// Units of each hidden layer, as in 256,256
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     hidden: Option<Vec<i64>>,
     /// Optimizer: sgd, adam, adamw, rmsprop, adagrad [default: adam]
     #[arg(long)]
@@ -70,10 +74,10 @@ pub struct TrainArgs {
     #[arg(long)]
     learning_rate: Option<f64>,
     /// Passes over the training part
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
     epochs: Option<i64>,
     /// Samples of a mini-batch
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
     /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
     #[arg(long)]
@@ -85,10 +89,10 @@ pub struct TrainArgs {
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
     /// Names all random draws
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(i64).range(0..))]
     seed: Option<i64>,
     /// Threads; 0 for one per core
-    #[arg(long)]
+    #[arg(long, value_parser = value_parser!(i64).range(0..))]
     threads: Option<i64>,
     /// Instruction set: auto, scalar, avx2, avx512, neon
     #[arg(long)]
@@ -105,6 +109,16 @@ pub struct TrainArgs {
     /// Print the settings as resolved and stop
     #[arg(long)]
     print_config: bool,
+}
+
+/// Reads a share as a number or in percent; whether it is in range is for the settings to say.
+fn share(text: &str) -> Result<f64, String> {
+    let (digits, scale) = match text.strip_suffix('%') {
+        Some(digits) => (digits.trim_end(), 0.01),
+        None => (text, 1.0),
+    };
+    let number: f64 = digits.parse().map_err(|_| "give a number such as 0.95, or 95%")?;
+    Ok(((number * scale) * 1e12).round() / 1e12)
 }
 
 /// Trains.

@@ -139,13 +139,14 @@ impl Run {
     pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
-        let directory = directory.map(RunDirectory::create).transpose()?;
-        let run = Run::new(settings, splits, directory, |settings, spec, topology, density| {
+        let mut run = Run::new(settings, splits, None, |settings, spec, topology, density| {
             let sparsity = SparsitySettings { density, ..settings.sparsity.clone() };
             Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
                 topology.start_pattern(rows, cols, nnz, stream)
             })
         })?;
+        // Only now, so that settings that do not fit the data leave no empty folder.
+        run.directory = directory.map(RunDirectory::create).transpose()?;
         if let Some(directory) = &run.directory {
             let environment = serde_json::json!({
                 "rarefy": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "processor": processor(),
@@ -168,6 +169,7 @@ impl Run {
     pub fn resume(directory: &Path, adjust: impl FnOnce(&mut Settings)) -> Result<Run> {
         let folder = RunDirectory::open(directory)?;
         let checkpoint = Checkpoint::read(directory)?;
+        checkpoint.check_config(directory)?;
         let mut settings = checkpoint.settings.clone();
         adjust(&mut settings);
         settings.check()?;
