@@ -1,13 +1,15 @@
 //! `rarefy data`: what a file holds, before anything is trained on it.
 
 use anyhow::Result;
-use clap::builder::PossibleValuesParser;
 use rarefy::data::{ColumnDescription, DataSettings, Description, Task, TaskChoice, describe};
 
 use crate::output::{Output, table};
 
 /// Lines of a list unless all are asked for.
 const FEW: usize = 30;
+
+/// What `--task` may be.
+pub const TASKS: [&str; 4] = ["auto", "classification", "multi-label", "regression"];
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
@@ -22,8 +24,7 @@ Examples:
   rarefy data table.csv --json | jq '.columns[] | select(.constant) | .name'
 
 Shows the samples, what would be predicted, how often each class occurs, and what each column holds. \
-To train on the data as seen here, give `rarefy train` the same --label, and the rest as --set data.task=... and \
---set data.delimiter=...")]
+To train on the data as seen here, give `rarefy train` the same --label, --task and --delimiter.")]
 pub struct DataArgs {
     /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
     data: String,
@@ -31,7 +32,7 @@ pub struct DataArgs {
     #[arg(long)]
     label: Vec<String>,
     /// What to predict
-    #[arg(long, default_value = "auto", value_parser = PossibleValuesParser::new(["auto", "classification", "multi-label", "regression"]))]
+    #[arg(long, default_value = "auto", value_parser = TASKS)]
     task: String,
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
@@ -41,7 +42,8 @@ pub struct DataArgs {
     all: bool,
 }
 
-fn delimiter(text: &str) -> Result<char, String> {
+/// Reads `--delimiter`.
+pub fn delimiter(text: &str) -> Result<char, String> {
     match text {
         "tab" | "\\t" => Ok('\t'),
         _ => text.parse().map_err(|_| "give one character, or tab".to_string()),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, DataSettings, Dataset, Targets, Task};
+use rarefy::data::{self, Dataset, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
 use rarefy::train::{self, Model, Score, Settings};
@@ -52,7 +52,11 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;
     let (path, part, dataset) = match &args.data {
-        Some(path) => (path.clone(), part_of(path), data::load_with(preparation, path, true)?),
+        Some(path) => {
+            let dataset = data::load_with(preparation, path, true)?;
+            let part = if data::has_test_part(path)? { "its test part" } else { "all samples" };
+            (path.clone(), part, dataset)
+        }
         None => {
             let (path, dataset) = test_part_of_run(&args.model, &model)?;
             (path, "the run's test part", dataset)
@@ -103,19 +107,6 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Dataset)> {
     match splits.test {
         Some(test) => Ok((name, test)),
         None => bail!("{name}: the run kept no test part apart; give DATA to evaluate on"),
-    }
-}
-
-/// Which samples of a path the library gives to a trained model.
-fn part_of(path: &str) -> &'static str {
-    let file = Path::new(path);
-    let may_have_parts = matches!(path, "fashion-mnist" | "mnist")
-        || file.is_dir()
-        || file.extension().is_some_and(|extension| extension == "npz");
-    let settings = DataSettings { path: path.into(), ..DataSettings::default() };
-    match may_have_parts.then(|| data::describe(&settings)) {
-        Some(Ok(found)) if found.test_samples.is_some() => "its test part",
-        _ => "all samples",
     }
 }
 

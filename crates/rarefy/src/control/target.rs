@@ -38,7 +38,7 @@ impl TargetSettings {
         if let Some(sparsity) = self.sparsity
             && !(0.0..1.0).contains(&sparsity)
         {
-            let problem = if (1.0..100.0).contains(&sparsity) {
+            let problem = if sparsity > 1.0 && sparsity < 100.0 {
                 format!(
                     "{sparsity} is not a fraction from 0 to below 1; for {sparsity} % write {}",
                     sparsity / 100.0

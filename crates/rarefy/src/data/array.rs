@@ -54,6 +54,11 @@ impl Array {
         element: Element,
         big_endian: bool,
     ) -> Result<Array> {
+        // Now, before anyone multiplies or loops over the other sizes.
+        if shape.contains(&0) {
+            let problem = format!("has the shape {shape:?}: there are no samples in it");
+            return Err(Error::data(path, problem));
+        }
         let count = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
         let expected = count.and_then(|count| count.checked_mul(element.size()));
         let Some(expected) = expected.filter(|&bytes| bytes as u64 <= from.at_most.saturating_sub(seen))
@@ -133,12 +138,6 @@ impl Array {
             ));
         }
         let width = self.shape[1..].iter().product::<usize>();
-        if self.bytes.is_empty() {
-            return Err(Error::data(
-                path,
-                format!("has the shape {:?}: there are no samples in it", self.shape),
-            ));
-        }
         if self.element == Element::U8 {
             return Ok((Cells::Bytes(self.bytes), width));
         }
@@ -160,7 +159,7 @@ impl Array {
     pub(crate) fn into_labels(self, path: &Path, samples: usize) -> Result<Labels> {
         let outputs = match self.shape[..] {
             [_] => 1,
-            [_, outputs] if outputs > 0 => outputs,
+            [_, outputs] => outputs,
             _ => {
                 let problem =
                     format!("labels need one or two dimensions, this array has the shape {:?}", self.shape);
@@ -239,6 +238,13 @@ mod tests {
     }
 
     #[test]
+    fn reading_stops_where_the_promise_ends() {
+        let endless = Opened { reader: Box::new(std::io::repeat(0)), at_most: u64::MAX };
+        let error = Array::read(Path::new("a"), endless, 0, vec![2, 3], Element::U8, false).err().unwrap();
+        assert!(error.to_string().contains("goes on after the 6 bytes"), "{error}");
+    }
+
+    #[test]
     fn features_and_labels_must_be_usable() {
         let nan: Vec<u8> = [1.0f32, f32::NAN].iter().flat_map(|n| n.to_le_bytes()).collect();
         let array = |shape: &[usize]| read(&nan, 8, shape, Element::F32, false).unwrap();
@@ -250,7 +256,10 @@ mod tests {
         assert!(label_error(&[2], 2).contains("sample 2: the label NaN"));
         assert!(label_error(&[2], 1).contains("2 labels for 1 samples"));
         assert!(label_error(&[1, 1, 2], 1).contains("one or two dimensions"));
-        let empty = read(&[], 0, &[0, 3], Element::U8, false).unwrap();
-        assert!(empty.into_features(Path::new("a")).err().unwrap().to_string().contains("no samples"));
+        for shape in [&[0, 3][..], &[3, 0], &[0], &[0, usize::MAX, usize::MAX], &[usize::MAX, usize::MAX, 0]]
+        {
+            let error = read(&[], 0, shape, Element::U8, false).err().unwrap().to_string();
+            assert!(error.contains("no samples"), "{error}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
         Some(Task::MultiLabel) if !binary => {
             let at = values.iter().position(|&value| value != 0.0 && value != 1.0).unwrap_or(0);
             let problem = format!("{} holds {}; multi-label labels are 0 or 1", raw.label_name(), values[at]);
-            Err(Error::data_at(&raw.path, raw.place(at / outputs), problem))
+            Err(raw.label_error(at / outputs, problem))
         }
         Some(task) => Ok(task),
         None if *outputs > 1 => Ok(if binary { Task::MultiLabel } else { Task::Regression }),
@@ -107,7 +107,7 @@ pub(crate) fn codes(raw: &Raw, classes: &[String]) -> Result<Vec<u32>> {
             "the label {label:?} is out of range: the training part has the {} classes {listed}{more}; mend the label or remove the sample",
             classes.len()
         );
-        Error::data_at(&raw.path, raw.place(sample), problem)
+        raw.label_error(sample, problem)
     };
     match &raw.labels {
         Some(Labels::Numbers { values, outputs: 1 }) => {
@@ -150,7 +150,7 @@ pub(crate) fn targets(
             let values: Vec<f32> = samples.iter().flat_map(row).map(|&value| value as f32).collect();
             if let Some(at) = values.iter().position(|value| !value.is_finite()) {
                 let problem = "the value to predict is too large for an f32 number; scale it down";
-                return Err(Error::data_at(&raw.path, raw.place(samples[at / outputs]), problem));
+                return Err(raw.label_error(samples[at / outputs], problem));
             }
             Ok(Targets::Values { values, outputs })
         }

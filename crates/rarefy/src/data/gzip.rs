@@ -72,9 +72,11 @@ pub(crate) mod tests {
         flipped[last] ^= 0xff;
         let cut = whole[..whole.len() / 2].to_vec();
         let trailing = [&whole[..], b"more"].concat();
+        let members = [packed(&text[..3]), packed(&[]), packed(&text[3..])].concat();
         for (name, bytes, good) in [
             ("plain", text.clone(), true),
             ("packed", whole.clone(), true),
+            ("members", members, true),
             ("flipped", flipped, false),
             ("cut", cut, false),
             ("trailing", trailing, false),

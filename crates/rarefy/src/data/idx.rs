@@ -21,6 +21,11 @@ pub(crate) fn has_parts(folder: &Path) -> bool {
     find(folder, "train", "images").is_some()
 }
 
+/// Whether a folder holds a test part; a file holds none.
+pub(crate) fn has_test_part(path: &Path) -> bool {
+    find(path, "t10k", "images").is_some()
+}
+
 /// Whether a file that starts with these bytes is IDX.
 pub(crate) fn is_magic(start: &[u8]) -> bool {
     matches!(start, [0, 0, kind, dimensions, ..] if *dimensions > 0 && element(*kind).is_some())
@@ -70,8 +75,9 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
     let label_array = read_array(labels)?;
     let samples = features.shape[0];
     let (cells, width) = features.into_features(images)?;
-    let labels = label_array.into_labels(labels, samples)?;
-    Ok(Raw::arrays(images, Format::Idx, cells, width, Some(labels)))
+    let found = label_array.into_labels(labels, samples)?;
+    let raw = Raw::arrays(images, Format::Idx, cells, width, Some(found));
+    Ok(Raw { label_path: Some(labels.to_path_buf()), ..raw })
 }
 
 /// The file of a folder with the images or labels of a part.
@@ -187,6 +193,9 @@ pub(crate) mod tests {
         let images = file(&[2, 1, 2], &[1, 2, 3, 4]);
         let labels = file(&[2], &[0, 1]);
         let huge = file(&[u32::MAX, u32::MAX, u32::MAX], &[0]);
+        let nothing_of_much = file(&[0, u32::MAX, u32::MAX, u32::MAX], &[]);
+        // 16 MB of zeros in 16 kB, where four bytes are promised.
+        let bomb = gzip::tests::packed(&[&images[..], &vec![0; 1 << 24][..]].concat());
         let mut other_type = images.clone();
         other_type[2] = 0x0a;
         let with = |bytes: &[u8], more: &[u8]| [bytes, more].concat();
@@ -201,6 +210,15 @@ pub(crate) mod tests {
             ("huge.gz", gzip::tests::packed(&huge), labels.clone(), "images", "more than the file can hold"),
             ("flat", file(&[2], &[1, 2]), labels.clone(), "images", "at least two dimensions"),
             ("none", file(&[0, 2, 2], &[]), labels.clone(), "images", "no samples"),
+            ("no samples", nothing_of_much, labels.clone(), "images", "no samples"),
+            ("bomb", bomb, labels.clone(), "images", "goes on after the 4 bytes"),
+            (
+                "trailing",
+                with(&gzip::tests::packed(&images), b"more"),
+                labels.clone(),
+                "images",
+                "get the file again",
+            ),
             ("no pixels", file(&[2, 0, 2], &[]), labels.clone(), "images", "no samples"),
             ("empty", vec![], labels.clone(), "images", "the file is empty"),
             ("more labels", images.clone(), file(&[3], &[0, 1, 1]), "labels", "3 labels for 2 samples"),

@@ -28,9 +28,9 @@ pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, Numbe
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
 pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
-pub use source::{Dialect, Format, LabelColumn};
+pub use source::{Dialect, Format, LabelColumn, has_test_part};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// The parts of a source, ready for training, and how they were made ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,9 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     settings.check()?;
     let source = source::read(settings)?;
     let raw = &source.train;
+    if raw.samples() < 2 {
+        return Err(Error::data(&raw.path, "holds a single sample; give at least two to learn from"));
+    }
     let task = classes::task(raw, settings.task)?;
     let (names, codes) = match task {
         Task::Classification => {
@@ -92,8 +95,8 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
-/// gives that part (the built-in digits have none: all are given). Without `targets` the labels are not read (the file need not have any), and the targets are all zero:
-/// class 0 or value 0.
+/// (see [`has_test_part`]) gives that part. Without `targets` the labels are not read (the file need not have any), and
+/// the targets are all zero: class 0 or value 0.
 ///
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.

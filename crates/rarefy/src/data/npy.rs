@@ -32,6 +32,20 @@ pub(crate) fn has_parts(folder: &Path) -> bool {
     find(folder, &FEATURES).is_some()
 }
 
+/// Whether a folder or an `.npz` file holds a test part; an `.npy` file holds none.
+pub(crate) fn has_test_part(path: &Path) -> Result<bool> {
+    Ok(match Store::open(path)? {
+        Store::Single => false,
+        Store::Folder => find(path, &TEST_FEATURES).is_some(),
+        Store::Archive(archive, _) => entry(&archive, &TEST_FEATURES).is_some(),
+    })
+}
+
+/// The entry of the first name that there is.
+fn entry(archive: &ZipArchive<BufReader<File>>, names: &[&str]) -> Option<String> {
+    names.iter().map(|name| format!("{name}.npy")).find(|name| archive.index_for_name(name).is_some())
+}
+
 /// The file of the first name that there is.
 fn find(folder: &Path, names: &[&str]) -> Option<PathBuf> {
     names
@@ -43,9 +57,7 @@ fn find(folder: &Path, names: &[&str]) -> Option<PathBuf> {
 /// Reads a folder or an `.npz` file with features and labels.
 pub(crate) fn read(path: &Path) -> Result<Source> {
     let mut store = Store::open(path)?;
-    let train = store
-        .pair(path, &FEATURES, &LABELS)?
-        .ok_or_else(|| Error::data(path, format!("holds no array named {}", FEATURES.join(", "))))?;
+    let train = store.pair(path, &FEATURES, &LABELS)?.ok_or_else(|| store.no_features(path))?;
     let test = store.pair(path, &TEST_FEATURES, &TEST_LABELS)?;
     if let Some(test) = test.as_ref().filter(|test| test.width != train.width) {
         let problem = format!("the test part has {} columns, the training part {}", test.width, train.width);
@@ -61,8 +73,7 @@ pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
         Some(array) => Some(array),
         None => store.first(path, &FEATURES)?,
     };
-    let array =
-        array.ok_or_else(|| Error::data(path, format!("holds no array named {}", FEATURES.join(", "))))?;
+    let array = array.ok_or_else(|| store.no_features(path))?;
     let (cells, width) = array.into_features(path)?;
     Ok(Raw::arrays(path, Format::Npy, cells, width, None))
 }
@@ -101,13 +112,7 @@ impl Store {
             Store::Single => read_array(path, gzip::open(path)?).map(Some),
             Store::Folder => find(path, names).map(|file| read_array(&file, gzip::open(&file)?)).transpose(),
             Store::Archive(archive, length) => {
-                let Some(name) = names
-                    .iter()
-                    .map(|name| format!("{name}.npy"))
-                    .find(|name| archive.index_for_name(name).is_some())
-                else {
-                    return Ok(None);
-                };
+                let Some(name) = entry(archive, names) else { return Ok(None) };
                 let at = path.join(&name);
                 let entry = archive.by_name(&name).map_err(|error| {
                     Error::data(&at, format!("cannot be unpacked ({error}); save the file again"))
@@ -116,6 +121,22 @@ impl Store {
                 read_array(&at, Opened { reader: Box::new(entry), at_most }).map(Some)
             }
         }
+    }
+
+    fn no_features(&self, path: &Path) -> Error {
+        let found: Vec<String> = match self {
+            Store::Archive(archive, _) => {
+                let names = archive.file_names().filter_map(|name| name.ok());
+                names.take(10).map(|name| name.trim_end_matches(".npy").to_string()).collect()
+            }
+            Store::Folder | Store::Single => Vec::new(),
+        };
+        let only = if found.is_empty() { String::new() } else { format!(", only {}", found.join(", ")) };
+        let names = FEATURES.join(", ");
+        Error::data(
+            path,
+            format!("holds no array named {names}{only}; rename the features x and the labels y"),
+        )
     }
 
     /// Features and labels, if there are such features.
@@ -217,13 +238,13 @@ fn element(kind: &str) -> Option<(Element, bool)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write;
 
     use super::super::source::Labels;
     use super::*;
 
-    fn file(kind: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
+    pub(crate) fn file(kind: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
         let header = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
         let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
         bytes.extend((header.len() as u16).to_le_bytes());
@@ -236,7 +257,7 @@ mod tests {
         numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
-    fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
         let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         for (name, bytes) in entries {
             writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
@@ -303,6 +324,7 @@ mod tests {
                 labels.clone(),
                 "more than the file can hold",
             ),
+            (file("<f4", "True", "(1099511627776, 0)", &[]), labels.clone(), "no samples"),
             (file("<f4", "False", "()", &floats(&[1.0])), labels.clone(), "at least two dimensions"),
             (file("<f4", "False", "(2,)", &floats(&[1.0, 2.0])), labels.clone(), "at least two dimensions"),
             (file("<f4", "True", "(1, 1, 1)", &floats(&[1.0])), labels.clone(), "ascontiguousarray"),
@@ -336,7 +358,7 @@ mod tests {
             (b"PK".to_vec(), "not a sound NPZ"),
             (flipped, "a.npz/x.npy"),
             (whole, "but no labels"),
-            (other, "holds no array named x, X"),
+            (other, "holds no array named x, X, features, x_train, X_train, train_x, only weights; rename"),
         ] {
             std::fs::write(&path, bytes).unwrap();
             let error = read(&path).err().unwrap().to_string();

@@ -35,7 +35,7 @@ pub struct Preparation {
     pub dialect: Option<Dialect>,
     /// What is done where a number is missing.
     pub missing: Missing,
-    /// How a missing cell is written.
+    /// How a missing cell is written, be it in upper or lower case.
     pub missing_markers: Vec<String>,
     /// How the numbers are scaled.
     pub scaler: Scaler,

@@ -26,7 +26,8 @@ pub struct DataSettings {
     /// What separates the cells of a CSV file; found out (comma, semicolon or tab) if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
-    /// CSV columns to treat as categories though they hold numbers. Columns of text are categories anyway.
+    /// CSV columns to treat as categories though they hold numbers, all or some. Columns of text alone are categories
+    /// anyway.
     #[serde(deserialize_with = "one_or_many")]
     pub categorical: Vec<String>,
     /// CSV columns to leave out, such as row numbers.
@@ -34,7 +35,7 @@ pub struct DataSettings {
     pub ignore: Vec<String>,
     /// What to do where a number is missing.
     pub missing: Missing,
-    /// How a missing cell is written.
+    /// How a missing cell is written, be it in upper or lower case.
     pub missing_markers: Vec<String>,
     /// How the numbers are scaled.
     pub scale: Scale,
@@ -56,7 +57,7 @@ impl Default for DataSettings {
             categorical: Vec::new(),
             ignore: Vec::new(),
             missing: Missing::Mean,
-            missing_markers: ["", "NA", "NaN", "?", "null"].map(String::from).to_vec(),
+            missing_markers: ["", "?", "NA", "N/A", "NaN", "null"].map(String::from).to_vec(),
             scale: Scale::Auto,
             validation_fraction: 0.1,
             test_fraction: 0.2,

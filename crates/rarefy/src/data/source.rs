@@ -82,6 +82,8 @@ pub(crate) struct Raw {
     /// CSV only: the line of each sample.
     pub lines: Vec<u64>,
     pub labels: Option<Labels>,
+    /// Where the labels were read from, if that is a file of its own.
+    pub label_path: Option<PathBuf>,
 }
 
 /// What a path leads to.
@@ -132,7 +134,13 @@ impl Raw {
             dialect: None,
             lines: Vec::new(),
             labels,
+            label_path: None,
         }
+    }
+
+    /// An error about the label of a sample.
+    pub(crate) fn label_error(&self, sample: usize, problem: impl Into<String>) -> Error {
+        Error::data_at(self.label_path.as_ref().unwrap_or(&self.path), self.place(sample), problem)
     }
 
     /// Number of samples.
@@ -215,6 +223,18 @@ pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: boo
         Place::Idx(path) => idx::read_unlabelled(&path),
         Place::Npy(path) if targets => npy::read(&path).map(own_test),
         Place::Npy(path) => npy::read_unlabelled(&path),
+    }
+}
+
+/// Whether a path or name leads to samples with a test part of its own; nothing but names is looked at.
+///
+/// # Errors
+/// If there is no such path, or it is not data that could be read.
+pub fn has_test_part(path: &str) -> Result<bool> {
+    match place(path)? {
+        Place::Digits | Place::Csv(_) => Ok(false),
+        Place::Idx(path) => Ok(idx::has_test_part(&path)),
+        Place::Npy(path) => npy::has_test_part(&path),
     }
 }
 

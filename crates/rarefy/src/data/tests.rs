@@ -178,6 +178,42 @@ fn no_damage_to_a_file_makes_a_reader_panic() {
 }
 
 #[test]
+fn a_path_tells_whether_it_has_a_test_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let has = |path: &Path| has_test_part(path.to_str().unwrap()).unwrap();
+    assert!(!has(Path::new("digits")));
+    assert!(!has(&write(&folder, "t.csv", "1,2\n")));
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    for part in ["train", "t10k"] {
+        put(&format!("{part}-images-idx3-ubyte"), &idx::tests::file(&[2, 1, 1], &[1, 2]));
+        put(&format!("{part}-labels-idx1-ubyte"), &idx::tests::file(&[2], &[0, 1]));
+        assert_eq!(has(folder.path()), part == "t10k");
+    }
+    assert!(!has(&folder.path().join("train-images-idx3-ubyte")));
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str| {
+        std::fs::write(folder.path().join(name), npy::tests::file("|u1", "False", "(1, 1)", &[1])).unwrap();
+    };
+    put("x.npy");
+    assert!(!has(folder.path()));
+    put("x_test.npy");
+    assert!(has(folder.path()));
+    assert!(!has(&folder.path().join("x.npy")));
+    for (names, expected) in [(&["x", "y"][..], false), (&["x", "y", "x_test", "y_test"], true)] {
+        let entries: Vec<(String, Vec<u8>)> = names
+            .iter()
+            .map(|name| (format!("{name}.npy"), npy::tests::file("|u1", "False", "(1, 1)", &[1])))
+            .collect();
+        let entries: Vec<(&str, &[u8])> =
+            entries.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+        let path = folder.path().join("a.npz");
+        std::fs::write(&path, npy::tests::archive(&entries)).unwrap();
+        assert_eq!(has(&path), expected);
+    }
+    assert!(has_test_part("/no/such/file").unwrap_err().to_string().contains("no such file"));
+}
+
+#[test]
 fn several_label_columns_are_labels_or_values() {
     let folder = tempfile::tempdir().unwrap();
     let text: String = (0..20).map(|i| format!("{i},{},{}\n", i % 2, i % 3 / 2)).collect();
@@ -210,6 +246,11 @@ fn labels_that_cannot_be_learned_are_refused() {
         let path = write(&folder, "t.csv", &text);
         let error = load(&DataSettings { task, ..settings(&path) }, 1).unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
+    }
+    for (text, task) in [("1,2,0\n", TaskChoice::Auto), ("a,b,y\n1,2,0.5\n", TaskChoice::Regression)] {
+        let path = write(&folder, "t.csv", text);
+        let error = load(&DataSettings { task, ..settings(&path) }, 1).unwrap_err().to_string();
+        assert!(error.contains("t.csv: holds a single sample; give at least two"), "{error}");
     }
     // Few samples of many classes: some class is alone, and stays in training.
     let path = write(&folder, "t.csv", "1,a\n2,a\n3,b\n4,b\n5,b\n6,c\n");
@@ -244,7 +285,7 @@ fn an_idx_test_label_beyond_the_training_classes_is_out_of_range() {
     put("t10k-images-idx3-ubyte", &[1, 1, 2], &[1, 2]);
     put("t10k-labels-idx1-ubyte", &[1], &[2]);
     let error = load(&settings(folder.path()), 1).unwrap_err().to_string();
-    assert!(error.contains("t10k-images-idx3-ubyte, sample 1: the label \"2\" is out of range"), "{error}");
+    assert!(error.contains("t10k-labels-idx1-ubyte, sample 1: the label \"2\" is out of range"), "{error}");
     put("t10k-labels-idx1-ubyte", &[1], &[1]);
     let splits = load(&settings(folder.path()), 1).unwrap();
     assert_eq!(splits.test.unwrap().len(), 1);

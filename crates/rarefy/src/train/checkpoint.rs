@@ -107,14 +107,38 @@ impl Checkpoint {
                 version["format"]
             )));
         }
-        let header: Header = serde_json::from_value(version)
-            .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
+        let header: Header = serde_json::from_value(version).map_err(|error| {
+            file.problem(format!(
+                "has a header that this version cannot read ({error}); if a newer one wrote it update rarefy"
+            ))
+        })?;
         Ok(Checkpoint {
             file,
             settings: header.settings,
             fingerprint: header.fingerprint,
             position: header.position,
         })
+    }
+
+    /// That the settings in `config.toml` are those of the checkpoint: it is there to be read, and whoever changed it
+    /// expects that to matter. A start that was cut short may have left none.
+    pub(super) fn check_config(&self, directory: &Path) -> Result<()> {
+        let path = directory.join("config.toml");
+        let text = match std::fs::read_to_string(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            other => other.map_err(Error::io(&path, "cannot read"))?,
+        };
+        let found = toml::from_str(&text)
+            .map_err(|error| Error::model(&path, format!("is damaged ({})", error.message())))?;
+        match first_difference(&self.settings, &found) {
+            Some(key) => Err(Error::model(
+                &path,
+                format!(
+                    "has another \"{key}\" than the run was started with; put it back, or start a new run by --config with this file"
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The network as it was, after checking that settings and data are still the same.

@@ -272,6 +272,14 @@ impl Engine {
         }
         self.effective.deploy(&mut self.network);
         let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), progress);
+        // While the effective values are in place: they are what the network computes with.
+        if let Ok(Some(kept)) = &kept {
+            for place in self.weight_places() {
+                if let Some(pattern) = &kept.patterns[place.index] {
+                    self.move_into_bias(&place, pattern, &kept.constants[place.index]);
+                }
+            }
+        }
         if self.sparsifier.reaches_target(progress) {
             self.effective.fold();
         } else {
@@ -281,7 +289,6 @@ impl Engine {
         let mut churn = Churn::default();
         for place in self.weight_places() {
             let Some(pattern) = &kept.patterns[place.index] else { continue };
-            self.move_into_bias(&place, pattern, &kept.constants[place.index]);
             let parameter = &mut self.network.layers_mut()[place.layer].parameters_mut()[place.own];
             churn.dropped += parameter.weights.nnz() - pattern.nnz();
             let (new, rewire) = parameter.weights.rewire(pattern.clone(), parameter.storage);

@@ -140,8 +140,7 @@ impl Run {
     pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
-        let directory = directory.map(RunDirectory::create).transpose()?;
-        let run = Run::new(settings, splits, directory, |settings, spec, topology, plan| {
+        let mut run = Run::new(settings, splits, None, |settings, spec, topology, plan| {
             let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
             let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
                 topology.start_pattern(rows, cols, nnz, stream)
@@ -151,6 +150,8 @@ impl Run {
             }
             Ok(network)
         })?;
+        // Only now, so that settings that do not fit the data leave no empty folder.
+        run.directory = directory.map(RunDirectory::create).transpose()?;
         if let Some(directory) = &run.directory {
             let environment = serde_json::json!({
                 "rarefy": env!("CARGO_PKG_VERSION"), "os": std::env::consts::OS, "processor": processor(),
@@ -173,6 +174,7 @@ impl Run {
     pub fn resume(directory: &Path, adjust: impl FnOnce(&mut Settings)) -> Result<Run> {
         let folder = RunDirectory::open(directory)?;
         let checkpoint = Checkpoint::read(directory)?;
+        checkpoint.check_config(directory)?;
         let mut settings = checkpoint.settings.clone();
         adjust(&mut settings);
         settings.check()?;

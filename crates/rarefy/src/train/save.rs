@@ -1,41 +1,46 @@
 //! Writing files so that a crash, a kill or a full disk leaves either the old one or the new one, never half of one.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes `bytes` to a temporary file beside `path`, makes sure that they are on the disk, and renames it to `path`.
+/// Writes `bytes` to `.saving-NAME` beside `path`, makes sure that they are on the disk, and renames that to `path`. What
+/// a killed process left there is overwritten. Two writers of one path must keep each other out, as runs do by locking
+/// their folder.
 ///
 /// # Errors
 /// If the disk is full or the folder cannot be written; what was at `path` stays.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
     let action = "cannot save (the file that was there before, if any, is unharmed)";
+    let mut name = std::ffi::OsString::from(".saving-");
+    name.push(path.file_name().unwrap_or_default());
+    let beside = path.with_file_name(name);
     let write = || -> std::io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".saving-").tempfile_in(folder)?;
+        let mut file = File::create(&beside)?;
         file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        set_ordinary_permissions(file.as_file())?;
-        file.persist(path).map_err(|error| error.error)?;
-        // The rename itself must reach the disk too.
-        std::fs::File::open(folder)?.sync_all()
+        file.sync_all()?;
+        std::fs::rename(&beside, path)?;
+        sync_folder(path)
     };
-    write().map_err(Error::io(path, action))
+    write().map_err(|error| {
+        // On a full disk its room is needed.
+        let _ = std::fs::remove_file(&beside);
+        Error::io(path, action)(error)
+    })
 }
 
-/// Temporary files are for their owner alone; what they become is for whoever may read the folder.
+/// The rename itself must reach the disk too.
 #[cfg(unix)]
-fn set_ordinary_permissions(file: &std::fs::File) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
 }
 
+/// Elsewhere a folder cannot be opened as a file.
 #[cfg(not(unix))]
-fn set_ordinary_permissions(_: &std::fs::File) -> std::io::Result<()> {
+fn sync_folder(_: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -49,9 +54,22 @@ mod tests {
         let path = folder.path().join("model");
         write_atomically(&path, b"old").unwrap();
         write_atomically(&path, b"new").unwrap();
+        // Something is in the way.
+        std::fs::create_dir(folder.path().join(".saving-model")).unwrap();
+        let error = write_atomically(&path, b"newer").unwrap_err().to_string();
+        assert!(error.contains("model: cannot save"), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn the_reason_of_the_system_comes_once_and_names_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone").join("model");
-        let error = write_atomically(&gone, b"x").unwrap_err().to_string();
-        assert!(error.contains("cannot save"), "{error}");
+        let error = write_atomically(&gone, b"x").unwrap_err();
+        assert!(error.to_string().contains("model: cannot save"), "{error}");
+        let reason = std::error::Error::source(&error).unwrap();
+        assert!(reason.source().is_none(), "{reason:?}");
+        let reason = reason.to_string();
+        assert!(reason.contains("os error") && !reason.contains(".saving-"), "{reason}");
     }
 }

@@ -137,7 +137,9 @@ impl Sparsifier {
 
     /// Whether zeros may leave after the step that was just done.
     pub fn is_due(&self, progress: &Progress) -> bool {
-        let every = (progress.total / LOOKS).max(1);
+        // Gates learn slowly: looked at more often, lambda overshoots and closes too many.
+        let looks = if self.penalty.method == PenaltyMethod::L0Gates { LOOKS / 10 } else { LOOKS };
+        let every = (progress.total / looks).max(1);
         let last = progress.step == progress.total;
         !self.is_idle() && (progress.step.is_multiple_of(every) || is_at_end(progress) || last)
     }

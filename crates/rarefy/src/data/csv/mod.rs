@@ -51,7 +51,9 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category { .. });
     let features = (0..names.len()).filter(is_feature).collect();
     let (missing, markers) = (settings.missing, &settings.missing_markers[..]);
-    Plan { path, dialect, names, roles, features, labels, missing, markers }.read(survey[0].rows)
+    let plan = Plan { path, dialect, names, roles, features, labels, missing, markers };
+    plan.check_mixed(&survey)?;
+    plan.read(survey[0].rows)
 }
 
 /// Reads a new file for a model: the same columns, found by name where there are names, else by position. Without

@@ -6,7 +6,8 @@ use super::super::source::Dialect;
 use super::records::Records;
 use crate::{Error, Result};
 
-/// What a column holds.
+/// What a column holds. All its filled cells are numbers, or all are text and so categories; a mix is for the user to
+/// sort out, because a typing error in a column of numbers must not turn it into categories.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// Lines of the file, the same for each column.
@@ -15,13 +16,20 @@ pub(super) struct Seen {
     pub filled: usize,
     /// Cells that are numbers, be they infinite.
     pub numbers: usize,
+    /// The first cell that is text, and its line.
+    pub first_text: Option<(u64, String)>,
 }
 
 impl Seen {
-    /// Whether most cells are text: then the column holds categories, else numbers and perhaps a mistake.
+    /// Whether every filled cell is text.
     pub(super) fn is_text(&self) -> bool {
-        self.numbers * 2 < self.filled
+        self.numbers == 0 && self.filled > 0
     }
+}
+
+/// Whether a cell is one of the ways to write nothing.
+pub(super) fn is_missing(cell: &str, markers: &[String]) -> bool {
+    markers.iter().any(|marker| marker.eq_ignore_ascii_case(cell))
 }
 
 /// Whether a cell is a number; `inf` and `nan` are, though no file may hold them.
@@ -42,13 +50,18 @@ pub(super) fn survey(
         records.next()?;
     }
     let mut rows = 0;
-    while let Some((_, record)) = records.next_of(names.len())? {
+    while let Some((line, record)) = records.next_of(names.len())? {
         rows += 1;
         for (seen, cell) in seen.iter_mut().zip(record) {
             let cell = cell.trim();
-            if !markers.iter().any(|marker| marker == cell) {
-                seen.filled += 1;
-                seen.numbers += usize::from(is_number(cell));
+            if is_missing(cell, markers) {
+                continue;
+            }
+            seen.filled += 1;
+            if is_number(cell) {
+                seen.numbers += 1;
+            } else if seen.first_text.is_none() {
+                seen.first_text = Some((line, cell.to_string()));
             }
         }
     }

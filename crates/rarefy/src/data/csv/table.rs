@@ -6,6 +6,7 @@ use std::path::Path;
 use super::super::settings::Missing;
 use super::super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw, RawColumn};
 use super::records::Records;
+use super::survey::{Seen, is_missing};
 use crate::{Error, Result};
 
 /// A column of text with more kinds than this is no set of categories, unless the user says so.
@@ -97,7 +98,7 @@ impl Plan<'_> {
                     continue;
                 }
                 let place = places[column];
-                if self.markers.iter().any(|marker| marker == cell) {
+                if is_missing(cell, self.markers) {
                     self.check_missing(line, column, role)?;
                     continue;
                 }
@@ -169,6 +170,7 @@ impl Plan<'_> {
             dialect: Some(self.dialect),
             lines,
             labels,
+            label_path: None,
         })
     }
 
@@ -181,16 +183,38 @@ impl Plan<'_> {
             ),
             Err(_) => {
                 let advice = match self.roles[column] {
-                    _ if line == 1 => "if this line names the columns set data.header = \"yes\"",
                     Role::NumberLabel => "if these are class names set data.task = \"classification\"",
-                    _ => {
-                        "if these are categories name the column in data.categorical, if a number is missing add the text to data.missing_markers"
-                    }
+                    _ => "if a number is missing add the text to data.missing_markers",
                 };
                 format!("{cell:?} is text in a column of numbers; mend the cell; {advice}")
             }
         };
         Err(Error::data_at(self.path, self.at(line, column), problem))
+    }
+
+    /// That no column is a mix of numbers and text that nobody has decided on.
+    pub(super) fn check_mixed(&self, survey: &[Seen]) -> Result<()> {
+        for (column, (seen, role)) in survey.iter().zip(&self.roles).enumerate() {
+            let (Role::Number | Role::NumberLabel, Some((line, cell)), 1..) =
+                (role, &seen.first_text, seen.numbers)
+            else {
+                continue;
+            };
+            let advice = match role {
+                _ if *line == 1 => "if this line names the columns set data.header = \"yes\"",
+                Role::NumberLabel => "if these are class names set data.task = \"classification\"",
+                _ => {
+                    "if these are categories name the column in data.categorical, if a number is missing add the text to data.missing_markers"
+                }
+            };
+            let (numbers, filled) = (seen.numbers, seen.filled);
+            let are = if numbers == 1 { "is a number" } else { "are numbers" };
+            let problem = format!(
+                "{cell:?} is text, but {numbers} of the column's {filled} cells {are}; mend the cell; {advice}"
+            );
+            return Err(Error::data_at(self.path, self.at(*line, column), problem));
+        }
+        Ok(())
     }
 
     fn check_missing(&self, line: u64, column: usize, role: Role) -> Result<()> {

@@ -81,10 +81,45 @@ fn text_and_chosen_columns_become_categories_and_gaps_nan() {
 }
 
 #[test]
+fn every_common_way_to_write_nothing_is_a_gap() {
+    for marker in ["", " ", "?", "NA", "na", "N/A", "nan", "NaN", "NAN", "null", "NULL", "Null"] {
+        let text = format!("size,colour,y\n1,red,0\n{marker},{marker},1\n3,green,0\n");
+        let raw = read_text(&text, |_| ()).unwrap();
+        assert!(raw.columns[0].vocabulary.is_none(), "{marker:?} makes numbers text");
+        assert_eq!(raw.columns[1].vocabulary.as_ref().unwrap(), &["red", "green"], "{marker:?}");
+        assert!(row(&raw, 1).iter().all(|cell| cell.is_nan()), "{marker:?}");
+    }
+    // The list is the user's to change; without it every cell counts.
+    let text = "size,colour,y\n1,red,0\n2,-,1\n-,NA,0\n";
+    let raw = read_text(text, |settings| settings.missing_markers = vec!["-".into()]).unwrap();
+    assert_eq!(raw.columns[1].vocabulary.as_ref().unwrap(), &["red", "NA"]);
+    assert!(row(&raw, 2)[0].is_nan() && row(&raw, 1)[1].is_nan());
+}
+
+#[test]
+fn a_mixed_column_is_read_as_the_error_says() {
+    let text = "a,b,y\n1,2,no\n3,4more,1\n5,-,no\n";
+    let raw = read_text(text, |settings| {
+        settings.categorical = vec!["b".into()];
+        settings.task = TaskChoice::Classification;
+    })
+    .unwrap();
+    assert_eq!(raw.columns[1].vocabulary.as_ref().unwrap(), &["2", "4more", "-"]);
+    assert!(matches!(raw.labels, Some(Labels::Text { vocabulary, .. }) if vocabulary == ["no", "1"]));
+    let raw = read_text(text, |settings| {
+        settings.missing_markers = vec!["4more".into(), "-".into()];
+        settings.label = vec!["a".into()];
+        settings.ignore = vec!["y".into()];
+    })
+    .unwrap();
+    assert_eq!((row(&raw, 0)[0], row(&raw, 1)[0].is_nan()), (2.0, true));
+}
+
+#[test]
 fn bad_files_are_named_with_line_column_and_advice() {
     let good = "a,b,y\n1,2,0\n3,4,1\n";
     type Change = fn(&mut DataSettings);
-    let cases: [(&str, Change, &[&str]); 24] = [
+    let cases: [(&str, Change, &[&str]); 30] = [
         ("a,b,y\n1,2,0\n3,4\n", |_| (), &["line 3", "has 2 cells where the first line has 3"]),
         ("a,b,y\n1,2,0\n\n\n3,4,1,9\n", |_| (), &["line 5", "has 4 cells"]),
         ("a,b,y\r\n1,2,0\r\n\r\n3,4,1,9", |_| (), &["line 4", "has 4 cells"]),
@@ -100,9 +135,9 @@ fn bad_files_are_named_with_line_column_and_advice() {
         ("0,1,y\n1,2,0\n3,4,1\n", |_| (), &["line 1, column 3", "data.header = \"yes\""]),
         ("a,b,y\n1,2,0\n3,inf,1\n", |_| (), &["line 3, column \"b\"", "\"inf\" is not a finite"]),
         (
-            "a,b,y\n1,2,0\n3,nan,1\n",
+            "a,b,y\n1,2,0\n3,-inf,1\n",
             |_| (),
-            &["line 3, column \"b\"", "\"nan\" is not a finite", "data.missing_markers"],
+            &["line 3, column \"b\"", "\"-inf\" is not a finite", "data.missing_markers"],
         ),
         ("a,b,y\n1,2,0\n3,1e40,1\n", |_| (), &["line 3, column \"b\"", "\"1e40\" is not a finite"]),
         ("a,b,y\n1,2,0\n3,,1\n", |s| s.missing = Missing::Error, &["line 3, column \"b\"", "missing"]),
@@ -112,6 +147,24 @@ fn bad_files_are_named_with_line_column_and_advice() {
             |_| (),
             &["line 3, column \"y\"", "data.task = \"classification\""],
         ),
+        (
+            "a,b,y\n1,red,0\n3,green,1\n5,6,0\n7,blue,1\n",
+            |_| (),
+            &[
+                "line 2, column \"b\"",
+                "\"red\" is text, but 1 of the column's 4 cells is a number",
+                "data.categorical",
+            ],
+        ),
+        (
+            "a,b,y\n1,2,no\n3,4,yes\n5,6,1\n",
+            |_| (),
+            &["line 2, column \"y\"", "\"no\" is text, but 1 of", "data.task = \"classification\""],
+        ),
+        ("a,b,y\n1,2,0\n3,4,nan\n", |_| (), &["line 3, column \"y\"", "the label is missing"]),
+        ("\u{feff}a,b,y\r\n1,\"2\r\n2\",0\r\n3,4\r\n", |_| (), &["line 4", "has 2 cells"]),
+        ("a,b,y\n", |_| (), &["holds no samples, only a header", "data.header = \"no\""]),
+        ("a,y,b,y\r\n1,2,3,0\r\n", |_| (), &["line 1", "two columns are named \"y\"", "rename one"]),
         (good, |s| s.label = vec!["Y".into()], &["data.label", "no column \"Y\"", "did you mean \"y\"?"]),
         (good, |s| s.ignore = vec!["y".into()], &["data.ignore", "also the label"]),
         (good, |s| s.ignore = vec!["a".into(), "b".into()], &["no column is left"]),

@@ -1,0 +1,334 @@
+//! `rarefy train`: settings in, a run with progress, and at its end an honest table against the dense twin.
+
+mod figures;
+mod progress;
+mod summary;
+mod target;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use clap::value_parser;
+use rarefy::control::parse_target;
+use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
+use rarefy::topology::Method;
+use rarefy::train::{Control, Run, Settings, free_run_directory};
+
+use crate::config::Config;
+use crate::data::{TASKS, delimiter};
+use crate::output::Output;
+use progress::Progress;
+pub use summary::bytes;
+
+/// The help of `--method`, which names all methods there are.
+fn method_help() -> String {
+    format!(
+        "Topology method: {} [default: {}]",
+        Method::ALL.map(Method::name).join(", "),
+        Method::default().name()
+    )
+}
+
+/// Arguments of `rarefy train`.
+#[derive(clap::Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  rarefy train digits                          the built-in data, offline, in seconds
+  rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
+  rarefy train table.csv --label price --task regression
+  rarefy train --config run.toml --set optimizer.learning_rate=0.01
+  rarefy train --resume runs/digits-1          go on where a run stopped
+
+Settings come from defaults < --config file < --set < flags; --print-config shows the result."
+)]
+pub struct TrainArgs {
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    data: Option<String>,
+    /// A TOML file with settings
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One setting, as in optimizer.momentum=0.9; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Share of connections that do not exist
+    #[arg(long, conflicts_with = "density", value_parser = share)]
+    sparsity: Option<f64>,
+    /// Share of connections that exist [default: 0.1]
+    #[arg(long, value_parser = share)]
+    density: Option<f64>,
+    #[arg(long, help = method_help())]
+    method: Option<String>,
+    /// Penalty: l1, elastic-net, group-neurons, group-inputs, mcp, l-half, str, l0-gates, l1-subgradient; starts dense
+    /// unless told otherwise [default: none]
+    #[arg(long)]
+    penalty: Option<String>,
+    /// The penalty's strength [default: 1e-4]
+    #[arg(long, requires = "penalty")]
+    lambda: Option<f64>,
+    /// What the network is to end as: sparsity=0.98, nnz=50k, bytes=60kB or flops=2M; with a penalty its lambda is
+    /// steered there
+    #[arg(long, value_name = "KEY=VALUE")]
+    target: Option<String>,
+    /// Units of each hidden layer, as in 256,256
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
+    hidden: Option<Vec<i64>>,
+    /// Optimizer: sgd, adam, adamw, rmsprop, adagrad, prodigy, schedule-free-sgd, schedule-free-adamw, armijo,
+    /// barzilai-borwein, and with --penalty l1: linbreg, adabreg [default: adam]
+    #[arg(long)]
+    optimizer: Option<String>,
+    /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
+    #[arg(long, value_parser = learning_rate)]
+    learning_rate: Option<toml::Value>,
+    /// Passes over the training part
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
+    epochs: Option<i64>,
+    /// Samples of a mini-batch
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
+    batch_size: Option<i64>,
+    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
+    #[arg(long)]
+    label: Vec<String>,
+    /// What to predict [default: auto]
+    #[arg(long, value_parser = TASKS)]
+    task: Option<String>,
+    /// What separates the cells of a CSV file: a character, or tab [default: found out]
+    #[arg(long, value_parser = delimiter)]
+    delimiter: Option<char>,
+    /// Names all random draws
+    #[arg(long, value_parser = value_parser!(i64).range(0..))]
+    seed: Option<i64>,
+    /// Threads; 0 for one per core
+    #[arg(long, value_parser = value_parser!(i64).range(0..))]
+    threads: Option<i64>,
+    /// Instruction set: auto, scalar, avx2, avx512, neon
+    #[arg(long)]
+    isa: Option<String>,
+    /// The run's folder [default: runs/DATA-N]
+    #[arg(long, value_name = "DIR")]
+    run_dir: Option<PathBuf>,
+    /// Go on with a run from its last checkpoint, bit for bit
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "config", "run_dir", "print_config"])]
+    resume: Option<PathBuf>,
+    /// Train the dense twin too, so that the table compares accuracies
+    #[arg(long)]
+    baseline: bool,
+    /// Print the settings as resolved and stop
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// Reads a share as a number or in percent; whether it is in range is for the settings to say.
+fn share(text: &str) -> Result<f64, String> {
+    let (digits, scale) = match text.strip_suffix('%') {
+        Some(digits) => (digits.trim_end(), 0.01),
+        None => (text, 1.0),
+    };
+    let number: f64 = digits.parse().map_err(|_| "give a number such as 0.95, or 95%")?;
+    Ok(((number * scale) * 1e12).round() / 1e12)
+}
+
+/// Trains.
+pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
+    let (mut run, directory) = match &args.resume {
+        Some(directory) => (resume(args, directory)?, directory.clone()),
+        None => {
+            let settings = settings(args)?;
+            if args.print_config {
+                output.answer(&toml::to_string(&settings)?);
+                return Ok(());
+            }
+            let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
+            (Run::start(settings, Some(&directory))?, directory)
+        }
+    };
+    describe_start(&run, &directory, output);
+    let interrupted = watch_for_interrupt()?;
+    let mut progress = Progress::new(&run, output);
+    let outcome = run.train(&mut |event| {
+        progress.show(&event);
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    progress.finish();
+    let outcome = outcome.map_err(|error| stopped(error, &directory))?;
+    let summary = figures::summarise(args.baseline, &mut run, &directory, &outcome, interrupted, output)?;
+    summary::describe_end(&run, &summary, output);
+    let value = serde_json::to_value(&summary)?;
+    std::fs::write(directory.join("summary.json"), format!("{value:#}\n"))
+        .with_context(|| format!("{}: cannot write the summary", directory.display()))?;
+    output.json(&value)
+}
+
+fn settings(args: &TrainArgs) -> Result<Settings> {
+    let mut config = Config::defaults();
+    if let Some(path) = &args.config {
+        config.file(path)?;
+    }
+    for assignment in &args.set {
+        config.set(assignment)?;
+    }
+    if let Some(sparsity) = args.sparsity {
+        let hint = if sparsity > 1.0 && sparsity < 100.0 {
+            format!("; did you mean {}?", sparsity / 100.0)
+        } else {
+            String::new()
+        };
+        ensure!((0.0..1.0).contains(&sparsity), "--sparsity {sparsity}: is not from 0 to below 1{hint}");
+    }
+    // Through the decimal text: 1 - 0.95 is not 0.05 in binary.
+    let density = args.sparsity.map(|sparsity| ((1.0 - sparsity) * 1e12).round() / 1e12).or(args.density);
+    config.flag("data.path", args.data.clone());
+    config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
+    config.flag("data.task", args.task.clone());
+    config.flag("data.delimiter", args.delimiter.map(String::from));
+    config.flag("sparsity.density", density);
+    config.flag("topology.method", args.method.clone());
+    config.flag("network.hidden", args.hidden.clone());
+    config.flag("optimizer.method", args.optimizer.clone());
+    config.flag("optimizer.learning_rate", args.learning_rate.clone());
+    config.flag("train.epochs", args.epochs);
+    config.flag("train.batch_size", args.batch_size);
+    config.flag("penalty.method", args.penalty.clone());
+    config.flag("penalty.lambda", args.lambda);
+    if let Some(target) = &args.target {
+        let (key, number) = parse_target(target)?;
+        match key.as_str() {
+            "target.sparsity" => config.flag(&key, Some(number)),
+            _ => config.flag(&key, Some(number as i64)),
+        }
+    }
+    config.flag("seed", args.seed);
+    config.flag("threads", args.threads);
+    config.flag("isa", args.isa.clone());
+    let settings = config.settings()?;
+    settings.check()?;
+    Ok(settings)
+}
+
+/// A number or `auto`.
+fn learning_rate(text: &str) -> Result<toml::Value, String> {
+    match (text, text.parse::<f64>()) {
+        ("auto", _) => Ok(text.into()),
+        (_, Ok(rate)) => Ok(rate.into()),
+        _ => Err("is neither a number nor auto".into()),
+    }
+}
+
+fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
+    let fixed = args.set.is_empty()
+        && [args.sparsity, args.density].iter().all(Option::is_none)
+        && args.learning_rate.is_none()
+        && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
+        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target]
+            .iter()
+            .all(|flag| flag.is_none())
+        && args.label.is_empty()
+        && args.delimiter.is_none()
+        && args.hidden.is_none();
+    ensure!(
+        fixed,
+        "--resume: goes on with the settings of the run; only --threads and --baseline can be given with it"
+    );
+    Ok(Run::resume(directory, |settings| {
+        if let Some(threads) = args.threads {
+            settings.threads = threads.max(0) as usize;
+        }
+    })?)
+}
+
+fn default_directory(settings: &Settings) -> PathBuf {
+    let name = Path::new(&settings.data.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("run");
+    free_run_directory(Path::new("runs"), name)
+}
+
+/// A run that stopped because of a file can go on once the cause is gone; other errors speak for themselves.
+fn stopped(error: rarefy::Error, directory: &Path) -> anyhow::Error {
+    let rarefy::Error::Io { source, .. } = &error else { return error.into() };
+    let cure = match source.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk",
+        _ => "mend this",
+    };
+    let advice = format!(
+        "the run has stopped; {cure}, then go on with  rarefy train --resume {}",
+        directory.display()
+    );
+    anyhow!("{:#}\n{advice}", anyhow::Error::from(error))
+}
+
+/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
+pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
+    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nstopping: saving and reporting (once more to stop at once)");
+    })?;
+    Ok(&INTERRUPTED)
+}
+
+/// What the network is to end as.
+fn wanted(settings: &Settings) -> String {
+    let target = &settings.target;
+    let budgets = [("weights", target.nnz), ("bytes", target.bytes), ("operations", target.flops)];
+    let budget =
+        budgets.iter().find_map(|(unit, asked)| Some(format!("at most {} {unit} at the end", (*asked)?)));
+    let shrinks = settings.penalty.method != PenaltyMethod::None
+        || settings.constraint.method != ConstraintMethod::None;
+    match (target.sparsity, budget) {
+        (Some(sparsity), _) => format!("sparsity {sparsity} at the end"),
+        (None, Some(budget)) => budget,
+        (None, None) if shrinks => "at the end those that are not zero".into(),
+        (None, None) => format!("density {:.4} at the end", settings.sparsity.density),
+    }
+}
+
+fn describe_start(run: &Run, directory: &Path, output: &Output) {
+    let (splits, settings) = (run.splits(), run.settings());
+    let count = |part: &Option<rarefy::data::Dataset>| part.as_ref().map_or(0, |part| part.len());
+    let (nnz, cells) = run.network().connections();
+    output.say(&format!(
+        "{}: {} training, {} validation, {} test samples, {} inputs, {} outputs",
+        settings.data.path,
+        splits.train.len(),
+        count(&splits.validation),
+        count(&splits.test),
+        splits.train.inputs,
+        splits.train.targets.outputs()
+    ));
+    if splits.preparation.constant_inputs > 0 {
+        output.say(&format!(
+            "note: {} inputs are constant in the training part",
+            splits.preparation.constant_inputs
+        ));
+    }
+    let widths: Vec<String> =
+        run.network().spec().linear_shapes().iter().map(|shape| shape.0.to_string()).collect();
+    let method = format!("{:?}", settings.topology.method).to_lowercase();
+    output.say(&format!(
+        "network {}-{}, method {method}, seed {}",
+        splits.train.inputs,
+        widths.join("-"),
+        settings.seed
+    ));
+    output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
+    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight).enumerate() {
+        let weights = &parameter.weights;
+        let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };
+        output.say(&format!(
+            "  layer {}: {} x {}, {} weights, density {:.4}, {storage} storage",
+            index + 1,
+            weights.rows(),
+            weights.cols(),
+            weights.nnz(),
+            weights.density()
+        ));
+    }
+    output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
+    if run.epochs_done() > 0 {
+        output.say(&format!("going on after epoch {}", run.epochs_done()));
+    }
+}

@@ -1,0 +1,195 @@
+//! What a run shows while it goes: on a terminal a bar, and everywhere a line for each epoch. Neither wraps: what does
+//! not fit into the terminal's width is left out, the least important first.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rarefy::data::Task;
+use rarefy::train::{EpochRecord, Event, Run, Score};
+
+use crate::output::Output;
+
+/// The time from one redrawing of the bar to the next.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// Shows a run.
+pub struct Progress<'a> {
+    bar: Option<ProgressBar>,
+    output: &'a Output,
+    epochs: u64,
+    samples: usize,
+    is_classification: bool,
+    drawn: Instant,
+    density: f64,
+    lambda: Option<f32>,
+}
+
+/// A piece of a line, and how soon it is left out: the highest number first.
+struct Piece(u8, String);
+
+impl<'a> Progress<'a> {
+    /// For a run that is about to train.
+    pub fn new(run: &Run, output: &'a Output) -> Progress<'a> {
+        let (nnz, cells) = run.network().connections();
+        let samples = run.splits().train.len();
+        let epochs = run.settings().train.epochs;
+        let bar = (!output.quiet && can_redraw()).then(|| {
+            let bar =
+                ProgressBar::with_draw_target(Some(samples as u64 * epochs), ProgressDrawTarget::stderr());
+            let template = format!("{}{{wide_msg}}", if bar_columns() > 0 { "{bar:10} " } else { "" });
+            bar.set_style(ProgressStyle::with_template(&template).expect("the template is right"));
+            bar.set_position(samples as u64 * run.epochs_done());
+            bar.reset_eta();
+            bar
+        });
+        Progress {
+            bar,
+            output,
+            epochs,
+            samples,
+            is_classification: run.splits().preparation.task == Task::Classification,
+            drawn: Instant::now(),
+            density: nnz as f64 / cells as f64,
+            lambda: None,
+        }
+    }
+
+    /// Shows a step or an epoch.
+    pub fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Step { progress, score, samples } => {
+                let Some(bar) = &self.bar else { return };
+                if self.drawn.elapsed() < REDRAW {
+                    return;
+                }
+                self.drawn = Instant::now();
+                let epoch = (progress.step - 1) / progress.epoch;
+                bar.set_position(epoch * self.samples as u64 + *samples as u64);
+                let width = bar_width().map(|width| width.saturating_sub(bar_columns()));
+                bar.set_message(fit(self.message(bar, epoch + 1, score), width));
+            }
+            Event::Epoch(record) => {
+                (self.density, self.lambda) = (record.density, record.lambda);
+                let line = fit(self.line(record), line_width(self.output));
+                match &self.bar {
+                    Some(bar) => bar.suspend(|| self.output.say(&line)),
+                    None => self.output.say(&line),
+                }
+            }
+        }
+    }
+
+    /// What stands beside the bar.
+    fn message(&self, bar: &ProgressBar, epoch: u64, score: &Score) -> Vec<Piece> {
+        let percent = 100 * bar.position() / bar.length().unwrap_or(1).max(1);
+        let mut pieces = vec![
+            Piece(5, format!("{percent} %")),
+            Piece(0, format!("epoch {epoch}/{}", self.epochs)),
+            Piece(1, format!("loss {:.4}", score.loss())),
+        ];
+        if self.is_classification {
+            pieces.push(Piece(2, format!("acc {:.1} %", 100.0 * score.accuracy())));
+        }
+        pieces.push(Piece(6, format!("density {:.4}", self.density)));
+        pieces.extend(self.lambda.map(|lambda| Piece(7, format!("lambda {lambda:.1e}"))));
+        pieces.push(Piece(4, format!("{:.0} samples/s", bar.per_sec())));
+        pieces.push(Piece(3, format!("ETA {:#}", HumanDuration(bar.eta()))));
+        pieces
+    }
+
+    /// What is left of an epoch.
+    fn line(&self, record: &EpochRecord) -> Vec<Piece> {
+        let digits = self.epochs.to_string().len();
+        let percent = |value: f64| format!("{:.2} %", 100.0 * value);
+        let mut pieces = vec![
+            Piece(0, format!("epoch {:>digits$}/{}", record.epoch, self.epochs)),
+            Piece(1, format!("loss {:.4}", record.train_loss)),
+        ];
+        pieces.extend(record.train_accuracy.map(|accuracy| Piece(5, format!("acc {}", percent(accuracy)))));
+        let least = if record.validation_accuracy.is_some() { 7 } else { 2 };
+        pieces.extend(record.validation_loss.map(|loss| Piece(least, format!("val loss {loss:.4}"))));
+        pieces.extend(
+            record.validation_accuracy.map(|accuracy| Piece(2, format!("val {}", percent(accuracy)))),
+        );
+        let churn = match (record.dropped, record.grown) {
+            (0, 0) => String::new(),
+            (dropped, 0) => format!(" (-{dropped})"),
+            (dropped, grown) => format!(" (-{dropped} +{grown})"),
+        };
+        pieces.push(Piece(3, format!("density {:.4}{churn}", record.density)));
+        pieces.extend(record.lambda.map(|lambda| Piece(4, format!("lambda {lambda:.1e}"))));
+        pieces.push(Piece(10, format!("rate {:.1e}", record.learning_rate)));
+        pieces.push(Piece(9, format!("{:.2} s", record.seconds)));
+        pieces.push(Piece(8, format!("{:.0} samples/s", self.samples as f64 / record.seconds)));
+        if record.best {
+            pieces.push(Piece(6, "best".to_string()));
+        }
+        pieces
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The pieces in a row, as far as they fit.
+fn fit(mut pieces: Vec<Piece>, width: Option<usize>) -> String {
+    loop {
+        let texts: Vec<&str> = pieces.iter().map(|piece| piece.1.as_str()).collect();
+        let line = texts.join("  ");
+        let least = (0..pieces.len()).max_by_key(|&at| pieces[at].0);
+        match (least, width) {
+            (Some(least), Some(width)) if line.chars().count() > width && pieces.len() > 1 => {
+                pieces.remove(least);
+            }
+            _ => return line,
+        }
+    }
+}
+
+/// Whether the place where bars go can take back what it shows.
+fn can_redraw() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stderr())
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Columns that the bar itself takes: none on a narrow terminal.
+fn bar_columns() -> usize {
+    if bar_width().is_some_and(|width| width >= 60) { 11 } else { 0 }
+}
+
+fn bar_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
+}
+
+/// Columns of the terminal that lines go to; `None` if they go elsewhere.
+fn line_width(output: &Output) -> Option<usize> {
+    let size = match output.json {
+        true => terminal_size::terminal_size_of(std::io::stderr()),
+        false => terminal_size::terminal_size_of(std::io::stdout()),
+    };
+    size.map(|(width, _)| usize::from(width.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_to_the_width_and_leave_out_the_least_important() {
+        let pieces =
+            || [Piece(0, "epoch 1".into()), Piece(2, "acc 9".into()), Piece(1, "loss 3".into())].into();
+        for (width, expected) in [
+            (None, "epoch 1  acc 9  loss 3"),
+            (Some(22), "epoch 1  acc 9  loss 3"),
+            (Some(21), "epoch 1  loss 3"),
+            (Some(8), "epoch 1"),
+            (Some(3), "epoch 1"),
+        ] {
+            assert_eq!(fit(pieces(), width), expected);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What a run shows at its end: a table against the dense twin, and what to do next.
+
+use rarefy::sparse::BREAK_EVEN_DENSITY;
+use rarefy::train::{Ending, Run};
+
+use super::figures::Summary;
+use crate::output::{Output, table};
+
+/// The table, and what to do next.
+pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
+    let (sparse, dense) = (&summary.figures, &summary.dense_twin);
+    let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);
+    let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
+    let percent = |value: f64| format!("{:.2} %", 100.0 * value);
+    let mut rows = vec![];
+    if sparse.test_accuracy.is_some() {
+        let gain = sparse.test_accuracy.zip(dense.test_accuracy).map(|(a, b)| 100.0 * (a - b));
+        rows.push(vec![
+            "test accuracy".into(),
+            optional(sparse.test_accuracy, &percent),
+            optional(dense.test_accuracy, &percent),
+            gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
+        ]);
+    } else {
+        let number = |value: f64| format!("{value:.4}");
+        let gain =
+            sparse.test_loss.zip(dense.test_loss).map_or("-".into(), |(a, b)| format!("{:+.4}", a - b));
+        rows.push(vec![
+            "test loss".into(),
+            optional(sparse.test_loss, &number),
+            optional(dense.test_loss, &number),
+            gain,
+        ]);
+    }
+    if let Some(target) = &summary.target {
+        rows.push(vec![
+            format!("{}, asked {}", target.key, target.text(target.asked)),
+            target.text(target.reached),
+            target.text(target.of_other(dense)),
+            if target.held { "held" } else { "missed" }.into(),
+        ]);
+    }
+    let seconds = |value: f64| format!("{value:.3} s");
+    let speedup = sparse.seconds_per_epoch.zip(dense.seconds_per_epoch);
+    rows.push(vec![
+        "training time per epoch".into(),
+        optional(sparse.seconds_per_epoch, &seconds),
+        optional(dense.seconds_per_epoch, &seconds),
+        speedup.map_or("-".into(), |(a, b)| ratio(a, b)),
+    ]);
+    for (name, a, b) in [
+        ("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms),
+        ("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms),
+    ] {
+        let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
+        rows.push(vec![name.into(), microseconds(a), microseconds(b), ratio(a, b)]);
+    }
+    for (name, a, b) in [
+        ("weights, gradients, optimizer", sparse.training_bytes, dense.training_bytes),
+        ("file", sparse.model_bytes, dense.model_bytes),
+    ] {
+        rows.push(vec![name.into(), bytes(a), bytes(b), ratio(a as f64, b as f64)]);
+    }
+    let ending = match summary.ending {
+        Ending::Finished => format!("done after {} epochs", sparse.epochs.unwrap_or(0)),
+        Ending::EarlyStopped => format!("stopped early after {} epochs", sparse.epochs.unwrap_or(0)),
+        Ending::Interrupted => format!("interrupted after {} whole epochs", sparse.epochs.unwrap_or(0)),
+    };
+    let best = sparse
+        .best_epoch
+        .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
+    output.say(&format!("\n{ending}{best}, {:.2} % sparse", 100.0 * sparse.sparsity));
+    output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
+    if dense.epochs.is_none() {
+        output.say("dense twin: the same network in this engine's dense storage, timed on some steps");
+        output.say("here; it was not trained, --baseline does that to compare accuracies");
+    }
+    if speedup.is_some_and(|(sparse, dense)| sparse > dense) {
+        let density = 1.0 - sparse.sparsity;
+        output.say(&if density > BREAK_EVEN_DENSITY {
+            format!(
+                "sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY},\nthis run has {density:.2}"
+            )
+        } else {
+            "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
+        });
+    }
+    let directory = summary.run_dir.display();
+    output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
+    output.say(&match summary.ending {
+        Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
+        _ => format!(
+            "next     rarefy evaluate {directory}\n         rarefy predict {directory} {}\n         rarefy inspect {directory}",
+            run.settings().data.path
+        ),
+    });
+}
+
+/// A number of bytes for people.
+pub fn bytes(count: usize) -> String {
+    match count {
+        0..10_000 => format!("{count} B"),
+        10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        _ => format!("{:.1} MB", count as f64 / 1e6),
+    }
+}

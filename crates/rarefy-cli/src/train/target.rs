@@ -1,0 +1,93 @@
+//! Whether a network ended as it was asked to. A sparsity is a number to meet; connections, bytes and operations are
+//! budgets, which less holds too.
+
+use rarefy::control::TargetSettings;
+use serde::Serialize;
+
+use super::figures::Figures;
+use super::summary::bytes;
+
+/// How far a sparsity may be off.
+const SPARSITY_TOLERANCE: f64 = 0.002;
+/// By what share of itself a budget may be exceeded.
+const BUDGET_TOLERANCE: f64 = 0.02;
+
+/// What was asked for and what came out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Target {
+    /// `sparsity`, `nnz`, `bytes` or `flops`.
+    pub key: &'static str,
+    /// What was asked for.
+    pub asked: f64,
+    /// What the kept model has.
+    pub reached: f64,
+    /// Whether they agree.
+    pub held: bool,
+}
+
+impl Target {
+    /// The verdict on a model of these figures; `None` if nothing was asked for.
+    pub fn of(settings: &TargetSettings, figures: &Figures) -> Option<Target> {
+        let budgets =
+            [("nnz", settings.nnz), ("bytes", settings.bytes), ("flops", settings.flops)].into_iter();
+        let asked = settings.sparsity.map(|sparsity| ("sparsity", sparsity));
+        let asked = asked.or_else(|| budgets.filter_map(|(key, asked)| Some((key, asked? as f64))).next());
+        let (key, asked) = asked?;
+        let reached = reached(key, figures);
+        let held = match key {
+            "sparsity" => (reached - asked).abs() <= SPARSITY_TOLERANCE,
+            _ => reached <= (1.0 + BUDGET_TOLERANCE) * asked,
+        };
+        Some(Target { key, asked, reached, held })
+    }
+
+    /// What another network has of what was asked for.
+    pub fn of_other(&self, figures: &Figures) -> f64 {
+        reached(self.key, figures)
+    }
+
+    /// A value of the target's kind for people.
+    pub fn text(&self, value: f64) -> String {
+        match self.key {
+            "sparsity" => format!("{:.2} %", 100.0 * value),
+            "bytes" => bytes(value as usize),
+            _ => format!("{value:.0}"),
+        }
+    }
+}
+
+fn reached(key: &str, figures: &Figures) -> f64 {
+    match key {
+        "sparsity" => figures.sparsity,
+        "nnz" => figures.nnz as f64,
+        "bytes" => figures.model_bytes as f64,
+        _ => figures.flops as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sparsity_is_met_within_a_fifth_of_a_point_and_a_budget_exceeded_by_a_fiftieth_at_most() {
+        let none = TargetSettings::default;
+        for (settings, sparsity, nnz, held) in [
+            (TargetSettings { sparsity: Some(0.98), ..none() }, 0.9781, 0, true),
+            (TargetSettings { sparsity: Some(0.98), ..none() }, 0.9779, 0, false),
+            (TargetSettings { sparsity: Some(0.98), ..none() }, 0.99, 0, false),
+            (TargetSettings { nnz: Some(1000), ..none() }, 0.9, 1020, true),
+            (TargetSettings { nnz: Some(1000), ..none() }, 0.9, 1021, false),
+            (TargetSettings { nnz: Some(1000), ..none() }, 0.9, 10, true),
+            (TargetSettings { flops: Some(2000), ..none() }, 0.9, 1021, false),
+            (TargetSettings { bytes: Some(8000), ..none() }, 0.9, 1000, true),
+            (TargetSettings { bytes: Some(8000), ..none() }, 0.9, 1021, false),
+        ] {
+            let figures =
+                Figures { sparsity, nnz, flops: 2 * nnz, model_bytes: 8 * nnz, ..Figures::default() };
+            let target = Target::of(&settings, &figures).unwrap();
+            assert_eq!(target.held, held, "{target:?}");
+        }
+        assert_eq!(Target::of(&none(), &Figures::default()), None);
+    }
+}
