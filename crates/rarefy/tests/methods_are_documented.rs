@@ -1,0 +1,35 @@
+//! `docs/methods.md` names every method that settings offer, and no other.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+/// The names that a setting accepts, from the error that an unknown one gets.
+fn names<T: DeserializeOwned + std::fmt::Debug>() -> BTreeSet<String> {
+    let error = serde_json::from_str::<T>("\"?\"").unwrap_err().to_string();
+    // unknown variant `?`, expected one of `a`, `b`
+    error.split('`').skip(3).step_by(2).map(String::from).collect()
+}
+
+/// The names in the first column of the table under a heading.
+fn documented(text: &str, heading: &str) -> BTreeSet<String> {
+    let section = text.split("\n## ").find(|section| section.starts_with(heading)).expect("the section");
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| row.split('`').nth(1).unwrap().to_string()).collect()
+}
+
+#[test]
+fn the_page_lists_what_there_is() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/methods.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    for (heading, names) in [
+        ("Topology", names::<rarefy::topology::Method>()),
+        ("Penalties", names::<rarefy::penalties::PenaltyMethod>()),
+        ("Constraints", names::<rarefy::penalties::ConstraintMethod>()),
+        ("Optimizers", names::<rarefy::optimizers::Method>()),
+    ] {
+        assert!(names.len() > 4, "{heading}: {names:?}");
+        assert_eq!(documented(&text, heading), names, "{heading}");
+    }
+}
