@@ -200,3 +200,17 @@ fn bad_runs_are_refused_with_advice() {
     let error = Run::start(wild, None).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
     assert!(error.contains("not finite") && error.contains("step"), "{error}");
 }
+
+#[test]
+fn a_run_that_stopped_early_stays_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("run");
+    let mut patient = settings(Method::Static);
+    (patient.train.epochs, patient.train.patience) = (200, 1);
+    let mut run = Run::start(patient, Some(&directory)).unwrap();
+    let first = run.train(&mut |_| Control::Continue).unwrap();
+    assert!(first.ending == Ending::EarlyStopped && first.epochs < 200, "after {} epochs", first.epochs);
+    drop(run);
+    let again = Run::resume(&directory, |_| {}).unwrap().train(&mut |_| Control::Continue).unwrap();
+    assert_eq!((again.ending, again.epochs), (Ending::EarlyStopped, first.epochs));
+}

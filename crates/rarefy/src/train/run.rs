@@ -319,6 +319,11 @@ impl Run {
         let mut times = Vec::new();
         let mut ending = Ending::Finished;
         while self.position.epoch < self.settings.train.epochs {
+            // Before the epoch and not after it, so that a run that had stopped does not go on when it is resumed.
+            if self.is_out_of_patience() {
+                ending = Ending::EarlyStopped;
+                break;
+            }
             let whole_epoch = self.position.step.is_multiple_of(self.steps_per_epoch());
             let start = Instant::now();
             if self.train_epoch(watch)? == Control::Stop {
@@ -334,10 +339,6 @@ impl Run {
                 && self.position.epoch < self.settings.train.epochs
             {
                 ending = Ending::Interrupted;
-                break;
-            }
-            if self.is_out_of_patience() {
-                ending = Ending::EarlyStopped;
                 break;
             }
         }
