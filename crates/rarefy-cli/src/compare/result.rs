@@ -113,7 +113,8 @@ pub fn write(folder: &Path, settings: &Settings, ended: Ended) -> Result<()> {
 pub fn figures(run: &Run, outcome: &Outcome, folder: &Path, jobs: usize) -> Result<Figures> {
     let test =
         outcome.test.context("data.test_fraction: there is no test part to compare on; set it above 0")?;
-    let (nnz, cells) = outcome.model.network.connections();
+    // Of the whole network: the model may have lost neurons.
+    let (nnz, cells) = (outcome.model.network.connections().0, run.network().connections().1);
     let is_classification = run.splits().preparation.task == Task::Classification;
     let mut seconds = epoch_seconds(folder)?;
     seconds.sort_by(f64::total_cmp);
