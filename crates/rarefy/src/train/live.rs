@@ -1,0 +1,267 @@
+//! Which connections stay when zeros leave: all stored ones in rank, without dead chains, cut at a count or at a budget.
+
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+use crate::control::{Budget, LayerCost};
+use crate::layers::Network;
+use crate::sparse::Pattern;
+
+/// What stays when zeros leave.
+pub struct Kept {
+    /// For each parameter its connections; `None` where all stay.
+    pub patterns: Vec<Option<Pattern>>,
+    /// For each parameter which of its inputs are neurons without inputs of their own, whose output is one number: a
+    /// connection that leaves from there was part of the bias.
+    pub constants: Vec<Vec<bool>>,
+}
+
+/// A stored connection.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    parameter: u32,
+    /// One of the largest nonzeros of its layer, as many as the layer has outputs: kept come what may.
+    is_safe: bool,
+    /// The weight; 0 if it is part of a dead chain.
+    pub(super) value: f32,
+    /// What tells zeros apart: the gradient, or the stored value where the effective one is zero.
+    promise: f32,
+    /// Part of a chain that dies by a cut.
+    is_removed: bool,
+    cell: u64,
+}
+
+impl Entry {
+    /// Whether it is more than a zero that could as well go.
+    pub(super) fn counts(&self) -> bool {
+        self.value != 0.0 || self.is_safe
+    }
+
+    fn place(&self) -> (u32, u64) {
+        (self.parameter, self.cell)
+    }
+
+    /// Larger ones stay: the safe, then by magnitude, then (among zeros) by promise, then the first.
+    fn rank(&self, other: &Entry) -> Ordering {
+        other
+            .is_safe
+            .cmp(&self.is_safe)
+            .then(other.value.abs().total_cmp(&self.value.abs()))
+            .then(other.promise.abs().total_cmp(&self.promise.abs()))
+            .then(self.place().cmp(&other.place()))
+    }
+}
+
+/// All stored connections of all weight matrices.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) entries: Vec<Entry>,
+    /// For each parameter its shape; `None` for a bias.
+    shapes: Vec<Option<(usize, usize)>>,
+    /// As in [`Kept`].
+    constants: Vec<Vec<bool>>,
+}
+
+impl Live {
+    /// With `has_floor` each layer keeps as many connections as it has outputs.
+    pub(super) fn of(network: &Network, stored: &[&[f32]], has_floor: bool) -> Live {
+        let mut stored = stored.iter();
+        let (mut entries, mut shapes, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, parameter) in network.parameters().enumerate() {
+            shapes.push(parameter.is_weight.then(|| (parameter.weights.rows(), parameter.weights.cols())));
+            if !parameter.is_weight {
+                continue;
+            }
+            let first = entries.len();
+            let values = parameter.weights.values();
+            let promises = stored.next().map_or(&parameter.gradient[..], |stored| stored);
+            entries.extend(parameter.weights.connections().map(|(cell, slot)| Entry {
+                parameter: index as u32,
+                is_safe: false,
+                value: values[slot],
+                promise: promises[slot],
+                is_removed: false,
+                cell: cell as u64,
+            }));
+            ranges.push((index, first..entries.len()));
+        }
+        let mut live = Live { entries, constants: vec![Vec::new(); shapes.len()], shapes };
+        live.remove_dead_chains(|entry| entry.value != 0.0, |entry| entry.value = 0.0);
+        for (index, range) in ranges.into_iter().filter(|_| has_floor) {
+            let (rows, _) = live.shapes[index].expect("a weight");
+            let layer = &mut live.entries[range];
+            // Zeros are not worth a place elsewhere, unless a layer has nothing else.
+            let living = layer.iter().filter(|entry| entry.value != 0.0).count();
+            let safe = rows.min(if living > 0 { living } else { layer.len() });
+            if safe < layer.len() {
+                layer.select_nth_unstable_by(safe, Entry::rank);
+            }
+            layer[..safe].iter_mut().for_each(|entry| entry.is_safe = true);
+        }
+        live
+    }
+
+    /// Takes away what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
+    /// leads: `is_present` tells a connection that leads, `remove` makes it one that does not.
+    fn remove_dead_chains(&mut self, is_present: fn(&Entry) -> bool, remove: fn(&mut Entry)) {
+        let shape = |index: usize| self.shapes[index].unwrap_or_default();
+        let weights: Vec<usize> =
+            (0..self.shapes.len()).filter(|&index| self.shapes[index].is_some()).collect();
+        let pairs = weights.iter().zip(weights.iter().skip(1)).map(|(&before, &after)| (before, after));
+        let joints: Vec<(usize, usize)> =
+            pairs.filter(|&(before, after)| shape(before).0 == shape(after).1).collect();
+        let reached = |entries: &[Entry], index: usize, units: usize, unit: &dyn Fn(usize) -> usize| {
+            let mut reached = vec![false; units];
+            let live = entries.iter().filter(|entry| entry.parameter as usize == index && is_present(entry));
+            live.for_each(|entry| reached[unit(entry.cell as usize)] = true);
+            reached
+        };
+        let clear = |entries: &mut [Entry], index: usize, is_live: &dyn Fn(usize) -> bool| {
+            let entries = entries.iter_mut().filter(|entry| entry.parameter as usize == index);
+            entries.filter(|entry| !is_live(entry.cell as usize)).for_each(remove);
+        };
+        for &(before, after) in joints.iter().rev() {
+            let (cols_before, cols) = (shape(before).1, shape(after).1);
+            let has_outputs = reached(&self.entries, after, cols, &|cell| cell % cols);
+            clear(&mut self.entries, before, &|cell| has_outputs[cell / cols_before]);
+        }
+        for &(before, after) in &joints {
+            let (cols_before, cols) = (shape(before).1, shape(after).1);
+            let has_inputs = reached(&self.entries, before, cols, &|cell| cell / cols_before);
+            clear(&mut self.entries, after, &|cell| has_inputs[cell % cols]);
+            self.constants[after] = has_inputs.iter().map(|has| !has).collect();
+        }
+    }
+
+    /// The layers with the connections that `is_counted` says.
+    pub(super) fn costs(&self, is_counted: impl Fn(&Entry) -> bool) -> Vec<LayerCost> {
+        costs(&self.shapes, self.entries.iter().filter(|entry| is_counted(entry)))
+    }
+
+    /// What the budget allows: the first in rank, and what can be added or exchanged so that it is used up.
+    pub(super) fn at_budget(mut self, budget: &Budget) -> Live {
+        self.entries.sort_unstable_by(Entry::rank);
+        let (limit, floor) = (budget.limit(), self.floor());
+        let count = budget
+            .most_within(limit, floor, self.entries.len(), &mut |count| self.living(count).costs(|_| true));
+        let narrow = self.living(count);
+        let mut filled = narrow.clone();
+        filled.fill(self.entries[count..].to_vec(), budget);
+        if count == self.entries.len() || budget.cost(&filled.costs(|_| true)) > 0.99 * limit {
+            return filled;
+        }
+        // One more connection means a whole chain: take it, and let the smallest of the others go instead.
+        let before: HashSet<(u32, u64)> = narrow.entries.iter().map(Entry::place).collect();
+        let wide = self.living(count + 1);
+        let without = |gone: usize| {
+            let mut left = gone;
+            let mut exchanged = wide.clone();
+            exchanged.entries.reverse();
+            exchanged.entries.retain(|entry| {
+                let goes = left > 0 && !entry.is_safe && before.contains(&entry.place());
+                left -= usize::from(goes);
+                !goes
+            });
+            exchanged.entries.reverse();
+            exchanged.living(exchanged.entries.len())
+        };
+        let most = narrow.entries.len();
+        let kept = budget.most_within(limit, 0, most, &mut |kept| without(most - kept).costs(|_| true));
+        let exchanged = without(most - kept);
+        let cost = |live: &Live| budget.cost(&live.costs(|_| true));
+        if cost(&exchanged) <= limit && cost(&exchanged) > cost(&filled) { exchanged } else { filled }
+    }
+
+    /// The first `count` connections in rank, without the chains that die by the cut.
+    fn living(&self, count: usize) -> Live {
+        let (shapes, constants) = (self.shapes.clone(), self.constants.clone());
+        let mut living = Live { entries: self.entries[..count].to_vec(), shapes, constants };
+        living.remove_dead_chains(|entry| !entry.is_removed, |entry| entry.is_removed = true);
+        living.entries.retain(|entry| !entry.is_removed);
+        living
+    }
+
+    /// Adds as many of `spare` as the budget allows, of those between neurons that live: one more in rank may have meant
+    /// a whole chain.
+    fn fill(&mut self, mut spare: Vec<Entry>, budget: &Budget) {
+        let mut cells = vec![(HashSet::new(), HashSet::new()); self.shapes.len()];
+        let place = |entry: &Entry| {
+            let (_, cols) = self.shapes[entry.parameter as usize].expect("a connection of a weight matrix");
+            (entry.cell as usize / cols, entry.cell as usize % cols)
+        };
+        for entry in &self.entries {
+            let (rows, cols) = &mut cells[entry.parameter as usize];
+            rows.insert(place(entry).0);
+            cols.insert(place(entry).1);
+        }
+        spare.retain(|entry| {
+            let (rows, cols) = &cells[entry.parameter as usize];
+            rows.contains(&place(entry).0) && cols.contains(&place(entry).1)
+        });
+        let count = budget.most_within(budget.limit(), 0, spare.len(), &mut |count| {
+            costs(&self.shapes, self.entries.iter().chain(&spare[..count]))
+        });
+        self.entries.extend_from_slice(&spare[..count]);
+    }
+
+    /// Leaves the first `count` connections in rank, in any order.
+    pub(super) fn cut(&mut self, count: usize) {
+        if count < self.entries.len() {
+            self.entries.select_nth_unstable_by(count, Entry::rank);
+            self.entries.truncate(count);
+        }
+    }
+
+    /// Connections that are kept come what may.
+    fn floor(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.is_safe).count()
+    }
+
+    /// The patterns of these connections; `None` if all that were stored are among them.
+    pub(super) fn kept(self, network: &Network) -> Option<Kept> {
+        let mut cells = vec![Vec::new(); self.shapes.len()];
+        self.entries.iter().for_each(|entry| cells[entry.parameter as usize].push(entry.cell as usize));
+        let parameters = network.parameters().zip(cells);
+        let patterns = parameters.map(|(parameter, mut cells)| {
+            let weights = &parameter.weights;
+            (parameter.is_weight && cells.len() < weights.nnz()).then(|| {
+                cells.sort_unstable();
+                Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
+            })
+        });
+        let patterns: Vec<Option<Pattern>> = patterns.collect();
+        patterns.iter().any(Option::is_some).then_some(Kept { patterns, constants: self.constants })
+    }
+}
+
+/// What layers of these connections cost: a hidden neuron counts if a connection leads to it and one leads on.
+fn costs<'a>(shapes: &[Option<(usize, usize)>], entries: impl Iterator<Item = &'a Entry>) -> Vec<LayerCost> {
+    let mut counts = vec![0; shapes.len()];
+    let units = |units: fn(&(usize, usize)) -> usize| -> Vec<Vec<bool>> {
+        shapes.iter().map(|shape| vec![false; shape.as_ref().map_or(0, units)]).collect()
+    };
+    let (mut reached, mut read) = (units(|shape| shape.0), units(|shape| shape.1));
+    for entry in entries {
+        let index = entry.parameter as usize;
+        let (_, cols) = shapes[index].expect("a connection of a weight matrix");
+        counts[index] += 1;
+        reached[index][entry.cell as usize / cols] = true;
+        read[index][entry.cell as usize % cols] = true;
+    }
+    let weights: Vec<usize> = (0..shapes.len()).filter(|&index| shapes[index].is_some()).collect();
+    let live: Vec<usize> = weights
+        .iter()
+        .enumerate()
+        .map(|(place, &index)| match weights.get(place + 1).map(|&next| &read[next]) {
+            Some(read) if read.len() == reached[index].len() => {
+                reached[index].iter().zip(read).filter(|(reached, read)| **reached && **read).count()
+            }
+            _ => reached[index].len(),
+        })
+        .collect();
+    let cols = |place: usize| if place == 0 { read[weights[0]].len() } else { live[place - 1] };
+    let layers = weights.iter().enumerate();
+    layers
+        .map(|(place, &index)| LayerCost { rows: live[place], cols: cols(place), nnz: counts[index] })
+        .collect()
+}
