@@ -34,8 +34,6 @@ mod neon;
 pub use activation::Activation;
 pub use isa::Isa;
 pub use peak::measure_peak;
-pub use product::{
-    bias_gradient, dense_gradient_rows, multiply, multiply_transposed, sampled_gradient, weight_gradient,
-};
+pub use product::{Product, bias_gradient, multiply, multiply_transposed, weight_gradient};
 pub use split::par_chunks;
 pub use spmm::Finish;
