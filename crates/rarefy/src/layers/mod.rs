@@ -18,6 +18,8 @@ mod sequence;
 mod settings;
 mod shrink;
 mod spec;
+#[cfg(test)]
+mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
 pub use build::{Builder, WeightShape};

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 /// A feed-forward network.
 pub struct Network {
     spec: NetworkSpec,
-    sequence: Sequence,
-    parameters: Vec<Parameter>,
+    pub(super) sequence: Sequence,
+    pub(super) parameters: Vec<Parameter>,
 }
 
 impl Network {
