@@ -151,7 +151,7 @@ fn every_instruction_set_and_storage_agrees_with_the_formulas() {
         }
         let mut rows = vec![f32::NAN; case.dense.values().len()];
         let product = kernels::Product::new(&case.input, &case.gradient);
-        product.row_gradients((shape.0, shape.1), 0..shape.0, &mut rows, &mut Vec::new());
+        product.row_gradients(Isa::SCALAR, (shape.0, shape.1), 0..shape.0, &mut rows, &mut Vec::new());
         assert_close("growth scores", rows, &gradient_weights, samples.sqrt() + 1.0);
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn weight_gradient(
 }
 
 /// `out = A B`, or `out += A B`, row-major.
-fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
+pub(super) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
     assert_eq!(out.len(), a.rows * b.cols);
     for matrix in [a, b] {

@@ -5,8 +5,8 @@
 use std::ops::Range;
 
 use super::dense::{self, Matrix};
-use super::{Finish, Isa, par_chunks, sddmm, spmm, tree};
-use crate::sparse::{Pattern, Weights};
+use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree};
+use crate::sparse::{Index, Pattern, Sparse, Weights};
 use crate::tiles::Tiles;
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
@@ -53,18 +53,24 @@ pub fn multiply_transposed(
             dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), tiles, finish);
         }
         Weights::Sparse(sparse) => {
-            let (pattern, values, transposed) = sparse.transposed_mut();
-            let transpose = pattern.transpose();
-            // Gathered once a pass: one random read per weight here, instead of one per weight and tile in the loop.
-            par_chunks(transposed, 8192, &|start, chunk| {
-                for (value, &position) in chunk.iter_mut().zip(&transpose.positions[start..]) {
-                    *value = values[position as usize];
-                }
-            });
+            let (index, values) = gather_columns(sparse);
             let output = gradient_input.rows_mut();
-            spmm::spmm(isa, &transpose.index, transposed, gradient.rows(), output, tiles, finish);
+            spmm::spmm(isa, index, values, gradient.rows(), output, tiles, finish);
         }
     }
+}
+
+/// The index by columns and the values in its order. They are gathered once a pass: one random read per weight here, instead
+/// of one per weight and tile in the loop.
+pub(super) fn gather_columns(sparse: &mut Sparse) -> (&Index, &[f32]) {
+    let (pattern, values, transposed) = sparse.transposed_mut();
+    let transpose = pattern.transpose();
+    par_chunks(transposed, 8192, &|start, chunk| {
+        for (value, &position) in chunk.iter_mut().zip(&transpose.positions[start..]) {
+            *value = values[position as usize];
+        }
+    });
+    (&transpose.index, transposed)
 }
 
 /// The gradient of every live connection, summed over the batch, into `out`; zero for absent ones in dense storage. `scratch` grows to what dense storage
@@ -122,12 +128,19 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32], scratch: &mut 
 pub struct Product<'a> {
     input: &'a Tiles,
     gradient: &'a Tiles,
+    /// For a convolution.
+    windows: Option<&'a Windows>,
 }
 
 impl<'a> Product<'a> {
     /// That of a linear map of `input`, at each position; `gradient` is that of its outputs before any activation.
     pub fn new(input: &'a Tiles, gradient: &'a Tiles) -> Product<'a> {
-        Product { input, gradient }
+        Product { input, gradient, windows: None }
+    }
+
+    /// That of a convolution.
+    pub fn convolution(input: &'a Tiles, gradient: &'a Tiles, windows: &'a Windows) -> Product<'a> {
+        Product { input, gradient, windows: Some(windows) }
     }
 
     /// The gradients that rows `rows` of a full `rows x cols` matrix would have, row-major, into `out`. `scratch` grows as
@@ -137,12 +150,22 @@ impl<'a> Product<'a> {
     /// If shapes do not fit.
     pub fn row_gradients(
         &self,
+        isa: Isa,
         shape: (usize, usize),
         rows: Range<usize>,
         out: &mut [f32],
         scratch: &mut Vec<f32>,
     ) {
         assert_eq!(out.len(), rows.len() * shape.1);
+        if let Some(windows) = self.windows {
+            if windows.geometry().groups == 1 {
+                return conv_dense::weight_gradient(windows, self.gradient, self.input, rows, out, scratch);
+            }
+            // In groups there are few cells: those of the rows, and none in the others.
+            let cells = rows.start * shape.1..rows.end * shape.1;
+            let cells = Pattern::from_cells(shape.0, shape.1, cells);
+            return self.cell_gradients(isa, &cells, out);
+        }
         let panels = self.panels(shape);
         scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
         dense::weight_gradient(self.gradient.rows(), self.input.rows(), panels, rows, out, scratch);
@@ -154,6 +177,10 @@ impl<'a> Product<'a> {
     /// # Panics
     /// If shapes do not fit.
     pub fn cell_gradients(&self, isa: Isa, cells: &Pattern, out: &mut [f32]) {
+        if let Some(windows) = self.windows {
+            let (gradient, input) = (self.gradient, self.input);
+            return conv::weight_gradient(isa, cells.index(), windows, gradient, input, out, &mut Vec::new());
+        }
         let panels = self.panels((cells.rows(), cells.cols()));
         sddmm::sddmm(isa, cells.index(), self.gradient.rows(), self.input.rows(), panels, out);
     }

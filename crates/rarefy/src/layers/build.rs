@@ -4,7 +4,7 @@
 use super::{Joint, Parameter, Role};
 use crate::Result;
 use crate::kernels::Activation;
-use crate::sparse::{Init, Storage, Weights};
+use crate::sparse::{Init, Pattern, Storage, Weights};
 
 /// The shape of a weight matrix, and how often it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct WeightShape {
     pub kernel: Vec<usize>,
     /// How often a prediction uses each connection: at how many positions.
     pub uses: usize,
+    /// Whether the layer computes with compressed storage only, whatever the density.
+    pub is_compressed: bool,
 }
 
 impl WeightShape {
@@ -91,14 +93,19 @@ impl<'a> Builder<'a> {
             _ => Init::He,
         };
         let shape = WeightShape { name: format!("{}.{part}", self.name), ..shape };
-        let weights = (self.source)(self.weights, &shape, init)?;
+        let mut weights = (self.source)(self.weights, &shape, init)?;
+        let storage = if shape.is_compressed { Storage::Sparse } else { self.storage };
+        if let (true, Weights::Dense(_)) = (shape.is_compressed, &weights) {
+            let full = || Pattern::full(shape.rows, shape.cols);
+            weights = weights.rewire(weights.pattern().cloned().unwrap_or_else(full), storage).0;
+        }
         self.weights += 1;
         self.parameters.push(Parameter {
             name: shape.name,
             weights,
             gradient: Vec::new(),
             role: Role::Weight,
-            storage: self.storage,
+            storage,
             init,
             uses: shape.uses,
             joint: None,

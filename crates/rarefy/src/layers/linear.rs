@@ -66,6 +66,7 @@ impl Linear {
             cols: input.channels,
             kernel: Vec::new(),
             uses: input.positions(),
+            is_compressed: false,
         };
         builder.weight("weight", shape, activation)?;
         builder.vector("bias", outputs, 0.0, Role::Bias);

@@ -9,6 +9,7 @@
 
 mod activation;
 mod build;
+mod conv;
 mod dropout;
 mod flatten;
 mod linear;
@@ -23,6 +24,7 @@ mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
 pub use build::{Builder, WeightShape};
+pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec};
+use super::{Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -27,6 +27,10 @@ pub trait Describe {
 pub enum LayerSpec {
     /// `y = f(W x + b)`.
     Linear(LinearSpec),
+    /// Windows of an image.
+    Conv2d(Conv2dSpec),
+    /// Windows of a sequence.
+    Conv1d(Conv1dSpec),
     /// An elementwise function that cannot be fused.
     Elementwise(ElementwiseSpec),
     /// Dropout.
@@ -39,6 +43,8 @@ impl LayerSpec {
     fn description(&self) -> &dyn Describe {
         match self {
             LayerSpec::Linear(spec) => spec,
+            LayerSpec::Conv2d(spec) => spec,
+            LayerSpec::Conv1d(spec) => spec,
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,

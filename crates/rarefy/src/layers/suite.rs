@@ -28,6 +28,16 @@ const fn case(layer: &'static str, input: [usize; 3]) -> Case {
 const ROWS: &[Case] = &[
     case("layer = 'linear'\noutputs = 5\nactivation = 'tanh'", [1, 1, 7]),
     case("layer = 'linear'\noutputs = 5", [1, 6, 7]),
+    case("layer = 'conv2d'\nfilters = 5\nkernel = 3\npadding = 'same'\nactivation = 'tanh'", [5, 6, 4]),
+    case(
+        "layer = 'conv2d'\nfilters = 3\nkernel = [2, 3]\nstride = [2, 1]\npadding = [1, 0]\nbias = false",
+        [5, 7, 2],
+    ),
+    case("layer = 'conv2d'\nfilters = 6\nkernel = 3\ngroups = 2\ndilation = 2\npadding = 2", [5, 4, 4]),
+    case("layer = 'conv2d'\nfilters = 8\nkernel = 3\ngroups = 4\nstride = 2\npadding = 1", [6, 7, 4]),
+    case("layer = 'conv2d'\nfilters = 5\nkernel = 1", [3, 3, 4]),
+    case("layer = 'conv2d'\nfilters = 4\nkernel = 7\npadding = 3", [6, 5, 2]),
+    case("layer = 'conv1d'\nfilters = 7\nkernel = 5\npadding = 2\nstride = 2", [1, 19, 9]),
     case("layer = 'elementwise'\nactivation = 'gelu'", [1, 3, 4]),
     case("layer = 'dropout'\nrate = 0.4", [1, 2, 9]),
     case("layer = 'flatten'", [3, 2, 2]),
@@ -231,7 +241,7 @@ fn absent_connections_have_the_gradients_of_live_ones() {
             let shape = (parameter.weights.rows(), parameter.weights.cols());
             let product = sparse.product(index, &input, &buffers[0]);
             let mut rows = vec![f32::NAN; shape.0 * shape.1];
-            product.row_gradients(shape, 0..shape.0, &mut rows, &mut Vec::new());
+            product.row_gradients(pass.isa, shape, 0..shape.0, &mut rows, &mut Vec::new());
             let mut cells = vec![f32::NAN; shape.0 * shape.1];
             product.cell_gradients(pass.isa, parameter.weights.pattern().unwrap(), &mut cells);
             for ((row, cell), live) in rows.iter().zip(&cells).zip(&parameter.gradient) {

@@ -320,7 +320,7 @@ impl Engine {
         let shape = (parameter.weights.rows(), parameter.weights.cols());
         let mut scratch = Vec::new();
         let absent = CellGradients {
-            rows: Box::new(move |rows, out| product.row_gradients(shape, rows, out, &mut scratch)),
+            rows: Box::new(move |rows, out| product.row_gradients(self.isa, shape, rows, out, &mut scratch)),
             cells: Box::new(move |cells, out| product.cell_gradients(self.isa, cells, out)),
         };
         View {
