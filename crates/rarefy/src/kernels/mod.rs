@@ -6,6 +6,7 @@
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
+//! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
@@ -21,6 +22,7 @@ mod convolution;
 mod dense;
 mod isa;
 mod peak;
+mod piecewise;
 mod product;
 mod scalar;
 mod sddmm;
@@ -40,7 +42,8 @@ pub use activation::Activation;
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use peak::measure_peak;
+pub use piecewise::Piecewise;
 pub use product::{Product, bias_gradient, multiply, multiply_transposed, weight_gradient};
-pub use split::par_chunks;
+pub use split::{par_alike, par_chunks};
 pub use spmm::Finish;
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec};
+use super::{
+    Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, GruSpec, Layer, LinearSpec,
+    LstmSpec, RnnSpec,
+};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -37,6 +40,12 @@ pub enum LayerSpec {
     Dropout(DropoutSpec),
     /// Positions forgotten.
     Flatten(FlattenSpec),
+    /// Long short-term memory over a sequence.
+    Lstm(LstmSpec),
+    /// Gated recurrent units over a sequence.
+    Gru(GruSpec),
+    /// A simple recurrent layer over a sequence.
+    Rnn(RnnSpec),
 }
 
 impl LayerSpec {
@@ -48,6 +57,9 @@ impl LayerSpec {
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
+            LayerSpec::Lstm(spec) => spec,
+            LayerSpec::Gru(spec) => spec,
+            LayerSpec::Rnn(spec) => spec,
         }
     }
 

@@ -25,6 +25,12 @@ const fn case(layer: &'static str, input: [usize; 3]) -> Case {
     Case { layer, input: Shape { height, width, channels }, has_lengths: false, tokens: 0 }
 }
 
+impl Case {
+    const fn with_lengths(self) -> Case {
+        Case { has_lengths: true, ..self }
+    }
+}
+
 const ROWS: &[Case] = &[
     case("layer = 'linear'\noutputs = 5\nactivation = 'tanh'", [1, 1, 7]),
     case("layer = 'linear'\noutputs = 5", [1, 6, 7]),
@@ -41,6 +47,15 @@ const ROWS: &[Case] = &[
     case("layer = 'elementwise'\nactivation = 'gelu'", [1, 3, 4]),
     case("layer = 'dropout'\nrate = 0.4", [1, 2, 9]),
     case("layer = 'flatten'", [3, 2, 2]),
+    case("layer = 'lstm'\nhidden = 5", [1, 6, 4]),
+    case("layer = 'lstm'\nhidden = 4", [1, 5, 3]).with_lengths(),
+    case("layer = 'lstm'\nhidden = 3\nbidirectional = true", [1, 4, 3]),
+    case("layer = 'lstm'\nhidden = 3\nbidirectional = true", [1, 5, 2]).with_lengths(),
+    case("layer = 'lstm'\nhidden = 3\ncarry = true", [1, 4, 2]),
+    case("layer = 'gru'\nhidden = 5", [1, 6, 4]),
+    case("layer = 'gru'\nhidden = 3\nbidirectional = true", [1, 5, 4]).with_lengths(),
+    case("layer = 'rnn'\nhidden = 5", [1, 6, 4]),
+    case("layer = 'rnn'\nhidden = 4\nbidirectional = true", [1, 5, 3]).with_lengths(),
 ];
 
 /// A network of the one layer, its parameters all away from their starts.
