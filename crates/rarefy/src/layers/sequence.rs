@@ -48,6 +48,25 @@ impl Buffers {
         }
     }
 
+    /// All states that go on from batch to batch, in the same order.
+    pub fn carried(&self) -> Vec<&Carried> {
+        let mut found = Vec::new();
+        for work in &self.work {
+            found.extend(&work.carried);
+            work.inner.iter().for_each(|buffers| found.extend(buffers.carried()));
+        }
+        found
+    }
+
+    /// The next batch begins as that of `other`, buffers of the same network for as many samples.
+    pub fn begin_as(&mut self, other: &Buffers) {
+        let mut others = other.carried().into_iter();
+        self.for_each_carried(&mut |carried| {
+            let other = others.next().expect("buffers of the same network");
+            carried.begin.rows_mut().copy_from_slice(other.begin.rows());
+        });
+    }
+
     /// The next batch goes on where the last one ended.
     pub fn carry_on(&mut self) {
         self.for_each_carried(&mut |carried| std::mem::swap(&mut carried.begin, &mut carried.end));

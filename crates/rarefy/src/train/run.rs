@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::sparse_start;
 use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict, score};
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
+use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
@@ -353,8 +353,15 @@ impl Run {
         let batch_size = self.settings.train.batch_size;
         let steps = self.steps_per_epoch();
         let total = steps * self.settings.train.epochs;
-        let order = epoch_order(self.splits.train.len(), self.settings.seed, self.position.epoch);
+        let samples = self.splits.train.len();
+        let order = match self.engine.carries() {
+            true => run_order(samples, batch_size),
+            false => epoch_order(samples, self.settings.seed, self.position.epoch),
+        };
         let done = (self.position.step - self.position.epoch * steps) as usize;
+        if done == 0 {
+            self.engine.forget();
+        }
         let mut batches = order.chunks(batch_size).skip(done).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
@@ -611,9 +618,18 @@ fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
 fn fingerprint(dataset: &Dataset) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     hasher.write_u64(dataset.inputs() as u64);
-    for value in &dataset.features {
-        hasher.write_u64(u64::from(value.to_bits()));
+    let mut numbers = |numbers: &[f32]| {
+        numbers.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())));
+    };
+    match &dataset.features {
+        Features::Dense(values) => numbers(values),
+        Features::Sparse(rows) => {
+            numbers(rows.values());
+            rows.indices().iter().for_each(|&index| hasher.write_u64(u64::from(index)));
+            rows.offsets().iter().for_each(|&offset| hasher.write_u64(offset as u64));
+        }
     }
+    dataset.lengths.iter().for_each(|&length| hasher.write_u64(u64::from(length)));
     match &dataset.targets {
         Targets::Classes { labels, .. } => {
             labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)))

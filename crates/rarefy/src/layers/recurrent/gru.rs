@@ -55,7 +55,7 @@ impl Cell for GruCell {
     const KEEPS_APART: bool = true;
 
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
-        let ForwardPiece { units, gates: [mut reset, mut update, new, _], apart, hidden, output, .. } = piece;
+        let ForwardPiece { units, gates: [reset, update, new, _], apart, hidden, output, .. } = piece;
         step.add_products(&units, &mut [&mut *reset, &mut *update]);
         step.weights.assign(step.isa, step.hidden, step.lines(2, &units), step.bias, apart);
         step.isa.vectorize(|| {

@@ -194,11 +194,11 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
             let [weight, bias, recurrent, recurrent_bias @ ..] = parameters else { unreachable!() };
             let out = &mut weight.gradient;
             kernels::weight_gradient(isa, &weight.weights, gates, flow.input, out, scratch);
-            kernels::bias_gradient(isa, gates, &mut bias.gradient, scratch);
+            kernels::bias_gradient(isa, gates, &mut bias.gradient);
             let (hidden, out) = (&room[Room::HIDDEN], &mut recurrent.gradient);
             kernels::weight_gradient(isa, &recurrent.weights, apart, hidden, out, scratch);
             if let [recurrent_bias] = recurrent_bias {
-                kernels::bias_gradient(isa, apart, &mut recurrent_bias.gradient, scratch);
+                kernels::bias_gradient(isa, apart, &mut recurrent_bias.gradient);
             }
         }
         let Some(gradient_input) = flow.gradient_input else { return };
