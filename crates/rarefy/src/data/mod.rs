@@ -12,6 +12,8 @@ mod builtin;
 mod classes;
 mod csv;
 mod describe;
+#[allow(dead_code, unused_imports)] // until sources read them
+mod files;
 mod gzip;
 mod idx;
 mod npy;
