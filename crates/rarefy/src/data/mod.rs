@@ -7,6 +7,8 @@
 //! Samples are split before anything is learned from them: means, categories and scale come from the training part.
 
 mod array;
+#[allow(dead_code, unused_imports)] // until sources read them
+mod audio;
 mod batches;
 mod builtin;
 mod classes;
@@ -16,6 +18,8 @@ mod describe;
 mod files;
 mod gzip;
 mod idx;
+#[allow(dead_code, unused_imports)] // until sources read them
+mod images;
 mod npy;
 mod preparation;
 mod scale;

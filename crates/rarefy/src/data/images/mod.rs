@@ -1,0 +1,3 @@
+mod augment;
+mod decode;
+mod settings;
