@@ -33,7 +33,7 @@ impl MachineArgs {
     ) -> Result<Vec<f32>> {
         let isa = Isa::named(&self.isa)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
-        let mut predictions = Vec::with_capacity(dataset.len() * model.network.outputs());
+        let mut predictions = Vec::with_capacity(dataset.len() * model.network.output().features());
         pool.install(|| {
             train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
                 watch(isa, batch, outputs);

@@ -11,7 +11,7 @@ use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
-use rarefy::tiles::Tiles;
+use rarefy::tiles::{Shape, Tiles};
 use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Sparsifier};
 use serde::Serialize;
@@ -296,13 +296,13 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
     let layers = args.layers[1..]
         .iter()
         .enumerate()
-        .map(|(index, &outputs)| LayerSpec::Linear {
-            outputs,
-            activation: if index + 1 < depth { Activation::Relu } else { Activation::Identity },
+        .map(|(index, &outputs)| {
+            let is_hidden = index + 1 < depth;
+            LayerSpec::linear(outputs, if is_hidden { Activation::Relu } else { Activation::Identity })
         })
         .collect();
-    let spec = NetworkSpec { inputs, layers };
-    let shapes = spec.linear_shapes();
+    let spec = NetworkSpec { inputs: Shape::flat(inputs), layers };
+    let shapes = spec.weight_shapes()?;
     let mut index = 0;
     let network = Network::load(&spec, Storage::Auto, |_, rows, cols| {
         index += 1;
@@ -325,7 +325,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
     };
     let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
     let dataset = Dataset {
-        inputs,
+        shape: Shape::flat(inputs),
         features: (0..inputs * args.batch).map(|_| stream.normal()).collect(),
         targets: Targets::Classes {
             labels: (0..args.batch).map(|_| stream.below(outputs) as u32).collect(),

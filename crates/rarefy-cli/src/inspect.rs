@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rarefy::data::Task;
-use rarefy::layers::LayerSpec;
+use rarefy::layers::Role;
 use rarefy::losses::Head;
 use rarefy::sparse::Weights;
 use rarefy::train::{Model, Settings};
@@ -90,7 +90,7 @@ pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
         rarefy: model.config.rarefy.clone(),
         format: model.config.format,
         task: preparation.task,
-        inputs: preparation.inputs,
+        inputs: preparation.shape.features(),
         outputs: preparation.outputs,
         classes: preparation.classes.clone(),
         head: model.config.head,
@@ -101,7 +101,7 @@ pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
         biases: model
             .network
             .parameters()
-            .filter(|part| !part.is_weight)
+            .filter(|part| part.role == Role::Bias)
             .map(|part| part.weights.nnz())
             .sum(),
         model_bytes,
@@ -113,14 +113,13 @@ pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
 }
 
 fn layers(model: &Model) -> Vec<Layer> {
-    let activations = model.config.network.layers.iter().filter_map(|layer| match layer {
-        LayerSpec::Linear { activation, .. } => Some(serde_json::to_value(activation).unwrap_or_default()),
-        _ => None,
-    });
-    let weights = model.network.parameters().filter(|parameter| parameter.is_weight);
-    weights
-        .zip(activations)
-        .map(|(parameter, activation)| layer(&parameter.name, &parameter.weights, activation))
+    let layers = model.network.layers().iter().enumerate();
+    layers
+        .flat_map(|(position, it)| {
+            let activation = serde_json::to_value(it.fused()).unwrap_or_default();
+            let weights = model.network.layer_parameters(position).iter().filter(|part| part.is_weight());
+            weights.map(move |part| layer(&part.name, &part.weights, activation.clone()))
+        })
         .collect()
 }
 

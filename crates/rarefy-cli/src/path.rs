@@ -231,7 +231,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
 }
 
 fn design(part: &Dataset) -> Result<Design> {
-    Ok(Design::from_rows(part.len(), part.inputs, &part.features)?)
+    Ok(Design::from_rows(part.len(), part.inputs(), &part.features)?)
 }
 
 /// One number per sample; the second of two classes is 1.

@@ -10,6 +10,13 @@
 //! A feature of a tile is one aligned row of [`LANES`] floats, so every kernel vectorises over samples with no gather
 //! and no remainder. The last tile is padded: its dead lanes hold finite numbers that no result depends on.
 //! Alignment matters: rows that straddle cache lines cost a third of the speed (RECORD.md).
+//!
+//! The features of an image or a sequence go position by position, the channels of one position together ([`Shape`]): to
+//! a kernel each position is a tile of its own, and a layer that works on windows reads whole runs of rows.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// Samples in a tile.
 pub const LANES: usize = 64;
@@ -24,23 +31,101 @@ impl Row {
     pub const ZERO: Row = Row([0.0; LANES]);
 }
 
+/// The features of a sample: channels at each position of an image (`[y][x][channel]`), of a sequence (`height` 1,
+/// `[time][channel]`), or at no position in particular (`height` and `width` 1). In files a shape of the last kind is a
+/// number, another one `[height, width, channels]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
+pub struct Shape {
+    /// Rows of an image; 1 for sequences and plain features.
+    pub height: usize,
+    /// Columns of an image, steps of a sequence; 1 for plain features.
+    pub width: usize,
+    /// Numbers at each position.
+    pub channels: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Flat(usize),
+    Image([usize; 3]),
+}
+
+impl From<Written> for Shape {
+    fn from(written: Written) -> Shape {
+        match written {
+            Written::Flat(channels) => Shape::flat(channels),
+            Written::Image([height, width, channels]) => Shape { height, width, channels },
+        }
+    }
+}
+
+impl From<Shape> for Written {
+    fn from(shape: Shape) -> Written {
+        match shape {
+            Shape { height: 1, width: 1, channels } => Written::Flat(channels),
+            Shape { height, width, channels } => Written::Image([height, width, channels]),
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Shape { height: 1, width: 1, channels } => write!(f, "{channels}"),
+            Shape { height: 1, width, channels } => write!(f, "{width} steps x {channels}"),
+            Shape { height, width, channels } => write!(f, "{height} x {width} x {channels}"),
+        }
+    }
+}
+
+impl Shape {
+    /// Plain features.
+    pub fn flat(features: usize) -> Shape {
+        Shape { height: 1, width: 1, channels: features }
+    }
+
+    /// A sequence of `steps` times `channels` features.
+    pub fn sequence(steps: usize, channels: usize) -> Shape {
+        Shape { height: 1, width: steps, channels }
+    }
+
+    /// Places of an image, or steps of a sequence.
+    pub fn positions(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Numbers of a sample.
+    pub fn features(&self) -> usize {
+        self.positions() * self.channels
+    }
+}
+
 /// A mini-batch of activations, `[tile][feature][lane]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Tiles {
     features: usize,
     samples: usize,
     rows: Vec<Row>,
+    lengths: Vec<u32>,
 }
 
 impl Tiles {
     /// Zeros for `samples` samples of `features` features each.
     pub fn zeros(features: usize, samples: usize) -> Tiles {
-        Tiles { features, samples, rows: vec![Row::ZERO; samples.div_ceil(LANES) * features] }
+        Tiles {
+            features,
+            samples,
+            rows: vec![Row::ZERO; samples.div_ceil(LANES) * features],
+            lengths: Vec::new(),
+        }
     }
 
     /// Sets the number of live samples, keeping the memory. Growing beyond any earlier size allocates.
     pub fn resize(&mut self, samples: usize) {
         self.samples = samples;
+        self.lengths.clear();
         self.rows.resize(samples.div_ceil(LANES) * self.features, Row::ZERO);
     }
 
@@ -62,6 +147,21 @@ impl Tiles {
     /// Live lanes of a tile: [`LANES`] but for the last.
     pub fn live(&self, tile: usize) -> usize {
         (self.samples - tile * LANES).min(LANES)
+    }
+
+    /// How many steps of each sample's sequence are there, the others being padding; empty if all are.
+    pub fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
+    /// Sets the lengths: one a sample, or none.
+    ///
+    /// # Panics
+    /// If there is another number of them.
+    pub fn set_lengths(&mut self, lengths: impl ExactSizeIterator<Item = u32>) {
+        assert!(lengths.len() == 0 || lengths.len() == self.samples, "a length for each sample, or none");
+        self.lengths.clear();
+        self.lengths.extend(lengths);
     }
 
     /// All rows, tile by tile.

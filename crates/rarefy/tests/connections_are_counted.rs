@@ -46,7 +46,7 @@ fn runs_end_with_the_connections_asked_for() {
             })
             .unwrap();
         let counts = |network: &rarefy::layers::Network| -> Vec<usize> {
-            let weights = network.parameters().filter(|parameter| parameter.is_weight);
+            let weights = network.parameters().filter(|parameter| parameter.is_weight());
             weights.map(|parameter| Weights::nnz(&parameter.weights)).collect()
         };
         assert_eq!(counts(run.network()), expected, "{name}: the last state");

@@ -8,6 +8,7 @@ use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings, UpdateRule};
+use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Progress, Sparsifier};
 
@@ -15,16 +16,13 @@ use rarefy::train::{Engine, EngineParts, Progress, Sparsifier};
 fn state_of_grown_connections_is_that_of_a_start() {
     let samples = 64;
     let dataset = Dataset {
-        inputs: 30,
+        shape: Shape::flat(30),
         features: (0..30 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
     };
     let spec = NetworkSpec {
-        inputs: 30,
-        layers: vec![
-            LayerSpec::Linear { outputs: 40, activation: Activation::Relu },
-            LayerSpec::Linear { outputs: 5, activation: Activation::Identity },
-        ],
+        inputs: Shape::flat(30),
+        layers: vec![LayerSpec::linear(40, Activation::Relu), LayerSpec::linear(5, Activation::Identity)],
     };
     // These two fill slots with the values; SET draws the values of what it grows, so they are not zero.
     for method in [Method::Prodigy, Method::ScheduleFreeAdamw] {

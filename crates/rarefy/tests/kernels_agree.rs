@@ -150,7 +150,8 @@ fn every_instruction_set_and_storage_agrees_with_the_formulas() {
             }
         }
         let mut rows = vec![f32::NAN; case.dense.values().len()];
-        kernels::dense_gradient_rows(&case.gradient, &case.input, 0..shape.0, &mut rows, &mut Vec::new());
+        let product = kernels::Product::new(&case.input, &case.gradient);
+        product.row_gradients(Isa::SCALAR, (shape.0, shape.1), 0..shape.0, &mut rows, &mut Vec::new());
         assert_close("growth scores", rows, &gradient_weights, samples.sqrt() + 1.0);
     }
 }

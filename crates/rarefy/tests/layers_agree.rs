@@ -6,7 +6,7 @@ use rarefy::layers::{ActivationName, Network, NetworkSettings, Pass, SparsitySet
 use rarefy::losses::{LossSettings, Task};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Storage};
-use rarefy::tiles::Tiles;
+use rarefy::tiles::{Shape, Tiles};
 use rarefy::train::score;
 
 const SAMPLES: usize = 70;
@@ -28,7 +28,7 @@ fn check(activation: ActivationName, storage: Storage, density: f64, dropout: f3
     let what = format!("{activation:?} {storage:?} dropout {dropout}");
     let settings = NetworkSettings { hidden: vec![9, 8], activation, slope: 0.6, dropout };
     let sparsity = SparsitySettings { density, storage, allocation: Allocation::Uniform };
-    let mut network = Network::random(&settings.spec(6, 4).unwrap(), &sparsity, 5).unwrap();
+    let mut network = Network::random(&settings.spec(Shape::flat(6), 4).unwrap(), &sparsity, 5).unwrap();
     let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
     let mut input = Tiles::zeros(6, SAMPLES);
     for sample in 0..SAMPLES {

@@ -16,7 +16,7 @@ const BATCH: usize = 64;
 fn engine(method: Method, splits: &Splits) -> Engine {
     let topology = TopologySettings { method, ..TopologySettings::default() }.build().unwrap();
     let spec = NetworkSettings { hidden: vec![40, 30], ..NetworkSettings::default() }
-        .spec(splits.train.inputs, splits.train.targets.outputs())
+        .spec(splits.train.shape, splits.train.targets.outputs())
         .unwrap();
     let at = |density| SparsitySettings { density, ..SparsitySettings::default() };
     let draw = |density| {

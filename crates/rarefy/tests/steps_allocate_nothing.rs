@@ -11,6 +11,7 @@ use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use rarefy::sparse::Storage;
+use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Sparsifier};
 
@@ -40,19 +41,19 @@ static ALLOCATOR: Counting = Counting;
 fn steps_after_the_first_allocate_nothing() {
     let samples = 300;
     let dataset = Dataset {
-        inputs: 100,
+        shape: Shape::flat(100),
         features: (0..100 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
     };
     let order: Vec<usize> = (0..samples).collect();
     let spec = NetworkSpec {
-        inputs: 100,
+        inputs: Shape::flat(100),
         layers: vec![
-            LayerSpec::Linear { outputs: 300, activation: Activation::Relu },
-            LayerSpec::Dropout { rate: 0.2 },
-            LayerSpec::Linear { outputs: 300, activation: Activation::Identity },
-            LayerSpec::Elementwise { activation: Activation::Gelu },
-            LayerSpec::Linear { outputs: 5, activation: Activation::Identity },
+            LayerSpec::linear(300, Activation::Relu),
+            LayerSpec::dropout(0.2),
+            LayerSpec::linear(300, Activation::Identity),
+            LayerSpec::elementwise(Activation::Gelu),
+            LayerSpec::linear(5, Activation::Identity),
         ],
     };
     let plain = Method::ALL.map(|method| (method, topology::Method::Static, PenaltyMethod::None));

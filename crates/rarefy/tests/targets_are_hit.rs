@@ -53,7 +53,7 @@ fn every_penalty_ends_at_its_target() {
                 target.bytes.is_none_or(|asked| close(outcome.model_bytes as f64, asked as f64)),
                 "{name}"
             );
-            let zeros = outcome.model.network.parameters().filter(|parameter| parameter.is_weight);
+            let zeros = outcome.model.network.parameters().filter(|parameter| parameter.is_weight());
             let zeros =
                 zeros.flat_map(|parameter| parameter.weights.live_values()).filter(|&value| value == 0.0);
             assert!(zeros.count() * 20 < nnz, "{name}: what was asked for is not made of zeros");
@@ -85,7 +85,7 @@ fn a_fixed_lambda_empties_storage() {
         let mut settings = settings(PenaltyMethod::L1, TargetSettings::default());
         settings.penalty.lambda = Some(lambda);
         let network = train(settings).model.network;
-        let weights = network.parameters().filter(|parameter| parameter.is_weight);
+        let weights = network.parameters().filter(|parameter| parameter.is_weight());
         assert!(
             weights.clone().all(|weights| weights.weights.live_values().iter().all(|&value| value != 0.0))
         );

@@ -76,9 +76,9 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
 }
 
 fn run_bytes(settings: &Settings, splits: &Splits) -> anyhow::Result<u64> {
-    let (inputs, outputs) = (splits.train.inputs, splits.train.targets.outputs());
-    let spec = settings.network.spec(inputs, outputs)?;
-    let weights: usize = spec.linear_shapes().into_iter().map(|(rows, cols)| rows * (cols + 1)).sum();
+    let (inputs, outputs) = (splits.train.inputs(), splits.train.targets.outputs());
+    let spec = settings.network.spec(splits.train.shape, outputs)?;
+    let weights: usize = spec.weight_shapes()?.iter().map(|it| it.rows * (it.cols + 1)).sum();
     let parts = [Some(&splits.train), splits.validation.as_ref(), splits.test.as_ref()];
     let samples: usize = parts.into_iter().flatten().map(|part| part.len()).sum();
     // A label is a number of four bytes too.

@@ -296,7 +296,7 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
         splits.train.len(),
         count(&splits.validation),
         count(&splits.test),
-        splits.train.inputs,
+        splits.train.shape,
         splits.train.targets.outputs()
     ));
     if splits.preparation.constant_inputs > 0 {
@@ -306,16 +306,17 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
         ));
     }
     let widths: Vec<String> =
-        run.network().spec().linear_shapes().iter().map(|shape| shape.0.to_string()).collect();
+        run.network().weights().map(|(_, weight)| weight.weights.rows().to_string()).collect();
     let method = format!("{:?}", settings.topology.method).to_lowercase();
     output.say(&format!(
         "network {}-{}, method {method}, seed {}",
-        splits.train.inputs,
+        splits.train.inputs(),
         widths.join("-"),
         settings.seed
     ));
     output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
-    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight).enumerate() {
+    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight()).enumerate()
+    {
         let weights = &parameter.weights;
         let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };
         output.say(&format!(

@@ -12,6 +12,15 @@ pub struct LayerCost {
     pub cols: usize,
     /// Live connections.
     pub nnz: usize,
+    /// How often a prediction uses each connection.
+    pub uses: usize,
+}
+
+impl LayerCost {
+    /// Cells.
+    pub fn cells(&self) -> usize {
+        self.rows * self.cols
+    }
 }
 
 /// A limit on the cost of a network.
@@ -31,19 +40,15 @@ pub enum Budget {
 }
 
 impl Budget {
-    /// The budget that a target asks for on layers of these shapes; `None` without a target. `fixed_bytes` is
-    /// as in [`Budget::Bytes`].
+    /// The budget that a target asks for on these layers, given with all their connections; `None` without a target.
+    /// `fixed_bytes` is as in [`Budget::Bytes`].
     ///
     /// # Errors
     /// [`Error::Setting`] if not even one connection per output of each layer fits in it, or it is above what the
     /// network has.
-    pub fn new(
-        target: &TargetSettings,
-        shapes: &[(usize, usize)],
-        fixed_bytes: usize,
-    ) -> Result<Option<Budget>> {
+    pub fn new(target: &TargetSettings, whole: &[LayerCost], fixed_bytes: usize) -> Result<Option<Budget>> {
         target.check()?;
-        let cells: f64 = shapes.iter().map(|(rows, cols)| (rows * cols) as f64).sum();
+        let cells: f64 = whole.iter().map(|layer| layer.cells() as f64).sum();
         let (key, budget) = match target {
             TargetSettings { sparsity: Some(sparsity), .. } => {
                 ("sparsity", Budget::Weights((1.0 - sparsity) * cells))
@@ -55,10 +60,9 @@ impl Budget {
             TargetSettings { flops: Some(flops), .. } => ("flops", Budget::Flops(*flops as f64)),
             _ => return Ok(None),
         };
-        let with = |nnz: fn(usize, usize) -> usize| -> Vec<LayerCost> {
-            shapes.iter().map(|&(rows, cols)| LayerCost { rows, cols, nnz: nnz(rows, cols) }).collect()
-        };
-        let least = budget.cost(&with(|rows, _| rows));
+        let thin: Vec<LayerCost> =
+            whole.iter().map(|layer| LayerCost { nnz: layer.rows, ..*layer }).collect();
+        let least = budget.cost(&thin);
         if budget.limit() < least {
             return Err(Error::setting(
                 format!("target.{key}"),
@@ -68,7 +72,7 @@ impl Budget {
                 ),
             ));
         }
-        let most = budget.cost(&with(|rows, cols| rows * cols));
+        let most = budget.cost(whole);
         if budget.limit() > most.max(cells) {
             return Err(Error::setting(
                 format!("target.{key}"),
@@ -83,7 +87,7 @@ impl Budget {
         let sum = |each: &dyn Fn(&LayerCost) -> f64| layers.iter().map(each).sum::<f64>();
         match *self {
             Budget::Weights(_) => sum(&|layer| layer.nnz as f64),
-            Budget::Flops(_) => sum(&|layer| 2.0 * layer.nnz as f64),
+            Budget::Flops(_) => sum(&|layer| 2.0 * (layer.nnz * layer.uses) as f64),
             Budget::Bytes { fixed, .. } => {
                 fixed
                     + sum(&|layer| {
@@ -136,16 +140,18 @@ impl Budget {
 mod tests {
     use super::*;
 
-    const SHAPES: &[(usize, usize)] = &[(100, 50), (10, 100)];
+    const WHOLE: &[LayerCost] = &[
+        LayerCost { rows: 100, cols: 50, nnz: 5000, uses: 1 },
+        LayerCost { rows: 10, cols: 100, nnz: 1000, uses: 1 },
+    ];
 
     fn budget(target: TargetSettings) -> Result<Option<Budget>> {
-        Budget::new(&target, SHAPES, 500)
+        Budget::new(&target, WHOLE, 500)
     }
 
     #[test]
     fn each_unit_counts_its_own() {
-        let layers =
-            [LayerCost { rows: 100, cols: 50, nnz: 250 }, LayerCost { rows: 10, cols: 100, nnz: 400 }];
+        let layers = [LayerCost { nnz: 250, ..WHOLE[0] }, LayerCost { nnz: 400, ..WHOLE[1] }];
         let none = TargetSettings::default;
         for (target, limit, cost) in [
             (TargetSettings { sparsity: Some(0.9), ..none() }, 600.0, 650.0),
@@ -160,9 +166,15 @@ mod tests {
     }
 
     #[test]
+    fn operations_count_at_each_position() {
+        let budget = budget(TargetSettings { flops: Some(9000), ..Default::default() }).unwrap().unwrap();
+        assert_eq!(budget.cost(&[LayerCost { nnz: 250, uses: 16, ..WHOLE[0] }]), 8000.0);
+    }
+
+    #[test]
     fn a_full_matrix_has_no_index() {
         let budget = budget(TargetSettings { bytes: Some(6000), ..Default::default() }).unwrap().unwrap();
-        assert_eq!(budget.cost(&[LayerCost { rows: 10, cols: 100, nnz: 1000 }]), 500.0 + 4040.0);
+        assert_eq!(budget.cost(&[WHOLE[1]]), 500.0 + 4040.0);
     }
 
     #[test]
@@ -188,7 +200,7 @@ mod tests {
     #[test]
     fn bisection_finds_the_last_that_fits() {
         let budget = Budget::Weights(0.0);
-        let mut layers = |count: usize| vec![LayerCost { rows: 1, cols: 1, nnz: 3 * count }];
+        let mut layers = |count: usize| vec![LayerCost { rows: 1, cols: 1, nnz: 3 * count, uses: 1 }];
         assert_eq!(budget.most_within(100.0, 0, 1000, &mut layers), 33);
         assert_eq!(budget.most_within(100.0, 0, 20, &mut layers), 20);
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::gzip::{Opened, read_error};
 use super::source::{Cells, Labels};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// How a number is stored.
@@ -126,8 +127,9 @@ impl Array {
         Array { bytes, ..self }
     }
 
-    /// The array as samples: the first dimension counts them, the others are laid out in a row.
-    pub(crate) fn into_features(self, path: &Path) -> Result<(Cells, usize)> {
+    /// The array as samples: the first dimension counts them. Of the others one is plain features, two are an image of
+    /// bytes or a sequence of features, three are an image with its channels last; more are laid out in a row.
+    pub(crate) fn into_features(self, path: &Path) -> Result<(Cells, Shape)> {
         if self.shape.len() < 2 {
             return Err(Error::data(
                 path,
@@ -138,8 +140,14 @@ impl Array {
             ));
         }
         let width = self.shape[1..].iter().product::<usize>();
+        let shape = match self.shape[1..] {
+            [height, width] if self.element == Element::U8 => Shape { height, width, channels: 1 },
+            [steps, channels] => Shape::sequence(steps, channels),
+            [height, width, channels] => Shape { height, width, channels },
+            _ => Shape::flat(width),
+        };
         if self.element == Element::U8 {
-            return Ok((Cells::Bytes(self.bytes), width));
+            return Ok((Cells::Bytes(self.bytes), shape));
         }
         let numbers: Vec<f32> = self.map(|number| number as f32);
         if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
@@ -152,7 +160,7 @@ impl Array {
                 ),
             ));
         }
-        Ok((Cells::Numbers(numbers), width))
+        Ok((Cells::Numbers(numbers), shape))
     }
 
     /// The array as labels, one row per sample.
@@ -205,9 +213,9 @@ mod tests {
                     let bytes: Vec<u8> = [3 as $type, 7 as $type, 100 as $type, 0 as $type].iter()
                         .flat_map(|n| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }).collect();
                     let array = read(&bytes, 99, &[2, 2], Element::$element, big_endian).unwrap();
-                    let (cells, width) = array.into_features(Path::new("a")).unwrap();
+                    let (cells, shape) = array.into_features(Path::new("a")).unwrap();
                     let mut row = [0.0; 2];
-                    cells.copy_row(1, width, &mut row);
+                    cells.copy_row(1, shape.features(), &mut row);
                     assert_eq!(row, [100.0, 0.0], "{}", stringify!($type));
                 }
             )*};

@@ -41,7 +41,7 @@ pub enum BatchTargets {
 impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
-        let mut input = Tiles::zeros(dataset.inputs, capacity);
+        let mut input = Tiles::zeros(dataset.inputs(), capacity);
         input.resize(0);
         let targets = match &dataset.targets {
             Targets::Classes { .. } => BatchTargets::Classes(Vec::with_capacity(capacity)),
@@ -60,7 +60,7 @@ impl Batch {
     /// # Panics
     /// If `order` names a sample that `dataset` does not have, or the batch was made for another kind of data set.
     pub fn fill(&mut self, dataset: &Dataset, order: &[usize]) {
-        assert_eq!(self.input.features(), dataset.inputs, "a batch keeps to data sets with as many inputs");
+        assert_eq!(self.input.features(), dataset.inputs(), "a batch keeps to data sets with as many inputs");
         self.samples = order.len();
         gather(&dataset.features, order, &mut self.input);
         match (&mut self.targets, &dataset.targets) {
@@ -129,6 +129,7 @@ fn turn(matrix: &[f32], width: usize, order: &[usize], first: usize, rows: &mut 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tiles::Shape;
 
     fn dataset(samples: usize, inputs: usize, outputs: Option<usize>) -> Dataset {
         let numbers = |count: usize| (0..count).map(|number| number as f32 + 1.0).collect::<Vec<_>>();
@@ -136,7 +137,7 @@ mod tests {
             None => Targets::Classes { labels: (0..samples as u32).map(|i| i % 3).collect(), classes: 3 },
             Some(outputs) => Targets::Values { values: numbers(samples * outputs), outputs },
         };
-        Dataset { inputs, features: numbers(samples * inputs), targets }
+        Dataset { shape: Shape::flat(inputs), features: numbers(samples * inputs), targets }
     }
 
     #[test]

@@ -7,11 +7,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::source::{Cells, Format, Labels, Raw};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 const DIGITS: &[u8] = include_bytes!("digits.bin.gz");
 const SAMPLES: usize = 1797;
 const PIXELS: usize = 64;
+const SHAPE: Shape = Shape { height: 8, width: 8, channels: 1 };
 
 /// Names of data sets that are folders of IDX files.
 pub(crate) const KNOWN: [&str; 2] = ["fashion-mnist", "mnist"];
@@ -22,7 +24,7 @@ pub(crate) fn digits() -> Raw {
     flate2::read::GzDecoder::new(DIGITS).read_to_end(&mut pixels).expect("the embedded digits are sound");
     let labels = pixels.split_off(SAMPLES * PIXELS);
     let labels = Labels::Numbers { values: labels.into_iter().map(f64::from).collect(), outputs: 1 };
-    Raw::arrays(Path::new("digits"), Format::Digits, Cells::Bytes(pixels), PIXELS, Some(labels))
+    Raw::arrays(Path::new("digits"), Format::Digits, Cells::Bytes(pixels), SHAPE, Some(labels))
 }
 
 /// The folder of a known data set: Debian's place, then `data/NAME` here.

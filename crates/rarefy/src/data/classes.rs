@@ -167,11 +167,12 @@ mod tests {
 
     use super::super::source::{Cells, Format};
     use super::*;
+    use crate::tiles::Shape;
 
     fn numbers(values: &[f64], outputs: usize) -> Raw {
         let cells = Cells::Numbers(vec![0.0; values.len() / outputs]);
         let labels = Labels::Numbers { values: values.to_vec(), outputs };
-        Raw::arrays(Path::new("f"), Format::Npy, cells, 1, Some(labels))
+        Raw::arrays(Path::new("f"), Format::Npy, cells, Shape::flat(1), Some(labels))
     }
 
     fn text(words: &[&str]) -> Raw {
@@ -179,7 +180,13 @@ mod tests {
             codes: (0..words.len() as u32).collect(),
             vocabulary: words.iter().map(|word| word.to_string()).collect(),
         };
-        Raw::arrays(Path::new("f"), Format::Csv, Cells::Numbers(vec![0.0; words.len()]), 1, Some(labels))
+        Raw::arrays(
+            Path::new("f"),
+            Format::Csv,
+            Cells::Numbers(vec![0.0; words.len()]),
+            Shape::flat(1),
+            Some(labels),
+        )
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         samples: raw.samples(),
         test_samples,
         task,
-        inputs: preparation.inputs,
+        inputs: preparation.shape.features(),
         outputs: preparation.outputs,
         classes: class_counts(&preparation, &dataset.targets),
         constant_columns: columns.iter().filter(|column| column.constant).count(),

@@ -52,8 +52,8 @@ pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
         false => Some(path.to_path_buf()),
     };
     let file = file.ok_or_else(|| missing(path, "t10k-images-idx3-ubyte"))?;
-    let (cells, width) = read_array(&file)?.into_features(&file)?;
-    Ok(Raw::arrays(&file, Format::Idx, cells, width, None))
+    let (cells, shape) = read_array(&file)?.into_features(&file)?;
+    Ok(Raw::arrays(&file, Format::Idx, cells, shape, None))
 }
 
 fn missing(folder: &Path, name: &str) -> Error {
@@ -74,9 +74,9 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
     let features = read_array(images)?;
     let label_array = read_array(labels)?;
     let samples = features.shape[0];
-    let (cells, width) = features.into_features(images)?;
+    let (cells, shape) = features.into_features(images)?;
     let found = label_array.into_labels(labels, samples)?;
-    let raw = Raw::arrays(images, Format::Idx, cells, width, Some(found));
+    let raw = Raw::arrays(images, Format::Idx, cells, shape, Some(found));
     Ok(Raw { label_path: Some(labels.to_path_buf()), ..raw })
 }
 

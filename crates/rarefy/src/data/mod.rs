@@ -36,6 +36,7 @@ pub use scale::Scaler;
 pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
 pub use source::{Dialect, Format, LabelColumn, has_test_part};
 
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// The parts of a source, ready for training, and how they were made ready.
@@ -60,7 +61,7 @@ pub struct Splits {
 /// # Example
 /// ```
 /// let splits = rarefy::data::load(&rarefy::data::DataSettings::default(), 1)?;
-/// assert_eq!((splits.train.inputs, splits.train.targets.outputs()), (64, 10));
+/// assert_eq!((splits.train.inputs(), splits.train.targets.outputs()), (64, 10));
 /// # Ok::<(), rarefy::Error>(())
 /// ```
 pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
@@ -115,9 +116,9 @@ pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result
 /// Samples and what is to be predicted for them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// Numbers per sample.
-    pub inputs: usize,
-    /// `samples x inputs`, row-major.
+    /// How the numbers of a sample are laid out.
+    pub shape: Shape,
+    /// `samples x inputs`, row-major; a sample's position by position.
     pub features: Vec<f32>,
     /// One target per sample.
     pub targets: Targets,
@@ -177,9 +178,14 @@ impl Targets {
 }
 
 impl Dataset {
+    /// Numbers per sample.
+    pub fn inputs(&self) -> usize {
+        self.shape.features()
+    }
+
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.features.len() / self.inputs.max(1)
+        self.features.len() / self.inputs().max(1)
     }
 
     /// Whether there is no sample.
@@ -189,13 +195,13 @@ impl Dataset {
 
     /// The numbers of one sample.
     pub fn sample(&self, index: usize) -> &[f32] {
-        &self.features[index * self.inputs..][..self.inputs]
+        &self.features[index * self.inputs()..][..self.inputs()]
     }
 
     /// A copy of some samples.
     pub fn subset(&self, samples: &[usize]) -> Dataset {
         Dataset {
-            inputs: self.inputs,
+            shape: self.shape,
             features: samples.iter().flat_map(|&index| self.sample(index)).copied().collect(),
             targets: self.targets.subset(samples),
         }

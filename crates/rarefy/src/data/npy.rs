@@ -74,8 +74,8 @@ pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
         None => store.first(path, &FEATURES)?,
     };
     let array = array.ok_or_else(|| store.no_features(path))?;
-    let (cells, width) = array.into_features(path)?;
-    Ok(Raw::arrays(path, Format::Npy, cells, width, None))
+    let (cells, shape) = array.into_features(path)?;
+    Ok(Raw::arrays(path, Format::Npy, cells, shape, None))
 }
 
 /// Where named arrays lie.
@@ -157,9 +157,9 @@ impl Store {
             )
         })?;
         let samples = array.shape.first().copied().unwrap_or(0);
-        let (cells, width) = array.into_features(path)?;
+        let (cells, shape) = array.into_features(path)?;
         let labels = label_array.into_labels(path, samples)?;
-        Ok(Some(Raw::arrays(path, Format::Npy, cells, width, Some(labels))))
+        Ok(Some(Raw::arrays(path, Format::Npy, cells, shape, Some(labels))))
     }
 }
 

@@ -9,6 +9,7 @@ use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
 use super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw};
 use super::{Dataset, Targets, Task, classes};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// How to code a file as the training part was coded.
@@ -18,8 +19,9 @@ pub struct Preparation {
     pub format: Format,
     /// What is predicted.
     pub task: Task,
-    /// Numbers that the network sees.
-    pub inputs: usize,
+    /// Numbers that the network sees, and how they are laid out.
+    #[serde(rename = "inputs")]
+    pub shape: Shape,
     /// Numbers that the network puts out: classes, labels or values.
     pub outputs: usize,
     /// The classes by number; empty but for classification.
@@ -90,9 +92,18 @@ impl Preparation {
         train: &[usize],
     ) -> Result<(Preparation, Dataset)> {
         let columns = columns(raw, train);
-        let inputs = match raw.columns.is_empty() {
-            true => raw.width,
-            false => columns.iter().map(Column::inputs).sum(),
+        let shape = match raw.columns.is_empty() {
+            true => raw.shape,
+            false => Shape::flat(columns.iter().map(Column::inputs).sum()),
+        };
+        let inputs = shape.features();
+        let shape = match settings.shape {
+            Some(wanted) if wanted.features() != inputs => {
+                let problem = format!("{wanted} is {} numbers, a sample has {inputs}", wanted.features());
+                return Err(Error::setting("data.shape", problem));
+            }
+            Some(wanted) => wanted,
+            None => shape,
         };
         if inputs == 0 {
             return Err(Error::data(
@@ -108,7 +119,7 @@ impl Preparation {
         let mut preparation = Preparation {
             format: raw.format,
             task,
-            inputs,
+            shape,
             outputs,
             classes,
             columns,
@@ -148,7 +159,7 @@ impl Preparation {
     /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array.
     pub fn input_names(&self) -> Vec<String> {
         if self.columns.is_empty() {
-            return (1..=self.inputs).map(|position| position.to_string()).collect();
+            return (1..=self.shape.features()).map(|position| position.to_string()).collect();
         }
         let names = |column: &Column| match &column.coding {
             Coding::Number { .. } => vec![column.name.clone()],
@@ -161,7 +172,7 @@ impl Preparation {
 
     /// Codes without scaling.
     fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
-        let expected = if self.columns.is_empty() { self.inputs } else { self.columns.len() };
+        let expected = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
         if raw.width != expected {
             let problem = format!(
                 "has {} columns of features, the model was trained on {expected}; give the same columns",
@@ -178,11 +189,11 @@ impl Preparation {
                 Targets::Values { values: vec![0.0; samples.len() * self.outputs], outputs: self.outputs }
             }
         };
-        let mut features = vec![0.0; samples.len() * self.inputs];
-        let rows = features.chunks_exact_mut(self.inputs).zip(samples);
+        let mut features = vec![0.0; samples.len() * self.shape.features()];
+        let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
         if self.columns.is_empty() {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
-            return Ok(Dataset { inputs: self.inputs, features, targets });
+            return Ok(Dataset { shape: self.shape, features, targets });
         }
         // For each column, the place of each word of this file among the categories of the training part.
         let places: Vec<Vec<Option<usize>>> = self
@@ -215,7 +226,7 @@ impl Preparation {
                 start += column.inputs();
             }
         }
-        Ok(Dataset { inputs: self.inputs, features, targets })
+        Ok(Dataset { shape: self.shape, features, targets })
     }
 }
 
@@ -271,7 +282,7 @@ mod tests {
         let words = ["red", "green", "blue"].map(String::from).to_vec();
         let cells = Cells::Numbers(vec![1.0, 0.0, 3.0, 1.0, f32::NAN, f32::NAN, 100.0, 2.0]);
         let labels = Labels::Numbers { values: vec![0.0, 1.0, 0.0, 1.0], outputs: 1 };
-        let mut raw = Raw::arrays(Path::new("t.csv"), Format::Csv, cells, 2, Some(labels));
+        let mut raw = Raw::arrays(Path::new("t.csv"), Format::Csv, cells, Shape::flat(2), Some(labels));
         raw.columns = vec![
             RawColumn { name: "size".into(), position: 0, vocabulary: None },
             RawColumn { name: "colour".into(), position: 1, vocabulary: Some(words) },

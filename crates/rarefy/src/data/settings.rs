@@ -4,6 +4,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Task;
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// Where the samples come from and how to read, split and scale them.
@@ -15,6 +16,10 @@ pub struct DataSettings {
     /// A file or folder with the test part; without it the source's own test part is used, or one is split off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_path: Option<String>,
+    /// How the numbers of a sample are laid out, as `[height, width, channels]` (`[1, steps, features]` for a sequence),
+    /// position by position; told by the file unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Shape>,
     /// What to predict.
     pub task: TaskChoice,
     /// Label column(s) of a CSV file, by name or position from 1; the last column if empty. Several mean multi-label
@@ -50,6 +55,7 @@ impl Default for DataSettings {
         DataSettings {
             path: "digits".into(),
             test_path: None,
+            shape: None,
             task: TaskChoice::Auto,
             label: Vec::new(),
             header: Header::Auto,

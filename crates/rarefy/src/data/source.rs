@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Header};
 use super::{builtin, csv, idx, npy};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// The kind of file that data comes from.
@@ -75,6 +76,8 @@ pub(crate) struct Raw {
     /// `samples x width`, row-major; NaN is a missing number or category.
     pub cells: Cells,
     pub width: usize,
+    /// How the numbers of a sample are laid out; plain in a CSV file, whose columns may become several numbers.
+    pub shape: Shape,
     /// CSV only: the columns that `cells` holds, the label columns and the layout.
     pub columns: Vec<RawColumn>,
     pub label_columns: Vec<LabelColumn>,
@@ -121,14 +124,15 @@ impl Raw {
         path: &Path,
         format: Format,
         cells: Cells,
-        width: usize,
+        shape: Shape,
         labels: Option<Labels>,
     ) -> Raw {
         Raw {
             path: path.to_path_buf(),
             format,
             cells,
-            width,
+            width: shape.features(),
+            shape,
             columns: Vec::new(),
             label_columns: Vec::new(),
             dialect: None,

@@ -54,7 +54,7 @@ fn fashion_mnist_comes_with_its_test_part() {
     };
     let (validation, test) = (splits.validation.unwrap(), splits.test.unwrap());
     assert_eq!((splits.train.len(), validation.len(), test.len()), (54_000, 6_000, 10_000));
-    assert_eq!((splits.train.inputs, splits.train.targets.outputs()), (784, 10));
+    assert_eq!((splits.train.inputs(), splits.train.targets.outputs()), (784, 10));
     // The published mean 0.2860 and deviation 0.3530 of the pixels from 0 to 1.
     let Scaler::Global { offset, multiplier } = splits.preparation.scaler else {
         panic!("images are scaled as one")

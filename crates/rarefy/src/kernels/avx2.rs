@@ -4,6 +4,8 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::conv::{Bases, Entries, Window};
+use super::scalar;
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::Lines;
 use crate::tiles::Row;
@@ -52,6 +54,26 @@ pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f
             *out = if accumulate { *out + sum } else { sum };
         }
     });
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
+    scalar::convolve(entries, bases, first_row, output);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn convolve_transposed(
+    entries: &Entries<'_>,
+    bases: &Bases<'_>,
+    first_row: usize,
+    output: &mut [Row],
+) {
+    scalar::convolve_transposed(entries, bases, first_row, output);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
+    scalar::convolve_gradient(window, out);
 }
 
 #[target_feature(enable = "avx2")]

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::conv::{BLOCK, Bases, Entries, Window};
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::Lines;
 use crate::tiles::Row;
@@ -71,6 +72,121 @@ pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f
             _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, sums);
         }
     });
+}
+
+/// The sums of a block of positions: four registers for each.
+type Block = [[__m512; 4]; BLOCK];
+
+/// Adds an entry to the sums of a block: `channel` is below the length of each of `bases`.
+#[inline(always)]
+unsafe fn add_entry(sums: &mut Block, bases: &[&[Row]; BLOCK], channel: usize, value: f32) {
+    // SAFETY: the caller's functions have these features, and `channel` is one of the rows.
+    unsafe {
+        let value = _mm512_set1_ps(value);
+        for (sums, base) in sums.iter_mut().zip(bases) {
+            let row = load(base.get_unchecked(channel));
+            for i in 0..4 {
+                sums[i] = _mm512_fmadd_ps(value, row[i], sums[i]);
+            }
+        }
+    }
+}
+
+/// Finishes a line's sums at each position of the block, whose lines are `lines` apart.
+#[inline(always)]
+unsafe fn store(
+    entries: &Entries<'_>,
+    sums: &Block,
+    first_row: usize,
+    line: usize,
+    lines: usize,
+    output: &mut [Row],
+) {
+    for (place, output) in output.chunks_exact_mut(lines).enumerate() {
+        let row = &mut output[line].0;
+        for i in 0..4 {
+            // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+            unsafe { _mm512_store_ps(row.as_mut_ptr().add(16 * i), sums[place][i]) };
+        }
+        entries.finish.end(first_row + place * lines + line, row);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
+    let filters = entries.index.lines();
+    let (indices, places) = (entries.index.indices(), &entries.windows.places[..]);
+    for filter in 0..filters {
+        let first_channel = entries.windows.first_channel(filter);
+        let mut sums = [[_mm512_set1_ps(entries.finish.start(filter)); 4]; BLOCK];
+        let line = entries.index.line(filter);
+        for (&column, &value) in indices[line.clone()].iter().zip(&entries.values[line]) {
+            let at = places[column as usize];
+            let channel = first_channel + (at >> 8) as usize;
+            // SAFETY: a column's channel is one of its filter's group.
+            unsafe { add_entry(&mut sums, &bases[at as usize & 0xff], channel, value) };
+        }
+        // SAFETY: this function has the features.
+        unsafe { store(entries, &sums, first_row, filter, filters, output) };
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn convolve_transposed(
+    entries: &Entries<'_>,
+    bases: &Bases<'_>,
+    first_row: usize,
+    output: &mut [Row],
+) {
+    let channels = entries.windows.geometry.input.channels;
+    let indices = entries.index.indices();
+    for channel in 0..channels {
+        let mut sums = [[_mm512_setzero_ps(); 4]; BLOCK];
+        for (offset, bases) in bases.iter().enumerate() {
+            let line = entries.of_channel(channel, offset);
+            for (&filter, &value) in indices[line.clone()].iter().zip(&entries.values[line]) {
+                // SAFETY: a row index of the pattern is a filter.
+                unsafe { add_entry(&mut sums, bases, filter as usize, value) };
+            }
+        }
+        // SAFETY: this function has the features.
+        unsafe { store(entries, &sums, first_row, channel, channels, output) };
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
+    let (indices, places) = (window.index.indices(), &window.windows.places[..]);
+    for filter in 0..window.index.lines() {
+        let first_channel = window.windows.first_channel(filter);
+        let gradients: Block = window.gradients.map(|gradients| load(&gradients[filter]));
+        let line = window.index.line(filter);
+        let groups = indices[line.clone()].chunks(8).zip(out[line].chunks_mut(8));
+        for (columns, out) in groups {
+            let sums = add_lanes(std::array::from_fn(|i| {
+                let Some(&column) = columns.get(i) else { return _mm512_setzero_ps() };
+                let at = places[column as usize];
+                let channel = first_channel + (at >> 8) as usize;
+                let bases = &window.bases[at as usize & 0xff];
+                let mut sums = [_mm512_setzero_ps(); 2];
+                for place in 0..BLOCK {
+                    // SAFETY: a column's channel is one of its filter's group.
+                    let row = load(unsafe { bases[place].get_unchecked(channel) });
+                    let sum = &mut sums[place % 2];
+                    for i in 0..4 {
+                        *sum = _mm512_fmadd_ps(gradients[place][i], row[i], *sum);
+                    }
+                }
+                _mm512_add_ps(sums[0], sums[1])
+            }));
+            let mask = (0xff_u32 >> (8 - out.len())) as __mmask8;
+            // SAFETY: the mask lets through as many floats as `out` has.
+            unsafe {
+                let before = _mm256_maskz_loadu_ps(mask, out.as_ptr());
+                _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, _mm256_add_ps(before, sums));
+            }
+        }
+    }
 }
 
 /// Asks for a row to be brought into the L1 cache.

@@ -7,9 +7,10 @@ use std::ops::Range;
 
 use gemm::Parallelism;
 
+use super::product::Panels;
 use super::spmm::{Finish, split_tiles};
 use super::{Isa, par_chunks, tree};
-use crate::tiles::{LANES, Row, Tiles};
+use crate::tiles::{LANES, Row};
 
 /// Rows of a result that one call of `gemm` computes.
 const BLOCK: usize = 128;
@@ -80,24 +81,28 @@ pub(super) fn multiply(
 
 /// Rows `rows` of `dW = sum over tiles of dY X^T`. `scratch` holds `tree::scratch_levels(tiles)` times `out`.
 pub(super) fn weight_gradient(
-    gradient: &Tiles,
-    input: &Tiles,
+    gradient: &[Row],
+    input: &[Row],
+    panels: Panels,
     rows: Range<usize>,
     out: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let cols = input.features();
-    tree::sum(0..input.tiles(), out, scratch, &mut |tile, out, accumulate| {
-        let gradient = Matrix::of_rows(&gradient.tile(tile)[rows.clone()]);
-        let input = Matrix::of_rows(input.tile(tile)).transposed();
+    let (height, cols) = (gradient.len() / panels.count(), input.len() / panels.count());
+    tree::sum(0..panels.tiles, out, scratch, &mut |tile, out, accumulate| {
         par_chunks(out, BLOCK * cols, &|start, out| {
-            product(gradient.rows_from(start / cols, out.len() / cols), input, out, accumulate);
+            for (place, panel) in panels.of(tile).enumerate() {
+                let gradient = Matrix::of_rows(&gradient[panel * height..][..height][rows.clone()]);
+                let input = Matrix::of_rows(&input[panel * cols..][..cols]).transposed();
+                let gradient = gradient.rows_from(start / cols, out.len() / cols);
+                product(gradient, input, out, accumulate || place > 0);
+            }
         });
     });
 }
 
 /// `out = A B`, or `out += A B`, row-major.
-fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
+pub(super) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
     assert_eq!(out.len(), a.rows * b.cols);
     for matrix in [a, b] {

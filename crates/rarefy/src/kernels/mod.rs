@@ -5,7 +5,8 @@
 //! | spmm | `Y[r] = f(b[r] + sum_c W[r, c] X[c])`, each `X[c]` a row of 64 samples | `spmm` |
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
-//! | dense products | the same three on dense storage, through the `gemm` crate | `dense` |
+//! | convolution | the same three over windows of positions | `conv` |
+//! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
 //! the same names. Threads split rows and tiles (`rayon::join`, so a caller picks the pool); each output number is
@@ -14,6 +15,9 @@
 #![allow(unsafe_code)]
 
 mod activation;
+mod conv;
+mod conv_dense;
+mod convolution;
 mod dense;
 mod isa;
 mod peak;
@@ -23,6 +27,7 @@ mod sddmm;
 mod split;
 mod spmm;
 mod tree;
+mod windows;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -32,10 +37,10 @@ mod avx512;
 mod neon;
 
 pub use activation::Activation;
+pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use peak::measure_peak;
-pub use product::{
-    bias_gradient, dense_gradient_rows, multiply, multiply_transposed, sampled_gradient, weight_gradient,
-};
+pub use product::{Product, bias_gradient, multiply, multiply_transposed, weight_gradient};
 pub use split::par_chunks;
 pub use spmm::Finish;
+pub use windows::{Geometry, MAX_OFFSETS, Windows};

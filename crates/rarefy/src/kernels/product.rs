@@ -1,11 +1,12 @@
 //! The three products of a linear map `y = W x`, for either storage. Shapes: `input` has `W.cols()` features, `output`
-//! and its gradient `W.rows()`; both hold the same samples.
+//! and its gradient `W.rows()`; or so many at each of several positions, to which the map is applied one by one. Both
+//! hold the same samples.
 
 use std::ops::Range;
 
 use super::dense::{self, Matrix};
-use super::{Finish, Isa, par_chunks, sddmm, spmm, tree};
-use crate::sparse::{Pattern, Weights};
+use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree};
+use crate::sparse::{Index, Pattern, Sparse, Weights};
 use crate::tiles::Tiles;
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
@@ -13,8 +14,7 @@ use crate::tiles::Tiles;
 /// # Panics
 /// If shapes do not fit.
 pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
-    check(weights, input, output);
-    let tiles = input.tiles();
+    let tiles = input.tiles() * positions(weights, input, output);
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
@@ -45,8 +45,7 @@ pub fn multiply_transposed(
     gradient_input: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    check(weights, gradient_input, gradient);
-    let tiles = gradient.tiles();
+    let tiles = gradient.tiles() * positions(weights, gradient_input, gradient);
     let (rows, cols) = (weights.rows(), weights.cols());
     match weights {
         Weights::Dense(_) => {
@@ -54,18 +53,24 @@ pub fn multiply_transposed(
             dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), tiles, finish);
         }
         Weights::Sparse(sparse) => {
-            let (pattern, values, transposed) = sparse.transposed_mut();
-            let transpose = pattern.transpose();
-            // Gathered once a pass: one random read per weight here, instead of one per weight and tile in the loop.
-            par_chunks(transposed, 8192, &|start, chunk| {
-                for (value, &position) in chunk.iter_mut().zip(&transpose.positions[start..]) {
-                    *value = values[position as usize];
-                }
-            });
+            let (index, values) = gather_columns(sparse);
             let output = gradient_input.rows_mut();
-            spmm::spmm(isa, &transpose.index, transposed, gradient.rows(), output, tiles, finish);
+            spmm::spmm(isa, index, values, gradient.rows(), output, tiles, finish);
         }
     }
+}
+
+/// The index by columns and the values in its order. They are gathered once a pass: one random read per weight here, instead
+/// of one per weight and tile in the loop.
+pub(super) fn gather_columns(sparse: &mut Sparse) -> (&Index, &[f32]) {
+    let (pattern, values, transposed) = sparse.transposed_mut();
+    let transpose = pattern.transpose();
+    par_chunks(transposed, 8192, &|start, chunk| {
+        for (value, &position) in chunk.iter_mut().zip(&transpose.positions[start..]) {
+            *value = values[position as usize];
+        }
+    });
+    (&transpose.index, transposed)
 }
 
 /// The gradient of every live connection, summed over the batch, into `out`; zero for absent ones in dense storage. `scratch` grows to what dense storage
@@ -81,12 +86,11 @@ pub fn weight_gradient(
     out: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
-    check(weights, input, gradient);
-    let tiles = input.tiles();
+    let tiles = Panels { tiles: input.tiles(), positions: positions(weights, input, gradient) };
     match weights {
         Weights::Dense(_) => {
-            scratch.resize(out.len() * tree::scratch_levels(tiles), 0.0);
-            dense::weight_gradient(gradient, input, 0..weights.rows(), out, scratch);
+            scratch.resize(out.len() * tree::scratch_levels(tiles.tiles), 0.0);
+            dense::weight_gradient(gradient.rows(), input.rows(), tiles, 0..weights.rows(), out, scratch);
             weights.clear_absent(out);
         }
         Weights::Sparse(sparse) => {
@@ -95,54 +99,114 @@ pub fn weight_gradient(
     }
 }
 
-/// The gradient of a bias: each row of `gradient` summed over the batch.
+/// The gradient of a bias: each row of `gradient` summed over the positions and the batch.
 pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32], scratch: &mut Vec<f32>) {
-    assert_eq!(out.len(), gradient.features(), "one bias per feature");
+    assert!(gradient.features().is_multiple_of(out.len()), "one bias per feature of a position");
     scratch.resize(out.len() * tree::scratch_levels(gradient.tiles()), 0.0);
     tree::sum(0..gradient.tiles(), out, scratch, &mut |tile, out, accumulate| {
         isa.vectorize(|| {
-            for (out, row) in out.iter_mut().zip(gradient.tile(tile)) {
-                // Sixteen running sums and then halves: the order is the same whatever the instruction set.
-                let mut sums = [0.0f32; 16];
-                for block in row.0.as_chunks::<16>().0 {
-                    for (sum, value) in sums.iter_mut().zip(block) {
-                        *sum += value;
+            for (position, rows) in gradient.tile(tile).chunks_exact(out.len()).enumerate() {
+                for (out, row) in out.iter_mut().zip(rows) {
+                    // Sixteen running sums and then halves: the order is the same whatever the instruction set.
+                    let mut sums = [0.0f32; 16];
+                    for block in row.0.as_chunks::<16>().0 {
+                        for (sum, value) in sums.iter_mut().zip(block) {
+                            *sum += value;
+                        }
                     }
+                    let sum = halves(sums);
+                    *out = if accumulate || position > 0 { *out + sum } else { sum };
                 }
-                let sum = halves(sums);
-                *out = if accumulate { *out + sum } else { sum };
             }
         });
     });
 }
 
-/// The gradient that rows `rows` of a dense matrix of the same shape would have, row-major: what a growth rule looks
-/// at. `scratch` grows as in [`weight_gradient`].
-pub fn dense_gradient_rows(
-    gradient: &Tiles,
-    input: &Tiles,
-    rows: Range<usize>,
-    out: &mut [f32],
-    scratch: &mut Vec<f32>,
-) {
-    assert_eq!(out.len(), rows.len() * input.features());
-    scratch.resize(out.len() * tree::scratch_levels(input.tiles()), 0.0);
-    dense::weight_gradient(gradient, input, rows, out, scratch);
+/// A product that a weight matrix is part of: what the last passes put in, by which growth rules tell the gradients of
+/// absent connections.
+#[derive(Clone, Copy)]
+pub struct Product<'a> {
+    input: &'a Tiles,
+    gradient: &'a Tiles,
+    /// For a convolution.
+    windows: Option<&'a Windows>,
 }
 
-/// The gradient that the cells of a pattern would have, in its order, whatever the weights are stored as.
-///
-/// # Panics
-/// If shapes do not fit.
-pub fn sampled_gradient(isa: Isa, cells: &Pattern, gradient: &Tiles, input: &Tiles, out: &mut [f32]) {
-    let (rows, cols) = (cells.rows(), cells.cols());
-    assert!(
-        input.features() == cols && gradient.features() == rows && input.samples() == gradient.samples(),
-        "cells of a {rows} x {cols} matrix do not fit an input of {} features and a gradient of {}",
-        input.features(),
-        gradient.features()
-    );
-    sddmm::sddmm(isa, cells.index(), gradient.rows(), input.rows(), input.tiles(), out);
+impl<'a> Product<'a> {
+    /// That of a linear map of `input`, at each position; `gradient` is that of its outputs before any activation.
+    pub fn new(input: &'a Tiles, gradient: &'a Tiles) -> Product<'a> {
+        Product { input, gradient, windows: None }
+    }
+
+    /// That of a convolution.
+    pub fn convolution(input: &'a Tiles, gradient: &'a Tiles, windows: &'a Windows) -> Product<'a> {
+        Product { input, gradient, windows: Some(windows) }
+    }
+
+    /// The gradients that rows `rows` of a full `rows x cols` matrix would have, row-major, into `out`. `scratch` grows as
+    /// in [`weight_gradient`].
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn row_gradients(
+        &self,
+        isa: Isa,
+        shape: (usize, usize),
+        rows: Range<usize>,
+        out: &mut [f32],
+        scratch: &mut Vec<f32>,
+    ) {
+        assert_eq!(out.len(), rows.len() * shape.1);
+        if let Some(windows) = self.windows {
+            if windows.geometry().groups == 1 {
+                return conv_dense::weight_gradient(windows, self.gradient, self.input, rows, out, scratch);
+            }
+            // In groups there are few cells: those of the rows, and none in the others.
+            let cells = rows.start * shape.1..rows.end * shape.1;
+            let cells = Pattern::from_cells(shape.0, shape.1, cells);
+            return self.cell_gradients(isa, &cells, out);
+        }
+        let panels = self.panels(shape);
+        scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
+        dense::weight_gradient(self.gradient.rows(), self.input.rows(), panels, rows, out, scratch);
+    }
+
+    /// The gradients that the cells of a pattern would have, in its order, whatever the weights are stored as: the work
+    /// follows their number.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn cell_gradients(&self, isa: Isa, cells: &Pattern, out: &mut [f32]) {
+        if let Some(windows) = self.windows {
+            let (gradient, input) = (self.gradient, self.input);
+            return conv::weight_gradient(isa, cells.index(), windows, gradient, input, out, &mut Vec::new());
+        }
+        let panels = self.panels((cells.rows(), cells.cols()));
+        sddmm::sddmm(isa, cells.index(), self.gradient.rows(), self.input.rows(), panels, out);
+    }
+
+    fn panels(&self, shape: (usize, usize)) -> Panels {
+        Panels { tiles: self.input.tiles(), positions: positions_of(shape, self.input, self.gradient) }
+    }
+}
+
+/// How rows of activations are cut: so many tiles, each of so many positions. A gradient is summed over the positions of a
+/// tile in order, and over tiles in a tree.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panels {
+    pub(super) tiles: usize,
+    pub(super) positions: usize,
+}
+
+impl Panels {
+    /// The panels of a tile.
+    pub(super) fn of(self, tile: usize) -> Range<usize> {
+        tile * self.positions..(tile + 1) * self.positions
+    }
+
+    pub(super) fn count(self) -> usize {
+        self.tiles * self.positions
+    }
 }
 
 #[inline(always)]
@@ -155,14 +219,22 @@ fn halves(mut sums: [f32; 16]) -> f32 {
     sums[0]
 }
 
-fn check(weights: &Weights, input: &Tiles, output: &Tiles) {
-    let (rows, cols) = (weights.rows(), weights.cols());
+/// At how many positions the map is applied.
+fn positions(weights: &Weights, input: &Tiles, output: &Tiles) -> usize {
+    positions_of((weights.rows(), weights.cols()), input, output)
+}
+
+fn positions_of((rows, cols): (usize, usize), input: &Tiles, output: &Tiles) -> usize {
+    let positions = input.features() / cols.max(1);
     assert!(
-        input.features() == cols && output.features() == rows && input.samples() == output.samples(),
+        input.features() == positions * cols
+            && output.features() == positions * rows
+            && input.samples() == output.samples(),
         "weights of {rows} x {cols} do not fit an input of {} features and {} samples and an output of {} and {}",
         input.features(),
         input.samples(),
         output.features(),
         output.samples()
     );
+    positions
 }

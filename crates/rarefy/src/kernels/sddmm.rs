@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use super::isa::{Isa, Kind};
+use super::product::Panels;
 use super::{scalar, tree};
 use crate::sparse::Index;
 use crate::tiles::Row;
@@ -32,13 +33,24 @@ pub(super) struct Samples<'a> {
 }
 
 /// Writes the gradient of every entry to `out`, summed over all tiles.
-pub(super) fn sddmm(isa: Isa, index: &Index, gradient: &[Row], input: &[Row], tiles: usize, out: &mut [f32]) {
+pub(super) fn sddmm(
+    isa: Isa,
+    index: &Index,
+    gradient: &[Row],
+    input: &[Row],
+    panels: Panels,
+    out: &mut [f32],
+) {
     assert_eq!(out.len(), index.indices().len(), "one gradient per entry");
-    let columns = input.len() / tiles.max(1);
-    let leaf = |positions: Range<usize>, tile: usize, out: &mut [f32], accumulate: bool| {
-        let gradient = &gradient[tile * index.lines()..][..index.lines()];
-        let input = &input[tile * columns..][..columns];
-        run(isa, &Samples { index, gradient, input }, positions, out, accumulate);
+    let tiles = panels.tiles;
+    let columns = input.len() / panels.count().max(1);
+    let leaf = |entries: Range<usize>, tile: usize, out: &mut [f32], accumulate: bool| {
+        for (place, panel) in panels.of(tile).enumerate() {
+            let gradient = &gradient[panel * index.lines()..][..index.lines()];
+            let input = &input[panel * columns..][..columns];
+            let accumulate = accumulate || place > 0;
+            run(isa, &Samples { index, gradient, input }, entries.clone(), out, accumulate);
+        }
     };
     let levels = tree::scratch_levels(tiles);
     let chunk = if input.len() > L2_ROWS && levels <= 2 { WIDE_CHUNK } else { CHUNK };

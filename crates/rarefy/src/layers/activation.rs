@@ -1,35 +1,56 @@
 //! An elementwise function as a layer of its own, for those whose derivative needs the input: GELU, SiLU, All-ReLU.
 
-use super::{Flow, Layer, Pass};
+use serde::{Deserialize, Serialize};
+
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
 use crate::kernels::{Activation, par_chunks};
-use crate::tiles::{Row, Tiles};
+use crate::tiles::{Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of elementwise work covers.
 const ROWS: usize = 64;
 
+/// An elementwise function as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ElementwiseSpec {
+    /// The function.
+    pub activation: Activation,
+}
+
+impl Describe for ElementwiseSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        Ok(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        builder.pass_through(self.activation);
+        Ok(Box::new(Elementwise::new(input, self.activation)))
+    }
+}
+
 /// `y = f(x)` for each number.
 pub struct Elementwise {
-    features: usize,
+    shape: Shape,
     activation: Activation,
 }
 
 impl Elementwise {
-    /// The function on `features` features.
-    pub fn new(features: usize, activation: Activation) -> Elementwise {
-        Elementwise { features, activation }
+    /// The function on samples of a shape.
+    pub fn new(shape: Shape, activation: Activation) -> Elementwise {
+        Elementwise { shape, activation }
     }
 }
 
 impl Layer for Elementwise {
-    fn inputs(&self) -> usize {
-        self.features
+    fn input(&self) -> Shape {
+        self.shape
     }
 
-    fn outputs(&self) -> usize {
-        self.features
+    fn output(&self) -> Shape {
+        self.shape
     }
 
-    fn forward(&self, pass: &Pass, input: &Tiles, output: &mut Tiles) {
+    fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 for (row, input) in rows.iter_mut().zip(&input.rows()[start..]) {
@@ -40,7 +61,7 @@ impl Layer for Elementwise {
         });
     }
 
-    fn backward(&mut self, pass: &Pass, flow: Flow<'_>) {
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
         let Some(gradient_input) = flow.gradient_input else { return };
         let (input, gradient) = (flow.input.rows(), flow.gradient.rows());
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {

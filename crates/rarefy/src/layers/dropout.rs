@@ -4,26 +4,49 @@
 //! The mask is not stored: it is a hash of seed, step, layer, feature and sample, so that forward and backward agree
 //! and a resumed run draws the same.
 
-use super::{Flow, Layer, Pass};
+use serde::{Deserialize, Serialize};
+
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
 use crate::kernels::{Activation, par_chunks};
 use crate::random::{Purpose, Stream};
-use crate::tiles::{LANES, Row, Tiles};
+use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of elementwise work covers.
 const ROWS: usize = 64;
 
+/// Dropout as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DropoutSpec {
+    /// The share of numbers that are zeroed while training.
+    pub rate: f32,
+}
+
+impl Describe for DropoutSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(format!("dropout rate {} is not in [0, 1)", self.rate));
+        }
+        Ok(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        Ok(Box::new(Dropout::new(input, self.rate, builder.number())))
+    }
+}
+
 /// Zeroes some of its input while training.
 pub struct Dropout {
-    features: usize,
+    shape: Shape,
     rate: f32,
     /// Which dropout layer of the network this is, so that two draw different masks.
     layer: u64,
 }
 
 impl Dropout {
-    /// Drops a share `rate` of `features` features; `layer` tells this layer's masks from another's.
-    pub fn new(features: usize, rate: f32, layer: u64) -> Dropout {
-        Dropout { features, rate, layer }
+    /// Drops a share `rate` of the features; `layer` tells this layer's masks from another's.
+    pub fn new(shape: Shape, rate: f32, layer: u64) -> Dropout {
+        Dropout { shape, rate, layer }
     }
 
     /// Writes `source`, masked, to `target`, and gates it by the derivative of `gate` at `outputs`.
@@ -53,19 +76,19 @@ impl Dropout {
 }
 
 impl Layer for Dropout {
-    fn inputs(&self) -> usize {
-        self.features
+    fn input(&self) -> Shape {
+        self.shape
     }
 
-    fn outputs(&self) -> usize {
-        self.features
+    fn output(&self) -> Shape {
+        self.shape
     }
 
-    fn forward(&self, pass: &Pass, input: &Tiles, output: &mut Tiles) {
+    fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         self.mask(pass, input, output, None);
     }
 
-    fn backward(&mut self, pass: &Pass, flow: Flow<'_>) {
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
         if let Some(gradient_input) = flow.gradient_input {
             self.mask(pass, flow.gradient, gradient_input, Some((flow.gate, flow.input)));
         }
@@ -88,21 +111,39 @@ mod tests {
 
     #[test]
     fn drops_the_share_asked_for_and_keeps_the_mean() {
-        let layer = Dropout::new(100, 0.3, 0);
+        let layer = Dropout::new(Shape::flat(100), 0.3, 0);
         let mut input = Tiles::zeros(100, 640);
         input.rows_mut().fill(Row([1.0; LANES]));
         let mut output = Tiles::zeros(100, 640);
-        layer.forward(&Pass { isa: Isa::detect(), training: Some((1, 2)) }, &input, &mut output);
+        layer.forward(
+            &Pass { isa: Isa::detect(), training: Some((1, 2)) },
+            &[],
+            &input,
+            &mut output,
+            &mut Workspace::default(),
+        );
         let values: Vec<f32> = output.rows().iter().flat_map(|row| row.0).collect();
         let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
         let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
         assert!((dropped - 0.3).abs() < 0.01 && (mean - 1.0).abs() < 0.01, "{dropped} {mean}");
         let mut again = Tiles::zeros(100, 640);
-        layer.forward(&Pass { isa: Isa::SCALAR, training: Some((1, 2)) }, &input, &mut again);
+        layer.forward(
+            &Pass { isa: Isa::SCALAR, training: Some((1, 2)) },
+            &[],
+            &input,
+            &mut again,
+            &mut Workspace::default(),
+        );
         assert_eq!(again.rows(), output.rows());
-        layer.forward(&Pass { isa: Isa::SCALAR, training: Some((1, 3)) }, &input, &mut again);
+        layer.forward(
+            &Pass { isa: Isa::SCALAR, training: Some((1, 3)) },
+            &[],
+            &input,
+            &mut again,
+            &mut Workspace::default(),
+        );
         assert_ne!(again.rows(), output.rows());
-        layer.forward(&Pass::predict(Isa::SCALAR), &input, &mut again);
+        layer.forward(&Pass::predict(Isa::SCALAR), &[], &input, &mut again, &mut Workspace::default());
         assert_eq!(again.rows(), input.rows());
     }
 }

@@ -1,71 +1,115 @@
-//! `y = f(W x + b)`, the weights in either storage, the activation fused.
+//! `y = f(W x + b)`, the weights in either storage, the activation fused. On an image or a sequence it is applied at each
+//! position, as a convolution of size 1.
 
-use std::ops::Range;
+use serde::{Deserialize, Serialize};
 
-use super::{Flow, Layer, Parameter, Pass};
-use crate::kernels::{self, Activation, Finish, Isa};
-use crate::sparse::{Init, Pattern, Storage, Weights};
-use crate::tiles::Tiles;
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use crate::kernels::{self, Activation, Finish, Product};
+use crate::tiles::{Shape, Tiles};
 
-/// A fully or sparsely connected layer.
+/// A linear layer as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinearSpec {
+    /// Output features; in settings 0, the default, stands for as many as the data asks for.
+    #[serde(default)]
+    pub outputs: usize,
+    /// The fused activation.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+impl Describe for LinearSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        if self.outputs == 0 {
+            return Err("it has no outputs".into());
+        }
+        if !self.activation.is_fusable() {
+            return Err(format!(
+                "{:?} cannot be fused into a product; make it a layer of its own",
+                self.activation
+            ));
+        }
+        Ok(Shape { channels: self.outputs, ..input })
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        Ok(Box::new(Linear::build(input, self.outputs, self.activation, builder)?))
+    }
+}
+
+/// A fully or sparsely connected layer. Parameters: weight, bias.
 pub struct Linear {
-    parameters: [Parameter; 2],
+    input: Shape,
+    outputs: usize,
     activation: Activation,
-    scratch: Vec<f32>,
 }
 
 impl Linear {
-    /// A layer with the given weights and a bias of zero; `name` prefixes the parameters' names.
+    /// A layer and its parameters.
+    ///
+    /// # Errors
+    /// Those of where weights come from.
     ///
     /// # Panics
     /// If the activation cannot be fused.
-    pub fn new(name: &str, weights: Weights, activation: Activation, storage: Storage, init: Init) -> Linear {
+    pub fn build(
+        input: Shape,
+        outputs: usize,
+        activation: Activation,
+        builder: &mut Builder<'_>,
+    ) -> crate::Result<Linear> {
         assert!(activation.is_fusable(), "{activation:?} must be a layer of its own");
-        let rows = weights.rows();
-        let parameter = |part: &str, weights, is_weight, storage| Parameter {
-            name: format!("{name}.{part}"),
-            weights,
-            gradient: Vec::new(),
-            is_weight,
-            storage,
-            init,
+        let shape = WeightShape {
+            name: String::new(),
+            rows: outputs,
+            cols: input.channels,
+            kernel: Vec::new(),
+            uses: input.positions(),
+            is_compressed: false,
         };
-        Linear {
-            parameters: [
-                parameter("weight", weights, true, storage),
-                parameter("bias", Weights::dense(rows, 1), false, Storage::Dense),
-            ],
-            activation,
-            scratch: Vec::new(),
+        builder.weight("weight", shape, activation)?;
+        builder.vector("bias", outputs, 0.0, Role::Bias);
+        if input.positions() == 1 {
+            builder.join(activation)
+        } else {
+            builder.part()
         }
-    }
-
-    fn weights(&self) -> &Weights {
-        &self.parameters[0].weights
+        Ok(Linear { input, outputs, activation })
     }
 }
 
 impl Layer for Linear {
-    fn inputs(&self) -> usize {
-        self.weights().cols()
+    fn input(&self) -> Shape {
+        self.input
     }
 
-    fn outputs(&self) -> usize {
-        self.weights().rows()
+    fn output(&self) -> Shape {
+        Shape { channels: self.outputs, ..self.input }
     }
 
     fn fused(&self) -> Activation {
         self.activation
     }
 
-    fn forward(&self, pass: &Pass, input: &Tiles, output: &mut Tiles) {
-        let finish =
-            Finish::Activate { bias: self.parameters[1].weights.values(), activation: self.activation };
-        kernels::multiply(pass.isa, self.weights(), input, output, finish);
+    fn workspace(&self, _: usize, _: bool) -> Workspace {
+        Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
     }
 
-    fn backward(&mut self, pass: &Pass, flow: Flow<'_>) {
-        let [weight, bias] = &mut self.parameters;
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        _: &mut Workspace,
+    ) {
+        let finish = Finish::Activate { bias: parameters[1].weights.values(), activation: self.activation };
+        kernels::multiply(pass.isa, &parameters[0].weights, input, output, finish);
+    }
+
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let [weight, bias] = parameters else { panic!("a linear layer has a weight and a bias") };
         if let Some(gradient_input) = flow.gradient_input {
             let finish = Finish::Gate { activation: flow.gate, outputs: flow.input.rows() };
             kernels::multiply_transposed(
@@ -76,7 +120,7 @@ impl Layer for Linear {
                 finish,
             );
         }
-        let scratch = &mut self.scratch;
+        let scratch = &mut work.numbers[0];
         kernels::weight_gradient(
             pass.isa,
             &weight.weights,
@@ -88,37 +132,14 @@ impl Layer for Linear {
         kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient, scratch);
     }
 
-    fn parameters(&self) -> &[Parameter] {
-        &self.parameters
-    }
-
-    fn parameters_mut(&mut self) -> &mut [Parameter] {
-        &mut self.parameters
-    }
-
-    fn cell_gradients(
-        &self,
+    fn product<'a>(
+        &'a self,
         parameter: usize,
-        input: &Tiles,
-        gradient: &Tiles,
-        rows: Range<usize>,
-        out: &mut [f32],
-        scratch: &mut Vec<f32>,
-    ) {
+        input: &'a Tiles,
+        gradient: &'a Tiles,
+        _: &'a Workspace,
+    ) -> Product<'a> {
         assert_eq!(parameter, 0, "only the weights of a linear layer have connections");
-        kernels::dense_gradient_rows(gradient, input, rows, out, scratch);
-    }
-
-    fn sampled_gradients(
-        &self,
-        isa: Isa,
-        parameter: usize,
-        cells: &Pattern,
-        input: &Tiles,
-        gradient: &Tiles,
-        out: &mut [f32],
-    ) {
-        assert_eq!(parameter, 0, "only the weights of a linear layer have connections");
-        kernels::sampled_gradient(isa, cells, gradient, input, out);
+        Product::new(input, gradient)
     }
 }

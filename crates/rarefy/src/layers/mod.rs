@@ -1,28 +1,42 @@
 //! Layers: forward, backward, parameters and shapes. One layer, one file; a network is a sequence of them.
 //!
+//! A layer is a function and holds no numbers: its parameters stand in the network's one list, what a pass computes stands in
+//! buffers, and both are handed to it. So a block of layers is a layer, and whoever trains sees nothing but parameters.
+//!
 //! A gradient handed to a layer is that of its stored outputs *before* its fused activation: whoever produces the
 //! gradient of a layer's outputs (the next layer, or the loss) multiplies by the derivative, because it can do so in
 //! registers ([`Flow::gate`]).
 
 mod activation;
+mod build;
+mod conv;
 mod dropout;
+mod flatten;
 mod linear;
 mod network;
+mod parameter;
+mod sequence;
+mod settings;
 mod shrink;
 mod spec;
+#[cfg(test)]
+mod suite;
 
-use std::ops::Range;
-
-pub use activation::Elementwise;
-pub use dropout::Dropout;
-pub use linear::Linear;
-pub use network::{Buffers, Network};
+pub use activation::{Elementwise, ElementwiseSpec};
+pub use build::{Builder, WeightShape};
+pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
+pub use dropout::{Dropout, DropoutSpec};
+pub use flatten::{Flatten, FlattenSpec};
+pub use linear::{Linear, LinearSpec};
+pub use network::Network;
+pub use parameter::{Joint, Parameter, Role};
+pub use sequence::{Buffers, Sequence};
+pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
 pub use shrink::without_dead_neurons;
-pub use spec::{ActivationName, LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
+pub use spec::{Describe, LayerSpec, NetworkSpec};
 
-use crate::kernels::{Activation, Isa};
-use crate::sparse::{Init, Pattern, Storage, Weights};
-use crate::tiles::Tiles;
+use crate::kernels::{Activation, Isa, Product};
+use crate::tiles::{Shape, Tiles};
 
 /// How a pass over the network is made.
 #[derive(Debug, Clone, Copy)]
@@ -53,84 +67,68 @@ pub struct Flow<'a> {
     pub gate: Activation,
 }
 
-/// One trainable array.
-#[derive(Debug)]
-pub struct Parameter {
-    /// The name in model files, as in `0.weight`.
-    pub name: String,
-    /// The values, dense or compressed; a bias is `outputs x 1`.
-    pub weights: Weights,
-    /// One gradient per stored value; empty until training starts.
-    pub gradient: Vec<f32>,
-    /// Whether weight decay and sparsity apply: true for weights, false for biases.
-    pub is_weight: bool,
-    /// The storage asked for.
-    pub storage: Storage,
-    /// How new weights are drawn.
-    pub init: Init,
+/// What a layer keeps from its forward to its backward pass besides inputs and outputs, and room to work in. Allocated
+/// once; what stands where is the layer's own affair.
+#[derive(Debug, Clone, Default)]
+pub struct Workspace {
+    /// Activations, resized with the batch.
+    pub tiles: Vec<Tiles>,
+    /// Arrays of any length.
+    pub numbers: Vec<Vec<f32>>,
+    /// The buffers of layers within this one.
+    pub inner: Vec<Buffers>,
 }
 
-/// A differentiable map from rows of `inputs()` features to rows of `outputs()`.
+/// A differentiable map from samples of shape `input()` to samples of shape `output()`.
 pub trait Layer: Send + Sync {
-    /// Features in.
-    fn inputs(&self) -> usize;
+    /// What goes in.
+    fn input(&self) -> Shape;
 
-    /// Features out.
-    fn outputs(&self) -> usize;
+    /// What comes out.
+    fn output(&self) -> Shape;
 
     /// The activation fused into the outputs.
     fn fused(&self) -> Activation {
         Activation::Identity
     }
 
+    /// How many steps of output a sequence of `steps` steps makes, where lengths differ.
+    fn steps(&self, steps: u32) -> u32 {
+        steps
+    }
+
+    /// Room for batches of up to `samples` samples.
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        let _ = (samples, training);
+        Workspace::default()
+    }
+
     /// Computes all outputs.
-    fn forward(&self, pass: &Pass, input: &Tiles, output: &mut Tiles);
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        work: &mut Workspace,
+    );
 
     /// Computes the gradients of the parameters and, where asked for, of the input.
-    fn backward(&mut self, pass: &Pass, flow: Flow<'_>);
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace);
 
-    /// The trainable arrays.
-    fn parameters(&self) -> &[Parameter] {
-        &[]
-    }
-
-    /// The trainable arrays, to change.
-    fn parameters_mut(&mut self) -> &mut [Parameter] {
-        &mut []
-    }
-
-    /// The gradient that the cells of some rows of parameter `parameter` would have if every connection were live,
-    /// row-major: what a growth rule scores absent connections by. `gradient` is as in [`Flow`].
+    /// The product that weight `parameter` (counted within the layer) is part of, with what the last passes put in: by it
+    /// growth rules tell the gradients of absent connections. `input` and `gradient` are as in [`Flow`].
     ///
     /// # Panics
-    /// If the parameter is not a weight.
-    fn cell_gradients(
-        &self,
+    /// If that parameter is not a weight.
+    fn product<'a>(
+        &'a self,
         parameter: usize,
-        input: &Tiles,
-        gradient: &Tiles,
-        rows: Range<usize>,
-        out: &mut [f32],
-        scratch: &mut Vec<f32>,
-    ) {
-        let _ = (input, gradient, rows, out, scratch);
-        panic!("parameter {parameter} of this layer has no connections to grow");
-    }
-
-    /// The same for some cells only, in order: the work follows their number, not that of all cells.
-    ///
-    /// # Panics
-    /// As for [`Layer::cell_gradients`].
-    fn sampled_gradients(
-        &self,
-        isa: Isa,
-        parameter: usize,
-        cells: &Pattern,
-        input: &Tiles,
-        gradient: &Tiles,
-        out: &mut [f32],
-    ) {
-        let _ = (isa, cells, input, gradient, out);
+        input: &'a Tiles,
+        gradient: &'a Tiles,
+        work: &'a Workspace,
+    ) -> Product<'a> {
+        let _ = (input, gradient, work);
         panic!("parameter {parameter} of this layer has no connections to grow");
     }
 }

@@ -1,52 +1,21 @@
-//! Layers in sequence, and the buffers that a pass over them fills.
+//! A network: a sequence of layers, and its parameters.
 
+use super::build::Source;
 use super::{
-    Dropout, Elementwise, Flow, Layer, LayerSpec, Linear, NetworkSpec, Parameter, Pass, SparsitySettings,
+    Buffers, Builder, Describe, Flow, Layer, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence,
+    SparsitySettings, WeightShape,
 };
-use crate::Result;
-use crate::kernels::Activation;
+use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{self, Init, Pattern, Storage, Weights};
-use crate::tiles::Tiles;
+use crate::tiles::{LANES, Shape, Tiles};
+use crate::{Error, Result};
 
 /// A feed-forward network.
 pub struct Network {
     spec: NetworkSpec,
-    layers: Vec<Box<dyn Layer>>,
-}
-
-/// The activations and gradients of one mini-batch, allocated once.
-pub struct Buffers {
-    /// Each layer's outputs.
-    pub outputs: Vec<Tiles>,
-    /// The gradients of each layer's outputs; empty when only predicting.
-    pub gradients: Vec<Tiles>,
-}
-
-impl Buffers {
-    /// Sets the number of samples of every buffer.
-    pub fn resize(&mut self, samples: usize) {
-        for tiles in self.outputs.iter_mut().chain(&mut self.gradients) {
-            tiles.resize(samples);
-        }
-    }
-
-    /// The network's outputs.
-    ///
-    /// # Panics
-    /// If there is no layer.
-    pub fn output(&self) -> &Tiles {
-        self.outputs.last().expect("a network has layers")
-    }
-
-    /// The network's outputs and where their gradient goes.
-    ///
-    /// # Panics
-    /// If the buffers are for predicting only.
-    pub fn output_and_gradient(&mut self) -> (&Tiles, &mut Tiles) {
-        let output = self.outputs.last().expect("a network has layers");
-        (output, self.gradients.last_mut().expect("buffers for training"))
-    }
+    pub(super) sequence: Sequence,
+    pub(super) parameters: Vec<Parameter>,
 }
 
 impl Network {
@@ -69,21 +38,23 @@ impl Network {
         seed: u64,
         draw: impl Fn(usize, usize, usize, &mut Stream) -> Pattern,
     ) -> Result<Network> {
-        let shapes: Vec<Vec<usize>> =
-            spec.linear_shapes().into_iter().map(|(rows, cols)| vec![rows, cols]).collect();
-        let mut kept = sparse::allocate(sparsity.allocation, sparsity.density, &shapes)?.into_iter();
-        let last = shapes.len() as u64 - 1;
-        Network::build(spec, |depth, name, rows, cols, activation| {
-            let nnz = kept.next().expect("one budget per linear layer");
-            let pattern = draw(rows, cols, nnz, &mut Stream::new(seed, Purpose::Pattern, depth, 0));
+        let shapes = spec.weight_shapes()?;
+        let axes: Vec<Vec<usize>> = shapes.iter().map(WeightShape::axes).collect();
+        let counts = sparse::allocate(sparsity.allocation, sparsity.density, &axes)?;
+        Network::assemble(spec, sparsity.storage, &mut |index, shape, init| {
+            let place = index as u64;
+            let mut stream = Stream::new(seed, Purpose::Pattern, place, 0);
+            let pattern = draw(shape.rows, shape.cols, counts[index], &mut stream);
             let mut weights = Weights::zeros(pattern, sparsity.storage);
-            let init = init_of(activation, depth == last);
-            init.fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, depth, 0));
-            Ok(Linear::new(name, weights, activation, sparsity.storage, init))
+            // What comes out last are logits or values, which no rectifier halves.
+            let init = if index + 1 == shapes.len() { Init::Glorot } else { init };
+            init.fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));
+            Ok(weights)
         })
     }
 
-    /// A network whose weights `load(name, rows, cols)` finds, as from a model file; biases stay zero.
+    /// A network whose weights `load(name, rows, cols)` finds, as from a model file; the other parameters are as at a
+    /// start.
     ///
     /// # Errors
     /// Those of `load`.
@@ -92,34 +63,18 @@ impl Network {
         storage: Storage,
         mut load: impl FnMut(&str, usize, usize) -> Result<Weights>,
     ) -> Result<Network> {
-        let last = spec.linear_shapes().len() as u64 - 1;
-        Network::build(spec, |depth, name, rows, cols, activation| {
-            let weights = load(&format!("{name}.weight"), rows, cols)?;
-            Ok(Linear::new(name, weights, activation, storage, init_of(activation, depth == last)))
-        })
+        Network::assemble(spec, storage, &mut |_, shape, _| load(&shape.name, shape.rows, shape.cols))
     }
 
-    fn build(
-        spec: &NetworkSpec,
-        mut linear: impl FnMut(u64, &str, usize, usize, Activation) -> Result<Linear>,
-    ) -> Result<Network> {
-        let mut layers: Vec<Box<dyn Layer>> = Vec::new();
-        let mut features = spec.inputs;
-        let mut depth = 0;
-        for (position, layer) in spec.layers.iter().enumerate() {
-            layers.push(match layer {
-                LayerSpec::Linear { outputs, activation } => {
-                    let layer =
-                        linear(depth, &format!("layers.{position}"), *outputs, features, *activation)?;
-                    depth += 1;
-                    features = *outputs;
-                    Box::new(layer)
-                }
-                LayerSpec::Elementwise { activation } => Box::new(Elementwise::new(features, *activation)),
-                LayerSpec::Dropout { rate } => Box::new(Dropout::new(features, *rate, position as u64)),
-            });
+    fn assemble(spec: &NetworkSpec, storage: Storage, source: &mut Source<'_>) -> Result<Network> {
+        let shapes = spec.shapes().map_err(|problem| Error::setting("network", problem))?;
+        let mut builder = Builder::new(storage, source);
+        let sequence = builder.sequence(&spec.layers, &shapes)?;
+        let mut parameters = builder.finish();
+        if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {
+            last.init = Init::Glorot;
         }
-        Ok(Network { spec: spec.clone(), layers })
+        Ok(Network { spec: spec.clone(), sequence, parameters })
     }
 
     /// The network's shape.
@@ -129,131 +84,136 @@ impl Network {
 
     /// Input features.
     pub fn inputs(&self) -> usize {
-        self.spec.inputs
+        self.spec.inputs.features()
     }
 
-    /// Output features.
-    pub fn outputs(&self) -> usize {
-        self.layers.last().map_or(self.spec.inputs, |layer| layer.outputs())
+    /// What comes out.
+    pub fn output(&self) -> Shape {
+        self.sequence.output().unwrap_or(self.spec.inputs)
     }
 
     /// The layers in order.
     pub fn layers(&self) -> &[Box<dyn Layer>] {
-        &self.layers
+        self.sequence.layers()
     }
 
-    /// The layers in order, to change.
-    pub fn layers_mut(&mut self) -> &mut [Box<dyn Layer>] {
-        &mut self.layers
+    /// The parameters of the layer at `position`.
+    pub fn layer_parameters(&self, position: usize) -> &[Parameter] {
+        &self.parameters[self.sequence.spans()[position].clone()]
     }
 
-    /// All trainable arrays in order.
-    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> + Clone {
-        self.layers.iter().flat_map(|layer| layer.parameters())
+    /// All parameters in order.
+    pub fn parameters(&self) -> std::slice::Iter<'_, Parameter> {
+        self.parameters.iter()
     }
 
-    /// All trainable arrays in order, to change.
-    pub fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Parameter> {
-        self.layers.iter_mut().flat_map(|layer| layer.parameters_mut())
+    /// All parameters in order, to change.
+    pub fn parameters_mut(&mut self) -> std::slice::IterMut<'_, Parameter> {
+        self.parameters.iter_mut()
+    }
+
+    /// One parameter.
+    pub fn parameter(&self, index: usize) -> &Parameter {
+        &self.parameters[index]
+    }
+
+    /// One parameter, to change.
+    pub fn parameter_mut(&mut self, index: usize) -> &mut Parameter {
+        &mut self.parameters[index]
+    }
+
+    /// The weights with their indices.
+    pub fn weights(&self) -> impl Iterator<Item = (usize, &Parameter)> + Clone {
+        self.parameters.iter().enumerate().filter(|(_, parameter)| parameter.is_weight())
+    }
+
+    /// The index of a weight's bias, if it has one.
+    pub fn bias_of(&self, weight: usize) -> Option<usize> {
+        self.parameters.get(weight + 1).filter(|next| next.role == Role::Bias).map(|_| weight + 1)
     }
 
     /// Live connections and cells of all weight matrices.
     pub fn connections(&self) -> (usize, usize) {
-        self.parameters().filter(|parameter| parameter.is_weight).fold((0, 0), |(nnz, cells), parameter| {
+        self.weights().fold((0, 0), |(nnz, cells), (_, parameter)| {
             let weights = &parameter.weights;
             (nnz + weights.nnz(), cells + weights.rows() * weights.cols())
         })
     }
 
-    /// The output of a neuron without inputs, as the layer at `position` gets it when predicting: its bias through the
+    /// What a neuron without inputs, as input `neuron` of weight `weight`, is when predicting: its bias through the
     /// functions between.
     ///
     /// # Panics
-    /// If no linear layer comes before.
-    pub fn constant_output(&self, position: usize, neuron: usize) -> f32 {
-        let linear =
-            (0..position).rev().find(|&before| matches!(self.spec.layers[before], LayerSpec::Linear { .. }));
-        let linear = linear.expect("a neuron belongs to a linear layer");
-        let bias = self.layers[linear].parameters().iter().find(|parameter| !parameter.is_weight);
-        let bias = bias.map_or(0.0, |bias| bias.weights.values()[neuron]);
-        LayerSpec::constant(&self.spec.layers[linear..position], bias)
+    /// If the inputs of that weight are not a weight's neurons.
+    pub fn constant_output(&self, weight: usize, neuron: usize) -> f32 {
+        let joint = self.parameters[weight].joint.as_ref().expect("inputs that are neurons");
+        let bias = self.bias_of(joint.weight);
+        let bias = bias.map_or(0.0, |bias| self.parameters[bias].weights.values()[neuron]);
+        self.constant_output_at(weight, bias)
+    }
+
+    /// What functions between neurons and weight `weight` make of a number.
+    pub(super) fn constant_output_at(&self, weight: usize, number: f32) -> f32 {
+        let joint = self.parameters[weight].joint.as_ref().expect("inputs that are neurons");
+        let mut row = [number; LANES];
+        joint.through.iter().for_each(|activation| activation.apply(&mut row));
+        row[0]
     }
 
     /// Buffers for batches of up to `samples` samples.
     pub fn buffers(&self, samples: usize, training: bool) -> Buffers {
-        let tiles = || self.layers.iter().map(|layer| Tiles::zeros(layer.outputs(), samples)).collect();
-        Buffers { outputs: tiles(), gradients: if training { tiles() } else { Vec::new() } }
+        self.sequence.buffers(samples, training)
     }
 
     /// Computes every layer's outputs.
     pub fn forward(&self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
-        for (position, layer) in self.layers.iter().enumerate() {
-            let (before, after) = buffers.outputs.split_at_mut(position);
-            layer.forward(pass, before.last().unwrap_or(input), &mut after[0]);
-        }
+        self.sequence.forward(pass, &self.parameters, input, buffers);
     }
 
     /// Computes every parameter's gradient from that of the outputs, which the last of `buffers.gradients` holds.
     pub fn backward(&mut self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
-        // Below the first layer with parameters nobody needs a gradient.
-        let first = self.layers.iter().position(|layer| !layer.parameters().is_empty()).unwrap_or(0);
-        for position in (first..self.layers.len()).rev() {
-            let gate = if position > 0 { self.layers[position - 1].fused() } else { Activation::Identity };
-            let (before, after) = buffers.gradients.split_at_mut(position);
-            let flow = Flow {
-                input: if position > 0 { &buffers.outputs[position - 1] } else { input },
-                gradient: &after[0],
-                gradient_input: if position > first { before.last_mut() } else { None },
-                gate,
-            };
-            self.layers[position].backward(pass, flow);
+        let last = buffers.gradients.len() - 1;
+        let gradient = std::mem::take(&mut buffers.gradients[last]);
+        let flow = Flow { input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
+        self.sequence.backward(pass, &mut self.parameters, flow, buffers);
+        buffers.gradients[last] = gradient;
+    }
+
+    /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`].
+    pub fn product<'a>(&'a self, weight: usize, input: &'a Tiles, buffers: &'a Buffers) -> Product<'a> {
+        let gradient = buffers.gradients.last().expect("buffers for training");
+        self.sequence.product(weight, input, gradient, buffers)
+    }
+}
+
+impl Builder<'_> {
+    /// Layers in order, named by their positions; `shapes` has what goes into each.
+    ///
+    /// # Errors
+    /// Those of where weights come from.
+    pub fn sequence(&mut self, layers: &[LayerSpec], shapes: &[Shape]) -> Result<Sequence> {
+        let first = self.count();
+        let mut sequence = Sequence::default();
+        for (position, (layer, &input)) in layers.iter().zip(shapes).enumerate() {
+            let start = self.count() - first;
+            let layer = self.within(&position.to_string(), |builder| layer.build(input, builder))?;
+            sequence.push(layer, start..self.count() - first);
         }
+        Ok(sequence)
     }
 }
 
 impl NetworkSpec {
-    /// Rows and columns of each linear layer.
-    pub fn linear_shapes(&self) -> Vec<(usize, usize)> {
-        let mut features = self.inputs;
-        let mut shapes = Vec::new();
-        for layer in &self.layers {
-            if let LayerSpec::Linear { outputs, .. } = layer {
-                shapes.push((*outputs, features));
-                features = *outputs;
-            }
-        }
-        shapes
-    }
-
-    /// Checks what came from a file.
+    /// The shape of each weight matrix, in order.
     ///
     /// # Errors
-    /// If there is no last linear layer without activation, a width is 0, or an activation is not where it can be.
-    pub fn check(&self) -> std::result::Result<(), String> {
-        let last = self.layers.last().ok_or("the network has no layers")?;
-        if !matches!(last, LayerSpec::Linear { activation: Activation::Identity, .. }) {
-            return Err("the last layer must be linear without activation".into());
-        }
-        for layer in &self.layers {
-            match layer {
-                LayerSpec::Linear { outputs: 0, .. } => return Err("a layer has no outputs".into()),
-                LayerSpec::Linear { activation, .. } if !activation.is_fusable() => {
-                    return Err(format!("{activation:?} cannot be fused into a linear layer"));
-                }
-                LayerSpec::Dropout { rate } if !(0.0..1.0).contains(rate) => {
-                    return Err(format!("dropout rate {rate} is not in [0, 1)"));
-                }
-                _ => {}
-            }
-        }
-        if self.inputs == 0 { Err("the network has no inputs".into()) } else { Ok(()) }
-    }
-}
-
-fn init_of(activation: Activation, is_head: bool) -> Init {
-    match activation {
-        Activation::Tanh | Activation::Sigmoid => Init::Glorot,
-        _ if is_head => Init::Glorot,
-        _ => Init::He,
+    /// A layer that does not fit what it is given.
+    pub fn weight_shapes(&self) -> Result<Vec<WeightShape>> {
+        let mut shapes = Vec::new();
+        Network::assemble(self, Storage::Sparse, &mut |_, shape, _| {
+            shapes.push(shape.clone());
+            Ok(Weights::zeros(Pattern::empty(shape.rows, shape.cols), Storage::Sparse))
+        })?;
+        Ok(shapes)
     }
 }

@@ -5,7 +5,7 @@
 //! backwards  a neuron without outputs goes, with all that leads to it
 //! ```
 
-use super::{LayerSpec, Network, NetworkSpec};
+use super::{LayerSpec, LinearSpec, Network, NetworkSpec, Role};
 use crate::sparse::{Pattern, Storage, Weights};
 
 /// A linear layer's weights as a list, while neurons go.
@@ -16,19 +16,25 @@ struct Links {
     cols: usize,
 }
 
-/// The network without dead neurons; `None` if there are none, or if a layer would be left without neurons.
+/// The network without dead neurons; `None` if there are none, if a layer would be left without neurons, or if not all
+/// weights are in a chain of linear layers.
 pub fn without_dead_neurons(network: &Network) -> Option<Network> {
     let spec = network.spec();
-    let is_linear = |position: &usize| matches!(spec.layers[*position], LayerSpec::Linear { .. });
+    let is_linear = |position: &usize| matches!(spec.layers[*position], LayerSpec::Linear(_));
     let positions: Vec<usize> = (0..spec.layers.len()).filter(is_linear).collect();
+    let chained = network.weights().filter(|(_, weight)| weight.joint.is_some()).count() + 1;
+    if network.weights().count() != chained || positions.len() != chained {
+        return None;
+    }
+    let weights: Vec<usize> = network.weights().map(|(index, _)| index).collect();
     let mut layers: Vec<Links> = positions.iter().map(|&position| links(network, position)).collect();
     for next in 1..layers.len() {
         let has_inputs = reached(&layers[next - 1], |&(row, ..)| row, layers[next].cols);
         let (before, after) = layers.split_at_mut(next);
         let Links { list, bias, .. } = &mut after[0];
-        let between = &spec.layers[positions[next - 1]..positions[next]];
+        let weight = weights[next];
         for &(row, col, value) in list.iter().filter(|(_, col, _)| !has_inputs[*col]) {
-            bias[row] += value * LayerSpec::constant(between, before[next - 1].bias[col]);
+            bias[row] += value * network.constant_output_at(weight, before[next - 1].bias[col]);
         }
         list.retain(|(_, col, _)| has_inputs[*col]);
     }
@@ -60,11 +66,11 @@ pub fn without_dead_neurons(network: &Network) -> Option<Network> {
 }
 
 fn links(network: &Network, position: usize) -> Links {
-    let parameters = network.layers()[position].parameters();
-    let weights = &parameters.iter().find(|parameter| parameter.is_weight).expect("a linear layer").weights;
-    let bias = parameters.iter().find(|parameter| !parameter.is_weight).expect("a linear layer has a bias");
-    let (cols, values) = (weights.cols(), weights.values());
-    let list = weights.connections().map(|(cell, slot)| (cell / cols, cell % cols, values[slot]));
+    let [weight, bias] = network.layer_parameters(position) else {
+        panic!("a linear layer has a weight and a bias");
+    };
+    let (cols, values) = (weight.weights.cols(), weight.weights.values());
+    let list = weight.weights.connections().map(|(cell, slot)| (cell / cols, cell % cols, values[slot]));
     Links { list: list.collect(), bias: bias.weights.values().to_vec(), cols }
 }
 
@@ -77,7 +83,7 @@ fn reached(layer: &Links, unit: impl Fn(&(usize, usize, f32)) -> usize, units: u
 fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<Option<usize>>]) -> Network {
     let mut spec: NetworkSpec = network.spec().clone();
     for (&position, kept) in positions.iter().zip(kept) {
-        if let LayerSpec::Linear { outputs, .. } = &mut spec.layers[position] {
+        if let LayerSpec::Linear(LinearSpec { outputs, .. }) = &mut spec.layers[position] {
             *outputs = kept.iter().flatten().count();
         }
     }
@@ -99,7 +105,7 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
         Ok(weights)
     })
     .expect("weights in memory can be had");
-    let biases = small.parameters_mut().filter(|parameter| !parameter.is_weight);
+    let biases = small.parameters_mut().filter(|parameter| parameter.role == Role::Bias);
     for ((bias, layer), kept) in biases.zip(layers).zip(kept) {
         let values = layer.bias.iter().zip(kept).filter(|(_, kept)| kept.is_some()).map(|(value, _)| *value);
         bias.weights.values_mut().iter_mut().zip(values).for_each(|(bias, value)| *bias = value);
@@ -113,7 +119,7 @@ mod tests {
     use crate::kernels::{Activation, Isa};
     use crate::layers::Pass;
     use crate::random::{Purpose, Stream};
-    use crate::tiles::Tiles;
+    use crate::tiles::{Shape, Tiles};
 
     /// ```text
     /// x0 - a0 - b0 - y     a1 has no inputs: its f(bias) leads to b0 and b1
@@ -123,13 +129,13 @@ mod tests {
     #[test]
     fn the_small_network_computes_the_same() {
         let spec = NetworkSpec {
-            inputs: 2,
+            inputs: Shape::flat(2),
             layers: vec![
-                LayerSpec::Linear { outputs: 3, activation: Activation::Tanh },
-                LayerSpec::Dropout { rate: 0.5 },
-                LayerSpec::Linear { outputs: 3, activation: Activation::Identity },
-                LayerSpec::Elementwise { activation: Activation::Gelu },
-                LayerSpec::Linear { outputs: 1, activation: Activation::Identity },
+                LayerSpec::linear(3, Activation::Tanh),
+                LayerSpec::dropout(0.5),
+                LayerSpec::linear(3, Activation::Identity),
+                LayerSpec::elementwise(Activation::Gelu),
+                LayerSpec::linear(1, Activation::Identity),
             ],
         };
         let mut cells = [vec![0, 5], vec![0, 1, 4], vec![0, 1]].into_iter();
@@ -143,7 +149,9 @@ mod tests {
             parameter.weights.values_mut().iter_mut().for_each(|value| *value = stream.normal());
         }
         let small = without_dead_neurons(&network).unwrap();
-        assert_eq!(small.spec().linear_shapes(), [(1, 2), (1, 1), (1, 1)]);
+        let shapes = small.spec().weight_shapes().unwrap();
+        let shapes: Vec<(usize, usize)> = shapes.iter().map(|shape| (shape.rows, shape.cols)).collect();
+        assert_eq!(shapes, [(1, 2), (1, 1), (1, 1)]);
         assert_eq!(small.connections(), (3, 4));
         let mut input = Tiles::zeros(2, 5);
         (0..5).for_each(|sample| input.set_sample(sample, &[stream.normal(), stream.normal()]));

@@ -2,48 +2,89 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec};
 use crate::kernels::Activation;
-use crate::sparse::{Allocation, Storage, check_density};
-use crate::tiles::LANES;
-use crate::{Error, Result};
+use crate::tiles::Shape;
 
-/// One layer, as model files keep it.
+/// A description of a layer: what it makes of a shape, and the layer itself.
+pub trait Describe {
+    /// The shape that comes out where `input` goes in.
+    ///
+    /// # Errors
+    /// Why the layer cannot be, in words that follow its name.
+    fn output(&self, input: Shape) -> Result<Shape, String>;
+
+    /// The layer for that input, its parameters made by `builder`. The description has been found good.
+    ///
+    /// # Errors
+    /// Those of where weights come from.
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>>;
+}
+
+/// One layer, as model files keep it. A new layer is its file, a variant here and a line in `LayerSpec::description`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "layer", rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(tag = "layer", rename_all = "kebab-case")]
 pub enum LayerSpec {
     /// `y = f(W x + b)`.
-    Linear {
-        /// Output features.
-        outputs: usize,
-        /// The fused activation.
-        activation: Activation,
-    },
+    Linear(LinearSpec),
+    /// Windows of an image.
+    Conv2d(Conv2dSpec),
+    /// Windows of a sequence.
+    Conv1d(Conv1dSpec),
     /// An elementwise function that cannot be fused.
-    Elementwise {
-        /// The function.
-        activation: Activation,
-    },
+    Elementwise(ElementwiseSpec),
     /// Dropout.
-    Dropout {
-        /// The share of numbers that are zeroed while training.
-        rate: f32,
-    },
+    Dropout(DropoutSpec),
+    /// Positions forgotten.
+    Flatten(FlattenSpec),
 }
 
 impl LayerSpec {
-    /// What layers make of a number when predicting: a linear layer its activation (of its own output), an elementwise
-    /// one its function.
-    pub(super) fn constant(layers: &[LayerSpec], number: f32) -> f32 {
-        let mut row = [number; LANES];
-        for layer in layers {
-            match layer {
-                LayerSpec::Linear { activation, .. } | LayerSpec::Elementwise { activation } => {
-                    activation.apply(&mut row);
-                }
-                LayerSpec::Dropout { .. } => {}
-            }
+    fn description(&self) -> &dyn Describe {
+        match self {
+            LayerSpec::Linear(spec) => spec,
+            LayerSpec::Conv2d(spec) => spec,
+            LayerSpec::Conv1d(spec) => spec,
+            LayerSpec::Elementwise(spec) => spec,
+            LayerSpec::Dropout(spec) => spec,
+            LayerSpec::Flatten(spec) => spec,
         }
-        row[0]
+    }
+
+    /// A linear layer.
+    pub fn linear(outputs: usize, activation: Activation) -> LayerSpec {
+        LayerSpec::Linear(LinearSpec { outputs, activation })
+    }
+
+    /// An elementwise function.
+    pub fn elementwise(activation: Activation) -> LayerSpec {
+        LayerSpec::Elementwise(ElementwiseSpec { activation })
+    }
+
+    /// Dropout.
+    pub fn dropout(rate: f32) -> LayerSpec {
+        LayerSpec::Dropout(DropoutSpec { rate })
+    }
+
+    /// Positions forgotten.
+    pub fn flatten() -> LayerSpec {
+        LayerSpec::Flatten(FlattenSpec {})
+    }
+
+    /// The name that files use.
+    pub fn name(&self) -> String {
+        let value = serde_json::to_value(self).expect("a description is plain data");
+        value["layer"].as_str().expect("a description has a name").to_string()
+    }
+}
+
+impl Describe for LayerSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        self.description().output(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        self.description().build(input, builder)
     }
 }
 
@@ -51,128 +92,49 @@ impl LayerSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {
-    /// Input features.
-    pub inputs: usize,
+    /// What goes in.
+    pub inputs: Shape,
     /// The layers in order; the last is linear without activation, its outputs are logits or values.
     pub layers: Vec<LayerSpec>,
 }
 
-/// The activations by the names that users type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum ActivationName {
-    Relu,
-    LeakyRelu,
-    AllRelu,
-    Tanh,
-    Sigmoid,
-    Gelu,
-    Silu,
-    Identity,
-}
-
-/// The `[network]` section: a multilayer perceptron.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct NetworkSettings {
-    /// Units of each hidden layer; empty for a linear model.
-    pub hidden: Vec<usize>,
-    /// The function after each hidden layer.
-    pub activation: ActivationName,
-    /// For `leaky-relu` the slope below zero; for `all-relu` it alternates in sign from layer to layer.
-    pub slope: f32,
-    /// The share of hidden units dropped while training.
-    pub dropout: f32,
-}
-
-impl Default for NetworkSettings {
-    fn default() -> NetworkSettings {
-        NetworkSettings {
-            hidden: vec![256, 256],
-            activation: ActivationName::Relu,
-            slope: 0.01,
-            dropout: 0.0,
-        }
-    }
-}
-
-impl NetworkSettings {
-    /// The network for data of that shape.
+impl NetworkSpec {
+    /// The shapes between the layers: what goes into each, and last what comes out.
     ///
     /// # Errors
-    /// If a width is 0, or the slope or dropout rate is out of range.
-    pub fn spec(&self, inputs: usize, outputs: usize) -> Result<NetworkSpec> {
-        if self.hidden.contains(&0) {
-            return Err(Error::setting("network.hidden", "a layer needs at least one unit"));
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return Err(Error::setting("network.dropout", format!("{} is not in [0, 1)", self.dropout)));
-        }
-        if !(0.0..=1.0).contains(&self.slope) {
-            return Err(Error::setting("network.slope", format!("{} is not in [0, 1]", self.slope)));
-        }
-        let mut layers = Vec::new();
-        for (depth, &units) in self.hidden.iter().enumerate() {
-            let activation = self.function(depth);
-            let fused = if activation.is_fusable() { activation } else { Activation::Identity };
-            layers.push(LayerSpec::Linear { outputs: units, activation: fused });
-            if fused != activation {
-                layers.push(LayerSpec::Elementwise { activation });
-            }
-            if self.dropout > 0.0 {
-                layers.push(LayerSpec::Dropout { rate: self.dropout });
-            }
-        }
-        layers.push(LayerSpec::Linear { outputs, activation: Activation::Identity });
-        Ok(NetworkSpec { inputs, layers })
+    /// A layer that does not fit what it is given, with its name and place.
+    pub fn shapes(&self) -> Result<Vec<Shape>, String> {
+        shapes(self.inputs, &self.layers)
     }
 
-    fn function(&self, depth: usize) -> Activation {
-        match self.activation {
-            ActivationName::Relu => Activation::Relu,
-            ActivationName::LeakyRelu => Activation::LeakyRelu(self.slope),
-            ActivationName::AllRelu => {
-                Activation::LeakyRelu(if depth.is_multiple_of(2) { -self.slope } else { self.slope })
-            }
-            ActivationName::Tanh => Activation::Tanh,
-            ActivationName::Sigmoid => Activation::Sigmoid,
-            ActivationName::Gelu => Activation::Gelu,
-            ActivationName::Silu => Activation::Silu,
-            ActivationName::Identity => Activation::Identity,
-        }
-    }
-}
-
-/// The `[sparsity]` section.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SparsitySettings {
-    /// Live connections over all cells of all weight matrices.
-    pub density: f64,
-    /// How the density is spread over layers.
-    pub allocation: Allocation,
-    /// How weights are stored.
-    pub storage: Storage,
-}
-
-impl Default for SparsitySettings {
-    fn default() -> SparsitySettings {
-        SparsitySettings { density: 0.1, allocation: Allocation::Erk, storage: Storage::Auto }
-    }
-}
-
-impl SparsitySettings {
-    /// Every connection, in dense storage: the dense twin.
-    pub fn dense() -> SparsitySettings {
-        SparsitySettings { density: 1.0, storage: Storage::Dense, ..SparsitySettings::default() }
-    }
-
-    /// Checks the density.
+    /// Checks what came from a file.
     ///
     /// # Errors
-    /// If it is not in `(0, 1]`.
-    pub fn check(&self) -> Result<()> {
-        check_density("sparsity.density", self.density)
+    /// If there is no last linear layer without activation, or a layer does not fit what it is given.
+    pub fn check(&self) -> Result<(), String> {
+        if self.inputs.features() == 0 {
+            return Err("the network has no inputs".into());
+        }
+        let last = self.layers.last().ok_or("the network has no layers")?;
+        if !matches!(last, LayerSpec::Linear(LinearSpec { activation: Activation::Identity, .. })) {
+            return Err("the last layer must be linear without activation".into());
+        }
+        self.shapes().map(|_| ())
     }
+}
+
+/// The shapes between layers, and last what comes out.
+///
+/// # Errors
+/// A layer that does not fit what it is given, with its name and place.
+pub(super) fn shapes(inputs: Shape, layers: &[LayerSpec]) -> Result<Vec<Shape>, String> {
+    let mut shapes = vec![inputs];
+    for (position, layer) in layers.iter().enumerate() {
+        let input = shapes[position];
+        let output = layer
+            .output(input)
+            .map_err(|problem| format!("layer {} ({}) on {input}: {problem}", position + 1, layer.name()))?;
+        shapes.push(output);
+    }
+    Ok(shapes)
 }

@@ -114,6 +114,11 @@ impl Pattern {
         }
     }
 
+    /// No connection.
+    pub fn empty(rows: usize, cols: usize) -> Pattern {
+        Pattern::trusted(cols, vec![0; rows + 1], Vec::new())
+    }
+
     /// A pattern from cells `row * cols + col`, sorted and unique.
     ///
     /// # Panics

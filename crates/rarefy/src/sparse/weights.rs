@@ -50,6 +50,11 @@ impl Sparse {
         &self.pattern
     }
 
+    /// The values in row order.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// The pattern, the values in row order and room for the values in column order.
     pub(crate) fn transposed_mut(&mut self) -> (&Pattern, &[f32], &mut [f32]) {
         self.transposed.resize(self.values.len(), 0.0);

@@ -11,9 +11,7 @@ use super::View;
 
 /// Removes dead chains from `kept`, which lists the cells of each matrix that stay; `None` for one that stays whole.
 pub(super) fn remove(views: &[View<'_>], kept: &mut [Option<Vec<usize>>]) {
-    let joints: Vec<usize> = (1..views.len())
-        .filter(|&next| views[next - 1].weights.rows() == views[next].weights.cols())
-        .collect();
+    let joints: Vec<usize> = (1..views.len()).filter(|&next| views[next].is_joined).collect();
     for &next in joints.iter().rev() {
         let cols = views[next].weights.cols();
         let has_outputs = reached(&views[next], kept[next].as_deref(), cols, |cell| cell % cols);

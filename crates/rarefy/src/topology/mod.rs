@@ -71,6 +71,8 @@ pub struct View<'a> {
     pub gradients: &'a [f32],
     /// How many connections it is to end the run with.
     pub target: usize,
+    /// Whether its inputs are the neurons of the matrix before it, which lead nowhere else.
+    pub is_joined: bool,
     /// What gradients absent connections would have.
     pub absent: CellGradients<'a>,
     /// Where random draws come from.

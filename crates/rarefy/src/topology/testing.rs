@@ -20,7 +20,8 @@ pub(super) fn weights(rows: usize, cols: usize, live: &[(usize, f32)]) -> Weight
 pub(super) fn view<'a>(weights: &'a Weights, gradients: &'a [f32], target: usize, seed: u64) -> View<'a> {
     let absent =
         CellGradients { rows: Box::new(|_, out| out.fill(0.0)), cells: Box::new(|_, out| out.fill(0.0)) };
-    View { weights, gradients, target, absent, stream: Stream::new(seed, Purpose::Bench, 0, 0) }
+    let stream = Stream::new(seed, Purpose::Bench, 0, 0);
+    View { weights, gradients, target, is_joined: true, absent, stream }
 }
 
 /// The gradients of a matrix that has all of them at hand.

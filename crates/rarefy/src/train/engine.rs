@@ -5,7 +5,7 @@ use super::{Progress, Score, Sparsifier, score};
 use crate::Result;
 use crate::data::Batch;
 use crate::kernels::Isa;
-use crate::layers::{Buffers, Layer, Network, Pass, without_dead_neurons};
+use crate::layers::{Buffers, Network, Pass, without_dead_neurons};
 use crate::losses::Loss;
 use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
@@ -77,26 +77,18 @@ pub struct Churn {
     pub grown: usize,
 }
 
-/// Where a weight matrix is.
-struct Place {
-    /// Its layer.
-    layer: usize,
-    /// Which of the layer's parameters it is.
-    own: usize,
-    /// Which of the network's parameters it is.
-    index: usize,
-}
-
 impl Engine {
     /// Allocates gradients, optimizer state and buffers.
     pub fn new(parts: EngineParts) -> Engine {
         let EngineParts { mut network, optimizer, .. } = parts;
         let mut state = Vec::new();
         for parameter in network.parameters_mut() {
-            let length = parameter.weights.values().len();
+            let length = if parameter.is_trained() { parameter.weights.values().len() } else { 0 };
             parameter.gradient = vec![0.0; length];
             let mut slots = vec![vec![0.0; length]; optimizer.slots()];
-            optimizer.begin(parameter.weights.values(), &mut views(&mut slots)[..optimizer.slots()]);
+            if parameter.is_trained() {
+                optimizer.begin(parameter.weights.values(), &mut views(&mut slots)[..optimizer.slots()]);
+            }
             state.push(slots);
         }
         let buffers = network.buffers(parts.batch_size, true);
@@ -200,9 +192,10 @@ impl Engine {
     /// A part of the optimizer's work on all parameters.
     fn work(&mut self, part: Part, step: &StepSize, regularizer: Option<Regularizer>) -> Sums {
         let mut sums = Sums::default();
-        for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
-            let step = if parameter.is_weight { *step } else { step.of_bias() };
-            let regularizer = regularizer.filter(|_| parameter.is_weight);
+        let parameters = self.network.parameters_mut().zip(&mut self.state);
+        for (parameter, slots) in parameters.filter(|(parameter, _)| parameter.is_trained()) {
+            let step = if parameter.is_weight() { *step } else { step.of_bias() };
+            let regularizer = regularizer.filter(|_| parameter.is_weight());
             let run = Update { optimizer: &self.optimizer, part, step: &step, isa: self.isa, regularizer };
             let of_parameter =
                 run.split(parameter.weights.values_mut(), &mut parameter.gradient, views(slots));
@@ -223,7 +216,8 @@ impl Engine {
     /// its bits again.
     pub fn swap_average(&mut self) {
         let Some(slot) = self.optimizer.average_slot() else { return };
-        for (parameter, slots) in self.network.parameters_mut().zip(&mut self.state) {
+        let parameters = self.network.parameters_mut().zip(&mut self.state);
+        for (parameter, slots) in parameters.filter(|(parameter, _)| parameter.is_trained()) {
             parameter.weights.values_mut().swap_with_slice(&mut slots[slot]);
         }
     }
@@ -240,9 +234,9 @@ impl Engine {
         let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), progress);
         // While the effective values are in place: they are what the network computes with.
         if let Ok(Some(kept)) = &kept {
-            for place in self.weight_places() {
-                if let Some(pattern) = &kept.patterns[place.index] {
-                    self.move_into_bias(&place, pattern, &kept.constants[place.index]);
+            for index in self.weights() {
+                if let Some(pattern) = &kept.patterns[index] {
+                    self.move_into_bias(index, pattern, &kept.constants[index]);
                 }
             }
         }
@@ -253,12 +247,11 @@ impl Engine {
         }
         let Some(kept) = kept? else { return Ok(Churn::default()) };
         let mut churn = Churn::default();
-        for place in self.weight_places() {
-            let Some(pattern) = &kept.patterns[place.index] else { continue };
-            let parameter = &mut self.network.layers_mut()[place.layer].parameters_mut()[place.own];
+        for (index, parameter) in self.network.parameters_mut().enumerate() {
+            let Some(pattern) = &kept.patterns[index] else { continue };
             churn.dropped += parameter.weights.nnz() - pattern.nnz();
             let (new, rewire) = parameter.weights.rewire(pattern.clone(), parameter.storage);
-            for slot in &mut self.state[place.index] {
+            for slot in &mut self.state[index] {
                 *slot = rewire.carry(slot, 0.0);
             }
             parameter.gradient = vec![0.0; new.values().len()];
@@ -270,11 +263,11 @@ impl Engine {
 
     /// Adds to the bias what the connections that leave for `pattern` have carried from neurons whose output is one
     /// number, so that the network computes what it did.
-    fn move_into_bias(&mut self, place: &Place, pattern: &Pattern, constants: &[bool]) {
+    fn move_into_bias(&mut self, index: usize, pattern: &Pattern, constants: &[bool]) {
         if !constants.contains(&true) {
             return;
         }
-        let weights = &self.network.layers()[place.layer].parameters()[place.own].weights;
+        let weights = &self.network.parameter(index).weights;
         let cols = weights.cols();
         let mut kept = pattern.cells().peekable();
         let mut moved = vec![0.0; weights.rows()];
@@ -282,12 +275,11 @@ impl Engine {
             while kept.next_if(|&other| other < cell).is_some() {}
             let value = weights.values()[slot];
             if kept.peek() != Some(&cell) && constants[cell % cols] && value != 0.0 {
-                moved[cell / cols] += value * self.network.constant_output(place.layer, cell % cols);
+                moved[cell / cols] += value * self.network.constant_output(index, cell % cols);
             }
         }
-        let layer = &mut self.network.layers_mut()[place.layer];
-        let bias = layer.parameters_mut().iter_mut().find(|parameter| !parameter.is_weight).expect("a bias");
-        for (bias, moved) in bias.weights.values_mut().iter_mut().zip(moved) {
+        let bias = self.network.bias_of(index).expect("what is joined to neurons has a bias");
+        for (bias, moved) in self.network.parameter_mut(bias).weights.values_mut().iter_mut().zip(moved) {
             *bias += moved;
         }
     }
@@ -298,15 +290,15 @@ impl Engine {
         if !self.topology.when.is_due(progress) {
             return None;
         }
-        let places = self.weight_places();
+        let weights = self.weights();
         let mut views: Vec<View<'_>> =
-            places.iter().map(|place| self.view(place, batch, progress.step)).collect();
+            weights.iter().map(|&index| self.view(index, batch, progress.step)).collect();
         let patterns = self.topology.update(&mut views, progress);
         let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
         let mut churn = Churn::default();
-        for ((place, pattern), stream) in places.iter().zip(patterns).zip(streams) {
+        for ((index, pattern), stream) in weights.into_iter().zip(patterns).zip(streams) {
             if let Some(pattern) = pattern {
-                let moved = self.rewire_parameter(place, pattern, stream);
+                let moved = self.rewire_parameter(index, pattern, stream);
                 churn.dropped += moved.dropped;
                 churn.grown += moved.grown;
             }
@@ -316,49 +308,40 @@ impl Engine {
         Some(churn)
     }
 
-    /// Where each weight matrix is, in the network's order.
-    fn weight_places(&self) -> Vec<Place> {
-        let layers = self.network.layers().iter().enumerate();
-        let parameters =
-            layers.flat_map(|(layer, it)| (0..it.parameters().len()).map(move |own| (layer, own)));
-        let places = parameters.enumerate().map(|(index, (layer, own))| Place { layer, own, index });
-        places.filter(|place| self.network.layers()[place.layer].parameters()[place.own].is_weight).collect()
+    /// The indices of the weight matrices.
+    fn weights(&self) -> Vec<usize> {
+        self.network.weights().map(|(index, _)| index).collect()
     }
 
     /// What an update sees of a weight matrix.
-    fn view<'a>(&'a self, place: &Place, batch: &'a Batch, step: u64) -> View<'a> {
-        let &Place { layer: position, own, index } = place;
-        let layer: &dyn Layer = &*self.network.layers()[position];
-        let parameter = &layer.parameters()[own];
-        let input = if position > 0 { &self.buffers.outputs[position - 1] } else { &batch.input };
-        let gradient = &self.buffers.gradients[position];
+    fn view<'a>(&'a self, index: usize, batch: &'a Batch, step: u64) -> View<'a> {
+        let parameter = self.network.parameter(index);
+        let product = self.network.product(index, &batch.input, &self.buffers);
+        let shape = (parameter.weights.rows(), parameter.weights.cols());
         let mut scratch = Vec::new();
         let absent = CellGradients {
-            rows: Box::new(move |rows, out| {
-                layer.cell_gradients(own, input, gradient, rows, out, &mut scratch)
-            }),
-            cells: Box::new(move |cells, out| {
-                layer.sampled_gradients(self.isa, own, cells, input, gradient, out)
-            }),
+            rows: Box::new(move |rows, out| product.row_gradients(self.isa, shape, rows, out, &mut scratch)),
+            cells: Box::new(move |cells, out| product.cell_gradients(self.isa, cells, out)),
         };
         View {
             weights: &parameter.weights,
             gradients: &parameter.gradient,
             target: self.targets[index],
+            is_joined: parameter.joint.is_some(),
             absent,
             stream: Stream::new(self.seed, Purpose::Topology, index as u64, step),
         }
     }
 
-    fn rewire_parameter(&mut self, place: &Place, pattern: Pattern, mut stream: Stream) -> Churn {
-        let parameter = &mut self.network.layers_mut()[place.layer].parameters_mut()[place.own];
+    fn rewire_parameter(&mut self, index: usize, pattern: Pattern, mut stream: Stream) -> Churn {
+        let parameter = self.network.parameter_mut(index);
         let (mut new, rewire): (_, Rewire) = parameter.weights.rewire(pattern, parameter.storage);
         if self.topology.grow.draws_values() {
             parameter.init.fill_grown(&mut new, rewire.grown(), &mut stream);
         }
         let grown = rewire.grown().len();
         let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
-        let state = &mut self.state[place.index];
+        let state = &mut self.state[index];
         for slot in state.iter_mut() {
             *slot = rewire.carry(slot, 0.0);
         }
@@ -386,8 +369,8 @@ impl Engine {
         if !self.sparsifier.keeps_zeros {
             return (nnz, cells);
         }
-        let weights = self.network.parameters().filter(|parameter| parameter.is_weight);
-        (weights.flat_map(|parameter| parameter.weights.values()).filter(|&&w| w != 0.0).count(), cells)
+        let weights = self.network.weights();
+        (weights.flat_map(|(_, parameter)| parameter.weights.values()).filter(|&&w| w != 0.0).count(), cells)
     }
 
     /// Bytes of weights, index, gradients and optimizer state.

@@ -52,12 +52,22 @@ impl Entry {
     }
 }
 
+/// A weight matrix's shape and place.
+#[derive(Clone, Copy)]
+struct Matrix {
+    rows: usize,
+    cols: usize,
+    uses: usize,
+    /// The matrix whose neurons are its inputs.
+    joint: Option<usize>,
+}
+
 /// All stored connections of all weight matrices.
 #[derive(Clone)]
 pub(super) struct Live {
     pub(super) entries: Vec<Entry>,
-    /// For each parameter its shape; `None` for a bias.
-    shapes: Vec<Option<(usize, usize)>>,
+    /// For each parameter its shape; `None` for what is no weight.
+    shapes: Vec<Option<Matrix>>,
     /// As in [`Kept`].
     constants: Vec<Vec<bool>>,
 }
@@ -68,8 +78,13 @@ impl Live {
         let mut stored = stored.iter();
         let (mut entries, mut shapes, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
-            shapes.push(parameter.is_weight.then(|| (parameter.weights.rows(), parameter.weights.cols())));
-            if !parameter.is_weight {
+            shapes.push(parameter.is_weight().then(|| Matrix {
+                rows: parameter.weights.rows(),
+                cols: parameter.weights.cols(),
+                uses: parameter.uses,
+                joint: parameter.joint.as_ref().map(|joint| joint.weight),
+            }));
+            if !parameter.is_weight() {
                 continue;
             }
             let first = entries.len();
@@ -88,7 +103,7 @@ impl Live {
         let mut live = Live { entries, constants: vec![Vec::new(); shapes.len()], shapes };
         live.remove_dead_chains(|entry| entry.value != 0.0, |entry| entry.value = 0.0);
         for (index, range) in ranges.into_iter().filter(|_| has_floor) {
-            let (rows, _) = live.shapes[index].expect("a weight");
+            let rows = live.shapes[index].expect("a weight").rows;
             let layer = &mut live.entries[range];
             // Zeros are not worth a place elsewhere, unless a layer has nothing else.
             let living = layer.iter().filter(|entry| entry.value != 0.0).count();
@@ -104,12 +119,8 @@ impl Live {
     /// Takes away what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
     /// leads: `is_present` tells a connection that leads, `remove` makes it one that does not.
     fn remove_dead_chains(&mut self, is_present: fn(&Entry) -> bool, remove: fn(&mut Entry)) {
-        let shape = |index: usize| self.shapes[index].unwrap_or_default();
-        let weights: Vec<usize> =
-            (0..self.shapes.len()).filter(|&index| self.shapes[index].is_some()).collect();
-        let pairs = weights.iter().zip(weights.iter().skip(1)).map(|(&before, &after)| (before, after));
-        let joints: Vec<(usize, usize)> =
-            pairs.filter(|&(before, after)| shape(before).0 == shape(after).1).collect();
+        let cols_of = |index: usize| self.shapes[index].expect("a weight").cols;
+        let joints: Vec<(usize, usize)> = joints(&self.shapes).collect();
         let reached = |entries: &[Entry], index: usize, units: usize, unit: &dyn Fn(usize) -> usize| {
             let mut reached = vec![false; units];
             let live = entries.iter().filter(|entry| entry.parameter as usize == index && is_present(entry));
@@ -121,12 +132,12 @@ impl Live {
             entries.filter(|entry| !is_live(entry.cell as usize)).for_each(remove);
         };
         for &(before, after) in joints.iter().rev() {
-            let (cols_before, cols) = (shape(before).1, shape(after).1);
+            let (cols_before, cols) = (cols_of(before), cols_of(after));
             let has_outputs = reached(&self.entries, after, cols, &|cell| cell % cols);
             clear(&mut self.entries, before, &|cell| has_outputs[cell / cols_before]);
         }
         for &(before, after) in &joints {
-            let (cols_before, cols) = (shape(before).1, shape(after).1);
+            let (cols_before, cols) = (cols_of(before), cols_of(after));
             let has_inputs = reached(&self.entries, before, cols, &|cell| cell / cols_before);
             clear(&mut self.entries, after, &|cell| has_inputs[cell % cols]);
             self.constants[after] = has_inputs.iter().map(|has| !has).collect();
@@ -186,7 +197,7 @@ impl Live {
     fn fill(&mut self, mut spare: Vec<Entry>, budget: &Budget) {
         let mut cells = vec![(HashSet::new(), HashSet::new()); self.shapes.len()];
         let place = |entry: &Entry| {
-            let (_, cols) = self.shapes[entry.parameter as usize].expect("a connection of a weight matrix");
+            let cols = self.shapes[entry.parameter as usize].expect("a connection of a weight matrix").cols;
             (entry.cell as usize / cols, entry.cell as usize % cols)
         };
         for entry in &self.entries {
@@ -224,7 +235,7 @@ impl Live {
         let parameters = network.parameters().zip(cells);
         let patterns = parameters.map(|(parameter, mut cells)| {
             let weights = &parameter.weights;
-            (parameter.is_weight && cells.len() < weights.nnz()).then(|| {
+            (parameter.is_weight() && cells.len() < weights.nnz()).then(|| {
                 cells.sort_unstable();
                 Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
             })
@@ -234,34 +245,38 @@ impl Live {
     }
 }
 
-/// What layers of these connections cost: a hidden neuron counts if a connection leads to it and one leads on.
-fn costs<'a>(shapes: &[Option<(usize, usize)>], entries: impl Iterator<Item = &'a Entry>) -> Vec<LayerCost> {
+/// Each matrix whose inputs are the neurons of one before: `(before, after)`, in order.
+fn joints(shapes: &[Option<Matrix>]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let matrices = shapes.iter().enumerate();
+    matrices.filter_map(|(after, matrix)| Some((matrix.as_ref()?.joint?, after)))
+}
+
+/// What layers of these connections cost: a hidden neuron between joined layers counts if a connection leads to it and one
+/// leads on.
+fn costs<'a>(shapes: &[Option<Matrix>], entries: impl Iterator<Item = &'a Entry>) -> Vec<LayerCost> {
     let mut counts = vec![0; shapes.len()];
-    let units = |units: fn(&(usize, usize)) -> usize| -> Vec<Vec<bool>> {
+    let units = |units: fn(&Matrix) -> usize| -> Vec<Vec<bool>> {
         shapes.iter().map(|shape| vec![false; shape.as_ref().map_or(0, units)]).collect()
     };
-    let (mut reached, mut read) = (units(|shape| shape.0), units(|shape| shape.1));
+    let (mut reached, mut read) = (units(|matrix| matrix.rows), units(|matrix| matrix.cols));
     for entry in entries {
         let index = entry.parameter as usize;
-        let (_, cols) = shapes[index].expect("a connection of a weight matrix");
+        let cols = shapes[index].expect("a connection of a weight matrix").cols;
         counts[index] += 1;
         reached[index][entry.cell as usize / cols] = true;
         read[index][entry.cell as usize % cols] = true;
     }
-    let weights: Vec<usize> = (0..shapes.len()).filter(|&index| shapes[index].is_some()).collect();
-    let live: Vec<usize> = weights
-        .iter()
-        .enumerate()
-        .map(|(place, &index)| match weights.get(place + 1).map(|&next| &read[next]) {
-            Some(read) if read.len() == reached[index].len() => {
-                reached[index].iter().zip(read).filter(|(reached, read)| **reached && **read).count()
-            }
-            _ => reached[index].len(),
-        })
-        .collect();
-    let cols = |place: usize| if place == 0 { read[weights[0]].len() } else { live[place - 1] };
-    let layers = weights.iter().enumerate();
+    let mut sizes: Vec<(usize, usize)> =
+        shapes.iter().map(|shape| shape.map_or((0, 0), |matrix| (matrix.rows, matrix.cols))).collect();
+    for (before, after) in joints(shapes) {
+        let units = reached[before].iter().zip(&read[after]);
+        let live = units.filter(|(reached, read)| **reached && **read).count();
+        (sizes[before].0, sizes[after].1) = (live, live);
+    }
+    let layers = shapes.iter().zip(sizes).zip(counts);
     layers
-        .map(|(place, &index)| LayerCost { rows: live[place], cols: cols(place), nnz: counts[index] })
+        .filter_map(|((matrix, (rows, cols)), nnz)| {
+            Some(LayerCost { rows, cols, nnz, uses: matrix.as_ref()?.uses })
+        })
         .collect()
 }

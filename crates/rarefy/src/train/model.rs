@@ -145,7 +145,7 @@ pub(super) fn network_tensors(network: &Network) -> Vec<Tensor> {
                 tensors.push(Tensor::indices(format!("{name}.col_indices"), index.indices()));
                 tensors.push(Tensor::floats(format!("{name}.values"), vec![values.len()], &values));
             }
-            None if parameter.is_weight => {
+            None if parameter.is_weight() => {
                 tensors.push(Tensor::floats(name, vec![weights.rows(), weights.cols()], weights.values()));
             }
             None => tensors.push(Tensor::floats(name, vec![weights.rows()], weights.values())),
@@ -248,7 +248,7 @@ impl TensorFile {
             }
             Ok(weights)
         })?;
-        for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight) {
+        for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {
             let values = self.floats(&parameter.name, parameter.weights.rows())?;
             parameter.weights.values_mut().copy_from_slice(&values);
         }

@@ -4,7 +4,7 @@ use super::Settings;
 use super::model::model_bytes;
 use super::sparse_start;
 use crate::control::{Budget, Controller, LayerCost};
-use crate::layers::{Network, NetworkSpec};
+use crate::layers::{Network, NetworkSpec, WeightShape};
 use crate::sparse::{self, Pattern, Storage, Weights};
 use crate::topology::Topology;
 use crate::{Error, Result};
@@ -26,22 +26,26 @@ impl Plan {
     /// # Errors
     /// A target that cannot be reached.
     pub(super) fn new(settings: &Settings, spec: &NetworkSpec, topology: &Topology) -> Result<Plan> {
-        let shapes = spec.linear_shapes();
+        let whole: Vec<LayerCost> = spec
+            .weight_shapes()?
+            .iter()
+            .map(|it| LayerCost { rows: it.rows, cols: it.cols, nnz: it.cells(), uses: it.uses })
+            .collect();
         let grows = settings.optimizer.method().is_bregman();
         let fixed = fixed_bytes(spec)?;
-        let Some(budget) = Budget::new(&settings.target, &shapes, fixed)? else {
+        let Some(budget) = Budget::new(&settings.target, &whole, fixed)? else {
             let end = settings.sparsity.density;
             let filled = grows.then(|| sparse_start::density(end));
             return Ok(Plan { start: topology.start_density(end), end, filled, control: None });
         };
-        let cells: usize = shapes.iter().map(|(rows, cols)| rows * cols).sum();
+        let cells: usize = whole.iter().map(LayerCost::cells).sum();
         let layers = |counts: Vec<usize>| -> Vec<LayerCost> {
-            shapes.iter().zip(counts).map(|(&(rows, cols), nnz)| LayerCost { rows, cols, nnz }).collect()
+            whole.iter().zip(counts).map(|(layer, nnz)| LayerCost { nnz, ..*layer }).collect()
         };
         let mut at = |count: usize| match counts(settings, spec, count as f64 / cells as f64) {
             Ok(counts) => layers(counts),
             // A layer would have none: as good as nothing.
-            Err(_) => layers(vec![0; shapes.len()]),
+            Err(_) => layers(vec![0; whole.len()]),
         };
         if settings.penalty.build()?.is_none() {
             let count = budget.most_within(budget.limit(), 1, cells, &mut at);
@@ -66,7 +70,7 @@ impl Plan {
         });
         // Away from zero, which is what the controller looks at.
         let cost = match filled {
-            Some(share) => budget.cost(&layers(share_of(&shapes, share))),
+            Some(share) => budget.cost(&layers(share_of(&whole, share))),
             None => cost,
         };
         let lambda = f64::from(sparse_start::penalty(settings).lambda()).max(1e-8);
@@ -85,7 +89,7 @@ impl Plan {
         let parameters = network.parameters();
         Ok(parameters
             .map(|parameter| {
-                if parameter.is_weight {
+                if parameter.is_weight() {
                     counts.next().expect("one per weight")
                 } else {
                     parameter.weights.nnz()
@@ -96,20 +100,20 @@ impl Plan {
 }
 
 fn counts(settings: &Settings, spec: &NetworkSpec, density: f64) -> Result<Vec<usize>> {
-    let shapes: Vec<Vec<usize>> =
-        spec.linear_shapes().into_iter().map(|(rows, cols)| vec![rows, cols]).collect();
-    sparse::allocate(settings.sparsity.allocation, density, &shapes)
+    let axes: Vec<Vec<usize>> = spec.weight_shapes()?.iter().map(WeightShape::axes).collect();
+    sparse::allocate(settings.sparsity.allocation, density, &axes)
 }
 
 /// So many connections of each layer as a share of its cells is.
-fn share_of(shapes: &[(usize, usize)], share: f64) -> Vec<usize> {
-    shapes.iter().map(|&(rows, cols)| (share * (rows * cols) as f64).ceil() as usize).collect()
+fn share_of(whole: &[LayerCost], share: f64) -> Vec<usize> {
+    whole.iter().map(|layer| (share * layer.cells() as f64).ceil() as usize).collect()
 }
 
 /// Bytes of a model file that depend neither on connections nor on neurons: names, shapes.
 fn fixed_bytes(spec: &NetworkSpec) -> Result<usize> {
     let mut saved = 0;
     let thin = Network::load(spec, Storage::Sparse, |_, rows, cols| {
+        // What counts with the connections: the index and the bias, as a budget takes them.
         saved += 8 * rows + 4 * (rows + 1) + 4 * rows;
         Ok(Weights::zeros(Pattern::from_cells(rows, cols, (0..rows).map(|row| row * cols)), Storage::Sparse))
     })?;

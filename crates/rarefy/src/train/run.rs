@@ -213,7 +213,7 @@ impl Run {
             return Err(Error::setting("train.batch_size", problem));
         }
         let isa = Isa::named(&settings.isa)?;
-        let spec = settings.network.spec(splits.train.inputs, splits.train.targets.outputs())?;
+        let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
         let topology = settings.topology.build()?;
         let plan = Plan::new(&settings, &spec, &topology)?;
         let network = network(&settings, &spec, &topology, &plan)?;
@@ -610,7 +610,7 @@ fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
 /// A hash that tells whether the training part is still the same.
 fn fingerprint(dataset: &Dataset) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    hasher.write_u64(dataset.inputs as u64);
+    hasher.write_u64(dataset.inputs() as u64);
     for value in &dataset.features {
         hasher.write_u64(u64::from(value.to_bits()));
     }

@@ -33,19 +33,18 @@ pub(super) fn penalty(settings: &Settings) -> PenaltySettings {
 /// Empties all but a share `density` of the weights.
 pub(super) fn empty(network: &mut Network, density: f64, seed: u64) {
     let scale = (1.0 / density).sqrt() as f32;
-    for (index, layer) in network.layers_mut().iter_mut().enumerate() {
-        let inputs = layer.inputs() as f32;
+    let weights: Vec<usize> = network.weights().map(|(index, _)| index).collect();
+    for (number, index) in weights.into_iter().enumerate() {
         // The stream of the first values is that of step 0.
-        let mut stream = Stream::new(seed, Purpose::Weights, index as u64, 1);
-        for parameter in layer.parameters_mut() {
-            for value in parameter.weights.values_mut() {
-                let draw = stream.uniform();
-                *value = match parameter.is_weight {
-                    true if f64::from(draw) < density => *value * scale,
-                    true => 0.0,
-                    false => draw / inputs.sqrt(),
-                };
-            }
+        let mut stream = Stream::new(seed, Purpose::Weights, number as u64, 1);
+        let weights = &mut network.parameter_mut(index).weights;
+        let inputs = weights.cols() as f32;
+        for value in weights.values_mut() {
+            *value = if f64::from(stream.uniform()) < density { *value * scale } else { 0.0 };
+        }
+        if let Some(bias) = network.bias_of(index) {
+            let biases = network.parameter_mut(bias).weights.values_mut();
+            biases.iter_mut().for_each(|bias| *bias = stream.uniform() / inputs.sqrt());
         }
     }
 }

@@ -94,7 +94,7 @@ impl Sparsifier {
         let Some(Regularizer::Groups(penalty, by)) = self.regularizer() else { return };
         self.groups.resize_with(network.parameters().count(), GroupSlots::default);
         let parameters = network.parameters_mut().zip(&mut self.groups).enumerate();
-        for (index, (parameter, groups)) in parameters.filter(|(_, (parameter, _))| parameter.is_weight) {
+        for (index, (parameter, groups)) in parameters.filter(|(_, (parameter, _))| parameter.is_weight()) {
             if groups.offsets.is_empty() {
                 *groups = GroupSlots::of(&parameter.weights, by);
             }
@@ -112,19 +112,19 @@ impl Sparsifier {
         let cells = |parameter: &Parameter| parameter.weights.rows() * parameter.weights.cols();
         match constraint.scope() {
             Scope::Layer => {
-                for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight) {
+                for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
                     let slices = std::iter::once(parameter.weights.values());
                     let projection = constraint.projection(slices, cells(parameter), &mut self.steps);
                     projection.apply(parameter.weights.values_mut(), 0);
                 }
             }
             Scope::Global => {
-                let weights = network.parameters().filter(|parameter| parameter.is_weight);
+                let weights = network.parameters().filter(|parameter| parameter.is_weight());
                 let total = weights.clone().map(cells).sum();
                 let slices = weights.map(|parameter| parameter.weights.values());
                 let projection = constraint.projection(slices, total, &mut self.steps);
                 let mut first = 0;
-                for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight) {
+                for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
                     let values = parameter.weights.values_mut();
                     projection.apply(values, first);
                     first += values.len();
@@ -239,7 +239,8 @@ fn is_at_end(progress: &Progress) -> bool {
 }
 
 fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {
-    let names = network.parameters().filter(|parameter| parameter.is_weight).map(|parameter| &parameter.name);
+    let names =
+        network.parameters().filter(|parameter| parameter.is_weight()).map(|parameter| &parameter.name);
     match names.zip(nonzeros).find(|(_, layer)| layer.nnz == 0) {
         Some((name, _)) => Err(Error::setting(
             "penalty.lambda",
@@ -255,13 +256,15 @@ fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<
 mod tests {
     use super::*;
     use crate::layers::{NetworkSettings, SparsitySettings};
+    use crate::tiles::Shape;
 
     /// A layer with fewer nonzeros than outputs keeps those, and no other layer loses a weight for it that leads on.
     #[test]
     fn zeros_leave_and_nothing_else() {
         let settings = NetworkSettings { hidden: vec![8], ..NetworkSettings::default() };
         let mut network =
-            Network::random(&settings.spec(4, 3).unwrap(), &SparsitySettings::dense(), 1).unwrap();
+            Network::random(&settings.spec(Shape::flat(4), 3).unwrap(), &SparsitySettings::dense(), 1)
+                .unwrap();
         for parameter in network.parameters_mut() {
             parameter.gradient = vec![0.0; parameter.weights.values().len()];
         }

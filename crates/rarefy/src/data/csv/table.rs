@@ -7,6 +7,7 @@ use super::super::settings::Missing;
 use super::super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw, RawColumn};
 use super::records::Records;
 use super::survey::{Seen, is_missing};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// A column of text with more kinds than this is no set of categories, unless the user says so.
@@ -165,6 +166,7 @@ impl Plan<'_> {
             format: Format::Csv,
             cells: Cells::Numbers(cells),
             width: columns.len(),
+            shape: Shape::flat(columns.len()),
             columns,
             label_columns,
             dialect: Some(self.dialect),

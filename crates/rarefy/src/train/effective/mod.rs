@@ -25,7 +25,7 @@ use std::ops::Range;
 
 use super::model::{Tensor, TensorFile};
 use crate::Result;
-use crate::layers::{Network, Parameter};
+use crate::layers::{Network, Parameter, Role};
 use crate::optimizers::{Optimizer, StepSize, UpdateRule};
 use crate::penalties::PenaltyMethod;
 use crate::sparse::{Pattern, Weights};
@@ -100,18 +100,23 @@ impl Part {
     }
 }
 
-/// Weights and biases of the linear layers.
+/// Weights with their biases.
 fn linear(network: &Network) -> impl Iterator<Item = (&Parameter, &Parameter)> {
-    network.layers().iter().filter_map(|layer| match layer.parameters() {
-        [weight, bias] => Some((weight, bias)),
-        _ => None,
-    })
+    let pairs = network.parameters().zip(network.parameters().skip(1));
+    pairs.filter(|(weight, bias)| weight.is_weight() && bias.role == Role::Bias)
 }
 
 fn linear_mut(network: &mut Network) -> impl Iterator<Item = (&mut Parameter, &mut Parameter)> {
-    network.layers_mut().iter_mut().filter_map(|layer| match layer.parameters_mut() {
-        [weight, bias] => Some((weight, bias)),
-        _ => None,
+    let mut parameters = network.parameters_mut().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let weight = parameters.next()?;
+            if weight.is_weight()
+                && let Some(bias) = parameters.next_if(|next| next.role == Role::Bias)
+            {
+                return Some((weight, bias));
+            }
+        }
     })
 }
 
@@ -139,7 +144,7 @@ impl Effective {
     /// Chooses anew which weights a forward pass uses, if the map is such.
     pub fn choose_largest(&mut self, network: &Network, targets: &[usize]) {
         if let Map::Largest { .. } = self.map {
-            let weights = network.parameters().zip(targets).filter(|(parameter, _)| parameter.is_weight);
+            let weights = network.parameters().zip(targets).filter(|(parameter, _)| parameter.is_weight());
             for (part, (parameter, &target)) in self.parts.iter_mut().zip(weights) {
                 *part = Part::masked(largest::mask(&parameter.weights, target), &parameter.weights);
             }

@@ -10,6 +10,7 @@ use crate::optimizers::OptimizerSettings;
 use crate::penalties::hard_concrete;
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Allocation, Storage};
+use crate::tiles::Shape;
 use crate::tiles::Tiles;
 use crate::train::score;
 
@@ -34,11 +35,11 @@ impl Case {
             ..NetworkSettings::default()
         };
         let sparsity = SparsitySettings { density: 0.6, storage, allocation: Allocation::Uniform };
-        let mut network = Network::random(&settings.spec(6, 4).unwrap(), &sparsity, 5).unwrap();
+        let mut network = Network::random(&settings.spec(Shape::flat(6), 4).unwrap(), &sparsity, 5).unwrap();
         let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
         for parameter in network.parameters_mut() {
             parameter.gradient = vec![f32::NAN; parameter.weights.values().len()];
-            if !parameter.is_weight {
+            if !parameter.is_weight() {
                 parameter.weights.values_mut().iter_mut().for_each(|bias| *bias = 0.3 * stream.normal());
             }
         }

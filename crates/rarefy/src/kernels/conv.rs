@@ -1,0 +1,311 @@
+//! Convolution on compressed weights `[filters x (channels of a group, offsets)]`, through the table of [`Windows`]:
+//!
+//! | operation | formula |
+//! |---|---|
+//! | forward | `Y[q, o] = finish(sum over stored (o, c, k) of W[o, c, k] X[reads(q, k), c])` |
+//! | input gradient | `dX[p, c] = finish(sum over stored (o, c, k) of W[o, c, k] dY[read_by(p, k), o])` |
+//! | weight gradient | `dW[o, c, k] = sum over q and samples of dY[q, o] X[reads(q, k), c]` |
+//!
+//! A block of a few neighbouring positions is computed at a time: its sums stay in registers, each entry costs one broadcast
+//! and a multiply-add per register, and the rows that the block reads, a few runs of consecutive ones, stay in the L2 cache
+//! while all filters go over them.
+//!
+//! A weight gradient is summed over slices of the positions, each in order, and the slices in order; over tiles in a tree.
+
+use std::ops::Range;
+
+use super::isa::{Isa, Kind};
+use super::product::gather_columns;
+use super::spmm::{Finish, split_tiles};
+use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
+use super::{par_chunks, scalar};
+use crate::sparse::{Index, Sparse};
+use crate::tiles::{Row, Tiles};
+
+/// Positions computed at a time, where registers allow.
+pub(super) const BLOCK: usize = 4;
+
+/// Blocks that one piece of work covers.
+const BLOCKS: usize = 4;
+
+/// Slices of positions that a weight gradient is summed in, so that threads share a tile.
+const SLICES: usize = 4;
+
+/// Positions below which a slice is not worth its sums.
+const SLICE: usize = 16;
+
+/// Where the rows of a block of positions begin: `[offset][position of the block]`.
+pub(super) type Bases<'a> = [[&'a [Row]; BLOCK]];
+
+/// The entries of a product, line by line.
+pub(super) struct Entries<'a> {
+    pub(super) index: &'a Index,
+    pub(super) values: &'a [f32],
+    pub(super) windows: &'a Windows,
+    pub(super) finish: Finish<'a>,
+}
+
+impl Entries<'_> {
+    /// Of entries by columns, those that lead from an input channel at an offset.
+    #[inline(always)]
+    pub(super) fn of_channel(&self, channel: usize, offset: usize) -> Range<usize> {
+        let offsets = self.windows.geometry.offsets();
+        if self.windows.geometry.groups == 1 {
+            return self.index.line(channel * offsets + offset);
+        }
+        let (before, filters) = self.windows.group_of(channel);
+        let line = self.index.line((channel - before) * offsets + offset);
+        let indices = &self.index.indices()[line.clone()];
+        let start = line.start + indices.partition_point(|&filter| filter < filters.start);
+        start..line.start + indices.partition_point(|&filter| filter < filters.end)
+    }
+}
+
+/// Calls `work` with the rows that a block of positions reads: `table` is `[position][offset]`, `channels` rows stand at
+/// each position of `rows`. Positions beyond `count` read zeros.
+fn with_bases<R>(
+    windows: &Windows,
+    table: &[u32],
+    rows: &[Row],
+    channels: usize,
+    positions: Range<usize>,
+    work: impl FnOnce(&Bases<'_>) -> R,
+) -> R {
+    fn fill<'a>(
+        bases: &mut Bases<'a>,
+        windows: &'a Windows,
+        table: &[u32],
+        rows: &'a [Row],
+        channels: usize,
+        positions: Range<usize>,
+    ) {
+        let offsets = bases.len();
+        for (offset, bases) in bases.iter_mut().enumerate() {
+            for (base, position) in bases.iter_mut().zip(positions.clone()) {
+                *base = match table[position * offsets + offset] {
+                    OUTSIDE => &windows.zeros[..channels],
+                    at => &rows[at as usize * channels..][..channels],
+                };
+            }
+        }
+    }
+    let nothing = [&windows.zeros[..channels]; BLOCK];
+    let offsets = windows.geometry.offsets();
+    if offsets <= 32 {
+        let mut bases = [nothing; 32];
+        fill(&mut bases[..offsets], windows, table, rows, channels, positions);
+        work(&bases[..offsets])
+    } else {
+        let mut bases = [nothing; MAX_OFFSETS];
+        fill(&mut bases[..offsets], windows, table, rows, channels, positions);
+        work(&bases[..offsets])
+    }
+}
+
+/// `output = finish(W * input)`.
+pub(super) fn convolve(
+    isa: Isa,
+    sparse: &Sparse,
+    windows: &Windows,
+    input: &Tiles,
+    output: &mut Tiles,
+    finish: Finish<'_>,
+) {
+    let index = sparse.pattern().index();
+    let entries = Entries { index, values: sparse.values(), windows, finish };
+    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
+    let (tiles, per_tile) = (input.tiles(), output.features());
+    split_tiles(0..tiles, output.rows_mut(), per_tile, &|tile, output| {
+        par_chunks(output, BLOCKS * BLOCK * filters, &|start, output| {
+            for (block, output) in output.chunks_mut(BLOCK * filters).enumerate() {
+                let first = start / filters + block * BLOCK;
+                let positions = first..first + output.len() / filters;
+                let first_row = tile * per_tile + first * filters;
+                with_bases(windows, &windows.reads, input.tile(tile), channels, positions, |bases| {
+                    match isa.kind() {
+                        Kind::Scalar => scalar::convolve(&entries, bases, first_row, output),
+                        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+                        #[cfg(target_arch = "x86_64")]
+                        Kind::Avx2 => unsafe { super::avx2::convolve(&entries, bases, first_row, output) },
+                        // SAFETY: as above.
+                        #[cfg(target_arch = "x86_64")]
+                        Kind::Avx512 => unsafe {
+                            super::avx512::convolve(&entries, bases, first_row, output)
+                        },
+                        #[cfg(target_arch = "aarch64")]
+                        Kind::Neon => scalar::convolve(&entries, bases, first_row, output),
+                    }
+                });
+            }
+        });
+    });
+}
+
+/// `gradient_input = finish(W^T * gradient)`.
+pub(super) fn convolve_transposed(
+    isa: Isa,
+    sparse: &mut Sparse,
+    windows: &Windows,
+    gradient: &Tiles,
+    gradient_input: &mut Tiles,
+    finish: Finish<'_>,
+) {
+    let (index, values) = gather_columns(sparse);
+    let entries = Entries { index, values, windows, finish };
+    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
+    let (tiles, per_tile) = (gradient.tiles(), gradient_input.features());
+    split_tiles(0..tiles, gradient_input.rows_mut(), per_tile, &|tile, output| {
+        par_chunks(output, BLOCKS * BLOCK * channels, &|start, output| {
+            for (block, output) in output.chunks_mut(BLOCK * channels).enumerate() {
+                let first = start / channels + block * BLOCK;
+                let positions = first..first + output.len() / channels;
+                let first_row = tile * per_tile + first * channels;
+                with_bases(windows, &windows.read_by, gradient.tile(tile), filters, positions, |bases| {
+                    match isa.kind() {
+                        Kind::Scalar => scalar::convolve_transposed(&entries, bases, first_row, output),
+                        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+                        #[cfg(target_arch = "x86_64")]
+                        Kind::Avx2 => unsafe {
+                            super::avx2::convolve_transposed(&entries, bases, first_row, output)
+                        },
+                        // SAFETY: as above.
+                        #[cfg(target_arch = "x86_64")]
+                        Kind::Avx512 => unsafe {
+                            super::avx512::convolve_transposed(&entries, bases, first_row, output)
+                        },
+                        #[cfg(target_arch = "aarch64")]
+                        Kind::Neon => scalar::convolve_transposed(&entries, bases, first_row, output),
+                    }
+                });
+            }
+        });
+    });
+}
+
+/// A block of a weight gradient, as the inner loops see it.
+pub(super) struct Window<'a> {
+    pub(super) index: &'a Index,
+    pub(super) windows: &'a Windows,
+    pub(super) bases: &'a Bases<'a>,
+    /// The gradients of the outputs, filter by filter, at each position of the block.
+    pub(super) gradients: [&'a [Row]; BLOCK],
+}
+
+impl Windows {
+    /// The first channel of a filter's group.
+    #[inline(always)]
+    pub(super) fn first_channel(&self, filter: usize) -> usize {
+        match self.geometry.groups {
+            1 => 0,
+            groups => filter / (self.geometry.filters / groups) * (self.geometry.input.channels / groups),
+        }
+    }
+
+    /// The group of a channel as its channels before and its filters; all filters where there are no groups.
+    #[inline(always)]
+    pub(super) fn group_of(&self, channel: usize) -> (usize, Range<u32>) {
+        let groups = self.geometry.groups;
+        let (filters, channels) = (self.geometry.filters / groups, self.geometry.input.channels / groups);
+        let group = channel / channels;
+        (group * channels, (group * filters) as u32..((group + 1) * filters) as u32)
+    }
+}
+
+/// Into how many slices the positions of a tile are cut: by the shape alone.
+fn slices(positions: usize) -> usize {
+    positions.div_ceil(SLICE).clamp(1, SLICES)
+}
+
+/// The gradient of every entry of `index`, summed over positions and tiles, to `out`. `scratch` grows to what the slices
+/// need.
+pub(super) fn weight_gradient(
+    isa: Isa,
+    index: &Index,
+    windows: &Windows,
+    gradient: &Tiles,
+    input: &Tiles,
+    out: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    let positions = windows.output().positions();
+    sum_slices(positions, input.tiles(), out, scratch, &|tile, positions, out| {
+        out.fill(0.0);
+        slice_gradient(isa, index, windows, gradient.tile(tile), input.tile(tile), positions, out);
+    });
+}
+
+/// Sums `part(tile, positions, out)` over slices of the positions in order, and over tiles in a tree.
+pub(super) fn sum_slices(
+    positions: usize,
+    tiles: usize,
+    out: &mut [f32],
+    scratch: &mut Vec<f32>,
+    part: &(impl Fn(usize, Range<usize>, &mut [f32]) + Sync),
+) {
+    let (slices, length) = (slices(positions), out.len());
+    if length == 0 || tiles == 0 {
+        return out.fill(0.0);
+    }
+    scratch.resize(tiles * slices * length, 0.0);
+    // Slices begin at whole blocks.
+    let size = positions.div_ceil(slices).next_multiple_of(BLOCK);
+    par_chunks(scratch, length, &|start, out| {
+        let piece = start / length;
+        let (tile, slice) = (piece / slices, piece % slices);
+        let range = (slice * size).min(positions)..((slice + 1) * size).min(positions);
+        part(tile, range, out);
+    });
+    let scratch = &*scratch;
+    par_chunks(out, 4096, &|start, out| {
+        let of_tile = |tile: usize, at: usize| -> f32 {
+            (0..slices).map(|slice| scratch[(tile * slices + slice) * length + start + at]).sum()
+        };
+        for (at, out) in out.iter_mut().enumerate() {
+            *out = tree(0..tiles, &|tile| of_tile(tile, at));
+        }
+    });
+}
+
+/// The sum of `of` over tiles as [`super::tree`] has it.
+fn tree(tiles: Range<usize>, of: &impl Fn(usize) -> f32) -> f32 {
+    match tiles.len() {
+        1 => of(tiles.start),
+        count => {
+            let middle = tiles.start + count.next_power_of_two() / 2;
+            tree(tiles.start..middle, of) + tree(middle..tiles.end, of)
+        }
+    }
+}
+
+fn slice_gradient(
+    isa: Isa,
+    index: &Index,
+    windows: &Windows,
+    gradient: &[Row],
+    input: &[Row],
+    positions: Range<usize>,
+    out: &mut [f32],
+) {
+    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
+    for first in positions.clone().step_by(BLOCK) {
+        let block = first..(first + BLOCK).min(positions.end);
+        let gradients = std::array::from_fn(|place| match first + place < positions.end {
+            true => &gradient[(first + place) * filters..][..filters],
+            false => &windows.zeros[..filters],
+        });
+        with_bases(windows, &windows.reads, input, channels, block, |bases| {
+            let window = Window { index, windows, bases, gradients };
+            match isa.kind() {
+                Kind::Scalar => scalar::convolve_gradient(&window, out),
+                // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => unsafe { super::avx2::convolve_gradient(&window, out) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => unsafe { super::avx512::convolve_gradient(&window, out) },
+                #[cfg(target_arch = "aarch64")]
+                Kind::Neon => scalar::convolve_gradient(&window, out),
+            }
+        });
+    }
+}

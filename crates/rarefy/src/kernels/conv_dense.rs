@@ -1,0 +1,172 @@
+//! Convolution on dense storage: the rows that some positions read are laid side by side and multiplied by `gemm`.
+//!
+//! ```text
+//! panel [offset, channel][position, lane]      weights [filter][offset, channel]      weights * panel = outputs
+//! ```
+//! Weights are stored `[filter][channel, offset]`, as torch has them, and turned once a pass, so that a panel is made of
+//! whole runs of rows. One group only: convolutions in groups keep compressed storage.
+
+use std::ops::Range;
+
+use super::conv::sum_slices;
+use super::dense::{Matrix, product};
+use super::spmm::{Finish, split_tiles};
+use super::windows::{OUTSIDE, Windows};
+use super::{Isa, par_chunks};
+use crate::tiles::{LANES, Row, Tiles};
+
+/// Rows of a panel times positions: about what stays in the L2 cache.
+const PANEL: usize = 2048;
+
+/// Positions that a panel of so many rows covers.
+fn positions_at_once(rows: usize) -> usize {
+    (PANEL / rows).clamp(2, 16)
+}
+
+/// Lays the rows that `positions` read side by side, `channels` at each: `[offset, channel][position, lane]`.
+fn fill_panel(
+    panel: &mut [Row],
+    windows: &Windows,
+    table: &[u32],
+    rows: &[Row],
+    channels: usize,
+    positions: Range<usize>,
+) {
+    let (offsets, width) = (windows.geometry.offsets(), positions.len());
+    for (place, position) in positions.enumerate() {
+        for offset in 0..offsets {
+            let source = match table[position * offsets + offset] {
+                OUTSIDE => &windows.zeros[..channels],
+                at => &rows[at as usize * channels..][..channels],
+            };
+            for (channel, row) in source.iter().enumerate() {
+                panel[(offset * channels + channel) * width + place] = *row;
+            }
+        }
+    }
+}
+
+/// Computes `finish(matrix * panel)` position by position: `matrix` is `lines x (offsets * channels)`.
+#[allow(clippy::too_many_arguments)]
+fn multiply(
+    isa: Isa,
+    matrix: &[f32],
+    lines: usize,
+    windows: &Windows,
+    table: &[u32],
+    input: &Tiles,
+    channels: usize,
+    output: &mut Tiles,
+    finish: Finish<'_>,
+) {
+    let height = windows.geometry.offsets() * channels;
+    let at_once = positions_at_once(height);
+    let (tiles, per_tile) = (input.tiles(), output.features());
+    split_tiles(0..tiles, output.rows_mut(), per_tile, &|tile, output| {
+        par_chunks(output, at_once * lines, &|start, output| {
+            let (first, width) = (start / lines, output.len() / lines);
+            let mut panel = vec![Row::ZERO; height * width];
+            let mut sums = vec![Row::ZERO; lines * width];
+            fill_panel(&mut panel, windows, table, input.tile(tile), channels, first..first + width);
+            let panel = Matrix::new(bytemuck::must_cast_slice(&panel), height, width * LANES);
+            let flat: &mut [f32] = bytemuck::must_cast_slice_mut(&mut sums);
+            product(Matrix::new(matrix, lines, height), panel, flat, false);
+            isa.vectorize(|| {
+                for (place, output) in output.chunks_mut(lines).enumerate() {
+                    for (line, row) in output.iter_mut().enumerate() {
+                        *row = sums[line * width + place];
+                        let bias = finish.start(line);
+                        row.0.iter_mut().for_each(|sum| *sum += bias);
+                        finish.end(tile * per_tile + (first + place) * lines + line, &mut row.0);
+                    }
+                }
+            });
+        });
+    });
+}
+
+/// `output = finish(W * input)`.
+pub(super) fn convolve(
+    isa: Isa,
+    values: &[f32],
+    windows: &Windows,
+    input: &Tiles,
+    output: &mut Tiles,
+    finish: Finish<'_>,
+) {
+    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
+    let offsets = windows.geometry.offsets();
+    let mut turned = vec![0.0; values.len()];
+    for (from, to) in values.chunks(channels * offsets).zip(turned.chunks_mut(channels * offsets)) {
+        for (at, value) in from.iter().enumerate() {
+            to[at % offsets * channels + at / offsets] = *value;
+        }
+    }
+    multiply(isa, &turned, filters, windows, &windows.reads, input, channels, output, finish);
+}
+
+/// `gradient_input = finish(W^T * gradient)`.
+pub(super) fn convolve_transposed(
+    isa: Isa,
+    values: &[f32],
+    windows: &Windows,
+    gradient: &Tiles,
+    gradient_input: &mut Tiles,
+    finish: Finish<'_>,
+) {
+    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
+    let offsets = windows.geometry.offsets();
+    // `[channel][offset, filter]`
+    let mut turned = vec![0.0; values.len()];
+    for (filter, from) in values.chunks(channels * offsets).enumerate() {
+        for (at, value) in from.iter().enumerate() {
+            turned[at * filters + filter] = *value;
+        }
+    }
+    let table = &windows.read_by;
+    multiply(isa, &turned, channels, windows, table, gradient, filters, gradient_input, finish);
+}
+
+/// Rows `rows` of the gradient of every cell, `[filter][channel, offset]`, summed over positions and tiles.
+pub(super) fn weight_gradient(
+    windows: &Windows,
+    gradient: &Tiles,
+    input: &Tiles,
+    rows: Range<usize>,
+    out: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
+    let (offsets, height) = (windows.geometry.offsets(), windows.geometry.cols());
+    let (positions, at_once) = (windows.output().positions(), positions_at_once(height));
+    sum_slices(positions, input.tiles(), out, scratch, &|tile, positions, out| {
+        let mut panel = vec![Row::ZERO; height * at_once];
+        let mut gradients = vec![Row::ZERO; rows.len() * at_once];
+        let mut sums = vec![0.0; out.len()];
+        let mut has_sums = false;
+        let mut first = positions.start;
+        while first < positions.end {
+            let width = at_once.min(positions.end - first);
+            let block = first..first + width;
+            fill_panel(&mut panel, windows, &windows.reads, input.tile(tile), channels, block.clone());
+            for (place, position) in block.enumerate() {
+                let source = &gradient.tile(tile)[position * filters..][rows.clone()];
+                for (row, gradient) in source.iter().enumerate() {
+                    gradients[row * width + place] = *gradient;
+                }
+            }
+            let panel =
+                Matrix::new(bytemuck::must_cast_slice(&panel[..height * width]), height, width * LANES);
+            let lines = bytemuck::must_cast_slice(&gradients[..rows.len() * width]);
+            let lines = Matrix::new(lines, rows.len(), width * LANES);
+            product(lines, panel.transposed(), &mut sums, has_sums);
+            has_sums = true;
+            first += width;
+        }
+        for (from, to) in sums.chunks(height).zip(out.chunks_mut(height)) {
+            for (at, value) in to.iter_mut().enumerate() {
+                *value = from[at % offsets * channels + at / offsets];
+            }
+        }
+    });
+}

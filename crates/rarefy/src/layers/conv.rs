@@ -1,0 +1,325 @@
+//! Convolution of images and sequences, in groups or not: each filter looks at a window of positions.
+//!
+//! ```text
+//! y[q, o] = f(b[o] + sum over channels c and offsets k of W[o, c, k] x[stride q + dilation k - padding, c])
+//! ```
+//! with zeros beyond the edges. A filter is a neuron and its kernel offsets count as inputs: `W` is a matrix `[filters x
+//! (channels of a group, offsets)]` in torch's order, and topologies, penalties and storages are those of any other.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use crate::kernels::{self, Activation, Finish, Geometry, MAX_OFFSETS, Product, Windows};
+use crate::tiles::{Shape, Tiles};
+
+/// Columns below which compressed storage is the faster even for a full kernel: `gemm` wants long sums.
+const NARROW: usize = 32;
+
+/// A height and a width; a number in files stands for both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Size {
+    /// Both alike.
+    Square(usize),
+    /// Height and width.
+    Sides([usize; 2]),
+}
+
+impl Size {
+    /// Height and width.
+    pub fn sides(self) -> [usize; 2] {
+        match self {
+            Size::Square(side) => [side, side],
+            Size::Sides(sides) => sides,
+        }
+    }
+}
+
+/// Zeros around an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Padding {
+    /// As many as leave the size as it is at stride 1; for kernels of odd size.
+    Same,
+    /// So many on each side.
+    #[serde(untagged)]
+    By(Size),
+}
+
+impl Padding {
+    fn sides(self, kernel: [usize; 2], dilation: [usize; 2]) -> Result<[usize; 2], String> {
+        match self {
+            Padding::By(size) => Ok(size.sides()),
+            Padding::Same if kernel.iter().any(|side| side.is_multiple_of(2)) => {
+                Err(format!("padding \"same\" needs a kernel of odd size, not {} x {}", kernel[0], kernel[1]))
+            }
+            Padding::Same => Ok([0, 1].map(|axis| dilation[axis] * (kernel[axis] - 1) / 2)),
+        }
+    }
+}
+
+/// A convolution over height and width as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2dSpec {
+    /// Filters: channels that come out.
+    pub filters: usize,
+    /// The window's size.
+    pub kernel: Size,
+    /// Steps between windows.
+    #[serde(default = "one")]
+    pub stride: Size,
+    /// Zeros around the input.
+    #[serde(default = "none")]
+    pub padding: Padding,
+    /// Steps between the positions of a window.
+    #[serde(default = "one")]
+    pub dilation: Size,
+    /// Groups of channels that are kept apart; as many as channels for a depthwise convolution.
+    #[serde(default = "one_group")]
+    pub groups: usize,
+    /// Whether there is a bias.
+    #[serde(default = "yes")]
+    pub bias: bool,
+    /// The fused activation.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+/// A convolution over the steps of a sequence as files keep it; the keys mean what those of [`Conv2dSpec`] do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Conv1dSpec {
+    pub filters: usize,
+    pub kernel: usize,
+    #[serde(default = "one_group")]
+    pub stride: usize,
+    #[serde(default = "none")]
+    pub padding: Padding,
+    #[serde(default = "one_group")]
+    pub dilation: usize,
+    #[serde(default = "one_group")]
+    pub groups: usize,
+    #[serde(default = "yes")]
+    pub bias: bool,
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+fn one() -> Size {
+    Size::Square(1)
+}
+
+fn none() -> Padding {
+    Padding::By(Size::Square(0))
+}
+
+fn one_group() -> usize {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Conv2dSpec {
+    fn geometry(&self, input: Shape) -> Result<Geometry, String> {
+        let (kernel, stride, dilation) = (self.kernel.sides(), self.stride.sides(), self.dilation.sides());
+        if self.filters == 0 || [kernel, stride, dilation].as_flattened().contains(&0) || self.groups == 0 {
+            return Err("filters, kernel, stride, dilation and groups must be at least 1".into());
+        }
+        if !input.channels.is_multiple_of(self.groups) || !self.filters.is_multiple_of(self.groups) {
+            return Err(format!(
+                "{} channels and {} filters cannot be cut into {} groups alike",
+                input.channels, self.filters, self.groups
+            ));
+        }
+        let geometry = Geometry {
+            input,
+            filters: self.filters,
+            kernel,
+            stride,
+            padding: self.padding.sides(kernel, dilation)?,
+            dilation,
+            groups: self.groups,
+        };
+        if geometry.offsets() > MAX_OFFSETS {
+            return Err(format!("a kernel has at most {MAX_OFFSETS} offsets, not {}", geometry.offsets()));
+        }
+        if geometry.output().is_none() {
+            let [height, width] = geometry.padding;
+            return Err(format!(
+                "its window of {} x {}{} is larger than the input of {} x {} with {height} and {width} zeros around it",
+                kernel[0],
+                kernel[1],
+                if dilation == [1, 1] {
+                    String::new()
+                } else {
+                    format!(" (dilation {}, {})", dilation[0], dilation[1])
+                },
+                input.height,
+                input.width
+            ));
+        }
+        if !self.activation.is_fusable() {
+            return Err(format!(
+                "{:?} cannot be fused into a product; make it a layer of its own",
+                self.activation
+            ));
+        }
+        Ok(geometry)
+    }
+}
+
+impl Describe for Conv2dSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        Ok(self.geometry(input)?.output().expect("checked with the geometry"))
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        let geometry = self.geometry(input).expect("a description that was found good");
+        let windows = Windows::new(geometry);
+        let shape = WeightShape {
+            name: String::new(),
+            rows: self.filters,
+            cols: geometry.cols(),
+            kernel: geometry.kernel.to_vec(),
+            uses: windows.output().positions(),
+            is_compressed: geometry.groups > 1 || geometry.cols() < NARROW,
+        };
+        builder.weight("weight", shape, self.activation)?;
+        if self.bias {
+            builder.vector("bias", self.filters, 0.0, Role::Bias);
+        }
+        builder.part();
+        let zeros = if self.bias { Vec::new() } else { vec![0.0; self.filters] };
+        Ok(Box::new(Conv { windows, activation: self.activation, zeros }))
+    }
+}
+
+impl Conv1dSpec {
+    fn in_two_dimensions(&self) -> Conv2dSpec {
+        let along = |steps: usize| Size::Sides([1, steps]);
+        Conv2dSpec {
+            filters: self.filters,
+            kernel: along(self.kernel),
+            stride: along(self.stride),
+            padding: match self.padding {
+                Padding::By(Size::Square(steps)) => Padding::By(Size::Sides([0, steps])),
+                other => other,
+            },
+            dilation: along(self.dilation),
+            groups: self.groups,
+            bias: self.bias,
+            activation: self.activation,
+        }
+    }
+}
+
+impl Describe for Conv1dSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        if input.height > 1 {
+            return Err("is for sequences, and this is an image; use conv2d".into());
+        }
+        self.in_two_dimensions().output(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        self.in_two_dimensions().build(input, builder)
+    }
+}
+
+/// A convolution. Parameters: weight, and bias if there is one.
+pub struct Conv {
+    windows: Windows,
+    activation: Activation,
+    /// What stands for a bias that is not there.
+    zeros: Vec<f32>,
+}
+
+impl Layer for Conv {
+    fn input(&self) -> Shape {
+        self.windows.geometry().input
+    }
+
+    fn output(&self) -> Shape {
+        self.windows.output()
+    }
+
+    fn fused(&self) -> Activation {
+        self.activation
+    }
+
+    fn steps(&self, steps: u32) -> u32 {
+        // As many windows as begin within the sequence.
+        steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
+    }
+
+    fn workspace(&self, _: usize, _: bool) -> Workspace {
+        Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
+    }
+
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        _: &mut Workspace,
+    ) {
+        let bias = parameters.get(1).map_or(&self.zeros[..], |bias| bias.weights.values());
+        let finish = Finish::Activate { bias, activation: self.activation };
+        let weights = &parameters[0].weights;
+        match self.windows.is_pointwise() {
+            true => kernels::multiply(pass.isa, weights, input, output, finish),
+            false => kernels::convolve(pass.isa, weights, &self.windows, input, output, finish),
+        }
+    }
+
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let (weight, bias) = parameters.split_first_mut().expect("a convolution has a weight");
+        let is_pointwise = self.windows.is_pointwise();
+        if let Some(output) = flow.gradient_input {
+            let finish = Finish::Gate { activation: flow.gate, outputs: flow.input.rows() };
+            let weights = &mut weight.weights;
+            if is_pointwise {
+                kernels::multiply_transposed(pass.isa, weights, flow.gradient, output, finish);
+            } else {
+                kernels::convolve_transposed(pass.isa, weights, &self.windows, flow.gradient, output, finish);
+            }
+        }
+        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
+        if is_pointwise {
+            kernels::weight_gradient(pass.isa, weights, flow.gradient, flow.input, out, scratch);
+        } else {
+            let windows = &self.windows;
+            kernels::convolution_gradient(
+                pass.isa,
+                weights,
+                windows,
+                flow.gradient,
+                flow.input,
+                out,
+                scratch,
+            );
+        }
+        if let Some(bias) = bias.first_mut() {
+            kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient, scratch);
+        }
+    }
+
+    fn product<'a>(
+        &'a self,
+        parameter: usize,
+        input: &'a Tiles,
+        gradient: &'a Tiles,
+        _: &'a Workspace,
+    ) -> Product<'a> {
+        assert_eq!(parameter, 0, "only the weights of a convolution have connections");
+        match self.windows.is_pointwise() {
+            true => Product::new(input, gradient),
+            false => Product::convolution(input, gradient, &self.windows),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Forgets positions: the features of all of them, position by position, become those of one. Nothing moves in memory.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
+use crate::kernels::par_chunks;
+use crate::tiles::{Row, Shape, Tiles};
+
+/// Rows of 64 samples that one piece of work covers.
+const ROWS: usize = 64;
+
+/// Flattening as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlattenSpec {}
+
+impl Describe for FlattenSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        Ok(Shape::flat(input.features()))
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        builder.part();
+        Ok(Box::new(Flatten::new(input)))
+    }
+}
+
+/// An image or a sequence as plain features.
+pub struct Flatten {
+    input: Shape,
+}
+
+impl Flatten {
+    /// Flattens samples of that shape.
+    pub fn new(input: Shape) -> Flatten {
+        Flatten { input }
+    }
+}
+
+impl Layer for Flatten {
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn output(&self) -> Shape {
+        Shape::flat(self.input.features())
+    }
+
+    fn forward(&self, _: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
+        par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
+            rows.copy_from_slice(&input.rows()[start..][..rows.len()]);
+        });
+    }
+
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
+        let Some(gradient_input) = flow.gradient_input else { return };
+        let (input, gradient) = (flow.input.rows(), flow.gradient.rows());
+        par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
+            rows.copy_from_slice(&gradient[start..][..rows.len()]);
+            pass.isa.vectorize(|| {
+                for (row, input) in rows.iter_mut().zip(&input[start..]) {
+                    flow.gate.gate(&mut row.0, input);
+                }
+            });
+        });
+    }
+}

@@ -1,0 +1,253 @@
+//! What every layer promises. A new layer joins by a row of [`ROWS`]: its description as in a file, and what it is given.
+//!
+//! - Gradients of parameters and inputs match central differences of a loss summed in `f64`, in both storages.
+//! - Same bits for any number of threads.
+//! - When predicting, a sample's output does not depend on its batch.
+//! - Gradients of absent connections, as growth rules ask for them, are those of the same connections made live.
+
+use super::*;
+use crate::random::{Purpose, Stream};
+use crate::sparse::{Allocation, Storage};
+use crate::tiles::LANES;
+
+/// A layer, what goes in, and what the sequences are like.
+struct Case {
+    layer: &'static str,
+    input: Shape,
+    /// Whether samples have lengths of their own.
+    has_lengths: bool,
+    /// Numbers below which inputs are whole numbers: tokens, which have no gradient. 0 for others.
+    tokens: usize,
+}
+
+const fn case(layer: &'static str, input: [usize; 3]) -> Case {
+    let [height, width, channels] = input;
+    Case { layer, input: Shape { height, width, channels }, has_lengths: false, tokens: 0 }
+}
+
+const ROWS: &[Case] = &[
+    case("layer = 'linear'\noutputs = 5\nactivation = 'tanh'", [1, 1, 7]),
+    case("layer = 'linear'\noutputs = 5", [1, 6, 7]),
+    case("layer = 'conv2d'\nfilters = 5\nkernel = 3\npadding = 'same'\nactivation = 'tanh'", [5, 6, 4]),
+    case(
+        "layer = 'conv2d'\nfilters = 3\nkernel = [2, 3]\nstride = [2, 1]\npadding = [1, 0]\nbias = false",
+        [5, 7, 2],
+    ),
+    case("layer = 'conv2d'\nfilters = 6\nkernel = 3\ngroups = 2\ndilation = 2\npadding = 2", [5, 4, 4]),
+    case("layer = 'conv2d'\nfilters = 8\nkernel = 3\ngroups = 4\nstride = 2\npadding = 1", [6, 7, 4]),
+    case("layer = 'conv2d'\nfilters = 5\nkernel = 1", [3, 3, 4]),
+    case("layer = 'conv2d'\nfilters = 4\nkernel = 7\npadding = 3", [6, 5, 2]),
+    case("layer = 'conv1d'\nfilters = 7\nkernel = 5\npadding = 2\nstride = 2", [1, 19, 9]),
+    case("layer = 'elementwise'\nactivation = 'gelu'", [1, 3, 4]),
+    case("layer = 'dropout'\nrate = 0.4", [1, 2, 9]),
+    case("layer = 'flatten'", [3, 2, 2]),
+];
+
+/// A network of the one layer, its parameters all away from their starts.
+fn network(case: &Case, density: f64, storage: Storage) -> Network {
+    let layer: LayerSpec =
+        toml::from_str(case.layer).unwrap_or_else(|error| panic!("{}: {error}", case.layer));
+    let spec = NetworkSpec { inputs: case.input, layers: vec![layer] };
+    let sparsity = SparsitySettings { density, allocation: Allocation::Uniform, storage };
+    let mut network = Network::random(&spec, &sparsity, 3).unwrap();
+    let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
+    for parameter in network.parameters_mut() {
+        parameter.gradient = vec![0.0; parameter.weights.values().len()];
+        if !parameter.is_weight() && parameter.is_trained() {
+            parameter.weights.values_mut().iter_mut().for_each(|value| *value += 0.3 * stream.normal());
+        }
+    }
+    network
+}
+
+fn input(case: &Case, samples: usize) -> Tiles {
+    let mut stream = Stream::new(7, Purpose::Bench, 0, 0);
+    let mut input = Tiles::zeros(case.input.features(), samples);
+    for sample in 0..samples {
+        let mut draw = || match case.tokens {
+            0 => stream.normal(),
+            tokens => (stream.uniform() * tokens as f32).floor(),
+        };
+        let values: Vec<f32> = (0..case.input.features()).map(|_| draw()).collect();
+        input.set_sample(sample, &values);
+    }
+    if case.has_lengths {
+        let steps = case.input.width as u32;
+        input.set_lengths((0..samples as u32).map(|sample| 1 + sample % steps));
+    }
+    input
+}
+
+/// The factor of each output in the loss.
+fn factor(sample: usize, feature: usize) -> f32 {
+    ((sample * 31 + feature * 17) % 13) as f32 / 6.0 - 1.0
+}
+
+fn loss(network: &Network, pass: &Pass, input: &Tiles, buffers: &mut Buffers) -> f64 {
+    network.forward(pass, input, buffers);
+    let output = buffers.output();
+    let mut sum = 0.0;
+    for sample in 0..output.samples() {
+        for feature in 0..output.features() {
+            sum += f64::from(output.at(sample, feature)) * f64::from(factor(sample, feature));
+        }
+    }
+    sum
+}
+
+/// A forward and a backward pass; returns the gradient of the input.
+fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffers) -> Tiles {
+    network.forward(pass, input, buffers);
+    let fused = network.sequence.fused();
+    let (output, gradient) = buffers.output_and_gradient();
+    let features = output.features();
+    for (index, row) in gradient.rows_mut().iter_mut().enumerate() {
+        let (tile, feature) = (index / features, index % features);
+        row.0 = std::array::from_fn(|lane| match lane < output.live(tile) {
+            true => factor(tile * LANES + lane, feature),
+            false => 0.0,
+        });
+        fused.gate(&mut row.0, &output.rows()[index]);
+    }
+    let gradient = std::mem::take(buffers.gradients.last_mut().unwrap());
+    let mut gradient_input = Tiles::zeros(input.features(), input.samples());
+    let flow = Flow {
+        input,
+        gradient: &gradient,
+        gradient_input: Some(&mut gradient_input),
+        gate: Activation::Identity,
+    };
+    network.sequence.backward(pass, &mut network.parameters, flow, buffers);
+    *buffers.gradients.last_mut().unwrap() = gradient;
+    gradient_input
+}
+
+fn assert_near(what: &str, analytic: f32, numeric: f64) {
+    let error = (f64::from(analytic) - numeric).abs();
+    assert!(error < 0.01 * (1.0 + numeric.abs()), "{what}: gradient {analytic}, differences {numeric}");
+}
+
+#[test]
+fn gradients_match_finite_differences() {
+    const STEP: f32 = 0.01;
+    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+    for case in ROWS {
+        for (density, storage) in [(0.6, Storage::Sparse), (0.6, Storage::Dense), (1.0, Storage::Dense)] {
+            let mut network = network(case, density, storage);
+            let mut input = input(case, 67);
+            let mut buffers = network.buffers(67, true);
+            let gradient_input = train(&mut network, &pass, &input, &mut buffers);
+            let name = |part: &str, at: usize| format!("{} ({storage:?}), {part} {at}", case.layer);
+            for index in 0..network.parameters.len() {
+                if !network.parameters[index].is_trained() {
+                    continue;
+                }
+                let slots: Vec<usize> =
+                    network.parameters[index].weights.connections().map(|(_, slot)| slot).collect();
+                for &slot in slots.iter().step_by(slots.len().div_ceil(12)) {
+                    let mut at = |change: f32| {
+                        let values = network.parameters[index].weights.values_mut();
+                        let before = values[slot];
+                        values[slot] += change;
+                        let loss = loss(&network, &pass, &input, &mut buffers);
+                        network.parameters[index].weights.values_mut()[slot] = before;
+                        loss
+                    };
+                    let numeric = (at(STEP) - at(-STEP)) / f64::from(2.0 * STEP);
+                    let parameter = &network.parameters[index];
+                    assert_near(&name(&parameter.name, slot), parameter.gradient[slot], numeric);
+                }
+            }
+            for at in (0..if case.tokens > 0 { 0 } else { 67 * input.features() }).step_by(29) {
+                let (sample, feature) = (at / input.features(), at % input.features());
+                let mut with = |change: f32| {
+                    let lane = &mut input.tile_mut(sample / LANES)[feature].0[sample % LANES];
+                    let before = *lane;
+                    *lane += change;
+                    let loss = loss(&network, &pass, &input, &mut buffers);
+                    input.tile_mut(sample / LANES)[feature].0[sample % LANES] = before;
+                    loss
+                };
+                let numeric = (with(STEP) - with(-STEP)) / f64::from(2.0 * STEP);
+                assert_near(&name("input", at), gradient_input.at(sample, feature), numeric);
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_change_no_bit() {
+    for case in ROWS {
+        for storage in [Storage::Sparse, Storage::Dense] {
+            let results = [1, 2, 5].map(|threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| {
+                    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+                    let mut network = network(case, 0.6, storage);
+                    let input = input(case, 200);
+                    let mut buffers = network.buffers(200, true);
+                    let gradient_input = train(&mut network, &pass, &input, &mut buffers);
+                    let mut bits: Vec<u32> = Vec::new();
+                    let rows = buffers.output().rows().iter().chain(gradient_input.rows());
+                    bits.extend(rows.flat_map(|row| row.0.map(f32::to_bits)));
+                    let gradients = network.parameters().flat_map(|parameter| &parameter.gradient);
+                    bits.extend(gradients.map(|gradient| gradient.to_bits()));
+                    bits
+                })
+            });
+            assert!(results[0] == results[1] && results[0] == results[2], "{} ({storage:?})", case.layer);
+        }
+    }
+}
+
+#[test]
+fn a_sample_is_predicted_the_same_in_any_batch() {
+    let pass = Pass::predict(Isa::detect());
+    for case in ROWS {
+        let network = network(case, 0.6, Storage::Sparse);
+        let all = input(case, 130);
+        let mut whole = network.buffers(130, false);
+        network.forward(&pass, &all, &mut whole);
+        let mut alone = network.buffers(1, false);
+        for sample in [0, 63, 64, 129] {
+            let mut one = Tiles::zeros(all.features(), 1);
+            one.set_sample(0, &all.sample(sample));
+            one.set_lengths(
+                all.lengths().iter().skip(sample).take(1).copied().collect::<Vec<_>>().into_iter(),
+            );
+            network.forward(&pass, &one, &mut alone);
+            assert_eq!(alone.output().sample(0), whole.output().sample(sample), "{}", case.layer);
+        }
+    }
+}
+
+#[test]
+fn absent_connections_have_the_gradients_of_live_ones() {
+    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+    for case in ROWS {
+        let mut sparse = network(case, 0.6, Storage::Sparse);
+        let mut full = network(case, 0.6, Storage::Sparse);
+        for parameter in full.parameters_mut().filter(|parameter| parameter.is_weight()) {
+            let weights = &parameter.weights;
+            let pattern = crate::sparse::Pattern::full(weights.rows(), weights.cols());
+            parameter.weights = weights.rewire(pattern, Storage::Sparse).0;
+            parameter.gradient = vec![0.0; parameter.weights.values().len()];
+        }
+        let input = input(case, 130);
+        let mut buffers = [&sparse, &full].map(|network| network.buffers(130, true));
+        train(&mut sparse, &pass, &input, &mut buffers[0]);
+        train(&mut full, &pass, &input, &mut buffers[1]);
+        for (index, parameter) in full.weights() {
+            let shape = (parameter.weights.rows(), parameter.weights.cols());
+            let product = sparse.product(index, &input, &buffers[0]);
+            let mut rows = vec![f32::NAN; shape.0 * shape.1];
+            product.row_gradients(pass.isa, shape, 0..shape.0, &mut rows, &mut Vec::new());
+            let mut cells = vec![f32::NAN; shape.0 * shape.1];
+            product.cell_gradients(pass.isa, parameter.weights.pattern().unwrap(), &mut cells);
+            for ((row, cell), live) in rows.iter().zip(&cells).zip(&parameter.gradient) {
+                let tolerance = 1e-3 * (1.0 + live.abs());
+                assert!((row - live).abs() < tolerance && (cell - live).abs() < tolerance, "{}", case.layer);
+            }
+        }
+    }
+}
