@@ -331,6 +331,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
             labels: (0..args.batch).map(|_| stream.below(outputs) as u32).collect(),
             classes: outputs,
         },
+        lengths: Vec::new(),
     };
     let mut batch = Batch::new(&dataset, args.batch);
     batch.fill(&dataset, &(0..args.batch).collect::<Vec<_>>());

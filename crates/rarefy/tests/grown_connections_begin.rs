@@ -19,6 +19,7 @@ fn state_of_grown_connections_is_that_of_a_start() {
         shape: Shape::flat(30),
         features: (0..30 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
+        lengths: Vec::new(),
     };
     let spec = NetworkSpec {
         inputs: Shape::flat(30),

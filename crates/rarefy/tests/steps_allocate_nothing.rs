@@ -44,6 +44,7 @@ fn steps_after_the_first_allocate_nothing() {
         shape: Shape::flat(100),
         features: (0..100 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
+        lengths: Vec::new(),
     };
     let order: Vec<usize> = (0..samples).collect();
     let spec = NetworkSpec {

@@ -53,6 +53,11 @@ impl Extractor {
         Ok(Extractor { spectrum: Spectrum::new(window, hop), bank, cosines, mels, bands, deltas })
     }
 
+    /// Frames in a recording of so many samples.
+    pub(crate) fn frames(&self, samples: usize) -> usize {
+        self.spectrum.frames(samples)
+    }
+
     /// The features of a recording, `frames x per_frame`, row-major: all bands or coefficients of a frame, then their
     /// first changes, then their second ones.
     pub(crate) fn features(&self, samples: &[f32]) -> Vec<f32> {

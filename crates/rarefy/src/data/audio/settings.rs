@@ -22,6 +22,10 @@ pub struct AudioSettings {
     pub deltas: bool,
     /// Lowest frequency of the filter bank, in Hz.
     pub low_hz: f64,
+    /// Length of every sample, in seconds: of a longer recording the start is taken, a shorter one is filled up. If not
+    /// given, the longest recording decides, and nothing is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// Highest frequency of the filter bank, in Hz; half of the sample rate if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high_hz: Option<f64>,
@@ -48,6 +52,7 @@ impl Default for AudioSettings {
             coefficients: 13,
             deltas: false,
             low_hz: 20.0,
+            seconds: None,
             high_hz: None,
         }
     }
@@ -78,6 +83,10 @@ impl AudioSettings {
                     format!("{ms} is not a length in milliseconds; give a number from 0.1 to 10000");
                 return Err(Error::setting(key, problem));
             }
+        }
+        if let Some(seconds) = self.seconds.filter(|seconds| !(1e-3..=3600.0).contains(seconds)) {
+            let problem = format!("{seconds} is not a length in seconds; give a number from 0.001 to 3600");
+            return Err(Error::setting("data.audio.seconds", problem));
         }
         if !(1..=1024).contains(&self.mels) {
             let problem = format!("{} is not a number of mel bands; give one from 1 to 1024", self.mels);
@@ -110,6 +119,7 @@ mod tests {
         for (text, problem) in [
             ("window_ms = 0", "data.audio.window_ms: 0 is not a length"),
             ("hop_ms = nan", "data.audio.hop_ms: NaN is not a length"),
+            ("seconds = 0", "data.audio.seconds: 0 is not a length"),
             ("mels = 0", "data.audio.mels: 0 is not a number"),
             (
                 "features = 'mfcc'\nmels = 10",

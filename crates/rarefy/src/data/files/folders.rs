@@ -49,6 +49,17 @@ pub(super) fn list(root: &Path, kind: Kind) -> Result<Listing> {
     listing(kind, classes(&train, kind)?, test)
 }
 
+/// All files of a folder, whatever their classes, or those of its test part if it has one.
+pub(super) fn all(root: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
+    let part = if has_test_part(root) { root.join("test") } else { root.to_path_buf() };
+    let mut all = Vec::new();
+    files_below(&part, kind, &mut |file| all.push(file))?;
+    match all.is_empty() {
+        true => Err(Error::data(&part, format!("holds no {} files", kind.name()))),
+        false => Ok(all),
+    }
+}
+
 /// The files of a part, each with the name of its class.
 fn classes(part: &Path, kind: Kind) -> Result<Vec<(PathBuf, String)>> {
     let (loose, folders) = entries(part)?;

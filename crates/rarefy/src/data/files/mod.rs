@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use reading::{Kept, read_all};
+pub use reading::SkippedFile;
+pub(crate) use reading::{Kept, advise, read_all};
 
 use crate::{Error, Result};
 
@@ -69,14 +70,15 @@ pub(crate) struct Listing {
     pub test: Option<Vec<LabelledFile>>,
 }
 
-/// What a folder or list holds, if it is one of images or recordings; only names (and the first line of a list) are
+/// What a folder, list or single file holds, if that is images or recordings; only names (and the start of a list) are
 /// looked at.
 ///
 /// # Errors
-/// If a folder cannot be read.
+/// If a folder or list cannot be read.
 pub(crate) fn kind(path: &Path) -> Result<Option<Kind>> {
     match path.is_dir() {
         true => folders::kind(path),
+        false if Kind::of(path).is_some() => Ok(Kind::of(path)),
         false => manifest::kind(path),
     }
 }
@@ -88,6 +90,7 @@ pub(crate) fn kind(path: &Path) -> Result<Option<Kind>> {
 pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
     match path.is_dir() {
         true => Ok(folders::has_test_part(path)),
+        false if Kind::of(path).is_some() => Ok(false),
         false => Ok(manifest::list(path, kind)?.test.is_some()),
     }
 }
@@ -100,8 +103,37 @@ pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
 pub(crate) fn list(path: &Path, kind: Kind) -> Result<Listing> {
     match path.is_dir() {
         true => folders::list(path, kind),
+        false if Kind::of(path).is_some() => {
+            let problem = "is a single file without a label; give a folder with a folder for each class, or a CSV list of files with the columns path and label";
+            Err(Error::data(path, problem))
+        }
         false => manifest::list(path, kind),
     }
+}
+
+/// Finds the files that a model is to be applied to: the test part where there is one, else all. With `labels` their
+/// classes come too; without, a single file or a folder without classes will do.
+///
+/// # Errors
+/// As for [`list`].
+pub(crate) fn list_for_model(
+    path: &Path,
+    kind: Kind,
+    labels: bool,
+) -> Result<(Vec<LabelledFile>, Option<Vec<String>>)> {
+    if labels {
+        let Listing { classes, train, test, .. } = list(path, kind)?;
+        return Ok((test.unwrap_or(train), Some(classes)));
+    }
+    let files = match path.is_dir() {
+        true => folders::all(path, kind)?,
+        false if Kind::of(path) == Some(kind) => vec![path.to_path_buf()],
+        false => {
+            let Listing { train, test, .. } = list(path, kind)?;
+            test.unwrap_or(train).into_iter().map(|file| file.path).collect()
+        }
+    };
+    Ok((files.into_iter().map(|path| LabelledFile { path, class: 0 }).collect(), None))
 }
 
 /// Numbers the classes of the training part by name. `test`, if any, must not have others.

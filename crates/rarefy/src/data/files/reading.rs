@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use rayon::prelude::*;
+use serde::Serialize;
 
 use super::LabelledFile;
 use crate::{Error, Result};
@@ -16,7 +17,16 @@ pub(crate) struct Kept<T> {
     /// What each of them held.
     pub contents: Vec<T>,
     /// The files that were left out, each with what is wrong with it.
-    pub skipped: Vec<(PathBuf, String)>,
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// A file that could not be read and was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkippedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
 }
 
 /// Reads each file with `read`, on all threads; the result does not depend on their number.
@@ -37,9 +47,9 @@ pub(crate) fn read_all<T: Send>(
                 kept.files.push(file);
                 kept.contents.push(content);
             }
-            Err(error) if !skip_bad => return Err(advise(error)),
+            Err(error) if !skip_bad => return Err(error),
             Err(error) => {
-                kept.skipped.push((file.path, error.to_string()));
+                kept.skipped.push(SkippedFile { path: file.path, problem: error.to_string() });
                 first_error.get_or_insert(error);
             }
         }
@@ -50,8 +60,8 @@ pub(crate) fn read_all<T: Send>(
     }
 }
 
-/// Adds to an error about a file that such files can be left out.
-fn advise(error: Error) -> Error {
+/// Adds to an error about a file that is to be trained on that such files can be left out.
+pub(crate) fn advise(error: Error) -> Error {
     match error {
         Error::Data { path, at, problem } => Error::Data {
             path,

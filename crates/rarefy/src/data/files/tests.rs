@@ -131,14 +131,14 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
             }
         }
     };
-    let error = read_all(files.clone(), false, bad_from(1)).unwrap_err().to_string();
+    let error = read_all(files.clone(), false, bad_from(1)).map_err(advise).unwrap_err().to_string();
     assert_eq!(error, "7: is bad; or leave such files out with data.skip_bad = true");
     let kept = read_all(files.clone(), true, bad_from(1)).unwrap();
     let expected: Vec<u32> = (0..200).filter(|number| *number == 0 || number % 7 != 0).collect();
     assert_eq!(kept.contents, expected);
     assert!(kept.files.iter().zip(&expected).all(|(file, number)| file.class == number % 3));
     assert_eq!(kept.skipped.len(), 28);
-    assert_eq!(kept.skipped[0], (PathBuf::from("7"), "7: is bad".to_string()));
+    assert_eq!(kept.skipped[0], SkippedFile { path: "7".into(), problem: "7: is bad".into() });
     let none = read_all(files[..1].to_vec(), true, bad_from(0)).unwrap_err().to_string();
     assert_eq!(none, "0: is bad");
 }

@@ -24,6 +24,13 @@ pub(crate) struct Decoded {
     pub pixels: Vec<u8>,
 }
 
+impl Decoded {
+    /// Its size in pixels.
+    pub(crate) fn size(&self) -> ImageSize {
+        ImageSize { height: self.height as u32, width: self.width as u32 }
+    }
+}
+
 /// Reads a file. With `color` auto the file decides; with a `size` the image is stretched or shrunk to it.
 ///
 /// # Errors
