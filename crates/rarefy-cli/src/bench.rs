@@ -1,6 +1,8 @@
 //! `rarefy bench`: how fast the kernels and a whole training step run on this machine. Every figure is the median of
 //! repeated timings of checked results; the peak it is compared with is measured in the same run.
 
+mod conv;
+
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -23,6 +25,8 @@ use crate::output::{Output, table};
 pub enum Bench {
     /// Sparse products against this machine's peak and against dense products
     Kernels(KernelsArgs),
+    /// Convolutions, forward and backward
+    Conv(conv::ConvArgs),
     /// Whole training steps on random data held in memory
     Step(StepArgs),
 }
@@ -94,6 +98,7 @@ struct KernelRow {
 pub fn run(bench: &Bench, output: &Output) -> Result<()> {
     match bench {
         Bench::Kernels(args) => bench_kernels(args, output),
+        Bench::Conv(args) => conv::run(args, output),
         Bench::Step(args) => bench_step(args, output),
     }
 }

@@ -1,0 +1,135 @@
+//! `rarefy bench conv`: a convolution's three products on compressed and on dense storage.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use rarefy::kernels::{self, Activation, Finish, Geometry, Isa, Windows};
+use rarefy::random::{Purpose, Stream};
+use rarefy::sparse::{Init, Pattern, Storage, Weights};
+use rarefy::tiles::{Shape, Tiles};
+use serde::Serialize;
+
+use super::rayon_pool;
+use crate::output::{Output, table};
+
+/// Arguments of `rarefy bench conv`.
+#[derive(clap::Args)]
+pub struct ConvArgs {
+    /// Channels (in and out) and side of square images, as in 64x32
+    #[arg(long, value_delimiter = ',', default_value = "64x32,128x16,256x8")]
+    shapes: Vec<String>,
+    /// Side of the kernel
+    #[arg(long, default_value_t = 3)]
+    kernel: usize,
+    /// Samples of a mini-batch
+    #[arg(long, default_value_t = 64)]
+    batch: usize,
+    /// Densities; 1 is dense storage
+    #[arg(long, value_delimiter = ',', default_value = "1,0.1,0.05,0.02,0.01")]
+    densities: Vec<f64>,
+    /// Threads; 0 for one per core
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Instruction set: auto, scalar, avx2, avx512, neon
+    #[arg(long, default_value = "auto")]
+    isa: String,
+    /// Timings of each figure; the median counts
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+}
+
+#[derive(Serialize)]
+struct Row {
+    channels: usize,
+    side: usize,
+    density: f64,
+    forward_ms: f64,
+    gradient_input_ms: f64,
+    gradient_weight_ms: f64,
+    total_ms: f64,
+    gflops: f64,
+}
+
+/// Measures and shows.
+pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
+    let isa = Isa::named(&args.isa)?;
+    let pool = rayon_pool(args.threads)?;
+    let mut rows = Vec::new();
+    for shape in &args.shapes {
+        let sizes = shape.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let (channels, side): (usize, usize) =
+            sizes.with_context(|| format!("--shapes {shape}: give channels and side as in 64x32"))?;
+        ensure!(channels > 0 && side > 0 && args.batch > 0 && args.rounds > 0, "sizes must be above 0");
+        for &density in &args.densities {
+            rows.push(pool.install(|| measure(args, isa, channels, side, density)));
+        }
+    }
+    let lines = rows.iter().map(|row: &Row| {
+        vec![
+            format!("{0} -> {0}", row.channels),
+            format!("{0} x {0}", row.side),
+            row.density.to_string(),
+            format!("{:.2}", row.forward_ms),
+            format!("{:.2}", row.gradient_input_ms),
+            format!("{:.2}", row.gradient_weight_ms),
+            format!("{:.2}", row.total_ms),
+            format!("{:.1}", row.gflops),
+        ]
+    });
+    let header = ["channels", "image", "density", "forward ms", "d input", "d weight", "total", "GFLOP/s"];
+    output.say(&format!("{isa}, {} threads, batch {}", pool.current_num_threads(), args.batch));
+    output.say(&table(&header, lines));
+    output.json(&serde_json::json!({ "isa": isa.name(), "rows": rows }))
+}
+
+fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64) -> Row {
+    let pad = args.kernel / 2;
+    let windows = Windows::new(Geometry {
+        input: Shape { height: side, width: side, channels },
+        filters: channels,
+        kernel: [args.kernel; 2],
+        stride: [1, 1],
+        padding: [pad, pad],
+        dilation: [1, 1],
+        groups: 1,
+    });
+    let cols = windows.geometry().cols();
+    let nnz = ((density * (channels * cols) as f64).round() as usize).max(1);
+    let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
+    let storage = if density < 1.0 { Storage::Sparse } else { Storage::Dense };
+    let mut weights = Weights::zeros(Pattern::random(channels, cols, nnz, &mut stream), storage);
+    Init::He.fill(&mut weights, &mut stream);
+    let mut tiles = |features: usize| {
+        let mut tiles = Tiles::zeros(features, args.batch);
+        tiles.rows_mut().iter_mut().for_each(|row| row.0.iter_mut().for_each(|x| *x = stream.uniform()));
+        tiles
+    };
+    let (input, gradient) = (tiles(side * side * channels), tiles(windows.output().features()));
+    let (mut output, mut gradient_input) = (gradient.clone(), input.clone());
+    let mut out = vec![0.0; weights.values().len()];
+    let (bias, mut scratch) = (vec![0.0; channels], Vec::new());
+    let mut times = [(); 3].map(|()| Vec::new());
+    for _ in 0..args.rounds {
+        let mut last = Instant::now();
+        let mut lap = |times: &mut Vec<f64>| {
+            times.push(1e3 * last.elapsed().as_secs_f64());
+            last = Instant::now();
+        };
+        let finish = Finish::Activate { bias: &bias, activation: Activation::Relu };
+        kernels::convolve(isa, &weights, &windows, &input, &mut output, finish);
+        lap(&mut times[0]);
+        let finish = Finish::Gate { activation: Activation::Relu, outputs: input.rows() };
+        kernels::convolve_transposed(isa, &mut weights, &windows, &gradient, &mut gradient_input, finish);
+        lap(&mut times[1]);
+        kernels::convolution_gradient(isa, &weights, &windows, &gradient, &input, &mut out, &mut scratch);
+        lap(&mut times[2]);
+    }
+    let [forward_ms, gradient_input_ms, gradient_weight_ms] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    let total_ms = forward_ms + gradient_input_ms + gradient_weight_ms;
+    let flops = 6.0 * (nnz * side * side * args.batch) as f64;
+    let gflops = flops / total_ms / 1e6;
+    Row { channels, side, density, forward_ms, gradient_input_ms, gradient_weight_ms, total_ms, gflops }
+}
