@@ -358,8 +358,9 @@ impl Run {
         let mut batches = order.chunks(batch_size).skip(done).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
+        let (epoch, augmentation) = (self.position.epoch, self.splits.augmentation.as_ref());
         if let Some(samples) = batches.peek() {
-            current.fill(&self.splits.train, samples);
+            current.fill_for_training(&self.splits.train, samples, augmentation, epoch);
         }
         let mut last_save = Instant::now();
         while batches.next().is_some() {
@@ -372,7 +373,7 @@ impl Run {
                 || engine.step(&current, step, learning_rate),
                 || {
                     if let Some(samples) = following {
-                        next.fill(train, samples);
+                        next.fill_for_training(train, samples, augmentation, epoch);
                     }
                 },
             );
@@ -507,7 +508,8 @@ impl Run {
         let chunks: Vec<&[usize]> = order.chunks_exact(batch_size).collect();
         let mut batch = Batch::new(&self.splits.train, batch_size);
         let mut next = batch.clone();
-        batch.fill(&self.splits.train, chunks[0]);
+        let augmentation = self.splits.augmentation.as_ref();
+        batch.fill_for_training(&self.splits.train, chunks[0], augmentation, 0);
         let rate = self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000);
         let (engine, train) = (&mut self.engine, &self.splits.train);
         let mut times = Vec::new();
@@ -517,7 +519,10 @@ impl Run {
                 let begin = Instant::now();
                 rayon::join(
                     || engine.step(&batch, step, rate),
-                    || next.fill(train, chunks[step as usize % chunks.len()]),
+                    || {
+                        let samples = chunks[step as usize % chunks.len()];
+                        next.fill_for_training(train, samples, augmentation, 0);
+                    },
                 );
                 std::mem::swap(&mut batch, &mut next);
                 times.push(begin.elapsed().as_secs_f64());
