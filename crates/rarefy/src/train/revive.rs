@@ -8,8 +8,8 @@
 //!      \-- b' --(-u)--/
 //! ```
 //! Without it a network whose lambda falls keeps the neurons that the largest lambda left: from 5 weights on the digits
-//! it never grew again, because the gradients of weights into and out of a dead neuron are 0. New weights into it alone
-//! are not enough for penalties on groups, and none for l-half, which never lets a weight leave 0 by small steps.
+//! it never grew again, because the gradients of weights into and out of a dead neuron are 0. Both sides are drawn: under
+//! l-half a weight at 0 never leaves it by small steps.
 
 use super::Engine;
 use crate::layers::{Network, Parameter};
