@@ -5,14 +5,15 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use super::conv::{Bases, Entries, Window};
+use super::isa::Vectorized;
 use super::scalar;
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::Lines;
 use crate::tiles::Row;
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
-    body()
+pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
+    body.run()
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -40,15 +41,24 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {
+pub(super) fn sddmm<const N: usize>(
+    samples: &Samples<'_, N>,
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+) {
     let base = positions.start;
     let columns = samples.index.indices();
     for_each_group(samples.index, positions, |line, start, count| {
-        let gradient = &samples.gradient[line];
         let columns = &columns[start..columns.len().min(start + 8)];
-        let parts = std::array::from_fn(|i| match columns.get(i) {
-            Some(&column) => dot(gradient, &samples.input[column as usize]),
-            None => _mm256_setzero_ps(),
+        let parts = std::array::from_fn(|i| {
+            let mut sum = _mm256_setzero_ps();
+            if let Some(&column) = columns.get(i) {
+                for (gradient, input) in samples.gradient.iter().zip(samples.input) {
+                    sum = add_dot(sum, &gradient[line], &input[column as usize]);
+                }
+            }
+            sum
         });
         let mut sums = [0.0; 8];
         // SAFETY: `sums` is eight floats.
@@ -86,10 +96,9 @@ fn load(row: &Row) -> [__m256; 8] {
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn dot(a: &Row, b: &Row) -> __m256 {
+fn add_dot(mut sum: __m256, a: &Row, b: &Row) -> __m256 {
     let (a, b) = (load(a), load(b));
-    let mut sum = _mm256_mul_ps(a[0], b[0]);
-    for i in 1..8 {
+    for i in 0..8 {
         sum = _mm256_fmadd_ps(a[i], b[i], sum);
     }
     sum

@@ -79,12 +79,12 @@ impl Isa {
         self.0
     }
 
-    /// Runs plain Rust code compiled for this instruction set. It works as far as `body` is inlined: keep it to a
-    /// loop over slices and `#[inline(always)]` calls.
+    /// Runs plain Rust code compiled for this instruction set. It works as far as `body` is inlined: keep a closure to a
+    /// short loop over slices and `#[inline(always)]` calls, and make anything longer a [`Vectorized`] of its own.
     #[inline]
-    pub fn vectorize<R>(self, body: impl FnOnce() -> R) -> R {
+    pub fn vectorize<V: Vectorized>(self, body: V) -> V::Output {
         match self.0 {
-            Kind::Scalar => body(),
+            Kind::Scalar => body.run(),
             // SAFETY: an `Isa` of this kind exists only where the processor has these features.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { super::avx2::run(body) },
@@ -93,8 +93,27 @@ impl Isa {
             Kind::Avx512 => unsafe { super::avx512::run(body) },
             // NEON is part of every aarch64 target's baseline.
             #[cfg(target_arch = "aarch64")]
-            Kind::Neon => body(),
+            Kind::Neon => body.run(),
         }
+    }
+}
+
+/// Code to be compiled for each instruction set. A closure is inlined only while it is short: in a long one, as that of an
+/// LSTM's unit, loops would run on the baseline's registers, five times as slow. Here `run` is `#[inline(always)]`.
+pub trait Vectorized {
+    /// What comes out.
+    type Output;
+
+    /// Runs it. Implementations are `#[inline(always)]`, and so is what they call.
+    fn run(self) -> Self::Output;
+}
+
+impl<R, F: FnOnce() -> R> Vectorized for F {
+    type Output = R;
+
+    #[inline(always)]
+    fn run(self) -> R {
+        self()
     }
 }
 

@@ -42,7 +42,7 @@ mod neon;
 
 pub use activation::Activation;
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
-pub use isa::Isa;
+pub use isa::{Isa, Vectorized};
 pub use peak::measure_peak;
 pub use piecewise::Piecewise;
 pub use product::{

@@ -27,17 +27,25 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     }
 }
 
-pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {
+pub(super) fn sddmm<const N: usize>(
+    samples: &Samples<'_, N>,
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+) {
     let base = positions.start;
     for_each_group(samples.index, positions, |line, start, count| {
-        let gradient = &samples.gradient[line].0;
         for position in start..start + count {
-            let input = &samples.input[samples.index.indices()[position] as usize].0;
+            let column = samples.index.indices()[position] as usize;
             // Four registers of partial sums hide the latency of the multiply-adds.
             let mut sums = [0.0f32; 16];
-            for block in 0..LANES / 16 {
-                for lane in 0..16 {
-                    sums[lane] = gradient[16 * block + lane].mul_add(input[16 * block + lane], sums[lane]);
+            for (gradient, input) in samples.gradient.iter().zip(samples.input) {
+                let (gradient, input) = (&gradient[line].0, &input[column].0);
+                for block in 0..LANES / 16 {
+                    for lane in 0..16 {
+                        sums[lane] =
+                            gradient[16 * block + lane].mul_add(input[16 * block + lane], sums[lane]);
+                    }
                 }
             }
             let mut width = 8;

@@ -135,17 +135,20 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
     par_chunks(out, (ROWS / rows.max(1)).clamp(32, BIASES), &|start, out| {
         tree::sum(0..tiles, out, &mut [0.0; 12 * BIASES], &mut |tile, out, accumulate| {
             isa.vectorize(|| {
-                for (bias, out) in (start..).zip(out) {
-                    // Sixteen running sums and then halves: the order is the same whatever the instruction set.
-                    let mut sums = [0.0f32; 16];
-                    for row in gradient.tile(tile)[bias..].iter().step_by(features) {
+                // Sixteen running sums of each and then halves: the order is the same whatever the instruction set.
+                let mut sums = [[0.0f32; 16]; BIASES];
+                let sums = &mut sums[..out.len()];
+                for rows in gradient.tile(tile).chunks_exact(features) {
+                    for (sums, row) in sums.iter_mut().zip(&rows[start..]) {
                         for block in row.0.as_chunks::<16>().0 {
                             for (sum, value) in sums.iter_mut().zip(block) {
                                 *sum += value;
                             }
                         }
                     }
-                    let sum = halves(sums);
+                }
+                for (out, sums) in out.iter_mut().zip(sums) {
+                    let sum = halves(*sums);
                     *out = if accumulate { *out + sum } else { sum };
                 }
             });

@@ -21,17 +21,25 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     }
 }
 
-pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {
+pub(super) fn sddmm<const N: usize>(
+    samples: &Samples<'_, N>,
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+) {
     let offsets = samples.index.offsets();
     let mut line = 0;
     for (position, out) in positions.zip(out) {
         while offsets[line + 1] as usize <= position {
             line += 1;
         }
-        let gradient = &samples.gradient[line].0;
-        let input = &samples.input[samples.index.indices()[position] as usize].0;
-        let dot: f32 = gradient.iter().zip(input).map(|(gradient, input)| gradient * input).sum();
-        *out = if accumulate { *out + dot } else { dot };
+        let column = samples.index.indices()[position] as usize;
+        let mut dot = if accumulate { *out } else { 0.0 };
+        for (gradient, input) in samples.gradient.iter().zip(samples.input) {
+            let pairs = gradient[line].0.iter().zip(&input[column].0);
+            dot += pairs.map(|(gradient, input)| gradient * input).sum::<f32>();
+        }
+        *out = dot;
     }
 }
 

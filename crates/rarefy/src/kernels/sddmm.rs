@@ -16,20 +16,26 @@ use crate::tiles::Row;
 /// Entries that one piece of work covers, and that its partial sums on the stack are made for.
 const CHUNK: usize = 2048;
 
-/// The same where the input has more than [`L2_ROWS`]: each row of a tile should be read several times before the next
-/// tile's rows replace it in the cache.
+/// The same for many columns where the input has more than [`L2_ROWS`]: each row of a tile should be read several times before
+/// the next tile's rows replace it in the cache.
 const WIDE_CHUNK: usize = 16384;
+
+/// Columns that rows are read several times of in any chunk.
+const FEW_COLUMNS: usize = 512;
 
 /// Rows that fit in a common L2 cache of 1 MiB.
 const L2_ROWS: usize = 4096;
 
-/// What the inner loops see: one tile.
-pub(super) struct Samples<'a> {
+/// Positions whose samples are added up before the lanes are: adding lanes costs as much as two positions.
+const PANELS: usize = 4;
+
+/// What the inner loops see: some positions of one tile.
+pub(super) struct Samples<'a, const N: usize> {
     pub(super) index: &'a Index,
     /// Output gradients, a row per line.
-    pub(super) gradient: &'a [Row],
+    pub(super) gradient: [&'a [Row]; N],
     /// Inputs, a row per column.
-    pub(super) input: &'a [Row],
+    pub(super) input: [&'a [Row]; N],
 }
 
 /// Writes the gradient of every entry to `out`, summed over all tiles.
@@ -45,15 +51,27 @@ pub(super) fn sddmm(
     let tiles = panels.tiles;
     let columns = input.len() / panels.count().max(1);
     let leaf = |entries: Range<usize>, tile: usize, out: &mut [f32], accumulate: bool| {
-        for (place, panel) in panels.of(tile).enumerate() {
-            let gradient = &gradient[panel * index.lines()..][..index.lines()];
-            let input = &input[panel * columns..][..columns];
-            let accumulate = accumulate || place > 0;
-            run(isa, &Samples { index, gradient, input }, entries.clone(), out, accumulate);
+        let gradient = |panel: usize| &gradient[panel * index.lines()..][..index.lines()];
+        let input = |panel: usize| &input[panel * columns..][..columns];
+        let mut accumulate = accumulate;
+        let mut panels = panels.of(tile);
+        while panels.len() >= PANELS {
+            let start = panels.start;
+            let gradient = std::array::from_fn(|place| gradient(start + place));
+            let input = std::array::from_fn(|place| input(start + place));
+            run::<PANELS>(isa, &Samples { index, gradient, input }, entries.clone(), out, accumulate);
+            panels.start += PANELS;
+            accumulate = true;
+        }
+        for panel in panels {
+            let samples = Samples { index, gradient: [gradient(panel)], input: [input(panel)] };
+            run::<1>(isa, &samples, entries.clone(), out, accumulate);
+            accumulate = true;
         }
     };
     let levels = tree::scratch_levels(tiles);
-    let chunk = if input.len() > L2_ROWS && levels <= 2 { WIDE_CHUNK } else { CHUNK };
+    let is_wide = input.len() > L2_ROWS && columns > FEW_COLUMNS && levels <= 2;
+    let chunk = if is_wide { WIDE_CHUNK } else { CHUNK };
     super::par_chunks(out, chunk, &|start, out| {
         let positions = start..start + out.len();
         let mut leaf = |tile, out: &mut [f32], accumulate| leaf(positions.clone(), tile, out, accumulate);
@@ -69,7 +87,13 @@ pub(super) fn sddmm(
     });
 }
 
-fn run(isa: Isa, samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32], accumulate: bool) {
+fn run<const N: usize>(
+    isa: Isa,
+    samples: &Samples<'_, N>,
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+) {
     match isa.kind() {
         Kind::Scalar => scalar::sddmm(samples, positions, out, accumulate),
         // SAFETY: an `Isa` of this kind exists only where the processor has these features.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Activation, Isa, Piecewise};
+use crate::kernels::{Activation, Isa, Piecewise, Vectorized};
 use crate::tiles::{LANES, Row};
 
 /// Gates that a cell has at most.
@@ -28,16 +28,47 @@ pub trait Cell: Send + Sync {
         0.0
     }
 
-    /// Makes gates, new states and outputs of a piece of the units.
+    /// Adds the recurrent products to the gates, which hold those of the inputs.
+    fn add_products(&self, isa: Isa, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
+        for (gate, rows) in piece.gates.iter_mut().take(Self::GATES).enumerate() {
+            step.weights.add(isa, step.hidden, step.lines(gate, &piece.units), rows);
+        }
+    }
+
+    /// Makes gates, new states and outputs of a piece of the units from the sums. It is `#[inline(always)]`, as is the next: both
+    /// are compiled for each instruction set.
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>);
 
     /// Makes the gradients of the gates' sums, in place of the gates, and hands on those of the states.
     fn backward(&self, step: &Backward<'_>, piece: BackwardPiece<'_>);
 }
 
+/// A piece of a step forward, its products done.
+pub(super) struct Ahead<'a, C>(pub(super) &'a C, pub(super) &'a Forward<'a>, pub(super) ForwardPiece<'a>);
+
+impl<C: Cell> Vectorized for Ahead<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.forward(self.1, self.2);
+    }
+}
+
+/// A piece of a step backward, its products done.
+pub(super) struct Back<'a, C>(pub(super) &'a C, pub(super) &'a Backward<'a>, pub(super) BackwardPiece<'a>);
+
+impl<C: Cell> Vectorized for Back<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.0.backward(self.1, self.2);
+    }
+}
+
 /// What all pieces of a step forward read.
 pub struct Forward<'a> {
-    pub(super) isa: Isa,
     pub(super) width: usize,
     /// The recurrent weight.
     pub(super) weights: Piecewise<'a>,
@@ -65,10 +96,6 @@ pub struct ForwardPiece<'a> {
 
 /// What all pieces of a step backward read.
 pub struct Backward<'a> {
-    pub(super) isa: Isa,
-    /// The transposed recurrent weight, and the gradients of the sums at the step that came after, if one did.
-    pub(super) weights: Piecewise<'a>,
-    pub(super) after: Option<&'a [Row]>,
     /// All units' states before the step.
     pub(super) hidden: &'a [Row],
     pub(super) cells: &'a [Row],
@@ -85,7 +112,7 @@ pub struct BackwardPiece<'a> {
     pub(super) gates: [&'a mut [Row]; MOST_GATES],
     /// Where the recurrent products are kept apart: on entry, in the last, what forward left; then the gradients of all.
     pub(super) apart: [&'a mut [Row]; MOST_GATES],
-    /// The gradients of the states after the step but for what comes through the recurrent weight, then of those before it.
+    /// The gradients of the states after the step, then of those before it but for what comes through the recurrent weight.
     pub(super) hidden: &'a mut [Row],
     pub(super) cells: &'a mut [Row],
 }
@@ -95,41 +122,54 @@ impl Forward<'_> {
     pub(super) fn lines(&self, gate: usize, units: &Range<usize>) -> Range<usize> {
         gate * self.width + units.start..gate * self.width + units.end
     }
-
-    /// Adds the recurrent products to gates that hold those of the inputs.
-    pub(super) fn add_products(&self, units: &Range<usize>, gates: &mut [&mut [Row]]) {
-        for (gate, rows) in gates.iter_mut().enumerate() {
-            self.weights.add(self.isa, self.hidden, self.lines(gate, units), rows);
-        }
-    }
 }
 
-impl Backward<'_> {
-    /// Adds to the gradients of the states what comes through the recurrent weight.
-    pub(super) fn add_products(&self, units: &Range<usize>, hidden: &mut [Row]) {
-        if let Some(after) = self.after {
-            self.weights.add(self.isa, after, units.clone(), hidden);
-        }
-    }
+/// Lanes that a cell is computed for at a time: what registers hold. They are copied to arrays of their own, which cannot overlap
+/// with others, so that loops over them become straight vector code.
+pub(super) const WIDTH: usize = 16;
+
+/// Parts of a row.
+pub(super) const PARTS: usize = LANES / WIDTH;
+
+/// Some lanes of a row.
+#[inline(always)]
+pub(super) fn lanes(row: &Row, part: usize) -> [f32; WIDTH] {
+    row.0.as_chunks().0[part]
+}
+
+/// Writes some lanes of a row.
+#[inline(always)]
+pub(super) fn put(row: &mut Row, part: usize, lanes: [f32; WIDTH]) {
+    row.0.as_chunks_mut().0[part] = lanes;
 }
 
 /// Which lanes have a step: 1 or 0 each.
 #[derive(Clone, Copy)]
-pub(super) struct Live([f32; LANES]);
+pub(super) struct Live(Row);
 
 impl Live {
     /// Those of the samples from `first` on that are longer than `step`; all if there are no lengths.
     pub(super) fn at(step: usize, first: usize, lengths: &[u32]) -> Live {
         let lengths = lengths.get(first..).unwrap_or_default();
-        Live(std::array::from_fn(|lane| match lengths.get(lane) {
+        Live(Row(std::array::from_fn(|lane| match lengths.get(lane) {
             Some(&length) if length as usize <= step => 0.0,
             _ => 1.0,
-        }))
+        })))
     }
 
-    /// One of two numbers, never a product: nothing that stands beyond a sample's end matters, NaN included.
     #[inline(always)]
-    pub(super) fn choose(&self, lane: usize, live: f32, ended: f32) -> f32 {
-        if self.0[lane] > 0.0 { live } else { ended }
+    pub(super) fn all(&self) -> [f32; LANES] {
+        self.0.0
     }
+
+    #[inline(always)]
+    pub(super) fn part(&self, part: usize) -> [f32; WIDTH] {
+        lanes(&self.0, part)
+    }
+}
+
+/// One of two numbers, and never a product with 0: what stands beyond a sample's end does not matter, NaN included.
+#[inline(always)]
+pub(super) fn choose(live: f32, then: f32, ended: f32) -> f32 {
+    if live > 0.0 { then } else { ended }
 }

@@ -6,12 +6,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece};
+use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, choose, lanes, put};
 use super::{Plan, Recurrent};
-use crate::kernels::Activation;
+use crate::kernels::Isa;
 use crate::layers::{Builder, Describe, Layer};
 use crate::math;
-use crate::tiles::{LANES, Shape};
+use crate::tiles::Shape;
 
 /// A GRU as files keep it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,52 +54,68 @@ impl Cell for GruCell {
     const HAS_CELLS: bool = false;
     const KEEPS_APART: bool = true;
 
-    fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
-        let ForwardPiece { units, gates: [reset, update, new, _], apart, hidden, output, .. } = piece;
-        step.add_products(&units, &mut [&mut *reset, &mut *update]);
-        step.weights.assign(step.isa, step.hidden, step.lines(2, &units), step.bias, apart);
-        step.isa.vectorize(|| {
-            for (at, unit) in units.enumerate() {
-                let (mut r, mut z, mut n) = (reset[at].0, update[at].0, new[at].0);
-                let (q, h) = (apart[at].0, step.hidden[unit].0);
-                Activation::Sigmoid.apply(&mut r);
-                Activation::Sigmoid.apply(&mut z);
-                let (mut new_h, mut y) = ([0.0; LANES], [0.0; LANES]);
-                for lane in 0..LANES {
-                    n[lane] = math::tanh(n[lane] + r[lane] * q[lane]);
-                    let state = (1.0 - z[lane]) * n[lane] + z[lane] * h[lane];
-                    new_h[lane] = step.live.choose(lane, state, h[lane]);
-                    y[lane] = step.live.choose(lane, state, 0.0);
-                }
-                (reset[at].0, update[at].0, new[at].0) = (r, z, n);
-                (hidden[at].0, output[at].0) = (new_h, y);
-            }
-        });
+    fn add_products(&self, isa: Isa, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
+        let [reset, update, ..] = &mut piece.gates;
+        for (gate, rows) in [reset, update].into_iter().enumerate() {
+            step.weights.add(isa, step.hidden, step.lines(gate, &piece.units), rows);
+        }
+        step.weights.assign(isa, step.hidden, step.lines(2, &piece.units), step.bias, piece.apart);
     }
 
+    #[inline(always)]
+    fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
+        let ForwardPiece { units, gates: [reset, update, new, _], apart, hidden, output, .. } = piece;
+        for (at, unit) in units.enumerate() {
+            for part in 0..PARTS {
+                let (mut r, mut z) = (lanes(&reset[at], part), lanes(&update[at], part));
+                let (mut n, q) = (lanes(&new[at], part), lanes(&apart[at], part));
+                let mut h = lanes(&step.hidden[unit], part);
+                let (live, mut y) = (step.live.part(part), [0.0; WIDTH]);
+                for lane in 0..WIDTH {
+                    r[lane] = math::sigmoid(r[lane]);
+                    z[lane] = math::sigmoid(z[lane]);
+                    n[lane] = math::tanh(n[lane] + r[lane] * q[lane]);
+                    let state = (1.0 - z[lane]) * n[lane] + z[lane] * h[lane];
+                    h[lane] = choose(live[lane], state, h[lane]);
+                    y[lane] = choose(live[lane], state, 0.0);
+                }
+                put(&mut reset[at], part, r);
+                put(&mut update[at], part, z);
+                put(&mut new[at], part, n);
+                put(&mut hidden[at], part, h);
+                put(&mut output[at], part, y);
+            }
+        }
+    }
+
+    #[inline(always)]
     fn backward(&self, step: &Backward<'_>, piece: BackwardPiece<'_>) {
         let BackwardPiece { units, gates: [reset, update, new, _], apart, hidden, .. } = piece;
         let [reset_apart, update_apart, new_apart, _] = apart;
-        step.add_products(&units, hidden);
-        step.isa.vectorize(|| {
-            for (at, unit) in units.enumerate() {
-                let (mut r, mut z, mut n, mut q) = (reset[at].0, update[at].0, new[at].0, new_apart[at].0);
-                let (h, dy, mut dh) = (step.hidden[unit].0, step.outputs[unit].0, hidden[at].0);
-                for lane in 0..LANES {
-                    let live = |gradient: f32| step.live.choose(lane, gradient, 0.0);
-                    let d = dh[lane] + dy[lane];
-                    dh[lane] = live(d * z[lane]);
-                    let dn = live(d * (1.0 - z[lane]) * (1.0 - n[lane] * n[lane]));
+        for (at, unit) in units.enumerate() {
+            for part in 0..PARTS {
+                let (mut r, mut z) = (lanes(&reset[at], part), lanes(&update[at], part));
+                let (mut n, mut q) = (lanes(&new[at], part), lanes(&new_apart[at], part));
+                let (h, dy) = (lanes(&step.hidden[unit], part), lanes(&step.outputs[unit], part));
+                let (mut dh, live) = (lanes(&hidden[at], part), step.live.part(part));
+                for lane in 0..WIDTH {
+                    let d = choose(live[lane], dh[lane] + dy[lane], 0.0);
+                    dh[lane] = d * z[lane];
+                    let dn = d * (1.0 - z[lane]) * (1.0 - n[lane] * n[lane]);
                     let dr = dn * q[lane];
-                    z[lane] = live(d * (h[lane] - n[lane]) * z[lane] * (1.0 - z[lane]));
+                    z[lane] = d * (h[lane] - n[lane]) * z[lane] * (1.0 - z[lane]);
                     n[lane] = dn;
                     q[lane] = dn * r[lane];
-                    r[lane] = live(dr * r[lane] * (1.0 - r[lane]));
+                    r[lane] = dr * r[lane] * (1.0 - r[lane]);
                 }
-                (reset[at].0, update[at].0, new[at].0) = (r, z, n);
-                (reset_apart[at].0, update_apart[at].0, new_apart[at].0) = (r, z, q);
-                hidden[at].0 = dh;
+                put(&mut reset[at], part, r);
+                put(&mut update[at], part, z);
+                put(&mut new[at], part, n);
+                put(&mut reset_apart[at], part, r);
+                put(&mut update_apart[at], part, z);
+                put(&mut new_apart[at], part, q);
+                put(&mut hidden[at], part, dh);
             }
-        });
+        }
     }
 }

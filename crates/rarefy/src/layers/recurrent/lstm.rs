@@ -10,12 +10,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece};
+use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, choose, lanes, put};
 use super::{Plan, Recurrent};
-use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer};
 use crate::math;
-use crate::tiles::{LANES, Shape};
+use crate::tiles::{Row, Shape};
 
 /// An LSTM as files keep it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,56 +61,65 @@ impl Cell for LstmCell {
         if gate == 1 { 1.0 } else { 0.0 }
     }
 
+    #[inline(always)]
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
-        let ForwardPiece { units, mut gates, hidden, cells, output, .. } = piece;
-        step.add_products(&units, &mut gates);
-        let [input, forget, candidate, out] = gates;
-        step.isa.vectorize(|| {
-            for (at, unit) in units.enumerate() {
-                // Through arrays of their own, which cannot overlap: so the loops over lanes are vectorised.
-                let (mut i, mut f, mut g, mut o) = (input[at].0, forget[at].0, candidate[at].0, out[at].0);
-                Activation::Sigmoid.apply(&mut i);
-                Activation::Sigmoid.apply(&mut f);
-                Activation::Tanh.apply(&mut g);
-                Activation::Sigmoid.apply(&mut o);
-                (input[at].0, forget[at].0, candidate[at].0, out[at].0) = (i, f, g, o);
-                let (h, c) = (step.hidden[unit].0, step.cells[unit].0);
-                let (mut new_h, mut new_c, mut y) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-                for lane in 0..LANES {
+        let ForwardPiece { units, gates: [input, forget, candidate, out], hidden, cells, output, .. } = piece;
+        for (at, unit) in units.enumerate() {
+            for part in 0..PARTS {
+                let (mut i, mut f) = (lanes(&input[at], part), lanes(&forget[at], part));
+                let (mut g, mut o) = (lanes(&candidate[at], part), lanes(&out[at], part));
+                let (mut h, mut c) = (lanes(&step.hidden[unit], part), lanes(&step.cells[unit], part));
+                let (live, mut y) = (step.live.part(part), [0.0; WIDTH]);
+                for lane in 0..WIDTH {
+                    i[lane] = math::sigmoid(i[lane]);
+                    f[lane] = math::sigmoid(f[lane]);
+                    g[lane] = math::tanh(g[lane]);
+                    o[lane] = math::sigmoid(o[lane]);
                     let cell = f[lane] * c[lane] + i[lane] * g[lane];
                     let state = o[lane] * math::tanh(cell);
-                    new_c[lane] = step.live.choose(lane, cell, c[lane]);
-                    new_h[lane] = step.live.choose(lane, state, h[lane]);
-                    y[lane] = step.live.choose(lane, state, 0.0);
+                    c[lane] = choose(live[lane], cell, c[lane]);
+                    h[lane] = choose(live[lane], state, h[lane]);
+                    y[lane] = choose(live[lane], state, 0.0);
                 }
-                (hidden[at].0, cells[at].0, output[at].0) = (new_h, new_c, y);
+                put(&mut input[at], part, i);
+                put(&mut forget[at], part, f);
+                put(&mut candidate[at], part, g);
+                put(&mut out[at], part, o);
+                put(&mut cells[at], part, c);
+                put(&mut hidden[at], part, h);
+                put(&mut output[at], part, y);
             }
-        });
+        }
     }
 
+    #[inline(always)]
     fn backward(&self, step: &Backward<'_>, piece: BackwardPiece<'_>) {
         let BackwardPiece { units, gates: [input, forget, candidate, out], hidden, cells, .. } = piece;
-        step.add_products(&units, hidden);
-        step.isa.vectorize(|| {
-            for (at, unit) in units.enumerate() {
-                let (mut i, mut f, mut g, mut o) = (input[at].0, forget[at].0, candidate[at].0, out[at].0);
-                let (c, dy, dh, mut dc) =
-                    (step.cells[unit].0, step.outputs[unit].0, hidden[at].0, cells[at].0);
-                for lane in 0..LANES {
-                    let live = |gradient: f32| step.live.choose(lane, gradient, 0.0);
+        for (at, unit) in units.enumerate() {
+            for part in 0..PARTS {
+                let (mut i, mut f) = (lanes(&input[at], part), lanes(&forget[at], part));
+                let (mut g, mut o) = (lanes(&candidate[at], part), lanes(&out[at], part));
+                let (c, dy) = (lanes(&step.cells[unit], part), lanes(&step.outputs[unit], part));
+                let (dh, mut dc) = (lanes(&hidden[at], part), lanes(&cells[at], part));
+                let live = step.live.part(part);
+                for lane in 0..WIDTH {
                     let dh = dh[lane] + dy[lane];
                     let tanh = math::tanh(f[lane] * c[lane] + i[lane] * g[lane]);
                     let d = dc[lane] + dh * o[lane] * (1.0 - tanh * tanh);
-                    dc[lane] = live(d * f[lane]);
+                    dc[lane] = choose(live[lane], d * f[lane], 0.0);
                     let (di, dg) = (d * g[lane], d * i[lane]);
-                    i[lane] = live(di * i[lane] * (1.0 - i[lane]));
-                    f[lane] = live(d * c[lane] * f[lane] * (1.0 - f[lane]));
-                    g[lane] = live(dg * (1.0 - g[lane] * g[lane]));
-                    o[lane] = live(dh * tanh * o[lane] * (1.0 - o[lane]));
+                    i[lane] = choose(live[lane], di * i[lane] * (1.0 - i[lane]), 0.0);
+                    f[lane] = choose(live[lane], d * c[lane] * f[lane] * (1.0 - f[lane]), 0.0);
+                    g[lane] = choose(live[lane], dg * (1.0 - g[lane] * g[lane]), 0.0);
+                    o[lane] = choose(live[lane], dh * tanh * o[lane] * (1.0 - o[lane]), 0.0);
                 }
-                (input[at].0, forget[at].0, candidate[at].0, out[at].0) = (i, f, g, o);
-                (hidden[at].0, cells[at].0) = ([0.0; LANES], dc);
+                put(&mut input[at], part, i);
+                put(&mut forget[at], part, f);
+                put(&mut candidate[at], part, g);
+                put(&mut out[at], part, o);
+                put(&mut cells[at], part, dc);
             }
-        });
+            hidden[at] = Row::ZERO;
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece};
+use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, choose};
 use super::{Plan, Recurrent};
 use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer};
@@ -64,38 +64,34 @@ impl Cell for RnnCell {
         self.0
     }
 
+    #[inline(always)]
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
         let ForwardPiece { units, gates: [sums, ..], hidden, output, .. } = piece;
-        step.add_products(&units, &mut [&mut *sums]);
-        step.isa.vectorize(|| {
-            for (at, unit) in units.enumerate() {
-                let (mut state, h) = (sums[at].0, step.hidden[unit].0);
-                self.0.apply(&mut state);
-                let (mut new_h, mut y) = ([0.0; LANES], [0.0; LANES]);
-                for lane in 0..LANES {
-                    new_h[lane] = step.live.choose(lane, state[lane], h[lane]);
-                    y[lane] = step.live.choose(lane, state[lane], 0.0);
-                }
-                (sums[at].0, hidden[at].0, output[at].0) = (state, new_h, y);
+        for (at, unit) in units.enumerate() {
+            let (mut state, h, live) = (sums[at].0, step.hidden[unit].0, step.live.all());
+            self.0.apply(&mut state);
+            let (mut new_h, mut y) = ([0.0; LANES], [0.0; LANES]);
+            for lane in 0..LANES {
+                new_h[lane] = choose(live[lane], state[lane], h[lane]);
+                y[lane] = choose(live[lane], state[lane], 0.0);
             }
-        });
+            (sums[at].0, hidden[at].0, output[at].0) = (state, new_h, y);
+        }
     }
 
+    #[inline(always)]
     fn backward(&self, step: &Backward<'_>, piece: BackwardPiece<'_>) {
         let BackwardPiece { units, gates: [state, ..], hidden, .. } = piece;
-        step.add_products(&units, hidden);
-        step.isa.vectorize(|| {
-            for (at, unit) in units.enumerate() {
-                let (mut d, dy) = (hidden[at].0, step.outputs[unit].0);
-                for lane in 0..LANES {
-                    d[lane] += dy[lane];
-                }
-                self.0.gate(&mut d, &Row(state[at].0));
-                for lane in 0..LANES {
-                    d[lane] = step.live.choose(lane, d[lane], 0.0);
-                }
-                (state[at].0, hidden[at].0) = (d, [0.0; LANES]);
+        for (at, unit) in units.enumerate() {
+            let (mut d, dy, live) = (hidden[at].0, step.outputs[unit].0, step.live.all());
+            for lane in 0..LANES {
+                d[lane] += dy[lane];
             }
-        });
+            self.0.gate(&mut d, &Row(state[at].0));
+            for lane in 0..LANES {
+                d[lane] = choose(live[lane], d[lane], 0.0);
+            }
+            (state[at].0, hidden[at].0) = (d, [0.0; LANES]);
+        }
     }
 }

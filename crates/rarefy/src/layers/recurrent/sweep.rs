@@ -1,7 +1,7 @@
 //! The way through the steps of a sequence. Tiles go their ways in parallel; within a tile the units of each step are cut into
 //! pieces, by the cost of the weights alone, so that threads share a single tile too.
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, Live, MOST_GATES};
+use super::cell::{Ahead, Back, Backward, BackwardPiece, Cell, Forward, ForwardPiece, Live, MOST_GATES};
 use crate::kernels::{Isa, Piecewise, par_alike};
 use crate::sparse::Weights;
 use crate::tiles::{LANES, Row, Tiles};
@@ -103,10 +103,11 @@ impl Direction {
         two_blocks(states, self.hidden, now, self.step(turn + 1))
     }
 
-    /// Units of a piece: as many as cost about [`GRAIN`].
+    /// Units of a piece, which costs about [`GRAIN`]; there are as many pieces as threads share alike.
     fn piece(self, weights: &Piecewise<'_>) -> usize {
         let cost = weights.cost() + GATE * self.gates * self.hidden;
-        (GRAIN * self.hidden / cost.max(1)).max(weights.fewest())
+        let pieces = (cost / GRAIN).max(1).next_power_of_two();
+        self.hidden.div_ceil(pieces).max(weights.fewest())
     }
 }
 
@@ -156,7 +157,7 @@ pub(super) fn forward<C: Cell>(
             let (hidden, next_hidden) = direction.now_and_next(hidden, hidden_edge, turn);
             let (cells, next_cells) = direction.now_and_next(cells, cells_edge, turn);
             let live = Live::at(step, tile.start * LANES, input.lengths());
-            let at = Forward { isa, width, weights, bias, hidden, cells, live };
+            let at = Forward { width, weights, bias, hidden, cells, live };
             let size = C::GATES * width;
             let [a, b, c, d] = gates_of(&mut gates[step * size..][..size], width);
             let apart = if C::KEEPS_APART { &mut apart[step * size..][size - width..size] } else { &mut [] };
@@ -164,7 +165,9 @@ pub(super) fn forward<C: Cell>(
             let arrays = [a, b, c, d, apart, next_hidden, next_cells, output];
             par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, apart, hidden, cells, output]| {
                 let gates = [a, b, c, d];
-                cell.forward(&at, ForwardPiece { units, gates, apart, hidden, cells, output });
+                let mut piece = ForwardPiece { units, gates, apart, hidden, cells, output };
+                cell.add_products(isa, &at, &mut piece);
+                isa.vectorize(Ahead(cell, &at, piece));
             });
         }
     });
@@ -207,9 +210,6 @@ pub(super) fn backward<C: Cell>(
             let beside = if C::KEEPS_APART { &mut beside[step * size..][..size] } else { &mut [] };
             let (gates, apart) = if C::KEEPS_APART { (beside, through) } else { (through, beside) };
             let at = Backward {
-                isa,
-                weights,
-                after,
                 hidden: &hidden.tile(tile.start)[block(hidden, step)],
                 cells: &cells.tile(tile.start)[block(cells, step)],
                 outputs: &gradient.tile(tile.start)[direction.outputs(step)],
@@ -219,8 +219,11 @@ pub(super) fn backward<C: Cell>(
             let (hidden, cells) = edge.split_at_mut(width);
             let arrays = [a, b, c, d, e, f, g, h, hidden, cells];
             par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, e, f, g, h, hidden, cells]| {
+                if let Some(after) = after {
+                    weights.add(isa, after, units.clone(), hidden);
+                }
                 let (gates, apart) = ([a, b, c, d], [e, f, g, h]);
-                cell.backward(&at, BackwardPiece { units, gates, apart, hidden, cells });
+                isa.vectorize(Back(cell, &at, BackwardPiece { units, gates, apart, hidden, cells }));
             });
         }
     });
