@@ -33,7 +33,7 @@ as can be told, and smaller.
 
 Settings of --set: those of [data], seed and threads.")]
 pub struct PathArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
     data: String,
     /// One setting, as in data.task=regression; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]

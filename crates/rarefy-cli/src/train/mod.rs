@@ -17,7 +17,7 @@ use rarefy::topology::Method;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
 use crate::config::Config;
-use crate::data::{TASKS, delimiter};
+use crate::data::{TASKS, delimiter, skipped_text};
 use crate::output::Output;
 use progress::Progress;
 pub use summary::bytes;
@@ -40,13 +40,15 @@ Examples:
   rarefy train digits                          the built-in data, offline, in seconds
   rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
   rarefy train table.csv --label price --task regression
+  rarefy train speech.csv --set data.audio.features=mfcc --set data.augment.time_masks=2
+  rarefy train photos --set data.image_size=32 --set data.augment.flip=true --skip-bad
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
 Settings come from defaults < --config file < --set < flags; --print-config shows the result."
 )]
 pub struct TrainArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
     data: Option<String>,
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
@@ -98,6 +100,9 @@ pub struct TrainArgs {
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
+    /// Leave out images and recordings that cannot be read, and say which
+    #[arg(long)]
+    skip_bad: bool,
     /// Names all random draws
     #[arg(long, value_parser = value_parser!(i64).range(0..))]
     seed: Option<i64>,
@@ -184,6 +189,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
     config.flag("data.task", args.task.clone());
     config.flag("data.delimiter", args.delimiter.map(String::from));
+    config.flag("data.skip_bad", args.skip_bad.then_some(true));
     config.flag("sparsity.density", density);
     config.flag("topology.method", args.method.clone());
     config.flag("network.hidden", args.hidden.clone());
@@ -227,6 +233,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
             .all(|flag| flag.is_none())
         && args.label.is_empty()
         && args.delimiter.is_none()
+        && !args.skip_bad
         && args.hidden.is_none();
     ensure!(
         fixed,
@@ -299,6 +306,9 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
         splits.train.shape,
         splits.train.targets.outputs()
     ));
+    if !splits.skipped.is_empty() {
+        output.say(&skipped_text(&splits.skipped));
+    }
     if splits.preparation.constant_inputs > 0 {
         output.say(&format!(
             "note: {} inputs are constant in the training part",

@@ -230,4 +230,6 @@ impl Dataset {
 }
 
 #[cfg(test)]
+mod file_tests;
+#[cfg(test)]
 mod tests;
