@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::augment::Augmentation;
-use super::{Dataset, Targets};
+use super::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Tiles};
 
@@ -52,12 +52,17 @@ pub enum BatchTargets {
 impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
-        let mut input = Tiles::zeros(dataset.inputs(), capacity);
+        let mut input = match &dataset.features {
+            Features::Dense(_) => Tiles::zeros(dataset.inputs(), capacity),
+            Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
+        };
         if !dataset.lengths.is_empty() {
             // For their memory alone.
             input.set_lengths((0..capacity).map(|_| 0));
         }
-        input.resize(0);
+        if input.columns().is_none() {
+            input.resize(0);
+        }
         let targets = match &dataset.targets {
             Targets::Classes { .. } => BatchTargets::Classes(Vec::with_capacity(capacity)),
             Targets::Values { outputs, .. } => {
@@ -76,7 +81,10 @@ impl Batch {
     /// If `order` names a sample that `dataset` does not have, or the batch was made for another kind of data set.
     pub fn fill(&mut self, dataset: &Dataset, order: &[usize]) {
         assert_eq!(self.input.features(), dataset.inputs(), "a batch keeps to data sets with as many inputs");
-        gather(&dataset.features, order, &mut self.input);
+        match &dataset.features {
+            Features::Dense(numbers) => gather(numbers, order, &mut self.input),
+            Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
+        }
         if !dataset.lengths.is_empty() {
             self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));
         }
@@ -94,7 +102,7 @@ impl Batch {
         augmentation: Option<&Augmentation>,
         epoch: u64,
     ) {
-        let Some(augmentation) = augmentation else {
+        let (Some(augmentation), Some(numbers)) = (augmentation, dataset.dense()) else {
             return self.fill(dataset, order);
         };
         let inputs = dataset.inputs();
@@ -106,7 +114,7 @@ impl Batch {
         positions.extend(0..order.len());
         let copies = features.par_chunks_exact_mut(inputs).zip(lengths.par_iter_mut()).zip(order);
         copies.for_each(|((copy, length), &sample)| {
-            copy.copy_from_slice(dataset.sample(sample));
+            copy.copy_from_slice(&numbers[sample * inputs..][..inputs]);
             let before = dataset.lengths.get(sample).map_or(dataset.shape.width, |&length| length as usize);
             *length = augmentation.apply(copy, before, sample, epoch);
         });
@@ -193,8 +201,8 @@ mod tests {
             None => Targets::Classes { labels: (0..samples as u32).map(|i| i % 3).collect(), classes: 3 },
             Some(outputs) => Targets::Values { values: numbers(samples * outputs), outputs },
         };
-        let features = numbers(samples * inputs);
-        Dataset { shape: Shape::flat(inputs), features, targets, lengths: Vec::new() }
+        let features = Features::Dense(numbers(samples * inputs));
+        Dataset { shape: Shape::flat(inputs), features, lengths: Vec::new(), targets }
     }
 
     #[test]
@@ -209,7 +217,10 @@ mod tests {
                     batch.fill(&data, &order);
                     assert_eq!((batch.samples, batch.input.samples()), (samples, samples));
                     for (lane, &from) in order.iter().enumerate() {
-                        assert_eq!(batch.input.sample(lane), data.sample(from));
+                        assert_eq!(
+                            batch.input.sample(lane),
+                            data.dense().unwrap()[from * inputs..][..inputs]
+                        );
                         match (&batch.targets, &data.targets) {
                             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                                 assert_eq!(classes[lane], labels[from]);

@@ -25,6 +25,11 @@ fn labels(dataset: &Dataset) -> &[u32] {
     }
 }
 
+/// The numbers of a sample.
+fn row(dataset: &Dataset, index: usize) -> &[f32] {
+    &dataset.dense().unwrap()[index * dataset.inputs()..][..dataset.inputs()]
+}
+
 fn save(image: impl Into<DynamicImage>, path: &Path) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     image.into().save(path).unwrap();
@@ -73,11 +78,12 @@ fn a_folder_of_images_is_split_scaled_and_read_again_for_a_model() {
     assert_eq!(splits.preparation.classes, ["left", "top"]);
     assert_eq!((splits.skipped.len(), &splits.augmentation), (0, &None));
     for sample in 0..splits.train.len() {
-        let pixels = splits.train.sample(sample);
+        let pixels = row(&splits.train, sample);
         let (below_left, above_right) = (pixels[3 * 6], pixels[5]);
         assert_eq!(labels(&splits.train)[sample] == 0, below_left > above_right);
     }
-    let mean = splits.train.features.iter().sum::<f32>() / splits.train.features.len() as f32;
+    let numbers = splits.train.dense().unwrap();
+    let mean = numbers.iter().sum::<f32>() / numbers.len() as f32;
     assert!(mean.abs() < 1e-5);
     // The model reads the same files to the same numbers, in the order of their names.
     let path = folder.path().to_str().unwrap();
@@ -88,7 +94,7 @@ fn a_folder_of_images_is_split_scaled_and_read_again_for_a_model() {
     let names = sample_files(path).unwrap().unwrap();
     assert_eq!(names[21], folder.path().join("top/001.png"));
     let one = load_with(&splits.preparation, names[21].to_str().unwrap(), false).unwrap();
-    assert_eq!(one.features, again.sample(21));
+    assert_eq!(one.dense().unwrap(), row(&again, 21));
     // And the preparation survives its file.
     let text = serde_json::to_string(&splits.preparation).unwrap();
     assert_eq!(serde_json::from_str::<Preparation>(&text).unwrap(), splits.preparation);
@@ -125,8 +131,8 @@ fn one_colourful_image_makes_all_three_channels() {
     let all = "validation_fraction = 0\ntest_fraction = 0\nscale = 'none'";
     let splits = load(&settings(folder.path(), all), 1).unwrap();
     assert_eq!(splits.train.shape.channels, 3);
-    assert_eq!(splits.train.sample(8)[..6], [250.0, 10.0, 20.0, 250.0, 10.0, 20.0]);
-    let grey = splits.train.sample(0);
+    assert_eq!(row(&splits.train, 8)[..6], [250.0, 10.0, 20.0, 250.0, 10.0, 20.0]);
+    let grey = row(&splits.train, 0);
     assert!(grey.chunks(3).all(|pixel| pixel[0] == pixel[1] && pixel[1] == pixel[2]));
     let one = load(&settings(folder.path(), &format!("{all}\nimage_color = 'grey'")), 1).unwrap();
     assert_eq!((one.train.shape.channels, one.train.len()), (1, 9));
@@ -195,7 +201,7 @@ fn recordings_of_different_lengths_are_filled_up_with_the_mean() {
     for band in 0..20 {
         let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
         for (sample, &length) in splits.train.lengths.iter().enumerate() {
-            for (frame, features) in splits.train.sample(sample).chunks(20).enumerate() {
+            for (frame, features) in row(&splits.train, sample).chunks(20).enumerate() {
                 match frame < length as usize {
                     true => {
                         count += 1.0;
@@ -259,7 +265,7 @@ fn mixed_sample_rates_are_refused_with_two_names_or_resampled() {
     let all = "validation_fraction = 0\ntest_fraction = 0\nscale = 'none'";
     let splits = load(&settings(folder.path(), &format!("{all}\nsample_rate = 8000")), 1).unwrap();
     // A quarter of a second, resampled: the features of nearly the same tone at 8000.
-    let (resampled, plain) = (splits.train.sample(12), splits.train.sample(8));
+    let (resampled, plain) = (row(&splits.train, 12), row(&splits.train, 8));
     assert_eq!(splits.train.lengths[12], 23);
     let loudest =
         |frame: &[f32]| (0..40).fold(0, |best, band| if frame[band] > frame[best] { band } else { best });
@@ -340,7 +346,7 @@ fn training_batches_change_from_epoch_to_epoch_and_not_with_threads() {
         // The data set itself stays as it was, and so does a batch that is not for training.
         let mut plain = Batch::new(train, 1);
         plain.fill(train, &[5]);
-        assert_eq!(plain.input.sample(0), train.sample(5));
+        assert_eq!(plain.input.sample(0), row(train, 5));
         let (samples, lengths) = filled(0, 1);
         for (sample, &length) in samples.iter().zip(&lengths) {
             let rest = &sample[length as usize * train.shape.channels..];
