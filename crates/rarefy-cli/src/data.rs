@@ -107,7 +107,8 @@ fn totals(found: &Description) -> String {
 /// The files that were left out, the first few by name.
 pub fn skipped_text(skipped: &[SkippedFile]) -> String {
     const NAMED: usize = 5;
-    let mut lines = vec![format!("note: left out {} files that cannot be read", skipped.len())];
+    let files = if skipped.len() == 1 { "file" } else { "files" };
+    let mut lines = vec![format!("note: left out {} {files} that cannot be read", skipped.len())];
     lines.extend(skipped.iter().take(NAMED).map(|file| format!("  {}", file.problem)));
     if skipped.len() > NAMED {
         lines.push(format!("  ... and {} more", skipped.len() - NAMED));

@@ -198,6 +198,77 @@ fn predict_gives_one_line_a_sample() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
 }
 
+/// A WAV file of a tone, 8000 samples of 16 bits a second.
+fn write_tone(path: &Path, hz: f64, samples: usize) {
+    let bytes = 2 * samples as u32;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16u32.to_le_bytes());
+    file.extend([1u16, 1].map(u16::to_le_bytes).concat());
+    file.extend([8000u32, 16_000].map(u32::to_le_bytes).concat());
+    file.extend([2u16, 16].map(u16::to_le_bytes).concat());
+    file.extend(b"data");
+    file.extend(bytes.to_le_bytes());
+    let step = std::f64::consts::TAU * hz / 8000.0;
+    file.extend((0..samples).flat_map(|n| ((9000.0 * (step * n as f64).sin()) as i16).to_le_bytes()));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn recordings_are_trained_on_and_predicted_by_name_and_bad_ones_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (folder.path().join("tones"), folder.path().join("run"));
+    for number in 0..20 {
+        write_tone(
+            &data.join(format!("high/{number:02}.wav")),
+            1500.0 + 20.0 * number as f64,
+            1500 + 9 * number,
+        );
+        write_tone(
+            &data.join(format!("low/{number:02}.wav")),
+            300.0 + 5.0 * number as f64,
+            1500 + 9 * number,
+        );
+    }
+    std::fs::write(data.join("low/bad.wav"), "RIFF").unwrap();
+    let (data, run) = (path_text(&data), path_text(&run));
+    let quick = [
+        "--hidden",
+        "16",
+        "--epochs",
+        "30",
+        "--batch-size",
+        "8",
+        "--run-dir",
+        run,
+        "--set",
+        "data.audio.mels=20",
+    ];
+    let message = refusal(&[&["train", data][..], &quick].concat());
+    assert!(
+        message.contains("bad.wav: is cut short") && message.contains("data.skip_bad = true"),
+        "{message}"
+    );
+    let told =
+        said(&[&["train", data, "--skip-bad", "--set", "data.augment.time_masks=1"][..], &quick].concat());
+    assert!(told.contains("note: left out 1 file that cannot be read") && told.contains("bad.wav"), "{told}");
+    let described = said(&["data", data, "--skip-bad"]);
+    assert!(described.contains("40 samples") && described.contains("left out 1 file "), "{described}");
+    // New recordings, some of them alone, without folders for classes.
+    write_tone(&folder.path().join("new/a.wav"), 1555.0, 1600);
+    write_tone(&folder.path().join("new/b.wav"), 333.0, 1600);
+    let new = folder.path().join("new");
+    let (a, b) = (new.join("a.wav"), new.join("b.wav"));
+    let expected = format!("file,prediction\n{},high\n{},low\n", a.display(), b.display());
+    assert_eq!(said(&["predict", run, path_text(&new)]), expected);
+    let one = object(&["predict", run, path_text(&b)]);
+    assert_eq!((&one["files"][0], &one["predictions"][0]), (&path_text(&b).into(), &"low".into()));
+    assert_eq!(object(&["evaluate", run])["samples"], 8);
+    assert!(refusal(&["evaluate", run, data]).contains("bad.wav: is cut short"));
+}
+
 #[test]
 fn numbers_are_predicted_from_a_table_without_its_labels() {
     let folder = tempfile::tempdir().unwrap();
