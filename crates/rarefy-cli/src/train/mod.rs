@@ -43,7 +43,7 @@ Examples:
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
-Settings come from defaults < --config file < --set < flags; --print-config shows the result."
+Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
 pub struct TrainArgs {
     /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
@@ -73,8 +73,10 @@ pub struct TrainArgs {
     /// steered there
     #[arg(long, value_name = "KEY=VALUE")]
     target: Option<String>,
-    /// Units of each hidden layer, as in 256,256
-    #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "NAME|FILE", help = crate::network::help())]
+    network: Option<String>,
+    /// Units of each hidden layer of the network mlp, as in 256,256
+    #[arg(long, conflicts_with = "network", value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     hidden: Option<Vec<i64>>,
     /// Optimizer: sgd, adam, adamw, rmsprop, adagrad, prodigy, schedule-free-sgd, schedule-free-adamw, armijo,
     /// barzilai-borwein, and with --penalty l1: linbreg, adabreg [default: adam]
@@ -167,6 +169,9 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     if let Some(path) = &args.config {
         config.file(path)?;
     }
+    if let Some(network) = &args.network {
+        config.network(&crate::network::read(network)?);
+    }
     for assignment in &args.set {
         config.set(assignment)?;
     }
@@ -222,7 +227,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
         && [args.sparsity, args.density].iter().all(Option::is_none)
         && args.learning_rate.is_none()
         && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
-        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target]
+        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target, &args.network]
             .iter()
             .all(|flag| flag.is_none())
         && args.label.is_empty()

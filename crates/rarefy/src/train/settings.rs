@@ -8,7 +8,6 @@ use crate::layers::{ActivationName, NetworkSettings, SparsitySettings};
 use crate::losses::LossSettings;
 use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
-use crate::tiles::Shape;
 use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
 
@@ -105,7 +104,7 @@ impl Settings {
         self.optimizer.build()?;
         self.schedule.build(self.optimizer.method())?;
         self.check_optimizer()?;
-        self.network.spec(Shape::flat(1), 1)?;
+        self.network.check()?;
         if self.train.epochs == 0 {
             return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
         }
