@@ -1,13 +1,15 @@
-//! `--network`: a network by name, or a TOML file that describes one.
+//! Networks as people name them and see them: `--network`, a preset or a TOML file, and the table of a network's layers.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
-use rarefy::layers::{NetworkSettings, Preset};
+use rarefy::layers::{LayerFigures, NetworkSettings, Preset};
 use serde::Deserialize;
 use toml::Table;
 
 use crate::config;
+use crate::output;
+use crate::train::{bytes, count};
 
 /// A file with a section.
 #[derive(Deserialize)]
@@ -50,6 +52,29 @@ pub fn read(network: &str) -> Result<NetworkSettings> {
 fn described(text: &str) -> Result<NetworkSettings, String> {
     let has_section = text.parse::<Table>().is_ok_and(|table| table.contains_key("network"));
     if has_section { config::read::<File>(text).map(|file| file.network) } else { config::read(text) }
+}
+
+/// What a network is called.
+pub fn name(settings: &NetworkSettings) -> &'static str {
+    if settings.is_described() { "described" } else { settings.preset.name() }
+}
+
+/// A line for each layer.
+pub fn table<'a>(layers: impl Iterator<Item = &'a LayerFigures>) -> String {
+    let rows = layers.map(|layer| {
+        let none = || "-".to_string();
+        vec![
+            format!("  {} {}", layer.place, layer.layer),
+            layer.input.to_string(),
+            layer.output.to_string(),
+            if layer.cells > 0 { format!("{} of {}", layer.nnz, layer.cells) } else { none() },
+            layer.density().map_or_else(none, |density| format!("{:.2} %", 100.0 * density)),
+            layer.storage.map_or_else(none, String::from),
+            if layer.cells > 0 { count(layer.flops) } else { none() },
+            if layer.parameters > 0 { bytes(layer.bytes) } else { none() },
+        ]
+    });
+    output::table(&["  layer", "in", "out", "weights", "density", "stored", "FLOP", "file"], rows)
 }
 
 #[cfg(test)]

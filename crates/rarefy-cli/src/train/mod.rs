@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::data::{TASKS, delimiter};
 use crate::output::Output;
 use progress::Progress;
-pub use summary::bytes;
+pub use summary::{bytes, count};
 
 /// The help of `--method`, which names all methods there are.
 fn method_help() -> String {
@@ -310,29 +310,17 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
             splits.preparation.constant_inputs
         ));
     }
-    let widths: Vec<String> =
-        run.network().weights().map(|(_, weight)| weight.weights.rows().to_string()).collect();
     let method = format!("{:?}", settings.topology.method).to_lowercase();
+    let network = run.network();
     output.say(&format!(
-        "network {}-{}, method {method}, seed {}",
-        splits.train.inputs(),
-        widths.join("-"),
+        "network {}: {} to {}, method {method}, seed {}",
+        crate::network::name(&settings.network),
+        network.spec().inputs,
+        network.output(),
         settings.seed
     ));
     output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
-    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight()).enumerate()
-    {
-        let weights = &parameter.weights;
-        let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };
-        output.say(&format!(
-            "  layer {}: {} x {}, {} weights, density {:.4}, {storage} storage",
-            index + 1,
-            weights.rows(),
-            weights.cols(),
-            weights.nnz(),
-            weights.density()
-        ));
-    }
+    output.say(&crate::network::table(network.figures().iter().filter(|layer| layer.cells > 0)));
     output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
     if run.epochs_done() > 0 {
         output.say(&format!("going on after epoch {}", run.epochs_done()));
