@@ -214,6 +214,7 @@ impl Run {
         }
         let isa = Isa::named(&settings.isa)?;
         let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
+        settings.check_network(&spec)?;
         let topology = settings.topology.build()?;
         let plan = Plan::new(&settings, &spec, &topology)?;
         let network = network(&settings, &spec, &topology, &plan)?;
