@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use rarefy::convex::{self, Design, Loss, Method, Problem, Solution, SolverSettings, Start, lambda_grid};
-use rarefy::data::{self, Dataset, Targets, Task};
+use rarefy::convex::{
+    self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns, Start, lambda_grid,
+};
+use rarefy::data::{self, Dataset, Features, Targets, Task};
 use rarefy::train::Settings;
 use serde::Serialize;
 
@@ -231,7 +233,16 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
 }
 
 fn design(part: &Dataset) -> Result<Design> {
-    Ok(Design::from_rows(part.len(), part.inputs(), &part.features)?)
+    Ok(match &part.features {
+        Features::Dense(numbers) => Design::from_rows(part.len(), part.inputs(), numbers)?,
+        Features::Sparse(rows) => Design::Sparse(SparseColumns::from_csr(
+            part.len(),
+            part.inputs(),
+            rows.offsets(),
+            rows.indices(),
+            rows.values(),
+        )?),
+    })
 }
 
 /// One number per sample; the second of two classes is 1.

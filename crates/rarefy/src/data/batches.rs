@@ -7,7 +7,7 @@
 
 use rayon::prelude::*;
 
-use super::{Dataset, Targets};
+use super::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Tiles};
 
@@ -41,8 +41,14 @@ pub enum BatchTargets {
 impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
-        let mut input = Tiles::zeros(dataset.inputs(), capacity);
-        input.resize(0);
+        let input = match &dataset.features {
+            Features::Dense(_) => {
+                let mut input = Tiles::zeros(dataset.inputs(), capacity);
+                input.resize(0);
+                input
+            }
+            Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
+        };
         let targets = match &dataset.targets {
             Targets::Classes { .. } => BatchTargets::Classes(Vec::with_capacity(capacity)),
             Targets::Values { outputs, .. } => {
@@ -62,7 +68,13 @@ impl Batch {
     pub fn fill(&mut self, dataset: &Dataset, order: &[usize]) {
         assert_eq!(self.input.features(), dataset.inputs(), "a batch keeps to data sets with as many inputs");
         self.samples = order.len();
-        gather(&dataset.features, order, &mut self.input);
+        match &dataset.features {
+            Features::Dense(numbers) => gather(numbers, order, &mut self.input),
+            Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
+        }
+        if !dataset.lengths.is_empty() {
+            self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));
+        }
         match (&mut self.targets, &dataset.targets) {
             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                 classes.clear();
@@ -137,7 +149,8 @@ mod tests {
             None => Targets::Classes { labels: (0..samples as u32).map(|i| i % 3).collect(), classes: 3 },
             Some(outputs) => Targets::Values { values: numbers(samples * outputs), outputs },
         };
-        Dataset { shape: Shape::flat(inputs), features: numbers(samples * inputs), targets }
+        let features = Features::Dense(numbers(samples * inputs));
+        Dataset { shape: Shape::flat(inputs), features, lengths: Vec::new(), targets }
     }
 
     #[test]
@@ -152,7 +165,10 @@ mod tests {
                     batch.fill(&data, &order);
                     assert_eq!((batch.samples, batch.input.samples()), (samples, samples));
                     for (lane, &from) in order.iter().enumerate() {
-                        assert_eq!(batch.input.sample(lane), data.sample(from));
+                        assert_eq!(
+                            batch.input.sample(lane),
+                            data.dense().unwrap()[from * inputs..][..inputs]
+                        );
                         match (&batch.targets, &data.targets) {
                             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                                 assert_eq!(classes[lane], labels[from]);

@@ -10,6 +10,7 @@ mod array;
 mod batches;
 mod builtin;
 mod classes;
+mod csr;
 mod csv;
 mod describe;
 mod gzip;
@@ -24,6 +25,7 @@ mod split;
 use serde::{Deserialize, Serialize};
 
 pub use batches::{Batch, BatchTargets, epoch_order};
+pub use csr::Csr;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
@@ -112,11 +114,23 @@ pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result
 pub struct Dataset {
     /// How the numbers of a sample are laid out.
     pub shape: Shape,
-    /// `samples x inputs`, row-major; a sample's position by position.
-    pub features: Vec<f32>,
+    /// The numbers.
+    pub features: Features,
+    /// How many steps of each sample's sequence are there, the others being padding; empty if all are.
+    pub lengths: Vec<u32>,
     /// One target per sample.
     pub targets: Targets,
 }
+
+/// The numbers of all samples.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Features {
+    /// `samples x inputs`, row-major; a sample's position by position.
+    Dense(Vec<f32>),
+    /// The nonzeros of each sample, of plain features.
+    Sparse(Csr),
+}
+
 /// What is to be predicted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Targets {
@@ -179,24 +193,41 @@ impl Dataset {
 
     /// Number of samples.
     pub fn len(&self) -> usize {
-        self.features.len() / self.inputs().max(1)
+        match &self.features {
+            Features::Dense(numbers) => numbers.len() / self.inputs().max(1),
+            Features::Sparse(rows) => rows.rows(),
+        }
     }
 
     /// Whether there is no sample.
     pub fn is_empty(&self) -> bool {
-        self.features.is_empty()
+        self.len() == 0
     }
 
-    /// The numbers of one sample.
-    pub fn sample(&self, index: usize) -> &[f32] {
-        &self.features[index * self.inputs()..][..self.inputs()]
+    /// All numbers, row-major; `None` where only nonzeros are kept.
+    pub fn dense(&self) -> Option<&[f32]> {
+        match &self.features {
+            Features::Dense(numbers) => Some(numbers),
+            Features::Sparse(_) => None,
+        }
     }
 
     /// A copy of some samples.
     pub fn subset(&self, samples: &[usize]) -> Dataset {
         Dataset {
             shape: self.shape,
-            features: samples.iter().flat_map(|&index| self.sample(index)).copied().collect(),
+            features: match &self.features {
+                Features::Dense(numbers) => {
+                    let rows =
+                        samples.iter().map(|&index| &numbers[index * self.inputs()..][..self.inputs()]);
+                    Features::Dense(rows.flatten().copied().collect())
+                }
+                Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
+            },
+            lengths: match self.lengths.is_empty() {
+                true => Vec::new(),
+                false => samples.iter().map(|&index| self.lengths[index]).collect(),
+            },
             targets: self.targets.subset(samples),
         }
     }

@@ -4,6 +4,7 @@ mod checkpoint;
 mod directory;
 mod effective;
 mod engine;
+mod few;
 mod live;
 mod model;
 mod plan;

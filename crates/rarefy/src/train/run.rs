@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::sparse_start;
 use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict, score};
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Splits, Targets, Task, epoch_order};
+use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
@@ -612,9 +612,18 @@ fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
 fn fingerprint(dataset: &Dataset) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     hasher.write_u64(dataset.inputs() as u64);
-    for value in &dataset.features {
-        hasher.write_u64(u64::from(value.to_bits()));
+    let mut numbers = |numbers: &[f32]| {
+        numbers.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())));
+    };
+    match &dataset.features {
+        Features::Dense(values) => numbers(values),
+        Features::Sparse(rows) => {
+            numbers(rows.values());
+            rows.indices().iter().for_each(|&index| hasher.write_u64(u64::from(index)));
+            rows.offsets().iter().for_each(|&offset| hasher.write_u64(offset as u64));
+        }
     }
+    dataset.lengths.iter().for_each(|&length| hasher.write_u64(u64::from(length)));
     match &dataset.targets {
         Targets::Classes { labels, .. } => {
             labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)))
