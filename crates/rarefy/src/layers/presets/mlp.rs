@@ -4,15 +4,13 @@
 use crate::kernels::Activation;
 use crate::layers::{ActivationName, LayerSpec, NetworkSettings};
 
-pub(super) fn layers(settings: &NetworkSettings) -> Vec<LayerSpec> {
+pub(super) fn mlp(settings: &NetworkSettings) -> Vec<LayerSpec> {
     let mut layers = Vec::new();
     for (depth, &units) in settings.hidden.iter().enumerate() {
         layers.push(LayerSpec::linear(units, function(settings, depth)));
-        if settings.dropout > 0.0 {
-            layers.push(LayerSpec::dropout(settings.dropout));
-        }
+        layers.extend(super::dropout(settings.dropout));
     }
-    layers.push(LayerSpec::linear(0, Activation::Identity));
+    layers.push(super::head());
     layers
 }
 

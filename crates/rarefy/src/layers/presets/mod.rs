@@ -2,10 +2,12 @@
 //! choosing. `rarefy inspect --network NAME` shows the list; who wants another writes layers out.
 
 mod mlp;
+mod text;
 
 use serde::{Deserialize, Serialize};
 
 use super::{LayerSpec, NetworkSettings};
+use crate::kernels::Activation;
 use crate::tiles::Shape;
 
 /// The networks by the names that users type.
@@ -15,6 +17,8 @@ pub enum Preset {
     /// A multilayer perceptron, which knows no positions: images and sequences are plain features to it.
     #[default]
     Mlp,
+    /// Hidden layers on a feature for each word.
+    BagOfWords,
 }
 
 /// Which settings a preset has besides those of `mlp` alone, and what they are unless given.
@@ -30,20 +34,23 @@ pub struct Choices {
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Preset; 1] = [Preset::Mlp];
+    pub const ALL: [Preset; 2] = [Preset::Mlp, Preset::BagOfWords];
 
     /// The name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Mlp => "mlp",
+            Preset::BagOfWords => "bag-of-words",
         }
     }
 
     /// Which settings it has.
     pub fn choices(self) -> Choices {
-        match self {
-            Preset::Mlp => Choices { has_dropout: true, ..Choices::default() },
-        }
+        let (width, depth, has_dropout) = match self {
+            Preset::Mlp => (None, None, true),
+            Preset::BagOfWords => (Some(128), Some(1), true),
+        };
+        Choices { width, depth, has_dropout }
     }
 
     /// The layers for samples of a shape, the settings having been found good.
@@ -51,9 +58,22 @@ impl Preset {
     /// # Errors
     /// What is wrong with samples of that shape.
     pub(super) fn layers(self, settings: &NetworkSettings, inputs: Shape) -> Result<Vec<LayerSpec>, String> {
-        let _ = inputs;
-        Ok(match self {
-            Preset::Mlp => mlp::layers(settings),
-        })
+        let choices = self.choices();
+        let [width, depth] = [(settings.width, choices.width), (settings.depth, choices.depth)]
+            .map(|(given, default)| given.or(default).unwrap_or_default());
+        let dropout = settings.dropout;
+        match self {
+            Preset::Mlp => Ok(mlp::mlp(settings)),
+            Preset::BagOfWords => text::bag_of_words(width, depth, dropout, inputs),
+        }
     }
+}
+
+/// The last layer: as many outputs as the data asks for.
+fn head() -> LayerSpec {
+    LayerSpec::linear(0, Activation::Identity)
+}
+
+fn dropout(rate: f32) -> Option<LayerSpec> {
+    (rate > 0.0).then(|| LayerSpec::dropout(rate))
 }
