@@ -100,10 +100,9 @@ mod tests {
             let error = described(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");
         }
-        let error = read("mpl").unwrap_err().to_string();
-        assert!(
-            error.contains("neither a file nor one of mlp") && error.contains("did you mean mlp"),
-            "{error}"
-        );
+        let error = read("bag_of_word").unwrap_err().to_string();
+        assert!(error.contains("neither a file nor one of mlp, bag-of-words"), "{error}");
+        assert!(error.ends_with("; did you mean bag-of-words?"), "{error}");
+        assert!(!read("nets/mine.toml").unwrap_err().to_string().contains("did you mean"));
     }
 }

@@ -30,9 +30,9 @@ pub(super) fn network(inputs: Shape, outputs: Shape, layers: &[LayerSpec]) -> Re
         let mut output = input;
         let is_last = position + 1 == layers.len();
         for part in parts(layer, if is_last { outputs.channels } else { 0 }) {
-            output = part
-                .output(output)
-                .map_err(|problem| format!("{} on {input}: {problem}", title(position, layer)))?;
+            output = part.output(output).map_err(|problem| {
+                format!("{} on {input}: {problem}{}", title(position, layer), advice(layer, inputs))
+            })?;
             spec.layers.push(part);
         }
         shapes.push(output);
@@ -56,6 +56,15 @@ pub(super) fn check_last(layers: &[LayerSpec]) -> Result<(), String> {
         _ => {
             Err(format!("{title} is the last: put {{layer = \"linear\"}} after it, which makes the outputs"))
         }
+    }
+}
+
+/// What else may be wrong where a layer that looks at positions is given samples that have none.
+fn advice(layer: &LayerSpec, inputs: Shape) -> &'static str {
+    let looks_at_positions = matches!(layer, LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_));
+    match looks_at_positions && inputs.positions() == 1 {
+        true => "; if the samples are images or sequences, say so by data.shape = [height, width, channels]",
+        false => "",
     }
 }
 

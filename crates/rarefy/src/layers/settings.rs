@@ -290,6 +290,9 @@ mod tests {
             let error = settings(&format!("layers = [{layers}]")).spec(IMAGE, 5).unwrap_err().to_string();
             assert!(error.contains(words), "{layers}: {error}");
         }
+        let text = format!("layers = [{conv}, {{layer = 'flatten'}}, {{layer = 'linear'}}]");
+        let error = settings(&text).spec(Shape::flat(784), 5).unwrap_err().to_string();
+        assert!(error.contains("(conv2d) on 784: its window") && error.contains("data.shape"), "{error}");
     }
 
     #[test]
