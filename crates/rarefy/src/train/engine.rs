@@ -2,7 +2,7 @@
 
 use super::effective::{Effective, Map};
 use super::few::Few;
-use super::{Progress, Score, Sparsifier, score};
+use super::{Progress, Score, Sparsifier, Zeros, score};
 use crate::Result;
 use crate::data::Batch;
 use crate::kernels::Isa;
@@ -28,7 +28,7 @@ pub struct Engine {
     /// What the optimizer remembers besides.
     pub memory: Memory,
     loss: Loss,
-    optimizer: Optimizer,
+    pub(super) optimizer: Optimizer,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
     topology: Topology,
@@ -381,7 +381,7 @@ impl Engine {
     /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.
     pub fn connections(&self) -> (usize, usize) {
         let (nnz, cells) = self.network.connections();
-        if !self.sparsifier.keeps_zeros {
+        if self.sparsifier.zeros == Zeros::Leave {
             return (nnz, cells);
         }
         let weights = self.network.weights();
