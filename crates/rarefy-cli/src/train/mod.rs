@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::data::{TASKS, delimiter, skipped_text};
 use crate::output::Output;
 pub use progress::Progress;
-pub use summary::bytes;
+pub use summary::{bytes, count};
 
 /// The help of `--method`, which names all methods there are.
 fn method_help() -> String {
@@ -45,7 +45,7 @@ Examples:
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
-Settings come from defaults < --config file < --set < flags; --print-config shows the result."
+Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
 pub struct TrainArgs {
     /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
@@ -75,8 +75,10 @@ pub struct TrainArgs {
     /// steered there
     #[arg(long, value_name = "KEY=VALUE")]
     target: Option<String>,
-    /// Units of each hidden layer, as in 256,256
-    #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "NAME|FILE", help = crate::network::help())]
+    network: Option<String>,
+    /// Units of each hidden layer of the network mlp, as in 256,256
+    #[arg(long, conflicts_with = "network", value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     hidden: Option<Vec<i64>>,
     /// Optimizer: sgd, adam, adamw, rmsprop, adagrad, prodigy, schedule-free-sgd, schedule-free-adamw, armijo,
     /// barzilai-borwein, and with --penalty l1: linbreg, adabreg [default: adam]
@@ -172,6 +174,9 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     if let Some(path) = &args.config {
         config.file(path)?;
     }
+    if let Some(network) = &args.network {
+        config.network(&crate::network::read(network)?);
+    }
     for assignment in &args.set {
         config.set(assignment)?;
     }
@@ -228,7 +233,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
         && [args.sparsity, args.density].iter().all(Option::is_none)
         && args.learning_rate.is_none()
         && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
-        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target]
+        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target, &args.network]
             .iter()
             .all(|flag| flag.is_none())
         && args.label.is_empty()
@@ -315,29 +320,17 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
             splits.preparation.constant_inputs
         ));
     }
-    let widths: Vec<String> =
-        run.network().weights().map(|(_, weight)| weight.weights.rows().to_string()).collect();
     let method = format!("{:?}", settings.topology.method).to_lowercase();
+    let network = run.network();
     output.say(&format!(
-        "network {}-{}, method {method}, seed {}",
-        splits.train.inputs(),
-        widths.join("-"),
+        "network {}: {} to {}, method {method}, seed {}",
+        crate::network::name(&settings.network),
+        network.spec().inputs,
+        network.output(),
         settings.seed
     ));
     output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
-    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight()).enumerate()
-    {
-        let weights = &parameter.weights;
-        let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };
-        output.say(&format!(
-            "  layer {}: {} x {}, {} weights, density {:.4}, {storage} storage",
-            index + 1,
-            weights.rows(),
-            weights.cols(),
-            weights.nnz(),
-            weights.density()
-        ));
-    }
+    output.say(&crate::network::table(network.figures().iter().filter(|layer| layer.cells > 0)));
     output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
     if run.epochs_done() > 0 {
         output.say(&format!("going on after epoch {}", run.epochs_done()));

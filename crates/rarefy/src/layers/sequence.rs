@@ -36,6 +36,18 @@ impl Buffers {
         }
     }
 
+    /// Bytes of it all.
+    pub fn bytes(&self) -> usize {
+        let tiles = |tiles: &Tiles| size_of_val(tiles.rows());
+        let work = |work: &Workspace| {
+            work.tiles.iter().map(tiles).sum::<usize>()
+                + work.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum::<usize>()
+                + work.inner.iter().map(Buffers::bytes).sum::<usize>()
+        };
+        self.outputs.iter().chain(&self.gradients).map(tiles).sum::<usize>()
+            + self.work.iter().map(work).sum::<usize>()
+    }
+
     /// The last layer's outputs.
     ///
     /// # Panics

@@ -71,6 +71,11 @@ impl LayerSpec {
         LayerSpec::Flatten(FlattenSpec {})
     }
 
+    /// Whether a training pass over the same samples differs from step to step.
+    pub fn is_random(&self) -> bool {
+        matches!(self, LayerSpec::Dropout(_))
+    }
+
     /// The name that files use.
     pub fn name(&self) -> String {
         let value = serde_json::to_value(self).expect("a description is plain data");

@@ -615,6 +615,7 @@ fn engine(
     network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
 ) -> Result<Engine> {
     let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
+    settings.check_network(&spec)?;
     let topology = settings.topology.build()?;
     let plan = Plan::new(settings, &spec, &topology)?;
     let network = network(settings, &spec, &topology, &plan)?;
