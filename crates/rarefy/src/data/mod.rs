@@ -10,6 +10,7 @@ mod array;
 mod batches;
 mod builtin;
 mod classes;
+mod csr;
 mod csv;
 mod describe;
 mod gzip;
@@ -24,6 +25,7 @@ mod split;
 use serde::{Deserialize, Serialize};
 
 pub use batches::{Batch, BatchTargets, epoch_order};
+pub use csr::Csr;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
