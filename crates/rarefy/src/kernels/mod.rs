@@ -6,6 +6,7 @@
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
+//! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
@@ -27,6 +28,7 @@ mod sddmm;
 mod split;
 mod spmm;
 mod tree;
+mod wide_input;
 mod windows;
 
 #[cfg(target_arch = "x86_64")]
@@ -40,7 +42,9 @@ pub use activation::Activation;
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use peak::measure_peak;
-pub use product::{Product, bias_gradient, multiply, multiply_transposed, weight_gradient};
+pub use product::{
+    Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
+};
 pub use split::par_chunks;
 pub use spmm::Finish;
 pub use windows::{Geometry, MAX_OFFSETS, Windows};
