@@ -25,6 +25,7 @@ mod scale;
 mod settings;
 mod source;
 mod split;
+pub mod text;
 
 use serde::{Deserialize, Serialize};
 
