@@ -6,6 +6,7 @@
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
+//! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
@@ -15,6 +16,7 @@
 #![allow(unsafe_code)]
 
 mod activation;
+mod attention;
 mod conv;
 mod conv_dense;
 mod convolution;
@@ -37,6 +39,7 @@ mod avx512;
 mod neon;
 
 pub use activation::Activation;
+pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use peak::measure_peak;
