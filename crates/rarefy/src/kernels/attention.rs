@@ -19,7 +19,7 @@ use crate::tiles::{LANES, Row, Tiles};
 const WIDTH: usize = 16;
 
 /// One number of each sample of a unit.
-type Lanes = [f32; WIDTH];
+pub(super) type Lanes = [f32; WIDTH];
 
 /// Units that a tile is cut into.
 const GROUPS: usize = LANES / WIDTH;
@@ -109,7 +109,7 @@ impl Part {
 }
 
 /// A head of 16 samples.
-struct Unit<'a> {
+pub(super) struct Unit<'a> {
     heads: &'a Heads,
     /// Steps of each sample that are there, and the most of any.
     lengths: [f32; WIDTH],
@@ -171,7 +171,7 @@ pub fn attend(
         for (part, input) in [Part::Queries, Part::Keys, Part::Values].into_iter().zip(inputs) {
             unit.read(part, input.tile(tile), lane, channel);
         }
-        with_arithmetic(isa, unit, Step::Forward);
+        run(isa, unit, Step::Forward);
     });
     write(heads, Part::Outputs, work, output);
 }
@@ -192,7 +192,7 @@ pub fn attend_backward(
     assert_eq!(work.features(), heads.work_features(true), "room for training");
     for_each_unit(heads, lengths, work, &|unit, tile, lane, channel| {
         unit.read_gradient(gradient.tile(tile), lane, channel);
-        with_arithmetic(isa, unit, Step::Backward);
+        run(isa, unit, Step::Backward);
     });
     let parts = [Part::Queries, Part::KeyGradients, Part::ValueGradients];
     for (part, gradient_input) in parts.into_iter().zip(gradient_inputs) {
@@ -225,12 +225,15 @@ fn write(heads: &Heads, part: Part, work: &Tiles, output: &mut Tiles) {
         let (tile, step) = (start / channels / heads.steps, start / channels % heads.steps);
         for group in 0..GROUPS {
             let lanes = group * WIDTH..(group + 1) * WIDTH;
-            let is_dead = tile * LANES + lanes.start >= samples;
+            if tile * LANES + lanes.start >= samples {
+                rows.iter_mut().for_each(|row| row.0[lanes.clone()].fill(0.0));
+                continue;
+            }
             for (head, rows) in rows.chunks_exact_mut(heads.size).enumerate() {
                 let place = (tile * GROUPS + group) * heads.heads + head;
                 let source = &memory[place * unit + offset + step * heads.stride()..][..heads.size];
                 for (row, source) in rows.iter_mut().zip(source) {
-                    row.0[lanes.clone()].copy_from_slice(if is_dead { &NONE } else { source });
+                    row.0[lanes.clone()].copy_from_slice(source);
                 }
             }
         }
@@ -239,22 +242,24 @@ fn write(heads: &Heads, part: Part, work: &Tiles, output: &mut Tiles) {
 
 /// Which pass.
 #[derive(Clone, Copy)]
-enum Step {
+pub(super) enum Step {
     Forward,
     Backward,
 }
 
-/// Runs a pass in the way that suits the instruction set: with or without fused multiply-adds, and in blocks of as many rows
-/// and columns as registers hold the sums of.
-fn with_arithmetic(isa: Isa, unit: &mut Unit<'_>, step: Step) {
+/// Runs a pass as suits the instruction set: its products in blocks of as many rows and columns as registers hold
+/// the sums of.
+fn run(isa: Isa, unit: &mut Unit<'_>, step: Step) {
     match isa.kind() {
-        Kind::Scalar => unit.run::<false, 2>(step),
+        Kind::Scalar => unit.run::<Plain, 2>(step),
+        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => isa.vectorize(|| unit.run::<true, 2>(step)),
+        Kind::Avx2 => unsafe { super::avx2::attention(unit, step) },
+        // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => isa.vectorize(|| unit.run::<true, 4>(step)),
+        Kind::Avx512 => unsafe { super::avx512::attention(unit, step) },
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => isa.vectorize(|| unit.run::<true, 2>(step)),
+        Kind::Neon => unit.run::<super::neon::FourRegisters, 2>(step),
     }
 }
 
@@ -290,10 +295,10 @@ impl Unit<'_> {
     }
 
     #[inline(always)]
-    fn run<const FUSED: bool, const BLOCK: usize>(&mut self, step: Step) {
+    pub(super) fn run<A: Arithmetic, const BLOCK: usize>(&mut self, step: Step) {
         match step {
-            Step::Forward => self.forward::<FUSED, BLOCK>(),
-            Step::Backward => self.backward::<FUSED, BLOCK>(),
+            Step::Forward => self.forward::<A, BLOCK>(),
+            Step::Backward => self.backward::<A, BLOCK>(),
         }
     }
 
@@ -310,7 +315,7 @@ impl Unit<'_> {
     }
 
     #[inline(always)]
-    fn forward<const FUSED: bool, const BLOCK: usize>(&mut self) {
+    fn forward<A: Arithmetic, const BLOCK: usize>(&mut self) {
         let (steps, size, stride) = (self.heads.steps, self.heads.size, self.heads.stride());
         let scale = 1.0 / (size as f32).sqrt();
         self.turn(Part::Queries, 1.0, scale);
@@ -318,12 +323,12 @@ impl Unit<'_> {
         for first in (0..steps).step_by(QUERIES) {
             let queries = first..(first + QUERIES).min(steps);
             let keys = self.keys(&queries);
-            self.scores::<FUSED, BLOCK>(&queries, keys);
+            self.scores::<A, BLOCK>(&queries, keys);
             for query in queries.clone() {
                 self.softmax(query, query - first, keys);
             }
             let [_, _, values, outputs, _, probabilities, ..] = &mut self.parts;
-            product::<FUSED, BLOCK>(
+            product::<A, BLOCK>(
                 Matrix { data: probabilities, row: steps + 1, step: 1 },
                 Matrix { data: values, row: 1, step: stride },
                 &mut outputs[first * stride..],
@@ -336,10 +341,10 @@ impl Unit<'_> {
 
     /// The scores of a block of queries.
     #[inline(always)]
-    fn scores<const FUSED: bool, const BLOCK: usize>(&mut self, queries: &Range<usize>, keys: usize) {
+    fn scores<A: Arithmetic, const BLOCK: usize>(&mut self, queries: &Range<usize>, keys: usize) {
         let (steps, size, stride) = (self.heads.steps, self.heads.size, self.heads.stride());
         let [rows, columns, _, _, _, scores, ..] = &mut self.parts;
-        product::<FUSED, BLOCK>(
+        product::<A, BLOCK>(
             Matrix { data: &rows[queries.start * stride..], row: stride, step: 1 },
             Matrix { data: columns, row: stride, step: 1 },
             scores,
@@ -368,27 +373,31 @@ impl Unit<'_> {
                 sums[at] += score[at];
             }
         }
-        let factors = sums.map(|sum| 1.0 / sum);
+        let kept = &mut self.parts[Part::Sums as usize][query];
+        let mut factors = NONE;
+        for at in 0..WIDTH {
+            factors[at] = 1.0 / sums[at];
+            kept[at] = max[at] + ln(sums[at]);
+        }
         for score in &mut scores[row..][..keys] {
             for at in 0..WIDTH {
                 score[at] *= factors[at];
             }
         }
-        self.parts[Part::Sums as usize][query] = std::array::from_fn(|at| max[at] + ln(sums[at]));
         std::mem::swap(&mut self.parts[Part::Probabilities as usize], &mut scores);
     }
 
     #[inline(always)]
-    fn backward<const FUSED: bool, const BLOCK: usize>(&mut self) {
+    fn backward<A: Arithmetic, const BLOCK: usize>(&mut self) {
         let (steps, size, stride) = (self.heads.steps, self.heads.size, self.heads.stride());
         self.parts[Part::KeyGradients as usize].fill(NONE);
         self.parts[Part::ValueGradients as usize].fill(NONE);
         for first in (0..steps).step_by(QUERIES) {
             let queries = first..(first + QUERIES).min(steps);
             let (keys, count) = (self.keys(&queries), queries.len());
-            self.scores::<FUSED, BLOCK>(&queries, keys);
+            self.scores::<A, BLOCK>(&queries, keys);
             let [_, _, values, gradients, _, _, score_gradients, ..] = &mut self.parts;
-            product::<FUSED, BLOCK>(
+            product::<A, BLOCK>(
                 Matrix { data: &gradients[first * stride..], row: stride, step: 1 },
                 Matrix { data: values, row: stride, step: 1 },
                 score_gradients,
@@ -401,7 +410,7 @@ impl Unit<'_> {
             }
             let [rows, columns, _, gradients, _, probabilities, score_gradients, of_keys, of_values] =
                 &mut self.parts;
-            product::<FUSED, BLOCK>(
+            product::<A, BLOCK>(
                 Matrix { data: probabilities, row: 1, step: steps + 1 },
                 Matrix { data: &gradients[first * stride..], row: 1, step: stride },
                 of_values,
@@ -409,7 +418,7 @@ impl Unit<'_> {
                 [keys, size, count],
                 true,
             );
-            product::<FUSED, BLOCK>(
+            product::<A, BLOCK>(
                 Matrix { data: score_gradients, row: 1, step: steps + 1 },
                 Matrix { data: &rows[first * stride..], row: 1, step: stride },
                 of_keys,
@@ -418,7 +427,7 @@ impl Unit<'_> {
                 true,
             );
             // These queries are not needed any more.
-            product::<FUSED, BLOCK>(
+            product::<A, BLOCK>(
                 Matrix { data: score_gradients, row: steps + 1, step: 1 },
                 Matrix { data: columns, row: 1, step: stride },
                 &mut rows[first * stride..],
@@ -481,7 +490,7 @@ struct Matrix<'a> {
 
 /// `out[m, n] = sum_k a[m, k] b[n, k]`, or added to what is there; `sizes` are those of m, n and k.
 #[inline(always)]
-fn product<const FUSED: bool, const BLOCK: usize>(
+fn product<A: Arithmetic, const BLOCK: usize>(
     a: Matrix<'_>,
     b: Matrix<'_>,
     out: &mut [Lanes],
@@ -503,10 +512,10 @@ fn product<const FUSED: bool, const BLOCK: usize>(
             let (a, b) = (a.from(m), b.from(n));
             let out = &mut out[m * stride + n..];
             match (tall, wide) {
-                (true, true) => block::<FUSED, BLOCK, BLOCK>(a, b, out, stride, depth, accumulate),
-                (true, false) => block::<FUSED, BLOCK, 1>(a, b, out, stride, depth, accumulate),
-                (false, true) => block::<FUSED, 1, BLOCK>(a, b, out, stride, depth, accumulate),
-                (false, false) => block::<FUSED, 1, 1>(a, b, out, stride, depth, accumulate),
+                (true, true) => block::<A, BLOCK, BLOCK>(a, b, out, stride, depth, accumulate),
+                (true, false) => block::<A, BLOCK, 1>(a, b, out, stride, depth, accumulate),
+                (false, true) => block::<A, 1, BLOCK>(a, b, out, stride, depth, accumulate),
+                (false, false) => block::<A, 1, 1>(a, b, out, stride, depth, accumulate),
             }
             m += if tall { BLOCK } else { 1 };
         }
@@ -523,7 +532,7 @@ impl<'a> Matrix<'a> {
 
 /// `M` rows and `N` columns of a product, whose sums stay in registers.
 #[inline(always)]
-fn block<const FUSED: bool, const M: usize, const N: usize>(
+fn block<A: Arithmetic, const M: usize, const N: usize>(
     a: Matrix<'_>,
     b: Matrix<'_>,
     out: &mut [Lanes],
@@ -531,30 +540,148 @@ fn block<const FUSED: bool, const M: usize, const N: usize>(
     depth: usize,
     accumulate: bool,
 ) {
-    let mut sums = [[NONE; N]; M];
+    let zero = A::load(&NONE);
+    let mut sums = [[zero; N]; M];
     if accumulate {
-        for (m, sums) in sums.iter_mut().enumerate() {
-            sums.copy_from_slice(&out[m * stride..][..N]);
-        }
-    }
-    for k in 0..depth {
         for m in 0..M {
             for n in 0..N {
-                // SAFETY: `product` has asserted that the last of all these elements is there.
-                let (a, b) = unsafe {
-                    let a = a.data.get_unchecked(m * a.row + k * a.step);
-                    (a, b.data.get_unchecked(n * b.row + k * b.step))
-                };
-                for at in 0..WIDTH {
-                    sums[m][n][at] = match FUSED {
-                        true => a[at].mul_add(b[at], sums[m][n][at]),
-                        false => a[at] * b[at] + sums[m][n][at],
-                    };
-                }
+                sums[m][n] = A::load(&out[m * stride + n]);
             }
         }
     }
-    for (m, sums) in sums.iter().enumerate() {
-        out[m * stride..][..N].copy_from_slice(sums);
+    for k in 0..depth {
+        let mut rows = [zero; M];
+        for m in 0..M {
+            // SAFETY: `product` has asserted that the last of all these elements is there.
+            rows[m] = A::load(unsafe { a.data.get_unchecked(m * a.row + k * a.step) });
+        }
+        for n in 0..N {
+            // SAFETY: as above.
+            let column = A::load(unsafe { b.data.get_unchecked(n * b.row + k * b.step) });
+            for m in 0..M {
+                sums[m][n] = A::multiply_add(rows[m], column, sums[m][n]);
+            }
+        }
+    }
+    for m in 0..M {
+        for n in 0..N {
+            A::store(sums[m][n], &mut out[m * stride + n]);
+        }
+    }
+}
+
+/// How an instruction set multiplies and adds the numbers of a unit's samples.
+pub(super) trait Arithmetic {
+    /// 16 numbers in registers.
+    type Sums: Copy;
+    fn load(from: &Lanes) -> Self::Sums;
+    fn multiply_add(a: Self::Sums, b: Self::Sums, sum: Self::Sums) -> Self::Sums;
+    fn store(sums: Self::Sums, to: &mut Lanes);
+}
+
+/// Plain Rust.
+struct Plain;
+
+impl Arithmetic for Plain {
+    type Sums = Lanes;
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: Lanes, b: Lanes, sum: Lanes) -> Lanes {
+        std::array::from_fn(|at| a[at] * b[at] + sum[at])
+    }
+
+    #[inline(always)]
+    fn store(sums: Lanes, to: &mut Lanes) {
+        *to = sums;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+
+    /// Attention of one head of one sample as the formulas say it, in `f64`: outputs and, given their gradients, those of
+    /// queries, keys and values. Matrices are `[step][channel]`.
+    fn by_the_formulas(
+        [q, k, v, g]: &[Vec<Vec<f64>>; 4],
+        sees: impl Fn(usize, usize) -> bool,
+    ) -> [Vec<Vec<f64>>; 4] {
+        let (steps, size) = (q.len(), q[0].len());
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let scale = 1.0 / (size as f64).sqrt();
+        let mut results = [(); 4].map(|()| vec![vec![0.0; size]; steps]);
+        for i in 0..steps {
+            let power = |j: usize| if sees(i, j) { (scale * dot(&q[i], &k[j])).exp() } else { 0.0 };
+            let sum: f64 = (0..steps).map(power).sum();
+            let p: Vec<f64> = (0..steps).map(|j| power(j) / sum).collect();
+            let dp: Vec<f64> = (0..steps).map(|j| dot(&g[i], &v[j])).collect();
+            let taken = dot(&p, &dp);
+            for j in 0..steps {
+                let ds = p[j] * (dp[j] - taken) * scale;
+                for c in 0..size {
+                    results[0][i][c] += p[j] * v[j][c];
+                    results[1][i][c] += ds * k[j][c];
+                    results[2][j][c] += ds * q[i][c];
+                    results[3][j][c] += p[j] * g[i][c];
+                }
+            }
+        }
+        results
+    }
+
+    #[test]
+    fn agrees_with_the_formulas_on_every_instruction_set() {
+        for (steps, heads, size, is_causal, has_lengths) in
+            [(1, 1, 1, false, false), (5, 2, 3, true, false), (33, 1, 8, true, true), (18, 3, 5, false, true)]
+        {
+            let (samples, features) = (70, steps * heads * size);
+            let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
+            let inputs = [(); 4].map(|()| {
+                let mut tiles = Tiles::zeros(features, samples);
+                for sample in 0..samples {
+                    let values: Vec<f32> = (0..features).map(|_| 2.0 * stream.normal()).collect();
+                    tiles.set_sample(sample, &values);
+                }
+                tiles
+            });
+            let lengths: Vec<u32> = match has_lengths {
+                true => (0..samples as u32).map(|sample| 1 + sample % steps as u32).collect(),
+                false => Vec::new(),
+            };
+            for isa in Isa::available() {
+                let shape = Heads::new(steps, heads, size, is_causal, false);
+                let mut work = Tiles::zeros(shape.work_features(true), samples);
+                let mut results = [(); 4].map(|()| Tiles::zeros(features, samples));
+                let [q, k, v, g] = &inputs;
+                let [output, dq, dk, dv] = &mut results;
+                attend(isa, &shape, [q, k, v], &lengths, output, &mut work);
+                attend_backward(isa, &shape, g, &lengths, [dq, dk, dv], &mut work);
+                for (sample, head) in
+                    (0..samples).flat_map(|sample| (0..heads).map(move |head| (sample, head)))
+                {
+                    let of = |tiles: &Tiles, step: usize, channel: usize| {
+                        f64::from(tiles.at(sample, (step * heads + head) * size + channel))
+                    };
+                    let matrix = |tiles: &Tiles| -> Vec<Vec<f64>> {
+                        (0..steps).map(|step| (0..size).map(|c| of(tiles, step, c)).collect()).collect()
+                    };
+                    let length = lengths.get(sample).map_or(steps, |&length| length as usize);
+                    let sees = |i: usize, j: usize| j < length && (j <= i || !is_causal);
+                    let expected = by_the_formulas(&inputs.each_ref().map(matrix), sees);
+                    for (expected, got) in expected.iter().zip(&results) {
+                        for (expected, got) in expected.iter().flatten().zip(matrix(got).iter().flatten()) {
+                            let near = (expected - got).abs() < 2e-4 * (1.0 + expected.abs());
+                            assert!(near, "{isa}, {steps} steps, sample {sample}: {got} for {expected}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }
