@@ -6,7 +6,7 @@ mod conv;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use rarefy::data::{Batch, Dataset, Targets};
+use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::kernels::{self, Activation, Finish, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -331,7 +331,8 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
     let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
     let dataset = Dataset {
         shape: Shape::flat(inputs),
-        features: (0..inputs * args.batch).map(|_| stream.normal()).collect(),
+        features: Features::Dense((0..inputs * args.batch).map(|_| stream.normal()).collect()),
+        lengths: Vec::new(),
         targets: Targets::Classes {
             labels: (0..args.batch).map(|_| stream.below(outputs) as u32).collect(),
             classes: outputs,

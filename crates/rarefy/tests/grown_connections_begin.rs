@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use rarefy::data::{Batch, Dataset, Targets};
+use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -17,7 +17,8 @@ fn state_of_grown_connections_is_that_of_a_start() {
     let samples = 64;
     let dataset = Dataset {
         shape: Shape::flat(30),
-        features: (0..30 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
+        features: Features::Dense((0..30 * samples).map(|i| (i as f32 * 0.37).sin()).collect()),
+        lengths: Vec::new(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
     };
     let spec = NetworkSpec {

@@ -4,7 +4,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rarefy::data::{Batch, Dataset, Targets};
+use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -42,7 +42,8 @@ fn steps_after_the_first_allocate_nothing() {
     let samples = 300;
     let dataset = Dataset {
         shape: Shape::flat(100),
-        features: (0..100 * samples).map(|i| (i as f32 * 0.37).sin()).collect(),
+        features: Features::Dense((0..100 * samples).map(|i| (i as f32 * 0.37).sin()).collect()),
+        lengths: Vec::new(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
     };
     let order: Vec<usize> = (0..samples).collect();

@@ -19,7 +19,7 @@ use rarefy::train::{Control, Run, Settings, free_run_directory};
 use crate::config::Config;
 use crate::data::{TASKS, delimiter};
 use crate::output::Output;
-use progress::Progress;
+pub use progress::Progress;
 pub use summary::bytes;
 
 /// The help of `--method`, which names all methods there are.
@@ -209,7 +209,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
 }
 
 /// A number or `auto`.
-fn learning_rate(text: &str) -> Result<toml::Value, String> {
+pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
     match (text, text.parse::<f64>()) {
         ("auto", _) => Ok(text.into()),
         (_, Ok(rate)) => Ok(rate.into()),

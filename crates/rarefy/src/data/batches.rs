@@ -7,7 +7,8 @@
 
 use rayon::prelude::*;
 
-use super::{Dataset, Targets};
+use super::augment::Augmentation;
+use super::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Tiles};
 
@@ -27,6 +28,16 @@ pub struct Batch {
     pub targets: BatchTargets,
     /// Number of samples.
     pub samples: usize,
+    /// The samples that changes are made to.
+    changed: Changed,
+}
+
+/// Samples to be changed: copies, the steps of each that are there, and their positions among the copies.
+#[derive(Debug, Clone, Default)]
+struct Changed {
+    features: Vec<f32>,
+    lengths: Vec<usize>,
+    order: Vec<usize>,
 }
 
 /// What should be predicted for the samples of a batch.
@@ -41,8 +52,17 @@ pub enum BatchTargets {
 impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
-        let mut input = Tiles::zeros(dataset.inputs(), capacity);
-        input.resize(0);
+        let mut input = match &dataset.features {
+            Features::Dense(_) => Tiles::zeros(dataset.inputs(), capacity),
+            Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
+        };
+        if !dataset.lengths.is_empty() {
+            // For their memory alone.
+            input.set_lengths((0..capacity).map(|_| 0));
+        }
+        if input.columns().is_none() {
+            input.resize(0);
+        }
         let targets = match &dataset.targets {
             Targets::Classes { .. } => BatchTargets::Classes(Vec::with_capacity(capacity)),
             Targets::Values { outputs, .. } => {
@@ -51,7 +71,7 @@ impl Batch {
                 BatchTargets::Values(values)
             }
         };
-        Batch { input, targets, samples: 0 }
+        Batch { input, targets, samples: 0, changed: Changed::default() }
     }
 
     /// Takes the samples of `dataset` that `order` names, in that order. Allocates only if there are more than the
@@ -61,8 +81,52 @@ impl Batch {
     /// If `order` names a sample that `dataset` does not have, or the batch was made for another kind of data set.
     pub fn fill(&mut self, dataset: &Dataset, order: &[usize]) {
         assert_eq!(self.input.features(), dataset.inputs(), "a batch keeps to data sets with as many inputs");
+        match &dataset.features {
+            Features::Dense(numbers) => gather(numbers, order, &mut self.input),
+            Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
+        }
+        if !dataset.lengths.is_empty() {
+            self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));
+        }
+        self.fill_targets(dataset, order);
+    }
+
+    /// As [`Batch::fill`], with the samples changed as `augmentation` says for this epoch, if it is given.
+    ///
+    /// # Panics
+    /// As for [`Batch::fill`], and if `augmentation` is for samples of another shape.
+    pub fn fill_for_training(
+        &mut self,
+        dataset: &Dataset,
+        order: &[usize],
+        augmentation: Option<&Augmentation>,
+        epoch: u64,
+    ) {
+        let (Some(augmentation), Some(numbers)) = (augmentation, dataset.dense()) else {
+            return self.fill(dataset, order);
+        };
+        let inputs = dataset.inputs();
+        assert_eq!(self.input.features(), inputs, "a batch keeps to data sets with as many inputs");
+        let Changed { features, lengths, order: positions } = &mut self.changed;
+        features.resize(order.len() * inputs, 0.0);
+        lengths.resize(order.len(), 0);
+        positions.clear();
+        positions.extend(0..order.len());
+        let copies = features.par_chunks_exact_mut(inputs).zip(lengths.par_iter_mut()).zip(order);
+        copies.for_each(|((copy, length), &sample)| {
+            copy.copy_from_slice(&numbers[sample * inputs..][..inputs]);
+            let before = dataset.lengths.get(sample).map_or(dataset.shape.width, |&length| length as usize);
+            *length = augmentation.apply(copy, before, sample, epoch);
+        });
+        gather(features, positions, &mut self.input);
+        if !dataset.lengths.is_empty() || augmentation.changes_lengths() {
+            self.input.set_lengths(lengths.iter().map(|&length| length as u32));
+        }
+        self.fill_targets(dataset, order);
+    }
+
+    fn fill_targets(&mut self, dataset: &Dataset, order: &[usize]) {
         self.samples = order.len();
-        gather(&dataset.features, order, &mut self.input);
         match (&mut self.targets, &dataset.targets) {
             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                 classes.clear();
@@ -137,7 +201,8 @@ mod tests {
             None => Targets::Classes { labels: (0..samples as u32).map(|i| i % 3).collect(), classes: 3 },
             Some(outputs) => Targets::Values { values: numbers(samples * outputs), outputs },
         };
-        Dataset { shape: Shape::flat(inputs), features: numbers(samples * inputs), targets }
+        let features = Features::Dense(numbers(samples * inputs));
+        Dataset { shape: Shape::flat(inputs), features, lengths: Vec::new(), targets }
     }
 
     #[test]
@@ -152,7 +217,10 @@ mod tests {
                     batch.fill(&data, &order);
                     assert_eq!((batch.samples, batch.input.samples()), (samples, samples));
                     for (lane, &from) in order.iter().enumerate() {
-                        assert_eq!(batch.input.sample(lane), data.sample(from));
+                        assert_eq!(
+                            batch.input.sample(lane),
+                            data.dense().unwrap()[from * inputs..][..inputs]
+                        );
                         match (&batch.targets, &data.targets) {
                             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                                 assert_eq!(classes[lane], labels[from]);

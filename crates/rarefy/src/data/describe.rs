@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::files::SkippedFile;
 use super::scale::moments;
 use super::settings::DataSettings;
 use super::source::{Format, Raw, read, read_for_model};
@@ -29,6 +30,9 @@ pub struct Description {
     pub classes: Vec<ClassCount>,
     /// The feature columns.
     pub columns: Vec<ColumnDescription>,
+    /// Files that could not be read and were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedFile>,
     /// How many columns never change.
     pub constant_columns: usize,
 }
@@ -97,7 +101,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let all: Vec<usize> = (0..raw.samples()).collect();
     let (preparation, dataset) = Preparation::fit(raw, task, names, settings, &all)?;
     let test_samples = match &settings.test_path {
-        Some(path) => Some(read_for_model(&preparation, path, true)?.samples()),
+        Some(path) => Some(read_for_model(&preparation, path, true, settings.skip_bad)?.samples()),
         None => source.test.as_ref().map(Raw::samples),
     };
     let columns = columns(raw);
@@ -112,6 +116,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         classes: class_counts(&preparation, &dataset.targets),
         constant_columns: columns.iter().filter(|column| column.constant).count(),
         columns,
+        skipped: source.skipped(),
     })
 }
 

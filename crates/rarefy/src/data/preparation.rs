@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
-use super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw};
-use super::{Dataset, Targets, Task, classes};
+use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw};
+use super::{Dataset, Features, Targets, Task, classes};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -35,6 +35,9 @@ pub struct Preparation {
     /// The layout of a CSV file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Dialect>,
+    /// How images and recordings are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<FileReading>,
     /// What is done where a number is missing.
     pub missing: Missing,
     /// How a missing cell is written, be it in upper or lower case.
@@ -125,14 +128,18 @@ impl Preparation {
             columns,
             labels: raw.label_columns.clone(),
             dialect: raw.dialect.clone(),
+            reading: raw.reading.clone(),
             missing: settings.missing,
             missing_markers: settings.missing_markers.clone(),
             scaler: Scaler::None,
             constant_inputs: 0,
         };
         let mut dataset = preparation.code(raw, train, true)?;
-        let found: Vec<Moments> =
-            moments(dataset.len(), inputs, |sample, out| out.copy_from_slice(dataset.sample(sample)));
+        let samples = dataset.len();
+        let Features::Dense(numbers) = &mut dataset.features else { return Ok((preparation, dataset)) };
+        let found: Vec<Moments> = moments(samples, inputs, |sample, out| {
+            out.copy_from_slice(&numbers[sample * inputs..][..inputs])
+        });
         let one_hot: Vec<bool> = preparation
             .columns
             .iter()
@@ -140,20 +147,39 @@ impl Preparation {
             .collect();
         let scale = match (settings.scale, &raw.cells) {
             (Scale::Auto, Cells::Bytes(_)) => Scale::Global,
+            (Scale::Auto, Cells::Numbers(_)) if raw.format == Format::Audio => Scale::Channel,
             (Scale::Auto, Cells::Numbers(_)) => Scale::Standard,
             (chosen, _) => chosen,
         };
+        let found = match scale {
+            Scale::Channel => {
+                let channel = |channel| Moments::pooled(found.iter().skip(channel).step_by(shape.channels));
+                (0..shape.channels).map(channel).collect()
+            }
+            _ => found,
+        };
         preparation.scaler = Scaler::fit(scale, &found, |input| one_hot.get(input).copied().unwrap_or(false));
         preparation.constant_inputs = found.iter().filter(|about| about.is_constant()).count();
-        preparation.scaler.apply(&mut dataset.features);
+        preparation.scale(&mut dataset);
         Ok((preparation, dataset))
     }
 
     /// Codes some samples of a source. Without `targets`, these are all zero.
     pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
         let mut dataset = self.code(raw, samples, targets)?;
-        self.scaler.apply(&mut dataset.features);
+        self.scale(&mut dataset);
         Ok(dataset)
+    }
+
+    /// Scales, and makes the steps zero that fill samples up: until then they are NaN, which counts for no mean.
+    fn scale(&self, dataset: &mut Dataset) {
+        let Dataset { shape, features, lengths, .. } = dataset;
+        // What is mostly zero keeps its zeros.
+        let Features::Dense(numbers) = features else { return };
+        self.scaler.apply(numbers);
+        for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
+            sample[length as usize * shape.channels..].fill(0.0);
+        }
     }
 
     /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array.
@@ -193,7 +219,8 @@ impl Preparation {
         let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
         if self.columns.is_empty() {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
-            return Ok(Dataset { shape: self.shape, features, targets });
+            let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
+            return Ok(Dataset { shape: self.shape, features: Features::Dense(features), targets, lengths });
         }
         // For each column, the place of each word of this file among the categories of the training part.
         let places: Vec<Vec<Option<usize>>> = self
@@ -226,7 +253,7 @@ impl Preparation {
                 start += column.inputs();
             }
         }
-        Ok(Dataset { shape: self.shape, features, targets })
+        Ok(Dataset { shape: self.shape, features: Features::Dense(features), lengths: Vec::new(), targets })
     }
 }
 
@@ -302,9 +329,9 @@ mod tests {
         // Sample 3, with its size of 100 and its blue, is not in training.
         let (preparation, train) = fit(&raw, Scale::None, &[0, 1, 2]);
         assert_eq!(preparation.input_names(), ["size", "colour=green", "colour=red"]);
-        assert_eq!(train.features, [1.0, 0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 0.0, 0.0]);
+        assert_eq!(train.dense().unwrap(), [1.0, 0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 0.0, 0.0]);
         let test = preparation.encode(&raw, &[3], true).unwrap();
-        assert_eq!(test.features, [100.0, 0.0, 0.0]);
+        assert_eq!(test.dense().unwrap(), [100.0, 0.0, 0.0]);
         assert_eq!(test.targets, Targets::Classes { labels: vec![1], classes: 2 });
         let unlabelled = preparation.encode(&raw, &[3], false).unwrap();
         assert_eq!(unlabelled.targets, Targets::Classes { labels: vec![0], classes: 2 });
@@ -314,10 +341,10 @@ mod tests {
     fn categories_stay_zero_and_one_and_constant_inputs_are_counted() {
         let raw = table();
         let (preparation, train) = fit(&raw, Scale::Standard, &[0, 1]);
-        assert_eq!(train.features, [-1.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
+        assert_eq!(train.dense().unwrap(), [-1.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
         assert_eq!(preparation.constant_inputs, 0);
         let (preparation, train) = fit(&raw, Scale::Standard, &[0]);
-        assert_eq!((preparation.constant_inputs, &train.features[..]), (2, &[0.0, 0.0][..]));
+        assert_eq!((preparation.constant_inputs, train.dense().unwrap()), (2, &[0.0, 0.0][..]));
     }
 
     #[test]

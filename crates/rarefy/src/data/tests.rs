@@ -34,8 +34,8 @@ fn digits_are_split_by_class_and_scaled_by_the_training_part() {
         let share = labels(test).iter().filter(|&&label| label == class).count();
         assert!((34..=38).contains(&share), "class {class}: {share}");
     }
-    let mean =
-        splits.train.features.iter().map(|&x| f64::from(x)).sum::<f64>() / splits.train.features.len() as f64;
+    let mean = splits.train.dense().unwrap().iter().map(|&x| f64::from(x)).sum::<f64>()
+        / splits.train.dense().unwrap().len() as f64;
     assert!(mean.abs() < 1e-5, "{mean}");
     assert_eq!(splits, load(1));
     assert_ne!(splits.train, load(2).train);
@@ -81,7 +81,7 @@ fn a_new_csv_file_is_coded_like_the_training_part() {
         Coding::Number { mean } => mean,
         Coding::Category { .. } => unreachable!(),
     };
-    assert_eq!(new.features, [5.0, 0.0, 1.0, mean, 0.0, 0.0]);
+    assert_eq!(new.dense().unwrap(), [5.0, 0.0, 1.0, mean, 0.0, 0.0]);
     assert_eq!(labels(&new), [1, 0]);
     let unlabelled = with("size,colour\n5,red\n", false).unwrap();
     assert_eq!((unlabelled.len(), unlabelled.targets.outputs()), (1, 2));
@@ -116,9 +116,9 @@ fn columns_without_names_keep_their_positions() {
         load_with(&splits.preparation, write(&folder, "new.csv", text).to_str().unwrap(), targets)
             .map_err(|error| error.to_string())
     };
-    assert_eq!(with("1,5,6\n", true).unwrap().features, [5.0, 6.0]);
-    assert_eq!(with("1,5,6\n", false).unwrap().features, [5.0, 6.0]);
-    assert_eq!(with("5,6\n7,8\n", false).unwrap().features, [5.0, 6.0, 7.0, 8.0]);
+    assert_eq!(with("1,5,6\n", true).unwrap().dense().unwrap(), [5.0, 6.0]);
+    assert_eq!(with("1,5,6\n", false).unwrap().dense().unwrap(), [5.0, 6.0]);
+    assert_eq!(with("5,6\n7,8\n", false).unwrap().dense().unwrap(), [5.0, 6.0, 7.0, 8.0]);
     assert!(with("5,6\n", true).unwrap_err().contains("has 2 columns, the training file had 3"));
 }
 
@@ -266,11 +266,9 @@ fn constant_columns_become_zero_and_are_counted() {
     for scale in [Scale::Standard, Scale::MinMax] {
         let splits = load(&DataSettings { scale, ..settings(&path) }, 1).unwrap();
         assert_eq!(splits.preparation.constant_inputs, 2);
-        assert!(splits.train.features.iter().all(|x| x.is_finite()));
-        assert!(
-            (0..splits.train.len())
-                .all(|i| splits.train.sample(i)[0] == 0.0 && splits.train.sample(i)[2] == 0.0)
-        );
+        assert!(splits.train.dense().unwrap().iter().all(|x| x.is_finite()));
+        let numbers = splits.train.dense().unwrap();
+        assert!(numbers.chunks(splits.train.inputs()).all(|sample| sample[0] == 0.0 && sample[2] == 0.0));
     }
 }
 

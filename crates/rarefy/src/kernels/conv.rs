@@ -18,7 +18,7 @@ use super::isa::{Isa, Kind};
 use super::product::gather_columns;
 use super::spmm::{Finish, split_tiles};
 use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
-use super::{par_chunks, scalar};
+use super::{par_chunks, scalar, tree};
 use crate::sparse::{Index, Sparse};
 use crate::tiles::{Row, Tiles};
 
@@ -261,20 +261,9 @@ pub(super) fn sum_slices(
             (0..slices).map(|slice| scratch[(tile * slices + slice) * length + start + at]).sum()
         };
         for (at, out) in out.iter_mut().enumerate() {
-            *out = tree(0..tiles, &|tile| of_tile(tile, at));
+            *out = tree::sum_of(0..tiles, &|tile| of_tile(tile, at));
         }
     });
-}
-
-/// The sum of `of` over tiles as [`super::tree`] has it.
-fn tree(tiles: Range<usize>, of: &impl Fn(usize) -> f32) -> f32 {
-    match tiles.len() {
-        1 => of(tiles.start),
-        count => {
-            let middle = tiles.start + count.next_power_of_two() / 2;
-            tree(tiles.start..middle, of) + tree(middle..tiles.end, of)
-        }
-    }
 }
 
 fn slice_gradient(

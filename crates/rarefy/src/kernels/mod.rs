@@ -7,6 +7,7 @@
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
+//! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
@@ -29,6 +30,7 @@ mod sddmm;
 mod split;
 mod spmm;
 mod tree;
+mod wide_input;
 mod windows;
 
 #[cfg(target_arch = "x86_64")]
@@ -43,7 +45,9 @@ pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use peak::measure_peak;
-pub use product::{Product, bias_gradient, multiply, multiply_transposed, weight_gradient};
+pub use product::{
+    Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
+};
 pub use split::par_chunks;
 pub use spmm::Finish;
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

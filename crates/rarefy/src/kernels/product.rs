@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::dense::{self, Matrix};
-use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree};
+use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree, wide_input};
 use crate::sparse::{Index, Pattern, Sparse, Weights};
 use crate::tiles::Tiles;
 
@@ -15,6 +15,9 @@ use crate::tiles::Tiles;
 /// If shapes do not fit.
 pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
     let tiles = input.tiles() * positions(weights, input, output);
+    if let Some(columns) = input.columns() {
+        return wide_input::multiply(isa, weights, columns, output, finish);
+    }
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
@@ -99,6 +102,23 @@ pub fn weight_gradient(
     }
 }
 
+/// The gradient of every live connection for a sparse input, whose nonzeros the work follows. Gradients are 0 but for the
+/// slots that `touched` lists; `out` must hold what the last call with this list left, or zeros.
+///
+/// # Panics
+/// If shapes do not fit, or the input is not sparse.
+pub fn sparse_input_gradient(
+    weights: &Weights,
+    gradient: &Tiles,
+    input: &Tiles,
+    out: &mut [f32],
+    touched: &mut Vec<u32>,
+) {
+    positions(weights, input, gradient);
+    let columns = input.columns().expect("a sparse input");
+    wide_input::weight_gradient(weights, gradient, columns, out, touched);
+}
+
 /// The gradient of a bias: each row of `gradient` summed over the positions and the batch.
 pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32], scratch: &mut Vec<f32>) {
     assert!(gradient.features().is_multiple_of(out.len()), "one bias per feature of a position");
@@ -157,6 +177,9 @@ impl<'a> Product<'a> {
         scratch: &mut Vec<f32>,
     ) {
         assert_eq!(out.len(), rows.len() * shape.1);
+        if let Some(columns) = self.input.columns() {
+            return wide_input::row_gradients(shape.1, self.gradient, columns, rows, out);
+        }
         if let Some(windows) = self.windows {
             if windows.geometry().groups == 1 {
                 return conv_dense::weight_gradient(windows, self.gradient, self.input, rows, out, scratch);
@@ -177,6 +200,9 @@ impl<'a> Product<'a> {
     /// # Panics
     /// If shapes do not fit.
     pub fn cell_gradients(&self, isa: Isa, cells: &Pattern, out: &mut [f32]) {
+        if let Some(columns) = self.input.columns() {
+            return wide_input::cell_gradients(cells, self.gradient, columns, out);
+        }
         if let Some(windows) = self.windows {
             let (gradient, input) = (self.gradient, self.input);
             return conv::weight_gradient(isa, cells.index(), windows, gradient, input, out, &mut Vec::new());

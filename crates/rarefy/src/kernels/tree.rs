@@ -35,6 +35,18 @@ pub(super) fn sum(
     }
 }
 
+/// The sum of `of` over tiles, in the same tree.
+pub(super) fn sum_of(tiles: Range<usize>, of: &impl Fn(usize) -> f32) -> f32 {
+    match tiles.len() {
+        0 => 0.0,
+        1 => of(tiles.start),
+        count => {
+            let middle = tiles.start + count.next_power_of_two() / 2;
+            sum_of(tiles.start..middle, of) + sum_of(middle..tiles.end, of)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +63,7 @@ mod tests {
             let t = |i: usize| if i < count { tiles[i] } else { 0.0 };
             let expected = ((t(0) + t(1)) + (t(2) + t(3))) + ((t(4) + t(5)) + (t(6) + t(7)));
             assert_eq!(out[0], expected, "{count} tiles");
+            assert_eq!(sum_of(0..count, &|tile| tiles[tile]), expected, "{count} tiles");
         }
     }
 }

@@ -120,15 +120,16 @@ impl Layer for Linear {
                 finish,
             );
         }
-        let scratch = &mut work.numbers[0];
-        kernels::weight_gradient(
-            pass.isa,
-            &weight.weights,
-            flow.gradient,
-            flow.input,
-            &mut weight.gradient,
-            scratch,
-        );
+        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
+        if flow.input.columns().is_some() {
+            let touched = weight.touched.get_or_insert_with(|| {
+                out.fill(0.0);
+                Vec::new()
+            });
+            kernels::sparse_input_gradient(weights, flow.gradient, flow.input, out, touched);
+        } else {
+            kernels::weight_gradient(pass.isa, weights, flow.gradient, flow.input, out, scratch);
+        }
         kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient, scratch);
     }
 

@@ -12,6 +12,9 @@ pub struct Parameter {
     pub weights: Weights,
     /// One gradient per stored value; empty until training starts, and for what is not trained.
     pub gradient: Vec<f32>,
+    /// Where only few gradients are other than 0, the slots of these: an optimizer then moves those weights alone. `None`
+    /// if any may be.
+    pub touched: Option<Vec<u32>>,
     /// What the numbers do.
     pub role: Role,
     /// The storage asked for.
@@ -50,6 +53,23 @@ impl Parameter {
     /// Whether sparsity and weight decay apply.
     pub fn is_weight(&self) -> bool {
         self.role == Role::Weight
+    }
+
+    /// The gradients that may be other than 0.
+    pub fn gradients(&self) -> impl Iterator<Item = f32> + '_ {
+        let (all, some) = match &self.touched {
+            None => (&self.gradient[..], &[][..]),
+            Some(slots) => (&[][..], &slots[..]),
+        };
+        all.iter().copied().chain(some.iter().map(|&slot| self.gradient[slot as usize]))
+    }
+
+    /// Changes the gradients that may be other than 0.
+    pub fn change_gradients(&mut self, change: impl Fn(&mut f32)) {
+        match &self.touched {
+            None => self.gradient.iter_mut().for_each(change),
+            Some(slots) => slots.iter().for_each(|&slot| change(&mut self.gradient[slot as usize])),
+        }
     }
 
     /// Whether gradients train it.

@@ -1,11 +1,12 @@
 //! One training step: forward, loss, backward, clipping, optimizer; and now and then new connections.
 
 use super::effective::{Effective, Map};
-use super::{Progress, Score, Sparsifier, score};
+use super::few::Few;
+use super::{Progress, Score, Sparsifier, Zeros, score};
 use crate::Result;
 use crate::data::Batch;
 use crate::kernels::Isa;
-use crate::layers::{Buffers, Network, Pass, without_dead_neurons};
+use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons};
 use crate::losses::Loss;
 use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
@@ -27,7 +28,7 @@ pub struct Engine {
     /// What the optimizer remembers besides.
     pub memory: Memory,
     loss: Loss,
-    optimizer: Optimizer,
+    pub(super) optimizer: Optimizer,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
     topology: Topology,
@@ -38,6 +39,8 @@ pub struct Engine {
     isa: Isa,
     seed: u64,
     buffers: Buffers,
+    /// Room to update few weights of many.
+    few: Few,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
     trial: Option<Buffers>,
 }
@@ -110,6 +113,7 @@ impl Engine {
             isa: parts.isa,
             seed: parts.seed,
             buffers,
+            few: Few::default(),
             trial,
         }
     }
@@ -132,16 +136,20 @@ impl Engine {
     fn clip(&mut self) {
         if let Some(limit) = self.clip_value {
             for parameter in self.network.parameters_mut() {
-                clip::clip_values(&mut parameter.gradient, limit);
+                parameter
+                    .change_gradients(|gradient| clip::clip_values(std::slice::from_mut(gradient), limit));
             }
         }
         if let Some(limit) = self.clip_norm {
-            let square =
-                self.network.parameters().map(|parameter| clip::squared_norm(&parameter.gradient)).sum();
+            let square_of = |parameter: &Parameter| match parameter.touched {
+                None => clip::squared_norm(&parameter.gradient),
+                Some(_) => parameter.gradients().map(|gradient| f64::from(gradient).powi(2)).sum(),
+            };
+            let square = self.network.parameters().map(square_of).sum();
             let scale = clip::norm_scale(square, limit);
             if scale != 1.0 {
                 for parameter in self.network.parameters_mut() {
-                    parameter.gradient.iter_mut().for_each(|gradient| *gradient *= scale);
+                    parameter.change_gradients(|gradient| *gradient *= scale);
                 }
             }
         }
@@ -197,9 +205,14 @@ impl Engine {
             let step = if parameter.is_weight() { *step } else { step.of_bias() };
             let regularizer = regularizer.filter(|_| parameter.is_weight());
             let run = Update { optimizer: &self.optimizer, part, step: &step, isa: self.isa, regularizer };
-            let of_parameter =
-                run.split(parameter.weights.values_mut(), &mut parameter.gradient, views(slots));
-            sums = sums + of_parameter;
+            let is_lazy = part == Part::Whole && regularizer.is_none();
+            sums = sums
+                + match parameter.touched.is_some() && is_lazy {
+                    true => self.few.update(parameter, slots, |values, gradients, slots| {
+                        run.split(values, gradients, views(slots))
+                    }),
+                    false => run.split(parameter.weights.values_mut(), &mut parameter.gradient, views(slots)),
+                };
         }
         sums
     }
@@ -255,6 +268,7 @@ impl Engine {
                 *slot = rewire.carry(slot, 0.0);
             }
             parameter.gradient = vec![0.0; new.values().len()];
+            parameter.touched = None;
             parameter.weights = new;
         }
         self.sparsifier.patterns_changed();
@@ -351,6 +365,7 @@ impl Engine {
             self.optimizer.begin(&new.values()[slot..][..1], &mut views[..self.optimizer.slots()]);
         }
         parameter.gradient = vec![0.0; new.values().len()];
+        parameter.touched = None;
         parameter.weights = new;
         churn
     }
@@ -366,7 +381,7 @@ impl Engine {
     /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.
     pub fn connections(&self) -> (usize, usize) {
         let (nnz, cells) = self.network.connections();
-        if !self.sparsifier.keeps_zeros {
+        if self.sparsifier.zeros == Zeros::Leave {
             return (nnz, cells);
         }
         let weights = self.network.weights();

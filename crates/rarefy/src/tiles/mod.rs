@@ -14,7 +14,11 @@
 //! The features of an image or a sequence go position by position, the channels of one position together ([`Shape`]): to
 //! a kernel each position is a tile of its own, and a layer that works on windows reads whole runs of rows.
 
+mod columns;
+
 use std::fmt;
+
+pub use columns::Columns;
 
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +113,8 @@ pub struct Tiles {
     samples: usize,
     rows: Vec<Row>,
     lengths: Vec<u32>,
+    /// In place of rows, for a wide input of which little is not zero.
+    columns: Option<Columns>,
 }
 
 impl Tiles {
@@ -119,7 +125,28 @@ impl Tiles {
             samples,
             rows: vec![Row::ZERO; samples.div_ceil(LANES) * features],
             lengths: Vec::new(),
+            columns: None,
         }
+    }
+
+    /// No samples yet, of `features` features of which only the nonzeros will be kept: for layers that can do with
+    /// [`Tiles::columns`]. There are no rows.
+    pub fn sparse(features: usize) -> Tiles {
+        Tiles { features, columns: Some(Columns::default()), ..Tiles::default() }
+    }
+
+    /// The nonzeros, where only those are kept.
+    pub fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
+    }
+
+    /// Takes sparse samples; `row` has the features and numbers of each.
+    ///
+    /// # Panics
+    /// If these tiles have rows.
+    pub fn fill_columns<'a>(&mut self, samples: usize, row: impl Fn(usize) -> (&'a [u32], &'a [f32])) {
+        self.samples = samples;
+        self.columns.as_mut().expect("tiles made for sparse samples").fill(samples, row);
     }
 
     /// Sets the number of live samples, keeping the memory. Growing beyond any earlier size allocates.

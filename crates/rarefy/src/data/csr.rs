@@ -1,0 +1,126 @@
+//! Sparse rows: samples of which only the numbers other than zero are kept, as bags of words are.
+//!
+//! ```text
+//! [ . 2 . 1 ]     offsets  0 2 2 3
+//! [ . . . . ]     indices  1 3 0        sorted and unique within a row
+//! [ 5 . . . ]     values   2 1 5
+//! ```
+
+/// Samples x features, each row its nonzeros.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Csr {
+    features: usize,
+    offsets: Vec<usize>,
+    indices: Vec<u32>,
+    values: Vec<f32>,
+}
+
+impl Csr {
+    /// Rows from parts that may come from a file.
+    ///
+    /// # Errors
+    /// The broken invariant, in words, and the row counted from 1.
+    pub fn new(
+        features: usize,
+        offsets: Vec<usize>,
+        indices: Vec<u32>,
+        values: Vec<f32>,
+    ) -> Result<Csr, String> {
+        if offsets.first() != Some(&0) || offsets.last() != Some(&indices.len()) {
+            return Err(format!("its row offsets do not run from 0 to its {} values", indices.len()));
+        }
+        if indices.len() != values.len() {
+            return Err(format!("it has {} indices and {} values", indices.len(), values.len()));
+        }
+        for (row, pair) in offsets.windows(2).enumerate() {
+            let line = indices.get(pair[0]..pair[1]).ok_or(format!("row {}: its offsets fall", row + 1))?;
+            if line.windows(2).any(|pair| pair[0] >= pair[1]) {
+                return Err(format!("row {}: its indices are not sorted and unique", row + 1));
+            }
+            if let Some(last) = line.last().filter(|&&last| last as usize >= features) {
+                return Err(format!("row {}: index {last} is beyond the {features} features", row + 1));
+            }
+            if let Some(value) = values[pair[0]..pair[1]].iter().find(|value| !value.is_finite()) {
+                return Err(format!("row {}: {value} is not a finite number", row + 1));
+            }
+        }
+        Ok(Csr { features, offsets, indices, values })
+    }
+
+    /// Features of a sample.
+    pub fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Samples.
+    pub fn rows(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Numbers that are kept.
+    pub fn nnz(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// The features of a sample that are not zero, and their numbers.
+    pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        let range = self.offsets[row]..self.offsets[row + 1];
+        (&self.indices[range.clone()], &self.values[range])
+    }
+
+    /// All numbers that are kept, row by row.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// Where each row begins, and the end.
+    pub fn offsets(&self) -> &[usize] {
+        &self.offsets
+    }
+
+    /// The features of all kept numbers, row by row.
+    pub fn indices(&self) -> &[u32] {
+        &self.indices
+    }
+
+    /// Some of the rows, in the order given.
+    pub fn subset(&self, rows: &[usize]) -> Csr {
+        let mut subset = Csr { features: self.features, offsets: vec![0], ..Csr::default() };
+        for &row in rows {
+            let (indices, values) = self.row(row);
+            subset.indices.extend_from_slice(indices);
+            subset.values.extend_from_slice(values);
+            subset.offsets.push(subset.indices.len());
+        }
+        subset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_and_subsets_are_the_picture() {
+        let csr = Csr::new(4, vec![0, 2, 2, 3], vec![1, 3, 0], vec![2.0, 1.0, 5.0]).unwrap();
+        assert_eq!((csr.rows(), csr.nnz()), (3, 3));
+        assert_eq!(csr.row(0), (&[1, 3][..], &[2.0, 1.0][..]));
+        let subset = csr.subset(&[2, 1, 0]);
+        assert_eq!((subset.row(0), subset.row(1).0.len()), ((&[0][..], &[5.0][..]), 0));
+    }
+
+    #[test]
+    fn broken_rows_are_named() {
+        for (offsets, indices, values, problem) in [
+            (vec![0, 1], vec![0, 1], vec![1.0, 1.0], "row offsets"),
+            (vec![0, 2], vec![1, 1], vec![1.0, 1.0], "row 1: its indices are not sorted"),
+            (vec![0, 2, 1, 2], vec![0, 1], vec![1.0, 1.0], "row 2: its offsets fall"),
+            (vec![0, 1], vec![4], vec![1.0], "row 1: index 4 is beyond the 4"),
+            (vec![0, 1], vec![3], vec![f32::NAN], "row 1: NaN"),
+            (vec![0, 1], vec![3], vec![], "1 indices and 0 values"),
+        ] {
+            let error = Csr::new(4, offsets, indices, values).unwrap_err();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}
