@@ -28,6 +28,15 @@ pub enum Finish<'a> {
     Gate {
         /// The function.
         activation: Activation,
+        /// Its outputs in all tiles, laid out as the result is; the identity needs none.
+        outputs: &'a [Row],
+    },
+    /// Adds what other maps of the same input or output have given, then does as `Gate`.
+    Add {
+        /// Laid out as the result is.
+        terms: &'a [Row],
+        /// The function.
+        activation: Activation,
         /// Its outputs in all tiles, laid out as the result is.
         outputs: &'a [Row],
     },
@@ -39,7 +48,7 @@ impl Finish<'_> {
     pub(super) fn start(&self, line: usize) -> f32 {
         match self {
             Finish::Activate { bias, .. } => bias[line],
-            Finish::Gate { .. } => 0.0,
+            Finish::Gate { .. } | Finish::Add { .. } => 0.0,
         }
     }
 
@@ -48,8 +57,22 @@ impl Finish<'_> {
     pub(super) fn end(&self, row: usize, sums: &mut [f32; LANES]) {
         match self {
             Finish::Activate { activation, .. } => activation.apply(sums),
-            Finish::Gate { activation, outputs } => activation.gate(sums, &outputs[row]),
+            Finish::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
+            Finish::Add { terms, activation, outputs } => {
+                for (sum, term) in sums.iter_mut().zip(&terms[row].0) {
+                    *sum += term;
+                }
+                gate(*activation, sums, outputs, row);
+            }
         }
+    }
+}
+
+/// Multiplies by a derivative; the identity needs no outputs.
+#[inline(always)]
+fn gate(activation: Activation, sums: &mut [f32; LANES], outputs: &[Row], row: usize) {
+    if activation != Activation::Identity {
+        activation.gate(sums, &outputs[row]);
     }
 }
 

@@ -8,6 +8,7 @@
 //! registers ([`Flow::gate`]).
 
 mod activation;
+mod attention;
 mod build;
 mod conv;
 mod described;
@@ -26,6 +27,7 @@ mod spec;
 mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
+pub use attention::{Attention, AttentionSpec};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec};
+use super::{
+    AttentionSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer,
+    LinearSpec,
+};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -37,6 +40,8 @@ pub enum LayerSpec {
     Dropout(DropoutSpec),
     /// Positions forgotten.
     Flatten(FlattenSpec),
+    /// Steps of a sequence look at each other.
+    Attention(AttentionSpec),
 }
 
 impl LayerSpec {
@@ -48,6 +53,7 @@ impl LayerSpec {
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
+            LayerSpec::Attention(spec) => spec,
         }
     }
 

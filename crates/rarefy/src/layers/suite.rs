@@ -25,6 +25,12 @@ const fn case(layer: &'static str, input: [usize; 3]) -> Case {
     Case { layer, input: Shape { height, width, channels }, has_lengths: false, tokens: 0 }
 }
 
+impl Case {
+    const fn with_lengths(self) -> Case {
+        Case { has_lengths: true, ..self }
+    }
+}
+
 const ROWS: &[Case] = &[
     case("layer = 'linear'\noutputs = 5\nactivation = 'tanh'", [1, 1, 7]),
     case("layer = 'linear'\noutputs = 5", [1, 6, 7]),
@@ -41,6 +47,10 @@ const ROWS: &[Case] = &[
     case("layer = 'elementwise'\nactivation = 'gelu'", [1, 3, 4]),
     case("layer = 'dropout'\nrate = 0.4", [1, 2, 9]),
     case("layer = 'flatten'", [3, 2, 2]),
+    case("layer = 'attention'\nheads = 2", [1, 5, 6]),
+    case("layer = 'attention'\nheads = 1\ncausal = true", [1, 21, 4]),
+    case("layer = 'attention'\nheads = 3\nrotary = true", [1, 4, 12]).with_lengths(),
+    case("layer = 'attention'\nheads = 2\ncausal = true\nrotary = true", [1, 18, 8]).with_lengths(),
 ];
 
 /// A network of the one layer, its parameters all away from their starts.
