@@ -48,7 +48,8 @@ fn network(case: &Case, density: f64, storage: Storage) -> Network {
     let layer: LayerSpec =
         toml::from_str(case.layer).unwrap_or_else(|error| panic!("{}: {error}", case.layer));
     let spec = NetworkSpec { inputs: case.input, layers: vec![layer] };
-    let sparsity = SparsitySettings { density, allocation: Allocation::Uniform, storage };
+    let sparsity =
+        SparsitySettings { density, allocation: Allocation::Uniform, storage, ..Default::default() };
     let mut network = Network::random(&spec, &sparsity, 3).unwrap();
     let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
     for parameter in network.parameters_mut() {

@@ -34,7 +34,8 @@ impl Case {
             activation: ActivationName::Tanh,
             ..NetworkSettings::default()
         };
-        let sparsity = SparsitySettings { density: 0.6, storage, allocation: Allocation::Uniform };
+        let sparsity =
+            SparsitySettings { density: 0.6, storage, allocation: Allocation::Uniform, ..Default::default() };
         let mut network = Network::random(&settings.spec(Shape::flat(6), 4).unwrap(), &sparsity, 5).unwrap();
         let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
         for parameter in network.parameters_mut() {
