@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec};
+use super::{
+    Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec,
+    ParallelSpec, ResidualSpec,
+};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -37,6 +40,10 @@ pub enum LayerSpec {
     Dropout(DropoutSpec),
     /// Positions forgotten.
     Flatten(FlattenSpec),
+    /// Layers and a way past them, added.
+    Residual(ResidualSpec),
+    /// Branches side by side.
+    Parallel(ParallelSpec),
 }
 
 impl LayerSpec {
@@ -48,6 +55,8 @@ impl LayerSpec {
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
+            LayerSpec::Residual(spec) => spec,
+            LayerSpec::Parallel(spec) => spec,
         }
     }
 
