@@ -57,7 +57,13 @@ fn the_page_lists_layers_with_their_keys() {
         let mut given = json!({ "layer": name });
         for (key, default) in keys(cell) {
             if default.is_empty() {
-                given[&key] = if key == "activation" { json!("relu") } else { json!(1) };
+                given[&key] = match key.as_str() {
+                    "activation" => json!("relu"),
+                    "body" => json!([]),
+                    "branches" => json!([[]]),
+                    "join" => json!("add"),
+                    _ => json!(1),
+                };
             }
         }
         let layer: LayerSpec =
