@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 pub use audio::{AudioFeatures, AudioReading, AudioSettings};
 pub use augment::{AugmentSettings, Augmentation};
-pub use batches::{Batch, BatchTargets, epoch_order};
+pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use files::SkippedFile;

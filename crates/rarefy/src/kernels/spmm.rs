@@ -85,6 +85,8 @@ pub(super) struct Lines<'a> {
     pub(super) finish: Finish<'a>,
     /// The result's first row of this tile, counted over all tiles.
     pub(super) first_row: usize,
+    /// Whether sums begin with what the output holds.
+    pub(super) accumulate: bool,
 }
 
 /// Entries times rows below which a piece of work is not split between threads: about five microseconds.
@@ -104,7 +106,8 @@ pub(super) fn spmm(
     split_tiles(0..tiles, output, index.lines(), &|tile, output| {
         let columns = input.len() / tiles;
         let input = &input[tile * columns..][..columns];
-        let lines = Lines { index, values, input, finish, first_row: tile * index.lines() };
+        let first_row = tile * index.lines();
+        let lines = Lines { index, values, input, finish, first_row, accumulate: false };
         split_lines(isa, &lines, 0..index.lines(), output);
     });
 }
@@ -152,7 +155,8 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     );
 }
 
-fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
+/// Computes some lines of one tile, alone.
+pub(super) fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     match isa.kind() {
         Kind::Scalar => scalar::spmm(lines, range, output),
         // SAFETY: an `Isa` of this kind exists only where the processor has these features.

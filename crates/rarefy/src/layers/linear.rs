@@ -137,7 +137,7 @@ impl Layer for Linear {
         } else {
             kernels::weight_gradient(pass.isa, weights, flow.gradient, flow.input, out, scratch);
         }
-        kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient, scratch);
+        kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient);
     }
 
     fn product<'a>(

@@ -19,6 +19,7 @@ mod linear;
 mod network;
 mod parameter;
 mod presets;
+mod recurrent;
 mod sequence;
 mod settings;
 mod shrink;
@@ -37,6 +38,7 @@ pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use parameter::{Joint, Parameter, Role};
 pub use presets::{Choices, Preset};
+pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
 pub use shrink::without_dead_neurons;
@@ -84,6 +86,25 @@ pub struct Workspace {
     pub numbers: Vec<Vec<f32>>,
     /// The buffers of layers within this one.
     pub inner: Vec<Buffers>,
+    /// What goes on from batch to batch.
+    pub carried: Vec<Carried>,
+}
+
+/// A state that goes on from batch to batch: a lane goes on where the same lane of the batch before ended. A pass forward
+/// reads one and writes the other, so that it can be made again; [`Buffers::carry_on`] says when the next batch comes.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// The state before the batch.
+    pub begin: Tiles,
+    /// The state after it.
+    pub end: Tiles,
+}
+
+impl Carried {
+    /// Zeros.
+    pub fn zeros(features: usize, samples: usize) -> Carried {
+        Carried { begin: Tiles::zeros(features, samples), end: Tiles::zeros(features, samples) }
+    }
 }
 
 /// A differentiable map from samples of shape `input()` to samples of shape `output()`.

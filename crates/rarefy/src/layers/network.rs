@@ -175,9 +175,20 @@ impl Network {
 
     /// Computes every parameter's gradient from that of the outputs, which the last of `buffers.gradients` holds.
     pub fn backward(&mut self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
+        self.backward_to_input(pass, input, None, buffers);
+    }
+
+    /// The same, and the gradient of the input where there is room for it.
+    pub fn backward_to_input(
+        &mut self,
+        pass: &Pass,
+        input: &Tiles,
+        gradient_input: Option<&mut Tiles>,
+        buffers: &mut Buffers,
+    ) {
         let last = buffers.gradients.len() - 1;
         let gradient = std::mem::take(&mut buffers.gradients[last]);
-        let flow = Flow { input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
+        let flow = Flow { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
         self.sequence.backward(pass, &mut self.parameters, flow, buffers);
         buffers.gradients[last] = gradient;
     }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Flow, Layer, Parameter, Pass, Workspace};
+use super::{Carried, Flow, Layer, Parameter, Pass, Workspace};
 use crate::kernels::{Activation, Product};
-use crate::tiles::{Shape, Tiles};
+use crate::tiles::{Row, Shape, Tiles};
 
 /// Layers in order, each with its place in the list of parameters.
 #[derive(Default)]
@@ -34,6 +34,47 @@ impl Buffers {
             work.tiles.iter_mut().for_each(|tiles| tiles.resize(samples));
             work.inner.iter_mut().for_each(|buffers| buffers.resize(samples));
         }
+        self.for_each_carried(&mut |carried| {
+            carried.begin.resize(samples);
+            carried.end.resize(samples);
+        });
+    }
+
+    /// Calls `change` with each state that goes on from batch to batch, in order.
+    pub fn for_each_carried(&mut self, change: &mut dyn FnMut(&mut Carried)) {
+        for work in &mut self.work {
+            work.carried.iter_mut().for_each(&mut *change);
+            work.inner.iter_mut().for_each(|buffers| buffers.for_each_carried(change));
+        }
+    }
+
+    /// All states that go on from batch to batch, in the same order.
+    pub fn carried(&self) -> Vec<&Carried> {
+        let mut found = Vec::new();
+        for work in &self.work {
+            found.extend(&work.carried);
+            work.inner.iter().for_each(|buffers| found.extend(buffers.carried()));
+        }
+        found
+    }
+
+    /// The next batch begins as that of `other`, buffers of the same network for as many samples.
+    pub fn begin_as(&mut self, other: &Buffers) {
+        let mut others = other.carried().into_iter();
+        self.for_each_carried(&mut |carried| {
+            let other = others.next().expect("buffers of the same network");
+            carried.begin.rows_mut().copy_from_slice(other.begin.rows());
+        });
+    }
+
+    /// The next batch goes on where the last one ended.
+    pub fn carry_on(&mut self) {
+        self.for_each_carried(&mut |carried| std::mem::swap(&mut carried.begin, &mut carried.end));
+    }
+
+    /// The next batch begins anew.
+    pub fn forget(&mut self) {
+        self.for_each_carried(&mut |carried| carried.begin.rows_mut().fill(Row::ZERO));
     }
 
     /// Bytes of it all.

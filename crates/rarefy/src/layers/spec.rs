@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer,
-    LinearSpec,
+    AttentionSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, GruSpec,
+    Layer, LinearSpec, LstmSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -42,6 +42,12 @@ pub enum LayerSpec {
     Flatten(FlattenSpec),
     /// Steps of a sequence look at each other.
     Attention(AttentionSpec),
+    /// Long short-term memory over a sequence.
+    Lstm(LstmSpec),
+    /// Gated recurrent units over a sequence.
+    Gru(GruSpec),
+    /// A simple recurrent layer over a sequence.
+    Rnn(RnnSpec),
 }
 
 impl LayerSpec {
@@ -54,6 +60,9 @@ impl LayerSpec {
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
             LayerSpec::Attention(spec) => spec,
+            LayerSpec::Lstm(spec) => spec,
+            LayerSpec::Gru(spec) => spec,
+            LayerSpec::Rnn(spec) => spec,
         }
     }
 

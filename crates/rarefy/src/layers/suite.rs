@@ -51,6 +51,15 @@ const ROWS: &[Case] = &[
     case("layer = 'attention'\nheads = 1\ncausal = true", [1, 21, 4]),
     case("layer = 'attention'\nheads = 3\nrotary = true", [1, 4, 12]).with_lengths(),
     case("layer = 'attention'\nheads = 2\ncausal = true\nrotary = true", [1, 18, 8]).with_lengths(),
+    case("layer = 'lstm'\nhidden = 5", [1, 6, 4]),
+    case("layer = 'lstm'\nhidden = 4", [1, 5, 3]).with_lengths(),
+    case("layer = 'lstm'\nhidden = 3\nbidirectional = true", [1, 4, 3]),
+    case("layer = 'lstm'\nhidden = 3\nbidirectional = true", [1, 5, 2]).with_lengths(),
+    case("layer = 'lstm'\nhidden = 3\ncarry = true", [1, 4, 2]),
+    case("layer = 'gru'\nhidden = 5", [1, 6, 4]),
+    case("layer = 'gru'\nhidden = 3\nbidirectional = true", [1, 5, 4]).with_lengths(),
+    case("layer = 'rnn'\nhidden = 5", [1, 6, 4]),
+    case("layer = 'rnn'\nhidden = 4\nbidirectional = true", [1, 5, 3]).with_lengths(),
 ];
 
 /// A network of the one layer, its parameters all away from their starts.

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::sparse_start;
 use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, Zeros, predict, score};
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order};
+use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
@@ -361,8 +361,15 @@ impl Run {
         let steps = self.steps_per_epoch();
         let total = steps * self.settings.train.epochs;
         let schedule_steps = steps * self.schedule_epochs;
-        let order = epoch_order(self.splits.train.len(), self.settings.seed, self.position.epoch);
+        let samples = self.splits.train.len();
+        let order = match self.engine.carries() {
+            true => run_order(samples, batch_size),
+            false => epoch_order(samples, self.settings.seed, self.position.epoch),
+        };
         let done = (self.position.step - self.position.epoch * steps) as usize;
+        if done == 0 {
+            self.engine.forget();
+        }
         let mut batches = order.chunks(batch_size).skip(done).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
