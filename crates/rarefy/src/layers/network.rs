@@ -47,8 +47,8 @@ impl Network {
             let pattern = draw(shape.rows, shape.cols, counts[index], &mut stream);
             let mut weights = Weights::zeros(pattern, sparsity.storage);
             // What comes out last are logits or values, which no rectifier halves.
-            let init = if index + 1 == shapes.len() { Init::Glorot } else { init };
-            init.fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));
+            let usual = if index + 1 == shapes.len() { Init::Glorot } else { init };
+            sparsity.init(usual).fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));
             Ok(weights)
         })
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::presets::Choices;
 use super::{LayerSpec, NetworkSpec, Preset, described};
-use crate::sparse::{Allocation, Storage, check_density};
+use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -187,11 +187,19 @@ pub struct SparsitySettings {
     pub allocation: Allocation,
     /// How weights are stored.
     pub storage: Storage,
+    /// The standard deviation of all weights at the start, and of those that SET grows. `None` follows the connections:
+    /// at the start those that live, for a weight that is grown those of a dense layer.
+    pub deviation: Option<f32>,
 }
 
 impl Default for SparsitySettings {
     fn default() -> SparsitySettings {
-        SparsitySettings { density: 0.1, allocation: Allocation::Erk, storage: Storage::Auto }
+        SparsitySettings {
+            density: 0.1,
+            allocation: Allocation::Erk,
+            storage: Storage::Auto,
+            deviation: None,
+        }
     }
 }
 
@@ -201,11 +209,20 @@ impl SparsitySettings {
         SparsitySettings { density: 1.0, storage: Storage::Dense, ..SparsitySettings::default() }
     }
 
-    /// Checks the density.
+    /// How a weight matrix is drawn whose layer would have it drawn as `usual`.
+    pub fn init(&self, usual: Init) -> Init {
+        self.deviation.map_or(usual, Init::Deviation)
+    }
+
+    /// Checks the numbers.
     ///
     /// # Errors
-    /// If it is not in `(0, 1]`.
+    /// If the density is not in `(0, 1]`, or the deviation not above 0.
     pub fn check(&self) -> Result<()> {
+        if let Some(deviation) = self.deviation.filter(|it| !(*it > 0.0 && it.is_finite())) {
+            let problem = format!("must be above 0, not {deviation}; leave it out to follow the connections");
+            return Err(Error::setting("sparsity.deviation", problem));
+        }
         check_density("sparsity.density", self.density)
     }
 }

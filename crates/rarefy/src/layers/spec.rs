@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, GruSpec,
-    Layer, LinearSpec, LstmSpec, RnnSpec,
+    AttentionSpec, AveragePoolSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec,
+    FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GruSpec, Layer, LinearSpec, LstmSpec, MaxPoolSpec,
+    RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -34,6 +35,14 @@ pub enum LayerSpec {
     Conv2d(Conv2dSpec),
     /// Windows of a sequence.
     Conv1d(Conv1dSpec),
+    /// Largest numbers of windows.
+    MaxPool(MaxPoolSpec),
+    /// Means of windows.
+    AveragePool(AveragePoolSpec),
+    /// The largest number of all positions.
+    GlobalMaxPool(GlobalMaxPoolSpec),
+    /// The mean of all positions.
+    GlobalAveragePool(GlobalAveragePoolSpec),
     /// An elementwise function that cannot be fused.
     Elementwise(ElementwiseSpec),
     /// Dropout.
@@ -56,6 +65,10 @@ impl LayerSpec {
             LayerSpec::Linear(spec) => spec,
             LayerSpec::Conv2d(spec) => spec,
             LayerSpec::Conv1d(spec) => spec,
+            LayerSpec::MaxPool(spec) => spec,
+            LayerSpec::AveragePool(spec) => spec,
+            LayerSpec::GlobalMaxPool(spec) => spec,
+            LayerSpec::GlobalAveragePool(spec) => spec,
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,

@@ -44,6 +44,12 @@ const ROWS: &[Case] = &[
     case("layer = 'conv2d'\nfilters = 5\nkernel = 1", [3, 3, 4]),
     case("layer = 'conv2d'\nfilters = 4\nkernel = 7\npadding = 3", [6, 5, 2]),
     case("layer = 'conv1d'\nfilters = 7\nkernel = 5\npadding = 2\nstride = 2", [1, 19, 9]),
+    case("layer = 'max-pool'\nkernel = 2", [5, 4, 3]),
+    case("layer = 'max-pool'\nkernel = 3\nstride = 2", [1, 9, 2]),
+    case("layer = 'average-pool'\nkernel = [2, 3]\nstride = 1", [4, 5, 3]),
+    case("layer = 'global-average-pool'", [3, 4, 3]),
+    case("layer = 'global-average-pool'", [1, 6, 3]).with_lengths(),
+    case("layer = 'global-max-pool'", [1, 6, 3]).with_lengths(),
     case("layer = 'elementwise'\nactivation = 'gelu'", [1, 3, 4]),
     case("layer = 'dropout'\nrate = 0.4", [1, 2, 9]),
     case("layer = 'flatten'", [3, 2, 2]),
@@ -67,7 +73,8 @@ fn network(case: &Case, density: f64, storage: Storage) -> Network {
     let layer: LayerSpec =
         toml::from_str(case.layer).unwrap_or_else(|error| panic!("{}: {error}", case.layer));
     let spec = NetworkSpec { inputs: case.input, layers: vec![layer] };
-    let sparsity = SparsitySettings { density, allocation: Allocation::Uniform, storage };
+    let sparsity =
+        SparsitySettings { density, allocation: Allocation::Uniform, storage, ..Default::default() };
     let mut network = Network::random(&spec, &sparsity, 3).unwrap();
     let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
     for parameter in network.parameters_mut() {

@@ -625,7 +625,10 @@ fn engine(
     settings.check_network(&spec)?;
     let topology = settings.topology.build()?;
     let plan = Plan::new(settings, &spec, &topology)?;
-    let network = network(settings, &spec, &topology, &plan)?;
+    let mut network = network(settings, &spec, &topology, &plan)?;
+    for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
+        parameter.init = settings.sparsity.init(parameter.init);
+    }
     let targets = plan.counts(settings, &spec, &network)?;
     let penalty = sparse_start::penalty(settings);
     let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;

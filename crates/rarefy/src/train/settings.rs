@@ -345,4 +345,19 @@ mod tests {
             settings.check().unwrap();
         }
     }
+
+    #[test]
+    fn a_deviation_is_above_zero() {
+        for (deviation, is_good) in [("0.1", true), ("0.0", false), ("-0.1", false), ("nan", false)] {
+            let text = format!("[sparsity]\ndeviation = {deviation}");
+            let checked = toml::from_str::<Settings>(&text).unwrap().check();
+            assert_eq!(checked.is_ok(), is_good, "{deviation}");
+            if let Err(error) = checked {
+                assert!(
+                    error.to_string().starts_with("sparsity.deviation: must be above 0, not "),
+                    "{error}"
+                );
+            }
+        }
+    }
 }

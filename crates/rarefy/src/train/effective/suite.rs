@@ -41,7 +41,12 @@ struct Case {
 impl Case {
     fn new(network: &str, map: Map, storage: Storage) -> Case {
         let settings: NetworkSettings = toml::from_str(network).unwrap();
-        let sparsity = SparsitySettings { density: 0.6, storage, allocation: Allocation::Uniform };
+        let sparsity = SparsitySettings {
+            density: 0.6,
+            storage,
+            allocation: Allocation::Uniform,
+            ..SparsitySettings::default()
+        };
         let mut network = Network::random(&settings.spec(SHAPE, 4).unwrap(), &sparsity, 5).unwrap();
         let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
         for parameter in network.parameters_mut() {
