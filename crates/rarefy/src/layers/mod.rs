@@ -38,7 +38,9 @@ pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use parameter::{Joint, Parameter, Role};
-pub use pool::{AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, MaxPoolSpec, Pool, PoolSpec};
+pub use pool::{
+    AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GlobalPoolSpec, MaxPoolSpec, Pool, PoolSpec,
+};
 pub use presets::{Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use sequence::{Buffers, Sequence};
