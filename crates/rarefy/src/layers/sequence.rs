@@ -134,6 +134,11 @@ impl Sequence {
         self.layers.last().map_or(Activation::Identity, |layer| layer.fused())
     }
 
+    /// How many steps of output a sequence of `steps` steps makes, where lengths differ.
+    pub fn steps(&self, steps: u32) -> u32 {
+        self.layers.iter().fold(steps, |steps, layer| layer.steps(steps))
+    }
+
     /// Buffers for batches of up to `samples` samples.
     pub fn buffers(&self, samples: usize, training: bool) -> Buffers {
         let tiles =

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AttentionSpec, AveragePoolSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec,
     FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GruSpec, Layer, LinearSpec, LstmSpec, MaxPoolSpec,
-    RnnSpec,
+    ParallelSpec, ResidualSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -57,6 +57,10 @@ pub enum LayerSpec {
     Gru(GruSpec),
     /// A simple recurrent layer over a sequence.
     Rnn(RnnSpec),
+    /// Layers and a way past them, added.
+    Residual(ResidualSpec),
+    /// Branches side by side.
+    Parallel(ParallelSpec),
 }
 
 impl LayerSpec {
@@ -76,6 +80,8 @@ impl LayerSpec {
             LayerSpec::Lstm(spec) => spec,
             LayerSpec::Gru(spec) => spec,
             LayerSpec::Rnn(spec) => spec,
+            LayerSpec::Residual(spec) => spec,
+            LayerSpec::Parallel(spec) => spec,
         }
     }
 

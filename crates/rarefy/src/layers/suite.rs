@@ -66,6 +66,35 @@ const ROWS: &[Case] = &[
     case("layer = 'gru'\nhidden = 3\nbidirectional = true", [1, 5, 4]).with_lengths(),
     case("layer = 'rnn'\nhidden = 5", [1, 6, 4]),
     case("layer = 'rnn'\nhidden = 4\nbidirectional = true", [1, 5, 3]).with_lengths(),
+    case("layer = 'residual'\nbody = [{layer = 'linear', outputs = 6}]\nactivation = 'tanh'", [1, 1, 6]),
+    case(
+        "layer = 'residual'\nactivation = 'tanh'
+        body = [{layer = 'conv2d', filters = 3, kernel = 3, stride = 2, padding = 1, activation = 'tanh'},
+                {layer = 'conv2d', filters = 5, kernel = 3, padding = 1, activation = 'sigmoid'}]
+        shortcut = [{layer = 'conv2d', filters = 5, kernel = 1, stride = 2}]",
+        [5, 4, 4],
+    ),
+    case(
+        "layer = 'residual'\nbody = [{layer = 'residual', body = [{layer = 'linear', outputs = 4}]},
+                {layer = 'elementwise', activation = 'gelu'}]",
+        [1, 5, 4],
+    )
+    .with_lengths(),
+    case(
+        "layer = 'parallel'\njoin = 'concat'\nbranches = [[{layer = 'linear', outputs = 3, activation = 'tanh'}], [],
+                [{layer = 'dropout', rate = 0.3}, {layer = 'linear', outputs = 4}]]",
+        [2, 3, 4],
+    ),
+    case(
+        "layer = 'parallel'\njoin = 'concat'\nbranches = [[], [{layer = 'conv1d', filters = 3, kernel = 3, padding = 1}]]",
+        [1, 7, 2],
+    )
+    .with_lengths(),
+    case(
+        "layer = 'parallel'\njoin = 'add'\nbranches = [[{layer = 'linear', outputs = 4, activation = 'sigmoid'}],
+                [{layer = 'linear', outputs = 4}], []]",
+        [1, 1, 4],
+    ),
 ];
 
 /// A network of the one layer, its parameters all away from their starts.
