@@ -32,6 +32,21 @@ const KNOWN: &[Known] = &[
         layers: "linear dropout linear dropout linear",
     },
     Known {
+        network: "preset = 'lenet5'",
+        inputs: [28, 28, 1],
+        outputs: 10,
+        parameters: 61_706,
+        layers: "conv2d max-pool conv2d max-pool flatten linear linear linear",
+    },
+    Known {
+        network: "preset = 'kws-lstm'\nwidth = 100\ndepth = 2\ndropout = 0.1",
+        inputs: [1, 49, 10],
+        outputs: 12,
+        // Four gates, each with one bias: torch has two.
+        parameters: 4 * (10 + 100 + 1) * 100 + 4 * (100 + 100 + 1) * 100 + 101 * 12,
+        layers: "lstm dropout lstm dropout global-average-pool linear",
+    },
+    Known {
         network: "preset = 'bag-of-words'\nwidth = 50\ndepth = 2",
         inputs: [1, 1, 1000],
         outputs: 20,
@@ -78,6 +93,8 @@ struct Small {
 
 const SMALL: &[Small] = &[
     Small { network: "preset = 'mlp'\nhidden = [12, 10]\ndropout = 0.1", inputs: [6, 6, 1], tokens: 0 },
+    Small { network: "preset = 'lenet5'\nwidth = 2", inputs: [12, 14, 2], tokens: 0 },
+    Small { network: "preset = 'kws-lstm'\nwidth = 6\ndropout = 0.1", inputs: [1, 7, 5], tokens: 0 },
     Small { network: "preset = 'bag-of-words'\nwidth = 12", inputs: [1, 1, 40], tokens: 0 },
 ];
 

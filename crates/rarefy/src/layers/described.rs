@@ -61,7 +61,10 @@ pub(super) fn check_last(layers: &[LayerSpec]) -> Result<(), String> {
 
 /// What else may be wrong where a layer that looks at positions is given samples that have none.
 fn advice(layer: &LayerSpec, inputs: Shape) -> &'static str {
-    let looks_at_positions = matches!(layer, LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_));
+    let looks_at_positions = matches!(
+        layer,
+        LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_) | LayerSpec::MaxPool(_) | LayerSpec::AveragePool(_)
+    );
     match looks_at_positions && inputs.positions() == 1 {
         true => "; if the samples are images or sequences, say so by data.shape = [height, width, channels]",
         false => "",

@@ -41,7 +41,9 @@ pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use parallel::{Join, Parallel, ParallelSpec};
 pub use parameter::{Joint, Parameter, Role};
-pub use pool::{AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, MaxPoolSpec, Pool, PoolSpec};
+pub use pool::{
+    AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GlobalPoolSpec, MaxPoolSpec, Pool, PoolSpec,
+};
 pub use presets::{Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use residual::ResidualSpec;

@@ -1,6 +1,7 @@
 //! The multilayer perceptron: for each of `network.hidden` a linear layer with its activation, and dropout if there is any;
 //! at the end a linear layer without activation.
 
+use super::parts::{dropout, head};
 use crate::kernels::Activation;
 use crate::layers::{ActivationName, LayerSpec, NetworkSettings};
 
@@ -8,9 +9,9 @@ pub(super) fn mlp(settings: &NetworkSettings) -> Vec<LayerSpec> {
     let mut layers = Vec::new();
     for (depth, &units) in settings.hidden.iter().enumerate() {
         layers.push(LayerSpec::linear(units, function(settings, depth)));
-        layers.extend(super::dropout(settings.dropout));
+        layers.extend(dropout(settings.dropout));
     }
-    layers.push(super::head());
+    layers.push(head());
     layers
 }
 

@@ -1,13 +1,15 @@
 //! Networks by name: each a function from the shape of the samples to a list of layers, with the few numbers that are worth
 //! choosing. `rarefy inspect --network NAME` shows the list; who wants another writes layers out.
 
+mod images;
 mod mlp;
+mod parts;
+mod speech;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
 use super::{LayerSpec, NetworkSettings};
-use crate::kernels::Activation;
 use crate::tiles::Shape;
 
 /// The networks by the names that users type.
@@ -17,6 +19,11 @@ pub enum Preset {
     /// A multilayer perceptron, which knows no positions: images and sequences are plain features to it.
     #[default]
     Mlp,
+    /// Two convolutions and three linear layers, for images.
+    #[serde(rename = "lenet5")]
+    Lenet5,
+    /// Recurrent layers, for speech.
+    KwsLstm,
     /// Hidden layers on a feature for each word.
     BagOfWords,
 }
@@ -34,12 +41,14 @@ pub struct Choices {
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Preset; 2] = [Preset::Mlp, Preset::BagOfWords];
+    pub const ALL: [Preset; 4] = [Preset::Mlp, Preset::Lenet5, Preset::KwsLstm, Preset::BagOfWords];
 
     /// The name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Mlp => "mlp",
+            Preset::Lenet5 => "lenet5",
+            Preset::KwsLstm => "kws-lstm",
             Preset::BagOfWords => "bag-of-words",
         }
     }
@@ -48,6 +57,8 @@ impl Preset {
     pub fn choices(self) -> Choices {
         let (width, depth, has_dropout) = match self {
             Preset::Mlp => (None, None, true),
+            Preset::Lenet5 => (Some(6), None, false),
+            Preset::KwsLstm => (Some(128), Some(2), true),
             Preset::BagOfWords => (Some(128), Some(1), true),
         };
         Choices { width, depth, has_dropout }
@@ -64,16 +75,9 @@ impl Preset {
         let dropout = settings.dropout;
         match self {
             Preset::Mlp => Ok(mlp::mlp(settings)),
+            Preset::Lenet5 => images::lenet5(width, inputs),
+            Preset::KwsLstm => speech::kws_lstm(width, depth, dropout, inputs),
             Preset::BagOfWords => text::bag_of_words(width, depth, dropout, inputs),
         }
     }
-}
-
-/// The last layer: as many outputs as the data asks for.
-fn head() -> LayerSpec {
-    LayerSpec::linear(0, Activation::Identity)
-}
-
-fn dropout(rate: f32) -> Option<LayerSpec> {
-    (rate > 0.0).then(|| LayerSpec::dropout(rate))
 }

@@ -1,5 +1,6 @@
 //! Networks for text.
 
+use super::parts::{dropout, head};
 use crate::kernels::Activation::Relu;
 use crate::layers::LayerSpec;
 use crate::tiles::Shape;
@@ -14,7 +15,7 @@ use crate::tiles::Shape;
 pub(super) fn bag_of_words(
     width: usize,
     depth: usize,
-    dropout: f32,
+    rate: f32,
     inputs: Shape,
 ) -> Result<Vec<LayerSpec>, String> {
     if inputs.positions() > 1 {
@@ -22,7 +23,7 @@ pub(super) fn bag_of_words(
             "is for a number for each word, and the samples are {inputs}: make features of the text by data.text, or take text-cnn or text-gru"
         ));
     }
-    let hidden = [Some(LayerSpec::linear(width, Relu)), super::dropout(dropout)];
+    let hidden = [Some(LayerSpec::linear(width, Relu)), dropout(rate)];
     let hidden = (0..depth).flat_map(|_| hidden.clone()).flatten();
-    Ok(hidden.chain([super::head()]).collect())
+    Ok(hidden.chain([head()]).collect())
 }
