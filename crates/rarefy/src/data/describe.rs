@@ -8,6 +8,7 @@ use super::settings::DataSettings;
 use super::source::{Format, Raw, read, read_for_model};
 use super::{Preparation, Targets, Task, classes};
 use crate::Result;
+use crate::tiles::IGNORED;
 
 /// What a source holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -125,6 +126,11 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
         Targets::Classes { labels, classes } => {
             let mut counts = vec![0; *classes];
             labels.iter().for_each(|&label| counts[label as usize] += 1);
+            counts
+        }
+        Targets::Steps { labels, classes, .. } => {
+            let mut counts = vec![0; *classes];
+            labels.iter().filter(|&&label| label != IGNORED).for_each(|&label| counts[label as usize] += 1);
             counts
         }
         Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => (0..*outputs)
