@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use super::attention::{Arithmetic, Lanes, Step, Unit};
 use super::conv::{BLOCK, Bases, Entries, Window};
-use super::sddmm::{Samples, for_each_group};
-use super::spmm::Lines;
-use crate::tiles::Row;
+use super::sddmm::{PANELS, Samples, for_each_group};
+use super::spmm::{HALVES, Lines};
+use crate::tiles::{LANES, Row};
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
@@ -34,6 +34,84 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
         }
         lines.finish.end(lines.first_row + line, &mut output.0);
     }
+}
+
+/// The first halves of the rows of some panels: two registers of sums for each. Panels beyond the last are those of the
+/// first once more, and not stored.
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
+    let (columns, height) = (lines.index.indices(), lines.index.lines());
+    let panels = output.len() / height;
+    let width = lines.input.len() / panels;
+    let mut inputs = [&lines.input[..width]; HALVES];
+    for (input, rows) in inputs.iter_mut().zip(lines.input.chunks_exact(width.max(1))) {
+        *input = rows;
+    }
+    for line in 0..height {
+        let mut sums = [[_mm512_set1_ps(lines.finish.start(line)); 2]; HALVES];
+        let entries = lines.index.line(line);
+        for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
+            let value = _mm512_set1_ps(value);
+            for (sums, input) in sums.iter_mut().zip(inputs) {
+                let row = load_first::<2>(&input[column as usize]);
+                for i in 0..2 {
+                    sums[i] = _mm512_fmadd_ps(value, row[i], sums[i]);
+                }
+            }
+        }
+        for (panel, output) in output.chunks_exact_mut(height).enumerate() {
+            let half = output[line].0.first_chunk_mut::<{ LANES / 2 }>().expect("a row is longer");
+            for i in 0..2 {
+                // SAFETY: half a row is 32 floats at a multiple of 64 bytes.
+                unsafe { _mm512_store_ps(half.as_mut_ptr().add(16 * i), sums[panel][i]) };
+            }
+            lines.finish.end(lines.first_row + panel * height + line, half);
+        }
+    }
+}
+
+/// Adds the gradients of some entries over several panels at a time, of `R` registers of lanes each, before their lanes are
+/// summed.
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn sddmm_panels<const R: usize>(
+    samples: &[Samples<'_>; PANELS],
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+) {
+    let base = positions.start;
+    let index = samples[0].index;
+    let columns = index.indices();
+    for_each_group(index, positions, |line, start, count| {
+        let mut gradients = [[_mm512_setzero_ps(); R]; PANELS];
+        for (gradient, samples) in gradients.iter_mut().zip(samples) {
+            *gradient = load_first::<R>(&samples.gradient[line]);
+        }
+        let mut sums = [_mm512_setzero_ps(); 8];
+        for (sum, &column) in sums.iter_mut().zip(&columns[start..start + count]) {
+            let mut halves = [_mm512_setzero_ps(); 2];
+            for (panel, samples) in samples.iter().enumerate() {
+                let row = load_first::<R>(&samples.input[column as usize]);
+                for i in 0..R {
+                    let half = &mut halves[panel % 2];
+                    *half = _mm512_fmadd_ps(gradients[panel][i], row[i], *half);
+                }
+            }
+            *sum = _mm512_add_ps(halves[0], halves[1]);
+        }
+        let sums = add_lanes(sums);
+        let out = &mut out[start - base..][..count];
+        let mask = (0xff_u32 >> (8 - count)) as __mmask8;
+        // SAFETY: the mask lets through the first `count` floats, which is the length of `out`.
+        unsafe {
+            let sums = if accumulate {
+                _mm256_add_ps(_mm256_maskz_loadu_ps(mask, out.as_ptr()), sums)
+            } else {
+                sums
+            };
+            _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, sums);
+        }
+    });
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
@@ -234,6 +312,18 @@ fn fetch(row: &Row) {
 fn load(row: &Row) -> [__m512; 4] {
     // SAFETY: a row is 64 floats at a multiple of 64 bytes.
     std::array::from_fn(|i| unsafe { _mm512_load_ps(row.0.as_ptr().add(16 * i)) })
+}
+
+/// The first registers of a row.
+#[target_feature(enable = "avx512f")]
+fn load_first<const R: usize>(row: &Row) -> [__m512; R] {
+    const { assert!(R <= LANES / 16) };
+    let mut registers = [_mm512_setzero_ps(); R];
+    for (i, register) in registers.iter_mut().enumerate() {
+        // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+        *register = unsafe { _mm512_load_ps(row.0.as_ptr().add(16 * i)) };
+    }
+    registers
 }
 
 /// The lane sums of eight registers: transposed and added pairwise, halving the registers at each level.

@@ -8,6 +8,7 @@
 //! | convolution | the same three over windows of positions | `conv` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
+//! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
@@ -23,6 +24,7 @@ mod conv_dense;
 mod convolution;
 mod dense;
 mod isa;
+mod lookup;
 mod peak;
 mod product;
 mod scalar;
@@ -44,6 +46,7 @@ pub use activation::Activation;
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
+pub use lookup::{Padding, look_up, look_up_gradient};
 pub use peak::measure_peak;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,

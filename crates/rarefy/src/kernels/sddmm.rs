@@ -45,11 +45,21 @@ pub(super) fn sddmm(
     let tiles = panels.tiles;
     let columns = input.len() / panels.count().max(1);
     let leaf = |entries: Range<usize>, tile: usize, out: &mut [f32], accumulate: bool| {
-        for (place, panel) in panels.of(tile).enumerate() {
+        let samples = |panel: usize| {
             let gradient = &gradient[panel * index.lines()..][..index.lines()];
-            let input = &input[panel * columns..][..columns];
-            let accumulate = accumulate || place > 0;
-            run(isa, &Samples { index, gradient, input }, entries.clone(), out, accumulate);
+            Samples { index, gradient, input: &input[panel * columns..][..columns] }
+        };
+        let (first, mut at) = (panels.of(tile).start, panels.of(tile).start);
+        while at < panels.of(tile).end {
+            let accumulate = accumulate || at > first;
+            at += if at + PANELS <= panels.of(tile).end && has_panels(isa) {
+                let samples = std::array::from_fn(|place| samples(at + place));
+                run_panels(isa, &samples, entries.clone(), out, accumulate, panels.is_half(tile));
+                PANELS
+            } else {
+                run(isa, &samples(at), entries.clone(), out, accumulate);
+                1
+            };
         }
     };
     let levels = tree::scratch_levels(tiles);
@@ -80,6 +90,41 @@ fn run(isa: Isa, samples: &Samples<'_>, positions: Range<usize>, out: &mut [f32]
         Kind::Avx512 => unsafe { super::avx512::sddmm(samples, positions, out, accumulate) },
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => super::neon::sddmm(samples, positions, out, accumulate),
+    }
+}
+
+/// Panels of a tile whose products are added up before their lanes are: adding up lanes costs as much as one panel's product.
+pub(super) const PANELS: usize = 4;
+
+/// Whether an instruction set has a loop for several panels.
+fn has_panels(isa: Isa) -> bool {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => true,
+        _ => false,
+    }
+}
+
+fn run_panels(
+    isa: Isa,
+    samples: &[Samples<'_>; PANELS],
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+    is_half: bool,
+) {
+    match (isa.kind(), is_half) {
+        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx512, false) => unsafe {
+            super::avx512::sddmm_panels::<4>(samples, positions, out, accumulate);
+        },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        (Kind::Avx512, true) => unsafe {
+            super::avx512::sddmm_panels::<2>(samples, positions, out, accumulate);
+        },
+        _ => unreachable!("has_panels"),
     }
 }
 

@@ -12,10 +12,12 @@ mod attention;
 mod build;
 mod conv;
 mod dropout;
+mod embedding;
 mod flatten;
 mod linear;
 mod network;
 mod parameter;
+mod positional_encoding;
 mod sequence;
 mod settings;
 mod shrink;
@@ -28,10 +30,12 @@ pub use attention::{Attention, AttentionSpec};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};
+pub use embedding::{Embedding, EmbeddingSpec};
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use parameter::{Joint, Parameter, Role};
+pub use positional_encoding::{PositionalEncoding, PositionalEncodingSpec, Positions};
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
 pub use shrink::without_dead_neurons;
@@ -77,6 +81,8 @@ pub struct Workspace {
     pub tiles: Vec<Tiles>,
     /// Arrays of any length.
     pub numbers: Vec<Vec<f32>>,
+    /// Lists of places.
+    pub places: Vec<Vec<u32>>,
     /// The buffers of layers within this one.
     pub inner: Vec<Buffers>,
 }

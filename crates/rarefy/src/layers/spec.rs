@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer,
-    LinearSpec,
+    AttentionSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, EmbeddingSpec, FlattenSpec,
+    Layer, LinearSpec, PositionalEncodingSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -40,6 +40,10 @@ pub enum LayerSpec {
     Dropout(DropoutSpec),
     /// Positions forgotten.
     Flatten(FlattenSpec),
+    /// Tokens as vectors.
+    Embedding(EmbeddingSpec),
+    /// Steps told apart.
+    PositionalEncoding(PositionalEncodingSpec),
     /// Steps of a sequence look at each other.
     Attention(AttentionSpec),
 }
@@ -53,6 +57,8 @@ impl LayerSpec {
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
+            LayerSpec::Embedding(spec) => spec,
+            LayerSpec::PositionalEncoding(spec) => spec,
             LayerSpec::Attention(spec) => spec,
         }
     }

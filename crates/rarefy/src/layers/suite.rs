@@ -26,6 +26,10 @@ const fn case(layer: &'static str, input: [usize; 3]) -> Case {
 }
 
 impl Case {
+    const fn of_tokens(self, tokens: usize) -> Case {
+        Case { tokens, ..self }
+    }
+
     const fn with_lengths(self) -> Case {
         Case { has_lengths: true, ..self }
     }
@@ -47,6 +51,10 @@ const ROWS: &[Case] = &[
     case("layer = 'elementwise'\nactivation = 'gelu'", [1, 3, 4]),
     case("layer = 'dropout'\nrate = 0.4", [1, 2, 9]),
     case("layer = 'flatten'", [3, 2, 2]),
+    case("layer = 'embedding'\nvocabulary = 7\nchannels = 5", [1, 6, 1]).of_tokens(7),
+    case("layer = 'embedding'\nvocabulary = 90\nchannels = 3\npadding = true", [1, 4, 1]).of_tokens(90),
+    case("layer = 'positional-encoding'\npositions = 'learned'", [1, 5, 6]),
+    case("layer = 'positional-encoding'\npositions = 'sinusoidal'", [1, 5, 6]).with_lengths(),
     case("layer = 'attention'\nheads = 2", [1, 5, 6]),
     case("layer = 'attention'\nheads = 1\ncausal = true", [1, 21, 4]),
     case("layer = 'attention'\nheads = 3\nrotary = true", [1, 4, 12]).with_lengths(),
