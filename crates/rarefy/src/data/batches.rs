@@ -155,6 +155,20 @@ pub fn epoch_order(samples: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
+/// The order in which an epoch goes through samples that follow each other, for layers that carry their states: cut into
+/// `lanes` runs of as many samples, the first ones perhaps with one more; each batch has one sample of each, the next of its run.
+pub fn run_order(samples: usize, lanes: usize) -> Vec<usize> {
+    let (length, longer) = (samples / lanes, samples % lanes);
+    let start = |lane: usize| lane * length + lane.min(longer);
+    let batches = samples.div_ceil(lanes);
+    (0..batches)
+        .flat_map(|batch| {
+            let lanes = if batch < length { lanes } else { longer };
+            (0..lanes).map(move |lane| start(lane) + batch)
+        })
+        .collect()
+}
+
 /// Makes row `order[i]` of a row-major matrix sample `i` of `tiles`.
 fn gather(matrix: &[f32], order: &[usize], tiles: &mut Tiles) {
     let width = tiles.features();
@@ -259,6 +273,14 @@ mod tests {
             let now = batch.input.rows().as_ptr();
             assert_eq!(now, *at.get_or_insert(now));
         }
+    }
+
+    #[test]
+    fn runs_of_samples_go_on_in_their_lanes() {
+        //          lane 0  0 1 2 3,  lane 1  4 5 6,  lane 2  7 8 9
+        assert_eq!(run_order(10, 3), [0, 4, 7, 1, 5, 8, 2, 6, 9, 3]);
+        assert_eq!(run_order(4, 2), [0, 2, 1, 3]);
+        assert_eq!(run_order(2, 2), [0, 1]);
     }
 
     #[test]

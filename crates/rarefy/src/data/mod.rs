@@ -25,12 +25,13 @@ mod scale;
 mod settings;
 mod source;
 mod split;
+pub mod text;
 
 use serde::{Deserialize, Serialize};
 
 pub use audio::{AudioFeatures, AudioReading, AudioSettings};
 pub use augment::{AugmentSettings, Augmentation};
-pub use batches::{Batch, BatchTargets, epoch_order};
+pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use files::SkippedFile;
@@ -117,6 +118,10 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         _ => train.shape.channels,
     };
     let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
+    if augmentation.is_some() && train.dense().is_none() {
+        let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
+        return Err(Error::setting("data.augment", problem));
+    }
     Ok(Splits { train, validation, test, preparation, augmentation, skipped })
 }
 
@@ -268,5 +273,7 @@ impl Dataset {
     }
 }
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod tests;

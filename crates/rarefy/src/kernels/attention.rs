@@ -286,10 +286,11 @@ impl Unit<'_> {
             *product = NONE;
             let rows = &rows[step * channels + channel..][..self.heads.size];
             for (output, row) in outputs[step * stride..].iter_mut().zip(rows) {
+                let values = &row.0[lane..lane + WIDTH];
                 for at in 0..WIDTH {
-                    product[at] += output[at] * row.0[lane + at];
-                    output[at] = row.0[lane + at];
+                    product[at] += output[at] * values[at];
                 }
+                output[..WIDTH].copy_from_slice(values);
             }
         }
     }

@@ -20,7 +20,10 @@ pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
-        let mut sums = [_mm256_set1_ps(lines.finish.start(line)); 8];
+        let mut sums = match lines.accumulate {
+            true => load(output),
+            false => [_mm256_set1_ps(lines.finish.start(line)); 8],
+        };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm256_set1_ps(value);

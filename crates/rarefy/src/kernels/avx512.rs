@@ -19,7 +19,10 @@ pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
-        let mut sums = [_mm512_set1_ps(lines.finish.start(line)); 4];
+        let mut sums = match lines.accumulate {
+            true => load(output),
+            false => [_mm512_set1_ps(lines.finish.start(line)); 4],
+        };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm512_set1_ps(value);

@@ -7,6 +7,7 @@
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
+//! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
 //! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
@@ -26,6 +27,7 @@ mod dense;
 mod isa;
 mod lookup;
 mod peak;
+mod piecewise;
 mod product;
 mod scalar;
 mod sddmm;
@@ -48,9 +50,10 @@ pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use lookup::{Padding, look_up, look_up_gradient};
 pub use peak::measure_peak;
+pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
 };
-pub use split::par_chunks;
+pub use split::{par_alike, par_chunks};
 pub use spmm::Finish;
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

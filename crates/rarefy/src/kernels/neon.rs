@@ -12,6 +12,9 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
         // A quarter of the row at a time: four registers of sums, and as many in flight as hide the latency.
         for quarter in 0..4 {
             let mut sums = [lines.finish.start(line); LANES / 4];
+            if lines.accumulate {
+                sums.copy_from_slice(&output.0[quarter * LANES / 4..][..LANES / 4]);
+            }
             for entry in lines.index.line(line) {
                 let row = &lines.input[lines.index.indices()[entry] as usize].0;
                 let value = lines.values[entry];

@@ -86,6 +86,8 @@ pub(super) struct Lines<'a> {
     pub(super) finish: Finish<'a>,
     /// The result's first row of this tile, counted over all tiles.
     pub(super) first_row: usize,
+    /// Whether sums begin with what the output holds.
+    pub(super) accumulate: bool,
 }
 
 /// Entries times rows below which a piece of work is not split between threads: about five microseconds.
@@ -107,17 +109,16 @@ pub(super) fn spmm(
     let (output, halves) = output.split_at_mut(whole * index.lines());
     split_tiles(0..whole, output, index.lines(), &|panel, output| {
         let input = &input[panel * columns..][..columns];
-        let lines = Lines { index, values, input, finish, first_row: panel * index.lines() };
+        let first_row = panel * index.lines();
+        let lines = Lines { index, values, input, finish, first_row, accumulate: false };
         split_lines(isa, &lines, 0..index.lines(), output);
     });
     par_chunks(halves, HALVES * index.lines().max(1), &|start, output| {
         let panel = whole + start / index.lines();
         let rows = &input[panel * columns..][..output.len() / index.lines() * columns];
-        run_halves(
-            isa,
-            &Lines { index, values, input: rows, finish, first_row: panel * index.lines() },
-            output,
-        );
+        let first_row = panel * index.lines();
+        let lines = Lines { index, values, input: rows, finish, first_row, accumulate: false };
+        run_halves(isa, &lines, output);
     });
 }
 
@@ -187,7 +188,8 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     );
 }
 
-fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
+/// Computes some lines of one tile, alone.
+pub(super) fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     match isa.kind() {
         Kind::Scalar => scalar::spmm(lines, range, output),
         // SAFETY: an `Isa` of this kind exists only where the processor has these features.

@@ -136,7 +136,7 @@ impl Layer for Attention {
             let [weight, bias] = &mut parameters[index..index + 2] else { unreachable!("eight parameters") };
             let out = &mut weight.gradient;
             kernels::weight_gradient(pass.isa, &weight.weights, gradient, input, out, scratch);
-            kernels::bias_gradient(pass.isa, gradient, &mut bias.gradient, scratch);
+            kernels::bias_gradient(pass.isa, gradient, &mut bias.gradient);
         };
         parameter_gradients(6, flow.gradient, heads);
         let lengths = flow.input.lengths();

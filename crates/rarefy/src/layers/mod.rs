@@ -11,13 +11,18 @@ mod activation;
 mod attention;
 mod build;
 mod conv;
+mod described;
 mod dropout;
 mod embedding;
+mod figures;
 mod flatten;
 mod linear;
 mod network;
 mod parameter;
+mod pool;
 mod positional_encoding;
+mod presets;
+mod recurrent;
 mod sequence;
 mod settings;
 mod shrink;
@@ -31,11 +36,15 @@ pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};
 pub use embedding::{Embedding, EmbeddingSpec};
+pub use figures::LayerFigures;
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use parameter::{Joint, Parameter, Role};
+pub use pool::{AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, MaxPoolSpec, Pool, PoolSpec};
 pub use positional_encoding::{PositionalEncoding, PositionalEncodingSpec, Positions};
+pub use presets::{Choices, Preset};
+pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
 pub use shrink::without_dead_neurons;
@@ -85,6 +94,25 @@ pub struct Workspace {
     pub places: Vec<Vec<u32>>,
     /// The buffers of layers within this one.
     pub inner: Vec<Buffers>,
+    /// What goes on from batch to batch.
+    pub carried: Vec<Carried>,
+}
+
+/// A state that goes on from batch to batch: a lane goes on where the same lane of the batch before ended. A pass forward
+/// reads one and writes the other, so that it can be made again; [`Buffers::carry_on`] says when the next batch comes.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// The state before the batch.
+    pub begin: Tiles,
+    /// The state after it.
+    pub end: Tiles,
+}
+
+impl Carried {
+    /// Zeros.
+    pub fn zeros(features: usize, samples: usize) -> Carried {
+        Carried { begin: Tiles::zeros(features, samples), end: Tiles::zeros(features, samples) }
+    }
 }
 
 /// A differentiable map from samples of shape `input()` to samples of shape `output()`.

@@ -16,12 +16,13 @@ use crate::tiles::{Row, Shape, Tiles};
 const ROWS: usize = 64;
 
 /// What positions are told by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum Positions {
     /// A number for each channel of each step, trained.
     Learned,
     /// Sines and cosines of the step.
+    #[default]
     Sinusoidal,
 }
 
@@ -30,6 +31,7 @@ pub enum Positions {
 #[serde(deny_unknown_fields)]
 pub struct PositionalEncodingSpec {
     /// What is added.
+    #[serde(default)]
     pub positions: Positions,
 }
 
@@ -80,10 +82,6 @@ impl Layer for PositionalEncoding {
         self.shape
     }
 
-    fn workspace(&self, _: usize, _: bool) -> Workspace {
-        Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
-    }
-
     fn forward(
         &self,
         pass: &Pass,
@@ -105,10 +103,9 @@ impl Layer for PositionalEncoding {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
         if let Some(positions) = parameters.first_mut() {
-            let scratch = &mut work.numbers[0];
-            kernels::bias_gradient(pass.isa, flow.gradient, &mut positions.gradient, scratch);
+            kernels::bias_gradient(pass.isa, flow.gradient, &mut positions.gradient);
         }
         let Some(gradient_input) = flow.gradient_input else { return };
         let (input, gradient) = (flow.input.rows(), flow.gradient.rows());

@@ -38,7 +38,7 @@ pub struct Engine {
     pub sparsifier: Sparsifier,
     isa: Isa,
     seed: u64,
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
     /// Room to update few weights of many.
     few: Few,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
@@ -130,7 +130,18 @@ impl Engine {
         self.effective.leave(&mut self.network, self.sparsifier.lambda().unwrap_or(0.0));
         self.clip();
         self.update(&pass, batch, StepSize::new(learning_rate, step), score.loss());
+        self.buffers.carry_on();
         score
+    }
+
+    /// Whether layers carry their states from batch to batch.
+    pub fn carries(&self) -> bool {
+        !self.buffers.carried().is_empty()
+    }
+
+    /// Lets the next batch begin with no states carried over.
+    pub fn forget(&mut self) {
+        self.buffers.forget();
     }
 
     fn clip(&mut self) {
@@ -221,6 +232,7 @@ impl Engine {
     fn loss_after(&mut self, pass: &Pass, batch: &Batch) -> f64 {
         let buffers = self.trial.as_mut().expect("allocated for an optimizer that searches");
         buffers.resize(batch.samples);
+        buffers.begin_as(&self.buffers);
         self.network.forward(pass, &batch.input, buffers);
         score(&self.loss, self.isa, buffers.output(), &batch.targets, None).loss()
     }

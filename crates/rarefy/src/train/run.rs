@@ -13,7 +13,7 @@ use super::plan::Plan;
 use super::sparse_start;
 use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, Zeros, predict, score};
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order};
+use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
@@ -362,8 +362,15 @@ impl Run {
         let steps = self.steps_per_epoch();
         let total = steps * self.settings.train.epochs;
         let schedule_steps = steps * self.schedule_epochs;
-        let order = epoch_order(self.splits.train.len(), self.settings.seed, self.position.epoch);
+        let samples = self.splits.train.len();
+        let order = match self.engine.carries() {
+            true => run_order(samples, batch_size),
+            false => epoch_order(samples, self.settings.seed, self.position.epoch),
+        };
         let done = (self.position.step - self.position.epoch * steps) as usize;
+        if done == 0 {
+            self.engine.forget();
+        }
         let mut batches = order.chunks(batch_size).skip(done).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
@@ -616,9 +623,13 @@ fn engine(
     network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
 ) -> Result<Engine> {
     let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
+    settings.check_network(&spec)?;
     let topology = settings.topology.build()?;
     let plan = Plan::new(settings, &spec, &topology)?;
-    let network = network(settings, &spec, &topology, &plan)?;
+    let mut network = network(settings, &spec, &topology, &plan)?;
+    for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
+        parameter.init = settings.sparsity.init(parameter.init);
+    }
     let targets = plan.counts(settings, &spec, &network)?;
     let penalty = sparse_start::penalty(settings);
     let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
