@@ -318,7 +318,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
         let sparsity = SparsitySettings {
             density: if index < shapes.len() { args.density } else { 1.0 },
             allocation: Allocation::Uniform,
-            storage: Storage::Auto,
+            ..SparsitySettings::default()
         };
         sparsity.check()?;
         let nnz = (sparsity.density * (rows * cols) as f64).round() as usize;

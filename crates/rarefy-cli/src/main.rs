@@ -9,6 +9,7 @@ mod data;
 mod doctor;
 mod evaluate;
 mod inspect;
+mod network;
 mod output;
 mod path;
 mod predict;

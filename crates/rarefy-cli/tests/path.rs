@@ -365,9 +365,34 @@ fn it_teaches_and_is_completed() {
     assert!(said(&["path", "--help"]).contains("Examples:\n  rarefy path"));
     assert!(
         said(&["path", "--help"])
-            .contains("--hidden (or --set network.hidden=...) makes it a path of networks")
+            .contains("--hidden or --network (or --set network...=...) makes it a path of networks")
     );
     assert!(said(&["completions", "bash"]).contains("--lambda-min-ratio"));
     assert_eq!(rarefy(&["path"]).status.code(), Some(2));
     assert_eq!(rarefy(&["path", "digits", "--solver", "newton"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_path_is_of_any_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.toml");
+    let layers = "layers = [{layer = 'conv2d', filters = 4, kernel = 3, activation = 'relu'}, {layer = 'flatten'}, {layer = 'linear'}]";
+    std::fs::write(&file, layers).unwrap();
+    let found = object(&[
+        "path",
+        "digits",
+        "--network",
+        path_text(&file),
+        "--epochs",
+        "1",
+        "--lambdas",
+        "3",
+        "--batch-size",
+        "128",
+    ]);
+    assert_eq!(
+        (found["units"].clone(), found["cells"].as_u64()),
+        (serde_json::json!([64, 4, 10]), Some(1476))
+    );
+    assert_eq!(found["points"].as_array().unwrap().len(), 3);
 }

@@ -120,7 +120,8 @@ struct Bench {
 impl Bench {
     fn new(args: &NetworkArgs, isa: Isa, spec: &NetworkSpec, density: f64) -> Result<Bench> {
         let storage = if density == 1.0 { Storage::Dense } else { Storage::Auto };
-        let sparsity = SparsitySettings { density, allocation: Allocation::Uniform, storage };
+        let sparsity =
+            SparsitySettings { density, allocation: Allocation::Uniform, storage, ..Default::default() };
         sparsity.check()?;
         let mut network = Network::random(spec, &sparsity, 1)?;
         for parameter in network.parameters_mut().filter(|parameter| parameter.is_trained()) {

@@ -165,6 +165,10 @@ fn settings(args: &PathArgs) -> Result<Settings> {
 
 fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let splits = data::load(&settings.data, settings.seed)?;
+    ensure!(
+        splits.augmentation.is_none(),
+        "data.augment: a linear path solves for the samples as they are; leave it out"
+    );
     super::check_validation(args, &splits)?;
     let task = splits.preparation.task;
     let flags = &args.linear;

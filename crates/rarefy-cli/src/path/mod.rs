@@ -28,7 +28,7 @@ Examples:
   rarefy path fashion-mnist --hidden 256,256 --penalty mcp --epochs 3 --batch-size 128 --svg path.svg
   rarefy path digits --hidden 64 --from sparse --save-model runs/small
 
---hidden (or --set network.hidden=...) makes it a path of networks; without it models are linear.
+--hidden or --network (or --set network...=...) makes it a path of networks; without them models are linear.
 
 Linear models: mean loss + lambda |w|_1, from the smallest lambda at which no feature is used down to a part of it. The \
 loss is half the squared difference for numbers and the log-loss for two classes. The gap is how far above the optimum \
@@ -44,7 +44,7 @@ nonzeros among those whose validation loss is at most the best one's plus its st
 as can be told, and smaller. front marks the models that no smaller one beats. The test part sees the chosen ones only."
 )]
 pub struct PathArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
     data: String,
     /// One setting, as in data.task=regression; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
@@ -111,11 +111,16 @@ enum Choose {
 
 /// Follows the path.
 pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
-    let sets_hidden = |assignment: &String| assignment.trim_start().starts_with("network.hidden");
-    let is_network = args.network.hidden.is_some() || args.set.iter().any(sets_hidden);
+    let sets_network = |assignment: &String| assignment.trim_start().starts_with("network.");
+    let is_network =
+        args.network.hidden.is_some() || args.network.network.is_some() || args.set.iter().any(sets_network);
     let (foreign, problem) = match is_network {
-        true => (args.linear.given(), "is for linear models, those without --hidden; leave it out"),
-        false => (args.network.given(), "is for networks; give --hidden too, as in --hidden 256,256"),
+        true => {
+            (args.linear.given(), "is for linear models, those without --hidden or --network; leave it out")
+        }
+        false => {
+            (args.network.given(), "is for networks; give --hidden too, as in --hidden 256,256, or --network")
+        }
     };
     if let Some(flag) = foreign {
         bail!("{flag}: {problem}");

@@ -31,6 +31,8 @@ pub struct NetworkArgs {
     /// Units of each hidden layer, as in 256,256: makes it a path of networks
     #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     pub hidden: Option<Vec<i64>>,
+    #[arg(long, conflicts_with = "hidden", value_name = "NAME|FILE", help = crate::network::help())]
+    pub network: Option<String>,
     /// Penalty: l1, elastic-net, mcp, l-half, group-neurons, group-inputs [default: l1]
     #[arg(long)]
     penalty: Option<String>,
@@ -90,7 +92,7 @@ struct Summary<'a> {
     data: &'a str,
     samples: usize,
     validation_samples: usize,
-    /// Units of inputs, hidden layers and outputs.
+    /// Inputs, and the outputs of each weight matrix.
     units: Vec<usize>,
     /// Weights of the whole network.
     cells: usize,
@@ -148,10 +150,13 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("sparsity.density", Some(1.0));
     config.flag("topology.method", Some("static"));
     config.flag("train.epochs", Some(EPOCHS));
+    let network = &args.network;
+    if let Some(described) = &network.network {
+        config.network(&crate::network::read(described)?);
+    }
     for assignment in &args.set {
         config.set(assignment)?;
     }
-    let network = &args.network;
     config.flag("data.path", Some(args.data.clone()));
     config.flag("data.label", args.label.clone().map(|label| vec![label]));
     config.flag("network.hidden", network.hidden.clone());
@@ -167,15 +172,17 @@ fn settings(args: &PathArgs) -> Result<Settings> {
 
 fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Start) -> String {
     let splits = path.run().splits();
-    let units: Vec<String> = units(path).iter().map(usize::to_string).collect();
+    let network = match crate::network::name(&settings.network) {
+        "mlp" => units(path).iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
+        name => name.to_string(),
+    };
     let lambdas = path.lambdas();
     let way = if start == Start::Dense { "dense to sparse" } else { "sparse to dense" };
     format!(
-        "{}: {} training, {} validation samples\nnetwork {}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each",
+        "{}: {} training, {} validation samples\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each",
         args.data,
         splits.train.len(),
         splits.validation.as_ref().map_or(0, |part| part.len()),
-        units.join("-"),
         name(settings.penalty.method),
         lambdas[0],
         lambdas[lambdas.len() - 1],

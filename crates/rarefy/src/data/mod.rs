@@ -25,6 +25,7 @@ mod scale;
 mod settings;
 mod source;
 mod split;
+pub mod text;
 
 use serde::{Deserialize, Serialize};
 
@@ -117,6 +118,10 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         _ => train.shape.channels,
     };
     let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
+    if augmentation.is_some() && train.dense().is_none() {
+        let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
+        return Err(Error::setting("data.augment", problem));
+    }
     Ok(Splits { train, validation, test, preparation, augmentation, skipped })
 }
 
@@ -253,5 +258,7 @@ impl Dataset {
     }
 }
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod tests;

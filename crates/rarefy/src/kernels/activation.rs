@@ -37,6 +37,17 @@ impl Activation {
         }
     }
 
+    /// Checks that the function can be fused into what makes its input.
+    ///
+    /// # Errors
+    /// What to do instead.
+    pub fn check_fusable(self, made_by: &str) -> Result<(), String> {
+        match self.is_fusable() {
+            true => Ok(()),
+            false => Err(format!("{self:?} cannot be fused into a {made_by}; make it a layer of its own")),
+        }
+    }
+
     /// Applies the function to a row.
     #[inline(always)]
     pub fn apply(self, row: &mut [f32; LANES]) {

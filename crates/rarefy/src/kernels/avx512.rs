@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::attention::{Arithmetic, Lanes, Step, Unit};
 use super::conv::{BLOCK, Bases, Entries, Window};
 use super::isa::Vectorized;
 use super::sddmm::{Samples, for_each_group};
@@ -201,6 +202,36 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
                 _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, _mm256_add_ps(before, sums));
             }
         }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn attention(unit: &mut Unit<'_>, step: Step) {
+    unit.run::<Register, 4>(step);
+}
+
+/// 16 samples in a register; used by nothing but [`attention`].
+struct Register;
+
+impl Arithmetic for Register {
+    type Sums = __m512;
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> __m512 {
+        // SAFETY: `from` is 16 floats. (A read, because the load's own function would not be inlined here.)
+        unsafe { from.as_ptr().cast::<__m512>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: __m512, b: __m512, sum: __m512) -> __m512 {
+        // SAFETY: `attention` has the features.
+        unsafe { _mm512_fmadd_ps(a, b, sum) }
+    }
+
+    #[inline(always)]
+    fn store(sums: __m512, to: &mut Lanes) {
+        // SAFETY: `to` is 16 floats.
+        unsafe { to.as_mut_ptr().cast::<__m512>().write_unaligned(sums) };
     }
 }
 

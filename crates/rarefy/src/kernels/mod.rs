@@ -6,6 +6,7 @@
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
+//! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
 //! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
@@ -17,6 +18,7 @@
 #![allow(unsafe_code)]
 
 mod activation;
+mod attention;
 mod conv;
 mod conv_dense;
 mod convolution;
@@ -41,6 +43,7 @@ mod avx512;
 mod neon;
 
 pub use activation::Activation;
+pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::{Isa, Vectorized};
 pub use peak::measure_peak;

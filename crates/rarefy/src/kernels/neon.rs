@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::attention::{Arithmetic, Lanes};
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::Lines;
 use crate::tiles::{LANES, Row};
@@ -59,4 +60,29 @@ pub(super) fn sddmm<const N: usize>(
             *out = if accumulate { *out + sums[0] } else { sums[0] };
         }
     });
+}
+
+/// 16 samples in four registers, for attention.
+pub(super) struct FourRegisters;
+
+impl Arithmetic for FourRegisters {
+    type Sums = Lanes;
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: Lanes, b: Lanes, mut sum: Lanes) -> Lanes {
+        for at in 0..sum.len() {
+            sum[at] = a[at].mul_add(b[at], sum[at]);
+        }
+        sum
+    }
+
+    #[inline(always)]
+    fn store(sums: Lanes, to: &mut Lanes) {
+        *to = sums;
+    }
 }

@@ -8,14 +8,21 @@
 //! registers ([`Flow::gate`]).
 
 mod activation;
+mod attention;
 mod build;
 mod conv;
+mod described;
 mod dropout;
+mod figures;
 mod flatten;
 mod linear;
 mod network;
+mod parallel;
 mod parameter;
+mod pool;
+mod presets;
 mod recurrent;
+mod residual;
 mod sequence;
 mod settings;
 mod shrink;
@@ -24,14 +31,22 @@ mod spec;
 mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
+pub use attention::{Attention, AttentionSpec};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};
+pub use figures::LayerFigures;
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
+pub use parallel::{Join, Parallel, ParallelSpec};
 pub use parameter::{Joint, Parameter, Role};
+pub use pool::{
+    AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GlobalPoolSpec, MaxPoolSpec, Pool, PoolSpec,
+};
+pub use presets::{Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
+pub use residual::ResidualSpec;
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
 pub use shrink::without_dead_neurons;

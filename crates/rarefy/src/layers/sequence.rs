@@ -77,6 +77,18 @@ impl Buffers {
         self.for_each_carried(&mut |carried| carried.begin.rows_mut().fill(Row::ZERO));
     }
 
+    /// Bytes of it all.
+    pub fn bytes(&self) -> usize {
+        let tiles = |tiles: &Tiles| size_of_val(tiles.rows());
+        let work = |work: &Workspace| {
+            work.tiles.iter().map(tiles).sum::<usize>()
+                + work.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum::<usize>()
+                + work.inner.iter().map(Buffers::bytes).sum::<usize>()
+        };
+        self.outputs.iter().chain(&self.gradients).map(tiles).sum::<usize>()
+            + self.work.iter().map(work).sum::<usize>()
+    }
+
     /// The last layer's outputs.
     ///
     /// # Panics
@@ -120,6 +132,11 @@ impl Sequence {
     /// The activation fused into the last layer.
     pub fn fused(&self) -> Activation {
         self.layers.last().map_or(Activation::Identity, |layer| layer.fused())
+    }
+
+    /// How many steps of output a sequence of `steps` steps makes, where lengths differ.
+    pub fn steps(&self, steps: u32) -> u32 {
+        self.layers.iter().fold(steps, |steps, layer| layer.steps(steps))
     }
 
     /// Buffers for batches of up to `samples` samples.

@@ -622,9 +622,13 @@ fn engine(
     network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
 ) -> Result<Engine> {
     let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
+    settings.check_network(&spec)?;
     let topology = settings.topology.build()?;
     let plan = Plan::new(settings, &spec, &topology)?;
-    let network = network(settings, &spec, &topology, &plan)?;
+    let mut network = network(settings, &spec, &topology, &plan)?;
+    for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
+        parameter.init = settings.sparsity.init(parameter.init);
+    }
     let targets = plan.counts(settings, &spec, &network)?;
     let penalty = sparse_start::penalty(settings);
     let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;

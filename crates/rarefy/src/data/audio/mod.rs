@@ -236,3 +236,9 @@ fn raw(
         ..Raw::arrays(path, Format::Audio, Cells::Numbers(cells), shape, labels)
     }
 }
+
+/// Writes a WAV file of 16 bits and a single channel.
+#[cfg(test)]
+pub(crate) fn wav_file(path: &Path, rate: u32, samples: &[i32]) {
+    wav::tests::integers(path, rate, 1, 16, samples);
+}
