@@ -96,6 +96,13 @@ const SMALL: &[Small] = &[
     Small { network: "preset = 'lenet5'\nwidth = 2", inputs: [12, 14, 2], tokens: 0 },
     Small { network: "preset = 'kws-lstm'\nwidth = 6\ndropout = 0.1", inputs: [1, 7, 5], tokens: 0 },
     Small { network: "preset = 'bag-of-words'\nwidth = 12", inputs: [1, 1, 40], tokens: 0 },
+    // No preset: what is carried from batch to batch must be in checkpoints, and forgotten when an epoch begins.
+    Small {
+        network: "layers = [{layer = 'lstm', hidden = 6, carry = true}, {layer = 'gru', hidden = 5, carry = true}, \
+                  {layer = 'flatten'}, {layer = 'linear'}]",
+        inputs: [1, 4, 5],
+        tokens: 0,
+    },
 ];
 
 const SAMPLES: usize = 150;

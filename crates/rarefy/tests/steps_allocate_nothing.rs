@@ -37,6 +37,10 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+fn recurrent(description: &str) -> LayerSpec {
+    toml::from_str(description).unwrap()
+}
+
 #[test]
 fn steps_after_the_first_allocate_nothing() {
     let samples = 300;
@@ -48,8 +52,11 @@ fn steps_after_the_first_allocate_nothing() {
     };
     let order: Vec<usize> = (0..samples).collect();
     let spec = NetworkSpec {
-        inputs: Shape::flat(100),
+        inputs: Shape::sequence(5, 20),
         layers: vec![
+            recurrent("layer = 'lstm'\nhidden = 12\nbidirectional = true"),
+            recurrent("layer = 'gru'\nhidden = 20"),
+            LayerSpec::flatten(),
             LayerSpec::linear(300, Activation::Relu),
             LayerSpec::dropout(0.2),
             LayerSpec::linear(300, Activation::Identity),
