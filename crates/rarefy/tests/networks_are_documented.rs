@@ -57,7 +57,12 @@ fn the_page_lists_layers_with_their_keys() {
         let mut given = json!({ "layer": name });
         for (key, default) in keys(cell) {
             if default.is_empty() {
-                given[&key] = if key == "activation" { json!("relu") } else { json!(1) };
+                given[&key] = match key.as_str() {
+                    "activation" => json!("relu"),
+                    "join" => json!("add"),
+                    "body" | "branches" => json!([]),
+                    _ => json!(1),
+                };
             }
         }
         let layer: LayerSpec =

@@ -105,9 +105,33 @@ impl LayerSpec {
         LayerSpec::Flatten(FlattenSpec {})
     }
 
+    /// The layers within a block, each list by the name that its arrays have in files.
+    pub fn inner(&self) -> Vec<(String, &[LayerSpec])> {
+        match self {
+            LayerSpec::Residual(spec) => {
+                vec![("body".into(), &spec.body[..]), ("shortcut".into(), &spec.shortcut[..])]
+            }
+            LayerSpec::Parallel(spec) => {
+                let branches = spec.branches.iter().enumerate();
+                branches.map(|(index, branch)| (format!("branches.{index}"), &branch[..])).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same lists, to change.
+    pub(super) fn inner_mut(&mut self) -> Vec<&mut Vec<LayerSpec>> {
+        match self {
+            LayerSpec::Residual(spec) => vec![&mut spec.body, &mut spec.shortcut],
+            LayerSpec::Parallel(spec) => spec.branches.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a training pass over the same samples differs from step to step.
     pub fn is_random(&self) -> bool {
-        matches!(self, LayerSpec::Dropout(_))
+        let is_within = || self.inner().iter().any(|(_, layers)| layers.iter().any(LayerSpec::is_random));
+        matches!(self, LayerSpec::Dropout(_)) || is_within()
     }
 
     /// The name that files use.
