@@ -101,7 +101,7 @@ mod tests {
             assert!(error.contains(words), "{text}: {error}");
         }
         let error = read("bag_of_word").unwrap_err().to_string();
-        assert!(error.contains("neither a file nor one of mlp, bag-of-words"), "{error}");
+        assert!(error.contains("neither a file nor one of mlp, lenet5, "), "{error}");
         assert!(error.ends_with("; did you mean bag-of-words?"), "{error}");
         assert!(!read("nets/mine.toml").unwrap_err().to_string().contains("did you mean"));
     }

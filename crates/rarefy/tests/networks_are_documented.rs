@@ -59,8 +59,9 @@ fn the_page_lists_layers_with_their_keys() {
             if default.is_empty() {
                 given[&key] = match key.as_str() {
                     "activation" => json!("relu"),
+                    "body" => json!([]),
+                    "branches" => json!([[]]),
                     "join" => json!("add"),
-                    "body" | "branches" => json!([]),
                     _ => json!(1),
                 };
             }
