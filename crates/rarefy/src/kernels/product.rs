@@ -127,14 +127,7 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32], scratch: &mut 
         isa.vectorize(|| {
             for (position, rows) in gradient.tile(tile).chunks_exact(out.len()).enumerate() {
                 for (out, row) in out.iter_mut().zip(rows) {
-                    // Sixteen running sums and then halves: the order is the same whatever the instruction set.
-                    let mut sums = [0.0f32; 16];
-                    for block in row.0.as_chunks::<16>().0 {
-                        for (sum, value) in sums.iter_mut().zip(block) {
-                            *sum += value;
-                        }
-                    }
-                    let sum = halves(sums);
+                    let sum = tree::sum_lanes(&row.0);
                     *out = if accumulate || position > 0 { *out + sum } else { sum };
                 }
             }
@@ -233,16 +226,6 @@ impl Panels {
     pub(super) fn count(self) -> usize {
         self.tiles * self.positions
     }
-}
-
-#[inline(always)]
-fn halves(mut sums: [f32; 16]) -> f32 {
-    for width in [8, 4, 2, 1] {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-    }
-    sums[0]
 }
 
 /// At how many positions the map is applied.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, Layer, LinearSpec,
-    ParallelSpec, ResidualSpec,
+    BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, GroupNormSpec,
+    Layer, LayerNormSpec, LinearSpec, ParallelSpec, ResidualSpec, RmsNormSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -44,6 +44,14 @@ pub enum LayerSpec {
     Residual(ResidualSpec),
     /// Branches side by side.
     Parallel(ParallelSpec),
+    /// Channels normalised over the batch.
+    BatchNorm(BatchNormSpec),
+    /// Positions normalised over their channels.
+    LayerNorm(LayerNormSpec),
+    /// Positions divided by the root of their mean square.
+    RmsNorm(RmsNormSpec),
+    /// Samples normalised over positions and groups of channels.
+    GroupNorm(GroupNormSpec),
 }
 
 impl LayerSpec {
@@ -57,6 +65,10 @@ impl LayerSpec {
             LayerSpec::Flatten(spec) => spec,
             LayerSpec::Residual(spec) => spec,
             LayerSpec::Parallel(spec) => spec,
+            LayerSpec::BatchNorm(spec) => spec,
+            LayerSpec::LayerNorm(spec) => spec,
+            LayerSpec::RmsNorm(spec) => spec,
+            LayerSpec::GroupNorm(spec) => spec,
         }
     }
 
