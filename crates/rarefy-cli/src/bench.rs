@@ -2,6 +2,7 @@
 //! repeated timings of checked results; the peak it is compared with is measured in the same run.
 
 mod conv;
+mod network;
 
 use std::time::Instant;
 
@@ -27,6 +28,8 @@ pub enum Bench {
     Kernels(KernelsArgs),
     /// Convolutions, forward and backward
     Conv(conv::ConvArgs),
+    /// Passes forward and backward of any network
+    Network(network::NetworkArgs),
     /// Whole training steps on random data held in memory
     Step(StepArgs),
 }
@@ -99,6 +102,7 @@ pub fn run(bench: &Bench, output: &Output) -> Result<()> {
     match bench {
         Bench::Kernels(args) => bench_kernels(args, output),
         Bench::Conv(args) => conv::run(args, output),
+        Bench::Network(args) => network::run(args, output),
         Bench::Step(args) => bench_step(args, output),
     }
 }
@@ -314,7 +318,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
         let sparsity = SparsitySettings {
             density: if index < shapes.len() { args.density } else { 1.0 },
             allocation: Allocation::Uniform,
-            storage: Storage::Auto,
+            ..SparsitySettings::default()
         };
         sparsity.check()?;
         let nnz = (sparsity.density * (rows * cols) as f64).round() as usize;

@@ -1,10 +1,12 @@
-//! What the user typed becomes settings: defaults < TOML file < `--set a.b=c` < flags. Every source is checked on its
-//! own, so an error names the file and line, or the argument, where the mistake is.
+//! What the user typed becomes settings: defaults < TOML file < `--network` < `--set a.b=c` < flags. Every source is
+//! checked on its own, so an error names the file and line, or the argument, where the mistake is.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use rarefy::layers::NetworkSettings;
 use rarefy::train::Settings;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 /// Settings under construction.
@@ -37,6 +39,14 @@ impl Config {
         let parses = format!("value = {value}").parse::<Table>().is_ok();
         let quoted = if parses { value.to_string() } else { Value::from(value).to_string() };
         self.text(&format!("{key} = {quoted}")).map_err(|error| anyhow!("--set {assignment}: {error}"))
+    }
+
+    /// Puts a network in the place of whatever was there.
+    pub fn network(&mut self, network: &NetworkSettings) {
+        let section = Table::try_from(network).expect("settings are plain data");
+        for table in [&mut self.table, &mut self.given] {
+            table.insert("network".into(), Value::Table(section.clone()));
+        }
     }
 
     /// Lays one key's value over what is there.
@@ -87,18 +97,23 @@ impl Config {
 
     fn text(&mut self, text: &str) -> Result<(), String> {
         // Read as settings first: that finds unknown keys and wrong types, with their place in the text.
-        if let Err(error) = toml::from_str::<Settings>(text) {
-            let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            let place = match line {
-                Some(line) if text.contains('\n') => format!("line {line}: "),
-                _ => String::new(),
-            };
-            return Err(format!("{place}{}", advise(error.message())));
-        }
+        read::<Settings>(text)?;
         let over: Table = text.parse().expect("it was read as settings");
         self.lay(over);
         Ok(())
     }
+}
+
+/// Reads TOML; an error names the line and suggests what was meant.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let place = match line {
+            Some(line) if text.contains('\n') => format!("line {line}: "),
+            _ => String::new(),
+        };
+        format!("{place}{}", advise(error.message()))
+    })
 }
 
 fn merge(under: &mut Table, over: Table) {
@@ -113,7 +128,7 @@ fn merge(under: &mut Table, over: Table) {
 }
 
 /// Adds the nearest known name to serde's "unknown field" and "unknown variant".
-pub fn advise(message: &str) -> String {
+fn advise(message: &str) -> String {
     let message = message.trim().replace('\n', " ");
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     let [unknown, known @ ..] = names.as_slice() else { return message };
@@ -122,7 +137,9 @@ pub fn advise(message: &str) -> String {
         likeness(a).total_cmp(&likeness(b))
     });
     match nearest {
-        Some(nearest) if message.starts_with("unknown") => format!("{message}; did you mean `{nearest}`?"),
+        Some(nearest) if message.contains("unknown field") || message.contains("unknown variant") => {
+            format!("{message}; did you mean `{nearest}`?")
+        }
         _ => message,
     }
 }
@@ -154,6 +171,9 @@ mod tests {
             ("sparsiti.density=0.9", "did you mean `sparsity`"),
             ("topology.method=rigel", "did you mean `rigl`"),
             ("train.epochs=many", "invalid type"),
+            ("network.layers=[{layer = 'linear', output = 3}]", "layer 1 (linear): unknown field `output`"),
+            ("network.layers=[{layer = 'linear', output = 3}]", "did you mean `outputs`"),
+            ("network.layers=[{layer = 'lineer'}]", "did you mean `linear`"),
             ("seed", "no \"=\""),
         ] {
             let error = Config::defaults().set(assignment).unwrap_err().to_string();

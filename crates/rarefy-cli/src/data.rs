@@ -1,8 +1,9 @@
 //! `rarefy data`: what a file holds, before anything is trained on it.
 
 use anyhow::Result;
-use rarefy::data::{ColumnDescription, DataSettings, Description, Task, TaskChoice, describe};
+use rarefy::data::{ColumnDescription, Description, SkippedFile, Task, describe};
 
+use crate::config::Config;
 use crate::output::{Output, table};
 
 /// Lines of a list unless all are asked for.
@@ -21,12 +22,15 @@ Examples:
   rarefy data digits
   rarefy data table.csv --label price --task regression
   rarefy data table.tsv --delimiter tab --all
+  rarefy data photos --set data.image_size=32 --skip-bad
   rarefy data table.csv --json | jq '.columns[] | select(.constant) | .name'
 
 Shows the samples, what would be predicted, how often each class occurs, and what each column holds. \
-To train on the data as seen here, give `rarefy train` the same --label, --task and --delimiter.")]
+To train on the data as seen here, give `rarefy train` the same flags.
+
+Images (PNG, JPEG) and recordings (WAV) are a folder with a folder of files for each class, perhaps below train and test, or a CSV list of files with the columns path, label and perhaps split (train or test).")]
 pub struct DataArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
     data: String,
     /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
     #[arg(long)]
@@ -34,9 +38,15 @@ pub struct DataArgs {
     /// What to predict
     #[arg(long, default_value = "auto", value_parser = TASKS)]
     task: String,
+    /// One setting, as in data.image_size=32; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
+    /// Leave out images and recordings that cannot be read, and say which
+    #[arg(long)]
+    skip_bad: bool,
     /// Show all classes and columns
     #[arg(long)]
     all: bool,
@@ -52,14 +62,16 @@ pub fn delimiter(text: &str) -> Result<char, String> {
 
 /// Describes.
 pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
-    let task: TaskChoice = serde_json::from_value(args.task.as_str().into())?;
-    let found = describe(&DataSettings {
-        path: args.data.clone(),
-        label: args.label.clone(),
-        task,
-        delimiter: args.delimiter,
-        ..DataSettings::default()
-    })?;
+    let mut config = Config::defaults();
+    for assignment in &args.set {
+        config.set(assignment)?;
+    }
+    config.flag("data.path", Some(args.data.clone()));
+    config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
+    config.flag("data.task", Some(args.task.clone()).filter(|task| task != "auto"));
+    config.flag("data.delimiter", args.delimiter.map(String::from));
+    config.flag("data.skip_bad", args.skip_bad.then_some(true));
+    let found = describe(&config.settings()?.data)?;
     let most = if args.all { usize::MAX } else { FEW };
     let parts = [totals(&found), classes(&found, most), columns(&found, most)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
@@ -72,18 +84,36 @@ fn totals(found: &Description) -> String {
         None => String::new(),
     };
     let task = task_text(found.task, found.outputs);
+    let (one, many) = if found.columns.is_empty() { ("input", "inputs") } else { ("column", "columns") };
     let constant = match found.constant_columns {
         0 => String::new(),
-        1 => "\nnote: 1 column never changes; it teaches nothing".to_string(),
-        count => format!("\nnote: {count} columns never change; they teach nothing"),
+        1 => format!("\nnote: 1 {one} never changes; it teaches nothing"),
+        count => format!("\nnote: {count} {many} never change; they teach nothing"),
+    };
+    let inputs = match found.columns.len() {
+        0 => format!("inputs   {} in {}", found.inputs, found.shape),
+        count => format!("columns  {count}, which become {} inputs", found.inputs),
+    };
+    let skipped = match &found.skipped[..] {
+        [] => String::new(),
+        skipped => format!("\n{}", skipped_text(skipped)),
     };
     format!(
-        "{}: {} samples{own_test}\ncolumns  {}, which become {} inputs\ntask     {task}{constant}",
-        found.path,
-        found.samples,
-        found.columns.len(),
-        found.inputs
+        "{}: {} samples{own_test}\n{inputs}\ntask     {task}{constant}{skipped}",
+        found.path, found.samples
     )
+}
+
+/// The files that were left out, the first few by name.
+pub fn skipped_text(skipped: &[SkippedFile]) -> String {
+    const NAMED: usize = 5;
+    let files = if skipped.len() == 1 { "file" } else { "files" };
+    let mut lines = vec![format!("note: left out {} {files} that cannot be read", skipped.len())];
+    lines.extend(skipped.iter().take(NAMED).map(|file| format!("  {}", file.problem)));
+    if skipped.len() > NAMED {
+        lines.push(format!("  ... and {} more", skipped.len() - NAMED));
+    }
+    lines.join("\n")
 }
 
 /// What is predicted, in words.
@@ -116,6 +146,9 @@ fn classes(found: &Description, most: usize) -> String {
 }
 
 fn columns(found: &Description, most: usize) -> String {
+    if found.columns.is_empty() {
+        return String::new();
+    }
     let lines = table(
         &["column", "kind", "missing", "min", "max", "mean", "note"],
         found.columns.iter().take(most).map(column),

@@ -25,7 +25,8 @@ Examples:
   rarefy evaluate runs/table-1/model.safetensors table.csv --json
 
 DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
-(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test) is scored on that part; other data on all its \
+(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders with train and test, lists with a column \
+split) is scored on that part; other data on all its \
 samples, those the model was trained on too. Without DATA the test part that training kept apart is scored.
 
 The loss is the plain one for the model's outputs, without label smoothing or class weights.")]

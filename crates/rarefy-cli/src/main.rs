@@ -9,9 +9,11 @@ mod data;
 mod doctor;
 mod evaluate;
 mod inspect;
+mod network;
 mod output;
 mod path;
 mod predict;
+mod text_plot;
 mod train;
 
 use clap::Parser;
@@ -43,8 +45,8 @@ enum Command {
     Predict(predict::PredictArgs),
     /// Show what a model is made of and how it was trained
     Inspect(inspect::InspectArgs),
-    /// Follow linear models from no feature to many, each at its optimum
-    Path(path::PathArgs),
+    /// Follow models from sparse to dense or back, linear ones or networks, and choose one
+    Path(Box<path::PathArgs>),
     /// Show what a data set holds
     Data(data::DataArgs),
     /// Measure kernels and training steps on this machine

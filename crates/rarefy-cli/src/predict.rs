@@ -19,9 +19,11 @@ Examples:
   rarefy predict runs/digits-1 new.npy
   rarefy predict runs/table-1 new.csv --probabilities --output predictions.csv
   rarefy predict runs/table-1 new.csv --json | jq '.predictions[0]'
+  rarefy predict runs/speech-1 recording.wav
 
 DATA needs no labels; if it has any they are not looked at. Data with a test part of its own gives that part. \
-The CSV has a line for each sample, in order: the class, or 0 and 1 for each label, or the numbers.")]
+The CSV has a line for each sample, in order: for images and recordings the file, then the class, or 0 and 1 for each \
+label, or the numbers. Images and recordings may be a folder, with or without a folder for each class, or a single file.")]
 pub struct PredictArgs {
     /// A run's folder or a .safetensors file with its config.json beside it
     model: PathBuf,
@@ -44,6 +46,8 @@ struct Answer<'a> {
     data: &'a str,
     samples: usize,
     outputs: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<&'a [PathBuf]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,8 +79,14 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let dataset = data::load_with(preparation, &args.data, false)?;
     let scores = args.machine.predict(&model, &dataset, |_, _, _| ())?;
     let names = output_names(preparation);
-    let table =
-        Table { task: preparation.task, names: &names, scores: &scores, probabilities: args.probabilities };
+    let files = data::sample_files(&args.data)?;
+    let table = Table {
+        task: preparation.task,
+        files: files.as_deref(),
+        names: &names,
+        scores: &scores,
+        probabilities: args.probabilities,
+    };
     match &args.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("{}: cannot write", path.display()))?;
@@ -93,6 +103,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         data: &args.data,
         samples: dataset.len(),
         outputs: &names,
+        files: files.as_deref(),
         output: args.output.as_deref(),
         predictions: args.output.is_none().then(|| table.rows().map(|row| table.prediction(row)).collect()),
         probabilities: (args.output.is_none() && args.probabilities).then(|| table.rows().collect()),
@@ -102,6 +113,8 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
 /// Predictions, a row for each sample.
 struct Table<'a> {
     task: Task,
+    /// The file of each sample, for images and recordings.
+    files: Option<&'a [PathBuf]>,
     names: &'a [String],
     scores: &'a [f32],
     probabilities: bool,
@@ -135,8 +148,11 @@ impl<'a> Table<'a> {
         if self.probabilities {
             header.extend(self.names.iter().map(|name| format!("probability_{name}")));
         }
+        if self.files.is_some() {
+            header.insert(0, "file".into());
+        }
         csv.write_record(&header).map_err(cause)?;
-        for row in self.rows() {
+        for (sample, row) in self.rows().enumerate() {
             let mut cells: Vec<String> = match self.task {
                 Task::Classification => vec![self.names[highest(row)].clone()],
                 Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
@@ -144,6 +160,9 @@ impl<'a> Table<'a> {
             };
             if self.probabilities {
                 cells.extend(row.iter().map(f32::to_string));
+            }
+            if let Some(files) = self.files {
+                cells.insert(0, files[sample].display().to_string());
             }
             csv.write_record(&cells).map_err(cause)?;
         }

@@ -1,4 +1,5 @@
-//! `rarefy path` tells people and programs the same, marks which model to take, and refuses what it cannot solve.
+//! `rarefy path` tells people and programs the same, marks which model to take, saves it for the other verbs, and refuses
+//! what it cannot solve.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -147,13 +148,23 @@ fn what_cannot_be_solved_is_named() {
     let data = path_text(&data);
     let message = refusal(&["path", "digits"]);
     assert!(message.contains("10 classes") && message.contains("two classes or for numbers"), "{message}");
+    assert!(message.contains("--hidden 64"), "{message}");
     for (more, words) in [
         (&["--loss", "logistic"][..], "is neither 0 nor 1"),
         (&["--lambda-min-ratio", "2"], "lambda_min_ratio: 2 is not between 0 and 1"),
         (&["--lambdas", "0"], "lambdas: 0"),
         (&["--tolerance", "0"], "tolerance: 0"),
         (&["--max-iterations", "0"], "max_iterations: 0"),
-        (&["--set", "network.hidden=[3]"], "a path knows the settings of [data]"),
+        (&["--set", "penalty.method=mcp"], "linear models know the settings of [data]"),
+        (&["--lambda-max", "-1"], "lambda: the largest is -1"),
+        (&["--epochs", "3"], "--epochs: is for networks; give --hidden"),
+        (&["--penalty", "mcp"], "--penalty: is for networks; give --hidden"),
+        (&["--svg", "/no/such/folder/p.svg"], "cannot write the plot"),
+        (&["--svg", "p.svg", "--set", "data.validation_fraction=0"], "--svg: there is no validation part"),
+        (
+            &["--save-model", "m", "--set", "data.validation_fraction=0"],
+            "--save-model: there is no validation",
+        ),
         (&["--save-coefficients", "/no/such/folder/w.npy"], "cannot write the coefficients"),
     ] {
         let message = refusal(&[&["path", data], more].concat());
@@ -178,10 +189,210 @@ fn what_cannot_be_solved_is_named() {
     assert!(shown.contains("no validation part"), "{shown}");
 }
 
+/// The score that `evaluate` finds is the one that the path told, to single precision.
+fn assert_evaluates_to(folder: &Path, choice: &Value, factor: f64) {
+    let found = object(&["evaluate", path_text(folder)]);
+    let number = |value: &Value| value.as_f64().unwrap();
+    let (loss, told) = (number(&found["loss"]), factor * number(&choice["test"]["loss"]));
+    assert!((loss - told).abs() < 1e-5 * told, "{loss} {told}");
+    if found["task"] == "classification" {
+        assert_eq!(number(&found["accuracy"]), number(&choice["test"]["accuracy"]));
+    }
+}
+
+#[test]
+fn saved_linear_models_are_models_of_the_other_verbs() {
+    let folder = tempfile::tempdir().unwrap();
+    type Label = fn(i64) -> String;
+    let number: Label = |score| format!("{score}.5");
+    let class: Label = |score| if score > 3 { "yes" } else { "no" }.to_string();
+    let one: Label = |score| i32::from(score > 3).to_string();
+    // The loss of two outputs for a class, or of one for a number, is twice the half squared error that a path minimises.
+    for (name, label, more, factor) in [
+        ("squared", number, &[][..], 2.0),
+        ("logistic", class, &[], 1.0),
+        ("squared-classes", class, &["--loss", "squared"], 2.0),
+        ("logistic-numbers", one, &["--loss", "logistic", "--set", "data.task=regression"], 1.0),
+    ] {
+        let data = write_table(folder.path(), label);
+        let model = folder.path().join(name);
+        let svg = folder.path().join("path.svg");
+        let base = ["path", path_text(&data), "--lambdas", "10", "--save-model", path_text(&model)];
+        let found = object(&[&base, more, &["--choose", "best", "--svg", path_text(&svg)]].concat());
+        assert!(std::fs::read_to_string(&svg).unwrap().contains("validation"), "{name}");
+        assert_eq!(found["saved"]["choice"], "best");
+        assert_evaluates_to(&model, &found["best"], factor);
+        let lambda = found["points"][found["best"]["point"].as_u64().unwrap() as usize]["lambda"].as_f64();
+        let inspected = object(&["inspect", path_text(&model)]);
+        let kept = inspected["run"]["settings"]["penalty"]["lambda"].as_f64();
+        assert!((kept.unwrap() / lambda.unwrap() - 1.0).abs() < 1e-6, "{name}");
+        let predicted = said(&["predict", path_text(&model), path_text(&data)]);
+        assert!(predicted.lines().count() >= 200, "{name}: {predicted}");
+        let message = refusal(&[&base, more].concat());
+        assert!(message.contains("holds a run already"), "{message}");
+    }
+}
+
+/// The arguments of a short path of small networks on the digits.
+const NETWORKS: [&str; 8] = ["path", "digits", "--hidden", "32,16", "--epochs", "4", "--set", "seed=3"];
+
+#[test]
+fn networks_get_a_table_a_plot_and_a_model_that_evaluates_to_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, penalty) in [("dense", "l1"), ("sparse", "mcp")] {
+        let (model, svg) = (folder.path().join(from), folder.path().join(format!("{from}.svg")));
+        let arguments = [&NETWORKS[..], &["--lambdas", "8", "--from", from, "--penalty", penalty]].concat();
+        let files = ["--save-model", path_text(&model), "--svg", path_text(&svg)];
+        let found = object(&[&arguments[..], &files].concat());
+        assert_eq!((&found["from"], &found["penalty"]), (&from.into(), &penalty.into()));
+        assert_eq!(found["units"], serde_json::json!([64, 32, 16, 10]));
+        let points = found["points"].as_array().unwrap();
+        let number = |point: &Value, key: &str| point[key].as_f64().unwrap();
+        assert!(points.len() >= 4, "{found}");
+        for pair in points.windows(2) {
+            assert!(number(&pair[0], "lambda") > number(&pair[1], "lambda"));
+        }
+        let loss = |point: &Value| number(&point["validation"], "loss");
+        let chosen = |name: &str| &points[found[name]["point"].as_u64().unwrap() as usize];
+        let (best, knee) = (chosen("best"), chosen("knee"));
+        let most = loss(best) + number(&best["validation"], "standard_error");
+        assert!(points.iter().all(|point| loss(point) >= loss(best)));
+        assert!(loss(knee) <= most && number(knee, "nonzeros") <= number(best, "nonzeros"));
+        // No model of the front is beaten by a smaller one.
+        let accuracy = |point: &Value| number(&point["validation"], "accuracy");
+        let front = found["front"].as_array().unwrap();
+        for at in front.iter().map(|at| &points[at.as_u64().unwrap() as usize]) {
+            let beats = |other: &&Value| {
+                number(other, "nonzeros") < number(at, "nonzeros") && accuracy(other) >= accuracy(at)
+            };
+            assert!(!points.iter().any(|other| beats(&other)));
+        }
+        assert_evaluates_to(&model, &found["knee"], 1.0);
+        let inspected = object(&["inspect", path_text(&model)]);
+        assert_eq!(inspected["nnz"], knee["nonzeros"]);
+        let whole: Value =
+            serde_json::from_str(&std::fs::read_to_string(model.join("path.json")).unwrap()).unwrap();
+        assert_eq!(whole, found);
+        let drawn = std::fs::read_to_string(&svg).unwrap();
+        for words in ["<svg", "knee", "best", "Pareto front", "validation accuracy, %", "nonzeros"] {
+            assert!(drawn.contains(words), "{words}");
+        }
+        let shown = said(&arguments);
+        for words in [
+            "network 64-32-16-10",
+            "nonzeros, loss",
+            "density",
+            "train loss",
+            "validation loss",
+            "±",
+            "seconds",
+            "knee",
+            "front",
+            "points in",
+            "test loss",
+            "Pareto front",
+        ] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+        let lines = |name: &str| shown.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!((lines("best  "), lines("knee  "), lines("epoch")), (1, 1, 0), "{shown}");
+    }
+}
+
+#[test]
+fn networks_predict_numbers_too_and_threads_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = write_table(folder.path(), |score| format!("{score}.5"));
+    let base = ["path", path_text(&data), "--set", "network.hidden=[8]", "--lambdas", "4", "--epochs", "3"];
+    let bare = |more: &[&str]| {
+        let mut found = object(&[&base, more].concat());
+        found["seconds"].take();
+        found["points"].as_array_mut().unwrap().iter_mut().for_each(|point| drop(point["seconds"].take()));
+        found
+    };
+    let found = bare(&["--threads", "1"]);
+    assert!(found["points"][0]["validation"]["accuracy"].is_null(), "{found}");
+    assert_eq!(found, bare(&["--threads", "2"]));
+    let model = folder.path().join("model");
+    let found = object(&[&base[..], &["--save-model", path_text(&model)]].concat());
+    assert_evaluates_to(&model, &found["knee"], 1.0);
+}
+
+#[test]
+fn paths_of_networks_that_cannot_be_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = folder.path().join("taken");
+    std::fs::create_dir(&taken).unwrap();
+    std::fs::write(taken.join("config.toml"), "").unwrap();
+    let free = folder.path().join("free");
+    let no_validation = ["--set", "data.validation_fraction=0"];
+    for (more, words) in [
+        (vec!["--penalty", "str"], "penalty.method: a path needs one with a proximal step"),
+        (vec!["--penalty", "l2"], "unknown variant `l2`"),
+        (vec!["--lambda-min-ratio", "1.5"], "lambda_min_ratio: 1.5 is not between 0 and 1"),
+        (vec!["--lambda-max", "0"], "lambda: the largest is 0"),
+        (
+            vec!["--lambda-max", "1e6", "--lambda-min-ratio", "0.5"],
+            "leaves no way from inputs to outputs; lower it",
+        ),
+        (vec!["--lambdas", "0"], "lambdas: 0"),
+        (vec!["--set", "penalty.lambda=0.1"], "penalty.lambda: a path goes through many"),
+        (vec!["--set", "target.sparsity=0.9"], "target: does not go with a path"),
+        (vec!["--set", "topology.method=rigl"], "topology.method: must be \"static\""),
+        (vec!["--solver", "ista"], "--solver: is for linear models"),
+        (vec!["--save-coefficients", "w.npy"], "--save-coefficients: is for linear models"),
+        (vec!["--save-model", path_text(&taken)], "holds a run already"),
+        (
+            [&no_validation[..], &["--save-model", path_text(&free)]].concat(),
+            "--save-model: there is no validation",
+        ),
+        ([&no_validation[..], &["--svg", path_text(&free)]].concat(), "--svg: there is no validation part"),
+    ] {
+        let output = rarefy(&[&NETWORKS[..], &more].concat());
+        let message = text(&output.stderr);
+        assert!(!output.status.success() && message.starts_with("error: "), "{more:?}: {message}");
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    assert!(!free.exists(), "what fails leaves no folder");
+    let shown = said(&[&NETWORKS[..], &no_validation].concat());
+    assert!(shown.contains("no validation part to choose by") && !shown.contains("knee"), "{shown}");
+    let shown = said(&[&NETWORKS[..], &["--lambda-max", "1e-3"]].concat());
+    assert!(shown.contains("raise --lambda-max"), "{shown}");
+}
+
 #[test]
 fn it_teaches_and_is_completed() {
     assert!(said(&["path", "--help"]).contains("Examples:\n  rarefy path"));
+    assert!(
+        said(&["path", "--help"])
+            .contains("--hidden or --network (or --set network...=...) makes it a path of networks")
+    );
     assert!(said(&["completions", "bash"]).contains("--lambda-min-ratio"));
     assert_eq!(rarefy(&["path"]).status.code(), Some(2));
     assert_eq!(rarefy(&["path", "digits", "--solver", "newton"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_path_is_of_any_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.toml");
+    let layers = "layers = [{layer = 'conv2d', filters = 4, kernel = 3, activation = 'relu'}, {layer = 'flatten'}, {layer = 'linear'}]";
+    std::fs::write(&file, layers).unwrap();
+    let found = object(&[
+        "path",
+        "digits",
+        "--network",
+        path_text(&file),
+        "--epochs",
+        "1",
+        "--lambdas",
+        "3",
+        "--batch-size",
+        "128",
+    ]);
+    assert_eq!(
+        (found["units"].clone(), found["cells"].as_u64()),
+        (serde_json::json!([64, 4, 10]), Some(1476))
+    );
+    assert_eq!(found["points"].as_array().unwrap().len(), 3);
 }

@@ -198,6 +198,77 @@ fn predict_gives_one_line_a_sample() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
 }
 
+/// A WAV file of a tone, 8000 samples of 16 bits a second.
+fn write_tone(path: &Path, hz: f64, samples: usize) {
+    let bytes = 2 * samples as u32;
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + bytes).to_le_bytes());
+    file.extend(b"WAVEfmt ");
+    file.extend(16u32.to_le_bytes());
+    file.extend([1u16, 1].map(u16::to_le_bytes).concat());
+    file.extend([8000u32, 16_000].map(u32::to_le_bytes).concat());
+    file.extend([2u16, 16].map(u16::to_le_bytes).concat());
+    file.extend(b"data");
+    file.extend(bytes.to_le_bytes());
+    let step = std::f64::consts::TAU * hz / 8000.0;
+    file.extend((0..samples).flat_map(|n| ((9000.0 * (step * n as f64).sin()) as i16).to_le_bytes()));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, file).unwrap();
+}
+
+#[test]
+fn recordings_are_trained_on_and_predicted_by_name_and_bad_ones_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (folder.path().join("tones"), folder.path().join("run"));
+    for number in 0..20 {
+        write_tone(
+            &data.join(format!("high/{number:02}.wav")),
+            1500.0 + 20.0 * number as f64,
+            1500 + 9 * number,
+        );
+        write_tone(
+            &data.join(format!("low/{number:02}.wav")),
+            300.0 + 5.0 * number as f64,
+            1500 + 9 * number,
+        );
+    }
+    std::fs::write(data.join("low/bad.wav"), "RIFF").unwrap();
+    let (data, run) = (path_text(&data), path_text(&run));
+    let quick = [
+        "--hidden",
+        "16",
+        "--epochs",
+        "30",
+        "--batch-size",
+        "8",
+        "--run-dir",
+        run,
+        "--set",
+        "data.audio.mels=20",
+    ];
+    let message = refusal(&[&["train", data][..], &quick].concat());
+    assert!(
+        message.contains("bad.wav: is cut short") && message.contains("data.skip_bad = true"),
+        "{message}"
+    );
+    let told =
+        said(&[&["train", data, "--skip-bad", "--set", "data.augment.time_masks=1"][..], &quick].concat());
+    assert!(told.contains("note: left out 1 file that cannot be read") && told.contains("bad.wav"), "{told}");
+    let described = said(&["data", data, "--skip-bad"]);
+    assert!(described.contains("40 samples") && described.contains("left out 1 file "), "{described}");
+    // New recordings, some of them alone, without folders for classes.
+    write_tone(&folder.path().join("new/a.wav"), 1555.0, 1600);
+    write_tone(&folder.path().join("new/b.wav"), 333.0, 1600);
+    let new = folder.path().join("new");
+    let (a, b) = (new.join("a.wav"), new.join("b.wav"));
+    let expected = format!("file,prediction\n{},high\n{},low\n", a.display(), b.display());
+    assert_eq!(said(&["predict", run, path_text(&new)]), expected);
+    let one = object(&["predict", run, path_text(&b)]);
+    assert_eq!((&one["files"][0], &one["predictions"][0]), (&path_text(&b).into(), &"low".into()));
+    assert_eq!(object(&["evaluate", run])["samples"], 8);
+    assert!(refusal(&["evaluate", run, data]).contains("bad.wav: is cut short"));
+}
+
 #[test]
 fn numbers_are_predicted_from_a_table_without_its_labels() {
     let folder = tempfile::tempdir().unwrap();
@@ -441,4 +512,47 @@ fn each_verb_teaches_and_wrong_usage_ends_with_2() {
     }
     assert_eq!(rarefy(&["evaluate"]).status.code(), Some(2));
     assert_eq!(rarefy(&["data", "digits", "--task", "guess"]).status.code(), Some(2));
+}
+
+#[test]
+fn inspect_shows_a_network_that_is_not_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.toml");
+    let layers =
+        "layers = [{layer = 'conv2d', filters = 4, kernel = 3}, {layer = 'flatten'}, {layer = 'linear'}]";
+    std::fs::write(&file, layers).unwrap();
+    let named = path_text(&file);
+    let given = object(&["inspect", "--network", named, "--inputs", "8,8,1", "--outputs", "10"]);
+    assert_eq!(given, object(&["inspect", "--network", named, "--data", "digits"]));
+    assert_eq!(given["layers"][0]["output"], serde_json::json!([6, 6, 4]));
+    // 36 weights at 36 positions, and 1440 once; two operations each.
+    assert_eq!((given["cells"].as_u64(), given["flops"].as_u64()), (Some(1476), Some(2 * (36 * 36 + 1440))));
+    assert_eq!(given["parameters"], 1476 + 4 + 10);
+    let sparse = object(&["inspect", "--network", named, "--data", "digits", "--density", "0.1"]);
+    assert_eq!((sparse["nnz"].as_u64(), sparse["layers"][1]["density"].as_f64()), (Some(148), None));
+    let shown = said(&["inspect", "--network", named, "--data", "digits"]);
+    assert!(shown.contains("1 conv2d") && shown.contains("8 x 8 x 1") && shown.contains("144"), "{shown}");
+
+    // What is printed as TOML is the same network.
+    let written = said(&["inspect", "--network", named, "--data", "digits", "--toml"]);
+    let again = folder.path().join("again.toml");
+    std::fs::write(&again, written).unwrap();
+    let again = object(&["inspect", "--network", path_text(&again), "--data", "digits"]);
+    assert_eq!(again["layers"], given["layers"]);
+
+    let model = object(&["inspect", "--network", digits_run()]);
+    assert_eq!(model["nnz"], object(&["inspect", digits_run()])["nnz"]);
+    for (arguments, words) in [
+        (&["--network", named][..], "give --data NAME, or --inputs and --outputs"),
+        (
+            &["--network", named, "--inputs", "2,2,1", "--outputs", "10"],
+            "layer 1 (conv2d) on 2 x 2 x 1: its window",
+        ),
+        (&["--network", digits_run(), "--density", "0.5"], "a model has its own inputs"),
+        (&["--network", "lenet55", "--data", "digits"], "neither a file nor one of"),
+        (&["--network", named, "--inputs", "1,2,3,4", "--outputs", "10"], "give one size, two"),
+    ] {
+        let message = refusal(&[&["inspect"], arguments].concat());
+        assert!(message.contains(words), "{arguments:?}: {message}");
+    }
 }

@@ -26,6 +26,8 @@ pub enum Purpose {
     Bench = 7,
     /// Gates on neurons.
     Gates = 8,
+    /// Changes to training samples.
+    Augment = 9,
 }
 
 /// A stream of random numbers.

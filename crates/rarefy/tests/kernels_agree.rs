@@ -83,7 +83,7 @@ fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
         &mut results.gradient_weights,
         &mut scratch,
     );
-    kernels::bias_gradient(isa, &case.gradient, &mut results.gradient_bias, &mut scratch);
+    kernels::bias_gradient(isa, &case.gradient, &mut results.gradient_bias);
     results
 }
 

@@ -26,8 +26,10 @@ fn gradients_match_finite_differences() {
 
 fn check(activation: ActivationName, storage: Storage, density: f64, dropout: f32) {
     let what = format!("{activation:?} {storage:?} dropout {dropout}");
-    let settings = NetworkSettings { hidden: vec![9, 8], activation, slope: 0.6, dropout };
-    let sparsity = SparsitySettings { density, storage, allocation: Allocation::Uniform };
+    let settings =
+        NetworkSettings { hidden: vec![9, 8], activation, slope: 0.6, dropout, ..NetworkSettings::default() };
+    let sparsity =
+        SparsitySettings { density, storage, allocation: Allocation::Uniform, ..Default::default() };
     let mut network = Network::random(&settings.spec(Shape::flat(6), 4).unwrap(), &sparsity, 5).unwrap();
     let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
     let mut input = Tiles::zeros(6, SAMPLES);

@@ -23,6 +23,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "train",
         &[
             "control",
+            "convex",
             "data",
             "kernels",
             "layers",

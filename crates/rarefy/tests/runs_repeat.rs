@@ -93,7 +93,10 @@ fn threads_and_stops_change_no_byte() {
         [PenaltyMethod::L1, PenaltyMethod::Str, PenaltyMethod::L0Gates].into_iter().flat_map(|method| {
             [None, Some(0.9)].map(|target| (format!("{method:?} {target:?}"), penalised(method, target)))
         });
-    for (name, settings) in rows.chain(regularized()).chain(penalised) {
+    let mut drawn = settings(Method::Set);
+    drawn.sparsity.deviation = Some(0.1);
+    let drawn = [("Set, given deviation".to_string(), drawn)];
+    for (name, settings) in rows.chain(regularized()).chain(penalised).chain(drawn) {
         check_repeats(&name, settings);
     }
 }

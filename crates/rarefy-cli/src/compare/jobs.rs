@@ -1,16 +1,19 @@
 //! How many runs go on at once. As many as there are cores, because one thread a run wastes the least, but no more than
-//! fit into memory: for each run its samples, and its network as if every connection existed, with gradients, two
-//! numbers of optimizer state and a copy to keep.
+//! fit into memory: for each run its samples, its network as if every connection existed, with gradients, two numbers of
+//! optimizer state and a copy to keep, and the activations of a batch.
 
 use rarefy::data::{self, Splits};
+use rarefy::layers::NetworkSpec;
 use rarefy::train::Settings;
 
 use super::Task;
 
-/// Bytes of a run beside its samples and network: buffers, batches, the program's share.
+/// Bytes of a run beside its samples, network and activations: batches, the program's share.
 const FIXED_BYTES: u64 = 64 << 20;
 /// Copies of a weight: value, gradient, two of optimizer state, the model kept.
 const COPIES: u64 = 5;
+/// Samples of a batch when predicting.
+const PREDICT_BATCH: usize = 256;
 /// Copies of the samples at most: as read, prepared, and on the way from one to the other.
 const SAMPLE_COPIES: u64 = 3;
 
@@ -57,6 +60,7 @@ pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
 /// The most bytes that any of the runs may need.
 fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
     let mut sources: Vec<(&Settings, Splits)> = Vec::new();
+    let mut seen: Vec<&Settings> = Vec::new();
     let mut most = 0;
     for task in tasks {
         let settings = &task.run.settings;
@@ -70,19 +74,27 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
             // Only the last one stays in memory; the order of rows keeps those of one source together often enough.
             sources = vec![(settings, splits)];
         }
-        most = most.max(run_bytes(settings, &sources[0].1)?);
+        let splits = &sources[0].1;
+        let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
+        settings.check_network(&spec)?;
+        let size = |settings: &Settings| (settings.network.clone(), settings.train.batch_size);
+        if !seen.iter().any(|other| other.data == settings.data && size(other) == size(settings)) {
+            most = most.max(run_bytes(&spec, settings.train.batch_size, splits)?);
+            seen.push(settings);
+        }
     }
     Ok(most)
 }
 
-fn run_bytes(settings: &Settings, splits: &Splits) -> anyhow::Result<u64> {
-    let (inputs, outputs) = (splits.train.inputs(), splits.train.targets.outputs());
-    let spec = settings.network.spec(splits.train.shape, outputs)?;
+fn run_bytes(spec: &NetworkSpec, batch_size: usize, splits: &Splits) -> anyhow::Result<u64> {
     let weights: usize = spec.weight_shapes()?.iter().map(|it| it.rows * (it.cols + 1)).sum();
+    // The run and its validation keep buffers of their own.
+    let buffers = spec.buffer_bytes(batch_size, true)? + spec.buffer_bytes(PREDICT_BATCH, false)?;
     let parts = [Some(&splits.train), splits.validation.as_ref(), splits.test.as_ref()];
     let samples: usize = parts.into_iter().flatten().map(|part| part.len()).sum();
     // A label is a number of four bytes too.
-    Ok(FIXED_BYTES + 4 * (COPIES * weights as u64 + SAMPLE_COPIES * (samples * (inputs + 1)) as u64))
+    let numbers = COPIES * weights as u64 + SAMPLE_COPIES * (samples * (splits.train.inputs() + 1)) as u64;
+    Ok(FIXED_BYTES + buffers as u64 + 4 * numbers)
 }
 
 /// Memory that programs can have; `None` where the system does not tell.

@@ -16,6 +16,7 @@ use rarefy::train::RunDirectory;
 use serde_json::json;
 
 use crate::output::{Output, table};
+use crate::text_plot::text_plot;
 use result::State;
 use summary::{RunSummary, Summary};
 use sweep::{Planned, Row};
@@ -222,7 +223,7 @@ fn report(args: &CompareArgs, summary: &Summary, directory: &RunDirectory, outpu
     }
     // One point makes no plot.
     if summary.rows.iter().filter(|row| row.figures.is_some()).count() > 1 {
-        shown.push_str(&format!("\n{}\n", show::text_plot(&chart, output)));
+        shown.push_str(&format!("\n{}\n", text_plot(&chart, output)));
     }
     output.show(&shown);
     let folder = directory.path().display();

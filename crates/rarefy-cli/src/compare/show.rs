@@ -1,18 +1,11 @@
 //! A comparison for people: the table, what to know about it, and the plot of score against nonzeros.
 
-use std::io::IsTerminal;
-
 use rarefy::report::mean;
-use rarefy::report::plot::{Axis, Better, Chart, Look, Point, Scale, Series, TextStyle, pareto_front};
+use rarefy::report::plot::{Axis, Better, Chart, Look, Point, Scale, Series, pareto_front};
 
 use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Score, Summary};
-use crate::output::{Output, table};
+use crate::output::table;
 use crate::train::bytes;
-
-/// Lines between the axes of a plot in the terminal.
-const PLOT_HEIGHT: usize = 18;
-/// The widest plot in a terminal.
-const PLOT_WIDTH: usize = 110;
 
 /// The table for a terminal.
 pub fn text_table(summary: &Summary) -> String {
@@ -201,24 +194,4 @@ pub fn chart(summary: &Summary, title: &str) -> Chart {
         y: Axis { label: format!("{}{unit}", summary.score.name()), scale: Scale::Linear },
         series,
     }
-}
-
-/// The plot for the place where the answer goes.
-pub fn text_plot(chart: &Chart, output: &Output) -> String {
-    let terminal = !output.json && std::io::stdout().is_terminal();
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let columns = terminal_size::terminal_size().filter(|_| terminal).map(|(width, _)| usize::from(width.0));
-    // The first of these that is set decides, as in the C library.
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
-    let locale = locale.unwrap_or_default().to_lowercase();
-    let style = TextStyle {
-        width: columns.unwrap_or(80).min(PLOT_WIDTH),
-        height: PLOT_HEIGHT,
-        has_colors: terminal && !is_set("NO_COLOR") && std::env::var("TERM").is_ok_and(|term| term != "dumb"),
-        has_unicode: locale.contains("utf-8") || locale.contains("utf8"),
-    };
-    // Letters have one size and no bars.
-    Chart { note: String::new(), ..chart.clone() }.to_text(&style)
 }

@@ -9,7 +9,7 @@ use rarefy::train::Settings;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::config::{Config, advise};
+use crate::config::{self, Config};
 
 /// A row of the table: one choice of settings, trained with several seeds.
 pub struct Row {
@@ -56,11 +56,7 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
 }
 
 fn rows(text: &str) -> Result<Vec<Row>> {
-    let file: SweepFile = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let place = line.map_or(String::new(), |line| format!("line {line}: "));
-        anyhow!("{place}{}", advise(error.message()))
-    })?;
+    let file: SweepFile = config::read(text).map_err(|error| anyhow!(error))?;
     let base = flat(&file.base);
     let mut lists = lists(&file.sweep)?;
     let seeds = match lists.iter().position(|(key, _)| key == "seed") {

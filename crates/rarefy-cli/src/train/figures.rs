@@ -17,7 +17,7 @@ use crate::output::Output;
 pub struct Figures {
     pub nnz: usize,
     pub sparsity: f64,
-    /// Floating-point operations of a prediction: two for each live weight.
+    /// Floating-point operations of a prediction: two for each live weight, as often as it is used.
     pub flops: usize,
     pub parameters: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,7 +83,7 @@ pub fn summarise(
             nnz,
             parameters: parameters(twin.network()),
             sparsity: 1.0 - nnz as f64 / cells as f64,
-            flops: 2 * nnz,
+            flops: twin.network().flops(),
             step_ms: Some(step_ms),
             seconds_per_epoch: Some(1e-3 * step_ms * twin.steps_per_epoch() as f64),
             inference_1_ms: twin.in_pool(|| time_inference(twin.network(), twin.isa(), 1)),
@@ -114,7 +114,7 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
     Figures {
         nnz,
         sparsity: 1.0 - nnz as f64 / cells as f64,
-        flops: 2 * nnz,
+        flops: network.flops(),
         parameters: parameters(network),
         epochs: Some(outcome.epochs),
         best_epoch: outcome.best_epoch,

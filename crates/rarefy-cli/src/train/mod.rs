@@ -17,10 +17,10 @@ use rarefy::topology::Method;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
 use crate::config::Config;
-use crate::data::{TASKS, delimiter};
+use crate::data::{TASKS, delimiter, skipped_text};
 use crate::output::Output;
-use progress::Progress;
-pub use summary::bytes;
+pub use progress::Progress;
+pub use summary::{bytes, count};
 
 /// The help of `--method`, which names all methods there are.
 fn method_help() -> String {
@@ -40,13 +40,15 @@ Examples:
   rarefy train digits                          the built-in data, offline, in seconds
   rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
   rarefy train table.csv --label price --task regression
+  rarefy train speech.csv --set data.audio.features=mfcc --set data.augment.time_masks=2
+  rarefy train photos --set data.image_size=32 --set data.augment.flip=true --skip-bad
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
-Settings come from defaults < --config file < --set < flags; --print-config shows the result."
+Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
 pub struct TrainArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
     data: Option<String>,
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
@@ -73,8 +75,10 @@ pub struct TrainArgs {
     /// steered there
     #[arg(long, value_name = "KEY=VALUE")]
     target: Option<String>,
-    /// Units of each hidden layer, as in 256,256
-    #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "NAME|FILE", help = crate::network::help())]
+    network: Option<String>,
+    /// Units of each hidden layer of the network mlp, as in 256,256
+    #[arg(long, conflicts_with = "network", value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     hidden: Option<Vec<i64>>,
     /// Optimizer: sgd, adam, adamw, rmsprop, adagrad, prodigy, schedule-free-sgd, schedule-free-adamw, armijo,
     /// barzilai-borwein, and with --penalty l1: linbreg, adabreg [default: adam]
@@ -98,6 +102,9 @@ pub struct TrainArgs {
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
+    /// Leave out images and recordings that cannot be read, and say which
+    #[arg(long)]
+    skip_bad: bool,
     /// Names all random draws
     #[arg(long, value_parser = value_parser!(i64).range(0..))]
     seed: Option<i64>,
@@ -167,6 +174,9 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     if let Some(path) = &args.config {
         config.file(path)?;
     }
+    if let Some(network) = &args.network {
+        config.network(&crate::network::read(network)?);
+    }
     for assignment in &args.set {
         config.set(assignment)?;
     }
@@ -184,6 +194,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
     config.flag("data.task", args.task.clone());
     config.flag("data.delimiter", args.delimiter.map(String::from));
+    config.flag("data.skip_bad", args.skip_bad.then_some(true));
     config.flag("sparsity.density", density);
     config.flag("topology.method", args.method.clone());
     config.flag("network.hidden", args.hidden.clone());
@@ -209,7 +220,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
 }
 
 /// A number or `auto`.
-fn learning_rate(text: &str) -> Result<toml::Value, String> {
+pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
     match (text, text.parse::<f64>()) {
         ("auto", _) => Ok(text.into()),
         (_, Ok(rate)) => Ok(rate.into()),
@@ -222,11 +233,12 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
         && [args.sparsity, args.density].iter().all(Option::is_none)
         && args.learning_rate.is_none()
         && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
-        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target]
+        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target, &args.network]
             .iter()
             .all(|flag| flag.is_none())
         && args.label.is_empty()
         && args.delimiter.is_none()
+        && !args.skip_bad
         && args.hidden.is_none();
     ensure!(
         fixed,
@@ -299,35 +311,26 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
         splits.train.shape,
         splits.train.targets.outputs()
     ));
+    if !splits.skipped.is_empty() {
+        output.say(&skipped_text(&splits.skipped));
+    }
     if splits.preparation.constant_inputs > 0 {
         output.say(&format!(
             "note: {} inputs are constant in the training part",
             splits.preparation.constant_inputs
         ));
     }
-    let widths: Vec<String> =
-        run.network().weights().map(|(_, weight)| weight.weights.rows().to_string()).collect();
     let method = format!("{:?}", settings.topology.method).to_lowercase();
+    let network = run.network();
     output.say(&format!(
-        "network {}-{}, method {method}, seed {}",
-        splits.train.inputs(),
-        widths.join("-"),
+        "network {}: {} to {}, method {method}, seed {}",
+        crate::network::name(&settings.network),
+        network.spec().inputs,
+        network.output(),
         settings.seed
     ));
     output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
-    for (index, parameter) in run.network().parameters().filter(|parameter| parameter.is_weight()).enumerate()
-    {
-        let weights = &parameter.weights;
-        let storage = if matches!(weights, rarefy::sparse::Weights::Dense(_)) { "dense" } else { "sparse" };
-        output.say(&format!(
-            "  layer {}: {} x {}, {} weights, density {:.4}, {storage} storage",
-            index + 1,
-            weights.rows(),
-            weights.cols(),
-            weights.nnz(),
-            weights.density()
-        ));
-    }
+    output.say(&crate::network::table(network.figures().iter().filter(|layer| layer.cells > 0)));
     output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
     if run.epochs_done() > 0 {
         output.say(&format!("going on after epoch {}", run.epochs_done()));

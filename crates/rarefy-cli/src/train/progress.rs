@@ -69,13 +69,22 @@ impl<'a> Progress<'a> {
                 bar.set_message(fit(self.message(bar, epoch + 1, score), width));
             }
             Event::Epoch(record) => {
-                (self.density, self.lambda) = (record.density, record.lambda);
-                let line = fit(self.line(record), line_width(self.output));
-                match &self.bar {
-                    Some(bar) => bar.suspend(|| self.output.say(&line)),
-                    None => self.output.say(&line),
-                }
+                self.note(record);
+                self.say(&fit(self.line(record), line_width(self.output)));
             }
+        }
+    }
+
+    /// Takes over what an epoch has changed, without a line for it.
+    pub fn note(&mut self, record: &EpochRecord) {
+        (self.density, self.lambda) = (record.density, record.lambda);
+    }
+
+    /// Prints a line above the bar.
+    pub fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| self.output.say(line)),
+            None => self.output.say(line),
         }
     }
 

@@ -55,6 +55,11 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
         let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
         rows.push(vec![name.into(), microseconds(a), microseconds(b), ratio(a, b)]);
     }
+    for (name, a, b) in
+        [("weights", sparse.nnz, dense.nnz), ("operations of a prediction", sparse.flops, dense.flops)]
+    {
+        rows.push(vec![name.into(), count(a), count(b), ratio(a as f64, b as f64)]);
+    }
     for (name, a, b) in [
         ("weights, gradients, optimizer", sparse.training_bytes, dense.training_bytes),
         ("file", sparse.model_bytes, dense.model_bytes),
@@ -94,6 +99,16 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
             run.settings().data.path
         ),
     });
+}
+
+/// A number of things for people.
+pub fn count(number: usize) -> String {
+    match number {
+        0..100_000 => number.to_string(),
+        100_000..10_000_000 => format!("{:.1} k", number as f64 / 1e3),
+        10_000_000..10_000_000_000 => format!("{:.1} M", number as f64 / 1e6),
+        _ => format!("{:.1} G", number as f64 / 1e9),
+    }
 }
 
 /// A number of bytes for people.

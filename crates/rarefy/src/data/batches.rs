@@ -7,6 +7,7 @@
 
 use rayon::prelude::*;
 
+use super::augment::Augmentation;
 use super::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Tiles};
@@ -27,6 +28,16 @@ pub struct Batch {
     pub targets: BatchTargets,
     /// Number of samples.
     pub samples: usize,
+    /// The samples that changes are made to.
+    changed: Changed,
+}
+
+/// Samples to be changed: copies, the steps of each that are there, and their positions among the copies.
+#[derive(Debug, Clone, Default)]
+struct Changed {
+    features: Vec<f32>,
+    lengths: Vec<usize>,
+    order: Vec<usize>,
 }
 
 /// What should be predicted for the samples of a batch.
@@ -41,14 +52,17 @@ pub enum BatchTargets {
 impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
-        let input = match &dataset.features {
-            Features::Dense(_) => {
-                let mut input = Tiles::zeros(dataset.inputs(), capacity);
-                input.resize(0);
-                input
-            }
+        let mut input = match &dataset.features {
+            Features::Dense(_) => Tiles::zeros(dataset.inputs(), capacity),
             Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
         };
+        if !dataset.lengths.is_empty() {
+            // For their memory alone.
+            input.set_lengths((0..capacity).map(|_| 0));
+        }
+        if input.columns().is_none() {
+            input.resize(0);
+        }
         let targets = match &dataset.targets {
             Targets::Classes { .. } => BatchTargets::Classes(Vec::with_capacity(capacity)),
             Targets::Values { outputs, .. } => {
@@ -57,7 +71,7 @@ impl Batch {
                 BatchTargets::Values(values)
             }
         };
-        Batch { input, targets, samples: 0 }
+        Batch { input, targets, samples: 0, changed: Changed::default() }
     }
 
     /// Takes the samples of `dataset` that `order` names, in that order. Allocates only if there are more than the
@@ -67,7 +81,6 @@ impl Batch {
     /// If `order` names a sample that `dataset` does not have, or the batch was made for another kind of data set.
     pub fn fill(&mut self, dataset: &Dataset, order: &[usize]) {
         assert_eq!(self.input.features(), dataset.inputs(), "a batch keeps to data sets with as many inputs");
-        self.samples = order.len();
         match &dataset.features {
             Features::Dense(numbers) => gather(numbers, order, &mut self.input),
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
@@ -75,6 +88,45 @@ impl Batch {
         if !dataset.lengths.is_empty() {
             self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));
         }
+        self.fill_targets(dataset, order);
+    }
+
+    /// As [`Batch::fill`], with the samples changed as `augmentation` says for this epoch, if it is given.
+    ///
+    /// # Panics
+    /// As for [`Batch::fill`], and if `augmentation` is for samples of another shape.
+    pub fn fill_for_training(
+        &mut self,
+        dataset: &Dataset,
+        order: &[usize],
+        augmentation: Option<&Augmentation>,
+        epoch: u64,
+    ) {
+        let (Some(augmentation), Some(numbers)) = (augmentation, dataset.dense()) else {
+            return self.fill(dataset, order);
+        };
+        let inputs = dataset.inputs();
+        assert_eq!(self.input.features(), inputs, "a batch keeps to data sets with as many inputs");
+        let Changed { features, lengths, order: positions } = &mut self.changed;
+        features.resize(order.len() * inputs, 0.0);
+        lengths.resize(order.len(), 0);
+        positions.clear();
+        positions.extend(0..order.len());
+        let copies = features.par_chunks_exact_mut(inputs).zip(lengths.par_iter_mut()).zip(order);
+        copies.for_each(|((copy, length), &sample)| {
+            copy.copy_from_slice(&numbers[sample * inputs..][..inputs]);
+            let before = dataset.lengths.get(sample).map_or(dataset.shape.width, |&length| length as usize);
+            *length = augmentation.apply(copy, before, sample, epoch);
+        });
+        gather(features, positions, &mut self.input);
+        if !dataset.lengths.is_empty() || augmentation.changes_lengths() {
+            self.input.set_lengths(lengths.iter().map(|&length| length as u32));
+        }
+        self.fill_targets(dataset, order);
+    }
+
+    fn fill_targets(&mut self, dataset: &Dataset, order: &[usize]) {
+        self.samples = order.len();
         match (&mut self.targets, &dataset.targets) {
             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                 classes.clear();
@@ -94,6 +146,20 @@ pub fn epoch_order(samples: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..samples).collect();
     Stream::new(seed, Purpose::Shuffle, 0, epoch).shuffle(&mut order);
     order
+}
+
+/// The order in which an epoch goes through samples that follow each other, for layers that carry their states: cut into
+/// `lanes` runs of as many samples, the first ones perhaps with one more; each batch has one sample of each, the next of its run.
+pub fn run_order(samples: usize, lanes: usize) -> Vec<usize> {
+    let (length, longer) = (samples / lanes, samples % lanes);
+    let start = |lane: usize| lane * length + lane.min(longer);
+    let batches = samples.div_ceil(lanes);
+    (0..batches)
+        .flat_map(|batch| {
+            let lanes = if batch < length { lanes } else { longer };
+            (0..lanes).map(move |lane| start(lane) + batch)
+        })
+        .collect()
 }
 
 /// Makes row `order[i]` of a row-major matrix sample `i` of `tiles`.
@@ -200,6 +266,14 @@ mod tests {
             let now = batch.input.rows().as_ptr();
             assert_eq!(now, *at.get_or_insert(now));
         }
+    }
+
+    #[test]
+    fn runs_of_samples_go_on_in_their_lanes() {
+        //          lane 0  0 1 2 3,  lane 1  4 5 6,  lane 2  7 8 9
+        assert_eq!(run_order(10, 3), [0, 4, 7, 1, 5, 8, 2, 6, 9, 3]);
+        assert_eq!(run_order(4, 2), [0, 2, 1, 3]);
+        assert_eq!(run_order(2, 2), [0, 1]);
     }
 
     #[test]

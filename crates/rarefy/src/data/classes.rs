@@ -87,6 +87,7 @@ pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
     };
     if all * 2 > samples || (fractional && all > MOST_CLASSES) {
         let advice = match &raw.labels {
+            Some(Labels::Text { .. }) if !raw.files.is_empty() => "add files, or join classes",
             Some(Labels::Text { .. }) => "choose another column with data.label",
             _ => "set data.task = \"regression\", or choose another column with data.label",
         };

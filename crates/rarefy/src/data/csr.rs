@@ -47,6 +47,34 @@ impl Csr {
         Ok(Csr { features, offsets, indices, values })
     }
 
+    /// No rows yet; [`Csr::push`] adds them.
+    pub fn empty(features: usize) -> Csr {
+        Csr { features, offsets: vec![0], indices: Vec::new(), values: Vec::new() }
+    }
+
+    /// Adds a row. Its entries may come in any order, and zeros are left out; they come back sorted.
+    ///
+    /// # Errors
+    /// What is wrong with the row, in words; nothing is added then.
+    pub fn push(&mut self, entries: &mut [(u32, f32)]) -> Result<(), String> {
+        entries.sort_unstable_by_key(|&(index, _)| index);
+        if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(format!("index {} comes twice", pair[0].0));
+        }
+        if let Some((last, _)) = entries.last().filter(|(last, _)| *last as usize >= self.features) {
+            return Err(format!("index {last} is beyond the {} features", self.features));
+        }
+        if let Some((index, value)) = entries.iter().find(|(_, value)| !value.is_finite()) {
+            return Err(format!("the value {value} of index {index} is not a finite number"));
+        }
+        for &(index, value) in entries.iter().filter(|(_, value)| *value != 0.0) {
+            self.indices.push(index);
+            self.values.push(value);
+        }
+        self.offsets.push(self.indices.len());
+        Ok(())
+    }
+
     /// Features of a sample.
     pub fn features(&self) -> usize {
         self.features
@@ -60,6 +88,11 @@ impl Csr {
     /// Numbers that are kept.
     pub fn nnz(&self) -> usize {
         self.indices.len()
+    }
+
+    /// The part of all `rows x features` numbers that is kept, from 0 to 1.
+    pub fn density(&self) -> f64 {
+        self.nnz() as f64 / (self.rows() as f64 * self.features as f64).max(1.0)
     }
 
     /// The features of a sample that are not zero, and their numbers.
@@ -103,10 +136,27 @@ mod tests {
     #[test]
     fn rows_and_subsets_are_the_picture() {
         let csr = Csr::new(4, vec![0, 2, 2, 3], vec![1, 3, 0], vec![2.0, 1.0, 5.0]).unwrap();
-        assert_eq!((csr.rows(), csr.nnz()), (3, 3));
+        assert_eq!((csr.rows(), csr.nnz(), csr.density()), (3, 3, 0.25));
         assert_eq!(csr.row(0), (&[1, 3][..], &[2.0, 1.0][..]));
         let subset = csr.subset(&[2, 1, 0]);
         assert_eq!((subset.row(0), subset.row(1).0.len()), ((&[0][..], &[5.0][..]), 0));
+    }
+
+    #[test]
+    fn pushed_rows_are_sorted_and_rid_of_zeros() {
+        let mut csr = Csr::empty(4);
+        csr.push(&mut [(3, 1.0), (0, 0.0), (1, 2.0)]).unwrap();
+        csr.push(&mut []).unwrap();
+        for (entries, problem) in [
+            (&mut [(1, 1.0), (0, 1.0), (1, 1.0)][..], "index 1 comes twice"),
+            (&mut [(4, 1.0)], "index 4 is beyond the 4 features"),
+            (&mut [(2, f32::INFINITY)], "the value inf of index 2"),
+        ] {
+            assert_eq!(csr.push(entries).unwrap_err().split(" is not").next().unwrap(), problem);
+        }
+        csr.push(&mut [(0, 5.0)]).unwrap();
+        assert_eq!(csr, Csr::new(4, vec![0, 2, 2, 3], vec![1, 3, 0], vec![2.0, 1.0, 5.0]).unwrap());
+        assert_eq!((Csr::empty(0).density(), Csr::default().rows()), (0.0, 0));
     }
 
     #[test]

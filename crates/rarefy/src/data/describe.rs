@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 
+use super::files::SkippedFile;
 use super::scale::moments;
 use super::settings::DataSettings;
 use super::source::{Format, Raw, read, read_for_model};
 use super::{Preparation, Targets, Task, classes};
 use crate::Result;
+use crate::tiles::Shape;
 
 /// What a source holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,13 +25,18 @@ pub struct Description {
     pub task: Task,
     /// Numbers that a network would see, categories coded one-hot.
     pub inputs: usize,
+    /// How they are laid out.
+    pub shape: Shape,
     /// Numbers that a network would put out.
     pub outputs: usize,
     /// Samples of each class or, for multi-label, with each label; empty for regression.
     pub classes: Vec<ClassCount>,
-    /// The feature columns.
+    /// The feature columns; empty for images and recordings.
     pub columns: Vec<ColumnDescription>,
-    /// How many columns never change.
+    /// Files that could not be read and were left out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedFile>,
+    /// How many columns (or pixels, or features of a recording) never change.
     pub constant_columns: usize,
 }
 
@@ -97,10 +104,17 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let all: Vec<usize> = (0..raw.samples()).collect();
     let (preparation, dataset) = Preparation::fit(raw, task, names, settings, &all)?;
     let test_samples = match &settings.test_path {
-        Some(path) => Some(read_for_model(&preparation, path, true)?.samples()),
+        Some(path) => Some(read_for_model(&preparation, path, true, settings.skip_bad)?.samples()),
         None => source.test.as_ref().map(Raw::samples),
     };
-    let columns = columns(raw);
+    let (columns, constant_columns) = match &raw.reading {
+        Some(_) => (Vec::new(), preparation.constant_inputs),
+        None => {
+            let columns = columns(raw);
+            let constant = columns.iter().filter(|column| column.constant).count();
+            (columns, constant)
+        }
+    };
     Ok(Description {
         path: settings.path.clone(),
         format: raw.format,
@@ -108,10 +122,12 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         test_samples,
         task,
         inputs: preparation.shape.features(),
+        shape: preparation.shape,
         outputs: preparation.outputs,
         classes: class_counts(&preparation, &dataset.targets),
-        constant_columns: columns.iter().filter(|column| column.constant).count(),
+        constant_columns,
         columns,
+        skipped: source.skipped(),
     })
 }
 

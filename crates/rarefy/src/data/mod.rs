@@ -1,36 +1,45 @@
 //! Data: files in, samples as flat numbers out, split, scaled and cut into mini-batches.
 //!
 //! ```text
-//! settings -> source (idx, npy, csv, builtin) -> split -> preparation (categories, gaps, scale) -> Dataset -> Batch
+//! settings -> source (idx, npy, csv, images, audio, builtin) -> split -> preparation (categories, gaps, scale) -> Dataset -> Batch
 //! ```
 //!
 //! Samples are split before anything is learned from them: means, categories and scale come from the training part.
 
 mod array;
+mod audio;
+mod augment;
 mod batches;
 mod builtin;
 mod classes;
 mod csr;
 mod csv;
 mod describe;
+mod files;
 mod gzip;
 mod idx;
+mod images;
 mod npy;
 mod preparation;
 mod scale;
 mod settings;
 mod source;
 mod split;
+pub mod text;
 
 use serde::{Deserialize, Serialize};
 
-pub use batches::{Batch, BatchTargets, epoch_order};
+pub use audio::{AudioFeatures, AudioReading, AudioSettings};
+pub use augment::{AugmentSettings, Augmentation};
+pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
+pub use files::SkippedFile;
+pub use images::{ImageColor, ImageReading, ImageSize};
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
 pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
-pub use source::{Dialect, Format, LabelColumn, has_test_part};
+pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
 
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -46,6 +55,10 @@ pub struct Splits {
     pub test: Option<Dataset>,
     /// How a new file is made ready in the same way; to be stored with the model.
     pub preparation: Preparation,
+    /// How training samples are changed as they are gathered, if at all.
+    pub augmentation: Option<Augmentation>,
+    /// Files that could not be read and were left out, of all parts.
+    pub skipped: Vec<SkippedFile>,
 }
 
 /// Reads, splits and scales what the settings name. The same seed gives the same parts.
@@ -86,15 +99,30 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         _ => preparation.encode(raw, samples, true).map(Some),
     };
     let validation = part(&parts.validation)?;
+    let mut skipped = source.skipped();
     let test = match (&settings.test_path, &source.test) {
-        (Some(path), _) => Some(load_with(&preparation, path, true)?),
+        (Some(path), _) => {
+            let test = source::read_for_model(&preparation, path, true, settings.skip_bad)?;
+            skipped.extend(test.skipped.iter().cloned());
+            let all: Vec<usize> = (0..test.samples()).collect();
+            Some(preparation.encode(&test, &all, true)?)
+        }
         (None, Some(test)) => {
             let all: Vec<usize> = (0..test.samples()).collect();
             Some(preparation.encode(test, &all, true)?)
         }
         (None, None) => part(&parts.test)?,
     };
-    Ok(Splits { train, validation, test, preparation })
+    let bands = match &preparation.reading {
+        Some(FileReading::Audio(reading)) => reading.features.bands(),
+        _ => train.shape.channels,
+    };
+    let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
+    if augmentation.is_some() && train.dense().is_none() {
+        let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
+        return Err(Error::setting("data.augment", problem));
+    }
+    Ok(Splits { train, validation, test, preparation, augmentation, skipped })
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
@@ -104,7 +132,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
 pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Dataset> {
-    let raw = source::read_for_model(preparation, path, targets)?;
+    let raw = source::read_for_model(preparation, path, targets, false)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
     preparation.encode(&raw, &all, targets)
 }
@@ -116,7 +144,7 @@ pub struct Dataset {
     pub shape: Shape,
     /// The numbers.
     pub features: Features,
-    /// How many steps of each sample's sequence are there, the others being padding; empty if all are.
+    /// How many steps of each sample's sequence are there, the others being zero; empty if all are.
     pub lengths: Vec<u32>,
     /// One target per sample.
     pub targets: Targets,
@@ -224,14 +252,13 @@ impl Dataset {
                 }
                 Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
             },
-            lengths: match self.lengths.is_empty() {
-                true => Vec::new(),
-                false => samples.iter().map(|&index| self.lengths[index]).collect(),
-            },
+            lengths: samples.iter().filter_map(|&index| self.lengths.get(index).copied()).collect(),
             targets: self.targets.subset(samples),
         }
     }
 }
 
+#[cfg(test)]
+mod file_tests;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
-use super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw};
+use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw};
 use super::{Dataset, Features, Targets, Task, classes};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -35,6 +35,9 @@ pub struct Preparation {
     /// The layout of a CSV file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Dialect>,
+    /// How images and recordings are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<FileReading>,
     /// What is done where a number is missing.
     pub missing: Missing,
     /// How a missing cell is written, be it in upper or lower case.
@@ -125,6 +128,7 @@ impl Preparation {
             columns,
             labels: raw.label_columns.clone(),
             dialect: raw.dialect.clone(),
+            reading: raw.reading.clone(),
             missing: settings.missing,
             missing_markers: settings.missing_markers.clone(),
             scaler: Scaler::None,
@@ -143,22 +147,39 @@ impl Preparation {
             .collect();
         let scale = match (settings.scale, &raw.cells) {
             (Scale::Auto, Cells::Bytes(_)) => Scale::Global,
+            (Scale::Auto, Cells::Numbers(_)) if raw.format == Format::Audio => Scale::Channel,
             (Scale::Auto, Cells::Numbers(_)) => Scale::Standard,
             (chosen, _) => chosen,
         };
+        let found = match scale {
+            Scale::Channel => {
+                let channel = |channel| Moments::pooled(found.iter().skip(channel).step_by(shape.channels));
+                (0..shape.channels).map(channel).collect()
+            }
+            _ => found,
+        };
         preparation.scaler = Scaler::fit(scale, &found, |input| one_hot.get(input).copied().unwrap_or(false));
         preparation.constant_inputs = found.iter().filter(|about| about.is_constant()).count();
-        preparation.scaler.apply(numbers);
+        preparation.scale(&mut dataset);
         Ok((preparation, dataset))
     }
 
     /// Codes some samples of a source. Without `targets`, these are all zero.
     pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
         let mut dataset = self.code(raw, samples, targets)?;
-        if let Features::Dense(numbers) = &mut dataset.features {
-            self.scaler.apply(numbers);
-        }
+        self.scale(&mut dataset);
         Ok(dataset)
+    }
+
+    /// Scales, and makes the steps zero that fill samples up: until then they are NaN, which counts for no mean.
+    fn scale(&self, dataset: &mut Dataset) {
+        let Dataset { shape, features, lengths, .. } = dataset;
+        // What is mostly zero keeps its zeros.
+        let Features::Dense(numbers) = features else { return };
+        self.scaler.apply(numbers);
+        for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
+            sample[length as usize * shape.channels..].fill(0.0);
+        }
     }
 
     /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array.
@@ -198,12 +219,8 @@ impl Preparation {
         let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
         if self.columns.is_empty() {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
-            return Ok(Dataset {
-                shape: self.shape,
-                features: Features::Dense(features),
-                lengths: Vec::new(),
-                targets,
-            });
+            let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
+            return Ok(Dataset { shape: self.shape, features: Features::Dense(features), targets, lengths });
         }
         // For each column, the place of each word of this file among the categories of the training part.
         let places: Vec<Vec<Option<usize>>> = self

@@ -22,11 +22,11 @@ pub enum Scaler {
         /// What the rest is multiplied by.
         multiplier: f32,
     },
-    /// Each column by itself.
+    /// Each column by itself, or each channel: the numbers go round in circles, position after position.
     Columns {
-        /// Taken from each number, one per column.
+        /// Taken from each number, one per column or channel.
         offsets: Vec<f32>,
-        /// What the rest is multiplied by, one per column; 0 for a constant column.
+        /// What the rest is multiplied by, one per column or channel; 0 for a constant one.
         multipliers: Vec<f32>,
     },
 }
@@ -42,6 +42,22 @@ pub(crate) struct Moments {
 }
 
 impl Moments {
+    /// The moments of several columns together.
+    pub(crate) fn pooled<'a>(columns: impl Iterator<Item = &'a Moments> + Clone) -> Moments {
+        let count = columns.clone().map(|about| about.count).sum::<usize>();
+        let of_all = |about: &Moments| about.count as f64 / count.max(1) as f64;
+        let mean = columns.clone().map(|about| about.mean * of_all(about)).sum::<f64>();
+        let spread =
+            |about: &Moments| (about.deviation.powi(2) + (about.mean - mean).powi(2)) * of_all(about);
+        Moments {
+            count,
+            min: columns.clone().map(|about| about.min).fold(f32::INFINITY, f32::min),
+            max: columns.clone().map(|about| about.max).fold(f32::NEG_INFINITY, f32::max),
+            mean,
+            deviation: columns.map(spread).sum::<f64>().sqrt(),
+        }
+    }
+
     /// Whether all numbers are the same.
     pub(crate) fn is_constant(&self) -> bool {
         self.min >= self.max || self.count == 0
@@ -106,7 +122,7 @@ pub(crate) fn moments(rows: usize, columns: usize, read: impl Fn(usize, &mut [f3
 
 impl Scaler {
     /// Learns a scaler from the columns of the training part. `keep` tells which columns stay as they are (0 and 1 for
-    /// a category): they are scaled only if constant. `scale` is no longer `auto`.
+    /// a category): they are scaled only if constant. `scale` is no longer `auto`; for `channel`, `columns` are channels.
     pub(crate) fn fit(scale: Scale, columns: &[Moments], keep: impl Fn(usize) -> bool) -> Scaler {
         let by_column = |figures: fn(&Moments) -> (f64, f64)| {
             let (offsets, multipliers) = columns
@@ -125,20 +141,16 @@ impl Scaler {
         };
         match scale {
             Scale::None => Scaler::None,
-            Scale::Standard | Scale::Auto => by_column(|about| (about.mean, about.deviation)),
+            Scale::Standard | Scale::Channel | Scale::Auto => {
+                by_column(|about| (about.mean, about.deviation))
+            }
             Scale::MinMax => {
                 by_column(|about| (about.min.into(), f64::from(about.max) - f64::from(about.min)))
             }
             Scale::Global => {
-                let count = columns.len().max(1) as f64;
-                let mean = columns.iter().map(|about| about.mean).sum::<f64>() / count;
-                let variance = columns
-                    .iter()
-                    .map(|about| about.deviation.powi(2) + (about.mean - mean).powi(2))
-                    .sum::<f64>()
-                    / count;
-                let multiplier = if variance > 0.0 { 1.0 / variance.sqrt() } else { 0.0 };
-                Scaler::Global { offset: mean as f32, multiplier: multiplier as f32 }
+                let all = Moments::pooled(columns.iter());
+                let multiplier = if all.deviation > 0.0 { 1.0 / all.deviation } else { 0.0 };
+                Scaler::Global { offset: all.mean as f32, multiplier: multiplier as f32 }
             }
         }
     }
@@ -211,6 +223,20 @@ mod tests {
         let mean = global.iter().sum::<f32>() / 9.0;
         let variance = global.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 9.0;
         assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
+    }
+
+    #[test]
+    fn pooled_columns_have_the_moments_of_all_their_numbers() {
+        // Two positions of two channels, the last sample's second position filled up.
+        let matrix = [0.0, 5.0, 2.0, 7.0, 4.0, 5.0, f32::NAN, f32::NAN];
+        let columns = of(&matrix, 4);
+        let channel = |channel: usize| Moments::pooled(columns.iter().skip(channel).step_by(2));
+        let (first, second) = (channel(0), channel(1));
+        assert_eq!((first.count, first.min, first.max, first.mean), (3, 0.0, 4.0, 2.0));
+        assert!((first.deviation - (8.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!(
+            (second.mean - 17.0 / 3.0).abs() < 1e-12 && (second.deviation.powi(2) - 8.0 / 9.0).abs() < 1e-12
+        );
     }
 
     #[test]

@@ -4,6 +4,9 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Task;
+use super::audio::{AudioSettings, RATES};
+use super::augment::AugmentSettings;
+use super::images::{ImageColor, ImageSize};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -11,7 +14,9 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataSettings {
-    /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped).
+    /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped); for images
+    /// (PNG, JPEG) and recordings (WAV) a folder with a folder for each class, perhaps below `train` and `test`, or a CSV
+    /// list with the columns `path`, `label` and perhaps `split`.
     pub path: String,
     /// A file or folder with the test part; without it the source's own test part is used, or one is split off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +53,20 @@ pub struct DataSettings {
     pub validation_fraction: f64,
     /// Part of the samples kept apart for the final test, if the source has no test part of its own; 0 for none.
     pub test_fraction: f64,
+    /// Whether images and recordings that cannot be read are left out and reported, rather than refused.
+    pub skip_bad: bool,
+    /// Size that images are stretched or shrunk to, in pixels: `32`, or `[height, width]`. Without it all must be of one size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSize>,
+    /// Whether images are grey or in colour.
+    pub image_color: ImageColor,
+    /// Sample rate that recordings are brought to, in Hz. Without it all must have the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_rate: Option<u32>,
+    /// How recordings become features.
+    pub audio: AudioSettings,
+    /// How training samples are changed, anew in each epoch.
+    pub augment: AugmentSettings,
 }
 
 impl Default for DataSettings {
@@ -67,6 +86,12 @@ impl Default for DataSettings {
             scale: Scale::Auto,
             validation_fraction: 0.1,
             test_fraction: 0.2,
+            skip_bad: false,
+            image_size: None,
+            image_color: ImageColor::Auto,
+            sample_rate: None,
+            audio: AudioSettings::default(),
+            augment: AugmentSettings::default(),
         }
     }
 }
@@ -127,7 +152,7 @@ pub enum Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// `global` for bytes (images), `standard` for the rest.
+    /// `global` for bytes (images), `channel` for recordings, `standard` for the rest.
     #[default]
     Auto,
     /// As they are.
@@ -138,6 +163,8 @@ pub enum Scale {
     Standard,
     /// All columns together to mean 0 and deviation 1, right for pixels.
     Global,
+    /// Each channel over all its positions to mean 0 and deviation 1: a colour of an image, a feature of a sequence.
+    Channel,
 }
 
 impl DataSettings {
@@ -175,7 +202,12 @@ impl DataSettings {
                 "must be one plain character, such as \",\", \";\" or \"\\t\"",
             ));
         }
-        Ok(())
+        if let Some(rate) = self.sample_rate.filter(|rate| !RATES.contains(rate)) {
+            let problem = format!("{rate} is not a rate from {} to {} Hz", RATES.start(), RATES.end());
+            return Err(Error::setting("data.sample_rate", problem));
+        }
+        self.audio.check()?;
+        self.augment.check()
     }
 }
 
@@ -243,7 +275,7 @@ mod tests {
         assert!(with(|_| ()).is_ok());
         assert!(with(|s| (s.validation_fraction, s.test_fraction) = (0.0, 0.0)).is_ok());
         type Change = fn(&mut DataSettings);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 10] = [
             (|s| s.test_fraction = 1.0, "data.test_fraction: 1 is not a fraction"),
             (|s| s.test_fraction = -0.1, "data.test_fraction: -0.1"),
             (|s| s.validation_fraction = f64::NAN, "data.validation_fraction: NaN"),
@@ -251,6 +283,9 @@ mod tests {
             (|s| (s.validation_fraction, s.test_fraction) = (0.5, 0.5), "none are left to train on"),
             (|s| s.delimiter = Some('→'), "data.delimiter"),
             (|s| s.path.clear(), "data.path"),
+            (|s| s.sample_rate = Some(44), "data.sample_rate: 44 is not a rate"),
+            (|s| s.audio.mels = 0, "data.audio.mels: 0"),
+            (|s| s.augment.noise = -1.0, "data.augment.noise: -1"),
         ];
         for (change, problem) in cases {
             let error = with(change).unwrap_err().to_string();

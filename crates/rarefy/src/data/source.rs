@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::audio::{AudioReading, AudioSettings};
+use super::files::{self, Kind, LabelledFile, SkippedFile};
+use super::images::{ImageColor, ImageReading};
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Header};
-use super::{builtin, csv, idx, npy};
+use super::{audio, builtin, csv, idx, images, npy};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -24,6 +27,10 @@ pub enum Format {
     Npy,
     /// Text with one sample per line.
     Csv,
+    /// PNG and JPEG files.
+    Images,
+    /// WAV files.
+    Audio,
 }
 
 /// Numbers as read. Images stay bytes until they are coded: a quarter of the memory.
@@ -69,7 +76,17 @@ pub struct Dialect {
     pub columns: usize,
 }
 
-/// Samples of one file, or of a pair of files with features and labels.
+/// How files that are a sample each were read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileReading {
+    /// Images.
+    Images(ImageReading),
+    /// Recordings.
+    Audio(AudioReading),
+}
+
+/// Samples of one file, of many, or of a pair of files with features and labels.
 pub(crate) struct Raw {
     pub path: PathBuf,
     pub format: Format,
@@ -87,6 +104,12 @@ pub(crate) struct Raw {
     pub labels: Option<Labels>,
     /// Where the labels were read from, if that is a file of its own.
     pub label_path: Option<PathBuf>,
+    /// Steps of each sample's sequence, the others being NaN; empty if all are there.
+    pub lengths: Vec<u32>,
+    /// Images and recordings only: the file of each sample, those that were left out, and how they were read.
+    pub files: Vec<PathBuf>,
+    pub skipped: Vec<SkippedFile>,
+    pub reading: Option<FileReading>,
 }
 
 /// What a path leads to.
@@ -94,6 +117,14 @@ pub(crate) struct Source {
     pub train: Raw,
     /// The source's own test part.
     pub test: Option<Raw>,
+}
+
+impl Source {
+    /// The files of all parts that could not be read and were left out.
+    pub(crate) fn skipped(&self) -> Vec<SkippedFile> {
+        let test = self.test.iter().flat_map(|test| &test.skipped);
+        self.train.skipped.iter().chain(test).cloned().collect()
+    }
 }
 
 impl Cells {
@@ -118,6 +149,13 @@ impl Cells {
     }
 }
 
+impl Labels {
+    /// The classes of files.
+    pub(crate) fn of_files(files: &[LabelledFile], classes: &[String]) -> Labels {
+        Labels::Text { codes: files.iter().map(|file| file.class).collect(), vocabulary: classes.to_vec() }
+    }
+}
+
 impl Raw {
     /// Features and labels that are plain arrays: without names, categories or missing numbers.
     pub(crate) fn arrays(
@@ -139,6 +177,10 @@ impl Raw {
             lines: Vec::new(),
             labels,
             label_path: None,
+            lengths: Vec::new(),
+            files: Vec::new(),
+            skipped: Vec::new(),
+            reading: None,
         }
     }
 
@@ -159,9 +201,10 @@ impl Raw {
 
     /// Where a sample stands, for messages.
     pub(crate) fn place(&self, sample: usize) -> String {
-        match self.lines.get(sample) {
-            Some(line) => format!("line {line}"),
-            None => format!("sample {}", sample + 1),
+        match (self.lines.get(sample), self.files.get(sample)) {
+            (Some(line), _) => format!("line {line}"),
+            (_, Some(file)) => file.display().to_string(),
+            _ => format!("sample {}", sample + 1),
         }
     }
 
@@ -190,27 +233,64 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
         Place::Idx(path) => idx::read(&path)?,
         Place::Npy(path) => npy::read(&path)?,
         Place::Csv(path) => Source { train: csv::read(&path, settings)?, test: None },
+        Place::Files(path, Kind::Images) => images::read(&path, settings)?,
+        Place::Files(path, Kind::Audio) => audio::read(&path, settings)?,
     };
-    if source.train.format != Format::Csv {
-        let only_for_csv = [
-            ("data.label", !settings.label.is_empty()),
-            ("data.categorical", !settings.categorical.is_empty()),
-            ("data.ignore", !settings.ignore.is_empty()),
-            ("data.delimiter", settings.delimiter.is_some()),
-            ("data.header", settings.header != Header::Auto),
-        ];
-        if let Some((key, _)) = only_for_csv.iter().find(|(_, given)| *given) {
-            let problem = format!("is for CSV files, and {} is not one; leave it out", settings.path);
-            return Err(Error::setting(*key, problem));
-        }
-    }
+    refuse_settings_of_others(settings, source.train.format)?;
     Ok(source)
 }
 
-/// Reads a new file for a model: the test part where the path has one of its own.
-pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: bool) -> Result<Raw> {
+/// Refuses settings that say something about another kind of file.
+fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
+    let (csv, images, audio) = (&[Format::Csv][..], &[Format::Images][..], &[Format::Audio][..]);
+    let both = &[Format::Images, Format::Audio][..];
+    for (key, given, formats, what) in [
+        ("data.label", !settings.label.is_empty(), csv, "CSV files"),
+        ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
+        ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
+        ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
+        ("data.header", settings.header != Header::Auto, csv, "CSV files"),
+        ("data.image_size", settings.image_size.is_some(), images, "PNG and JPEG files"),
+        ("data.image_color", settings.image_color != ImageColor::Auto, images, "PNG and JPEG files"),
+        ("data.sample_rate", settings.sample_rate.is_some(), audio, "WAV files"),
+        ("data.audio", settings.audio != AudioSettings::default(), audio, "WAV files"),
+        ("data.skip_bad", settings.skip_bad, both, "images and WAV files"),
+    ] {
+        if given && !formats.contains(&format) {
+            let problem = format!("is for {what}, and {} holds none; leave it out", settings.path);
+            return Err(Error::setting(key, problem));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a new file for a model: the test part where the path has one of its own. Of many files those that are broken
+/// may be left out.
+pub(crate) fn read_for_model(
+    preparation: &Preparation,
+    path: &str,
+    targets: bool,
+    skip_bad: bool,
+) -> Result<Raw> {
     let place = place(path)?;
     let table = preparation.format == Format::Csv;
+    let refuse = |what: &str| {
+        let problem = format!("is not what the model was trained on; give {what}");
+        Err(Error::data(Path::new(path), problem))
+    };
+    match (&preparation.reading, &place) {
+        (Some(FileReading::Images(reading)), Place::Files(path, Kind::Images)) => {
+            return images::read_for_model(path, reading, targets, skip_bad);
+        }
+        (Some(FileReading::Audio(reading)), Place::Files(path, Kind::Audio)) => {
+            return audio::read_for_model(path, reading, preparation.shape.width, targets, skip_bad);
+        }
+        (Some(FileReading::Images(_)), _) => return refuse("a folder or a CSV list of PNG or JPEG files"),
+        (Some(FileReading::Audio(_)), _) => return refuse("a folder or a CSV list of WAV files"),
+        (None, Place::Files(..)) if table => return refuse("a CSV file with the same columns"),
+        (None, Place::Files(..)) => return refuse("an IDX, NPY or NPZ file"),
+        (None, _) => {}
+    }
     let own_test = |source: Source| source.test.unwrap_or(source.train);
     match place {
         Place::Csv(path) if table => csv::read_for_model(&path, preparation, targets),
@@ -227,6 +307,22 @@ pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: boo
         Place::Idx(path) => idx::read_unlabelled(&path),
         Place::Npy(path) if targets => npy::read(&path).map(own_test),
         Place::Npy(path) => npy::read_unlabelled(&path),
+        Place::Files(..) => unreachable!("read above"),
+    }
+}
+
+/// The files that the samples of a path come from, in their order, if these are images or recordings; read for a model
+/// without targets.
+///
+/// # Errors
+/// If there is no such path, or it cannot be listed.
+pub fn sample_files(path: &str) -> Result<Option<Vec<PathBuf>>> {
+    match place(path)? {
+        Place::Files(path, kind) => {
+            let (files, _) = files::list_for_model(&path, kind, false)?;
+            Ok(Some(files.into_iter().map(|file| file.path).collect()))
+        }
+        _ => Ok(None),
     }
 }
 
@@ -239,6 +335,7 @@ pub fn has_test_part(path: &str) -> Result<bool> {
         Place::Digits | Place::Csv(_) => Ok(false),
         Place::Idx(path) => Ok(idx::has_test_part(&path)),
         Place::Npy(path) => npy::has_test_part(&path),
+        Place::Files(path, kind) => files::has_test_part(&path, kind),
     }
 }
 
@@ -248,6 +345,8 @@ enum Place {
     Idx(PathBuf),
     Npy(PathBuf),
     Csv(PathBuf),
+    /// Images or recordings: a folder, a list, or (for a model) one of them.
+    Files(PathBuf, Kind),
 }
 
 /// Finds what a path or name stands for, by name and then by the first bytes.
@@ -267,12 +366,17 @@ fn place(path: &str) -> Result<Place> {
         _ => Error::io(&path, "cannot read")(source),
     })?;
     if about.is_dir() {
-        return match (idx::has_parts(&path), npy::has_parts(&path)) {
-            (true, _) => Ok(Place::Idx(path)),
-            (false, true) => Ok(Place::Npy(path)),
-            (false, false) => Err(Error::data(
+        if idx::has_parts(&path) {
+            return Ok(Place::Idx(path));
+        }
+        if npy::has_parts(&path) {
+            return Ok(Place::Npy(path));
+        }
+        return match files::kind(&path)? {
+            Some(kind) => Ok(Place::Files(path, kind)),
+            None => Err(Error::data(
                 &path,
-                "this folder holds neither train-images-idx3-ubyte and train-labels-idx1-ubyte nor x.npy and y.npy; give the path of a file",
+                "this folder holds neither folders of PNG, JPEG or WAV files, one for each class, nor train-images-idx3-ubyte and train-labels-idx1-ubyte, nor x.npy and y.npy; give the path of a file",
             )),
         };
     }
@@ -283,6 +387,9 @@ fn place(path: &str) -> Result<Place> {
         use std::io::Read;
         let opened = super::gzip::open(&path)?;
         opened.reader.take(6).read_to_end(&mut start).map_err(super::gzip::read_error(&path))?;
+    }
+    if let Some(kind) = files::kind(&path)? {
+        return Ok(Place::Files(path, kind));
     }
     let is_text = [".csv", ".tsv", ".txt", ".data", ".dat"].iter().any(|end| name.ends_with(end));
     Ok(match &start[..] {

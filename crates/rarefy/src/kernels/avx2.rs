@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::attention::{Arithmetic, Lanes, Step, Unit};
 use super::conv::{Bases, Entries, Window};
 use super::scalar;
 use super::sddmm::{Samples, for_each_group};
@@ -19,7 +20,10 @@ pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
-        let mut sums = [_mm256_set1_ps(lines.finish.start(line)); 8];
+        let mut sums = match lines.accumulate {
+            true => load(output),
+            false => [_mm256_set1_ps(lines.finish.start(line)); 8],
+        };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm256_set1_ps(value);
@@ -74,6 +78,36 @@ pub(super) fn convolve_transposed(
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
     scalar::convolve_gradient(window, out);
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn attention(unit: &mut Unit<'_>, step: Step) {
+    unit.run::<TwoRegisters, 2>(step);
+}
+
+/// 16 samples in two registers; used by nothing but [`attention`].
+struct TwoRegisters;
+
+impl Arithmetic for TwoRegisters {
+    type Sums = [__m256; 2];
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> [__m256; 2] {
+        // SAFETY: `from` is 16 floats. (A read, because the load's own function would not be inlined here.)
+        unsafe { from.as_ptr().cast::<[__m256; 2]>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: [__m256; 2], b: [__m256; 2], sum: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: `attention` has the features.
+        unsafe { [_mm256_fmadd_ps(a[0], b[0], sum[0]), _mm256_fmadd_ps(a[1], b[1], sum[1])] }
+    }
+
+    #[inline(always)]
+    fn store(sums: [__m256; 2], to: &mut Lanes) {
+        // SAFETY: `to` is 16 floats.
+        unsafe { to.as_mut_ptr().cast::<[__m256; 2]>().write_unaligned(sums) };
+    }
 }
 
 #[target_feature(enable = "avx2")]

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
+use super::attention::{Arithmetic, Lanes, Step, Unit};
 use super::conv::{BLOCK, Bases, Entries, Window};
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::Lines;
@@ -18,7 +19,10 @@ pub(super) fn run<R>(body: impl FnOnce() -> R) -> R {
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
-        let mut sums = [_mm512_set1_ps(lines.finish.start(line)); 4];
+        let mut sums = match lines.accumulate {
+            true => load(output),
+            false => [_mm512_set1_ps(lines.finish.start(line)); 4],
+        };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm512_set1_ps(value);
@@ -186,6 +190,36 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
                 _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, _mm256_add_ps(before, sums));
             }
         }
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn attention(unit: &mut Unit<'_>, step: Step) {
+    unit.run::<Register, 4>(step);
+}
+
+/// 16 samples in a register; used by nothing but [`attention`].
+struct Register;
+
+impl Arithmetic for Register {
+    type Sums = __m512;
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> __m512 {
+        // SAFETY: `from` is 16 floats. (A read, because the load's own function would not be inlined here.)
+        unsafe { from.as_ptr().cast::<__m512>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: __m512, b: __m512, sum: __m512) -> __m512 {
+        // SAFETY: `attention` has the features.
+        unsafe { _mm512_fmadd_ps(a, b, sum) }
+    }
+
+    #[inline(always)]
+    fn store(sums: __m512, to: &mut Lanes) {
+        // SAFETY: `to` is 16 floats.
+        unsafe { to.as_mut_ptr().cast::<__m512>().write_unaligned(sums) };
     }
 }
 

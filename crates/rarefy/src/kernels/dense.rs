@@ -32,7 +32,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// A tile as a features x lanes matrix.
-    fn of_rows(rows: &'a [Row]) -> Matrix<'a> {
+    pub(super) fn of_rows(rows: &'a [Row]) -> Matrix<'a> {
         Matrix::new(bytemuck::must_cast_slice(rows), rows.len(), LANES)
     }
 
@@ -46,7 +46,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    fn rows_from(self, start: usize, count: usize) -> Matrix<'a> {
+    pub(super) fn rows_from(self, start: usize, count: usize) -> Matrix<'a> {
         assert!(start + count <= self.rows && count > 0);
         Matrix { values: &self.values[start * self.row_stride..], rows: count, ..self }
     }

@@ -6,6 +6,8 @@
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
+//! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
+//! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
@@ -16,12 +18,14 @@
 #![allow(unsafe_code)]
 
 mod activation;
+mod attention;
 mod conv;
 mod conv_dense;
 mod convolution;
 mod dense;
 mod isa;
 mod peak;
+mod piecewise;
 mod product;
 mod scalar;
 mod sddmm;
@@ -39,13 +43,15 @@ mod avx512;
 mod neon;
 
 pub use activation::Activation;
+pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::Isa;
 pub use peak::measure_peak;
+pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
 };
-pub use split::{par_chunk_pairs, par_chunks};
+pub use split::{par_alike, par_chunk_pairs, par_chunks};
 pub use spmm::Finish;
 pub use tree::{join_in_tree, sum_lanes};
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

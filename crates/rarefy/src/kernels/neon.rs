@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::attention::{Arithmetic, Lanes};
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::Lines;
 use crate::tiles::{LANES, Row};
@@ -11,6 +12,9 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
         // A quarter of the row at a time: four registers of sums, and as many in flight as hide the latency.
         for quarter in 0..4 {
             let mut sums = [lines.finish.start(line); LANES / 4];
+            if lines.accumulate {
+                sums.copy_from_slice(&output.0[quarter * LANES / 4..][..LANES / 4]);
+            }
             for entry in lines.index.line(line) {
                 let row = &lines.input[lines.index.indices()[entry] as usize].0;
                 let value = lines.values[entry];
@@ -48,4 +52,29 @@ pub(super) fn sddmm(samples: &Samples<'_>, positions: Range<usize>, out: &mut [f
             *out = if accumulate { *out + sums[0] } else { sums[0] };
         }
     });
+}
+
+/// 16 samples in four registers, for attention.
+pub(super) struct FourRegisters;
+
+impl Arithmetic for FourRegisters {
+    type Sums = Lanes;
+
+    #[inline(always)]
+    fn load(from: &Lanes) -> Lanes {
+        *from
+    }
+
+    #[inline(always)]
+    fn multiply_add(a: Lanes, b: Lanes, mut sum: Lanes) -> Lanes {
+        for at in 0..sum.len() {
+            sum[at] = a[at].mul_add(b[at], sum[at]);
+        }
+        sum
+    }
+
+    #[inline(always)]
+    fn store(sums: Lanes, to: &mut Lanes) {
+        *to = sums;
+    }
 }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::dense::{self, Matrix};
 use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree, wide_input};
 use crate::sparse::{Index, Pattern, Sparse, Weights};
-use crate::tiles::Tiles;
+use crate::tiles::{LANES, Tiles};
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
 ///
@@ -119,18 +119,36 @@ pub fn sparse_input_gradient(
     wide_input::weight_gradient(weights, gradient, columns, out, touched);
 }
 
+/// Rows that one piece of work on biases covers, and the most biases that its sums on the stack are made for.
+const ROWS: usize = 2048;
+const BIASES: usize = 256;
+
 /// The gradient of a bias: each row of `gradient` summed over the positions and the batch.
-pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32], scratch: &mut Vec<f32>) {
+///
+/// # Panics
+/// If there is not a bias for each feature of a position.
+pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
     assert!(gradient.features().is_multiple_of(out.len()), "one bias per feature of a position");
-    scratch.resize(out.len() * tree::scratch_levels(gradient.tiles()), 0.0);
-    tree::sum(0..gradient.tiles(), out, scratch, &mut |tile, out, accumulate| {
-        isa.vectorize(|| {
-            for (position, rows) in gradient.tile(tile).chunks_exact(out.len()).enumerate() {
-                for (out, row) in out.iter_mut().zip(rows) {
-                    let sum = tree::sum_lanes(&row.0);
-                    *out = if accumulate || position > 0 { *out + sum } else { sum };
+    let (features, tiles) = (out.len(), gradient.tiles());
+    let rows = tiles * gradient.features() / features;
+    assert!(tree::scratch_levels(tiles) <= 12, "a batch has at most {} samples", (1 << 13) * LANES);
+    par_chunks(out, (ROWS / rows.max(1)).clamp(32, BIASES), &|start, out| {
+        tree::sum(0..tiles, out, &mut [0.0; 12 * BIASES], &mut |tile, out, accumulate| {
+            isa.vectorize(|| {
+                for (bias, out) in (start..).zip(out) {
+                    // Sixteen running sums and then halves: the order is the same whatever the instruction set.
+                    let mut sums = [0.0f32; 16];
+                    for row in gradient.tile(tile)[bias..].iter().step_by(features) {
+                        for block in row.0.as_chunks::<16>().0 {
+                            for (sum, value) in sums.iter_mut().zip(block) {
+                                *sum += value;
+                            }
+                        }
+                    }
+                    let sum = tree::halves(sums);
+                    *out = if accumulate { *out + sum } else { sum };
                 }
-            }
+            });
         });
     });
 }

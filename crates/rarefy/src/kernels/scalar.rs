@@ -9,7 +9,7 @@ use crate::tiles::{LANES, Row};
 
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     for (line, output) in range.zip(output) {
-        let mut sums = [lines.finish.start(line); LANES];
+        let mut sums = if lines.accumulate { output.0 } else { [lines.finish.start(line); LANES] };
         for entry in lines.index.line(line) {
             let row = &lines.input[lines.index.indices()[entry] as usize].0;
             for lane in 0..LANES {

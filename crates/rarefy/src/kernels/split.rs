@@ -62,9 +62,62 @@ fn split_pairs<A: Send, B: Send>(
     }
 }
 
+/// Cuts arrays alike into as many parts as `parts` has, and runs `work(parts, pieces)` on runs of `size` parts (the last may
+/// be shorter), in parallel. Arrays may be empty.
+///
+/// # Panics
+/// If `size` is 0.
+pub fn par_alike<T: Send, const N: usize>(
+    arrays: [&mut [T]; N],
+    parts: Range<usize>,
+    size: usize,
+    work: &(impl Fn(Range<usize>, [&mut [T]; N]) + Sync),
+) {
+    assert!(size > 0, "pieces must hold something");
+    if parts.len() <= size {
+        if !parts.is_empty() {
+            work(parts, arrays);
+        }
+        return;
+    }
+    let half = parts.len().div_ceil(size).div_ceil(2) * size;
+    let mut right: [&mut [T]; N] = std::array::from_fn(|_| Default::default());
+    let mut index = 0;
+    let left = arrays.map(|array| {
+        let middle = array.len() / parts.len() * half;
+        let (left, rest) = array.split_at_mut(middle);
+        right[index] = rest;
+        index += 1;
+        left
+    });
+    let middle = parts.start + half;
+    rayon::join(
+        || par_alike(left, parts.start..middle, size, work),
+        || par_alike(right, middle..parts.end, size, work),
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arrays_are_cut_at_the_same_parts() {
+        for parts in [0, 1, 5, 16, 17] {
+            let (mut ones, mut threes, mut none) = (vec![0; parts], vec![0; 3 * parts], vec![0; 0]);
+            par_alike([&mut ones, &mut threes, &mut none], 0..parts, 4, &|range, [ones, threes, none]| {
+                assert!(range.start % 4 == 0 && range.len() <= 4 && none.is_empty());
+                for (part, one) in range.clone().zip(ones) {
+                    *one += part;
+                }
+                for (part, three) in range.zip(threes.chunks_mut(3)) {
+                    three.iter_mut().for_each(|number| *number += part);
+                }
+            });
+            assert!(ones.iter().enumerate().all(|(part, &number)| number == part));
+            assert!(threes.iter().enumerate().all(|(at, &number)| number == at / 3));
+        }
+    }
 
     #[test]
     fn every_number_is_in_one_chunk() {

@@ -28,6 +28,15 @@ pub enum Finish<'a> {
     Gate {
         /// The function.
         activation: Activation,
+        /// Its outputs in all tiles, laid out as the result is; the identity needs none.
+        outputs: &'a [Row],
+    },
+    /// Adds what other maps of the same input or output have given, then does as `Gate`.
+    Add {
+        /// Laid out as the result is.
+        terms: &'a [Row],
+        /// The function.
+        activation: Activation,
         /// Its outputs in all tiles, laid out as the result is.
         outputs: &'a [Row],
     },
@@ -39,7 +48,7 @@ impl Finish<'_> {
     pub(super) fn start(&self, line: usize) -> f32 {
         match self {
             Finish::Activate { bias, .. } => bias[line],
-            Finish::Gate { .. } => 0.0,
+            Finish::Gate { .. } | Finish::Add { .. } => 0.0,
         }
     }
 
@@ -48,8 +57,22 @@ impl Finish<'_> {
     pub(super) fn end(&self, row: usize, sums: &mut [f32; LANES]) {
         match self {
             Finish::Activate { activation, .. } => activation.apply(sums),
-            Finish::Gate { activation, outputs } => activation.gate(sums, &outputs[row]),
+            Finish::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
+            Finish::Add { terms, activation, outputs } => {
+                for (sum, term) in sums.iter_mut().zip(&terms[row].0) {
+                    *sum += term;
+                }
+                gate(*activation, sums, outputs, row);
+            }
         }
+    }
+}
+
+/// Multiplies by a derivative; the identity needs no outputs.
+#[inline(always)]
+fn gate(activation: Activation, sums: &mut [f32; LANES], outputs: &[Row], row: usize) {
+    if activation != Activation::Identity {
+        activation.gate(sums, &outputs[row]);
     }
 }
 
@@ -62,6 +85,8 @@ pub(super) struct Lines<'a> {
     pub(super) finish: Finish<'a>,
     /// The result's first row of this tile, counted over all tiles.
     pub(super) first_row: usize,
+    /// Whether sums begin with what the output holds.
+    pub(super) accumulate: bool,
 }
 
 /// Entries times rows below which a piece of work is not split between threads: about five microseconds.
@@ -81,7 +106,8 @@ pub(super) fn spmm(
     split_tiles(0..tiles, output, index.lines(), &|tile, output| {
         let columns = input.len() / tiles;
         let input = &input[tile * columns..][..columns];
-        let lines = Lines { index, values, input, finish, first_row: tile * index.lines() };
+        let first_row = tile * index.lines();
+        let lines = Lines { index, values, input, finish, first_row, accumulate: false };
         split_lines(isa, &lines, 0..index.lines(), output);
     });
 }
@@ -129,7 +155,8 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     );
 }
 
-fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
+/// Computes some lines of one tile, alone.
+pub(super) fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     match isa.kind() {
         Kind::Scalar => scalar::spmm(lines, range, output),
         // SAFETY: an `Isa` of this kind exists only where the processor has these features.

@@ -57,8 +57,8 @@ pub fn join_in_tree<T>(items: Range<usize>, of: &impl Fn(usize) -> T, join: &imp
     }
 }
 
-/// The sum over the lanes of a row: sixteen running sums and then halves, so the order is the same whatever the
-/// instruction set.
+/// The sum over the lanes of a row: sixteen running sums, then half and half, in the same order whatever the instruction
+/// set.
 #[inline(always)]
 pub fn sum_lanes(row: &[f32; LANES]) -> f32 {
     let mut sums = [0.0f32; 16];
@@ -67,6 +67,12 @@ pub fn sum_lanes(row: &[f32; LANES]) -> f32 {
             *sum += value;
         }
     }
+    halves(sums)
+}
+
+/// The sum of sixteen numbers, half and half, so that the order is the same whatever the instruction set.
+#[inline(always)]
+pub(super) fn halves(mut sums: [f32; 16]) -> f32 {
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
             sums[lane] += sums[lane + width];

@@ -116,8 +116,13 @@ impl<'a> Builder<'a> {
 
     /// An array of `length` numbers that all begin as `value`.
     pub fn vector(&mut self, part: &str, length: usize, value: f32, role: Role) {
-        let mut weights = Weights::dense(length, 1);
-        weights.values_mut().fill(value);
+        self.values(part, &vec![value; length], role);
+    }
+
+    /// An array that begins as `values`.
+    pub fn values(&mut self, part: &str, values: &[f32], role: Role) {
+        let mut weights = Weights::dense(values.len(), 1);
+        weights.values_mut().copy_from_slice(values);
         self.parameters.push(Parameter {
             name: format!("{}.{part}", self.name),
             weights,

@@ -305,7 +305,7 @@ impl Layer for Conv {
             );
         }
         if let Some(bias) = bias.first_mut() {
-            kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient, scratch);
+            kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient);
         }
     }
 

@@ -12,17 +12,24 @@ use crate::tiles::{Shape, Tiles};
 #[serde(deny_unknown_fields)]
 pub struct LinearSpec {
     /// Output features; in settings 0, the default, stands for as many as the data asks for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub outputs: usize,
     /// The fused activation.
     #[serde(default)]
     pub activation: Activation,
 }
 
+fn is_zero(outputs: &usize) -> bool {
+    *outputs == 0
+}
+
 impl Describe for LinearSpec {
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if self.outputs == 0 {
-            return Err("it has no outputs".into());
+            return Err(
+                "it needs outputs, how many numbers it makes; only the last layer may leave them to the data"
+                    .into(),
+            );
         }
         if !self.activation.is_fusable() {
             return Err(format!(
@@ -130,7 +137,7 @@ impl Layer for Linear {
         } else {
             kernels::weight_gradient(pass.isa, weights, flow.gradient, flow.input, out, scratch);
         }
-        kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient, scratch);
+        kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient);
     }
 
     fn product<'a>(

@@ -8,15 +8,21 @@
 //! registers ([`Flow::gate`]).
 
 mod activation;
+mod attention;
 mod build;
 mod conv;
+mod described;
 mod dropout;
+mod figures;
 mod flatten;
 mod linear;
 mod network;
 mod norm;
 mod parallel;
 mod parameter;
+mod pool;
+mod presets;
+mod recurrent;
 mod residual;
 mod sequence;
 mod settings;
@@ -26,15 +32,22 @@ mod spec;
 mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
+pub use attention::{Attention, AttentionSpec};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};
+pub use figures::LayerFigures;
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use norm::{BatchNorm, BatchNormSpec, GroupNorm, GroupNormSpec, LayerNorm, LayerNormSpec, RmsNormSpec};
 pub use parallel::{Join, Parallel, ParallelSpec};
 pub use parameter::{Joint, Parameter, Role};
+pub use pool::{
+    AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GlobalPoolSpec, MaxPoolSpec, Pool, PoolSpec,
+};
+pub use presets::{Choices, Preset};
+pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use residual::ResidualSpec;
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
@@ -83,6 +96,25 @@ pub struct Workspace {
     pub numbers: Vec<Vec<f32>>,
     /// The buffers of layers within this one.
     pub inner: Vec<Buffers>,
+    /// What goes on from batch to batch.
+    pub carried: Vec<Carried>,
+}
+
+/// A state that goes on from batch to batch: a lane goes on where the same lane of the batch before ended. A pass forward
+/// reads one and writes the other, so that it can be made again; [`Buffers::carry_on`] says when the next batch comes.
+#[derive(Debug, Clone)]
+pub struct Carried {
+    /// The state before the batch.
+    pub begin: Tiles,
+    /// The state after it.
+    pub end: Tiles,
+}
+
+impl Carried {
+    /// Zeros.
+    pub fn zeros(features: usize, samples: usize) -> Carried {
+        Carried { begin: Tiles::zeros(features, samples), end: Tiles::zeros(features, samples) }
+    }
 }
 
 /// A differentiable map from samples of shape `input()` to samples of shape `output()`.

@@ -47,8 +47,8 @@ impl Network {
             let pattern = draw(shape.rows, shape.cols, counts[index], &mut stream);
             let mut weights = Weights::zeros(pattern, sparsity.storage);
             // What comes out last are logits or values, which no rectifier halves.
-            let init = if index + 1 == shapes.len() { Init::Glorot } else { init };
-            init.fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));
+            let usual = if index + 1 == shapes.len() { Init::Glorot } else { init };
+            sparsity.init(usual).fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));
             Ok(weights)
         })
     }
@@ -153,7 +153,10 @@ impl Network {
     }
 
     /// What functions between neurons and weight `weight` make of a number.
-    pub(super) fn constant_output_at(&self, weight: usize, number: f32) -> f32 {
+    ///
+    /// # Panics
+    /// If the inputs of that weight are not a weight's neurons.
+    pub fn constant_output_at(&self, weight: usize, number: f32) -> f32 {
         let joint = self.parameters[weight].joint.as_ref().expect("inputs that are neurons");
         let mut row = [number; LANES];
         joint.through.iter().for_each(|activation| activation.apply(&mut row));
@@ -172,9 +175,20 @@ impl Network {
 
     /// Computes every parameter's gradient from that of the outputs, which the last of `buffers.gradients` holds.
     pub fn backward(&mut self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
+        self.backward_to_input(pass, input, None, buffers);
+    }
+
+    /// The same, and the gradient of the input where there is room for it.
+    pub fn backward_to_input(
+        &mut self,
+        pass: &Pass,
+        input: &Tiles,
+        gradient_input: Option<&mut Tiles>,
+        buffers: &mut Buffers,
+    ) {
         let last = buffers.gradients.len() - 1;
         let gradient = std::mem::take(&mut buffers.gradients[last]);
-        let flow = Flow { input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
+        let flow = Flow { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
         self.sequence.backward(pass, &mut self.parameters, flow, buffers);
         buffers.gradients[last] = gradient;
     }
@@ -210,10 +224,39 @@ impl NetworkSpec {
     /// A layer that does not fit what it is given.
     pub fn weight_shapes(&self) -> Result<Vec<WeightShape>> {
         let mut shapes = Vec::new();
-        Network::assemble(self, Storage::Sparse, &mut |_, shape, _| {
-            shapes.push(shape.clone());
-            Ok(Weights::zeros(Pattern::empty(shape.rows, shape.cols), Storage::Sparse))
-        })?;
+        self.without_connections(|shape| shapes.push(shape.clone()))?;
         Ok(shapes)
+    }
+
+    /// Bytes of the buffers for a batch of `samples` samples: activations, their gradients when training, and what layers
+    /// keep besides, without what grows with the first step.
+    ///
+    /// # Errors
+    /// A layer that does not fit what it is given.
+    pub fn buffer_bytes(&self, samples: usize, training: bool) -> Result<usize> {
+        let tile = self.without_connections(|_| ())?.buffers(1, training);
+        Ok(samples.div_ceil(LANES) * tile.bytes())
+    }
+
+    /// The network without any connection, `see` being told the shape of each weight.
+    fn without_connections(&self, mut see: impl FnMut(&WeightShape)) -> Result<Network> {
+        Network::assemble(self, Storage::Sparse, &mut |_, shape, _| {
+            see(shape);
+            Ok(Weights::zeros(Pattern::empty(shape.rows, shape.cols), Storage::Sparse))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_counted_by_the_tile() {
+        let layers = vec![LayerSpec::flatten(), LayerSpec::linear(5, Activation::Relu)];
+        let spec = NetworkSpec { inputs: Shape { height: 2, width: 3, channels: 4 }, layers };
+        // 24 and 5 features of two tiles, four bytes each; as many gradients.
+        assert_eq!(spec.buffer_bytes(65, false).unwrap(), 2 * 29 * LANES * 4);
+        assert_eq!(spec.buffer_bytes(65, true).unwrap(), 4 * 29 * LANES * 4);
     }
 }

@@ -55,6 +55,16 @@ impl Parameter {
         self.role == Role::Weight
     }
 
+    /// Bytes of its numbers in a model file: where there is a pattern row starts, and a column and a value for each
+    /// connection; else a value for each cell.
+    pub fn bytes(&self) -> usize {
+        let weights = &self.weights;
+        4 * match weights.pattern() {
+            Some(_) => weights.rows() + 1 + 2 * weights.nnz(),
+            None => weights.rows() * weights.cols(),
+        }
+    }
+
     /// The gradients that may be other than 0.
     pub fn gradients(&self) -> impl Iterator<Item = f32> + '_ {
         let (all, some) = match &self.touched {

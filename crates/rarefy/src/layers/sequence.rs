@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Flow, Layer, Parameter, Pass, Workspace};
+use super::{Carried, Flow, Layer, Parameter, Pass, Workspace};
 use crate::kernels::{Activation, Product};
-use crate::tiles::{Shape, Tiles};
+use crate::tiles::{Row, Shape, Tiles};
 
 /// Layers in order, each with its place in the list of parameters.
 #[derive(Default)]
@@ -34,6 +34,59 @@ impl Buffers {
             work.tiles.iter_mut().for_each(|tiles| tiles.resize(samples));
             work.inner.iter_mut().for_each(|buffers| buffers.resize(samples));
         }
+        self.for_each_carried(&mut |carried| {
+            carried.begin.resize(samples);
+            carried.end.resize(samples);
+        });
+    }
+
+    /// Calls `change` with each state that goes on from batch to batch, in order.
+    pub fn for_each_carried(&mut self, change: &mut dyn FnMut(&mut Carried)) {
+        for work in &mut self.work {
+            work.carried.iter_mut().for_each(&mut *change);
+            work.inner.iter_mut().for_each(|buffers| buffers.for_each_carried(change));
+        }
+    }
+
+    /// All states that go on from batch to batch, in the same order.
+    pub fn carried(&self) -> Vec<&Carried> {
+        let mut found = Vec::new();
+        for work in &self.work {
+            found.extend(&work.carried);
+            work.inner.iter().for_each(|buffers| found.extend(buffers.carried()));
+        }
+        found
+    }
+
+    /// The next batch begins as that of `other`, buffers of the same network for as many samples.
+    pub fn begin_as(&mut self, other: &Buffers) {
+        let mut others = other.carried().into_iter();
+        self.for_each_carried(&mut |carried| {
+            let other = others.next().expect("buffers of the same network");
+            carried.begin.rows_mut().copy_from_slice(other.begin.rows());
+        });
+    }
+
+    /// The next batch goes on where the last one ended.
+    pub fn carry_on(&mut self) {
+        self.for_each_carried(&mut |carried| std::mem::swap(&mut carried.begin, &mut carried.end));
+    }
+
+    /// The next batch begins anew.
+    pub fn forget(&mut self) {
+        self.for_each_carried(&mut |carried| carried.begin.rows_mut().fill(Row::ZERO));
+    }
+
+    /// Bytes of it all.
+    pub fn bytes(&self) -> usize {
+        let tiles = |tiles: &Tiles| size_of_val(tiles.rows());
+        let work = |work: &Workspace| {
+            work.tiles.iter().map(tiles).sum::<usize>()
+                + work.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum::<usize>()
+                + work.inner.iter().map(Buffers::bytes).sum::<usize>()
+        };
+        self.outputs.iter().chain(&self.gradients).map(tiles).sum::<usize>()
+            + self.work.iter().map(work).sum::<usize>()
     }
 
     /// The last layer's outputs.

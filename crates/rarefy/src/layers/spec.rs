@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec, FlattenSpec, GroupNormSpec,
-    Layer, LayerNormSpec, LinearSpec, ParallelSpec, ResidualSpec, RmsNormSpec,
+    AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec,
+    ElementwiseSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GroupNormSpec, GruSpec, Layer,
+    LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec, ParallelSpec, ResidualSpec, RmsNormSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -34,12 +35,28 @@ pub enum LayerSpec {
     Conv2d(Conv2dSpec),
     /// Windows of a sequence.
     Conv1d(Conv1dSpec),
+    /// Largest numbers of windows.
+    MaxPool(MaxPoolSpec),
+    /// Means of windows.
+    AveragePool(AveragePoolSpec),
+    /// The largest number of all positions.
+    GlobalMaxPool(GlobalMaxPoolSpec),
+    /// The mean of all positions.
+    GlobalAveragePool(GlobalAveragePoolSpec),
     /// An elementwise function that cannot be fused.
     Elementwise(ElementwiseSpec),
     /// Dropout.
     Dropout(DropoutSpec),
     /// Positions forgotten.
     Flatten(FlattenSpec),
+    /// Steps of a sequence look at each other.
+    Attention(AttentionSpec),
+    /// Long short-term memory over a sequence.
+    Lstm(LstmSpec),
+    /// Gated recurrent units over a sequence.
+    Gru(GruSpec),
+    /// A simple recurrent layer over a sequence.
+    Rnn(RnnSpec),
     /// Layers and a way past them, added.
     Residual(ResidualSpec),
     /// Branches side by side.
@@ -60,9 +77,17 @@ impl LayerSpec {
             LayerSpec::Linear(spec) => spec,
             LayerSpec::Conv2d(spec) => spec,
             LayerSpec::Conv1d(spec) => spec,
+            LayerSpec::MaxPool(spec) => spec,
+            LayerSpec::AveragePool(spec) => spec,
+            LayerSpec::GlobalMaxPool(spec) => spec,
+            LayerSpec::GlobalAveragePool(spec) => spec,
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
+            LayerSpec::Attention(spec) => spec,
+            LayerSpec::Lstm(spec) => spec,
+            LayerSpec::Gru(spec) => spec,
+            LayerSpec::Rnn(spec) => spec,
             LayerSpec::Residual(spec) => spec,
             LayerSpec::Parallel(spec) => spec,
             LayerSpec::BatchNorm(spec) => spec,
@@ -90,6 +115,11 @@ impl LayerSpec {
     /// Positions forgotten.
     pub fn flatten() -> LayerSpec {
         LayerSpec::Flatten(FlattenSpec {})
+    }
+
+    /// Whether a training pass over the same samples differs from step to step.
+    pub fn is_random(&self) -> bool {
+        matches!(self, LayerSpec::Dropout(_))
     }
 
     /// The name that files use.

@@ -64,12 +64,20 @@ impl Loss {
     /// # Panics
     /// If class weights are set and `labels` is `None` or holds a class without a weight.
     pub fn normaliser(&self, samples: usize, outputs: usize, labels: Option<&[u32]>) -> f64 {
-        let total = match self {
+        let total = self.weight(samples, outputs, labels);
+        if total == 0.0 { 1.0 } else { total }
+    }
+
+    /// The same, but 0 for samples without weight.
+    ///
+    /// # Panics
+    /// As [`Loss::normaliser`].
+    pub fn weight(&self, samples: usize, outputs: usize, labels: Option<&[u32]>) -> f64 {
+        match self {
             Loss::CrossEntropy(loss) => loss.total_weight(samples, labels),
             Loss::SumSquaredError => 1.0,
             Loss::BinaryCrossEntropy | Loss::MeanSquaredError | Loss::Huber(_) => (samples * outputs) as f64,
-        };
-        if total == 0.0 { 1.0 } else { total }
+        }
     }
 
     /// The summed loss of a tile's first `live` lanes. Writes the gradient, times `scale` (one over the batch's

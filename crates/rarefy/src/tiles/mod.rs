@@ -74,6 +74,13 @@ impl From<Shape> for Written {
     }
 }
 
+impl From<usize> for Shape {
+    /// Plain features.
+    fn from(features: usize) -> Shape {
+        Shape::flat(features)
+    }
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

@@ -72,6 +72,10 @@ pub(super) fn save(
         }
     }
     tensors.extend(engine.effective.tensors(&engine.network));
+    for (index, carried) in engine.buffers.carried().into_iter().enumerate() {
+        let numbers: &[f32] = bytemuck::must_cast_slice(carried.begin.rows());
+        tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], numbers));
+    }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
     let position = Position { control, optimizer: Some(engine.memory), ..position.clone() };
     let header = Header { format: FORMAT, settings: settings.clone(), fingerprint, position };
@@ -176,6 +180,17 @@ impl Checkpoint {
                 *slot = self.file.floats(&name, slot.len())?;
             }
         }
+        let states = (0..engine.buffers.carried().len())
+            .map(|index| self.file.all_floats(&format!("carried.{index}")))
+            .collect::<Result<Vec<_>>>()?;
+        let mut states = states.into_iter();
+        engine.buffers.for_each_carried(&mut |carried| {
+            // After a small last batch there are fewer, and the next batch begins anew.
+            let numbers: &mut [f32] = bytemuck::must_cast_slice_mut(carried.begin.rows_mut());
+            for (number, saved) in numbers.iter_mut().zip(states.next().unwrap_or_default()) {
+                *number = saved;
+            }
+        });
         engine.effective.restore(&engine.network, &self.file)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::effective::{Effective, Map};
 use super::few::Few;
-use super::{Progress, Score, Sparsifier, score};
+use super::{Progress, Score, Sparsifier, Zeros, score};
 use crate::Result;
 use crate::data::Batch;
 use crate::kernels::Isa;
@@ -28,7 +28,7 @@ pub struct Engine {
     /// What the optimizer remembers besides.
     pub memory: Memory,
     loss: Loss,
-    optimizer: Optimizer,
+    pub(super) optimizer: Optimizer,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
     topology: Topology,
@@ -38,7 +38,7 @@ pub struct Engine {
     pub sparsifier: Sparsifier,
     isa: Isa,
     seed: u64,
-    buffers: Buffers,
+    pub(super) buffers: Buffers,
     /// Room to update few weights of many.
     few: Few,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
@@ -130,7 +130,18 @@ impl Engine {
         self.effective.leave(&mut self.network, self.sparsifier.lambda().unwrap_or(0.0));
         self.clip();
         self.update(&pass, batch, StepSize::new(learning_rate, step), score.loss());
+        self.buffers.carry_on();
         score
+    }
+
+    /// Whether layers carry their states from batch to batch.
+    pub fn carries(&self) -> bool {
+        !self.buffers.carried().is_empty()
+    }
+
+    /// Lets the next batch begin with no states carried over.
+    pub fn forget(&mut self) {
+        self.buffers.forget();
     }
 
     fn clip(&mut self) {
@@ -221,6 +232,7 @@ impl Engine {
     fn loss_after(&mut self, pass: &Pass, batch: &Batch) -> f64 {
         let buffers = self.trial.as_mut().expect("allocated for an optimizer that searches");
         buffers.resize(batch.samples);
+        buffers.begin_as(&self.buffers);
         self.network.forward(pass, &batch.input, buffers);
         score(&self.loss, self.isa, buffers.output(), &batch.targets, None).loss()
     }
@@ -381,7 +393,7 @@ impl Engine {
     /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.
     pub fn connections(&self) -> (usize, usize) {
         let (nnz, cells) = self.network.connections();
-        if !self.sparsifier.keeps_zeros {
+        if self.sparsifier.zeros == Zeros::Leave {
             return (nnz, cells);
         }
         let weights = self.network.weights();

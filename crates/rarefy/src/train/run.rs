@@ -11,9 +11,9 @@ use super::directory::{RunDirectory, processor};
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::sparse_start;
-use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, predict, score};
+use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, Zeros, predict, score};
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order};
+use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
@@ -124,9 +124,11 @@ pub struct Run {
     directory: Option<RunDirectory>,
     splits: Splits,
     fingerprint: u64,
-    engine: Engine,
-    loss: Loss,
+    pub(super) engine: Engine,
+    pub(super) loss: Loss,
     schedule: Schedule,
+    /// Epochs after which the schedule starts again: those of the run, or those of each lambda of a path.
+    pub(super) schedule_epochs: u64,
     isa: Isa,
     position: Position,
     pool: rayon::ThreadPool,
@@ -140,16 +142,7 @@ impl Run {
     pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
-        let mut run = Run::new(settings, splits, None, |settings, spec, topology, plan| {
-            let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
-            let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
-                topology.start_pattern(rows, cols, nnz, stream)
-            })?;
-            if let Some(filled) = plan.filled {
-                sparse_start::empty(&mut network, filled, settings.seed);
-            }
-            Ok(network)
-        })?;
+        let mut run = Run::new(settings, splits, None, drawn)?;
         // Only now, so that settings that do not fit the data leave no empty folder.
         run.directory = directory.map(RunDirectory::create).transpose()?;
         if let Some(directory) = &run.directory {
@@ -213,35 +206,38 @@ impl Run {
             return Err(Error::setting("train.batch_size", problem));
         }
         let isa = Isa::named(&settings.isa)?;
-        let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
-        let topology = settings.topology.build()?;
-        let plan = Plan::new(&settings, &spec, &topology)?;
-        let network = network(&settings, &spec, &topology, &plan)?;
-        let targets = plan.counts(&settings, &spec, &network)?;
-        let penalty = sparse_start::penalty(&settings);
-        let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
-        sparsifier.keeps_zeros = settings.optimizer.method().is_bregman();
-        let steps = splits.train.len().div_ceil(settings.train.batch_size) as u64;
         let loss = build_loss(&settings, &splits)?;
-        let engine = Engine::new(EngineParts {
-            network,
-            loss: loss.clone(),
-            optimizer: settings.optimizer.build()?.with_epoch(steps),
-            clip_norm: settings.optimizer.clip_norm,
-            clip_value: settings.optimizer.clip_value,
-            topology,
-            targets,
-            sparsifier,
-            isa,
-            seed: settings.seed,
-            batch_size: settings.train.batch_size,
-        });
+        let engine = engine(&settings, &splits, isa, &loss, network)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
         let fingerprint = fingerprint(&splits.train);
         let schedule = settings.schedule.build(settings.optimizer.method())?;
         let position = Position::default();
-        Ok(Run { settings, directory, splits, fingerprint, engine, loss, schedule, isa, position, pool })
+        let schedule_epochs = settings.train.epochs;
+        Ok(Run {
+            settings,
+            directory,
+            splits,
+            fingerprint,
+            engine,
+            loss,
+            schedule,
+            schedule_epochs,
+            isa,
+            position,
+            pool,
+        })
+    }
+
+    /// Back to the start, with zeros staying as long as they do.
+    ///
+    /// # Errors
+    /// As of [`Run::start`]; in practice none.
+    pub(super) fn begin_again(&mut self) -> Result<()> {
+        let mut engine = engine(&self.settings, &self.splits, self.isa, &self.loss, drawn)?;
+        engine.sparsifier.zeros = self.engine.sparsifier.zeros;
+        (self.engine, self.position) = (engine, Position::default());
+        Ok(())
     }
 
     /// The dense twin of this run: the same network with every connection, in dense storage, in memory.
@@ -306,19 +302,35 @@ impl Run {
     /// # Errors
     /// A loss that is not finite; a file that cannot be written.
     pub fn train(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Outcome> {
+        self.in_own_pool(|run| {
+            let (ending, times) = run.train_to(run.settings.train.epochs, watch)?;
+            if ending == Ending::Interrupted {
+                run.save_checkpoint()?;
+            }
+            run.outcome(ending, times)
+        })
+    }
+
+    /// Changes the run in its own threads.
+    pub(super) fn in_own_pool<R: Send>(&mut self, work: impl FnOnce(&mut Run) -> R + Send) -> R {
         // The pool is taken out for the time, because what runs in it needs the whole run.
         let placeholder =
             rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be had");
         let pool = std::mem::replace(&mut self.pool, placeholder);
-        let outcome = pool.install(|| self.train_here(watch));
+        let result = pool.install(|| work(self));
         self.pool = pool;
-        outcome
+        result
     }
 
-    fn train_here(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Outcome> {
+    /// Trains until `epochs` are done, and says how that ended and how long each whole epoch took.
+    pub(super) fn train_to(
+        &mut self,
+        epochs: u64,
+        watch: &mut (dyn FnMut(Event<'_>) -> Control + Send),
+    ) -> Result<(Ending, Vec<f64>)> {
         let mut times = Vec::new();
         let mut ending = Ending::Finished;
-        while self.position.epoch < self.settings.train.epochs {
+        while self.position.epoch < epochs {
             // Before the epoch and not after it, so that a run that had stopped does not go on when it is resumed.
             if self.is_out_of_patience() {
                 ending = Ending::EarlyStopped;
@@ -335,17 +347,12 @@ impl Run {
                 times.push(seconds);
             }
             let record = self.finish_epoch(seconds)?;
-            if watch(Event::Epoch(&record)) == Control::Stop
-                && self.position.epoch < self.settings.train.epochs
-            {
+            if watch(Event::Epoch(&record)) == Control::Stop && self.position.epoch < epochs {
                 ending = Ending::Interrupted;
                 break;
             }
         }
-        if ending == Ending::Interrupted {
-            self.save_checkpoint()?;
-        }
-        self.outcome(ending, times)
+        Ok((ending, times))
     }
 
     /// The rest of the epoch under way. The next batch is gathered while a step is computed.
@@ -353,26 +360,35 @@ impl Run {
         let batch_size = self.settings.train.batch_size;
         let steps = self.steps_per_epoch();
         let total = steps * self.settings.train.epochs;
-        let order = epoch_order(self.splits.train.len(), self.settings.seed, self.position.epoch);
+        let schedule_steps = steps * self.schedule_epochs;
+        let samples = self.splits.train.len();
+        let order = match self.engine.carries() {
+            true => run_order(samples, batch_size),
+            false => epoch_order(samples, self.settings.seed, self.position.epoch),
+        };
         let done = (self.position.step - self.position.epoch * steps) as usize;
+        if done == 0 {
+            self.engine.forget();
+        }
         let mut batches = order.chunks(batch_size).skip(done).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
+        let (epoch, augmentation) = (self.position.epoch, self.splits.augmentation.as_ref());
         if let Some(samples) = batches.peek() {
-            current.fill(&self.splits.train, samples);
+            current.fill_for_training(&self.splits.train, samples, augmentation, epoch);
         }
         let mut last_save = Instant::now();
         while batches.next().is_some() {
             let (engine, train, position) = (&mut self.engine, &self.splits.train, &mut self.position);
             let step = position.step + 1;
             let base = self.settings.optimizer.learning_rate();
-            let learning_rate = base * self.schedule.factor(step, total);
+            let learning_rate = base * self.schedule.factor((step - 1) % schedule_steps + 1, schedule_steps);
             let following = batches.peek();
             let (score, ()) = rayon::join(
                 || engine.step(&current, step, learning_rate),
                 || {
                     if let Some(samples) = following {
-                        next.fill(train, samples);
+                        next.fill_for_training(train, samples, augmentation, epoch);
                     }
                 },
             );
@@ -507,7 +523,8 @@ impl Run {
         let chunks: Vec<&[usize]> = order.chunks_exact(batch_size).collect();
         let mut batch = Batch::new(&self.splits.train, batch_size);
         let mut next = batch.clone();
-        batch.fill(&self.splits.train, chunks[0]);
+        let augmentation = self.splits.augmentation.as_ref();
+        batch.fill_for_training(&self.splits.train, chunks[0], augmentation, 0);
         let rate = self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000);
         let (engine, train) = (&mut self.engine, &self.splits.train);
         let mut times = Vec::new();
@@ -517,7 +534,10 @@ impl Run {
                 let begin = Instant::now();
                 rayon::join(
                     || engine.step(&batch, step, rate),
-                    || next.fill(train, chunks[step as usize % chunks.len()]),
+                    || {
+                        let samples = chunks[step as usize % chunks.len()];
+                        next.fill_for_training(train, samples, augmentation, 0);
+                    },
                 );
                 std::mem::swap(&mut batch, &mut next);
                 times.push(begin.elapsed().as_secs_f64());
@@ -591,6 +611,56 @@ pub fn time_inference(network: &Network, isa: Isa, samples: usize) -> f64 {
         times.push(begin.elapsed().as_secs_f64());
     }
     1e3 * median(times).expect("ten passes at least")
+}
+
+/// What trains the network that `network` makes.
+fn engine(
+    settings: &Settings,
+    splits: &Splits,
+    isa: Isa,
+    loss: &Loss,
+    network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
+) -> Result<Engine> {
+    let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
+    settings.check_network(&spec)?;
+    let topology = settings.topology.build()?;
+    let plan = Plan::new(settings, &spec, &topology)?;
+    let mut network = network(settings, &spec, &topology, &plan)?;
+    for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
+        parameter.init = settings.sparsity.init(parameter.init);
+    }
+    let targets = plan.counts(settings, &spec, &network)?;
+    let penalty = sparse_start::penalty(settings);
+    let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
+    if settings.optimizer.method().is_bregman() {
+        sparsifier.zeros = Zeros::StayUntilEnd;
+    }
+    let steps = splits.train.len().div_ceil(settings.train.batch_size) as u64;
+    Ok(Engine::new(EngineParts {
+        network,
+        loss: loss.clone(),
+        optimizer: settings.optimizer.build()?.with_epoch(steps),
+        clip_norm: settings.optimizer.clip_norm,
+        clip_value: settings.optimizer.clip_value,
+        topology,
+        targets,
+        sparsifier,
+        isa,
+        seed: settings.seed,
+        batch_size: settings.train.batch_size,
+    }))
+}
+
+/// The network that a run starts from.
+fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Network> {
+    let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
+    let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
+        topology.start_pattern(rows, cols, nnz, stream)
+    })?;
+    if let Some(filled) = plan.filled {
+        sparse_start::empty(&mut network, filled, settings.seed);
+    }
+    Ok(network)
 }
 
 fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {

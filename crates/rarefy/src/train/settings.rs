@@ -4,11 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
 use crate::data::DataSettings;
-use crate::layers::{ActivationName, NetworkSettings, SparsitySettings};
+use crate::layers::{LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
 use crate::losses::LossSettings;
 use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
-use crate::tiles::Shape;
 use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
 
@@ -105,7 +104,7 @@ impl Settings {
         self.optimizer.build()?;
         self.schedule.build(self.optimizer.method())?;
         self.check_optimizer()?;
-        self.network.spec(Shape::flat(1), 1)?;
+        self.network.check()?;
         if self.train.epochs == 0 {
             return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
         }
@@ -165,19 +164,32 @@ impl Settings {
                 "must be \"static\" with penalty.method = \"str\" or \"l0-gates\", which decide which connections stay",
             ));
         }
-        if penalty == PenaltyMethod::L0Gates && self.network.hidden.is_empty() {
-            return Err(Error::setting("network.hidden", "is empty: there are no neurons for \"l0-gates\""));
-        }
-        if penalty == PenaltyMethod::L0Gates && self.network.activation == ActivationName::Sigmoid {
+        Ok(())
+    }
+
+    /// Checks what depends on the network, which the data decides too.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the key and what to do.
+    pub fn check_network(&self, network: &NetworkSpec) -> Result<()> {
+        if self.penalty.method == PenaltyMethod::L0Gates && network.weight_shapes()?.len() < 2 {
             return Err(Error::setting(
-                "network.activation",
-                "a closed neuron must put out 0, and \"sigmoid\" puts out 0.5; use another with \"l0-gates\"",
+                "penalty.method",
+                "\"l0-gates\" needs hidden neurons to close, and this network has none; use another",
+            ));
+        }
+        if self.optimizer.method() == Method::BarzilaiBorwein
+            && network.layers.iter().any(LayerSpec::is_random)
+        {
+            return Err(Error::setting(
+                "network",
+                "has dropout, but barzilai-borwein needs the same loss at each step; set network.dropout = 0, or take the layer out",
             ));
         }
         Ok(())
     }
 
-    /// Which penalties and networks an optimizer goes with.
+    /// Which penalties an optimizer goes with.
     fn check_optimizer(&self) -> Result<()> {
         let method = self.optimizer.method();
         let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
@@ -200,12 +212,6 @@ impl Settings {
             return wrong(
                 "penalty.method",
                 "\"l1-subgradient\" is no part of the loss that the line search looks at; use \"l1\"",
-            );
-        }
-        if method == Method::BarzilaiBorwein && self.network.dropout > 0.0 {
-            return wrong(
-                "network.dropout",
-                "must be 0 for barzilai-borwein, which needs the same loss at each step",
             );
         }
         if method.is_bregman() && self.penalty.method != PenaltyMethod::L1 {
@@ -257,6 +263,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tiles::Shape;
 
     #[test]
     fn what_does_not_go_together_is_refused() {
@@ -272,8 +279,6 @@ mod tests {
             (vec![str], "topology.method"),
             (vec![gates], "topology.method"),
             (vec![str, fixed, ball], "constraint.method"),
-            (vec![gates, fixed, "[network]\nhidden = []\n"], "network.hidden"),
-            (vec![gates, fixed, "[network]\nactivation = 'sigmoid'\n"], "network.activation"),
         ] {
             let text = sections.concat();
             let error = toml::from_str::<Settings>(&text).unwrap().check().unwrap_err().to_string();
@@ -281,6 +286,28 @@ mod tests {
         }
         for sections in [vec![kast], vec![str, fixed], vec![gates, fixed]] {
             toml::from_str::<Settings>(&sections.concat()).unwrap().check().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_with_a_network_is_refused() {
+        let secant = "[optimizer]\nmethod = 'barzilai-borwein'\n";
+        let gates = "[penalty]\nmethod = 'l0-gates'\n[topology]\nmethod = 'static'\n";
+        let linear = "[network]\nhidden = []\n";
+        let one = "[network]\nlayers = [{layer = 'dropout', rate = 0.1}, {layer = 'linear'}]\n";
+        for (sections, words) in [
+            ([secant, "[network]\ndropout = 0.1\n"], "network: has dropout, but barzilai-borwein"),
+            ([secant, one], "network: has dropout, but barzilai-borwein"),
+            ([gates, linear], "penalty.method: \"l0-gates\" needs hidden neurons"),
+            ([gates, one], "penalty.method: \"l0-gates\" needs hidden neurons"),
+        ] {
+            let settings: Settings = toml::from_str(&sections.concat()).unwrap();
+            settings.check().unwrap();
+            let network = settings.network.spec(Shape::flat(3), 2).unwrap();
+            let error = settings.check_network(&network).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{sections:?}: {error}");
+            let plain = Settings::default().network.spec(Shape::flat(3), 2).unwrap();
+            settings.check_network(&plain).unwrap();
         }
     }
 
@@ -302,7 +329,6 @@ mod tests {
                 "[penalty]\nmethod = 'l1-subgradient'",
                 "penalty.method: \"l1-subgradient\" is no part",
             ),
-            ("barzilai-borwein", "[network]\ndropout = 0.1", "network.dropout: must be 0"),
         ] {
             let text = format!("[optimizer]\nmethod = '{method}'\n{more}");
             let settings: Settings = toml::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -317,6 +343,21 @@ mod tests {
                 settings.topology.method = topology::Method::Static;
             }
             settings.check().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_deviation_is_above_zero() {
+        for (deviation, is_good) in [("0.1", true), ("0.0", false), ("-0.1", false), ("nan", false)] {
+            let text = format!("[sparsity]\ndeviation = {deviation}");
+            let checked = toml::from_str::<Settings>(&text).unwrap().check();
+            assert_eq!(checked.is_ok(), is_good, "{deviation}");
+            if let Err(error) = checked {
+                assert!(
+                    error.to_string().starts_with("sparsity.deviation: must be above 0, not "),
+                    "{error}"
+                );
+            }
         }
     }
 }

@@ -25,6 +25,18 @@ use crate::{Error, Result};
 /// decades that MCP needs, and half of the weights left at once at END.
 const LOOKS: u64 = 200;
 
+/// How long zeros stay stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Zeros {
+    /// Until the next look.
+    #[default]
+    Leave,
+    /// Until END: the optimizer may still revive them, and lambda holds them back.
+    StayUntilEnd,
+    /// For good: whoever trains the network sees to them.
+    Stay,
+}
+
 /// A penalty, a constraint, and what steers them. The default does nothing.
 #[derive(Default)]
 pub struct Sparsifier {
@@ -32,8 +44,8 @@ pub struct Sparsifier {
     constraint: Option<Constraint>,
     /// The controller of lambda and the budget that it steers to.
     pub control: Option<(Controller, Budget)>,
-    /// Whether zeros stay stored until END: the optimizer may still revive them, and lambda holds them back.
-    pub keeps_zeros: bool,
+    /// How long zeros stay stored.
+    pub zeros: Zeros,
     /// For each parameter the groups of its weights, as long as its pattern stands; empty for what has none.
     groups: Vec<GroupSlots>,
     steps: Vec<f32>,
@@ -61,7 +73,7 @@ impl Sparsifier {
             penalty: penalty.clone(),
             constraint,
             control,
-            keeps_zeros: false,
+            zeros: Zeros::Leave,
             groups: Vec::new(),
             steps: Vec::new(),
         })
@@ -78,6 +90,11 @@ impl Sparsifier {
             Some((controller, _)) => controller.state.lambda as f32,
             None => self.penalty.lambda(),
         })
+    }
+
+    /// Sets the penalty's lambda, which nothing steers.
+    pub fn set_lambda(&mut self, lambda: f32) {
+        self.penalty.lambda = Some(lambda);
     }
 
     /// The penalty as it stands, its lambda steered; `None` if there is none or lambda is 0.
@@ -139,7 +156,8 @@ impl Sparsifier {
         let looks = if self.penalty.method == PenaltyMethod::L0Gates { LOOKS / 10 } else { LOOKS };
         let every = (progress.total / looks).max(1);
         let last = progress.step == progress.total;
-        !self.is_idle() && (progress.step.is_multiple_of(every) || is_at_end(progress) || last)
+        let may_leave = !self.is_idle() && self.zeros != Zeros::Stay;
+        may_leave && (progress.step.is_multiple_of(every) || is_at_end(progress) || last)
     }
 
     /// Whether the budget must hold after the step that was just done.
@@ -163,7 +181,7 @@ impl Sparsifier {
         let nonzeros = live.costs(|entry| entry.value != 0.0);
         let count = live.entries.iter().filter(|entry| entry.counts()).count();
         let Some((controller, budget)) = &mut self.control else {
-            if self.keeps_zeros && t < END {
+            if self.zeros == Zeros::StayUntilEnd && t < END {
                 return Ok(None);
             }
             check_layers(network, &nonzeros, progress.step)?;
@@ -172,7 +190,7 @@ impl Sparsifier {
         };
         let cost = budget.cost(&nonzeros);
         controller.observe(cost, t);
-        if (t > END || self.keeps_zeros) && !at_end {
+        if (t > END || self.zeros == Zeros::StayUntilEnd) && !at_end {
             return Ok(None);
         }
         if at_end {
@@ -193,7 +211,7 @@ impl Sparsifier {
 
     /// Whether penalty and constraint have had their time, when the share `t` of the run is done.
     pub fn is_settled(&self, t: f64) -> bool {
-        t >= END || self.is_idle()
+        self.zeros != Zeros::Stay && (t >= END || self.is_idle())
     }
 
     /// Forgets what depends on patterns, because they changed.

@@ -8,6 +8,8 @@ mod records;
 mod survey;
 mod table;
 
+pub(super) use records::Records;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

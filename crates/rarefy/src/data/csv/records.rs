@@ -11,7 +11,7 @@ use super::super::gzip;
 use crate::{Error, Result};
 
 /// Reads line after line.
-pub(super) struct Records<'a> {
+pub(in super::super) struct Records<'a> {
     path: &'a Path,
     reader: Reader<Watched>,
     record: StringRecord,
@@ -34,12 +34,12 @@ impl Read for Watched {
 
 impl<'a> Records<'a> {
     /// Opens a file.
-    pub(super) fn open(path: &'a Path, delimiter: char) -> Result<Records<'a>> {
+    pub(in super::super) fn open(path: &'a Path, delimiter: char) -> Result<Records<'a>> {
         Ok(Records::of(path, Box::new(gzip::open(path)?.reader), delimiter))
     }
 
     /// Reads from elsewhere, in the name of a file.
-    pub(super) fn of(path: &'a Path, from: Box<dyn Read>, delimiter: char) -> Records<'a> {
+    pub(in super::super) fn of(path: &'a Path, from: Box<dyn Read>, delimiter: char) -> Records<'a> {
         // Lines end at \n alone, and the last one surely does, or line numbers could not be told: the crate's own are
         // wrong after blank lines and for \r\n. Cells are trimmed, so the \r goes away.
         let ended = Rc::new(Cell::new(false));
@@ -54,7 +54,7 @@ impl<'a> Records<'a> {
     }
 
     /// The next line that is not blank: its number, and its cells (to be trimmed).
-    pub(super) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>> {
+    pub(in super::super) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>> {
         loop {
             if !self.reader.read_record(&mut self.record).map_err(|error| self.error(error))? {
                 return Ok(None);
@@ -76,7 +76,7 @@ impl<'a> Records<'a> {
     }
 
     /// The same, but an error if the line has not as many cells as there are columns.
-    pub(super) fn next_of(&mut self, columns: usize) -> Result<Option<(u64, &StringRecord)>> {
+    pub(in super::super) fn next_of(&mut self, columns: usize) -> Result<Option<(u64, &StringRecord)>> {
         let path = self.path;
         match self.next()? {
             Some((line, record)) if record.len() != columns => Err(Error::data_at(

@@ -161,18 +161,13 @@ impl Plan<'_> {
             .iter()
             .map(|&position| LabelColumn { name: self.names[position].clone(), position })
             .collect();
+        let shape = Shape::flat(columns.len());
         Ok(Raw {
-            path: self.path.to_path_buf(),
-            format: Format::Csv,
-            cells: Cells::Numbers(cells),
-            width: columns.len(),
-            shape: Shape::flat(columns.len()),
             columns,
             label_columns,
             dialect: Some(self.dialect),
             lines,
-            labels,
-            label_path: None,
+            ..Raw::arrays(self.path, Format::Csv, Cells::Numbers(cells), shape, labels)
         })
     }
 

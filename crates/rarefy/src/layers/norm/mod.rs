@@ -118,9 +118,10 @@ mod tests {
         (0..input.samples()).map(|sample| buffers.output().sample(sample)).collect()
     }
 
-    fn assert_near(found: &[f32], expected: &[f32], what: &str) {
-        let is_near = |(a, b): (&f32, &f32)| (a - b).abs() < 2e-3;
-        assert!(found.iter().zip(expected).all(is_near), "{what}: {found:?}, not {expected:?}");
+    fn assert_near(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
+        for (at, (a, b)) in found.iter().zip(expected).enumerate() {
+            assert!((a - b).abs() < tolerance, "{what}, number {at}: {a}, not {b}");
+        }
     }
 
     /// Two samples of two positions with two channels each.
@@ -141,7 +142,7 @@ mod tests {
         ];
         for (layer, expected) in table {
             let network = network(layer, Shape::sequence(2, 2));
-            assert_near(&outputs(&network, &TRAINING, &tiles(&samples))[0], &expected, layer);
+            assert_near(&outputs(&network, &TRAINING, &tiles(&samples))[0], &expected, 1e-4, layer);
         }
     }
 
@@ -162,7 +163,7 @@ mod tests {
     #[test]
     fn a_large_mean_does_not_drown_a_small_deviation() {
         for layer in ["batch-norm'", "layer-norm'", "group-norm'\ngroups = 1"] {
-            // Multiples of 1/16 near 10,000 are exact numbers.
+            // Multiples of 1/16 near 10,000 are exact numbers; a mean is so to 1/2000, which is 0.002 deviations.
             let (channels, samples) = if layer.starts_with("batch") { (1, 700) } else { (700, 1) };
             let network = network(&format!("layer = '{layer}"), Shape::flat(channels));
             let values: Vec<f32> = (0..700).map(|index| (index * 7 % 16) as f32 / 16.0).collect();
@@ -173,7 +174,7 @@ mod tests {
             let moved: Vec<f32> = values.iter().map(|value| value + 10_000.0).collect();
             let input: Vec<Vec<f32>> = moved.chunks(channels).map(<[f32]>::to_vec).collect();
             assert_eq!(input.len(), samples);
-            assert_near(&outputs(&network, &TRAINING, &tiles(&input)).concat(), &expected, layer);
+            assert_near(&outputs(&network, &TRAINING, &tiles(&input)).concat(), &expected, 4e-3, layer);
         }
     }
 
@@ -196,8 +197,8 @@ mod tests {
         let statistics = network.parameters().filter(|parameter| parameter.role == Role::Statistic);
         let statistics: Vec<f32> = statistics.map(|parameter| parameter.weights.values()[0]).collect();
         let (mean, variance) = (0.4 + 0.9 * 0.4, 20.0 / 3.0 * 0.19 + 0.81);
-        assert_near(&statistics, &[mean, variance], "running averages");
+        assert_near(&statistics, &[mean, variance], 1e-4, "running averages");
         let predicted = outputs(&network, &Pass::predict(Isa::SCALAR), &input);
-        assert_near(&predicted[3], &[(7.0 - mean) / variance.sqrt()], "prediction");
+        assert_near(&predicted[3], &[(7.0 - mean) / variance.sqrt()], 1e-4, "prediction");
     }
 }

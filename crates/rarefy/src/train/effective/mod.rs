@@ -12,7 +12,7 @@
 //! | thresholds | soft-thresholded, the threshold being trained (STR) | `thresholds` |
 //! | gates | times its neuron's gate, which is trained (L0) | `gates` |
 //!
-//! What a map trains or remembers stands in `own`, one array for each linear layer; where that is empty, effective values
+//! What a map trains or remembers stands in `own`, one array for each weight; where that is empty, effective values
 //! are the stored ones. Layers and kernels know nothing of this. Other methods skip it: no parts, no work.
 
 mod gates;
@@ -28,7 +28,7 @@ use crate::Result;
 use crate::layers::{Network, Parameter, Role};
 use crate::optimizers::{Optimizer, StepSize, UpdateRule};
 use crate::penalties::PenaltyMethod;
-use crate::sparse::{Pattern, Weights};
+use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::Forward;
 
 /// Numbers that one piece of work covers.
@@ -68,11 +68,11 @@ impl Map {
 /// The effective values of a network.
 pub struct Effective {
     map: Map,
-    /// One for each linear layer; none if the values are the same.
+    /// One for each weight; none if the values are the same.
     parts: Vec<Part>,
 }
 
-/// What a map keeps for a linear layer.
+/// What a map keeps for a weight and its bias.
 #[derive(Default)]
 struct Part {
     /// What it trains or remembers; empty where it changes nothing.
@@ -100,24 +100,25 @@ impl Part {
     }
 }
 
-/// Weights with their biases.
-fn linear(network: &Network) -> impl Iterator<Item = (&Parameter, &Parameter)> {
-    let pairs = network.parameters().zip(network.parameters().skip(1));
-    pairs.filter(|(weight, bias)| weight.is_weight() && bias.role == Role::Bias)
+/// Weights, each with its bias if it has one.
+fn weights(network: &Network) -> impl Iterator<Item = (&Parameter, Option<&Parameter>)> {
+    let mut parameters = network.parameters().peekable();
+    std::iter::from_fn(move || {
+        let weight = parameters.find(|parameter| parameter.is_weight())?;
+        Some((weight, parameters.next_if(|next| next.role == Role::Bias)))
+    })
 }
 
-fn linear_mut(network: &mut Network) -> impl Iterator<Item = (&mut Parameter, &mut Parameter)> {
+fn weights_mut(network: &mut Network) -> impl Iterator<Item = (&mut Parameter, Option<&mut Parameter>)> {
     let mut parameters = network.parameters_mut().peekable();
     std::iter::from_fn(move || {
-        loop {
-            let weight = parameters.next()?;
-            if weight.is_weight()
-                && let Some(bias) = parameters.next_if(|next| next.role == Role::Bias)
-            {
-                return Some((weight, bias));
-            }
-        }
+        let weight = parameters.find(|parameter| parameter.is_weight())?;
+        Some((weight, parameters.next_if(|next| next.role == Role::Bias)))
     })
+}
+
+fn values_of(bias: Option<&Parameter>) -> &[f32] {
+    bias.map_or(&[], |bias| bias.weights.values())
 }
 
 impl Effective {
@@ -127,8 +128,8 @@ impl Effective {
         if map == Map::Same {
             return effective;
         }
-        let last = linear(network).count() - 1;
-        for (depth, (weight, _)) in linear(network).enumerate() {
+        let last = weights(network).count() - 1;
+        for (depth, (weight, _)) in weights(network).enumerate() {
             let own = match map {
                 Map::Thresholds => vec![thresholds::START],
                 Map::Gates if depth < last => vec![gates::START; weight.weights.rows()],
@@ -153,7 +154,7 @@ impl Effective {
 
     /// Puts the effective values of a training step into the network.
     pub fn enter(&mut self, network: &mut Network, seed: u64, step: u64) {
-        for (depth, ((weight, bias), part)) in linear_mut(network).zip(&mut self.parts).enumerate() {
+        for (depth, ((weight, bias), part)) in weights_mut(network).zip(&mut self.parts).enumerate() {
             if part.own.is_empty() {
                 continue;
             }
@@ -165,11 +166,12 @@ impl Effective {
                 Map::Thresholds => thresholds::apply(part.own[0], stored, &mut part.weights),
                 Map::Gates => {
                     gates::draw(&part.own, seed, depth as u64, step, &mut part.drawn);
-                    part.biases.resize(part.own.len(), 0.0);
-                    let rows = Rows::of(&weight.weights);
-                    gates::apply(&part.drawn, &rows, stored, &mut part.weights);
-                    gates::apply_to_biases(&part.drawn, bias.weights.values(), &mut part.biases);
-                    bias.weights.swap_values(&mut part.biases);
+                    gates::apply(&part.drawn, &Rows::of(&weight.weights), stored, &mut part.weights);
+                    if let Some(bias) = bias {
+                        part.biases.resize(part.own.len(), 0.0);
+                        gates::apply_to_biases(&part.drawn, bias.weights.values(), &mut part.biases);
+                        bias.weights.swap_values(&mut part.biases);
+                    }
                 }
             }
             weight.weights.swap_values(&mut part.weights);
@@ -179,7 +181,7 @@ impl Effective {
     /// Puts the stored values back, and turns the gradients of the effective values into those of the stored ones and of
     /// the map's own numbers, penalties of strength `lambda` included.
     pub fn leave(&mut self, network: &mut Network, lambda: f32) {
-        for ((weight, bias), part) in linear_mut(network).zip(&mut self.parts) {
+        for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
             if part.own.is_empty() {
                 continue;
             }
@@ -192,12 +194,14 @@ impl Effective {
                 }
                 Map::Thresholds => part.gradient[0] = thresholds::pull_back(part.own[0], stored, gradient),
                 Map::Gates => {
-                    bias.weights.swap_values(&mut part.biases);
                     let rows = Rows::of(&weight.weights);
                     gates::penalty(lambda, &part.own, &rows, &mut part.gradient);
                     gates::pull_back(&part.drawn, &rows, stored, gradient, &mut part.gradient);
-                    let biases = bias.weights.values();
-                    gates::pull_back_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
+                    if let Some(bias) = bias {
+                        bias.weights.swap_values(&mut part.biases);
+                        let biases = bias.weights.values();
+                        gates::pull_back_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
+                    }
                 }
             }
         }
@@ -222,30 +226,35 @@ impl Effective {
         }
     }
 
-    /// The effective values of a prediction: weights and biases of each linear layer.
+    /// The effective values of a prediction: of each weight and its bias.
     fn predicting(&self, network: &Network) -> Vec<[Vec<f32>; 2]> {
-        let mut closed = Vec::new();
-        linear(network)
+        // Neurons of the weight before, where those and nobody else are a weight's inputs, that put out 0 for sure.
+        let mut closed: Vec<bool> = Vec::new();
+        let indices = network.weights().map(|(index, _)| index);
+        weights(network)
             .zip(&self.parts)
-            .map(|((weight, bias), part)| {
+            .zip(indices)
+            .map(|(((weight, bias), part), index)| {
                 let stored = weight.weights.values();
-                let (mut weights, mut biases) = (stored.to_vec(), bias.weights.values().to_vec());
-                gates::close_inputs(&closed, &weight.weights, &mut weights);
+                let (mut values, mut biases) = (stored.to_vec(), values_of(bias).to_vec());
+                if weight.joint.is_some() && network.constant_output_at(index, 0.0) == 0.0 {
+                    gates::close_inputs(&closed, &weight.weights, &mut values);
+                }
                 closed.clear();
                 match self.map {
                     _ if part.own.is_empty() => {}
                     Map::Same => {}
-                    Map::Largest { .. } => largest::apply(&part.own, stored, &mut weights),
-                    Map::Thresholds => thresholds::apply(part.own[0], stored, &mut weights),
+                    Map::Largest { .. } => largest::apply(&part.own, stored, &mut values),
+                    Map::Thresholds => thresholds::apply(part.own[0], stored, &mut values),
                     Map::Gates => {
                         let gates = gates::predicting(&part.own);
-                        let stored = weights.clone();
-                        gates::apply(&gates, &Rows::of(&weight.weights), &stored, &mut weights);
-                        gates::apply_to_biases(&gates, bias.weights.values(), &mut biases);
+                        let stored = values.clone();
+                        gates::apply(&gates, &Rows::of(&weight.weights), &stored, &mut values);
+                        gates::apply_to_biases(&gates, values_of(bias), &mut biases);
                         closed.extend(gates.iter().map(|gate| gate.0 == 0.0));
                     }
                 }
-                [weights, biases]
+                [values, biases]
             })
             .collect()
     }
@@ -256,29 +265,37 @@ impl Effective {
             return None;
         }
         let values = self.predicting(network);
-        let mut layers = linear(network).zip(&self.parts).zip(&values);
-        let mut model =
-            Network::load(network.spec(), network.parameters().next()?.storage, |_, rows, cols| {
-                let (((weight, _), part), [values, _]) = layers.next().expect("one for each linear layer");
-                // The largest may be zero and count all the same.
-                let is_kept = |slot: usize| match self.map {
-                    _ if part.own.is_empty() => true,
-                    Map::Largest { .. } => part.own[slot] != 0.0,
-                    _ => values[slot] != 0.0,
-                };
-                let live: Vec<(usize, usize)> =
-                    weight.weights.connections().filter(|&(_, slot)| is_kept(slot)).collect();
-                let pattern = Pattern::from_cells(rows, cols, live.iter().map(|&(cell, _)| cell));
-                let mut weights = Weights::zeros(pattern, weight.storage);
-                let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-                for (slot, (_, old)) in slots.into_iter().zip(live) {
-                    weights.values_mut()[slot] = values[old];
-                }
-                Ok(weights)
-            })
-            .expect("nothing is read");
-        for ((_, bias), [_, biases]) in linear_mut(&mut model).zip(&values) {
-            bias.weights.values_mut().copy_from_slice(biases);
+        let mut layers = weights(network).zip(&self.parts).zip(&values);
+        // What was asked for, not what some layers have anyway.
+        let storages = weights(network).map(|(weight, _)| weight.storage);
+        let storage = storages.reduce(|a, b| if a == Storage::Sparse { b } else { a })?;
+        let mut model = Network::load(network.spec(), storage, |_, rows, cols| {
+            let (((weight, _), part), [values, _]) = layers.next().expect("one for each weight");
+            // The largest may be zero and count all the same.
+            let is_kept = |slot: usize| match self.map {
+                _ if part.own.is_empty() => true,
+                Map::Largest { .. } => part.own[slot] != 0.0,
+                _ => values[slot] != 0.0,
+            };
+            let live: Vec<(usize, usize)> =
+                weight.weights.connections().filter(|&(_, slot)| is_kept(slot)).collect();
+            let pattern = Pattern::from_cells(rows, cols, live.iter().map(|&(cell, _)| cell));
+            let mut weights = Weights::zeros(pattern, weight.storage);
+            let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
+            for (slot, (_, old)) in slots.into_iter().zip(live) {
+                weights.values_mut()[slot] = values[old];
+            }
+            Ok(weights)
+        })
+        .expect("nothing is read");
+        let pairs = network.parameters().zip(model.parameters_mut());
+        for (parameter, other) in pairs.filter(|(parameter, _)| !parameter.is_weight()) {
+            other.weights.values_mut().copy_from_slice(parameter.weights.values());
+        }
+        for ((_, bias), [_, biases]) in weights_mut(&mut model).zip(&values) {
+            if let Some(bias) = bias {
+                bias.weights.values_mut().copy_from_slice(biases);
+            }
         }
         Some(model)
     }
@@ -289,13 +306,10 @@ impl Effective {
             return;
         }
         let values = self.predicting(network);
-        for (((weight, bias), part), [weights, biases]) in
-            linear_mut(network).zip(&mut self.parts).zip(values)
-        {
+        for (part, [weights, biases]) in self.parts.iter_mut().zip(values) {
             (part.weights, part.biases) = (weights, biases);
-            weight.weights.swap_values(&mut part.weights);
-            bias.weights.swap_values(&mut part.biases);
         }
+        self.withdraw(network);
     }
 
     /// Puts the stored values back after [`Effective::deploy`].
@@ -303,9 +317,11 @@ impl Effective {
         if self.is_same() {
             return;
         }
-        for ((weight, bias), part) in linear_mut(network).zip(&mut self.parts) {
+        for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
             weight.weights.swap_values(&mut part.weights);
-            bias.weights.swap_values(&mut part.biases);
+            if let Some(bias) = bias {
+                bias.weights.swap_values(&mut part.biases);
+            }
         }
     }
 
@@ -327,7 +343,7 @@ impl Effective {
     /// What a checkpoint keeps.
     pub(super) fn tensors(&self, network: &Network) -> Vec<Tensor> {
         let mut tensors = Vec::new();
-        for ((weight, _), part) in linear(network).zip(&self.parts) {
+        for ((weight, _), part) in weights(network).zip(&self.parts) {
             let name = format!("{}.effective", weight.name);
             for (index, slot) in part.state.iter().enumerate() {
                 tensors.push(Tensor::floats(format!("{name}.state.{index}"), vec![slot.len()], slot));
@@ -339,7 +355,7 @@ impl Effective {
 
     /// Reads it back.
     pub(super) fn restore(&mut self, network: &Network, file: &TensorFile) -> Result<()> {
-        for ((weight, _), part) in linear(network).zip(&mut self.parts) {
+        for ((weight, _), part) in weights(network).zip(&mut self.parts) {
             let name = format!("{}.effective", weight.name);
             part.own = file.all_floats(&name)?;
             if part.own.is_empty() {

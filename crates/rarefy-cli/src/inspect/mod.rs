@@ -1,12 +1,13 @@
-//! `rarefy inspect`: what a model is made of and how it came about.
+//! `rarefy inspect`: what a model is made of and how it came about, or what a network would be.
+
+mod network;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rarefy::data::Task;
-use rarefy::layers::Role;
+use rarefy::layers::{Parameter, Role};
 use rarefy::losses::Head;
-use rarefy::sparse::Weights;
 use rarefy::train::{Model, Settings};
 use serde::Serialize;
 use serde_json::Value;
@@ -21,13 +22,19 @@ use crate::output::{Output, table};
 Examples:
   rarefy inspect runs/digits-1
   rarefy inspect model.safetensors --json | jq '.layers[] | {name, density}'
+  rarefy inspect --network lenet5 --inputs 28,28,1 --outputs 10 --density 0.05
+  rarefy inspect --network net.toml --data digits
+  rarefy inspect --network lenet5 --data mnist --toml > net.toml
 
 Fan-in is how many inputs a unit listens to. An input or output is dead if no weight other than 0 touches it: a dead \
 input is never looked at, a dead output is the same for every sample. In a run's folder the settings, the machine \
-and the epochs are shown too.")]
+and the epochs are shown too. FLOP are those of a prediction, two for each weight as often as it is used.")]
 pub struct InspectArgs {
     /// A run's folder or a .safetensors file with its config.json beside it
-    path: PathBuf,
+    #[arg(required_unless_present = "network", conflicts_with = "network")]
+    path: Option<PathBuf>,
+    #[command(flatten)]
+    network: network::NetworkArgs,
 }
 
 /// A weight matrix.
@@ -80,8 +87,15 @@ struct Training {
 
 /// Inspects.
 pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
-    let model = open_model(&args.path)?;
-    let file = if args.path.is_dir() { args.path.join("model.safetensors") } else { args.path.clone() };
+    match &args.path {
+        Some(path) => inspect_model(path, output),
+        None => network::run(&args.network, output),
+    }
+}
+
+fn inspect_model(path: &Path, output: &Output) -> Result<()> {
+    let model = open_model(path)?;
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
     let model_bytes =
         std::fs::metadata(&file).with_context(|| format!("{}: cannot read", file.display()))?.len();
     let (nnz, cells) = model.network.connections();
@@ -105,8 +119,8 @@ pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
             .map(|part| part.weights.nnz())
             .sum(),
         model_bytes,
-        run: training(&model_folder(&args.path))?,
-        path: args.path.clone(),
+        run: training(&model_folder(path))?,
+        path: path.to_path_buf(),
     };
     output.show(&text(&found, &model));
     output.json(&found)
@@ -118,12 +132,13 @@ fn layers(model: &Model) -> Vec<Layer> {
         .flat_map(|(position, it)| {
             let activation = serde_json::to_value(it.fused()).unwrap_or_default();
             let weights = model.network.layer_parameters(position).iter().filter(|part| part.is_weight());
-            weights.map(move |part| layer(&part.name, &part.weights, activation.clone()))
+            weights.map(move |part| layer(part, activation.clone()))
         })
         .collect()
 }
 
-fn layer(name: &str, weights: &Weights, activation: Value) -> Layer {
+fn layer(parameter: &Parameter, activation: Value) -> Layer {
+    let weights = &parameter.weights;
     let (rows, cols, nnz) = (weights.rows(), weights.cols(), weights.nnz());
     let (mut live_outputs, mut live_inputs) = (vec![false; rows], vec![false; cols]);
     for (cell, slot) in weights.connections() {
@@ -134,17 +149,15 @@ fn layer(name: &str, weights: &Weights, activation: Value) -> Layer {
     }
     let dead = |live: &[bool]| live.iter().filter(|live| !**live).count();
     let fan_in = weights.fan_in();
-    let sparse = weights.pattern().is_some();
     Layer {
-        name: name.to_string(),
+        name: parameter.name.clone(),
         outputs: rows,
         inputs: cols,
         activation,
         nnz,
         density: weights.density(),
-        sparse,
-        // Row starts, then a column and a value for each connection, four bytes each.
-        disk_bytes: 4 * if sparse { rows + 1 + 2 * nnz } else { rows * cols },
+        sparse: weights.pattern().is_some(),
+        disk_bytes: parameter.bytes(),
         fan_in_min: fan_in.iter().copied().min().unwrap_or(0),
         fan_in_mean: nnz as f64 / rows.max(1) as f64,
         fan_in_max: fan_in.iter().copied().max().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! `rarefy path`: linear models from no feature to many, each at its optimum to a stated gap, and which of them to take.
+//! Paths of linear models, from no feature to many, each at its optimum to a stated gap.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,72 +10,57 @@ use rarefy::convex::{
     self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns, Start, lambda_grid,
 };
 use rarefy::data::{self, Dataset, Features, Targets, Task};
-use rarefy::train::Settings;
+use rarefy::report::Candidate;
+use rarefy::train::{ModelConfig, Settings};
 use serde::Serialize;
 
+use super::linear_model::{linear_network, saved_settings};
+use super::show::{self, Mark, ScoreKind};
+use super::{Choose, PathArgs, choose, save};
 use crate::config::Config;
 use crate::output::{Output, table};
 use crate::train::bytes;
+use save::Saved;
 
-/// Arguments of `rarefy path`.
+/// Penalties unless told otherwise.
+const LAMBDAS: usize = 100;
+
+/// The smallest penalty over the largest unless told otherwise.
+const LAMBDA_MIN_RATIO: f64 = 0.01;
+
+/// What only linear models have.
 #[derive(clap::Args)]
-#[command(after_help = "\
-Examples:
-  rarefy path table.csv --label price
-  rarefy path table.csv --label sick --lambdas 50 --json
-  rarefy path data.npz --set data.scale=none --tolerance 1e-8 --save-coefficients w.npy
-
-Trains a linear model without hidden layers for each of many penalties lambda: mean loss + lambda |w|_1, from the \
-smallest lambda at which no feature is used down to a part of it. The loss is half the squared difference for numbers \
-and the log-loss for two classes. The gap is how far above the optimum the objective is at most.
-
-best is the point with the lowest loss on the validation part, the penalty left out. knee is the one with the fewest \
-nonzeros among those whose validation loss is at most the best one's plus its standard error over the samples: as good \
-as can be told, and smaller.
-
-Settings of --set: those of [data], seed and threads.")]
-pub struct PathArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ)
-    data: String,
-    /// One setting, as in data.task=regression; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Label column of a CSV file, by name or position from 1
-    #[arg(long)]
-    label: Option<String>,
-    /// How many penalties
-    #[arg(long, default_value_t = 100)]
-    lambdas: usize,
-    /// The smallest penalty over the largest
-    #[arg(long, value_name = "RATIO", default_value_t = 0.01)]
-    lambda_min_ratio: f64,
-    /// The end to start from: sparse adds features, dense takes them away
-    #[arg(long, value_enum, default_value = "sparse")]
-    from: FromArg,
+#[command(next_help_heading = "Linear models")]
+pub struct LinearArgs {
     /// What is minimised besides the penalty [default: squared for numbers, logistic for two classes]
     #[arg(long, value_enum)]
     loss: Option<LossArg>,
-    /// Steps of the solver
-    #[arg(long, value_enum, default_value = "fista")]
-    solver: SolverArg,
-    /// The gap to reach, as a part of the loss without features
-    #[arg(long, default_value_t = SolverSettings::default().tolerance)]
-    tolerance: f64,
-    /// Steps at most for each penalty
-    #[arg(long, default_value_t = SolverSettings::default().max_iterations)]
-    max_iterations: usize,
+    /// Steps of the solver [default: fista]
+    #[arg(long, value_enum)]
+    solver: Option<SolverArg>,
+    /// The gap to reach, as a part of the loss without features [default: 1e-6]
+    #[arg(long)]
+    tolerance: Option<f64>,
+    /// Steps at most for each penalty [default: 100000]
+    #[arg(long)]
+    max_iterations: Option<usize>,
     /// Write the coefficients: penalties x (features + 1) numbers, the last one of a row its intercept
     #[arg(long, value_name = "FILE.npy")]
     save_coefficients: Option<PathBuf>,
-    /// Threads; 0 for one per core. Results do not depend on it
-    #[arg(long)]
-    threads: Option<i64>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum FromArg {
-    Sparse,
-    Dense,
+impl LinearArgs {
+    /// The first flag that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--loss", self.loss.is_some()),
+            ("--solver", self.solver.is_some()),
+            ("--tolerance", self.tolerance.is_some()),
+            ("--max-iterations", self.max_iterations.is_some()),
+            ("--save-coefficients", self.save_coefficients.is_some()),
+        ];
+        flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -115,6 +100,8 @@ struct Score {
     r2: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     accuracy: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    accuracy_standard_error: Option<f64>,
 }
 
 /// A point that was chosen.
@@ -142,9 +129,12 @@ struct Summary<'a> {
     /// Seconds of solving, without reading and scoring.
     seconds: f64,
     points: &'a [Point],
+    /// Positions in `points` of the models that no smaller one beats on the validation part.
+    front: Vec<usize>,
     best: Option<Choice>,
     knee: Option<Choice>,
     coefficients: Option<&'a Path>,
+    saved: Option<Saved<'a>>,
 }
 
 /// Follows the path.
@@ -162,20 +152,27 @@ fn settings(args: &PathArgs) -> Result<Settings> {
         let key = assignment.split(['=', '.']).next().unwrap_or_default().trim();
         ensure!(
             matches!(key, "data" | "seed" | "threads"),
-            "--set {assignment}: is for networks; a path knows the settings of [data], seed and threads"
+            "--set {assignment}: is for networks, which need --hidden; linear models know the settings of [data], seed and threads"
         );
         config.set(assignment)?;
     }
     config.flag("data.path", Some(args.data.clone()));
     config.flag("data.label", args.label.clone().map(|label| vec![label]));
+    config.flag("seed", args.seed);
     config.flag("threads", args.threads);
     config.settings()
 }
 
 fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let splits = data::load(&settings.data, settings.seed)?;
+    ensure!(
+        splits.augmentation.is_none(),
+        "data.augment: a linear path solves for the samples as they are; leave it out"
+    );
+    super::check_validation(args, &splits)?;
     let task = splits.preparation.task;
-    let loss = match args.loss {
+    let flags = &args.linear;
+    let loss = match flags.loss {
         Some(LossArg::Squared) => Loss::Squared,
         Some(LossArg::Logistic) => Loss::Logistic,
         None if task == Task::Regression => Loss::Squared,
@@ -188,48 +185,93 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         Ok(Some(HeldOut { design: design(part)?, targets: targets(part, task)?, loss, task }))
     };
     let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
-    let method = match args.solver {
-        SolverArg::Fista => Method::Fista,
-        SolverArg::Ista => Method::Ista,
+    let method = match flags.solver {
+        Some(SolverArg::Ista) => Method::Ista,
+        Some(SolverArg::Fista) | None => Method::Fista,
     };
-    let solver = SolverSettings { method, tolerance: args.tolerance, max_iterations: args.max_iterations };
-    let start = match args.from {
-        FromArg::Sparse => Start::Sparse,
-        FromArg::Dense => Start::Dense,
+    let defaults = SolverSettings::default();
+    let solver = SolverSettings {
+        method,
+        tolerance: flags.tolerance.unwrap_or(defaults.tolerance),
+        max_iterations: flags.max_iterations.unwrap_or(defaults.max_iterations),
     };
+    let start = args.from.map_or(Start::Sparse, |from| from.start());
     let begun = Instant::now();
-    let lambda_max = problem.lambda_max(1.0)?;
-    let lambdas = lambda_grid(lambda_max, args.lambda_min_ratio, args.lambdas)?;
+    let largest = args.lambda_max.map_or_else(|| problem.lambda_max(1.0), Ok)?;
+    let ratio = args.lambda_min_ratio.unwrap_or(LAMBDA_MIN_RATIO);
+    let lambdas = lambda_grid(largest, ratio, args.lambdas.unwrap_or(LAMBDAS))?;
+    solver.check()?;
+    let folder = save::claim(args.save_model.as_deref())?;
     let mut answers = Vec::with_capacity(lambdas.len());
     convex::path(&problem, &lambdas, 1.0, solver, start, |answer| answers.push(answer))?;
     let seconds = begun.elapsed().as_secs_f64();
     answers.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
     let points: Vec<Point> = answers.iter().map(|answer| point(answer, validation.as_ref())).collect();
-    if let Some(path) = &args.save_coefficients {
-        save(path, &answers, problem.design().cols())
+    if let Some(path) = &flags.save_coefficients {
+        save_coefficients(path, &answers, problem.design().cols())
             .with_context(|| format!("{}: cannot write the coefficients", path.display()))?;
     }
+    let (best, knee) = choose(&points, |point: &Point| {
+        let Score { loss, standard_error, .. } = point.validation?;
+        Some(Candidate { nonzeros: point.nonzeros, loss, standard_error })
+    });
     let chosen = |point: usize| Choice { point, test: test.as_ref().map(|part| part.score(&answers[point])) };
-    let best = best(&points);
+    let kind = score_kind(&points);
+    let marks: Vec<Mark> = points.iter().map(mark).collect();
+    let taken = if args.choose == Choose::Best { best } else { knee };
     let summary = Summary {
         data: &args.data,
         loss,
         solver: method,
-        tolerance: args.tolerance,
+        tolerance: solver.tolerance,
         samples: splits.train.len(),
         validation_samples: splits.validation.as_ref().map_or(0, Dataset::len),
         features: problem.design().cols(),
         storage: if matches!(problem.design(), Design::Dense(_)) { "dense" } else { "sparse" },
-        lambda_max,
+        lambda_max: largest,
         null_objective: problem.null_objective(),
         seconds,
         points: &points,
+        front: show::front(&marks, kind),
         best: best.map(chosen),
-        knee: best.and_then(|best| knee(&points, best)).map(chosen),
-        coefficients: args.save_coefficients.as_deref(),
+        knee: knee.map(chosen),
+        coefficients: flags.save_coefficients.as_deref(),
+        saved: args.save_model.as_deref().map(|folder| Saved { choice: args.choose, folder }),
     };
-    output.show(&text(&summary));
+    if let (Some(folder), Some(at)) = (&folder, taken) {
+        let (network, head) = linear_network(&answers[at], splits.train.shape, loss, task);
+        let config = ModelConfig::new(&network, head, splits.preparation.clone());
+        save::write(folder, &saved_settings(settings, &answers[at]), &network, &config, &summary)?;
+    }
+    let chart = show::chart(&args.data, &marks, kind, [("best", best), ("knee", knee)]);
+    if let Some(file) = &args.svg {
+        save::write_svg(file, &chart.to_svg())?;
+    }
+    let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
+    output.show(&format!("{}{plot}", text(&summary)));
+    if let Some(saved) = summary.saved {
+        output.say(&saved.advice());
+    }
     output.json(&summary)
+}
+
+fn score_kind(points: &[Point]) -> ScoreKind {
+    let is_any =
+        |has: fn(&Score) -> bool| points.iter().filter_map(|point| point.validation.as_ref()).any(has);
+    if is_any(|score| score.accuracy.is_some()) {
+        ScoreKind::Accuracy
+    } else if is_any(|score| score.r2.is_some()) {
+        ScoreKind::R2
+    } else {
+        ScoreKind::Loss
+    }
+}
+
+fn mark(point: &Point) -> Mark {
+    let score = point.validation;
+    let value = score.map(|score| score.accuracy.or(score.r2).unwrap_or(score.loss));
+    let error = score.and_then(|score| score.accuracy_standard_error).unwrap_or(0.0);
+    Mark { nonzeros: point.nonzeros, score: value.unwrap_or(f64::NAN), error }
 }
 
 fn design(part: &Dataset) -> Result<Design> {
@@ -251,7 +293,7 @@ fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
         Targets::Classes { labels, classes: 2 } => Ok(labels.iter().map(|&label| label.into()).collect()),
         Targets::Classes { classes, .. } => {
             bail!(
-                "the labels are {classes} classes; a path is for two classes or for numbers (--set data.task=regression)"
+                "the labels are {classes} classes; a path of linear models is for two classes or for numbers (--set data.task=regression), one of networks for any: --hidden 64"
             )
         }
         Targets::Values { values, outputs: 1 } if task == Task::Regression => {
@@ -297,6 +339,7 @@ impl HeldOut {
         let is_classification = self.task == Task::Classification || self.loss == Loss::Logistic;
         let border = if self.loss == Loss::Logistic { 0.0 } else { 0.5 };
         let right = predictions.iter().zip(targets).filter(|(z, y)| (**z > border) == (**y > 0.5)).count();
+        let share = right as f64 / samples;
         let middle = targets.iter().sum::<f64>() / samples;
         let spread: f64 = targets.iter().map(|y| (y - middle).powi(2)).sum();
         let missed: f64 = predictions.iter().zip(targets).map(|(z, y)| (y - z).powi(2)).sum();
@@ -304,23 +347,11 @@ impl HeldOut {
             loss: mean,
             standard_error: (variance / samples).sqrt(),
             r2: (!is_classification && spread > 0.0).then(|| 1.0 - missed / spread),
-            accuracy: is_classification.then(|| right as f64 / samples),
+            accuracy: is_classification.then_some(share),
+            accuracy_standard_error: is_classification
+                .then(|| (share * (1.0 - share) / (samples - 1.0).max(1.0)).sqrt()),
         }
     }
-}
-
-/// The lowest validation loss; of equal ones the larger lambda.
-fn best(points: &[Point]) -> Option<usize> {
-    let loss = |at: &usize| points[*at].validation.map_or(f64::INFINITY, |score| score.loss);
-    (0..points.len()).filter(|&at| points[at].validation.is_some()).min_by(|a, b| loss(a).total_cmp(&loss(b)))
-}
-
-/// The fewest nonzeros within one standard error of the best; of equal ones the larger lambda.
-fn knee(points: &[Point], best: usize) -> Option<usize> {
-    let best = points[best].validation?;
-    let most = best.loss + best.standard_error;
-    let near = |at: &usize| points[*at].validation.is_some_and(|score| score.loss <= most);
-    (0..points.len()).filter(near).min_by_key(|&at| points[at].nonzeros)
 }
 
 fn text(summary: &Summary) -> String {
@@ -328,13 +359,9 @@ fn text(summary: &Summary) -> String {
         summary.points.iter().any(|point| point.validation.is_some_and(|score| score.accuracy.is_some()));
     let score_name = if is_classification { "accuracy" } else { "R2" };
     let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.5}"));
+    let (best, knee) = (summary.best.map(|it| it.point), summary.knee.map(|it| it.point));
     let rows = summary.points.iter().enumerate().map(|(at, point)| {
-        let names = [(summary.best, "best"), (summary.knee, "knee")];
-        let mut notes: Vec<&str> = names
-            .iter()
-            .filter(|(choice, _)| choice.is_some_and(|choice| choice.point == at))
-            .map(|(_, name)| *name)
-            .collect();
+        let mut notes = show::notes(at, best, knee, &summary.front);
         notes.extend((!point.converged).then_some("not converged"));
         vec![
             format!("{:.6e}", point.lambda),
@@ -378,7 +405,7 @@ fn text(summary: &Summary) -> String {
 }
 
 /// Writes an NPY file of version 1.0 (NEP 1).
-fn save(path: &Path, answers: &[Solution], features: usize) -> std::io::Result<()> {
+fn save_coefficients(path: &Path, answers: &[Solution], features: usize) -> std::io::Result<()> {
     let shape = format!("({}, {})", answers.len(), features + 1);
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
     // The numbers start at a multiple of 64.

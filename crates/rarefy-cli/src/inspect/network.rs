@@ -1,0 +1,145 @@
+//! `rarefy inspect --network`: the layers of a network that need not be trained, or of one that is, with shapes and costs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use rarefy::data::{self, DataSettings};
+use rarefy::layers::{LayerFigures, Network, NetworkSettings, SparsitySettings};
+use rarefy::tiles::Shape;
+use serde::Serialize;
+
+use crate::apply::open_model;
+use crate::network;
+use crate::output::Output;
+use crate::train::{bytes, count};
+
+/// Which network, and for what data.
+#[derive(clap::Args)]
+pub struct NetworkArgs {
+    #[arg(long, value_name = "NAME|FILE", help = format!("{}, or a model; shows its layers", network::help()))]
+    network: Option<String>,
+    /// Data that the network is for: it tells the shape of a sample and what is asked
+    #[arg(long, requires = "network", conflicts_with_all = ["inputs", "outputs"])]
+    data: Option<String>,
+    /// The shape of a sample: height,width,channels, or steps,features, or features
+    #[arg(long, requires_all = ["network", "outputs"], value_delimiter = ',', value_name = "SIZES")]
+    inputs: Vec<usize>,
+    /// Outputs; steps,outputs if each step has a target
+    #[arg(long, requires_all = ["network", "inputs"], value_delimiter = ',', value_name = "SIZES")]
+    outputs: Vec<usize>,
+    /// Share of connections that exist [default: 1]
+    #[arg(long, requires = "network")]
+    density: Option<f64>,
+    /// Print the layers as TOML, for a file of one's own
+    #[arg(long, requires = "network", conflicts_with = "density")]
+    toml: bool,
+}
+
+/// The network and its costs.
+#[derive(Serialize)]
+struct Found {
+    network: String,
+    inputs: Shape,
+    outputs: Shape,
+    layers: Vec<Row>,
+    nnz: usize,
+    cells: usize,
+    density: f64,
+    parameters: usize,
+    flops: usize,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    figures: LayerFigures,
+    density: Option<f64>,
+}
+
+/// Shows the layers.
+pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
+    let name = args.network.clone().context("clap asks for a path or a network")?;
+    let path = Path::new(&name);
+    let is_model = path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors");
+    let network = if is_model {
+        ensure!(
+            args.data.is_none() && args.inputs.is_empty() && args.density.is_none(),
+            "--network {name}: a model has its own inputs, outputs and density; leave --data, --inputs, --outputs and --density out"
+        );
+        open_model(path)?.network
+    } else {
+        untrained(&name, args)?
+    };
+    if args.toml {
+        let layers = network.spec().layers.clone();
+        output.answer(&toml::to_string(&NetworkSettings { layers, ..NetworkSettings::default() })?);
+        return Ok(());
+    }
+    let found = found(name, &network);
+    output.show(&text(&found));
+    output.json(&found)
+}
+
+fn untrained(name: &str, args: &NetworkArgs) -> Result<Network> {
+    let settings = network::read(name)?;
+    let (inputs, outputs) = match &args.data {
+        Some(path) => {
+            let settings = DataSettings { path: path.clone(), ..DataSettings::default() };
+            let train = data::load(&settings, 0)?.train;
+            (train.shape, Shape::flat(train.targets.outputs()))
+        }
+        None if args.inputs.is_empty() => bail!(
+            "--network {name}: shapes follow from the data; give --data NAME, or --inputs and --outputs as in --inputs 28,28,1 --outputs 10"
+        ),
+        None => (shape("--inputs", &args.inputs)?, shape("--outputs", &args.outputs)?),
+    };
+    let spec = settings.spec(inputs, outputs)?;
+    let density = args.density.unwrap_or(1.0);
+    let sparsity = SparsitySettings { density, ..SparsitySettings::default() };
+    Ok(Network::random(&spec, &sparsity, 0)?)
+}
+
+fn shape(flag: &str, sizes: &[usize]) -> Result<Shape> {
+    ensure!(!sizes.contains(&0), "{flag}: a size must be at least 1");
+    match *sizes {
+        [features] => Ok(Shape::flat(features)),
+        [steps, features] => Ok(Shape::sequence(steps, features)),
+        [height, width, channels] => Ok(Shape { height, width, channels }),
+        _ => bail!("{flag}: give one size, two (steps,features) or three (height,width,channels)"),
+    }
+}
+
+fn found(name: String, network: &Network) -> Found {
+    let figures = network.figures();
+    let sum = |of: fn(&LayerFigures) -> usize| figures.iter().map(of).sum::<usize>();
+    let (nnz, cells) = network.connections();
+    Found {
+        network: name,
+        inputs: network.spec().inputs,
+        outputs: network.output(),
+        nnz,
+        cells,
+        density: nnz as f64 / cells.max(1) as f64,
+        parameters: sum(|layer| layer.parameters),
+        flops: network.flops(),
+        bytes: sum(|layer| layer.bytes),
+        layers: figures.into_iter().map(|figures| Row { density: figures.density(), figures }).collect(),
+    }
+}
+
+fn text(found: &Found) -> String {
+    format!(
+        "{}: {} to {}\n{}\n{} of {} weights, density {:.4}; {} numbers in all, {} in a file; {} FLOP a prediction",
+        found.network,
+        found.inputs,
+        found.outputs,
+        network::table(found.layers.iter().map(|row| &row.figures)),
+        found.nnz,
+        found.cells,
+        found.density,
+        found.parameters,
+        bytes(found.bytes),
+        count(found.flops)
+    )
+}

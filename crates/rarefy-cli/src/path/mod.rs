@@ -1,0 +1,151 @@
+//! `rarefy path`: models from sparse to dense or back, and which of them to take.
+
+mod linear;
+mod linear_model;
+mod network;
+mod save;
+mod show;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use clap::{ValueEnum, value_parser};
+use rarefy::convex::Start;
+use rarefy::data::Splits;
+use rarefy::report::{Candidate, best, knee};
+
+use crate::output::Output;
+
+/// Arguments of `rarefy path`.
+#[derive(clap::Args)]
+#[command(
+    allow_negative_numbers = true,
+    after_help = "\
+Examples:
+  rarefy path table.csv --label price                       linear models
+  rarefy path table.csv --label sick --lambdas 50 --json
+  rarefy path digits --hidden 256                           networks
+  rarefy path fashion-mnist --hidden 256,256 --penalty mcp --epochs 3 --batch-size 128 --svg path.svg
+  rarefy path digits --hidden 64 --from sparse --save-model runs/small
+
+--hidden or --network (or --set network...=...) makes it a path of networks; without them models are linear.
+
+Linear models: mean loss + lambda |w|_1, from the smallest lambda at which no feature is used down to a part of it. The \
+loss is half the squared difference for numbers and the log-loss for two classes. The gap is how far above the optimum \
+the objective is at most. Settings of --set: those of [data], seed and threads.
+
+Networks: each lambda is trained for --epochs, from the weights and the optimizer state of the one before, under any \
+penalty that makes exact zeros; the learning-rate schedule starts again. From dense, lambda rises until nothing is left, \
+and zeros leave storage, so that later lambdas cost less. From sparse, lambda falls and connections grow. Settings of \
+--set: all that `rarefy train` knows.
+
+best is the model with the lowest loss on the validation part, the penalty left out. knee is the one with the fewest \
+nonzeros among those whose validation loss is at most the best one's plus its standard error over the samples: as good \
+as can be told, and smaller. front marks the models that no smaller one beats. The test part sees the chosen ones only."
+)]
+pub struct PathArgs {
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
+    data: String,
+    /// One setting, as in data.task=regression; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Label column of a CSV file, by name or position from 1
+    #[arg(long)]
+    label: Option<String>,
+    /// How many penalties [default: 100 for linear models, 20 for networks]
+    #[arg(long)]
+    lambdas: Option<usize>,
+    /// The largest penalty [default: about the smallest that leaves nothing]
+    #[arg(long, value_name = "LAMBDA")]
+    lambda_max: Option<f64>,
+    /// The smallest penalty over the largest [default: 0.01 for linear models, 0.0001 for networks]
+    #[arg(long, value_name = "RATIO")]
+    lambda_min_ratio: Option<f64>,
+    /// The end to start from: sparse adds connections, dense takes them away [default: sparse for linear models, dense
+    /// for networks]
+    #[arg(long, value_enum)]
+    from: Option<FromArg>,
+    /// Save the chosen model, for evaluate, predict and inspect
+    #[arg(long, value_name = "DIR")]
+    save_model: Option<PathBuf>,
+    /// Which model --save-model takes
+    #[arg(long, value_enum, default_value = "knee")]
+    choose: Choose,
+    /// Write a plot of score and nonzeros
+    #[arg(long, value_name = "FILE.svg")]
+    svg: Option<PathBuf>,
+    /// Names all random draws
+    #[arg(long, value_parser = value_parser!(i64).range(0..))]
+    seed: Option<i64>,
+    /// Threads; 0 for one per core. Results do not depend on it
+    #[arg(long, value_parser = value_parser!(i64).range(0..))]
+    threads: Option<i64>,
+    #[command(flatten)]
+    network: network::NetworkArgs,
+    #[command(flatten)]
+    linear: linear::LinearArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FromArg {
+    Sparse,
+    Dense,
+}
+
+impl FromArg {
+    fn start(self) -> Start {
+        match self {
+            FromArg::Sparse => Start::Sparse,
+            FromArg::Dense => Start::Dense,
+        }
+    }
+}
+
+/// Which point of a path is meant.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Choose {
+    Best,
+    Knee,
+}
+
+/// Follows the path.
+pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
+    let sets_network = |assignment: &String| assignment.trim_start().starts_with("network.");
+    let is_network =
+        args.network.hidden.is_some() || args.network.network.is_some() || args.set.iter().any(sets_network);
+    let (foreign, problem) = match is_network {
+        true => {
+            (args.linear.given(), "is for linear models, those without --hidden or --network; leave it out")
+        }
+        false => {
+            (args.network.given(), "is for networks; give --hidden too, as in --hidden 256,256, or --network")
+        }
+    };
+    if let Some(flag) = foreign {
+        bail!("{flag}: {problem}");
+    }
+    if is_network { network::run(args, output) } else { linear::run(args, output) }
+}
+
+/// What must be known before any work: flags that choose by a validation part that there is not.
+fn check_validation(args: &PathArgs, splits: &Splits) -> Result<()> {
+    let flag = match (&args.save_model, &args.svg) {
+        (Some(_), _) => "--save-model",
+        (None, Some(_)) => "--svg",
+        (None, None) => return Ok(()),
+    };
+    ensure!(
+        splits.validation.is_some(),
+        "{flag}: there is no validation part to judge models by; set data.validation_fraction above 0"
+    );
+    Ok(())
+}
+
+/// The best and the knee of models of which `judge` says nonzeros, validation loss and its standard error.
+fn choose<T>(points: &[T], judge: impl Fn(&T) -> Option<Candidate>) -> (Option<usize>, Option<usize>) {
+    // Without a validation part none has a loss.
+    let unknown = Candidate { nonzeros: 0, loss: f64::NAN, standard_error: f64::NAN };
+    let candidates: Vec<Candidate> = points.iter().map(|point| judge(point).unwrap_or(unknown)).collect();
+    (best(&candidates), knee(&candidates))
+}

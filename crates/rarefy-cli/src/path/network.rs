@@ -1,0 +1,356 @@
+//! Paths of networks: one penalty, many lambdas, each trained on from the one before.
+
+use std::sync::atomic::Ordering;
+
+use anyhow::Result;
+use clap::value_parser;
+use rarefy::convex::Start;
+use rarefy::penalties::PenaltyMethod;
+use rarefy::report::Candidate;
+use rarefy::train::{
+    Control, Ending, Event, LambdaPath, PathEvent, PathOutcome, PathPoint, PathSettings, SampleScore,
+    Settings,
+};
+use serde::Serialize;
+
+use super::show::{self, Mark, ScoreKind};
+use super::{Choose, PathArgs, choose, save};
+use crate::config::Config;
+use crate::output::{Output, table};
+use crate::train::{Progress, bytes, learning_rate, watch_for_interrupt};
+
+use save::Saved;
+
+/// Epochs at each lambda unless told otherwise.
+const EPOCHS: i64 = 5;
+
+/// What only networks have.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Networks")]
+pub struct NetworkArgs {
+    /// Units of each hidden layer, as in 256,256: makes it a path of networks
+    #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
+    pub hidden: Option<Vec<i64>>,
+    #[arg(long, conflicts_with = "hidden", value_name = "NAME|FILE", help = crate::network::help())]
+    pub network: Option<String>,
+    /// Penalty: l1, elastic-net, mcp, l-half, group-neurons, group-inputs [default: l1]
+    #[arg(long)]
+    penalty: Option<String>,
+    /// Passes over the training part at each lambda [default: 5]
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
+    epochs: Option<i64>,
+    /// Samples of a mini-batch
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
+    batch_size: Option<i64>,
+    /// Optimizer, as in train [default: adam]
+    #[arg(long)]
+    optimizer: Option<String>,
+    /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
+    #[arg(long, value_parser = learning_rate)]
+    learning_rate: Option<toml::Value>,
+}
+
+impl NetworkArgs {
+    /// The first flag that was given.
+    pub fn given(&self) -> Option<&'static str> {
+        let flags = [
+            ("--penalty", self.penalty.is_some()),
+            ("--epochs", self.epochs.is_some()),
+            ("--batch-size", self.batch_size.is_some()),
+            ("--optimizer", self.optimizer.is_some()),
+            ("--learning-rate", self.learning_rate.is_some()),
+        ];
+        flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+}
+
+/// One model of the path.
+#[derive(Serialize)]
+struct Point {
+    lambda: f64,
+    nonzeros: usize,
+    density: f64,
+    model_bytes: usize,
+    train_loss: f64,
+    validation: Option<SampleScore>,
+    /// Of training.
+    seconds: f64,
+}
+
+/// A point that was chosen.
+#[derive(Clone, Copy, Serialize)]
+struct Choice {
+    /// Its position in `points`.
+    point: usize,
+    /// On the test part, which no choice has seen.
+    test: Option<SampleScore>,
+}
+
+/// The whole path.
+#[derive(Serialize)]
+struct Summary<'a> {
+    data: &'a str,
+    samples: usize,
+    validation_samples: usize,
+    /// Inputs, and the outputs of each weight matrix.
+    units: Vec<usize>,
+    /// Weights of the whole network.
+    cells: usize,
+    penalty: PenaltyMethod,
+    from: Start,
+    /// At each lambda.
+    epochs: u64,
+    seed: u64,
+    ending: Ending,
+    /// Of training.
+    seconds: f64,
+    points: Vec<Point>,
+    /// Lambdas that left no way from inputs to outputs.
+    emptied: Vec<f64>,
+    /// Positions in `points` of the models that no smaller one beats on the validation part.
+    front: Vec<usize>,
+    best: Option<Choice>,
+    knee: Option<Choice>,
+    saved: Option<Saved<'a>>,
+}
+
+/// Follows the path.
+pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
+    let settings = settings(args)?;
+    let defaults = PathSettings::default();
+    let wanted = PathSettings {
+        lambda_max: args.lambda_max,
+        lambda_min_ratio: args.lambda_min_ratio.unwrap_or(defaults.lambda_min_ratio),
+        lambdas: args.lambdas.unwrap_or(defaults.lambdas),
+        start: args.from.map_or(defaults.start, |from| from.start()),
+    };
+    let mut path = LambdaPath::new(settings.clone(), &wanted)?;
+    super::check_validation(args, path.run().splits())?;
+    let folder = save::claim(args.save_model.as_deref())?;
+    output.say(&describe(args, &path, &settings, wanted.start));
+    let interrupted = watch_for_interrupt()?;
+    let mut progress = Progress::new(path.run(), output);
+    let outcome = path.follow(&mut |event| {
+        match event {
+            PathEvent::Train(Event::Epoch(record)) => progress.note(record),
+            PathEvent::Train(step) => progress.show(&step),
+            PathEvent::Point(point) => progress.say(&line(point)),
+        }
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    progress.finish();
+    let outcome = outcome?;
+    report(args, &path, &settings, &wanted, &outcome, folder, output)
+}
+
+fn settings(args: &PathArgs) -> Result<Settings> {
+    let mut config = Config::defaults();
+    // What a path has by default; --set may say otherwise.
+    config.flag("penalty.method", Some("l1"));
+    config.flag("sparsity.density", Some(1.0));
+    config.flag("topology.method", Some("static"));
+    config.flag("train.epochs", Some(EPOCHS));
+    let network = &args.network;
+    if let Some(described) = &network.network {
+        config.network(&crate::network::read(described)?);
+    }
+    for assignment in &args.set {
+        config.set(assignment)?;
+    }
+    config.flag("data.path", Some(args.data.clone()));
+    config.flag("data.label", args.label.clone().map(|label| vec![label]));
+    config.flag("network.hidden", network.hidden.clone());
+    config.flag("penalty.method", network.penalty.clone());
+    config.flag("train.epochs", network.epochs);
+    config.flag("train.batch_size", network.batch_size);
+    config.flag("optimizer.method", network.optimizer.clone());
+    config.flag("optimizer.learning_rate", network.learning_rate.clone());
+    config.flag("seed", args.seed);
+    config.flag("threads", args.threads);
+    config.settings()
+}
+
+fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Start) -> String {
+    let splits = path.run().splits();
+    let network = match crate::network::name(&settings.network) {
+        "mlp" => units(path).iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
+        name => name.to_string(),
+    };
+    let lambdas = path.lambdas();
+    let way = if start == Start::Dense { "dense to sparse" } else { "sparse to dense" };
+    format!(
+        "{}: {} training, {} validation samples\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each",
+        args.data,
+        splits.train.len(),
+        splits.validation.as_ref().map_or(0, |part| part.len()),
+        name(settings.penalty.method),
+        lambdas[0],
+        lambdas[lambdas.len() - 1],
+        lambdas.len(),
+        settings.train.epochs,
+    )
+}
+
+fn name(method: PenaltyMethod) -> String {
+    serde_json::to_value(method).ok().and_then(|name| name.as_str().map(String::from)).unwrap_or_default()
+}
+
+fn units(path: &LambdaPath) -> Vec<usize> {
+    let network = path.run().network();
+    std::iter::once(network.inputs()).chain(network.weights().map(|(_, it)| it.weights.rows())).collect()
+}
+
+/// What a lambda left, while the path goes on.
+fn line(point: &PathPoint) -> String {
+    let score = match point.validation {
+        Some(SampleScore { accuracy: Some(accuracy), .. }) => format!(", val {:.2} %", 100.0 * accuracy),
+        Some(score) => format!(", val loss {:.4}", score.loss),
+        None => String::new(),
+    };
+    format!(
+        "lambda {:.2e}: {} nonzeros, loss {:.4}{score}, {:.2} s",
+        point.lambda, point.nonzeros, point.train_loss, point.seconds
+    )
+}
+
+/// Chooses, scores the chosen on the test part, saves, shows.
+fn report(
+    args: &PathArgs,
+    path: &LambdaPath,
+    settings: &Settings,
+    wanted: &PathSettings,
+    outcome: &PathOutcome,
+    folder: Option<rarefy::train::RunDirectory>,
+    output: &Output,
+) -> Result<()> {
+    let splits = path.run().splits();
+    let points = &outcome.points;
+    let (best, knee) = choose(points, |point| {
+        let score = point.validation?;
+        Some(Candidate { nonzeros: point.nonzeros, loss: score.loss, standard_error: score.standard_error })
+    });
+    let test = |at: usize| splits.test.as_ref().map(|part| path.score(&points[at].network, part));
+    let chosen = |at: usize| Choice { point: at, test: test(at) };
+    let is_classification = points.iter().any(|point| point.validation.is_some_and(|s| s.accuracy.is_some()));
+    let kind = if is_classification { ScoreKind::Accuracy } else { ScoreKind::Loss };
+    let marks: Vec<Mark> = points.iter().map(mark).collect();
+    let taken = if args.choose == Choose::Best { best } else { knee };
+    let saved = args.save_model.as_deref().filter(|_| taken.is_some());
+    let summary = Summary {
+        data: &args.data,
+        samples: splits.train.len(),
+        validation_samples: splits.validation.as_ref().map_or(0, |part| part.len()),
+        units: units(path),
+        cells: path.run().network().connections().1,
+        penalty: settings.penalty.method,
+        from: wanted.start,
+        epochs: settings.train.epochs,
+        seed: settings.seed,
+        ending: outcome.ending,
+        seconds: points.iter().map(|point| point.seconds).sum(),
+        points: points.iter().map(of).collect(),
+        emptied: outcome.emptied.clone(),
+        front: show::front(&marks, kind),
+        best: best.map(chosen),
+        knee: knee.map(chosen),
+        saved: saved.map(|folder| Saved { choice: args.choose, folder }),
+    };
+    if let (Some(folder), Some(at)) = (&folder, taken) {
+        let mut settings = settings.clone();
+        settings.penalty.lambda = Some(points[at].lambda as f32);
+        let network = &points[at].network;
+        save::write(folder, &settings, network, &path.model_config(network), &summary)?;
+    }
+    let title = format!("{}, penalty {}", args.data, name(settings.penalty.method));
+    let chart = show::chart(&title, &marks, kind, [("best", best), ("knee", knee)]);
+    if let Some(file) = &args.svg {
+        save::write_svg(file, &chart.to_svg())?;
+    }
+    let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
+    output.show(&format!("\n{}{plot}", text(&summary)));
+    if let Some(saved) = summary.saved {
+        output.say(&saved.advice());
+    }
+    output.json(&summary)
+}
+
+fn mark(point: &PathPoint) -> Mark {
+    let score = point.validation;
+    let accuracy = score.and_then(|score| Some((score.accuracy?, score.accuracy_standard_error?)));
+    let loss = score.map(|score| (score.loss, score.standard_error));
+    let (score, error) = accuracy.or(loss).unwrap_or((f64::NAN, 0.0));
+    Mark { nonzeros: point.nonzeros, score, error }
+}
+
+fn of(point: &PathPoint) -> Point {
+    let &PathPoint { lambda, nonzeros, density, model_bytes, train_loss, validation, seconds, .. } = point;
+    Point { lambda, nonzeros, density, model_bytes, train_loss, validation, seconds }
+}
+
+fn text(summary: &Summary) -> String {
+    let loss = |score: Option<SampleScore>| {
+        score.map_or("-".into(), |score| format!("{:.4} ± {:.4}", score.loss, score.standard_error))
+    };
+    let accuracy = |score: Option<SampleScore>| {
+        let share = score.and_then(|score| Some((score.accuracy?, score.accuracy_standard_error?)));
+        share.map_or("-".into(), |(share, error)| format!("{:.2} ± {:.2} %", 100.0 * share, 100.0 * error))
+    };
+    let (best, knee) = (summary.best.map(|it| it.point), summary.knee.map(|it| it.point));
+    let rows = summary.points.iter().enumerate().map(|(at, point)| {
+        vec![
+            format!("{:.3e}", point.lambda),
+            point.nonzeros.to_string(),
+            format!("{:.4}", point.density),
+            bytes(point.model_bytes),
+            format!("{:.4}", point.train_loss),
+            loss(point.validation),
+            accuracy(point.validation),
+            format!("{:.2}", point.seconds),
+            show::notes(at, best, knee, &summary.front).join(", "),
+        ]
+    });
+    let header = [
+        "lambda",
+        "nonzeros",
+        "density",
+        "model",
+        "train loss",
+        "validation loss",
+        "accuracy",
+        "seconds",
+        "",
+    ];
+    let mut text =
+        format!("{}\n\n{} points in {:.2} s", table(&header, rows), summary.points.len(), summary.seconds);
+    for (name, choice) in [("best", summary.best), ("knee", summary.knee)] {
+        let Some(Choice { point, test: Some(test) }) = choice else { continue };
+        let share = if test.accuracy.is_some() {
+            format!(", accuracy {}", accuracy(Some(test)))
+        } else {
+            String::new()
+        };
+        text += &format!(
+            "\n{name}  {} nonzeros, test loss {}{share}",
+            summary.points[point].nonzeros,
+            loss(Some(test))
+        );
+    }
+    if let [.., smallest] = summary.emptied[..] {
+        text += &format!(
+            "\nnote: at lambda {smallest:.3e} no way is left from inputs to outputs; such points have no model"
+        );
+    }
+    if summary.ending == Ending::Interrupted {
+        text += "\nnote: interrupted; these are the lambdas that were done";
+    }
+    let sparsest = summary.points.first().map_or(0.0, |point| point.density);
+    if summary.emptied.is_empty() && sparsest > 0.05 && summary.ending == Ending::Finished {
+        text += &format!(
+            "\nnote: the sparsest network has a density of {sparsest:.2}; raise --lambda-max to see sparser ones"
+        );
+    }
+    if summary.best.is_none() {
+        text += "\nnote: there is no validation part to choose by; set data.validation_fraction above 0";
+    }
+    text
+}

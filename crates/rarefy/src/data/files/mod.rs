@@ -1,0 +1,169 @@
+//! Data that is many files, a sample each: images and recordings. This part finds the files and their labels, from
+//! folders or a list, and reads them all at once in a fixed order.
+//!
+//! ```text
+//! ROOT/cat/a.png, ROOT/dog/b.png          class = folder                            (folders)
+//! ROOT/train/cat/a.png, ROOT/test/...     the same, with a test part of its own
+//! list.csv: path,label[,split]            flat files                                (manifest)
+//! ```
+
+mod folders;
+mod manifest;
+mod reading;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use reading::SkippedFile;
+pub(crate) use reading::{Kept, advise, read_all};
+
+use crate::{Error, Result};
+
+/// What the files hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// PNG and JPEG.
+    Images,
+    /// WAV.
+    Audio,
+}
+
+impl Kind {
+    /// The kind that a file's name ends with.
+    fn of(path: &Path) -> Option<Kind> {
+        let end = path.extension()?.to_str()?.to_ascii_lowercase();
+        match end.as_str() {
+            "png" | "jpg" | "jpeg" => Some(Kind::Images),
+            "wav" | "wave" => Some(Kind::Audio),
+            _ => None,
+        }
+    }
+
+    /// How such a file is called in messages.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Images => "PNG or JPEG",
+            Kind::Audio => "WAV",
+        }
+    }
+}
+
+/// A file and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelledFile {
+    pub path: PathBuf,
+    /// Its class, as a position in [`Listing::classes`].
+    pub class: u32,
+}
+
+/// The files of a source, none of them opened yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub kind: Kind,
+    /// The names of the classes, sorted.
+    pub classes: Vec<String>,
+    /// The training part, or all files where there are no parts; by class and then path for folders, by line for a list.
+    pub train: Vec<LabelledFile>,
+    /// The source's own test part.
+    pub test: Option<Vec<LabelledFile>>,
+}
+
+/// What a folder, list or single file holds, if that is images or recordings; only names (and the start of a list) are
+/// looked at.
+///
+/// # Errors
+/// If a folder or list cannot be read.
+pub(crate) fn kind(path: &Path) -> Result<Option<Kind>> {
+    match path.is_dir() {
+        true => folders::kind(path),
+        false if Kind::of(path).is_some() => Ok(Kind::of(path)),
+        false => manifest::kind(path),
+    }
+}
+
+/// Whether the source has a test part of its own.
+///
+/// # Errors
+/// As for [`list`].
+pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
+    match path.is_dir() {
+        true => Ok(folders::has_test_part(path)),
+        false if Kind::of(path).is_some() => Ok(false),
+        false => Ok(manifest::list(path, kind)?.test.is_some()),
+    }
+}
+
+/// Finds the files of a folder or list, and their classes.
+///
+/// # Errors
+/// Files of another kind, classes without files, folders of no known meaning, lines that name no file: each names the
+/// file or line.
+pub(crate) fn list(path: &Path, kind: Kind) -> Result<Listing> {
+    match path.is_dir() {
+        true => folders::list(path, kind),
+        false if Kind::of(path).is_some() => {
+            let problem = "is a single file without a label; give a folder with a folder for each class, or a CSV list of files with the columns path and label";
+            Err(Error::data(path, problem))
+        }
+        false => manifest::list(path, kind),
+    }
+}
+
+/// Finds the files that a model is to be applied to: the test part where there is one, else all. With `labels` their
+/// classes come too; without, a single file or a folder without classes will do.
+///
+/// # Errors
+/// As for [`list`].
+pub(crate) fn list_for_model(
+    path: &Path,
+    kind: Kind,
+    labels: bool,
+) -> Result<(Vec<LabelledFile>, Option<Vec<String>>)> {
+    if labels {
+        let Listing { classes, train, test, .. } = list(path, kind)?;
+        return Ok((test.unwrap_or(train), Some(classes)));
+    }
+    let files = match path.is_dir() {
+        true => folders::all(path, kind)?,
+        false if Kind::of(path) == Some(kind) => vec![path.to_path_buf()],
+        false => {
+            let Listing { train, test, .. } = list(path, kind)?;
+            test.unwrap_or(train).into_iter().map(|file| file.path).collect()
+        }
+    };
+    Ok((files.into_iter().map(|path| LabelledFile { path, class: 0 }).collect(), None))
+}
+
+/// Numbers the classes of the training part by name. `test`, if any, must not have others.
+fn listing(
+    kind: Kind,
+    train: Vec<(PathBuf, String)>,
+    test: Option<Vec<(PathBuf, String)>>,
+) -> Result<Listing> {
+    let mut classes: Vec<String> = train.iter().map(|(_, class)| class.clone()).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let number = |files: Vec<(PathBuf, String)>| -> Result<Vec<LabelledFile>> {
+        let file = |(path, class): (PathBuf, String)| match classes.binary_search(&class) {
+            Ok(class) => Ok(LabelledFile { path, class: class as u32 }),
+            Err(_) => {
+                let problem = format!("is of the class {class:?}, of which the training part has no file");
+                Err(Error::data(&path, problem))
+            }
+        };
+        files.into_iter().map(file).collect()
+    };
+    let (train, test) = (number(train)?, test.map(number).transpose()?);
+    Ok(Listing { kind, classes, train, test })
+}
+
+/// An error about a file that is not of the kind of the others.
+fn other_kind(path: &Path, kind: Kind) -> Error {
+    let problem = format!("is not a {} file like the others; convert it, or move it away", kind.name());
+    Error::data(path, problem)
+}
+
+#[cfg(test)]
+mod tests;

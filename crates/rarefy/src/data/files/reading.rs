@@ -1,0 +1,73 @@
+//! Reads many files at once, in a fixed order. A file that cannot be read ends it, or, if the user said so, is left
+//! out and reported.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::LabelledFile;
+use crate::{Error, Result};
+
+/// What could be read.
+#[derive(Debug)]
+pub(crate) struct Kept<T> {
+    /// The files, in the order in which they were given.
+    pub files: Vec<LabelledFile>,
+    /// What each of them held.
+    pub contents: Vec<T>,
+    /// The files that were left out, each with what is wrong with it.
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// A file that could not be read and was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkippedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Reads each file with `read`, on all threads; the result does not depend on their number.
+///
+/// # Errors
+/// The first file, in their order, that `read` has refused, unless `skip_bad` is set; and if no file can be read.
+pub(crate) fn read_all<T: Send>(
+    files: Vec<LabelledFile>,
+    skip_bad: bool,
+    read: impl Fn(&LabelledFile) -> Result<T> + Sync,
+) -> Result<Kept<T>> {
+    let found: Vec<Result<T>> = files.par_iter().map(&read).collect();
+    let mut kept = Kept { files: Vec::new(), contents: Vec::new(), skipped: Vec::new() };
+    let mut first_error = None;
+    for (file, found) in files.into_iter().zip(found) {
+        match found {
+            Ok(content) => {
+                kept.files.push(file);
+                kept.contents.push(content);
+            }
+            Err(error) if !skip_bad => return Err(error),
+            Err(error) => {
+                kept.skipped.push(SkippedFile { path: file.path, problem: error.to_string() });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if kept.files.is_empty() => Err(error),
+        _ => Ok(kept),
+    }
+}
+
+/// Adds to an error about a file that is to be trained on that such files can be left out.
+pub(crate) fn advise(error: Error) -> Error {
+    match error {
+        Error::Data { path, at, problem } => Error::Data {
+            path,
+            at,
+            problem: format!("{problem}; or leave such files out with data.skip_bad = true"),
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,144 @@
+//! Finding and reading files, on folders made here.
+
+use super::*;
+
+/// Makes empty files.
+fn tree(files: &[&str]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for file in files {
+        let path = root.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "").unwrap();
+    }
+    root
+}
+
+/// The files of a part as `path=class`, relative to `root`.
+fn shown(root: &Path, files: &[LabelledFile]) -> Vec<String> {
+    let name = |file: &LabelledFile| file.path.strip_prefix(root).unwrap().display().to_string();
+    files.iter().map(|file| format!("{}={}", name(file), file.class)).collect()
+}
+
+#[test]
+fn a_folder_per_class_is_listed_by_name_with_hidden_files_passed_over() {
+    let root = tree(&["b/2.PNG", "b/deep/0.jpg", "a/z.jpeg", "a/.DS_Store", ".git/x", "README.md"]);
+    assert_eq!(kind(root.path()).unwrap(), Some(Kind::Images));
+    let found = list(root.path(), Kind::Images).unwrap();
+    assert_eq!(found.classes, ["a", "b"]);
+    assert_eq!(shown(root.path(), &found.train), ["a/z.jpeg=0", "b/2.PNG=1", "b/deep/0.jpg=1"]);
+    assert_eq!((found.test, has_test_part(root.path(), Kind::Images).unwrap()), (None, false));
+}
+
+#[test]
+fn train_and_test_folders_are_the_parts() {
+    let root = tree(&["train/yes/1.wav", "train/no/2.wav", "test/yes/3.wav"]);
+    assert_eq!(kind(root.path()).unwrap(), Some(Kind::Audio));
+    assert!(has_test_part(root.path(), Kind::Audio).unwrap());
+    let found = list(root.path(), Kind::Audio).unwrap();
+    assert_eq!(found.classes, ["no", "yes"]);
+    assert_eq!(shown(root.path(), &found.train), ["train/no/2.wav=0", "train/yes/1.wav=1"]);
+    assert_eq!(shown(root.path(), &found.test.unwrap()), ["test/yes/3.wav=1"]);
+}
+
+#[test]
+fn folders_that_could_be_misread_are_refused_by_name() {
+    for (files, at, problem) in [
+        (&["a/1.png", "b/2.bmp"][..], "b/2.bmp", "is not a PNG or JPEG file"),
+        (&["a/1.png", "b/2.wav"], "b/2.wav", "is not a PNG or JPEG file"),
+        (&["a/1.png", "b/.hidden"], "b", "holds no PNG or JPEG files"),
+        (&["a/1.png", "2.png"], "2.png", "beside the folders of the classes"),
+        (&["1.png"], "1.png", "beside the folders of the classes"),
+        (&["train/a/1.png", "valid/a/2.png"], "valid", "where only test may"),
+        (&["test/a/1.png"], "", "no folder train"),
+        (&["train/a/1.png", "test/b/1.png"], "test/b/1.png", "of the class \"b\", of which"),
+        (&["train/x.txt", "test/a/1.png"], "train", "holds no folders"),
+    ] {
+        let root = tree(files);
+        let error = list(root.path(), Kind::Images).unwrap_err().to_string();
+        let place = root.path().join(at).display().to_string();
+        assert!(
+            error.starts_with(place.trim_end_matches('/')) && error.contains(problem),
+            "{files:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_list_names_files_labels_and_parts_in_any_order_of_columns() {
+    let root = tree(&[]);
+    let csv = root.path().join("list.csv");
+    std::fs::write(
+        &csv,
+        "\"label\",split,path\r\nten,train,r/a.wav\r\n2,TEST,\"r/b, c.wav\"\n2,train,r/d.wav\n",
+    )
+    .unwrap();
+    assert_eq!(kind(&csv).unwrap(), Some(Kind::Audio));
+    let found = list(&csv, Kind::Audio).unwrap();
+    assert_eq!(found.classes, ["2", "ten"]);
+    assert_eq!(shown(root.path(), &found.train), ["r/a.wav=1", "r/d.wav=0"]);
+    assert_eq!(shown(root.path(), &found.test.unwrap()), ["r/b, c.wav=0"]);
+    std::fs::write(&csv, "path,label\na.png,x\n").unwrap();
+    assert_eq!(kind(&csv).unwrap(), Some(Kind::Images));
+    assert_eq!(list(&csv, Kind::Images).unwrap().test, None);
+    assert!(!has_test_part(&csv, Kind::Images).unwrap());
+}
+
+#[test]
+fn other_tables_are_no_lists() {
+    let root = tree(&[]);
+    let csv = root.path().join("table.csv");
+    for text in [
+        "path,label,age\na.wav,1,2\n",
+        "path,label\n5,1\n",
+        "path,label\n",
+        "1,2\n3,4\n",
+        "label,label\na.wav,b\n",
+    ] {
+        std::fs::write(&csv, text).unwrap();
+        assert_eq!(kind(&csv).unwrap(), None, "{text}");
+    }
+}
+
+#[test]
+fn wrong_lines_of_a_list_are_named() {
+    let root = tree(&[]);
+    let csv = root.path().join("list.csv");
+    for (text, problem) in [
+        ("path,label\na.wav,\n", "line 2: has no path or no label"),
+        ("path,label\na.wav,x\nb.wav,y,z\n", "line 3: has 3 cells"),
+        ("path,label\na.wav,x\n\na.wav,y\n", "line 4: names \"a.wav\" again, as line 2"),
+        ("path,label,split\na.wav,x,dev\n", "line 2: the split \"dev\" is unknown"),
+        ("path,label,split\na.wav,x,test\n", "lists no training files"),
+        ("path,label\na.mp3,x\n", "a.mp3: is not a WAV file"),
+        ("file,label\na.wav,x\n", "needs a first line with path,label"),
+    ] {
+        std::fs::write(&csv, text).unwrap();
+        let error = list(&csv, Kind::Audio).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+}
+
+#[test]
+fn bad_files_end_the_reading_or_are_left_out_and_reported() {
+    let files: Vec<LabelledFile> =
+        (0..200).map(|i| LabelledFile { path: format!("{i}").into(), class: i % 3 }).collect();
+    let bad_from = |first: u32| {
+        move |file: &LabelledFile| {
+            let number: u32 = file.path.to_str().unwrap().parse().unwrap();
+            match number >= first && number.is_multiple_of(7) {
+                true => Err(Error::data(&file.path, "is bad")),
+                false => Ok(number),
+            }
+        }
+    };
+    let error = read_all(files.clone(), false, bad_from(1)).map_err(advise).unwrap_err().to_string();
+    assert_eq!(error, "7: is bad; or leave such files out with data.skip_bad = true");
+    let kept = read_all(files.clone(), true, bad_from(1)).unwrap();
+    let expected: Vec<u32> = (0..200).filter(|number| *number == 0 || number % 7 != 0).collect();
+    assert_eq!(kept.contents, expected);
+    assert!(kept.files.iter().zip(&expected).all(|(file, number)| file.class == number % 3));
+    assert_eq!(kept.skipped.len(), 28);
+    assert_eq!(kept.skipped[0], SkippedFile { path: "7".into(), problem: "7: is bad".into() });
+    let none = read_all(files[..1].to_vec(), true, bad_from(0)).unwrap_err().to_string();
+    assert_eq!(none, "0: is bad");
+}

@@ -1,0 +1,120 @@
+//! Images: PNG and JPEG files of one size, as bytes `[y][x][channel]`.
+
+mod augment;
+mod decode;
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use augment::{Border, Image};
+pub use settings::{ImageColor, ImageSize};
+
+use super::files::{self, Kept, Kind, Listing};
+use super::settings::DataSettings;
+use super::source::{Cells, FileReading, Format, Labels, Raw, Source};
+use crate::tiles::Shape;
+use crate::{Error, Result};
+use decode::Decoded;
+
+/// How the images that a model was trained on were read, so that new ones are read alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageReading {
+    /// Rows and columns.
+    pub size: ImageSize,
+    /// 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// Whether others are brought to that size; else they are refused.
+    pub resize: bool,
+    /// Whether colours become grey; else a model trained on grey refuses them.
+    pub color: ImageColor,
+}
+
+/// Reads the images of a folder or list to train on.
+pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
+    let Listing { classes, train, test, .. } = files::list(path, Kind::Images)?;
+    let read_part = |part| {
+        let decode =
+            |file: &files::LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
+        files::read_all(part, settings.skip_bad, decode).map_err(files::advise)
+    };
+    let train = read_part(train)?;
+    let test = test.map(read_part).transpose()?;
+    let all = || {
+        let parts = std::iter::once(&train).chain(&test);
+        parts.flat_map(|part| part.files.iter().zip(&part.contents))
+    };
+    let (first, image) = all().next().expect("a part has a file");
+    if let Some((other, found)) = all().find(|(_, found)| found.size() != image.size()) {
+        let problem = format!(
+            "is {}, but {} is {}; set data.image_size to bring all to one size",
+            show(found.size()),
+            first.path.display(),
+            show(image.size())
+        );
+        return Err(Error::data(&other.path, problem));
+    }
+    let channels = all().map(|(_, image)| image.channels).max().expect("a part has a file");
+    let reading = ImageReading {
+        size: image.size(),
+        channels,
+        resize: settings.image_size.is_some(),
+        color: settings.image_color,
+    };
+    let raw = |part: Kept<Decoded>| raw(path, part, Some(&classes), reading.clone());
+    Ok(Source { train: raw(train), test: test.map(raw) })
+}
+
+/// Reads images for a model.
+pub(super) fn read_for_model(
+    path: &Path,
+    reading: &ImageReading,
+    targets: bool,
+    skip_bad: bool,
+) -> Result<Raw> {
+    let (files, classes) = files::list_for_model(path, Kind::Images, targets)?;
+    let color = if reading.channels == 3 { ImageColor::Rgb } else { reading.color };
+    let size = reading.resize.then_some(reading.size);
+    let part = files::read_all(files, skip_bad, |file| decode::read(&file.path, color, size))?;
+    for (file, found) in part.files.iter().zip(&part.contents) {
+        if found.size() != reading.size {
+            let (found, trained) = (show(found.size()), show(reading.size));
+            let problem = format!(
+                "is {found}, the model was trained on {trained}; resize it, or train with data.image_size"
+            );
+            return Err(Error::data(&file.path, problem));
+        }
+        if found.channels != reading.channels {
+            let problem = "is in colour, the model was trained on grey images; convert it, or train with data.image_color = \"grey\"";
+            return Err(Error::data(&file.path, problem));
+        }
+    }
+    Ok(raw(path, part, classes.as_deref(), reading.clone()))
+}
+
+fn show(size: ImageSize) -> String {
+    format!("{} pixels high and {} wide", size.height, size.width)
+}
+
+/// Lays images out one after the other, grey ones among colours with their value thrice. Without `classes` there are no
+/// labels.
+fn raw(path: &Path, part: Kept<Decoded>, classes: Option<&[String]>, reading: ImageReading) -> Raw {
+    let ImageReading { size: ImageSize { height, width }, channels, .. } = reading;
+    let shape = Shape { height: height as usize, width: width as usize, channels };
+    let mut bytes = Vec::with_capacity(part.contents.len() * shape.features());
+    for image in part.contents {
+        match image.channels == channels {
+            true => bytes.extend(image.pixels),
+            false => bytes.extend(image.pixels.iter().flat_map(|&pixel| [pixel; 3])),
+        }
+    }
+    let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
+    let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
+    Raw {
+        files,
+        skipped: part.skipped,
+        reading: Some(FileReading::Images(reading)),
+        ..Raw::arrays(path, Format::Images, Cells::Bytes(bytes), shape, labels)
+    }
+}

@@ -1,0 +1,162 @@
+//! A product whose lines are computed a few at a time, by whoever splits the work: the steps of a recurrent layer follow
+//! each other, so each is cut into pieces that do all that a unit needs, and threads meet once a step.
+
+use std::ops::Range;
+
+use super::dense::{self, Matrix};
+use super::product::gather_columns;
+use super::spmm::{Finish, Lines, run_lines};
+use super::{Activation, Isa};
+use crate::sparse::{Index, Weights};
+use crate::tiles::{LANES, Row};
+
+/// Lines of dense storage below which `gemm` wastes its time on packing.
+const DENSE_LINES: usize = 64;
+
+/// How many times as fast a connection is in dense storage.
+const DENSE_SPEED: usize = 3;
+
+/// A weight matrix, or its transpose, ready to be multiplied line by line.
+#[derive(Clone, Copy)]
+pub struct Piecewise<'a>(Lined<'a>);
+
+#[derive(Clone, Copy)]
+enum Lined<'a> {
+    Dense(Matrix<'a>),
+    Sparse(&'a Index, &'a [f32]),
+}
+
+impl<'a> Piecewise<'a> {
+    /// The lines of `W`.
+    pub fn new(weights: &'a Weights) -> Piecewise<'a> {
+        Piecewise(match weights {
+            Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), weights.rows(), weights.cols())),
+            Weights::Sparse(sparse) => Lined::Sparse(sparse.pattern().index(), sparse.values()),
+        })
+    }
+
+    /// The lines of `W^T`.
+    pub fn transposed(weights: &'a mut Weights) -> Piecewise<'a> {
+        let (rows, cols) = (weights.rows(), weights.cols());
+        Piecewise(match weights {
+            Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), rows, cols).transposed()),
+            Weights::Sparse(sparse) => {
+                let (index, values) = gather_columns(sparse);
+                Lined::Sparse(index, values)
+            }
+        })
+    }
+
+    /// What all lines cost, in connections of compressed storage.
+    pub fn cost(&self) -> usize {
+        match self.0 {
+            Lined::Dense(matrix) => matrix.rows * matrix.cols / DENSE_SPEED,
+            Lined::Sparse(_, values) => values.len(),
+        }
+    }
+
+    /// Lines below which a piece is not worth its overhead.
+    pub fn fewest(&self) -> usize {
+        match self.0 {
+            Lined::Dense(_) => DENSE_LINES,
+            Lined::Sparse(..) => 1,
+        }
+    }
+
+    /// `output[l] += sum_c W[l, c] input[c]` for the lines of a range; `input` is one tile, at one position.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn add(&self, isa: Isa, input: &[Row], lines: Range<usize>, output: &mut [Row]) {
+        let finish = Finish::Gate { activation: Activation::Identity, outputs: &[] };
+        self.run(isa, input, lines, output, finish, true);
+    }
+
+    /// `output[l] = bias[l] + sum_c W[l, c] input[c]` for the lines of a range; `bias` has all lines.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn assign(&self, isa: Isa, input: &[Row], lines: Range<usize>, bias: &[f32], output: &mut [Row]) {
+        let finish = Finish::Activate { bias, activation: Activation::Identity };
+        self.run(isa, input, lines, output, finish, false);
+    }
+
+    fn run(
+        &self,
+        isa: Isa,
+        input: &[Row],
+        lines: Range<usize>,
+        output: &mut [Row],
+        finish: Finish<'_>,
+        accumulate: bool,
+    ) {
+        assert_eq!(output.len(), lines.len(), "a row for each line");
+        match self.0 {
+            Lined::Sparse(index, values) => {
+                run_lines(
+                    isa,
+                    &Lines { index, values, input, finish, first_row: 0, accumulate },
+                    lines,
+                    output,
+                );
+            }
+            Lined::Dense(matrix) => {
+                let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
+                let part = matrix.rows_from(lines.start, flat.len() / LANES);
+                dense::product(part, Matrix::of_rows(input), flat, accumulate);
+                if !accumulate {
+                    isa.vectorize(|| {
+                        for (line, row) in lines.zip(output) {
+                            let bias = finish.start(line);
+                            row.0.iter_mut().for_each(|sum| *sum += bias);
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::multiply;
+    use crate::random::{Purpose, Stream};
+    use crate::sparse::{Init, Pattern, Storage};
+    use crate::tiles::Tiles;
+
+    #[test]
+    fn pieces_make_up_the_whole() {
+        let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
+        let mut tiles = |features| {
+            let mut tiles = Tiles::zeros(features, LANES);
+            tiles.rows_mut().iter_mut().for_each(|row| row.0 = std::array::from_fn(|_| stream.normal()));
+            tiles
+        };
+        let (input, before) = (tiles(9), tiles(14));
+        let bias: Vec<f32> = (0..14).map(|line| line as f32 / 4.0).collect();
+        for storage in [Storage::Sparse, Storage::Dense] {
+            let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
+            let mut weights = Weights::zeros(Pattern::random(14, 9, 60, &mut stream), storage);
+            Init::Glorot.fill(&mut weights, &mut stream);
+            for isa in Isa::available() {
+                let mut whole = before.clone();
+                let finish = Finish::Activate { bias: &bias, activation: Activation::Identity };
+                multiply(isa, &weights, &input, &mut whole, finish);
+                let lines = Piecewise::new(&weights);
+                let (mut assigned, mut added) = (before.clone(), before.clone());
+                for piece in [0..3, 3..10, 10..14] {
+                    let rows = &mut assigned.rows_mut()[piece.clone()];
+                    lines.assign(isa, input.rows(), piece.clone(), &bias, rows);
+                    lines.add(isa, input.rows(), piece.clone(), &mut added.rows_mut()[piece]);
+                }
+                for line in 0..14 {
+                    let (whole, before) = (whole.at(5, line), before.at(5, line));
+                    assert!((assigned.at(5, line) - whole).abs() < 1e-5, "{storage:?}, {isa}, line {line}");
+                    let sum = before + whole - bias[line];
+                    assert!((added.at(5, line) - sum).abs() < 1e-5, "{storage:?}, {isa}, line {line}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Multi-head self-attention (Vaswani et al. 2017, section 3.2) over the steps of a sequence:
+//! ```text
+//! y = W_o [heads of softmax(Q K^T / sqrt(size)) V] + b_o      Q = W_q x + b_q, K = W_k x + b_k, V = W_v x + b_v
+//! ```
+//! All four are linear maps at each step, in either storage. Causal attention sees no later step; steps beyond a sample's
+//! length are not looked at. Positions may be told by turning queries and keys (rotary; Su et al. 2021).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use crate::kernels::{self, Activation, Finish, Heads, Product};
+use crate::tiles::{Shape, Tiles};
+
+/// Attention as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionSpec {
+    /// Into how many heads the channels are cut.
+    pub heads: usize,
+    /// Whether a step sees only those up to itself.
+    #[serde(default)]
+    pub causal: bool,
+    /// Whether queries and keys are turned by their positions.
+    #[serde(default)]
+    pub rotary: bool,
+}
+
+impl Describe for AttentionSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        if input.height != 1 {
+            return Err("attention wants a sequence, not an image".into());
+        }
+        if self.heads == 0 || !input.channels.is_multiple_of(self.heads) {
+            return Err(format!("{} channels cannot be cut into {} heads alike", input.channels, self.heads));
+        }
+        let size = input.channels / self.heads;
+        if self.rotary && !size.is_multiple_of(2) {
+            return Err(format!(
+                "rotary positions turn pairs of channels, and a head has {size}; choose heads so that it is even"
+            ));
+        }
+        Ok(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        let channels = input.channels;
+        for part in ["query", "key", "value", "output"] {
+            builder.within(part, |builder| {
+                let shape = WeightShape {
+                    name: String::new(),
+                    rows: channels,
+                    cols: channels,
+                    kernel: Vec::new(),
+                    uses: input.positions(),
+                    is_compressed: false,
+                };
+                // Drawn as before a hyperbolic tangent: no rectifier will halve what comes out.
+                builder.weight("weight", shape, Activation::Tanh)?;
+                builder.vector("bias", channels, 0.0, Role::Bias);
+                crate::Result::Ok(())
+            })?;
+        }
+        builder.part();
+        let heads =
+            Heads::new(input.positions(), self.heads, channels / self.heads, self.causal, self.rotary);
+        Ok(Box::new(Attention { shape: input, heads }))
+    }
+}
+
+/// Self-attention. Parameters: weight and bias of query, key, value and output.
+pub struct Attention {
+    shape: Shape,
+    heads: Heads,
+}
+
+/// What stands where in the workspace: queries, keys and values, in the backward pass their gradients; the heads' outputs;
+/// their gradients; and what the heads are computed in.
+const HEADS: usize = 3;
+const GRADIENT: usize = 4;
+const UNITS: usize = 5;
+
+/// The tiles of a workspace.
+fn parts(work: &mut Workspace) -> ([&mut Tiles; 3], &mut Tiles, &mut Tiles, &mut Tiles, &mut Vec<f32>) {
+    let [query, key, value, heads, gradient, units] = &mut work.tiles[..] else {
+        panic!("a workspace made by this layer")
+    };
+    ([query, key, value], heads, gradient, units, &mut work.numbers[0])
+}
+
+impl Layer for Attention {
+    fn input(&self) -> Shape {
+        self.shape
+    }
+
+    fn output(&self) -> Shape {
+        self.shape
+    }
+
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        let mut tiles = vec![Tiles::zeros(self.shape.features(), samples); UNITS];
+        if !training {
+            tiles[GRADIENT] = Tiles::default();
+        }
+        tiles.push(Tiles::zeros(self.heads.work_features(training), samples));
+        Workspace { tiles, numbers: vec![Vec::new()], ..Workspace::default() }
+    }
+
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        work: &mut Workspace,
+    ) {
+        let (projected, heads, _, units, _) = parts(work);
+        let linear = |pair: &[Parameter], input: &Tiles, output: &mut Tiles| {
+            let bias = pair[1].weights.values();
+            let finish = Finish::Activate { bias, activation: Activation::Identity };
+            kernels::multiply(pass.isa, &pair[0].weights, input, output, finish);
+        };
+        let [query, key, value] = projected;
+        linear(&parameters[0..2], input, query);
+        linear(&parameters[2..4], input, key);
+        linear(&parameters[4..6], input, value);
+        kernels::attend(pass.isa, &self.heads, [query, key, value], input.lengths(), heads, units);
+        linear(&parameters[6..8], heads, output);
+    }
+
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let ([query, key, value], heads, gradient, units, scratch) = parts(work);
+        let through = Finish::Gate { activation: Activation::Identity, outputs: &[] };
+        let last = &mut parameters[6].weights;
+        kernels::multiply_transposed(pass.isa, last, flow.gradient, gradient, through);
+        let mut parameter_gradients = |index: usize, gradient: &Tiles, input: &Tiles| {
+            let [weight, bias] = &mut parameters[index..index + 2] else { unreachable!("eight parameters") };
+            let out = &mut weight.gradient;
+            kernels::weight_gradient(pass.isa, &weight.weights, gradient, input, out, scratch);
+            kernels::bias_gradient(pass.isa, gradient, &mut bias.gradient);
+        };
+        parameter_gradients(6, flow.gradient, heads);
+        let lengths = flow.input.lengths();
+        let gradient_inputs = [&mut *query, &mut *key, &mut *value];
+        kernels::attend_backward(pass.isa, &self.heads, gradient, lengths, gradient_inputs, units);
+        for (index, gradient) in [(0, &*query), (2, key), (4, value)] {
+            parameter_gradients(index, gradient, flow.input);
+        }
+        // The three parts of the input's gradient, each added to those before.
+        let Some(gradient_input) = flow.gradient_input else { return };
+        let identity = Activation::Identity;
+        let through = Finish::Gate { activation: identity, outputs: &[] };
+        kernels::multiply_transposed(pass.isa, &mut parameters[0].weights, query, gradient_input, through);
+        let finish = Finish::Add { terms: gradient_input.rows(), activation: identity, outputs: &[] };
+        kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, finish);
+        let (terms, outputs) = (gradient.rows(), flow.input.rows());
+        let finish = Finish::Add { terms, activation: flow.gate, outputs };
+        kernels::multiply_transposed(pass.isa, &mut parameters[4].weights, value, gradient_input, finish);
+    }
+
+    fn product<'a>(
+        &'a self,
+        parameter: usize,
+        input: &'a Tiles,
+        gradient: &'a Tiles,
+        work: &'a Workspace,
+    ) -> Product<'a> {
+        match parameter {
+            0 | 2 | 4 => Product::new(input, &work.tiles[parameter / 2]),
+            6 => Product::new(&work.tiles[HEADS], gradient),
+            _ => panic!("only the weights of attention have connections"),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! From layers as a person writes them to layers as they are built: sizes that the data decides are filled in, functions
+//! that a product cannot fuse become layers of their own, and every shape is checked, each error naming the layer as it
+//! was written.
+//!
+//! ```toml
+//! layers = [
+//!     {layer = "flatten"},
+//!     {layer = "linear", outputs = 256, activation = "gelu"},
+//!     {layer = "linear"},                                     # as many outputs as the data asks for
+//! ]
+//! ```
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use super::{Describe, LayerSpec, LinearSpec, NetworkSpec};
+use crate::kernels::Activation;
+use crate::tiles::Shape;
+
+/// The network that `layers` describe for samples of shape `inputs`, of which `outputs` are asked.
+///
+/// # Errors
+/// A layer that does not fit what it is given, with its number, its name and the shapes.
+pub(super) fn network(inputs: Shape, outputs: Shape, layers: &[LayerSpec]) -> Result<NetworkSpec, String> {
+    check_last(layers)?;
+    let mut spec = NetworkSpec { inputs, layers: Vec::new() };
+    let mut shapes = vec![inputs];
+    for (position, layer) in layers.iter().enumerate() {
+        let input = shapes[position];
+        let mut output = input;
+        let is_last = position + 1 == layers.len();
+        for part in parts(layer, if is_last { outputs.channels } else { 0 }) {
+            output = part.output(output).map_err(|problem| {
+                format!("{} on {input}: {problem}{}", title(position, layer), advice(layer, inputs))
+            })?;
+            spec.layers.push(part);
+        }
+        shapes.push(output);
+    }
+    check_output(layers, &shapes, outputs)?;
+    Ok(spec)
+}
+
+/// What must hold whatever the data is: outputs are logits or values, so a linear layer without activation makes them.
+///
+/// # Errors
+/// What to put last.
+pub(super) fn check_last(layers: &[LayerSpec]) -> Result<(), String> {
+    let Some(last) = layers.last() else { return Err("there are no layers".into()) };
+    let title = title(layers.len() - 1, last);
+    match last {
+        LayerSpec::Linear(LinearSpec { activation: Activation::Identity, .. }) => Ok(()),
+        LayerSpec::Linear(_) => {
+            Err(format!("{title} is the last, whose outputs are logits or values: leave its activation out"))
+        }
+        _ => {
+            Err(format!("{title} is the last: put {{layer = \"linear\"}} after it, which makes the outputs"))
+        }
+    }
+}
+
+/// What else may be wrong where a layer that looks at positions is given samples that have none.
+fn advice(layer: &LayerSpec, inputs: Shape) -> &'static str {
+    let looks_at_positions = matches!(
+        layer,
+        LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_) | LayerSpec::MaxPool(_) | LayerSpec::AveragePool(_)
+    );
+    match looks_at_positions && inputs.positions() == 1 {
+        true => "; if the samples are images or sequences, say so by data.shape = [height, width, channels]",
+        false => "",
+    }
+}
+
+/// How errors name a layer.
+fn title(position: usize, layer: &LayerSpec) -> String {
+    format!("layer {} ({})", position + 1, layer.name())
+}
+
+/// The layers to build for one as it is written. `outputs` is what a linear layer that names none has, if not 0.
+fn parts(layer: &LayerSpec, outputs: usize) -> Vec<LayerSpec> {
+    let mut layer = layer.clone();
+    if let LayerSpec::Linear(spec) = &mut layer
+        && spec.outputs == 0
+    {
+        spec.outputs = outputs;
+    }
+    let split = match fused_mut(&mut layer) {
+        Some(activation) if !activation.is_fusable() => Some(std::mem::take(activation)),
+        _ => None,
+    };
+    [Some(layer), split.map(LayerSpec::elementwise)].into_iter().flatten().collect()
+}
+
+/// The activation that a layer fuses.
+fn fused_mut(layer: &mut LayerSpec) -> Option<&mut Activation> {
+    match layer {
+        LayerSpec::Linear(spec) => Some(&mut spec.activation),
+        LayerSpec::Conv2d(spec) => Some(&mut spec.activation),
+        LayerSpec::Conv1d(spec) => Some(&mut spec.activation),
+        LayerSpec::BatchNorm(spec) => Some(&mut spec.activation),
+        LayerSpec::Residual(spec) => Some(&mut spec.activation),
+        _ => None,
+    }
+}
+
+fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Shape) -> Result<(), String> {
+    let (last, made) = (layers.len() - 1, shapes[layers.len()]);
+    if made == outputs {
+        return Ok(());
+    }
+    if made.positions() == outputs.positions() {
+        let title = title(last, &layers[last]);
+        return Err(format!(
+            "{title} makes {made} of {}, but the data asks for {outputs}: leave its outputs out",
+            shapes[last]
+        ));
+    }
+    // The head begins where layers that take each position for itself do, at its first linear layer.
+    let keeps_positions = |layer: &LayerSpec| {
+        matches!(layer, LayerSpec::Linear(_) | LayerSpec::Elementwise(_) | LayerSpec::Dropout(_))
+    };
+    let body = layers.iter().rposition(|layer| !keeps_positions(layer)).map_or(0, |at| at + 1);
+    let is_linear = |layer: &LayerSpec| matches!(layer, LayerSpec::Linear(_));
+    let head = body + layers[body..].iter().position(is_linear).expect("the last layer is linear");
+    let title = title(head, &layers[head]);
+    let (input, output) = (shapes[head], shapes[head + 1]);
+    let cure = match outputs.positions() {
+        1 => "put {layer = \"flatten\"} or a pooling over all positions before it".to_string(),
+        steps => format!("each of the {steps} steps has a target; leave out what changes their number"),
+    };
+    Err(format!(
+        "{title} makes {output} of {input}, so the outputs would be {made} where the data asks for {outputs}: {cure}"
+    ))
+}
+
+/// Reads a list of layers so that what is wrong with one names it: unknown names and keys are told with those there are.
+pub(super) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LayerSpec>, D::Error> {
+    // Through a plain value: a tagged layer is buffered anyway, and this way its name is known when its keys are wrong.
+    let layers = Vec::<serde_json::Value>::deserialize(from)?;
+    layers
+        .into_iter()
+        .enumerate()
+        .map(|(position, value)| read_one(position, value).map_err(D::Error::custom))
+        .collect()
+}
+
+fn read_one(position: usize, value: serde_json::Value) -> Result<LayerSpec, String> {
+    let number = position + 1;
+    let Some(name) = value.get("layer").map(|name| name.as_str().unwrap_or("?").to_string()) else {
+        return Err(format!("layer {number} has no name; write it as {{layer = \"linear\", outputs = 64}}"));
+    };
+    serde_json::from_value(value).map_err(|error| match error.to_string() {
+        unknown if unknown.starts_with(&format!("unknown variant `{name}`")) => {
+            format!("layer {number}: {unknown}")
+        }
+        problem => format!("layer {number} ({name}): {problem}"),
+    })
+}

@@ -1,0 +1,83 @@
+//! Networks by name: each a function from the shape of the samples to a list of layers, with the few numbers that are worth
+//! choosing. `rarefy inspect --network NAME` shows the list; who wants another writes layers out.
+
+mod images;
+mod mlp;
+mod parts;
+mod speech;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LayerSpec, NetworkSettings};
+use crate::tiles::Shape;
+
+/// The networks by the names that users type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// A multilayer perceptron, which knows no positions: images and sequences are plain features to it.
+    #[default]
+    Mlp,
+    /// Two convolutions and three linear layers, for images.
+    #[serde(rename = "lenet5")]
+    Lenet5,
+    /// Recurrent layers, for speech.
+    KwsLstm,
+    /// Hidden layers on a feature for each word.
+    BagOfWords,
+}
+
+/// Which settings a preset has besides those of `mlp` alone, and what they are unless given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Choices {
+    /// `network.width`.
+    pub width: Option<usize>,
+    /// `network.depth`.
+    pub depth: Option<usize>,
+    /// Whether there is `network.dropout`.
+    pub has_dropout: bool,
+}
+
+impl Preset {
+    /// All of them.
+    pub const ALL: [Preset; 4] = [Preset::Mlp, Preset::Lenet5, Preset::KwsLstm, Preset::BagOfWords];
+
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Mlp => "mlp",
+            Preset::Lenet5 => "lenet5",
+            Preset::KwsLstm => "kws-lstm",
+            Preset::BagOfWords => "bag-of-words",
+        }
+    }
+
+    /// Which settings it has.
+    pub fn choices(self) -> Choices {
+        let (width, depth, has_dropout) = match self {
+            Preset::Mlp => (None, None, true),
+            Preset::Lenet5 => (Some(6), None, false),
+            Preset::KwsLstm => (Some(128), Some(2), true),
+            Preset::BagOfWords => (Some(128), Some(1), true),
+        };
+        Choices { width, depth, has_dropout }
+    }
+
+    /// The layers for samples of a shape, the settings having been found good.
+    ///
+    /// # Errors
+    /// What is wrong with samples of that shape.
+    pub(super) fn layers(self, settings: &NetworkSettings, inputs: Shape) -> Result<Vec<LayerSpec>, String> {
+        let choices = self.choices();
+        let [width, depth] = [(settings.width, choices.width), (settings.depth, choices.depth)]
+            .map(|(given, default)| given.or(default).unwrap_or_default());
+        let dropout = settings.dropout;
+        match self {
+            Preset::Mlp => Ok(mlp::mlp(settings)),
+            Preset::Lenet5 => images::lenet5(width, inputs),
+            Preset::KwsLstm => speech::kws_lstm(width, depth, dropout, inputs),
+            Preset::BagOfWords => text::bag_of_words(width, depth, dropout, inputs),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Recurrent layers: a state of `hidden` numbers goes from step to step of a sequence, and is the output at each.
+//!
+//! ```text
+//! state before step t + 1 = cell(W_ih x[t] + b_ih, W_hh state before step t)
+//! ```
+//! What a cell does is its own file ([`lstm`], [`gru`], [`rnn`]); here is what they share. The product with the inputs is made for
+//! all steps at once, the one with the states step by step, cut into pieces of units that do the product and the cell. Both
+//! weights are sparse or dense as any other.
+//!
+//! Samples may be shorter than the sequence: beyond its last step a sample's state stays what it was and its outputs are 0; the
+//! backward direction of a bidirectional layer begins at each sample's own last step, as torch does with packed sequences.
+//! A layer that carries its state begins a batch with the states that the batch before ended with (truncated backpropagation
+//! through time, Williams and Peng 1990); gradients do not go back that far.
+
+mod cell;
+mod gru;
+mod lstm;
+mod rnn;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+pub use gru::{Gru, GruSpec};
+pub use lstm::{Lstm, LstmSpec};
+pub use rnn::{Rnn, RnnSpec};
+
+use self::cell::Cell;
+use self::sweep::{Direction, Room};
+use super::{Builder, Carried, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use crate::kernels::{self, Activation, Finish, Product};
+use crate::tiles::{Shape, Tiles};
+
+/// What all recurrent layers are told.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    hidden: usize,
+    is_bidirectional: bool,
+    carries: bool,
+}
+
+impl Plan {
+    fn output(self, input: Shape) -> Result<Shape, String> {
+        if input.height != 1 {
+            return Err("is for sequences, and this is an image".into());
+        }
+        if self.hidden == 0 {
+            return Err("hidden must be at least 1".into());
+        }
+        if self.is_bidirectional && self.carries {
+            return Err(
+                "a bidirectional layer cannot carry its state: it reads each sequence from both ends; \
+                        leave one of bidirectional and carry out"
+                    .into(),
+            );
+        }
+        Ok(Shape { channels: self.directions() * self.hidden, ..input })
+    }
+
+    fn directions(self) -> usize {
+        1 + usize::from(self.is_bidirectional)
+    }
+}
+
+/// A recurrent layer. Parameters of each direction: `weight_ih`, `bias_ih`, `weight_hh` and, where the cell keeps the two
+/// products apart, `bias_hh`; of the backward direction `reverse.weight_ih` and so on.
+pub struct Recurrent<C> {
+    input: Shape,
+    plan: Plan,
+    cell: C,
+}
+
+impl<C: Cell + 'static> Recurrent<C> {
+    fn build(input: Shape, plan: Plan, cell: C, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        for direction in 0..plan.directions() {
+            match direction {
+                0 => Self::parameters(input, plan, &cell, builder)?,
+                _ => builder.within("reverse", |builder| Self::parameters(input, plan, &cell, builder))?,
+            }
+        }
+        builder.part();
+        Ok(Box::new(Recurrent { input, plan, cell }))
+    }
+
+    fn parameters(input: Shape, plan: Plan, cell: &C, builder: &mut Builder<'_>) -> crate::Result<()> {
+        let rows = C::GATES * plan.hidden;
+        let weight = |cols: usize| WeightShape {
+            name: String::new(),
+            rows,
+            cols,
+            kernel: Vec::new(),
+            uses: input.positions(),
+            is_compressed: false,
+        };
+        builder.weight("weight_ih", weight(input.channels), cell.activation())?;
+        let bias: Vec<f32> = (0..rows).map(|row| cell.start_of_bias(row / plan.hidden)).collect();
+        builder.values("bias_ih", &bias, Role::Bias);
+        builder.weight("weight_hh", weight(plan.hidden), cell.activation())?;
+        if C::KEEPS_APART {
+            builder.vector("bias_hh", rows, 0.0, Role::Bias);
+        }
+        Ok(())
+    }
+
+    fn directions(&self) -> impl Iterator<Item = Direction> + use<C> {
+        let (plan, steps) = (self.plan, self.input.positions());
+        (0..plan.directions()).map(move |index| Direction {
+            index,
+            count: plan.directions(),
+            steps,
+            hidden: plan.hidden,
+            gates: C::GATES,
+        })
+    }
+
+    /// Parameters of a direction.
+    const COUNT: usize = if C::KEEPS_APART { 4 } else { 3 };
+
+    /// The gradients of what the recurrent products gave, after a backward pass.
+    fn recurrent_gradient(room: &[Tiles]) -> &Tiles {
+        &room[if C::KEEPS_APART { Room::APART } else { Room::GATES }]
+    }
+}
+
+impl<C: Cell + 'static> Layer for Recurrent<C> {
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn output(&self) -> Shape {
+        self.plan.output(self.input).expect("checked when it was built")
+    }
+
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        let (steps, hidden) = (self.input.positions(), self.plan.hidden);
+        let mut tiles = Vec::new();
+        for _ in 0..self.plan.directions() {
+            let features = Room::features(steps, hidden, C::GATES, C::HAS_CELLS, C::KEEPS_APART);
+            tiles.extend(features.map(|features| Tiles::zeros(features, samples)));
+        }
+        if training && self.plan.is_bidirectional {
+            // The gradient of the input by one direction.
+            tiles.push(Tiles::zeros(self.input.features(), samples));
+        }
+        let states = if self.plan.carries { 1 + usize::from(C::HAS_CELLS) } else { 0 };
+        let carried = (0..states).map(|_| Carried::zeros(hidden, samples)).collect();
+        Workspace { tiles, numbers: vec![Vec::new(), Vec::new()], carried, ..Workspace::default() }
+    }
+
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        work: &mut Workspace,
+    ) {
+        let rooms = work.tiles.chunks_exact_mut(Room::COUNT);
+        for ((direction, room), parameters) in
+            self.directions().zip(rooms).zip(parameters.chunks_exact(Self::COUNT))
+        {
+            let bias = parameters[1].weights.values();
+            let recurrent_bias = parameters.get(3).map_or(&[][..], |bias| bias.weights.values());
+            // But for the gate that is kept apart, both biases are added to the same sum.
+            let merged = &mut work.numbers[1];
+            merged.clear();
+            merged.extend_from_slice(bias);
+            let shared = (C::GATES - 1) * self.plan.hidden;
+            for (bias, more) in merged.iter_mut().zip(recurrent_bias).take(shared) {
+                *bias += more;
+            }
+            let finish = Finish::Activate { bias: merged, activation: Activation::Identity };
+            kernels::multiply(pass.isa, &parameters[0].weights, input, &mut room[Room::GATES], finish);
+            for (state, tiles) in [Room::HIDDEN, Room::CELLS].into_iter().enumerate() {
+                direction.begin(&mut room[tiles], work.carried.get(state).map(|carried| &carried.begin));
+            }
+            let weights = &parameters[2].weights;
+            sweep::forward(pass.isa, &self.cell, direction, weights, recurrent_bias, room, input, output);
+            for (state, carried) in work.carried.iter_mut().enumerate() {
+                direction.copy_end(state, &room[Room::EDGE], &mut carried.end);
+            }
+        }
+    }
+
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let isa = pass.isa;
+        let rooms = work.tiles.chunks_exact_mut(Room::COUNT);
+        let [scratch, _] = &mut work.numbers[..] else { panic!("a workspace made by this layer") };
+        for ((direction, room), parameters) in
+            self.directions().zip(rooms).zip(parameters.chunks_exact_mut(Self::COUNT))
+        {
+            let weights = &mut parameters[2].weights;
+            sweep::backward(isa, &self.cell, direction, weights, room, flow.input, flow.gradient);
+            let (gates, apart) = (&room[Room::GATES], Self::recurrent_gradient(room));
+            let [weight, bias, recurrent, recurrent_bias @ ..] = parameters else { unreachable!() };
+            let out = &mut weight.gradient;
+            kernels::weight_gradient(isa, &weight.weights, gates, flow.input, out, scratch);
+            kernels::bias_gradient(isa, gates, &mut bias.gradient);
+            let (hidden, out) = (&room[Room::HIDDEN], &mut recurrent.gradient);
+            kernels::weight_gradient(isa, &recurrent.weights, apart, hidden, out, scratch);
+            if let [recurrent_bias] = recurrent_bias {
+                kernels::bias_gradient(isa, apart, &mut recurrent_bias.gradient);
+            }
+        }
+        let Some(gradient_input) = flow.gradient_input else { return };
+        let (rooms, sum) = work.tiles.split_at_mut(self.plan.directions() * Room::COUNT);
+        let outputs = flow.input.rows();
+        let weights = &mut parameters[0].weights;
+        let [sum] = sum else {
+            let finish = Finish::Gate { activation: flow.gate, outputs };
+            return kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], gradient_input, finish);
+        };
+        let finish = Finish::Gate { activation: Activation::Identity, outputs: &[] };
+        kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, finish);
+        let finish = Finish::Add { terms: sum.rows(), activation: flow.gate, outputs };
+        let weights = &mut parameters[Self::COUNT].weights;
+        let gates = &rooms[Room::COUNT + Room::GATES];
+        kernels::multiply_transposed(isa, weights, gates, gradient_input, finish);
+    }
+
+    fn product<'a>(
+        &'a self,
+        parameter: usize,
+        input: &'a Tiles,
+        _: &'a Tiles,
+        work: &'a Workspace,
+    ) -> Product<'a> {
+        let (direction, parameter) = (parameter / Self::COUNT, parameter % Self::COUNT);
+        let room = &work.tiles[direction * Room::COUNT..][..Room::COUNT];
+        match parameter {
+            0 => Product::new(input, &room[Room::GATES]),
+            2 => Product::new(&room[Room::HIDDEN], Self::recurrent_gradient(room)),
+            _ => panic!("only the weights of a recurrent layer have connections"),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! A path of networks: one penalty, many lambdas, each trained for some epochs from where the last one ended.
+//!
+//! ```text
+//! from dense    lambda rises from small    zeros leave storage between lambdas: later ones cost less
+//! from sparse   lambda falls from large    zeros stay stored and may grow, lost neurons are offered anew (`revive`);
+//!                                          after a lambda that leaves nothing all begins again
+//! ```
+//! Weights, optimizer state and the order of samples go on from lambda to lambda; the learning-rate schedule starts
+//! again. A point's model is the network at the end of its epochs, without zeros and without the neurons that they leave
+//! dead. LassoNet (Lemhadri, Ruan, Abraham and Tibshirani 2021) goes from dense to sparse in the same way.
+
+use super::live::Live;
+use super::revive::revive_dead_neurons;
+use super::{Control, Ending, Event, ModelConfig, Progress, Run, SampleScore, Settings, Zeros};
+use super::{model_bytes, score, score_samples};
+use crate::control::TargetSettings;
+use crate::convex::{Start, lambda_grid};
+use crate::data::{Batch, Dataset};
+use crate::layers::{Network, Pass, without_dead_neurons};
+use crate::penalties::{GroupBy, Penalty, Regularizer};
+use crate::sparse::{Pattern, Storage, Weights};
+use crate::topology;
+use crate::{Error, Result};
+
+/// Samples whose gradient says which lambda is large.
+const SAMPLES: usize = 1024;
+
+/// Which lambdas, in which order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PathSettings {
+    /// The largest lambda; `None` is about the smallest that no weight withstands at the start.
+    pub lambda_max: Option<f64>,
+    /// The smallest lambda over the largest, between 0 and 1.
+    pub lambda_min_ratio: f64,
+    /// How many lambdas, each the same part of the next.
+    pub lambdas: usize,
+    /// The end to start from.
+    pub start: Start,
+}
+
+impl Default for PathSettings {
+    /// 20 lambdas over four decades, from dense to sparse.
+    fn default() -> PathSettings {
+        PathSettings { lambda_max: None, lambda_min_ratio: 1e-4, lambdas: 20, start: Start::Dense }
+    }
+}
+
+/// A path about to be followed.
+pub struct LambdaPath {
+    run: Run,
+    /// In the order of training.
+    lambdas: Vec<f64>,
+    start: Start,
+    epochs: u64,
+}
+
+/// What a path tells while it goes.
+pub enum PathEvent<'a> {
+    /// A step or an epoch at one of its lambdas. Counts are those of the whole path, but begin again after a lambda that
+    /// left nothing to go on from.
+    Train(Event<'a>),
+    /// A lambda has had its epochs.
+    Point(&'a PathPoint),
+}
+
+/// What came out of one lambda.
+pub struct PathPoint {
+    /// What the penalty was multiplied by.
+    pub lambda: f64,
+    /// Weights of the model, none of them 0.
+    pub nonzeros: usize,
+    /// The same over all cells of the network that training began with.
+    pub density: f64,
+    /// Bytes of the model's arrays on disk.
+    pub model_bytes: usize,
+    /// The mean loss while training in the last epoch, without the penalty.
+    pub train_loss: f64,
+    /// On the validation part, if there is one.
+    pub validation: Option<SampleScore>,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The model.
+    pub network: Network,
+}
+
+/// What came out of a path.
+pub struct PathOutcome {
+    /// The models, largest lambda first.
+    pub points: Vec<PathPoint>,
+    /// Lambdas that left no way from inputs to outputs, largest first: they have no model.
+    pub emptied: Vec<f64>,
+    /// Whether all lambdas had their time.
+    pub ending: Ending,
+}
+
+impl LambdaPath {
+    /// A path over the data and the network of `settings`, whose `train.epochs` each lambda gets.
+    ///
+    /// # Errors
+    /// Settings or data that cannot be used; a penalty without a proximal step, which makes no zeros; a target, a
+    /// topology method or an optimizer that decides by itself which connections there are.
+    pub fn new(settings: Settings, path: &PathSettings) -> Result<LambdaPath> {
+        check(&settings, path.start)?;
+        lambda_grid(path.lambda_max.unwrap_or(1.0), path.lambda_min_ratio, path.lambdas)?;
+        let epochs = settings.train.epochs;
+        let mut whole = settings;
+        whole.train.epochs = epochs
+            .checked_mul(path.lambdas as u64)
+            .ok_or_else(|| Error::setting("lambdas", "times epochs is more than can be counted"))?;
+        let mut run = Run::start(whole, None)?;
+        run.schedule_epochs = epochs;
+        run.engine.sparsifier.zeros = Zeros::Stay;
+        let largest = path.lambda_max.unwrap_or_else(|| run.in_own_pool(largest_lambda));
+        let mut lambdas = lambda_grid(largest, path.lambda_min_ratio, path.lambdas)?;
+        if path.start == Start::Dense {
+            lambdas.reverse();
+        }
+        Ok(LambdaPath { run, lambdas, start: path.start, epochs })
+    }
+
+    /// The run that goes from lambda to lambda; its `train.epochs` are those of all.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The lambdas in the order of training.
+    pub fn lambdas(&self) -> &[f64] {
+        &self.lambdas
+    }
+
+    /// Follows the path, once, telling `watch` of every step, epoch and point. From dense it ends early at a lambda that
+    /// leaves no way from inputs to outputs; [`Control::Stop`] ends it at the last whole point.
+    ///
+    /// # Errors
+    /// A loss that is not finite; lambdas that all leave nothing.
+    pub fn follow(
+        &mut self,
+        watch: &mut (dyn FnMut(PathEvent<'_>) -> Control + Send),
+    ) -> Result<PathOutcome> {
+        let (mut points, mut emptied) = (Vec::new(), Vec::new());
+        let mut ending = Ending::Finished;
+        // Lambdas since the network was drawn.
+        let (mut done, mut is_empty) = (0, false);
+        for lambda in self.lambdas.clone() {
+            if is_empty {
+                // Nothing grows from nothing.
+                self.run.begin_again()?;
+                done = 0;
+            }
+            let (ended, point) = self.train(lambda, done, watch)?;
+            if ended == Ending::Interrupted {
+                ending = ended;
+                break;
+            }
+            done += 1;
+            is_empty = point.is_none();
+            let Some(point) = point else {
+                emptied.push(lambda);
+                if self.start == Start::Dense {
+                    break;
+                }
+                continue;
+            };
+            let control = watch(PathEvent::Point(&point));
+            points.push(point);
+            if control == Control::Stop {
+                ending = Ending::Interrupted;
+                break;
+            }
+        }
+        if points.is_empty() && ending == Ending::Finished {
+            let smallest = emptied.iter().copied().fold(f64::INFINITY, f64::min);
+            let problem = format!("{smallest:.3e} leaves no way from inputs to outputs; lower it");
+            return Err(Error::setting("lambda_max", problem));
+        }
+        points.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
+        emptied.sort_by(|a, b| b.total_cmp(a));
+        Ok(PathOutcome { points, emptied, ending })
+    }
+
+    /// Trains at one lambda, after `done` others, and says how that ended and what is left, if anything.
+    fn train(
+        &mut self,
+        lambda: f64,
+        done: u64,
+        watch: &mut (dyn FnMut(PathEvent<'_>) -> Control + Send),
+    ) -> Result<(Ending, Option<PathPoint>)> {
+        let (mut train_loss, mut seconds) = (f64::NAN, 0.0);
+        let mut listen = |event: Event<'_>| {
+            if let Event::Epoch(record) = &event {
+                (train_loss, seconds) = (record.train_loss, seconds + record.seconds);
+            }
+            watch(PathEvent::Train(event))
+        };
+        let (start, epochs) = (self.start, self.epochs);
+        let (ended, network) = self.run.in_own_pool(|run| {
+            if start == Start::Sparse && done > 0 {
+                let (seed, step) = (run.settings().seed, run.steps_per_epoch() * epochs * done);
+                revive_dead_neurons(&mut run.engine, seed, step);
+            }
+            run.engine.sparsifier.set_lambda(lambda as f32);
+            let (ended, _) = run.train_to(epochs * (done + 1), &mut listen)?;
+            let network = without_zeros(&run.engine.network);
+            if start == Start::Dense && network.is_some() {
+                let progress = Progress { step: 1, total: 1, epoch: 1 };
+                run.engine.sparsifier.zeros = Zeros::Leave;
+                run.engine.compact(&progress)?;
+                run.engine.sparsifier.zeros = Zeros::Stay;
+            }
+            Ok((ended, network))
+        })?;
+        Ok((ended, network.map(|network| self.point(lambda, network, train_loss, seconds))))
+    }
+
+    fn point(&self, lambda: f64, network: Network, train_loss: f64, seconds: f64) -> PathPoint {
+        let nonzeros = network.connections().0;
+        PathPoint {
+            lambda,
+            nonzeros,
+            density: nonzeros as f64 / self.run.network().connections().1 as f64,
+            model_bytes: model_bytes(&network),
+            train_loss,
+            validation: self.run.splits().validation.as_ref().map(|part| self.score(&network, part)),
+            seconds,
+            network,
+        }
+    }
+
+    /// The score of a network on a data set, in the run's threads.
+    pub fn score(&self, network: &Network, dataset: &Dataset) -> SampleScore {
+        self.run.in_pool(|| score_samples(network, self.run.isa(), &self.run.loss, dataset))
+    }
+
+    /// A point's network with what its numbers mean.
+    pub fn model_config(&self, network: &Network) -> ModelConfig {
+        ModelConfig::new(network, self.run.loss.head(), self.run.splits().preparation.clone())
+    }
+}
+
+fn check(settings: &Settings, start: Start) -> Result<()> {
+    let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
+    match settings.penalty.build()? {
+        Some(Regularizer::Prox(Penalty::ElasticNet(_))) if settings.penalty.l1_ratio() == 0.0 => {
+            return wrong("penalty.l1_ratio", "is 0, which makes no zeros; raise it");
+        }
+        Some(Regularizer::Prox(_) | Regularizer::Groups(..)) => {}
+        _ => {
+            return wrong(
+                "penalty.method",
+                "a path needs one with a proximal step, which makes zeros: \"l1\", \"elastic-net\", \"mcp\", \"l-half\", \"group-neurons\" or \"group-inputs\"",
+            );
+        }
+    }
+    if settings.penalty.lambda.is_some() {
+        return wrong("penalty.lambda", "a path goes through many; say the largest by lambda_max");
+    }
+    if settings.target != TargetSettings::default() {
+        return wrong("target", "does not go with a path: it steers lambda, the path fixes it; remove one");
+    }
+    if settings.topology.method != topology::Method::Static {
+        return wrong(
+            "topology.method",
+            "must be \"static\" on a path, where the penalty decides which connections stay",
+        );
+    }
+    if settings.optimizer.method().is_bregman() {
+        return wrong(
+            "optimizer.method",
+            "linbreg and adabreg grow the network at one lambda; use another optimizer for a path",
+        );
+    }
+    if start == Start::Sparse && settings.sparsity.density < 1.0 {
+        return wrong("sparsity.density", "must be 1 from sparse: what is to grow needs a place");
+    }
+    if settings.train.patience > 0 {
+        return wrong("train.patience", "must be 0 on a path: each lambda gets the same epochs");
+    }
+    Ok(())
+}
+
+/// The smallest lambda that no weight (or group of weights) of the network withstands, judged by the gradient of some samples: where the
+/// penalty's slope is everywhere as steep as the loss's.
+fn largest_lambda(run: &mut Run) -> f64 {
+    let train = &run.splits().train;
+    let samples: Vec<usize> = (0..train.len().min(SAMPLES)).collect();
+    let mut batch = Batch::new(train, samples.len());
+    batch.fill(train, &samples);
+    let pass = Pass::predict(run.isa());
+    let penalty = run.settings().penalty.clone();
+    let network = &mut run.engine.network;
+    let mut buffers = network.buffers(samples.len(), true);
+    network.forward(&pass, &batch.input, &mut buffers);
+    let (output, gradient) = buffers.output_and_gradient();
+    score(&run.loss, pass.isa, output, &batch.targets, Some(gradient));
+    network.backward(&pass, &batch.input, &mut buffers);
+    let regularizer = penalty.build().ok().flatten();
+    let mut largest = 0.0f32;
+    for (_, parameter) in network.weights() {
+        let (cols, values) = (parameter.weights.cols(), parameter.weights.values());
+        // The sum of squares and the number of the slopes of each group.
+        let mut groups = vec![(0.0, 0.0); parameter.weights.rows().max(cols)];
+        for (cell, slot) in parameter.weights.connections() {
+            let slope = parameter.gradient[slot].abs();
+            largest = largest.max(match regularizer {
+                Some(Regularizer::Prox(Penalty::ElasticNet(_))) => slope / penalty.l1_ratio(),
+                // The slope of lambda sqrt(|w|) is lambda / (2 sqrt(|w|)).
+                Some(Regularizer::Prox(Penalty::LHalf(_))) => 2.0 * slope * values[slot].abs().sqrt(),
+                Some(Regularizer::Groups(_, by)) => {
+                    let group = if by == GroupBy::Neurons { cell / cols } else { cell % cols };
+                    let (squares, count) = &mut groups[group];
+                    (*squares, *count) = (*squares + slope * slope, *count + 1.0);
+                    0.0
+                }
+                _ => slope,
+            });
+        }
+        // A group of n weights is weighed by sqrt(n).
+        let of_groups = groups.iter().map(|(squares, count)| (squares / f32::max(*count, 1.0)).sqrt());
+        largest = of_groups.fold(largest, f32::max);
+    }
+    f64::from(largest)
+}
+
+/// The network without stored zeros and the neurons that they leave dead; `None` if no way leads from inputs to outputs.
+fn without_zeros(network: &Network) -> Option<Network> {
+    let live = Live::of(network, &[], false).costs(|entry| entry.value != 0.0);
+    if live.iter().any(|layer| layer.nnz == 0) {
+        return None;
+    }
+    let mut thin = Network::load(network.spec(), Storage::Auto, |name, rows, cols| {
+        let mut named = network.parameters().filter(|parameter| parameter.name == name);
+        let weights = &named.next().expect("a network of the same spec").weights;
+        let stored = weights.connections().map(|(cell, slot)| (cell, weights.values()[slot]));
+        let nonzeros: Vec<(usize, f32)> = stored.filter(|(_, value)| *value != 0.0).collect();
+        let pattern = Pattern::from_cells(rows, cols, nonzeros.iter().map(|(cell, _)| *cell));
+        let mut thin = Weights::zeros(pattern, Storage::Auto);
+        let slots: Vec<usize> = thin.connections().map(|(_, slot)| slot).collect();
+        for (slot, (_, value)) in slots.into_iter().zip(nonzeros) {
+            thin.values_mut()[slot] = value;
+        }
+        Ok(thin)
+    })
+    .expect("weights in memory can be had");
+    for (to, from) in thin.parameters_mut().zip(network.parameters()).filter(|(to, _)| !to.is_weight()) {
+        to.weights.values_mut().copy_from_slice(from.weights.values());
+    }
+    Some(without_dead_neurons(&thin).unwrap_or(thin))
+}

@@ -1,0 +1,219 @@
+//! Every network by name has the layers it says, trains under every kind of method, and is the same after saving, loading
+//! and resuming. A new preset joins by a row of each table.
+
+use std::path::Path;
+
+use rarefy::data::{Dataset, Scale};
+use rarefy::kernels::Isa;
+use rarefy::layers::{LayerFigures, Network, NetworkSettings, Preset, SparsitySettings};
+use rarefy::penalties::PenaltyMethod;
+use rarefy::tiles::Shape;
+use rarefy::topology::Method;
+use rarefy::train::{Control, Event, Model, Run, Settings, predict};
+
+/// A network at its known size.
+struct Known {
+    network: &'static str,
+    inputs: [usize; 3],
+    outputs: usize,
+    /// Weights, biases and scales; running statistics do not count.
+    parameters: usize,
+    /// The layers by name, in order, each with how often it stands there one after the other.
+    layers: &'static str,
+}
+
+const KNOWN: &[Known] = &[
+    Known {
+        network: "preset = 'mlp'\nhidden = [300, 100]\ndropout = 0.1",
+        inputs: [28, 28, 1],
+        outputs: 10,
+        // LeNet-300-100 (LeCun et al. 1998).
+        parameters: 266_610,
+        layers: "linear dropout linear dropout linear",
+    },
+    Known {
+        network: "preset = 'lenet5'",
+        inputs: [28, 28, 1],
+        outputs: 10,
+        parameters: 61_706,
+        layers: "conv2d max-pool conv2d max-pool flatten linear linear linear",
+    },
+    Known {
+        network: "preset = 'kws-lstm'\nwidth = 100\ndepth = 2\ndropout = 0.1",
+        inputs: [1, 49, 10],
+        outputs: 12,
+        // Four gates, each with one bias: torch has two.
+        parameters: 4 * (10 + 100 + 1) * 100 + 4 * (100 + 100 + 1) * 100 + 101 * 12,
+        layers: "lstm dropout lstm dropout global-average-pool linear",
+    },
+    Known {
+        network: "preset = 'bag-of-words'\nwidth = 50\ndepth = 2",
+        inputs: [1, 1, 1000],
+        outputs: 20,
+        parameters: 1000 * 50 + 50 + 50 * 50 + 50 + 50 * 20 + 20,
+        layers: "linear linear linear",
+    },
+];
+
+fn settings_of(network: &str) -> NetworkSettings {
+    toml::from_str(network).unwrap_or_else(|error| panic!("{network}: {error}"))
+}
+
+fn shape([height, width, channels]: [usize; 3]) -> Shape {
+    Shape { height, width, channels }
+}
+
+#[test]
+fn networks_are_those_of_their_papers() {
+    for known in KNOWN {
+        let spec = settings_of(known.network).spec(shape(known.inputs), known.outputs).unwrap();
+        let network = Network::random(&spec, &SparsitySettings::dense(), 0).unwrap();
+        let figures = network.figures();
+        let names: Vec<&str> = figures.iter().map(|layer| layer.layer.as_str()).collect();
+        assert_eq!(names.join(" "), known.layers, "{}", known.network);
+        let trained = network.parameters().filter(|parameter| parameter.is_trained());
+        let parameters: usize = trained.map(|parameter| parameter.weights.nnz()).sum();
+        assert_eq!(parameters, known.parameters, "{}", known.network);
+        let LayerFigures { output, .. } = figures.last().unwrap();
+        assert_eq!(*output, Shape::flat(known.outputs), "{}", known.network);
+    }
+    for preset in Preset::ALL {
+        let line = format!("preset = '{}'", preset.name());
+        assert!(KNOWN.iter().any(|known| known.network.starts_with(&line)), "{line} is no row of the table");
+    }
+}
+
+/// A network small enough to train many times, and data for it.
+struct Small {
+    network: &'static str,
+    inputs: [usize; 3],
+    /// Numbers below which inputs are whole numbers, tokens; 0 for others.
+    tokens: usize,
+}
+
+const SMALL: &[Small] = &[
+    Small { network: "preset = 'mlp'\nhidden = [12, 10]\ndropout = 0.1", inputs: [6, 6, 1], tokens: 0 },
+    Small { network: "preset = 'lenet5'\nwidth = 2", inputs: [12, 14, 2], tokens: 0 },
+    Small { network: "preset = 'kws-lstm'\nwidth = 6\ndropout = 0.1", inputs: [1, 7, 5], tokens: 0 },
+    Small { network: "preset = 'bag-of-words'\nwidth = 12", inputs: [1, 1, 40], tokens: 0 },
+    // Running averages, and layers within layers.
+    Small {
+        network: "layers = [{layer = 'conv2d', filters = 6, kernel = 3, bias = false},
+            {layer = 'residual', activation = 'relu', body = [{layer = 'batch-norm', activation = 'relu'},
+                {layer = 'conv2d', filters = 6, kernel = 3, padding = 'same', bias = false}, {layer = 'group-norm', groups = 2}]},
+            {layer = 'global-average-pool'}, {layer = 'layer-norm'}, {layer = 'linear'}]",
+        inputs: [7, 6, 2],
+        tokens: 0,
+    },
+];
+
+const SAMPLES: usize = 150;
+const CLASSES: usize = 3;
+
+/// A folder with an array of samples and one of their classes.
+fn write_data(folder: &Path, small: &Small) {
+    let features: usize = small.inputs.iter().product();
+    let value = |at: usize| {
+        let hash = (at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        match small.tokens {
+            0 => (hash % 1000) as f32 / 500.0 - 1.0,
+            tokens => (hash % tokens as u64) as f32,
+        }
+    };
+    let samples: Vec<u8> = (0..SAMPLES * features).flat_map(|at| value(at).to_le_bytes()).collect();
+    let classes: Vec<u8> = (0..SAMPLES).flat_map(|at| ((at % CLASSES) as f32).to_le_bytes()).collect();
+    for (name, shape, data) in
+        [("x.npy", format!("({SAMPLES}, {features})"), samples), ("y.npy", format!("({SAMPLES},)"), classes)]
+    {
+        let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
+        let header = format!("{header:<117}\n");
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.bytes());
+        bytes.extend(data);
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+}
+
+fn settings(small: &Small, data: &Path) -> Settings {
+    let mut settings = Settings { threads: 2, ..Settings::default() };
+    settings.network = settings_of(small.network);
+    settings.data.path = data.to_str().unwrap().into();
+    settings.data.shape = Some(shape(small.inputs));
+    settings.data.scale = Scale::None;
+    settings.data.task = rarefy::data::TaskChoice::Classification;
+    settings.sparsity.density = 0.1;
+    // Three steps of an epoch, and connections move at the second.
+    (settings.train.epochs, settings.train.batch_size, settings.train.keep_best) = (2, 40, false);
+    settings.topology.every = Some(2);
+    settings
+}
+
+/// What every network must go with: topologies by gradients, of all absent connections and of some, and a penalty.
+fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
+    let with = |change: fn(&mut Settings)| {
+        let mut settings = settings.clone();
+        change(&mut settings);
+        settings
+    };
+    vec![
+        ("rigl", with(|settings| settings.topology.method = Method::Rigl)),
+        ("gse", with(|settings| settings.topology.method = Method::Gse)),
+        (
+            "l1",
+            with(|settings| {
+                (settings.topology.method, settings.topology.every) = (Method::Static, None);
+                settings.sparsity.density = 1.0;
+                settings.penalty.method = PenaltyMethod::L1;
+                settings.target.sparsity = Some(0.8);
+            }),
+        ),
+    ]
+}
+
+fn predictions(network: &Network, dataset: &Dataset) -> Vec<u32> {
+    let mut bits = Vec::new();
+    predict(network, Isa::detect(), dataset, 64, |_, outputs| {
+        bits.extend((0..outputs.samples()).flat_map(|sample| outputs.sample(sample)).map(f32::to_bits));
+    });
+    bits
+}
+
+#[test]
+fn every_preset_trains_saves_loads_and_resumes_under_every_kind_of_method() {
+    for small in SMALL {
+        let folder = tempfile::tempdir().unwrap();
+        write_data(folder.path(), small);
+        for (method, settings) in methods(&settings(small, folder.path())) {
+            let what = format!("{} under {method}", small.network);
+            let fail = |error: rarefy::Error| -> ! { panic!("{what}: {error}") };
+            let whole = folder.path().join(format!("{method}-whole"));
+            let mut run = Run::start(settings.clone(), Some(&whole)).unwrap_or_else(|error| fail(error));
+            let before = run.network().connections().0;
+            let outcome = run.train(&mut |_| Control::Continue).unwrap_or_else(|error| fail(error));
+            assert!(outcome.test.unwrap().loss_sum.is_finite(), "{what}");
+            assert_eq!(method == "l1", run.network().connections().0 < before, "{what}");
+            let test = run.splits().test.as_ref().unwrap();
+            let loaded = Model::open(&whole).unwrap();
+            let (trained, again) = (predictions(run.network(), test), predictions(&loaded.network, test));
+            // Under a penalty neurons may have left the model.
+            assert!(method == "l1" || trained == again, "{what}: the model predicts otherwise once loaded");
+            assert!(again.len() == CLASSES * test.len(), "{what}");
+
+            let cut = folder.path().join(format!("{method}-cut"));
+            let stop = |event: Event<'_>| match event {
+                Event::Step { progress, .. } if progress.step == 4 => Control::Stop,
+                _ => Control::Continue,
+            };
+            Run::start(settings.clone(), Some(&cut)).unwrap().train(&mut { stop }).unwrap();
+            let mut resumed = Run::resume(&cut, |settings| settings.threads = 1).unwrap();
+            resumed.train(&mut |_| Control::Continue).unwrap();
+            let bytes = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+            assert!(bytes(&cut) == bytes(&whole), "{what}: a resumed run differs");
+        }
+    }
+    for preset in Preset::ALL {
+        let line = format!("preset = '{}'", preset.name());
+        assert!(SMALL.iter().any(|small| small.network.starts_with(&line)), "{line} is no row of the table");
+    }
+}
