@@ -115,6 +115,7 @@ fn fused_mut(layer: &mut LayerSpec) -> Option<&mut Activation> {
         LayerSpec::Linear(spec) => Some(&mut spec.activation),
         LayerSpec::Conv2d(spec) => Some(&mut spec.activation),
         LayerSpec::Conv1d(spec) => Some(&mut spec.activation),
+        LayerSpec::BatchNorm(spec) => Some(&mut spec.activation),
         LayerSpec::Residual(spec) => Some(&mut spec.activation),
         _ => None,
     }
@@ -134,7 +135,15 @@ fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Shape) -> Resul
     }
     // The head begins where layers that take each position for itself do, at its first linear layer.
     let keeps_positions = |layer: &LayerSpec| {
-        matches!(layer, LayerSpec::Linear(_) | LayerSpec::Elementwise(_) | LayerSpec::Dropout(_))
+        matches!(
+            layer,
+            LayerSpec::Linear(_)
+                | LayerSpec::Elementwise(_)
+                | LayerSpec::Dropout(_)
+                | LayerSpec::BatchNorm(_)
+                | LayerSpec::LayerNorm(_)
+                | LayerSpec::RmsNorm(_)
+        )
     };
     let body = layers.iter().rposition(|layer| !keeps_positions(layer)).map_or(0, |at| at + 1);
     let is_linear = |layer: &LayerSpec| matches!(layer, LayerSpec::Linear(_));

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, AveragePoolSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec,
-    FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GruSpec, Layer, LinearSpec, LstmSpec, MaxPoolSpec,
-    ParallelSpec, ResidualSpec, RnnSpec,
+    AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec,
+    ElementwiseSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GroupNormSpec, GruSpec, Layer,
+    LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec, ParallelSpec, ResidualSpec, RmsNormSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -61,6 +61,14 @@ pub enum LayerSpec {
     Residual(ResidualSpec),
     /// Branches side by side.
     Parallel(ParallelSpec),
+    /// Channels normalised over the batch.
+    BatchNorm(BatchNormSpec),
+    /// Positions normalised over their channels.
+    LayerNorm(LayerNormSpec),
+    /// Positions divided by the root of their mean square.
+    RmsNorm(RmsNormSpec),
+    /// Samples normalised over positions and groups of channels.
+    GroupNorm(GroupNormSpec),
 }
 
 impl LayerSpec {
@@ -82,6 +90,10 @@ impl LayerSpec {
             LayerSpec::Rnn(spec) => spec,
             LayerSpec::Residual(spec) => spec,
             LayerSpec::Parallel(spec) => spec,
+            LayerSpec::BatchNorm(spec) => spec,
+            LayerSpec::LayerNorm(spec) => spec,
+            LayerSpec::RmsNorm(spec) => spec,
+            LayerSpec::GroupNorm(spec) => spec,
         }
     }
 
