@@ -100,7 +100,7 @@ pub(super) fn mobilenet_small(
     let mut layers = conv_norm(width, 3, 1, Relu).to_vec();
     let mut channels = width;
     for stage in 0..depth {
-        let filters = 2 * width << stage;
+        let filters = width << (stage + 1);
         for block in 0..2 {
             let stride = if stage > 0 && block == 0 { 2 } else { 1 };
             layers.extend(depthwise_norm(channels, 3, stride));
