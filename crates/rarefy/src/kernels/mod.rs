@@ -51,6 +51,7 @@ pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
 };
-pub use split::{par_alike, par_chunks};
+pub use split::{par_alike, par_chunk_pairs, par_chunks};
 pub use spmm::Finish;
+pub use tree::{join_in_tree, sum_lanes};
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

@@ -148,7 +148,7 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
                     }
                 }
                 for (out, sums) in out.iter_mut().zip(sums) {
-                    let sum = halves(*sums);
+                    let sum = tree::halves(*sums);
                     *out = if accumulate { *out + sum } else { sum };
                 }
             });
@@ -247,16 +247,6 @@ impl Panels {
     pub(super) fn count(self) -> usize {
         self.tiles * self.positions
     }
-}
-
-#[inline(always)]
-fn halves(mut sums: [f32; 16]) -> f32 {
-    for width in [8, 4, 2, 1] {
-        for lane in 0..width {
-            sums[lane] += sums[lane + width];
-        }
-    }
-    sums[0]
 }
 
 /// At how many positions the map is applied.

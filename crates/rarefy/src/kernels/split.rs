@@ -23,6 +23,45 @@ fn split<T: Send>(data: &mut [T], size: usize, start: usize, work: &(impl Fn(usi
     rayon::join(|| split(left, size, start, work), || split(right, size, start + middle, work));
 }
 
+/// Runs `work(chunk's number, chunk, chunk)` on chunks of two arrays in step, of `sizes` numbers each, in parallel. The
+/// first array may be empty: its chunks then are.
+///
+/// # Panics
+/// If a size is 0, or the arrays have different numbers of chunks.
+pub fn par_chunk_pairs<A: Send, B: Send>(
+    first: &mut [A],
+    second: &mut [B],
+    sizes: (usize, usize),
+    work: &(impl Fn(usize, &mut [A], &mut [B]) + Sync),
+) {
+    let chunks = second.len().div_ceil(sizes.1);
+    assert!(first.is_empty() || first.len().div_ceil(sizes.0) == chunks, "as many chunks of both");
+    split_pairs(first, second, sizes, 0..chunks, work);
+}
+
+fn split_pairs<A: Send, B: Send>(
+    first: &mut [A],
+    second: &mut [B],
+    sizes: (usize, usize),
+    chunks: Range<usize>,
+    work: &(impl Fn(usize, &mut [A], &mut [B]) + Sync),
+) {
+    match chunks.len() {
+        0 => {}
+        1 => work(chunks.start, first, second),
+        count => {
+            let left = count.div_ceil(2);
+            let middle = chunks.start + left;
+            let (first, first_right) = first.split_at_mut((left * sizes.0).min(first.len()));
+            let (second, second_right) = second.split_at_mut(left * sizes.1);
+            rayon::join(
+                || split_pairs(first, second, sizes, chunks.start..middle, work),
+                || split_pairs(first_right, second_right, sizes, middle..chunks.end, work),
+            );
+        }
+    }
+}
+
 /// Cuts arrays alike into as many parts as `parts` has, and runs `work(parts, pieces)` on runs of `size` parts (the last may
 /// be shorter), in parallel. Arrays may be empty.
 ///
@@ -91,6 +130,20 @@ mod tests {
                 }
             });
             assert!(data.iter().enumerate().all(|(i, &number)| number == i as f32));
+        }
+    }
+
+    #[test]
+    fn two_arrays_are_cut_in_step() {
+        for (length, is_wanted) in [(0, true), (1, true), (8, true), (29, true), (29, false)] {
+            let (mut first, mut second) = (vec![0; if is_wanted { 3 * length } else { 0 }], vec![0; length]);
+            par_chunk_pairs(&mut first, &mut second, (12, 4), &|index, first, second| {
+                assert_eq!(first.len(), if is_wanted { 3 * second.len() } else { 0 });
+                first.fill(index);
+                second.fill(index);
+            });
+            assert!(first.iter().enumerate().all(|(at, &index)| index == at / 12));
+            assert!(second.iter().enumerate().all(|(at, &index)| index == at / 4));
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use crate::tiles::LANES;
+
 /// Buffers of the output's length that [`sum`] needs for `tiles` tiles, beside the output.
 pub(super) fn scratch_levels(tiles: usize) -> usize {
     tiles.next_power_of_two().trailing_zeros().saturating_sub(1) as usize
@@ -37,14 +39,46 @@ pub(super) fn sum(
 
 /// The sum of `of` over tiles, in the same tree.
 pub(super) fn sum_of(tiles: Range<usize>, of: &impl Fn(usize) -> f32) -> f32 {
-    match tiles.len() {
-        0 => 0.0,
-        1 => of(tiles.start),
+    if tiles.is_empty() { 0.0 } else { join_in_tree(tiles, of, &|a, b| a + b) }
+}
+
+/// What `of` gives for each item, joined in the same tree.
+///
+/// # Panics
+/// If there is no item.
+pub fn join_in_tree<T>(items: Range<usize>, of: &impl Fn(usize) -> T, join: &impl Fn(T, T) -> T) -> T {
+    match items.len() {
+        0 => panic!("something to join"),
+        1 => of(items.start),
         count => {
-            let middle = tiles.start + count.next_power_of_two() / 2;
-            sum_of(tiles.start..middle, of) + sum_of(middle..tiles.end, of)
+            let middle = items.start + count.next_power_of_two() / 2;
+            join(join_in_tree(items.start..middle, of, join), join_in_tree(middle..items.end, of, join))
         }
     }
+}
+
+/// The sum over the lanes of a row: sixteen running sums, then half and half, in the same order whatever the instruction
+/// set.
+#[inline(always)]
+pub fn sum_lanes(row: &[f32; LANES]) -> f32 {
+    let mut sums = [0.0f32; 16];
+    for block in row.as_chunks::<16>().0 {
+        for (sum, value) in sums.iter_mut().zip(block) {
+            *sum += value;
+        }
+    }
+    halves(sums)
+}
+
+/// The sum of sixteen numbers, half and half, so that the order is the same whatever the instruction set.
+#[inline(always)]
+pub(super) fn halves(mut sums: [f32; 16]) -> f32 {
+    for width in [8, 4, 2, 1] {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+    }
+    sums[0]
 }
 
 #[cfg(test)]

@@ -124,6 +124,16 @@ impl Windows {
         self.output
     }
 
+    /// What a position of the output reads: offsets of the kernel with positions of the input, in order.
+    pub fn reads_of(&self, output: usize) -> impl Iterator<Item = (usize, usize)> {
+        listed(&self.reads, self.geometry.offsets(), output)
+    }
+
+    /// Who reads a position of the input: offsets of the kernel with positions of the output, in order.
+    pub fn readers_of(&self, input: usize) -> impl Iterator<Item = (usize, usize)> {
+        listed(&self.read_by, self.geometry.offsets(), input)
+    }
+
     /// Whether each position is read alone and once, as by a linear layer.
     pub fn is_pointwise(&self) -> bool {
         self.geometry.offsets() == 1
@@ -131,6 +141,11 @@ impl Windows {
             && self.output.positions() == self.geometry.input.positions()
             && self.geometry.padding == [0, 0]
     }
+}
+
+fn listed(table: &[u32], offsets: usize, position: usize) -> impl Iterator<Item = (usize, usize)> {
+    let line = table[position * offsets..][..offsets].iter().enumerate();
+    line.filter(|(_, at)| **at != OUTSIDE).map(|(offset, &at)| (offset, at as usize))
 }
 
 #[cfg(test)]
@@ -152,5 +167,7 @@ mod tests {
         assert_eq!(windows.reads, [OUTSIDE, 0, 1, 1, 2, 3, 3, 4, OUTSIDE]);
         // Step 1 is read at offset 2 by window 0 and at offset 0 by window 1.
         assert_eq!(windows.read_by[3..6], [1, OUTSIDE, 0]);
+        assert_eq!(windows.reads_of(0).collect::<Vec<_>>(), [(1, 0), (2, 1)]);
+        assert_eq!(windows.readers_of(1).collect::<Vec<_>>(), [(0, 1), (2, 0)]);
     }
 }

@@ -12,6 +12,7 @@
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
+use serde_json::Value;
 
 use super::{Describe, LayerSpec, LinearSpec, NetworkSpec};
 use crate::kernels::Activation;
@@ -23,22 +24,39 @@ use crate::tiles::Shape;
 /// A layer that does not fit what it is given, with its number, its name and the shapes.
 pub(super) fn network(inputs: Shape, outputs: Shape, layers: &[LayerSpec]) -> Result<NetworkSpec, String> {
     check_last(layers)?;
-    let mut spec = NetworkSpec { inputs, layers: Vec::new() };
-    let mut shapes = vec![inputs];
+    let mut layers = layers.to_vec();
+    if let Some(LayerSpec::Linear(last)) = layers.last_mut()
+        && last.outputs == 0
+    {
+        last.outputs = outputs.channels;
+    }
+    let (built, shapes) = build(inputs, &layers, inputs.positions() == 1)?;
+    check_output(&layers, &shapes, outputs)?;
+    Ok(NetworkSpec { inputs, layers: built })
+}
+
+/// Layers as they are built, and the shapes between them as they are written. `is_flat`: samples have no positions.
+fn build(inputs: Shape, layers: &[LayerSpec], is_flat: bool) -> Result<(Vec<LayerSpec>, Vec<Shape>), String> {
+    let (mut built, mut shapes) = (Vec::new(), vec![inputs]);
     for (position, layer) in layers.iter().enumerate() {
         let input = shapes[position];
+        let title = title(position, layer);
+        let mut layer = layer.clone();
+        let names: Vec<String> = layer.inner().into_iter().map(|(name, _)| name).collect();
+        for (name, inner) in names.iter().zip(layer.inner_mut()) {
+            let within = |problem| format!("{title}, in {}, {problem}", part_title(name));
+            *inner = build(input, inner, is_flat).map_err(within)?.0;
+        }
+        let advice = if is_flat { advice(&layer) } else { "" };
         let mut output = input;
-        let is_last = position + 1 == layers.len();
-        for part in parts(layer, if is_last { outputs.channels } else { 0 }) {
-            output = part.output(output).map_err(|problem| {
-                format!("{} on {input}: {problem}{}", title(position, layer), advice(layer, inputs))
-            })?;
-            spec.layers.push(part);
+        for part in split(layer) {
+            let misfit = |problem| format!("{title} on {input}: {problem}{advice}");
+            output = part.output(output).map_err(misfit)?;
+            built.push(part);
         }
         shapes.push(output);
     }
-    check_output(layers, &shapes, outputs)?;
-    Ok(spec)
+    Ok((built, shapes))
 }
 
 /// What must hold whatever the data is: outputs are logits or values, so a linear layer without activation makes them.
@@ -59,15 +77,13 @@ pub(super) fn check_last(layers: &[LayerSpec]) -> Result<(), String> {
     }
 }
 
-/// What else may be wrong where a layer that looks at positions is given samples that have none.
-fn advice(layer: &LayerSpec, inputs: Shape) -> &'static str {
-    let looks_at_positions = matches!(
-        layer,
-        LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_) | LayerSpec::MaxPool(_) | LayerSpec::AveragePool(_)
-    );
-    match looks_at_positions && inputs.positions() == 1 {
-        true => "; if the samples are images or sequences, say so by data.shape = [height, width, channels]",
-        false => "",
+/// What else may be wrong where a layer that looks at positions does not fit samples that have none.
+fn advice(layer: &LayerSpec) -> &'static str {
+    match layer {
+        LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_) | LayerSpec::MaxPool(_) | LayerSpec::AveragePool(_) => {
+            "; if the samples are images or sequences, say so by data.shape = [height, width, channels]"
+        }
+        _ => "",
     }
 }
 
@@ -76,19 +92,21 @@ fn title(position: usize, layer: &LayerSpec) -> String {
     format!("layer {} ({})", position + 1, layer.name())
 }
 
-/// The layers to build for one as it is written. `outputs` is what a linear layer that names none has, if not 0.
-fn parts(layer: &LayerSpec, outputs: usize) -> Vec<LayerSpec> {
-    let mut layer = layer.clone();
-    if let LayerSpec::Linear(spec) = &mut layer
-        && spec.outputs == 0
-    {
-        spec.outputs = outputs;
+/// How errors name the layers within a block, from the name in files.
+fn part_title(name: &str) -> String {
+    match name.strip_prefix("branches.").and_then(|index| index.parse::<usize>().ok()) {
+        Some(index) => format!("branch {}", index + 1),
+        None => format!("its {name}"),
     }
-    let split = match fused_mut(&mut layer) {
+}
+
+/// A layer, and one for its activation where that cannot be fused.
+fn split(mut layer: LayerSpec) -> impl Iterator<Item = LayerSpec> {
+    let apart = match fused_mut(&mut layer) {
         Some(activation) if !activation.is_fusable() => Some(std::mem::take(activation)),
         _ => None,
     };
-    [Some(layer), split.map(LayerSpec::elementwise)].into_iter().flatten().collect()
+    std::iter::once(layer).chain(apart.map(LayerSpec::elementwise))
 }
 
 /// The activation that a layer fuses.
@@ -97,6 +115,8 @@ fn fused_mut(layer: &mut LayerSpec) -> Option<&mut Activation> {
         LayerSpec::Linear(spec) => Some(&mut spec.activation),
         LayerSpec::Conv2d(spec) => Some(&mut spec.activation),
         LayerSpec::Conv1d(spec) => Some(&mut spec.activation),
+        LayerSpec::BatchNorm(spec) => Some(&mut spec.activation),
+        LayerSpec::Residual(spec) => Some(&mut spec.activation),
         _ => None,
     }
 }
@@ -115,7 +135,15 @@ fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Shape) -> Resul
     }
     // The head begins where layers that take each position for itself do, at its first linear layer.
     let keeps_positions = |layer: &LayerSpec| {
-        matches!(layer, LayerSpec::Linear(_) | LayerSpec::Elementwise(_) | LayerSpec::Dropout(_))
+        matches!(
+            layer,
+            LayerSpec::Linear(_)
+                | LayerSpec::Elementwise(_)
+                | LayerSpec::Dropout(_)
+                | LayerSpec::BatchNorm(_)
+                | LayerSpec::LayerNorm(_)
+                | LayerSpec::RmsNorm(_)
+        )
     };
     let body = layers.iter().rposition(|layer| !keeps_positions(layer)).map_or(0, |at| at + 1);
     let is_linear = |layer: &LayerSpec| matches!(layer, LayerSpec::Linear(_));
@@ -134,7 +162,7 @@ fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Shape) -> Resul
 /// Reads a list of layers so that what is wrong with one names it: unknown names and keys are told with those there are.
 pub(super) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LayerSpec>, D::Error> {
     // Through a plain value: a tagged layer is buffered anyway, and this way its name is known when its keys are wrong.
-    let layers = Vec::<serde_json::Value>::deserialize(from)?;
+    let layers = Vec::<Value>::deserialize(from)?;
     layers
         .into_iter()
         .enumerate()
@@ -142,15 +170,36 @@ pub(super) fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<LayerSpec>,
         .collect()
 }
 
-fn read_one(position: usize, value: serde_json::Value) -> Result<LayerSpec, String> {
+fn read_one(position: usize, value: Value) -> Result<LayerSpec, String> {
     let number = position + 1;
     let Some(name) = value.get("layer").map(|name| name.as_str().unwrap_or("?").to_string()) else {
         return Err(format!("layer {number} has no name; write it as {{layer = \"linear\", outputs = 64}}"));
     };
+    // What is wrong within a block is told of the layer there.
+    for (part, layers) in inner_values(&value) {
+        for (place, layer) in layers.iter().enumerate() {
+            let within = |problem| format!("layer {number} ({name}), in {}, {problem}", part_title(&part));
+            read_one(place, layer.clone()).map_err(within)?;
+        }
+    }
     serde_json::from_value(value).map_err(|error| match error.to_string() {
         unknown if unknown.starts_with(&format!("unknown variant `{name}`")) => {
             format!("layer {number}: {unknown}")
         }
         problem => format!("layer {number} ({name}): {problem}"),
     })
+}
+
+/// The lists of layers within one, by the name of the part.
+fn inner_values(value: &Value) -> Vec<(String, &[Value])> {
+    let parts = ["body", "shortcut"].map(|part| (part.to_string(), list(&value[part])));
+    let branches = list(&value["branches"]).iter().enumerate();
+    parts
+        .into_iter()
+        .chain(branches.map(|(index, branch)| (format!("branches.{index}"), list(branch))))
+        .collect()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -2,14 +2,15 @@
 
 use serde::Serialize;
 
-use super::{Network, Parameter};
+use super::spec::shapes;
+use super::{LayerSpec, Network, Parameter};
 use crate::sparse::Weights;
 use crate::tiles::Shape;
 
 /// A layer as it stands in a network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerFigures {
-    /// Its number, counted from 1.
+    /// Its number, counted from 1; within a block after the block's and its part, as in `3.body.1`.
     pub place: String,
     /// Its name in files.
     pub layer: String,
@@ -39,31 +40,59 @@ impl LayerFigures {
 }
 
 impl Network {
-    /// The figures of each layer, in order.
+    /// The figures of each layer, in order; after a block those of the layers within it, which are not part of its own.
     pub fn figures(&self) -> Vec<LayerFigures> {
-        let layers = self.spec().layers.iter().zip(self.layers()).enumerate();
-        let figures = layers.map(|(position, (spec, layer))| {
-            let parameters = self.layer_parameters(position);
-            let weights = || parameters.iter().filter(|parameter| parameter.is_weight());
-            LayerFigures {
-                place: (position + 1).to_string(),
-                layer: spec.name(),
-                input: layer.input(),
-                output: layer.output(),
-                nnz: weights().map(|weight| weight.weights.nnz()).sum(),
-                cells: weights().map(|weight| weight.weights.rows() * weight.weights.cols()).sum(),
-                storage: weights().map(storage).reduce(|a, b| if a == b { a } else { "mixed" }),
-                parameters: parameters.iter().map(|parameter| parameter.weights.nnz()).sum(),
-                flops: weights().map(flops).sum(),
-                bytes: parameters.iter().map(Parameter::bytes).sum(),
-            }
-        });
-        figures.collect()
+        let mut figures = Vec::new();
+        let all: Vec<&Parameter> = self.parameters().collect();
+        add_figures(&mut figures, "", "layers", self.spec().inputs, &self.spec().layers, &all);
+        figures
     }
 
     /// Floating-point operations of a prediction: two for each live connection, as often as it is used.
     pub fn flops(&self) -> usize {
         self.weights().map(|(_, weight)| flops(weight)).sum()
+    }
+}
+
+/// Adds the figures of `layers`, whose numbers begin with `place` and whose arrays' names with `prefix`.
+fn add_figures(
+    figures: &mut Vec<LayerFigures>,
+    place: &str,
+    prefix: &str,
+    input: Shape,
+    layers: &[LayerSpec],
+    parameters: &[&Parameter],
+) {
+    let shapes = shapes(input, layers).expect("the layers of a network fit");
+    for (position, layer) in layers.iter().enumerate() {
+        let (place, prefix) = (format!("{place}{}", position + 1), format!("{prefix}.{position}"));
+        let of = |prefix: &str| {
+            let prefix = format!("{prefix}.");
+            move |parameter: &&&Parameter| parameter.name.starts_with(&prefix)
+        };
+        let all: Vec<&Parameter> = parameters.iter().filter(of(&prefix)).copied().collect();
+        let inner = layer.inner();
+        let is_inner = |parameter: &&&Parameter| {
+            inner.iter().any(|(part, _)| of(&format!("{prefix}.{part}"))(parameter))
+        };
+        let own: Vec<&Parameter> = all.iter().filter(|parameter| !is_inner(parameter)).copied().collect();
+        let weights = || own.iter().filter(|parameter| parameter.is_weight());
+        figures.push(LayerFigures {
+            place: place.clone(),
+            layer: layer.name(),
+            input: shapes[position],
+            output: shapes[position + 1],
+            nnz: weights().map(|weight| weight.weights.nnz()).sum(),
+            cells: weights().map(|weight| weight.weights.rows() * weight.weights.cols()).sum(),
+            storage: weights().map(|weight| storage(weight)).reduce(|a, b| if a == b { a } else { "mixed" }),
+            parameters: own.iter().map(|parameter| parameter.weights.nnz()).sum(),
+            flops: weights().map(|weight| flops(weight)).sum(),
+            bytes: own.iter().map(|parameter| parameter.bytes()).sum(),
+        });
+        for (part, layers) in inner {
+            let (place, prefix) = (format!("{place}.{part}."), format!("{prefix}.{part}"));
+            add_figures(figures, &place, &prefix, shapes[position], layers, &all);
+        }
     }
 }
 
@@ -100,5 +129,36 @@ mod tests {
         assert_eq!((figures[1].density(), figures[1].storage), (None, None));
         assert_eq!((figures[2].input, figures[2].output), (Shape::flat(60), Shape::flat(10)));
         assert_eq!((figures[2].place.as_str(), figures[2].layer.as_str()), ("3", "linear"));
+    }
+
+    #[test]
+    fn what_is_within_a_block_is_told_apart() {
+        let text = "layers = [
+            {layer = 'residual', body = [
+                {layer = 'linear', outputs = 3},
+                {layer = 'parallel', join = 'concat', branches = [[{layer = 'linear', outputs = 4}], []]},
+            ], shortcut = [{layer = 'linear', outputs = 7}]},
+            {layer = 'linear'}]";
+        let settings: NetworkSettings = toml::from_str(text).unwrap();
+        let network =
+            Network::random(&settings.spec(Shape::flat(5), 2).unwrap(), &SparsitySettings::dense(), 0)
+                .unwrap();
+        let found: Vec<(String, String, usize)> = network
+            .figures()
+            .into_iter()
+            .map(|it| (it.place, it.output.to_string(), it.parameters))
+            .collect();
+        let row = |place: &str, output: &str, parameters| (place.to_string(), output.to_string(), parameters);
+        let expected = [
+            row("1", "7", 0),
+            row("1.body.1", "3", 5 * 3 + 3),
+            row("1.body.2", "7", 0),
+            row("1.body.2.branches.0.1", "4", 3 * 4 + 4),
+            row("1.shortcut.1", "7", 5 * 7 + 7),
+            row("2", "2", 7 * 2 + 2),
+        ];
+        assert_eq!(found, expected);
+        let total: usize = network.parameters().map(|parameter| parameter.weights.nnz()).sum();
+        assert_eq!(found.iter().map(|(_, _, parameters)| parameters).sum::<usize>(), total);
     }
 }

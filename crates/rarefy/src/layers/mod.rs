@@ -17,6 +17,7 @@ mod figures;
 mod flatten;
 mod linear;
 mod network;
+mod norm;
 mod parallel;
 mod parameter;
 mod pool;
@@ -39,6 +40,7 @@ pub use figures::LayerFigures;
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
+pub use norm::{BatchNorm, BatchNormSpec, GroupNorm, GroupNormSpec, LayerNorm, LayerNormSpec, RmsNormSpec};
 pub use parallel::{Join, Parallel, ParallelSpec};
 pub use parameter::{Joint, Parameter, Role};
 pub use pool::{

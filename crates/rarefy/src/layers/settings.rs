@@ -313,6 +313,38 @@ mod tests {
     }
 
     #[test]
+    fn layers_within_blocks_are_split_and_named_as_they_are_written() {
+        let residual = |body: &str| {
+            format!(
+                "layers = [{{layer = 'residual', body = [{{layer = 'linear', outputs = 4, activation = 'gelu'}}, {body}]}}, {{layer = 'flatten'}}, {{layer = 'linear'}}]"
+            )
+        };
+        let spec = settings(&residual("{layer = 'linear', outputs = 3}")).spec(IMAGE, 5).unwrap();
+        let (_, body) = &spec.layers[0].inner()[0];
+        let names: Vec<String> = body.iter().map(LayerSpec::name).collect();
+        assert_eq!(names, ["linear", "elementwise", "linear"]);
+        for (body, words) in [
+            (
+                "{layer = 'conv2d', filters = 3, kernel = 9}",
+                "layer 1 (residual), in its body, layer 2 (conv2d) on 8 x 6 x 4: its window",
+            ),
+            ("{layer = 'linear', outputs = 6}", "layer 1 (residual) on 8 x 6 x 3: its body makes 8 x 6 x 6"),
+            (
+                "{layer = 'parallel', join = 'add', branches = [[], [{layer = 'linear'}]]}",
+                "layer 1 (residual), in its body, layer 2 (parallel), in branch 2, layer 1 (linear) on 8 x 6 x 4: it needs outputs",
+            ),
+        ] {
+            let error = settings(&residual(body)).spec(IMAGE, 5).unwrap_err().to_string();
+            assert!(error.contains(words), "{body}: {error}");
+        }
+        let wrong =
+            residual("{layer = 'parallel', join = 'add', branches = [[{layer = 'linear', output = 1}]]}");
+        let error = toml::from_str::<NetworkSettings>(&wrong).unwrap_err();
+        let words = "layer 1 (residual), in its body, layer 2 (parallel), in branch 1, layer 1 (linear): unknown field `output`";
+        assert!(error.message().starts_with(words), "{error}");
+    }
+
+    #[test]
     fn what_is_written_wrong_names_the_layer() {
         for (layer, words) in [
             (

@@ -105,6 +105,12 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
         Ok(weights)
     })
     .expect("weights in memory can be had");
+    // What is neither weights nor bias keeps its size: a norm before the first layer.
+    for (parameter, before) in small.parameters_mut().zip(network.parameters()) {
+        if matches!(before.role, Role::Scale | Role::Statistic) {
+            parameter.weights = before.weights.clone();
+        }
+    }
     let biases = small.parameters_mut().filter(|parameter| parameter.role == Role::Bias);
     for ((bias, layer), kept) in biases.zip(layers).zip(kept) {
         let values = layer.bias.iter().zip(kept).filter(|(_, kept)| kept.is_some()).map(|(value, _)| *value);
@@ -117,7 +123,7 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
 mod tests {
     use super::*;
     use crate::kernels::{Activation, Isa};
-    use crate::layers::Pass;
+    use crate::layers::{LayerNormSpec, Pass};
     use crate::random::{Purpose, Stream};
     use crate::tiles::{Shape, Tiles};
 
@@ -131,6 +137,7 @@ mod tests {
         let spec = NetworkSpec {
             inputs: Shape::flat(2),
             layers: vec![
+                LayerSpec::LayerNorm(LayerNormSpec {}),
                 LayerSpec::linear(3, Activation::Tanh),
                 LayerSpec::dropout(0.5),
                 LayerSpec::linear(3, Activation::Identity),

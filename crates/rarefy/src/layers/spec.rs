@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, AveragePoolSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec, ElementwiseSpec,
-    FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GruSpec, Layer, LinearSpec, LstmSpec, MaxPoolSpec,
-    ParallelSpec, ResidualSpec, RnnSpec,
+    AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec,
+    ElementwiseSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GroupNormSpec, GruSpec, Layer,
+    LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec, ParallelSpec, ResidualSpec, RmsNormSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -61,6 +61,14 @@ pub enum LayerSpec {
     Residual(ResidualSpec),
     /// Branches side by side.
     Parallel(ParallelSpec),
+    /// Channels normalised over the batch.
+    BatchNorm(BatchNormSpec),
+    /// Positions normalised over their channels.
+    LayerNorm(LayerNormSpec),
+    /// Positions divided by the root of their mean square.
+    RmsNorm(RmsNormSpec),
+    /// Samples normalised over positions and groups of channels.
+    GroupNorm(GroupNormSpec),
 }
 
 impl LayerSpec {
@@ -82,6 +90,10 @@ impl LayerSpec {
             LayerSpec::Rnn(spec) => spec,
             LayerSpec::Residual(spec) => spec,
             LayerSpec::Parallel(spec) => spec,
+            LayerSpec::BatchNorm(spec) => spec,
+            LayerSpec::LayerNorm(spec) => spec,
+            LayerSpec::RmsNorm(spec) => spec,
+            LayerSpec::GroupNorm(spec) => spec,
         }
     }
 
@@ -105,9 +117,33 @@ impl LayerSpec {
         LayerSpec::Flatten(FlattenSpec {})
     }
 
+    /// The layers within a block, each list by the name that its arrays have in files.
+    pub fn inner(&self) -> Vec<(String, &[LayerSpec])> {
+        match self {
+            LayerSpec::Residual(spec) => {
+                vec![("body".into(), &spec.body[..]), ("shortcut".into(), &spec.shortcut[..])]
+            }
+            LayerSpec::Parallel(spec) => {
+                let branches = spec.branches.iter().enumerate();
+                branches.map(|(index, branch)| (format!("branches.{index}"), &branch[..])).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same lists, to change.
+    pub(super) fn inner_mut(&mut self) -> Vec<&mut Vec<LayerSpec>> {
+        match self {
+            LayerSpec::Residual(spec) => vec![&mut spec.body, &mut spec.shortcut],
+            LayerSpec::Parallel(spec) => spec.branches.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether a training pass over the same samples differs from step to step.
     pub fn is_random(&self) -> bool {
-        matches!(self, LayerSpec::Dropout(_))
+        let is_within = || self.inner().iter().any(|(_, layers)| layers.iter().any(LayerSpec::is_random));
+        matches!(self, LayerSpec::Dropout(_)) || is_within()
     }
 
     /// The name that files use.

@@ -95,6 +95,19 @@ const ROWS: &[Case] = &[
                 [{layer = 'linear', outputs = 4}], []]",
         [1, 1, 4],
     ),
+    case("layer = 'batch-norm'", [3, 2, 5]),
+    case("layer = 'batch-norm'\nactivation = 'tanh'", [1, 1, 40]),
+    case("layer = 'batch-norm'\nactivation = 'sigmoid'", [1, 6, 3]).with_lengths(),
+    case("layer = 'layer-norm'", [1, 6, 5]).with_lengths(),
+    case("layer = 'layer-norm'", [1, 1, 9]),
+    case("layer = 'rms-norm'", [1, 6, 5]).with_lengths(),
+    case("layer = 'rms-norm'", [3, 2, 9]),
+    case("layer = 'group-norm'\ngroups = 2", [3, 3, 6]),
+    case("layer = 'group-norm'\ngroups = 1", [1, 6, 4]).with_lengths(),
+    case(
+        "layer = 'residual'\nbody = [{layer = 'layer-norm'}, {layer = 'linear', outputs = 4}, {layer = 'batch-norm'}]",
+        [2, 3, 4],
+    ),
 ];
 
 /// A network of the one layer, its parameters all away from their starts.

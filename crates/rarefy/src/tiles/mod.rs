@@ -188,6 +188,17 @@ impl Tiles {
         &self.lengths
     }
 
+    /// How many of `steps` positions are real in each lane of a tile: all where no lengths are set, none in dead lanes.
+    pub fn real_steps(&self, tile: usize, steps: usize) -> [u32; LANES] {
+        let mut real = [0; LANES];
+        let samples = tile * LANES..tile * LANES + self.live(tile);
+        match self.lengths.is_empty() {
+            true => real[..samples.len()].fill(steps as u32),
+            false => real[..samples.len()].copy_from_slice(&self.lengths[samples]),
+        }
+        real
+    }
+
     /// Sets the lengths: one a sample, or none.
     ///
     /// # Panics
@@ -258,5 +269,16 @@ mod tests {
         assert_eq!(tiles.tile(1)[2].0[1], 3.0);
         assert_eq!(tiles.sample(65), [1.0, 2.0, 3.0]);
         assert_eq!(tiles.at(65, 1), 2.0);
+    }
+
+    #[test]
+    fn steps_are_real_up_to_a_sample_s_length() {
+        let mut tiles = Tiles::zeros(5, 66);
+        assert_eq!(
+            (tiles.real_steps(0, 5), tiles.real_steps(1, 5)[..3].to_vec()),
+            ([5; LANES], vec![5, 5, 0])
+        );
+        tiles.set_lengths((0..66).map(|sample| sample % 5));
+        assert_eq!((tiles.real_steps(0, 5)[3], tiles.real_steps(1, 5)[..3].to_vec()), (3, vec![4, 0, 0]));
     }
 }

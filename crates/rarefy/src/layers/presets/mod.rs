@@ -22,6 +22,15 @@ pub enum Preset {
     /// Two convolutions and three linear layers, for images.
     #[serde(rename = "lenet5")]
     Lenet5,
+    /// Pairs of convolutions, the image halved after each, for images.
+    VggSmall,
+    /// Residual blocks of convolutions, for images.
+    #[serde(rename = "resnet20")]
+    Resnet20,
+    /// Convolutions of each channel, then across channels, for images.
+    MobilenetSmall,
+    /// The same over time, with ways past them, for speech.
+    KwsCnn,
     /// Recurrent layers, for speech.
     KwsLstm,
     /// Hidden layers on a feature for each word.
@@ -41,13 +50,26 @@ pub struct Choices {
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Preset; 4] = [Preset::Mlp, Preset::Lenet5, Preset::KwsLstm, Preset::BagOfWords];
+    pub const ALL: [Preset; 8] = [
+        Preset::Mlp,
+        Preset::Lenet5,
+        Preset::VggSmall,
+        Preset::Resnet20,
+        Preset::MobilenetSmall,
+        Preset::KwsCnn,
+        Preset::KwsLstm,
+        Preset::BagOfWords,
+    ];
 
     /// The name in settings.
     pub fn name(self) -> &'static str {
         match self {
             Preset::Mlp => "mlp",
             Preset::Lenet5 => "lenet5",
+            Preset::VggSmall => "vgg-small",
+            Preset::Resnet20 => "resnet20",
+            Preset::MobilenetSmall => "mobilenet-small",
+            Preset::KwsCnn => "kws-cnn",
             Preset::KwsLstm => "kws-lstm",
             Preset::BagOfWords => "bag-of-words",
         }
@@ -58,6 +80,10 @@ impl Preset {
         let (width, depth, has_dropout) = match self {
             Preset::Mlp => (None, None, true),
             Preset::Lenet5 => (Some(6), None, false),
+            Preset::VggSmall => (Some(32), Some(3), true),
+            Preset::Resnet20 => (Some(16), Some(3), false),
+            Preset::MobilenetSmall => (Some(16), Some(3), true),
+            Preset::KwsCnn => (Some(64), Some(3), true),
             Preset::KwsLstm => (Some(128), Some(2), true),
             Preset::BagOfWords => (Some(128), Some(1), true),
         };
@@ -76,6 +102,10 @@ impl Preset {
         match self {
             Preset::Mlp => Ok(mlp::mlp(settings)),
             Preset::Lenet5 => images::lenet5(width, inputs),
+            Preset::VggSmall => images::vgg_small(width, depth, dropout, inputs),
+            Preset::Resnet20 => images::resnet20(width, depth, inputs),
+            Preset::MobilenetSmall => images::mobilenet_small(width, depth, dropout, inputs),
+            Preset::KwsCnn => speech::kws_cnn(width, depth, dropout, inputs),
             Preset::KwsLstm => speech::kws_lstm(width, depth, dropout, inputs),
             Preset::BagOfWords => text::bag_of_words(width, depth, dropout, inputs),
         }

@@ -2,8 +2,8 @@
 
 use crate::kernels::Activation;
 use crate::layers::{
-    Conv2dSpec, GlobalAveragePoolSpec, GlobalPoolSpec, LayerSpec, LstmSpec, MaxPoolSpec, Padding, PoolSpec,
-    Size,
+    BatchNormSpec, Conv1dSpec, Conv2dSpec, GlobalAveragePoolSpec, GlobalPoolSpec, LayerSpec, LstmSpec,
+    MaxPoolSpec, Padding, PoolSpec, Size,
 };
 use crate::tiles::Shape;
 
@@ -29,6 +29,59 @@ pub(super) fn conv2d(filters: usize, kernel: usize, activation: Activation) -> C
         bias: true,
         activation,
     }
+}
+
+/// A convolution over steps that keeps their number, its activation fused.
+pub(super) fn conv1d(filters: usize, kernel: usize, activation: Activation) -> Conv1dSpec {
+    Conv1dSpec {
+        filters,
+        kernel,
+        stride: 1,
+        padding: Padding::Same,
+        dilation: 1,
+        groups: 1,
+        bias: true,
+        activation,
+    }
+}
+
+/// A convolution, and a batch norm in place of a bias.
+pub(super) fn conv_norm(
+    filters: usize,
+    kernel: usize,
+    stride: usize,
+    activation: Activation,
+) -> [LayerSpec; 2] {
+    let conv = conv2d(filters, kernel, Activation::Identity);
+    [
+        LayerSpec::Conv2d(Conv2dSpec { stride: Size::Square(stride), bias: false, ..conv }),
+        batch_norm(activation),
+    ]
+}
+
+/// A convolution of each of `channels` by itself, and a batch norm with a rectifier.
+pub(super) fn depthwise_norm(channels: usize, kernel: usize, stride: usize) -> [LayerSpec; 2] {
+    let conv = conv2d(channels, kernel, Activation::Identity);
+    let stride = Size::Square(stride);
+    [
+        LayerSpec::Conv2d(Conv2dSpec { stride, groups: channels, bias: false, ..conv }),
+        batch_norm(Activation::Relu),
+    ]
+}
+
+/// As [`conv_norm`], over steps.
+pub(super) fn over_time_norm(
+    filters: usize,
+    kernel: usize,
+    stride: usize,
+    activation: Activation,
+) -> [LayerSpec; 2] {
+    let conv = conv1d(filters, kernel, Activation::Identity);
+    [LayerSpec::Conv1d(Conv1dSpec { stride, bias: false, ..conv }), batch_norm(activation)]
+}
+
+fn batch_norm(activation: Activation) -> LayerSpec {
+    LayerSpec::BatchNorm(BatchNormSpec { activation })
 }
 
 /// The largest of each square of that side.

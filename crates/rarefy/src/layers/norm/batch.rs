@@ -1,0 +1,264 @@
+//! Batch norm (Ioffe and Szegedy 2015): each channel is normalised over the positions and samples of the batch, and when
+//! predicting by running averages of mean and variance.
+//!
+//! ```text
+//! training     y = f((x - m) r scale + shift)     r = 1 / sqrt(v + 1e-5), m and v of the batch
+//!              dx = scale r (dy - [is real] (sum dy + (x - m) r^2 sum dy (x - m)) / n)
+//!              running m += 0.1 (m - running m), v likewise with n / (n - 1) v
+//! predicting   m and v are the running ones
+//! ```
+//! Mean and squared deviations are taken in two passes over a piece of the batch that stays in the cache, and joined
+//! piece by piece (Chan, Golub and LeVeque 1979): no difference of large sums, and memory is read once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{EPSILON, Pieces, real};
+use crate::kernels::{Activation, Isa, par_chunks, sum_lanes};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
+use crate::tiles::{Row, Shape, Tiles};
+
+/// The weight of a batch in the running averages.
+const MOMENTUM: f32 = 0.1;
+
+/// Channels of a piece that one thread takes at a time.
+const CHANNELS: usize = 32;
+
+/// Batch norm as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNormSpec {
+    /// The fused activation.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+impl Describe for BatchNormSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        self.activation.check_fusable("norm")?;
+        Ok(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        builder.vector("scale", input.channels, 1.0, Role::Scale);
+        builder.vector("shift", input.channels, 0.0, Role::Scale);
+        builder.vector("mean", input.channels, 0.0, Role::Statistic);
+        builder.vector("variance", input.channels, 1.0, Role::Statistic);
+        builder.part();
+        Ok(Box::new(BatchNorm { shape: input, activation: self.activation }))
+    }
+}
+
+/// Batch norm. Parameters: scale, shift, running mean, running variance; one number a channel each.
+pub struct BatchNorm {
+    shape: Shape,
+    activation: Activation,
+}
+
+/// `[count, mean, sum of squared deviations]` of some numbers.
+type Moments = [f32; 3];
+
+/// The moments of two parts together.
+fn join([n, mean, square]: Moments, [more, its_mean, its_square]: Moments) -> Moments {
+    if more == 0.0 {
+        return [n, mean, square];
+    }
+    let (count, between) = (n + more, its_mean - mean);
+    let share = more / count;
+    [count, mean + between * share, square + its_square + between * between * (n * share)]
+}
+
+/// `1 / sqrt(variance + epsilon)`.
+fn inverse_deviation([count, _, square]: Moments) -> f32 {
+    1.0 / (square / count.max(1.0) + EPSILON).sqrt()
+}
+
+impl BatchNorm {
+    /// The moments of each channel over the batch.
+    fn of_batch(&self, isa: Isa, input: &Tiles, parts: &mut Vec<f32>, moments: &mut [Moments]) {
+        let (channels, positions) = (self.shape.channels, self.shape.positions());
+        let pieces = Pieces::new(input.rows(), channels);
+        let parts: &mut [Moments] = pieces.parts(parts);
+        par_chunks(parts, channels, &|start, parts: &mut [Moments]| {
+            let panels = pieces.of(start / channels);
+            par_chunks(parts, CHANNELS, &|first, parts: &mut [Moments]| {
+                let row = |panel: usize| &input.rows()[panel * channels + first..];
+                isa.vectorize(|| {
+                    let mut count = 0;
+                    parts.fill([0.0; 3]);
+                    for panel in panels.clone() {
+                        let (tile, step) = (panel / positions, panel % positions);
+                        let steps = input.real_steps(tile, positions);
+                        count += steps.iter().filter(|&&steps| step < steps as usize).count();
+                        for (part, row) in parts.iter_mut().zip(row(panel)) {
+                            part[1] += sum_lanes(&real(&row.0, step, &steps));
+                        }
+                    }
+                    for part in parts.iter_mut() {
+                        part[0] = count as f32;
+                        part[1] /= part[0].max(1.0);
+                    }
+                    for panel in panels.clone() {
+                        let (tile, step) = (panel / positions, panel % positions);
+                        let steps = input.real_steps(tile, positions);
+                        for (part, row) in parts.iter_mut().zip(row(panel)) {
+                            let mean = part[1];
+                            let squares = row.0.map(|value| (value - mean) * (value - mean));
+                            part[2] += sum_lanes(&real(&squares, step, &steps));
+                        }
+                    }
+                });
+            });
+        });
+        for (channel, moments) in moments.iter_mut().enumerate() {
+            *moments = pieces.join(parts, channel, join);
+        }
+    }
+
+    /// Sums over the batch of the gradient, and of the gradient times the input's distance from its mean.
+    fn gradient_sums<'a>(
+        &self,
+        isa: Isa,
+        flow: &Flow<'_>,
+        moments: &[Moments],
+        parts: &'a mut Vec<f32>,
+    ) -> (Pieces, &'a [[f32; 2]]) {
+        let channels = self.shape.channels;
+        let pieces = Pieces::new(flow.input.rows(), channels);
+        let parts: &mut [[f32; 2]] = pieces.parts(parts);
+        par_chunks(parts, channels, &|start, parts: &mut [[f32; 2]]| {
+            let panels = pieces.of(start / channels);
+            par_chunks(parts, CHANNELS, &|first, parts: &mut [[f32; 2]]| {
+                isa.vectorize(|| {
+                    parts.fill([0.0; 2]);
+                    for panel in panels.clone() {
+                        let inputs = &flow.input.rows()[panel * channels + first..];
+                        let gradients = &flow.gradient.rows()[panel * channels + first..];
+                        let rows = inputs.iter().zip(gradients).zip(&moments[first..]);
+                        for (part, ((input, gradient), [_, mean, _])) in parts.iter_mut().zip(rows) {
+                            let mut product = input.0;
+                            for (value, gradient) in product.iter_mut().zip(&gradient.0) {
+                                *value = (*value - mean) * gradient;
+                            }
+                            part[0] += sum_lanes(&gradient.0);
+                            part[1] += sum_lanes(&product);
+                        }
+                    }
+                });
+            });
+        });
+        (pieces, parts)
+    }
+}
+
+impl Layer for BatchNorm {
+    fn input(&self) -> Shape {
+        self.shape
+    }
+
+    fn output(&self) -> Shape {
+        self.shape
+    }
+
+    fn fused(&self) -> Activation {
+        self.activation
+    }
+
+    fn workspace(&self, _: usize, _: bool) -> Workspace {
+        // Parts of sums; the moments that the last forward pass normalised by; and what rows are computed with.
+        let room = |count: usize| vec![0.0; count * self.shape.channels];
+        Workspace { numbers: vec![Vec::new(), room(3), room(3)], ..Workspace::default() }
+    }
+
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        work: &mut Workspace,
+    ) {
+        let [scale, shift, mean, variance] = values(parameters);
+        let [parts, moments, factors] = &mut work.numbers[..] else {
+            panic!("a workspace made by this layer")
+        };
+        let moments: &mut [Moments] = moments.as_chunks_mut().0;
+        match pass.training {
+            Some(_) => self.of_batch(pass.isa, input, parts, moments),
+            None => {
+                for (moments, (&mean, &variance)) in moments.iter_mut().zip(mean.iter().zip(variance)) {
+                    *moments = [1.0, mean, variance];
+                }
+            }
+        }
+        let factors: &mut [[f32; 3]] = factors.as_chunks_mut().0;
+        for (channel, factors) in factors.iter_mut().enumerate() {
+            let moments = moments[channel];
+            *factors = [moments[1], scale[channel] * inverse_deviation(moments), shift[channel]];
+        }
+        let (channels, pieces) = (self.shape.channels, Pieces::new(input.rows(), self.shape.channels));
+        par_chunks(output.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
+            let inputs = input.rows()[start..].chunks_exact(channels);
+            pass.isa.vectorize(|| {
+                for (rows, inputs) in rows.chunks_exact_mut(channels).zip(inputs) {
+                    for ((row, input), [mean, scale, shift]) in rows.iter_mut().zip(inputs).zip(&*factors) {
+                        for (value, input) in row.0.iter_mut().zip(&input.0) {
+                            *value = (input - mean) * scale + shift;
+                        }
+                        self.activation.apply(&mut row.0);
+                    }
+                }
+            });
+        });
+    }
+
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut flow: Flow<'_>, work: &mut Workspace) {
+        assert!(pass.training.is_some(), "only a training pass has gradients");
+        let [parts, moments, factors] = &mut work.numbers[..] else {
+            panic!("a workspace made by this layer")
+        };
+        let moments: &[Moments] = moments.as_chunks().0;
+        let (pieces, parts) = self.gradient_sums(pass.isa, &flow, moments, parts);
+        let factors: &mut [[f32; 3]] = factors.as_chunks_mut().0;
+        let [scale, shift, mean, variance] = parameters else { panic!("a batch norm has four parameters") };
+        for (channel, factors) in factors.iter_mut().enumerate() {
+            let [sum, product] = pieces.sum(parts, channel);
+            let (inverse, count) = (inverse_deviation(moments[channel]), moments[channel][0].max(1.0));
+            let scaled = scale.weights.values()[channel] * inverse;
+            *factors = [scaled, scaled * sum / count, scaled * inverse * inverse * product / count];
+            scale.gradient[channel] = inverse * product;
+            shift.gradient[channel] = sum;
+        }
+        for (channel, &[count, batch_mean, square]) in moments.iter().enumerate() {
+            let (mean, variance) = (mean.weights.values_mut(), variance.weights.values_mut());
+            mean[channel] += MOMENTUM * (batch_mean - mean[channel]);
+            variance[channel] += MOMENTUM * (square / (count - 1.0).max(1.0) - variance[channel]);
+        }
+        let Some(gradient_input) = flow.gradient_input.take() else { return };
+        let (channels, positions) = (self.shape.channels, self.shape.positions());
+        par_chunks(gradient_input.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
+            pass.isa.vectorize(|| {
+                for (panel, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
+                    let (tile, step) = (panel / positions, panel % positions);
+                    let steps = flow.input.real_steps(tile, positions);
+                    let inputs = &flow.input.rows()[panel * channels..];
+                    let gradients = &flow.gradient.rows()[panel * channels..];
+                    let constants = moments.iter().zip(&*factors);
+                    for ((row, (input, gradient)), ([_, mean, _], [scale, sum, product])) in
+                        rows.iter_mut().zip(inputs.iter().zip(gradients)).zip(constants)
+                    {
+                        let through = input.0.map(|input| sum + (input - mean) * product);
+                        let through = real(&through, step, &steps);
+                        for ((value, gradient), through) in row.0.iter_mut().zip(&gradient.0).zip(&through) {
+                            *value = scale * gradient - through;
+                        }
+                        flow.gate.gate(&mut row.0, input);
+                    }
+                }
+            });
+        });
+    }
+}
+
+fn values(parameters: &[Parameter]) -> [&[f32]; 4] {
+    std::array::from_fn(|index| parameters[index].weights.values())
+}

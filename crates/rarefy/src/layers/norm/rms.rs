@@ -1,0 +1,25 @@
+//! RMS norm (Zhang and Sennrich 2019): each position of each sample is divided by the root of its channels' mean square;
+//! `y = x / sqrt(mean of x^2 + 1e-5) * scale`.
+
+use serde::{Deserialize, Serialize};
+
+use super::LayerNorm;
+use crate::layers::{Builder, Describe, Layer, Role};
+use crate::tiles::Shape;
+
+/// RMS norm as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RmsNormSpec {}
+
+impl Describe for RmsNormSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        Ok(input)
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        builder.vector("scale", input.channels, 1.0, Role::Scale);
+        builder.part();
+        Ok(Box::new(LayerNorm { shape: input, zeros: Some(vec![0.0; input.channels]) }))
+    }
+}
