@@ -1,10 +1,7 @@
 //! Layers as presets write them, and what they ask of the samples.
 
 use crate::kernels::Activation;
-use crate::layers::{
-    Conv2dSpec, GlobalAveragePoolSpec, GlobalPoolSpec, LayerSpec, LstmSpec, MaxPoolSpec, Padding, PoolSpec,
-    Size,
-};
+use crate::layers::{Conv2dSpec, GlobalAveragePoolSpec, LayerSpec, LstmSpec, MaxPoolSpec, Padding, Size};
 use crate::tiles::Shape;
 
 /// The last layer: as many outputs as the data asks for.
@@ -33,12 +30,13 @@ pub(super) fn conv2d(filters: usize, kernel: usize, activation: Activation) -> C
 
 /// The largest of each square of that side.
 pub(super) fn max_pool(side: usize) -> LayerSpec {
-    LayerSpec::MaxPool(MaxPoolSpec(PoolSpec { kernel: Size::Square(side), stride: None }))
+    let (kernel, padding, dilation) = (Size::Square(side), Size::Square(0), Size::Square(1));
+    LayerSpec::MaxPool(MaxPoolSpec { kernel, stride: None, padding, dilation })
 }
 
 /// The mean of all positions.
 pub(super) fn mean() -> LayerSpec {
-    LayerSpec::GlobalAveragePool(GlobalAveragePoolSpec(GlobalPoolSpec {}))
+    LayerSpec::GlobalAveragePool(GlobalAveragePoolSpec {})
 }
 
 /// Long short-term memory that reads a sequence from its start.
