@@ -44,7 +44,8 @@ pub use norm::{BatchNorm, BatchNormSpec, GroupNorm, GroupNormSpec, LayerNorm, La
 pub use parallel::{Join, Parallel, ParallelSpec};
 pub use parameter::{Joint, Parameter, Role};
 pub use pool::{
-    AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GlobalPoolSpec, MaxPoolSpec, Pool, PoolSpec,
+    AttentionPool, AttentionPoolSpec, AveragePool, AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
+    GlobalPool, LastStep, LastStepSpec, MaxPool, MaxPoolSpec,
 };
 pub use presets::{Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};

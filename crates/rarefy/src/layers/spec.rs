@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec, DropoutSpec,
-    ElementwiseSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GroupNormSpec, GruSpec, Layer,
-    LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec, ParallelSpec, ResidualSpec, RmsNormSpec, RnnSpec,
+    AttentionPoolSpec, AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec,
+    DropoutSpec, ElementwiseSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GroupNormSpec,
+    GruSpec, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec, ParallelSpec,
+    ResidualSpec, RmsNormSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -43,6 +44,10 @@ pub enum LayerSpec {
     GlobalMaxPool(GlobalMaxPoolSpec),
     /// The mean of all positions.
     GlobalAveragePool(GlobalAveragePoolSpec),
+    /// The last step of a sequence.
+    LastStep(LastStepSpec),
+    /// A learned mean over the steps of a sequence.
+    AttentionPool(AttentionPoolSpec),
     /// An elementwise function that cannot be fused.
     Elementwise(ElementwiseSpec),
     /// Dropout.
@@ -81,6 +86,8 @@ impl LayerSpec {
             LayerSpec::AveragePool(spec) => spec,
             LayerSpec::GlobalMaxPool(spec) => spec,
             LayerSpec::GlobalAveragePool(spec) => spec,
+            LayerSpec::LastStep(spec) => spec,
+            LayerSpec::AttentionPool(spec) => spec,
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,

@@ -2,8 +2,8 @@
 
 use crate::kernels::Activation;
 use crate::layers::{
-    BatchNormSpec, Conv1dSpec, Conv2dSpec, GlobalAveragePoolSpec, GlobalPoolSpec, LayerSpec, LstmSpec,
-    MaxPoolSpec, Padding, PoolSpec, Size,
+    BatchNormSpec, Conv1dSpec, Conv2dSpec, GlobalAveragePoolSpec, LayerSpec, LstmSpec, MaxPoolSpec, Padding,
+    Size,
 };
 use crate::tiles::Shape;
 
@@ -86,12 +86,13 @@ fn batch_norm(activation: Activation) -> LayerSpec {
 
 /// The largest of each square of that side.
 pub(super) fn max_pool(side: usize) -> LayerSpec {
-    LayerSpec::MaxPool(MaxPoolSpec(PoolSpec { kernel: Size::Square(side), stride: None }))
+    let (kernel, padding, dilation) = (Size::Square(side), Size::Square(0), Size::Square(1));
+    LayerSpec::MaxPool(MaxPoolSpec { kernel, stride: None, padding, dilation })
 }
 
 /// The mean of all positions.
 pub(super) fn mean() -> LayerSpec {
-    LayerSpec::GlobalAveragePool(GlobalAveragePoolSpec(GlobalPoolSpec {}))
+    LayerSpec::GlobalAveragePool(GlobalAveragePoolSpec {})
 }
 
 /// Long short-term memory that reads a sequence from its start.

@@ -1,0 +1,192 @@
+//! Attention pooling over time: a mean of a sequence's real steps, each weighted by how well it answers one learned query.
+//!
+//! ```text
+//! y = sum over steps t of a[t] x[t]      a = softmax over steps of (q . x[t])
+//! d(q . x[t]) = a[t] (dy . x[t] - sum over s of a[s] dy . x[s])
+//! ```
+//! The scores are a linear map without bias, which softmax would not see. It is the pooling of Raffel and Ellis 2015,
+//! equations 1 and 2, with a linear score.
+
+use serde::{Deserialize, Serialize};
+
+use super::{CHANNELS, positions_in_piece};
+use crate::kernels::{self, Activation, Finish, Product, par_chunks};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, WeightShape, Workspace};
+use crate::math;
+use crate::tiles::{LANES, Row, Shape, Tiles};
+
+/// Attention pooling as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttentionPoolSpec {}
+
+impl Describe for AttentionPoolSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        if input.height > 1 {
+            return Err("is for sequences, and this is an image; use global-average-pool".into());
+        }
+        Ok(Shape::flat(input.channels))
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        let shape = WeightShape {
+            name: String::new(),
+            rows: 1,
+            cols: input.channels,
+            kernel: Vec::new(),
+            uses: input.positions(),
+            is_compressed: false,
+        };
+        // Drawn as before a hyperbolic tangent: no rectifier will halve what comes out.
+        builder.weight("query", shape, Activation::Tanh)?;
+        builder.part();
+        Ok(Box::new(AttentionPool { input }))
+    }
+}
+
+/// Attention pooling. Parameter: the query, a weight of one row.
+pub struct AttentionPool {
+    input: Shape,
+}
+
+impl AttentionPool {
+    /// Turns the scores of a tile, a row a step, into weights.
+    fn softmax(&self, input: &Tiles, tile: usize, scores: &mut [Row]) {
+        // A lane that is nobody's has one step, so that numbers stay finite.
+        let steps = input.real_steps(tile, self.input.width).map(|steps| steps.max(1));
+        let mut largest = scores[0].0;
+        for (step, row) in scores.iter().enumerate() {
+            for lane in 0..LANES {
+                let is_larger = (step as u32) < steps[lane] && row.0[lane] > largest[lane];
+                largest[lane] = if is_larger { row.0[lane] } else { largest[lane] };
+            }
+        }
+        let mut sum = [0.0f32; LANES];
+        for (step, row) in scores.iter_mut().enumerate() {
+            for lane in 0..LANES {
+                let power = math::exp(row.0[lane] - largest[lane]);
+                row.0[lane] = if (step as u32) < steps[lane] { power } else { 0.0 };
+                sum[lane] += row.0[lane];
+            }
+        }
+        for row in scores {
+            (0..LANES).for_each(|lane| row.0[lane] /= sum[lane]);
+        }
+    }
+}
+
+impl Layer for AttentionPool {
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn output(&self) -> Shape {
+        Shape::flat(self.input.channels)
+    }
+
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        // The weight of each step and the gradient of its score; and room for sums.
+        let room = |is_needed: bool| Tiles::zeros(if is_needed { self.input.width } else { 0 }, samples);
+        Workspace {
+            tiles: vec![room(true), room(training)],
+            numbers: vec![Vec::new()],
+            ..Workspace::default()
+        }
+    }
+
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        work: &mut Workspace,
+    ) {
+        let (channels, steps, shares) = (self.input.channels, self.input.width, &mut work.tiles[0]);
+        let finish = Finish::Activate { bias: &[0.0], activation: Activation::Identity };
+        kernels::multiply(pass.isa, &parameters[0].weights, input, shares, finish);
+        par_chunks(shares.rows_mut(), steps, &|start, scores: &mut [Row]| {
+            pass.isa.vectorize(|| self.softmax(input, start / steps, scores));
+        });
+        par_chunks(output.rows_mut(), channels, &|start, rows: &mut [Row]| {
+            let tile = start / channels;
+            par_chunks(rows, CHANNELS, &|first, rows: &mut [Row]| {
+                pass.isa.vectorize(|| {
+                    rows.fill(Row::ZERO);
+                    for (step, share) in shares.tile(tile).iter().enumerate() {
+                        let inputs = &input.tile(tile)[step * channels + first..];
+                        for (row, input) in rows.iter_mut().zip(inputs) {
+                            (0..LANES).for_each(|lane| row.0[lane] += share.0[lane] * input.0[lane]);
+                        }
+                    }
+                });
+            });
+        });
+    }
+
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let (channels, steps) = (self.input.channels, self.input.width);
+        let [shares, scores] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
+        // First the gradients of the weights of the steps, then those of their scores.
+        par_chunks(scores.rows_mut(), positions_in_piece(channels), &|start, rows: &mut [Row]| {
+            pass.isa.vectorize(|| {
+                for (place, row) in (start..).zip(rows) {
+                    let inputs = &flow.input.rows()[place * channels..][..channels];
+                    let mut sum = [0.0f32; LANES];
+                    for (input, gradient) in inputs.iter().zip(flow.gradient.tile(place / steps)) {
+                        (0..LANES).for_each(|lane| sum[lane] += input.0[lane] * gradient.0[lane]);
+                    }
+                    row.0 = sum;
+                }
+            });
+        });
+        par_chunks(scores.rows_mut(), steps, &|start, rows: &mut [Row]| {
+            let shares = shares.tile(start / steps);
+            pass.isa.vectorize(|| {
+                let mut mean = [0.0f32; LANES];
+                for (row, share) in rows.iter().zip(shares) {
+                    (0..LANES).for_each(|lane| mean[lane] += share.0[lane] * row.0[lane]);
+                }
+                for (row, share) in rows.iter_mut().zip(shares) {
+                    for lane in 0..LANES {
+                        row.0[lane] = share.0[lane] * (row.0[lane] - mean[lane]);
+                    }
+                }
+            });
+        });
+        let query = &mut parameters[0];
+        let (out, scratch) = (&mut query.gradient[..], &mut work.numbers[0]);
+        kernels::weight_gradient(pass.isa, &query.weights, scores, flow.input, out, scratch);
+        let Some(gradient_input) = flow.gradient_input else { return };
+        let finish = Finish::Gate { activation: Activation::Identity, outputs: flow.input.rows() };
+        kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, finish);
+        par_chunks(
+            gradient_input.rows_mut(),
+            positions_in_piece(channels) * channels,
+            &|start, rows: &mut [Row]| {
+                pass.isa.vectorize(|| {
+                    for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
+                        let share = &shares.rows()[place];
+                        let inputs = &flow.input.rows()[place * channels..];
+                        let gradients = flow.gradient.tile(place / steps);
+                        for (row, (gradient, input)) in rows.iter_mut().zip(gradients.iter().zip(inputs)) {
+                            (0..LANES).for_each(|lane| row.0[lane] += share.0[lane] * gradient.0[lane]);
+                            flow.gate.gate(&mut row.0, input);
+                        }
+                    }
+                });
+            },
+        );
+    }
+
+    fn product<'a>(
+        &'a self,
+        parameter: usize,
+        input: &'a Tiles,
+        _: &'a Tiles,
+        work: &'a Workspace,
+    ) -> Product<'a> {
+        assert_eq!(parameter, 0, "only the query has connections");
+        Product::new(input, &work.tiles[1])
+    }
+}

@@ -1,0 +1,146 @@
+//! The largest number of each window and channel: `y[q] = max over offsets k of x[stride q + dilation k - padding]`, over
+//! what lies within the input. The gradient goes to where it was found; of equal numbers to the first.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Window, none, one, positions_in_piece};
+use crate::kernels::{Windows, par_chunk_pairs, par_chunks};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Size, Workspace};
+use crate::tiles::{LANES, Row, Shape, Tiles};
+
+/// Max pooling as files keep it. On a sequence a number stands for so many steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxPoolSpec {
+    /// The window's size.
+    pub kernel: Size,
+    /// Steps between windows; the window's size if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<Size>,
+    /// Positions around the input that windows may reach into.
+    #[serde(default = "none")]
+    pub padding: Size,
+    /// Steps between the positions of a window.
+    #[serde(default = "one")]
+    pub dilation: Size,
+}
+
+impl MaxPoolSpec {
+    fn window(&self) -> Window {
+        let stride = self.stride.unwrap_or(self.kernel);
+        Window { kernel: self.kernel, stride, padding: self.padding, dilation: self.dilation }
+    }
+}
+
+impl Describe for MaxPoolSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        Ok(self.window().geometry(input)?.output().expect("checked with the geometry"))
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        builder.part();
+        let geometry = self.window().geometry(input).expect("a description that was found good");
+        Ok(Box::new(MaxPool { windows: Windows::new(geometry) }))
+    }
+}
+
+/// Max pooling.
+pub struct MaxPool {
+    windows: Windows,
+}
+
+impl Layer for MaxPool {
+    fn input(&self) -> Shape {
+        self.windows.geometry().input
+    }
+
+    fn output(&self) -> Shape {
+        self.windows.output()
+    }
+
+    fn steps(&self, steps: u32) -> u32 {
+        // As many windows as begin within the sequence.
+        steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
+    }
+
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        // The offset at which each output was found.
+        let features = if training { self.output().features() } else { 0 };
+        Workspace { tiles: vec![Tiles::zeros(features, samples)], ..Workspace::default() }
+    }
+
+    fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, work: &mut Workspace) {
+        let (channels, positions) = (self.output().channels, self.output().positions());
+        let length = positions_in_piece(channels);
+        let sizes = (length * channels, length * channels);
+        let found = work.tiles[0].rows_mut();
+        par_chunk_pairs(found, output.rows_mut(), sizes, &|piece, found: &mut [Row], rows| {
+            pass.isa.vectorize(|| {
+                for (index, rows) in rows.chunks_exact_mut(channels).enumerate() {
+                    let place = piece * length + index;
+                    let (tile, position) = (place / positions, place % positions);
+                    let mut found = found.chunks_exact_mut(channels).nth(index);
+                    rows.fill(Row([f32::NEG_INFINITY; LANES]));
+                    if let Some(found) = &mut found {
+                        found.fill(Row::ZERO);
+                    }
+                    for (offset, read) in self.windows.reads_of(position) {
+                        let inputs = &input.tile(tile)[read * channels..][..channels];
+                        // Where it was first, before the numbers tell no more.
+                        if let Some(found) = &mut found {
+                            for (found, (row, input)) in found.iter_mut().zip(rows.iter().zip(inputs)) {
+                                for lane in 0..LANES {
+                                    let is_larger = exceeds(input.0[lane], row.0[lane]);
+                                    found.0[lane] = if is_larger { offset as f32 } else { found.0[lane] };
+                                }
+                            }
+                        }
+                        for (row, input) in rows.iter_mut().zip(inputs) {
+                            for lane in 0..LANES {
+                                let is_larger = exceeds(input.0[lane], row.0[lane]);
+                                row.0[lane] = if is_larger { input.0[lane] } else { row.0[lane] };
+                            }
+                        }
+                    }
+                }
+            });
+        });
+    }
+
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let Some(gradient_input) = flow.gradient_input else { return };
+        let (channels, positions) = (self.input().channels, self.input().positions());
+        let found = &work.tiles[0];
+        par_chunks(
+            gradient_input.rows_mut(),
+            positions_in_piece(channels) * channels,
+            &|start, rows: &mut [Row]| {
+                pass.isa.vectorize(|| {
+                    for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
+                        let (tile, position) = (place / positions, place % positions);
+                        rows.fill(Row::ZERO);
+                        for (offset, reader) in self.windows.readers_of(position) {
+                            let gradients = &flow.gradient.tile(tile)[reader * channels..][..channels];
+                            let found = &found.tile(tile)[reader * channels..][..channels];
+                            for (row, (gradient, found)) in rows.iter_mut().zip(gradients.iter().zip(found)) {
+                                for lane in 0..LANES {
+                                    let is_it = found.0[lane] == offset as f32;
+                                    row.0[lane] += if is_it { gradient.0[lane] } else { 0.0 };
+                                }
+                            }
+                        }
+                        for (row, input) in rows.iter_mut().zip(&flow.input.rows()[place * channels..]) {
+                            flow.gate.gate(&mut row.0, input);
+                        }
+                    }
+                });
+            },
+        );
+    }
+}
+
+/// Whether a number takes the place of the largest so far. A NaN does, and stays, so that a maximum does not hide it.
+#[inline(always)]
+pub(super) fn exceeds(value: f32, largest: f32) -> bool {
+    value > largest || value.is_nan()
+}
