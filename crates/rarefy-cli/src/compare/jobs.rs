@@ -75,8 +75,7 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
             sources = vec![(settings, splits)];
         }
         let splits = &sources[0].1;
-        let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
-        settings.check_network(&spec)?;
+        let spec = settings.network_for(&splits.train)?;
         let size = |settings: &Settings| (settings.network.clone(), settings.train.batch_size);
         if !seen.iter().any(|other| other.data == settings.data && size(other) == size(settings)) {
             most = most.max(run_bytes(&spec, settings.train.batch_size, splits)?);

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rarefy::data::{self, DataSettings};
 use rarefy::layers::{LayerFigures, Network, NetworkSettings, SparsitySettings};
 use rarefy::tiles::Shape;
+use rarefy::train::Settings;
 use serde::Serialize;
 
 use crate::apply::open_model;
@@ -82,19 +83,18 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
 }
 
 fn untrained(name: &str, args: &NetworkArgs) -> Result<Network> {
-    let settings = network::read(name)?;
-    let (inputs, outputs) = match &args.data {
+    let network = network::read(name)?;
+    let spec = match &args.data {
         Some(path) => {
-            let settings = DataSettings { path: path.clone(), ..DataSettings::default() };
-            let train = data::load(&settings, 0)?.train;
-            (train.shape, Shape::flat(train.targets.outputs()))
+            let data = DataSettings { path: path.clone(), ..DataSettings::default() };
+            let train = data::load(&data, 0)?.train;
+            Settings { network, ..Settings::default() }.network_for(&train)?
         }
         None if args.inputs.is_empty() => bail!(
             "--network {name}: shapes follow from the data; give --data NAME, or --inputs and --outputs as in --inputs 28,28,1 --outputs 10"
         ),
-        None => (shape("--inputs", &args.inputs)?, shape("--outputs", &args.outputs)?),
+        None => network.spec(shape("--inputs", &args.inputs)?, shape("--outputs", &args.outputs)?)?,
     };
-    let spec = settings.spec(inputs, outputs)?;
     let density = args.density.unwrap_or(1.0);
     let sparsity = SparsitySettings { density, ..SparsitySettings::default() };
     Ok(Network::random(&spec, &sparsity, 0)?)

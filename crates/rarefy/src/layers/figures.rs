@@ -90,7 +90,11 @@ fn add_figures(
             bytes: own.iter().map(|parameter| parameter.bytes()).sum(),
         });
         for (part, layers) in inner {
-            let (place, prefix) = (format!("{place}.{part}."), format!("{prefix}.{part}"));
+            let label = match part.strip_prefix("branches.").and_then(|index| index.parse::<usize>().ok()) {
+                Some(index) => format!("branch{}", index + 1),
+                None => part.clone(),
+            };
+            let (place, prefix) = (format!("{place}.{label}."), format!("{prefix}.{part}"));
             add_figures(figures, &place, &prefix, shapes[position], layers, &all);
         }
     }
@@ -153,7 +157,7 @@ mod tests {
             row("1", "7", 0),
             row("1.body.1", "3", 5 * 3 + 3),
             row("1.body.2", "7", 0),
-            row("1.body.2.branches.0.1", "4", 3 * 4 + 4),
+            row("1.body.2.branch1.1", "4", 3 * 4 + 4),
             row("1.shortcut.1", "7", 5 * 7 + 7),
             row("2", "2", 7 * 2 + 2),
         ];

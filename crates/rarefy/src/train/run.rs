@@ -621,8 +621,7 @@ fn engine(
     loss: &Loss,
     network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
 ) -> Result<Engine> {
-    let spec = settings.network.spec(splits.train.shape, splits.train.targets.outputs())?;
-    settings.check_network(&spec)?;
+    let spec = settings.network_for(&splits.train)?;
     let topology = settings.topology.build()?;
     let plan = Plan::new(settings, &spec, &topology)?;
     let mut network = network(settings, &spec, &topology, &plan)?;

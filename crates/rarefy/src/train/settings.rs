@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
-use crate::data::DataSettings;
+use crate::data::{DataSettings, Dataset};
 use crate::layers::{LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
 use crate::losses::LossSettings;
 use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
@@ -167,11 +167,18 @@ impl Settings {
         Ok(())
     }
 
-    /// Checks what depends on the network, which the data decides too.
+    /// The network for samples such as those of `dataset`.
     ///
     /// # Errors
-    /// [`Error::Setting`] with the key and what to do.
-    pub fn check_network(&self, network: &NetworkSpec) -> Result<()> {
+    /// A layer that does not fit; a network that other settings do not go with.
+    pub fn network_for(&self, dataset: &Dataset) -> Result<NetworkSpec> {
+        let network = self.network.spec(dataset.shape, dataset.targets.outputs())?;
+        self.check_network(&network)?;
+        Ok(network)
+    }
+
+    /// Checks what depends on the network, which the data decides too.
+    fn check_network(&self, network: &NetworkSpec) -> Result<()> {
         if self.penalty.method == PenaltyMethod::L0Gates && network.weight_shapes()?.len() < 2 {
             return Err(Error::setting(
                 "penalty.method",
