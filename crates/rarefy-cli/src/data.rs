@@ -23,14 +23,16 @@ Examples:
   rarefy data table.csv --label price --task regression
   rarefy data table.tsv --delimiter tab --all
   rarefy data photos --set data.image_size=32 --skip-bad
+  rarefy data news.tsv --text body --label topic
   rarefy data table.csv --json | jq '.columns[] | select(.constant) | .name'
 
 Shows the samples, what would be predicted, how often each class occurs, and what each column holds. \
 To train on the data as seen here, give `rarefy train` the same flags.
 
-Images (PNG, JPEG) and recordings (WAV) are a folder with a folder of files for each class, perhaps below train and test, or a CSV list of files with the columns path, label and perhaps split (train or test).")]
+Images (PNG, JPEG), recordings (WAV) and texts (TXT) are a folder with a folder of files for each class, perhaps below train and test, or a CSV list of files with the columns path, label and perhaps split (train or test). Texts \
+are also JSON lines with the keys text and label, or a CSV file with --text. Sparse features are a libsvm file or an NPZ file of SciPy.")]
 pub struct DataArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
     data: String,
     /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
     #[arg(long)]
@@ -44,7 +46,10 @@ pub struct DataArgs {
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
-    /// Leave out images and recordings that cannot be read, and say which
+    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words [default: text, in JSON lines]
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// Leave out images and recordings that cannot be read and texts that are empty, and say which
     #[arg(long)]
     skip_bad: bool,
     /// Show all classes and columns
@@ -70,6 +75,7 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
     config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
     config.flag("data.task", Some(args.task.clone()).filter(|task| task != "auto"));
     config.flag("data.delimiter", args.delimiter.map(String::from));
+    config.flag("data.text.column", args.text.clone());
     config.flag("data.skip_bad", args.skip_bad.then_some(true));
     let found = describe(&config.settings()?.data)?;
     let most = if args.all { usize::MAX } else { FEW };
@@ -94,21 +100,32 @@ fn totals(found: &Description) -> String {
         0 => format!("inputs   {} in {}", found.inputs, found.shape),
         count => format!("columns  {count}, which become {} inputs", found.inputs),
     };
+    let nonzeros = match found.nonzeros {
+        Some(nonzeros) => {
+            let each = nonzeros as f64 / found.samples.max(1) as f64;
+            format!(", {each:.1} of them not zero in a sample")
+        }
+        None => String::new(),
+    };
+    let text = match &found.text {
+        Some(counts) => format!("\ntext     {counts}"),
+        None => String::new(),
+    };
     let skipped = match &found.skipped[..] {
         [] => String::new(),
         skipped => format!("\n{}", skipped_text(skipped)),
     };
     format!(
-        "{}: {} samples{own_test}\n{inputs}\ntask     {task}{constant}{skipped}",
+        "{}: {} samples{own_test}\n{inputs}{nonzeros}{text}\ntask     {task}{constant}{skipped}",
         found.path, found.samples
     )
 }
 
-/// The files that were left out, the first few by name.
+/// The files and texts that were left out, the first few by name.
 pub fn skipped_text(skipped: &[SkippedFile]) -> String {
     const NAMED: usize = 5;
-    let files = if skipped.len() == 1 { "file" } else { "files" };
-    let mut lines = vec![format!("note: left out {} {files} that cannot be read", skipped.len())];
+    let samples = if skipped.len() == 1 { "sample" } else { "samples" };
+    let mut lines = vec![format!("note: left out {} {samples} that cannot be read", skipped.len())];
     lines.extend(skipped.iter().take(NAMED).map(|file| format!("  {}", file.problem)));
     if skipped.len() > NAMED {
         lines.push(format!("  ... and {} more", skipped.len() - NAMED));

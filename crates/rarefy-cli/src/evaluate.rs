@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Dataset, Targets, Task};
+use rarefy::data::{self, Dataset, Loaded, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
 use rarefy::train::{self, Model, Score, Settings};
@@ -52,9 +52,11 @@ enum Metrics {
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;
+    let mut text = None;
     let (path, part, dataset) = match &args.data {
         Some(path) => {
-            let dataset = data::load_with(preparation, path, true)?;
+            let Loaded { dataset, text: counts } = data::load_with(preparation, path, true)?;
+            text = counts;
             let part = if data::has_test_part(path)? { "its test part" } else { "all samples" };
             (path.clone(), part, dataset)
         }
@@ -77,6 +79,9 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         totals(&metrics, score.loss(), loss_name),
         lines(&metrics, &names)
     ));
+    if let Some(counts) = text {
+        output.say(&format!("text: {counts}"));
+    }
     if args.data.is_some() && part == "all samples" && path == trained_on(&args.model) {
         output.say(
             "note: these samples include those that the model was trained on; leave DATA out to score the test part alone",
@@ -86,6 +91,9 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         "model": args.model, "data": path, "part": part, "samples": samples, "task": preparation.task,
         "loss": score.loss(), "loss_method": loss_name,
     });
+    if let Some(counts) = text {
+        object["text"] = json!(counts);
+    }
     add_metrics(&mut object, &metrics, &names)?;
     output.json(&object)
 }

@@ -27,6 +27,13 @@ impl Output {
         }
     }
 
+    /// The same, but never on stdout, where something else is read from.
+    pub fn aside(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
     /// Shows a person what was asked for, even under `--quiet`; under `--json` the object is what was asked for.
     pub fn show(&self, text: &str) {
         if self.json { self.say(text) } else { self.answer(text) }

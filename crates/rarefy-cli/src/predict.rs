@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rarefy::data::{self, Task};
+use rarefy::data::text::TextCounts;
+use rarefy::data::{self, Loaded, Task};
 use rarefy::losses::Head;
 use serde::Serialize;
 
@@ -22,8 +23,8 @@ Examples:
   rarefy predict runs/speech-1 recording.wav
 
 DATA needs no labels; if it has any they are not looked at. Data with a test part of its own gives that part. \
-The CSV has a line for each sample, in order: for images and recordings the file, then the class, or 0 and 1 for each \
-label, or the numbers. Images and recordings may be a folder, with or without a folder for each class, or a single file.")]
+The CSV has a line for each sample, in order: for images, recordings and text files the file, then the class, or 0 and 1 for each \
+label, or the numbers. Images, recordings and text files may be a folder, with or without a folder for each class, or a single file.")]
 pub struct PredictArgs {
     /// A run's folder or a .safetensors file with its config.json beside it
     model: PathBuf,
@@ -48,6 +49,8 @@ struct Answer<'a> {
     outputs: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<&'a [PathBuf]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<TextCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +79,8 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         "{}: this model gives numbers, not probabilities; leave --probabilities out",
         args.model.display()
     );
-    let dataset = data::load_with(preparation, &args.data, false)?;
+    let Loaded { dataset, text } = data::load_with(preparation, &args.data, false)?;
+    text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
     let scores = args.machine.predict(&model, &dataset, |_, _, _| ())?;
     let names = output_names(preparation);
     let files = data::sample_files(&args.data)?;
@@ -104,6 +108,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         samples: dataset.len(),
         outputs: &names,
         files: files.as_deref(),
+        text,
         output: args.output.as_deref(),
         predictions: args.output.is_none().then(|| table.rows().map(|row| table.prediction(row)).collect()),
         probabilities: (args.output.is_none() && args.probabilities).then(|| table.rows().collect()),
@@ -113,7 +118,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
 /// Predictions, a row for each sample.
 struct Table<'a> {
     task: Task,
-    /// The file of each sample, for images and recordings.
+    /// The file of each sample, for images, recordings and text files.
     files: Option<&'a [PathBuf]>,
     names: &'a [String],
     scores: &'a [f32],

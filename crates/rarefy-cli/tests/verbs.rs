@@ -253,9 +253,12 @@ fn recordings_are_trained_on_and_predicted_by_name_and_bad_ones_are_reported() {
     );
     let told =
         said(&[&["train", data, "--skip-bad", "--set", "data.augment.time_masks=1"][..], &quick].concat());
-    assert!(told.contains("note: left out 1 file that cannot be read") && told.contains("bad.wav"), "{told}");
+    assert!(
+        told.contains("note: left out 1 sample that cannot be read") && told.contains("bad.wav"),
+        "{told}"
+    );
     let described = said(&["data", data, "--skip-bad"]);
-    assert!(described.contains("40 samples") && described.contains("left out 1 file "), "{described}");
+    assert!(described.contains("40 samples") && described.contains("left out 1 sample "), "{described}");
     // New recordings, some of them alone, without folders for classes.
     write_tone(&folder.path().join("new/a.wav"), 1555.0, 1600);
     write_tone(&folder.path().join("new/b.wav"), 333.0, 1600);
@@ -555,4 +558,39 @@ fn inspect_shows_a_network_that_is_not_trained() {
         let message = refusal(&[&["inspect"], arguments].concat());
         assert!(message.contains(words), "{arguments:?}: {message}");
     }
+}
+
+#[test]
+fn texts_go_from_a_table_to_predictions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, run, new) =
+        (folder.path().join("news.tsv"), folder.path().join("run"), folder.path().join("new.tsv"));
+    let topics = [["cup", "goal", "match"], ["rain", "sun", "wind"]];
+    let lines: String = (0..200)
+        .map(|i| {
+            let words = topics[i % 2];
+            let body = format!("The {} and the {}", words[i % 3], words[(i + 1) % 3]);
+            format!("{i}\t{body}\t{}\n", ["sport", "weather"][i % 2])
+        })
+        .collect();
+    std::fs::write(&table, format!("id\tbody\ttopic\n{lines}200\t?!\tsport\n")).unwrap();
+    let (table, run) = (path_text(&table), path_text(&run));
+    let columns = ["--text", "body", "--label", "topic"];
+    let message = refusal(&[&["train", table][..], &columns].concat());
+    assert!(message.contains("line 202: the document holds no words"), "{message}");
+    let described = said(&[&["data", table, "--skip-bad"][..], &columns].concat());
+    for words in ["200 samples", "8 in 8, 4.0 of them not zero", "1000 tokens, 0 of them unknown", "line 202"]
+    {
+        assert!(described.contains(words), "{words}: {described}");
+    }
+    let quick =
+        ["--hidden", "8", "--epochs", "20", "--batch-size", "16", "--density", "0.5", "--run-dir", run];
+    let told = said(&[&["train", table, "--skip-bad"][..], &columns, &quick].concat());
+    assert!(told.contains("test text: 200 tokens, 0 of them unknown (0.0 %)"), "{told}");
+    let message = refusal(&["evaluate", run, table]);
+    assert!(message.contains("line 202"), "{message}");
+    std::fs::write(&new, "body\nsnow and wind\nA goal!\n").unwrap();
+    let found = rarefy(&["predict", run, path_text(&new)]);
+    assert_eq!(text(&found.stdout), "prediction\nweather\nsport\n");
+    assert!(text(&found.stderr).contains("text: 5 tokens, 2 of them unknown (40.0 %)"), "{found:?}");
 }

@@ -284,6 +284,9 @@ fn design(part: &Dataset) -> Result<Design> {
             rows.indices(),
             rows.values(),
         )?),
+        Features::Tokens(_) => {
+            bail!("data.text.tokens: a linear model cannot read tokens; leave it out for a bag of words")
+        }
     })
 }
 

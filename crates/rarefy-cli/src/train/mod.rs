@@ -42,13 +42,14 @@ Examples:
   rarefy train table.csv --label price --task regression
   rarefy train speech.csv --set data.audio.features=mfcc --set data.augment.time_masks=2
   rarefy train photos --set data.image_size=32 --set data.augment.flip=true --skip-bad
+  rarefy train news.tsv --text body --label topic
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
 Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
 pub struct TrainArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, IDX, NPY, NPZ, PNG, JPEG, WAV)
+    /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
     data: Option<String>,
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]
@@ -102,7 +103,10 @@ pub struct TrainArgs {
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
-    /// Leave out images and recordings that cannot be read, and say which
+    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words [default: text, in JSON lines]
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// Leave out images and recordings that cannot be read and texts that are empty, and say which
     #[arg(long)]
     skip_bad: bool,
     /// Names all random draws
@@ -194,6 +198,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
     config.flag("data.task", args.task.clone());
     config.flag("data.delimiter", args.delimiter.map(String::from));
+    config.flag("data.text.column", args.text.clone());
     config.flag("data.skip_bad", args.skip_bad.then_some(true));
     config.flag("sparsity.density", density);
     config.flag("topology.method", args.method.clone());
@@ -238,6 +243,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
             .all(|flag| flag.is_none())
         && args.label.is_empty()
         && args.delimiter.is_none()
+        && args.text.is_none()
         && !args.skip_bad
         && args.hidden.is_none();
     ensure!(
@@ -311,6 +317,9 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
         splits.train.shape,
         splits.train.targets.outputs()
     ));
+    for (part, counts) in &splits.text {
+        output.say(&format!("{part} text: {counts}"));
+    }
     if !splits.skipped.is_empty() {
         output.say(&skipped_text(&splits.skipped));
     }

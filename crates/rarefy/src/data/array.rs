@@ -92,7 +92,7 @@ impl Array {
     }
 
     /// Each number through `convert`.
-    fn map<T>(&self, convert: impl Fn(f64) -> T) -> Vec<T> {
+    pub(crate) fn map<T>(&self, convert: impl Fn(f64) -> T) -> Vec<T> {
         macro_rules! numbers {
             ($type:ty) => {{
                 let (items, _) = self.bytes.as_chunks::<{ size_of::<$type>() }>();

@@ -53,7 +53,7 @@ impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
         let mut input = match &dataset.features {
-            Features::Dense(_) => Tiles::zeros(dataset.inputs(), capacity),
+            Features::Dense(_) | Features::Tokens(_) => Tiles::zeros(dataset.inputs(), capacity),
             Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
         };
         if !dataset.lengths.is_empty() {
@@ -84,6 +84,7 @@ impl Batch {
         match &dataset.features {
             Features::Dense(numbers) => gather(numbers, order, &mut self.input),
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
+            Features::Tokens(ids) => gather(ids, order, &mut self.input),
         }
         if !dataset.lengths.is_empty() {
             self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));
@@ -162,8 +163,25 @@ pub fn run_order(samples: usize, lanes: usize) -> Vec<usize> {
         .collect()
 }
 
+/// A number of a data set, as a batch holds it. The id of a token is exact: there are at most 2^24.
+trait Number: Copy + Sync {
+    fn to_f32(self) -> f32;
+}
+
+impl Number for f32 {
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Number for u32 {
+    fn to_f32(self) -> f32 {
+        self as f32
+    }
+}
+
 /// Makes row `order[i]` of a row-major matrix sample `i` of `tiles`.
-fn gather(matrix: &[f32], order: &[usize], tiles: &mut Tiles) {
+fn gather<N: Number>(matrix: &[N], order: &[usize], tiles: &mut Tiles) {
     let width = tiles.features();
     tiles.resize(order.len());
     if width == 0 {
@@ -183,7 +201,7 @@ fn gather(matrix: &[f32], order: &[usize], tiles: &mut Tiles) {
 }
 
 /// Fills `rows`, the rows of one tile from feature `first` on, with the samples that `order` (at most 64) names.
-fn turn(matrix: &[f32], width: usize, order: &[usize], first: usize, rows: &mut [Row]) {
+fn turn<N: Number>(matrix: &[N], width: usize, order: &[usize], first: usize, rows: &mut [Row]) {
     let mut block = [[0.0; FEATURES]; LINE];
     for (chunk, rows) in rows.chunks_mut(FEATURES).enumerate() {
         let first = first + chunk * FEATURES;
@@ -191,7 +209,8 @@ fn turn(matrix: &[f32], width: usize, order: &[usize], first: usize, rows: &mut 
             for (lane, sample) in block.iter_mut().enumerate() {
                 match order.get(line * LINE + lane) {
                     Some(&from) => {
-                        sample[..rows.len()].copy_from_slice(&matrix[from * width + first..][..rows.len()]);
+                        let numbers = &matrix[from * width + first..][..rows.len()];
+                        sample.iter_mut().zip(numbers).for_each(|(to, from)| *to = from.to_f32());
                     }
                     None => sample.fill(0.0),
                 }

@@ -6,7 +6,8 @@ use super::files::SkippedFile;
 use super::scale::moments;
 use super::settings::DataSettings;
 use super::source::{Format, Raw, read, read_for_model};
-use super::{Preparation, Targets, Task, classes};
+use super::text::TextCounts;
+use super::{Features, Loaded, Preparation, Targets, Task, classes};
 use crate::Result;
 use crate::tiles::Shape;
 
@@ -31,8 +32,14 @@ pub struct Description {
     pub outputs: usize,
     /// Samples of each class or, for multi-label, with each label; empty for regression.
     pub classes: Vec<ClassCount>,
-    /// The feature columns; empty for images and recordings.
+    /// The feature columns; empty for images, recordings, texts and sparse features.
     pub columns: Vec<ColumnDescription>,
+    /// For sparse features, the numbers of all samples that are not zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonzeros: Option<usize>,
+    /// For text, what it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextCounts>,
     /// Files that could not be read and were left out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedFile>,
@@ -102,18 +109,22 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let task = classes::task(raw, settings.task)?;
     let names = if task == Task::Classification { classes::names(raw)? } else { Vec::new() };
     let all: Vec<usize> = (0..raw.samples()).collect();
-    let (preparation, dataset) = Preparation::fit(raw, task, names, settings, &all)?;
+    let (preparation, Loaded { dataset, text }) = Preparation::fit(raw, task, names, settings, &all)?;
     let test_samples = match &settings.test_path {
         Some(path) => Some(read_for_model(&preparation, path, true, settings.skip_bad)?.samples()),
         None => source.test.as_ref().map(Raw::samples),
     };
-    let (columns, constant_columns) = match &raw.reading {
-        Some(_) => (Vec::new(), preparation.constant_inputs),
-        None => {
+    let (columns, constant_columns) = match (&raw.reading, &dataset.features) {
+        (None, Features::Dense(_)) => {
             let columns = columns(raw);
             let constant = columns.iter().filter(|column| column.constant).count();
             (columns, constant)
         }
+        _ => (Vec::new(), preparation.constant_inputs),
+    };
+    let nonzeros = match &dataset.features {
+        Features::Sparse(rows) => Some(rows.nnz()),
+        Features::Dense(_) | Features::Tokens(_) => None,
     };
     Ok(Description {
         path: settings.path.clone(),
@@ -127,6 +138,8 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         classes: class_counts(&preparation, &dataset.targets),
         constant_columns,
         columns,
+        nonzeros,
+        text,
         skipped: source.skipped(),
     })
 }

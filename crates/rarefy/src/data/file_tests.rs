@@ -87,13 +87,13 @@ fn a_folder_of_images_is_split_scaled_and_read_again_for_a_model() {
     assert!(mean.abs() < 1e-5);
     // The model reads the same files to the same numbers, in the order of their names.
     let path = folder.path().to_str().unwrap();
-    let again = load_with(&splits.preparation, path, true).unwrap();
-    let unlabelled = load_with(&splits.preparation, path, false).unwrap();
+    let again = load_with(&splits.preparation, path, true).unwrap().dataset;
+    let unlabelled = load_with(&splits.preparation, path, false).unwrap().dataset;
     assert_eq!(again.features, unlabelled.features);
     assert_eq!(labels(&again), [[0; 20], [1; 20]].concat());
     let names = sample_files(path).unwrap().unwrap();
     assert_eq!(names[21], folder.path().join("top/001.png"));
-    let one = load_with(&splits.preparation, names[21].to_str().unwrap(), false).unwrap();
+    let one = load_with(&splits.preparation, names[21].to_str().unwrap(), false).unwrap().dataset;
     assert_eq!(one.dense().unwrap(), row(&again, 21));
     // And the preparation survives its file.
     let text = serde_json::to_string(&splits.preparation).unwrap();
@@ -110,7 +110,7 @@ fn parts_on_disk_stay_parts() {
     let splits = load(&settings(folder.path(), "validation_fraction = 0"), 1).unwrap();
     let test = splits.test.unwrap();
     assert_eq!((splits.train.len(), test.len()), (12, 4));
-    assert_eq!(load_with(&splits.preparation, path, true).unwrap(), test);
+    assert_eq!(load_with(&splits.preparation, path, true).unwrap().dataset, test);
     let described = describe(&settings(folder.path(), "")).unwrap();
     assert_eq!(
         (described.test_samples, described.shape, described.columns.len()),
@@ -150,7 +150,7 @@ fn images_of_mixed_sizes_are_refused_with_two_names_or_resized() {
     let splits = load(&settings(folder.path(), "image_size = [3, 2]"), 1).unwrap();
     assert_eq!(splits.train.shape, Shape { height: 3, width: 2, channels: 1 });
     // A model that resizes takes any size, another one only its own.
-    assert_eq!(load_with(&splits.preparation, &odd, false).unwrap().len(), 1);
+    assert_eq!(load_with(&splits.preparation, &odd, false).unwrap().dataset.len(), 1);
     std::fs::remove_file(&odd).unwrap();
     let strict = load(&settings(folder.path(), ""), 1).unwrap().preparation;
     save(GrayImage::from_pixel(6, 5, Luma([9])), Path::new(&odd));
@@ -239,7 +239,7 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     assert_eq!((splits.train.len(), test.len(), test.shape), (12, 4, Shape::sequence(32, 39)));
     let path = list.to_str().unwrap();
     assert!(has_test_part(path).unwrap());
-    assert_eq!(load_with(&splits.preparation, path, true).unwrap(), test);
+    assert_eq!(load_with(&splits.preparation, path, true).unwrap().dataset, test);
     assert_eq!(sample_files(path).unwrap().unwrap().len(), 4);
     // A longer recording than any is refused by name.
     let long = folder.path().join("long.wav");
@@ -249,7 +249,7 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     let text = format!("{text}\naudio.seconds = 0.25");
     let splits = load(&settings(&list, &text), 1).unwrap();
     assert_eq!(splits.train.shape, Shape::sequence(23, 39));
-    let cut = load_with(&splits.preparation, long.to_str().unwrap(), false).unwrap();
+    let cut = load_with(&splits.preparation, long.to_str().unwrap(), false).unwrap().dataset;
     assert_eq!((cut.lengths, cut.shape.width), (vec![23], 23));
 }
 
@@ -311,7 +311,10 @@ fn settings_of_another_kind_of_data_are_refused() {
     assert!(load_error(&one, "").contains("is a single file without a label"));
     let digits = DataSettings { skip_bad: true, ..DataSettings::default() };
     let error = load(&digits, 1).unwrap_err().to_string();
-    assert!(error.contains("data.skip_bad: is for images and WAV files, and digits holds none"), "{error}");
+    assert!(
+        error.contains("data.skip_bad: is for images, WAV files and texts, and digits holds none"),
+        "{error}"
+    );
     // A model for one kind names what it takes.
     let images = load(&settings(&folder.path().join("i"), ""), 1).unwrap().preparation;
     let error = load_with(&images, folder.path().join("a").to_str().unwrap(), true).unwrap_err().to_string();

@@ -1,7 +1,8 @@
 //! Data: files in, samples as flat numbers out, split, scaled and cut into mini-batches.
 //!
 //! ```text
-//! settings -> source (idx, npy, csv, images, audio, builtin) -> split -> preparation (categories, gaps, scale) -> Dataset -> Batch
+//! settings -> source (idx, npy, csv, libsvm, images, audio, text, builtin) -> split
+//!          -> preparation (categories, gaps, scale, words) -> Dataset -> Batch
 //! ```
 //!
 //! Samples are split before anything is learned from them: means, categories and scale come from the training part.
@@ -19,9 +20,11 @@ mod files;
 mod gzip;
 mod idx;
 mod images;
+mod libsvm;
 mod npy;
 mod preparation;
 mod scale;
+mod scipy;
 mod settings;
 mod source;
 mod split;
@@ -36,6 +39,7 @@ pub use csr::Csr;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use files::SkippedFile;
 pub use images::{ImageColor, ImageReading, ImageSize};
+pub use libsvm::LibsvmReading;
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
 pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
@@ -43,6 +47,7 @@ pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sampl
 
 use crate::tiles::Shape;
 use crate::{Error, Result};
+use text::TextCounts;
 
 /// The parts of a source, ready for training, and how they were made ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,8 +62,10 @@ pub struct Splits {
     pub preparation: Preparation,
     /// How training samples are changed as they are gathered, if at all.
     pub augmentation: Option<Augmentation>,
-    /// Files that could not be read and were left out, of all parts.
+    /// Files that could not be read, and texts that are empty, which were left out, of all parts.
     pub skipped: Vec<SkippedFile>,
+    /// For text, how many tokens are unknown in each part, in the order of the parts above.
+    pub text: Vec<(&'static str, TextCounts)>,
 }
 
 /// Reads, splits and scales what the settings name. The same seed gives the same parts.
@@ -94,24 +101,33 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     let parts =
         split::split(raw.samples(), codes.as_deref(), settings.validation_fraction, test_fraction, seed);
     let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
-    let part = |samples: &[usize]| match samples {
-        [] => Ok(None),
-        _ => preparation.encode(raw, samples, true).map(Some),
+    let mut text: Vec<(&str, TextCounts)> =
+        train.text.map(|counts| ("training", counts)).into_iter().collect();
+    let train = train.dataset;
+    let mut encode = |name, raw: &source::Raw, samples: &[usize]| {
+        let Loaded { dataset, text: counts } = preparation.encode(raw, samples, true)?;
+        text.extend(counts.map(|counts| (name, counts)));
+        Ok::<_, Error>(dataset)
     };
-    let validation = part(&parts.validation)?;
+    let mut part = |name, samples: &[usize]| match samples {
+        [] => Ok(None),
+        _ => encode(name, raw, samples).map(Some),
+    };
+    let validation = part("validation", &parts.validation)?;
+    let split_off = part("test", &parts.test)?;
     let mut skipped = source.skipped();
     let test = match (&settings.test_path, &source.test) {
         (Some(path), _) => {
             let test = source::read_for_model(&preparation, path, true, settings.skip_bad)?;
             skipped.extend(test.skipped.iter().cloned());
             let all: Vec<usize> = (0..test.samples()).collect();
-            Some(preparation.encode(&test, &all, true)?)
+            Some(encode("test", &test, &all)?)
         }
         (None, Some(test)) => {
             let all: Vec<usize> = (0..test.samples()).collect();
-            Some(preparation.encode(test, &all, true)?)
+            Some(encode("test", test, &all)?)
         }
-        (None, None) => part(&parts.test)?,
+        (None, None) => split_off,
     };
     let bands = match &preparation.reading {
         Some(FileReading::Audio(reading)) => reading.features.bands(),
@@ -122,7 +138,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
         return Err(Error::setting("data.augment", problem));
     }
-    Ok(Splits { train, validation, test, preparation, augmentation, skipped })
+    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text })
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
@@ -131,10 +147,19 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
 ///
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
-pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Dataset> {
+pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
     let raw = source::read_for_model(preparation, path, targets, false)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
     preparation.encode(&raw, &all, targets)
+}
+
+/// Samples ready for a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The samples.
+    pub dataset: Dataset,
+    /// For text, how many tokens are unknown.
+    pub text: Option<TextCounts>,
 }
 
 /// Samples and what is to be predicted for them.
@@ -157,6 +182,8 @@ pub enum Features {
     Dense(Vec<f32>),
     /// The nonzeros of each sample, of plain features.
     Sparse(Csr),
+    /// `samples x steps` ids of tokens, 0 being padding; in a batch they are numbers of one channel.
+    Tokens(Vec<u32>),
 }
 
 /// What is to be predicted.
@@ -224,6 +251,7 @@ impl Dataset {
         match &self.features {
             Features::Dense(numbers) => numbers.len() / self.inputs().max(1),
             Features::Sparse(rows) => rows.rows(),
+            Features::Tokens(ids) => ids.len() / self.inputs().max(1),
         }
     }
 
@@ -232,11 +260,11 @@ impl Dataset {
         self.len() == 0
     }
 
-    /// All numbers, row-major; `None` where only nonzeros are kept.
+    /// All numbers, row-major; `None` where only nonzeros are kept, and for tokens.
     pub fn dense(&self) -> Option<&[f32]> {
         match &self.features {
             Features::Dense(numbers) => Some(numbers),
-            Features::Sparse(_) => None,
+            Features::Sparse(_) | Features::Tokens(_) => None,
         }
     }
 
@@ -251,6 +279,10 @@ impl Dataset {
                     Features::Dense(rows.flatten().copied().collect())
                 }
                 Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
+                Features::Tokens(ids) => {
+                    let rows = samples.iter().map(|&index| &ids[index * self.inputs()..][..self.inputs()]);
+                    Features::Tokens(rows.flatten().copied().collect())
+                }
             },
             lengths: samples.iter().filter_map(|&index| self.lengths.get(index).copied()).collect(),
             targets: self.targets.subset(samples),

@@ -6,7 +6,8 @@
 //! labels    y  Y  labels    y_train  Y_train  train_y      test  y_test  Y_test  labels_test    test_y
 //! ```
 //!
-//! A single `.npy` file is features without labels, for prediction. The header is read here, in forty lines: `npyz`
+//! A single `.npy` file is features without labels, for prediction; `data.label_path` names a file of labels. Features may
+//! also be a sparse matrix (see `scipy`): an archive of its own, whose labels lie in it or beside it. The header is read here, in forty lines: `npyz`
 //! allocates what a header asks for and overflows on its shape. Format: NEP 1.
 
 use std::fs::File;
@@ -17,7 +18,9 @@ use zip::ZipArchive;
 
 use super::array::{Array, Element};
 use super::gzip::{self, Opened};
-use super::source::{Format, Raw, Source};
+use super::scipy;
+use super::source::{Cells, Format, Raw, Source};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 const FEATURES: [&str; 6] = ["x", "X", "features", "x_train", "X_train", "train_x"];
@@ -29,14 +32,14 @@ const LONGEST_HEADER: usize = 1 << 16;
 
 /// Whether a folder holds features.
 pub(crate) fn has_parts(folder: &Path) -> bool {
-    find(folder, &FEATURES).is_some()
+    find(folder, &FEATURES).or(find_sparse(folder, &FEATURES)).is_some()
 }
 
 /// Whether a folder or an `.npz` file holds a test part; an `.npy` file holds none.
 pub(crate) fn has_test_part(path: &Path) -> Result<bool> {
     Ok(match Store::open(path)? {
         Store::Single => false,
-        Store::Folder => find(path, &TEST_FEATURES).is_some(),
+        Store::Folder => find(path, &TEST_FEATURES).or(find_sparse(path, &TEST_FEATURES)).is_some(),
         Store::Archive(archive, _) => entry(&archive, &TEST_FEATURES).is_some(),
     })
 }
@@ -54,11 +57,19 @@ fn find(folder: &Path, names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Reads a folder or an `.npz` file with features and labels.
-pub(crate) fn read(path: &Path) -> Result<Source> {
+/// The file of a sparse matrix of the first name that there is.
+fn find_sparse(folder: &Path, names: &[&str]) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(format!("{name}.npz"))).find(|file| file.is_file())
+}
+
+/// Reads a folder or an `.npz` file with features and labels, or features alone whose labels are at `label_path`.
+pub(crate) fn read(path: &Path, label_path: Option<&str>) -> Result<Source> {
     let mut store = Store::open(path)?;
-    let train = store.pair(path, &FEATURES, &LABELS)?.ok_or_else(|| store.no_features(path))?;
-    let test = store.pair(path, &TEST_FEATURES, &TEST_LABELS)?;
+    let train = store.pair(path, &FEATURES, &LABELS, label_path)?.ok_or_else(|| store.no_features(path))?;
+    let test = match store.is_sparse() {
+        true => None,
+        false => store.pair(path, &TEST_FEATURES, &TEST_LABELS, None)?,
+    };
     if let Some(test) = test.as_ref().filter(|test| test.width != train.width) {
         let problem = format!("the test part has {} columns, the training part {}", test.width, train.width);
         return Err(Error::data(&test.path, problem));
@@ -69,12 +80,11 @@ pub(crate) fn read(path: &Path) -> Result<Source> {
 /// Reads features alone: an `.npy` file, or the test part (else the training part) of a folder or `.npz` file.
 pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
     let mut store = Store::open(path)?;
-    let array = match store.first(path, &TEST_FEATURES)? {
-        Some(array) => Some(array),
-        None => store.first(path, &FEATURES)?,
+    let found = match store.features(path, &TEST_FEATURES)? {
+        Some(found) => Some(found),
+        None => store.features(path, &FEATURES)?,
     };
-    let array = array.ok_or_else(|| store.no_features(path))?;
-    let (cells, shape) = array.into_features(path)?;
+    let (cells, shape) = found.ok_or_else(|| store.no_features(path))?;
     Ok(Raw::arrays(path, Format::Npy, cells, shape, None))
 }
 
@@ -123,6 +133,45 @@ impl Store {
         }
     }
 
+    /// Whether this is an archive that holds a sparse matrix.
+    fn is_sparse(&self) -> bool {
+        match self {
+            Store::Archive(archive, _) => entry(archive, &[scipy::MARK]).is_some(),
+            Store::Folder | Store::Single => false,
+        }
+    }
+
+    /// The features of the first name that there is; a sparse matrix in an archive goes by no name.
+    fn features(&mut self, path: &Path, names: &[&str]) -> Result<Option<(Cells, Shape)>> {
+        if self.is_sparse() {
+            return self.sparse(path).map(Some);
+        }
+        if let Some(array) = self.first(path, names)? {
+            return array.into_features(path).map(Some);
+        }
+        match self {
+            Store::Folder => {
+                find_sparse(path, names).map(|file| Store::open(&file)?.sparse(&file)).transpose()
+            }
+            Store::Archive(..) | Store::Single => Ok(None),
+        }
+    }
+
+    /// The sparse matrix in an archive.
+    fn sparse(&mut self, path: &Path) -> Result<(Cells, Shape)> {
+        if let Store::Archive(archive, _) = self
+            && let Ok(format) = archive.by_name("format.npy")
+        {
+            let mut bytes = Vec::new();
+            let longest = LONGEST_HEADER as u64;
+            format.take(longest).read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
+            scipy::check_format(path, &bytes)?;
+        }
+        let rows = scipy::read(path, |name| self.first(path, &[name]))?;
+        let shape = Shape::flat(rows.features());
+        Ok((Cells::Sparse(rows), shape))
+    }
+
     fn no_features(&self, path: &Path) -> Error {
         let found: Vec<String> = match self {
             Store::Archive(archive, _) => {
@@ -140,26 +189,48 @@ impl Store {
     }
 
     /// Features and labels, if there are such features.
-    fn pair(&mut self, path: &Path, features: &[&str], labels: &[&str]) -> Result<Option<Raw>> {
-        if let Store::Single = self {
+    fn pair(
+        &mut self,
+        path: &Path,
+        features: &[&str],
+        labels: &[&str],
+        label_path: Option<&str>,
+    ) -> Result<Option<Raw>> {
+        if let (Store::Single, None) = (&self, label_path) {
             return Err(Error::data(
                 path,
-                "holds features alone; put x.npy and y.npy into a folder, or both into an .npz file, and give its path",
+                "holds features alone; put x.npy and y.npy into a folder, or both into an .npz file, and give its path, or name the labels' file with data.label_path",
             ));
         }
-        let Some(array) = self.first(path, features)? else {
+        let Some((cells, shape)) = self.features(path, features)? else {
             return Ok(None);
         };
-        let label_array = self.first(path, labels)?.ok_or_else(|| {
+        let (label_array, label_file) = match label_path.map(PathBuf::from) {
+            Some(file) => (Some(read_array(&file, gzip::open(&file)?)?), Some(file)),
+            None => match (self.first(path, labels)?, self.is_sparse()) {
+                (None, true) => {
+                    let all = [(&FEATURES[..], &LABELS[..]), (&TEST_FEATURES, &TEST_LABELS)];
+                    let file =
+                        all.iter().find_map(|(features, labels)| scipy::beside(path, features, labels));
+                    let array =
+                        file.as_deref().map(|file| read_array(file, gzip::open(file)?)).transpose()?;
+                    (array, file)
+                }
+                (array, _) => (array, None),
+            },
+        };
+        let label_array = label_array.ok_or_else(|| {
             Error::data(
                 path,
-                format!("holds features, but no labels; name them one of {}", labels.join(", ")),
+                format!(
+                    "holds features, but no labels; name them one of {}, or name their file with data.label_path",
+                    labels.join(", ")
+                ),
             )
         })?;
-        let samples = array.shape.first().copied().unwrap_or(0);
-        let (cells, shape) = array.into_features(path)?;
-        let labels = label_array.into_labels(path, samples)?;
-        Ok(Some(Raw::arrays(path, Format::Npy, cells, shape, Some(labels))))
+        let raw = Raw::arrays(path, Format::Npy, cells, shape, None);
+        let labels = label_array.into_labels(label_file.as_deref().unwrap_or(path), raw.samples())?;
+        Ok(Some(Raw { labels: Some(labels), label_path: label_file, ..raw }))
     }
 }
 
@@ -288,7 +359,7 @@ pub(crate) mod tests {
         ];
         std::fs::write(&packed, archive(&entries)).unwrap();
         for path in [folder.path(), &packed] {
-            let train = read(path).unwrap().train;
+            let train = read(path, None).unwrap().train;
             let mut row = [0.0; 2];
             train.copy_row(1, &mut row);
             assert_eq!((train.samples(), train.width, row), (3, 2, [3.0, 4.0]));
@@ -296,7 +367,7 @@ pub(crate) mod tests {
                 matches!(train.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == [0.0, 1.0, 1.0])
             );
         }
-        assert_eq!(read(&packed).unwrap().test.unwrap().samples(), 1);
+        assert_eq!(read(&packed, None).unwrap().test.unwrap().samples(), 1);
         assert_eq!(read_unlabelled(&packed).unwrap().samples(), 1);
         assert_eq!(read_unlabelled(&folder.path().join("X.npy")).unwrap().samples(), 3);
     }
@@ -339,7 +410,7 @@ pub(crate) mod tests {
         ] {
             std::fs::write(folder.path().join("x.npy"), x).unwrap();
             std::fs::write(folder.path().join("y.npy"), y).unwrap();
-            let error = read(folder.path()).err().unwrap().to_string();
+            let error = read(folder.path(), None).err().unwrap().to_string();
             assert!(error.contains(problem), "{problem}: {error}");
         }
     }
@@ -361,11 +432,11 @@ pub(crate) mod tests {
             (other, "holds no array named x, X, features, x_train, X_train, train_x, only weights; rename"),
         ] {
             std::fs::write(&path, bytes).unwrap();
-            let error = read(&path).err().unwrap().to_string();
+            let error = read(&path, None).err().unwrap().to_string();
             assert!(error.contains(problem), "{problem}: {error}");
         }
         let single = folder.path().join("x.npy");
         std::fs::write(&single, x).unwrap();
-        assert!(read(&single).err().unwrap().to_string().contains("put x.npy and y.npy"));
+        assert!(read(&single, None).err().unwrap().to_string().contains("put x.npy and y.npy"));
     }
 }

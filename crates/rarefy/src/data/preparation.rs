@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
-use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw};
-use super::{Dataset, Features, Targets, Task, classes};
+use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::text::{TextCoding, TooLong};
+use super::{Dataset, Features, Loaded, Targets, Task, classes};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -26,16 +27,16 @@ pub struct Preparation {
     pub outputs: usize,
     /// The classes by number; empty but for classification.
     pub classes: Vec<String>,
-    /// The feature columns of a CSV file; empty for arrays, which are numbers without gaps.
+    /// The feature columns of a CSV file, or the text of a sample; empty for arrays, which are numbers without gaps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
-    /// The label columns of a CSV file.
+    /// The label columns of a CSV file, or the key of JSON lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<LabelColumn>,
     /// The layout of a CSV file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialect: Option<Dialect>,
-    /// How images and recordings are read.
+    /// How images, recordings and libsvm files are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<FileReading>,
     /// What is done where a number is missing.
@@ -48,7 +49,7 @@ pub struct Preparation {
     pub constant_inputs: usize,
 }
 
-/// A feature column of a CSV file.
+/// A feature column of a CSV file, or the text of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     /// Its name, or its position from 1 in a file without names.
@@ -73,6 +74,8 @@ pub enum Coding {
         /// The categories of the training part, sorted.
         values: Vec<String>,
     },
+    /// A bag of words, or tokens; such a column stands alone.
+    Text(TextCoding),
 }
 
 impl Column {
@@ -81,6 +84,7 @@ impl Column {
         match &self.coding {
             Coding::Number { .. } => 1,
             Coding::Category { values } => values.len(),
+            Coding::Text(text) => text.shape().features(),
         }
     }
 }
@@ -93,16 +97,28 @@ impl Preparation {
         classes: Vec<String>,
         settings: &DataSettings,
         train: &[usize],
-    ) -> Result<(Preparation, Dataset)> {
-        let columns = columns(raw, train);
-        let shape = match raw.columns.is_empty() {
-            true => raw.shape,
-            false => Shape::flat(columns.iter().map(Column::inputs).sum()),
+    ) -> Result<(Preparation, Loaded)> {
+        let columns = match &raw.cells {
+            Cells::Texts(texts) => {
+                let RawColumn { name, position, .. } = &raw.columns[0];
+                let text = TextCoding::fit(&settings.text.clone().unwrap_or_default(), &texts.of(train))?;
+                vec![Column { name: name.clone(), position: *position, coding: Coding::Text(text) }]
+            }
+            _ => columns(raw, train),
+        };
+        let shape = match &columns[..] {
+            [] => raw.shape,
+            [Column { coding: Coding::Text(text), .. }] => text.shape(),
+            columns => Shape::flat(columns.iter().map(Column::inputs).sum()),
         };
         let inputs = shape.features();
         let shape = match settings.shape {
             Some(wanted) if wanted.features() != inputs => {
                 let problem = format!("{wanted} is {} numbers, a sample has {inputs}", wanted.features());
+                return Err(Error::setting("data.shape", problem));
+            }
+            Some(wanted) if wanted != shape && matches!(raw.cells, Cells::Sparse(_) | Cells::Texts(_)) => {
+                let problem = "is for numbers without gaps; sparse features and texts have a shape of their own, leave it out";
                 return Err(Error::setting("data.shape", problem));
             }
             Some(wanted) => wanted,
@@ -134,9 +150,24 @@ impl Preparation {
             scaler: Scaler::None,
             constant_inputs: 0,
         };
-        let mut dataset = preparation.code(raw, train, true)?;
-        let samples = dataset.len();
-        let Features::Dense(numbers) = &mut dataset.features else { return Ok((preparation, dataset)) };
+        let mut loaded = preparation.code(raw, train, true)?;
+        let samples = loaded.dataset.len();
+        let numbers = match &mut loaded.dataset.features {
+            Features::Dense(numbers) => numbers,
+            Features::Sparse(_) | Features::Tokens(_)
+                if !matches!(settings.scale, Scale::Auto | Scale::None) =>
+            {
+                let problem = "would make numbers of zeros and ids; sparse features and texts are not scaled, leave it out";
+                return Err(Error::setting("data.scale", problem));
+            }
+            Features::Sparse(rows) => {
+                let mut used = vec![false; inputs];
+                rows.indices().iter().for_each(|&index| used[index as usize] = true);
+                preparation.constant_inputs = used.iter().filter(|used| !**used).count();
+                return Ok((preparation, loaded));
+            }
+            Features::Tokens(_) => return Ok((preparation, loaded)),
+        };
         let found: Vec<Moments> = moments(samples, inputs, |sample, out| {
             out.copy_from_slice(&numbers[sample * inputs..][..inputs])
         });
@@ -148,7 +179,7 @@ impl Preparation {
         let scale = match (settings.scale, &raw.cells) {
             (Scale::Auto, Cells::Bytes(_)) => Scale::Global,
             (Scale::Auto, Cells::Numbers(_)) if raw.format == Format::Audio => Scale::Channel,
-            (Scale::Auto, Cells::Numbers(_)) => Scale::Standard,
+            (Scale::Auto, _) => Scale::Standard,
             (chosen, _) => chosen,
         };
         let found = match scale {
@@ -160,21 +191,29 @@ impl Preparation {
         };
         preparation.scaler = Scaler::fit(scale, &found, |input| one_hot.get(input).copied().unwrap_or(false));
         preparation.constant_inputs = found.iter().filter(|about| about.is_constant()).count();
-        preparation.scale(&mut dataset);
-        Ok((preparation, dataset))
+        preparation.scale(&mut loaded.dataset);
+        Ok((preparation, loaded))
+    }
+
+    /// How text is coded, if the model was trained on text.
+    pub fn text(&self) -> Option<&TextCoding> {
+        match &self.columns[..] {
+            [Column { coding: Coding::Text(text), .. }] => Some(text),
+            _ => None,
+        }
     }
 
     /// Codes some samples of a source. Without `targets`, these are all zero.
-    pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
-        let mut dataset = self.code(raw, samples, targets)?;
-        self.scale(&mut dataset);
-        Ok(dataset)
+    pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
+        let mut loaded = self.code(raw, samples, targets)?;
+        self.scale(&mut loaded.dataset);
+        Ok(loaded)
     }
 
     /// Scales, and makes the steps zero that fill samples up: until then they are NaN, which counts for no mean.
     fn scale(&self, dataset: &mut Dataset) {
         let Dataset { shape, features, lengths, .. } = dataset;
-        // What is mostly zero keeps its zeros.
+        // What is mostly zero keeps its zeros, and ids are no numbers.
         let Features::Dense(numbers) = features else { return };
         self.scaler.apply(numbers);
         for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
@@ -182,13 +221,15 @@ impl Preparation {
         }
     }
 
-    /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array.
+    /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array; of a bag of words the words.
     pub fn input_names(&self) -> Vec<String> {
+        let positions = || (1..=self.shape.features()).map(|position| position.to_string()).collect();
         if self.columns.is_empty() {
-            return (1..=self.shape.features()).map(|position| position.to_string()).collect();
+            return positions();
         }
         let names = |column: &Column| match &column.coding {
             Coding::Number { .. } => vec![column.name.clone()],
+            Coding::Text(text) => text.words().map_or_else(positions, <[String]>::to_vec),
             Coding::Category { values } => {
                 values.iter().map(|value| format!("{}={value}", column.name)).collect()
             }
@@ -197,7 +238,7 @@ impl Preparation {
     }
 
     /// Codes without scaling.
-    fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Dataset> {
+    fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
         let expected = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
         if raw.width != expected {
             let problem = format!(
@@ -215,12 +256,27 @@ impl Preparation {
                 Targets::Values { values: vec![0.0; samples.len() * self.outputs], outputs: self.outputs }
             }
         };
+        let shape = self.shape;
+        match (&raw.cells, self.text()) {
+            (Cells::Sparse(rows), _) => {
+                let features = Features::Sparse(rows.subset(samples));
+                let dataset = Dataset { shape, features, lengths: Vec::new(), targets };
+                return Ok(Loaded { dataset, text: None });
+            }
+            (Cells::Texts(texts), Some(text)) => {
+                let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;
+                let dataset = Dataset { shape, features: coded.features, lengths: coded.lengths, targets };
+                return Ok(Loaded { dataset, text: Some(coded.counts) });
+            }
+            _ => {}
+        }
         let mut features = vec![0.0; samples.len() * self.shape.features()];
         let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
         if self.columns.is_empty() {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
             let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
-            return Ok(Dataset { shape: self.shape, features: Features::Dense(features), targets, lengths });
+            let dataset = Dataset { shape, features: Features::Dense(features), targets, lengths };
+            return Ok(Loaded { dataset, text: None });
         }
         // For each column, the place of each word of this file among the categories of the training part.
         let places: Vec<Vec<Option<usize>>> = self
@@ -230,7 +286,7 @@ impl Preparation {
             .map(|(column, found)| {
                 let known: HashMap<&str, usize> = match &column.coding {
                     Coding::Category { values } => values.iter().map(String::as_str).zip(0..).collect(),
-                    Coding::Number { .. } => HashMap::new(),
+                    Coding::Number { .. } | Coding::Text(_) => HashMap::new(),
                 };
                 let words = found.vocabulary.iter().flatten();
                 words.map(|word| known.get(word.as_str()).copied()).collect()
@@ -249,12 +305,22 @@ impl Preparation {
                             row[start + place] = 1.0;
                         }
                     }
+                    Coding::Text(_) => unreachable!("text stands alone"),
                 }
                 start += column.inputs();
             }
         }
-        Ok(Dataset { shape: self.shape, features: Features::Dense(features), lengths: Vec::new(), targets })
+        let dataset = Dataset { shape, features: Features::Dense(features), lengths: Vec::new(), targets };
+        Ok(Loaded { dataset, text: None })
     }
+}
+
+fn too_long(raw: &Raw, samples: &[usize], found: TooLong) -> Error {
+    let TooLong { document, tokens, context } = found;
+    let problem = format!(
+        "the document has {tokens} tokens and the context is {context}; raise data.text.tokens.context, or cut such documents with data.text.tokens.truncate = true"
+    );
+    Error::data_at(&raw.path, raw.place(samples[document]), problem)
 }
 
 /// What the columns of a CSV file hold in the training part.
@@ -301,7 +367,6 @@ fn columns(raw: &Raw, train: &[usize]) -> Vec<Column> {
 mod tests {
     use std::path::Path;
 
-    use super::super::source::RawColumn;
     use super::*;
 
     /// size: 1 3 ? 100 | colour: red green ? blue | label: 0 1 0 1
@@ -320,7 +385,9 @@ mod tests {
     fn fit(raw: &Raw, scale: Scale, train: &[usize]) -> (Preparation, Dataset) {
         let settings = DataSettings { scale, ..DataSettings::default() };
         let classes = ["0", "1"].map(String::from).to_vec();
-        Preparation::fit(raw, Task::Classification, classes, &settings, train).unwrap()
+        let (preparation, train) =
+            Preparation::fit(raw, Task::Classification, classes, &settings, train).unwrap();
+        (preparation, train.dataset)
     }
 
     #[test]
@@ -330,10 +397,10 @@ mod tests {
         let (preparation, train) = fit(&raw, Scale::None, &[0, 1, 2]);
         assert_eq!(preparation.input_names(), ["size", "colour=green", "colour=red"]);
         assert_eq!(train.dense().unwrap(), [1.0, 0.0, 1.0, 3.0, 1.0, 0.0, 2.0, 0.0, 0.0]);
-        let test = preparation.encode(&raw, &[3], true).unwrap();
+        let test = preparation.encode(&raw, &[3], true).unwrap().dataset;
         assert_eq!(test.dense().unwrap(), [100.0, 0.0, 0.0]);
         assert_eq!(test.targets, Targets::Classes { labels: vec![1], classes: 2 });
-        let unlabelled = preparation.encode(&raw, &[3], false).unwrap();
+        let unlabelled = preparation.encode(&raw, &[3], false).unwrap().dataset;
         assert_eq!(unlabelled.targets, Targets::Classes { labels: vec![0], classes: 2 });
     }
 

@@ -7,6 +7,7 @@ use super::Task;
 use super::audio::{AudioSettings, RATES};
 use super::augment::AugmentSettings;
 use super::images::{ImageColor, ImageSize};
+use super::text::TextSettings;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -15,8 +16,9 @@ use crate::{Error, Result};
 #[serde(default, deny_unknown_fields)]
 pub struct DataSettings {
     /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped); for images
-    /// (PNG, JPEG) and recordings (WAV) a folder with a folder for each class, perhaps below `train` and `test`, or a CSV
-    /// list with the columns `path`, `label` and perhaps `split`.
+    /// (PNG, JPEG), recordings (WAV) and texts (TXT) a folder with a folder for each class, perhaps below `train` and `test`, or a CSV
+    /// list with the columns `path`, `label` and perhaps `split`; for texts a CSV file or JSON lines too (see `text`); for
+    /// sparse features a libsvm file, or an NPZ file of SciPy.
     pub path: String,
     /// A file or folder with the test part; without it the source's own test part is used, or one is split off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +30,7 @@ pub struct DataSettings {
     /// What to predict.
     pub task: TaskChoice,
     /// Label column(s) of a CSV file, by name or position from 1; the last column if empty. Several mean multi-label
-    /// or several outputs.
+    /// or several outputs. In JSON lines the key of the label, `label` if empty.
     #[serde(deserialize_with = "one_or_many")]
     pub label: Vec<String>,
     /// Whether the first line of a CSV file names the columns.
@@ -53,7 +55,7 @@ pub struct DataSettings {
     pub validation_fraction: f64,
     /// Part of the samples kept apart for the final test, if the source has no test part of its own; 0 for none.
     pub test_fraction: f64,
-    /// Whether images and recordings that cannot be read are left out and reported, rather than refused.
+    /// Whether images and recordings that cannot be read, and empty texts, are left out and reported, rather than refused.
     pub skip_bad: bool,
     /// Size that images are stretched or shrunk to, in pixels: `32`, or `[height, width]`. Without it all must be of one size.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,6 +69,18 @@ pub struct DataSettings {
     pub audio: AudioSettings,
     /// How training samples are changed, anew in each epoch.
     pub augment: AugmentSettings,
+    /// Where text stands and what it becomes; makes a CSV file one of texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextSettings>,
+    /// What the first feature of a libsvm file is called, 0 or 1; 0 if the training file holds a feature 0, else 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_index: Option<u32>,
+    /// Features of a libsvm file, if there are more than the training file uses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub features: Option<u32>,
+    /// An NPY file with the labels of `path`; without it they are looked for in and beside the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_path: Option<String>,
 }
 
 impl Default for DataSettings {
@@ -92,6 +106,10 @@ impl Default for DataSettings {
             sample_rate: None,
             audio: AudioSettings::default(),
             augment: AugmentSettings::default(),
+            text: None,
+            first_index: None,
+            features: None,
+            label_path: None,
         }
     }
 }
@@ -205,6 +223,12 @@ impl DataSettings {
         if let Some(rate) = self.sample_rate.filter(|rate| !RATES.contains(rate)) {
             let problem = format!("{rate} is not a rate from {} to {} Hz", RATES.start(), RATES.end());
             return Err(Error::setting("data.sample_rate", problem));
+        }
+        if let Some(first) = self.first_index.filter(|&first| first > 1) {
+            return Err(Error::setting("data.first_index", format!("{first} is neither 0 nor 1")));
+        }
+        if let Some(text) = &self.text {
+            text.check()?;
         }
         self.audio.check()?;
         self.augment.check()

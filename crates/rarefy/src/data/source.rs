@@ -2,15 +2,19 @@
 //! are split by row first and coded after, so that nothing of the test part reaches the training part.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::audio::{AudioReading, AudioSettings};
+use super::csr::Csr;
 use super::files::{self, Kind, LabelledFile, SkippedFile};
 use super::images::{ImageColor, ImageReading};
+use super::libsvm::{self, LibsvmReading};
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Header};
+use super::text::{self, Texts, token_kind};
 use super::{audio, builtin, csv, idx, images, npy};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -31,12 +35,22 @@ pub enum Format {
     Images,
     /// WAV files.
     Audio,
+    /// Text files.
+    Text,
+    /// JSON lines that hold texts.
+    Jsonl,
+    /// libsvm: sparse rows.
+    Libsvm,
 }
 
-/// Numbers as read. Images stay bytes until they are coded: a quarter of the memory.
+/// Samples as read. Images stay bytes until they are coded: a quarter of the memory.
 pub(crate) enum Cells {
     Bytes(Vec<u8>),
     Numbers(Vec<f32>),
+    /// The nonzeros of each sample.
+    Sparse(Csr),
+    /// The text of each sample, which is its only column.
+    Texts(Texts),
 }
 
 /// Labels as read.
@@ -76,7 +90,7 @@ pub struct Dialect {
     pub columns: usize,
 }
 
-/// How files that are a sample each were read.
+/// How files were read that do not say it themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileReading {
@@ -84,6 +98,8 @@ pub enum FileReading {
     Images(ImageReading),
     /// Recordings.
     Audio(AudioReading),
+    /// libsvm files.
+    Libsvm(LibsvmReading),
 }
 
 /// Samples of one file, of many, or of a pair of files with features and labels.
@@ -128,15 +144,20 @@ impl Source {
 }
 
 impl Cells {
-    /// How many numbers there are.
-    pub(crate) fn len(&self) -> usize {
+    /// How many samples of this `width` there are.
+    fn samples(&self, width: usize) -> usize {
         match self {
-            Cells::Bytes(bytes) => bytes.len(),
-            Cells::Numbers(numbers) => numbers.len(),
+            Cells::Bytes(bytes) => bytes.len() / width.max(1),
+            Cells::Numbers(numbers) => numbers.len() / width.max(1),
+            Cells::Sparse(rows) => rows.rows(),
+            Cells::Texts(texts) => texts.len(),
         }
     }
 
     /// Copies row `index` of a matrix of this `width`.
+    ///
+    /// # Panics
+    /// For texts, which are no numbers.
     pub(crate) fn copy_row(&self, index: usize, width: usize, out: &mut [f32]) {
         match self {
             Cells::Bytes(bytes) => {
@@ -145,6 +166,12 @@ impl Cells {
                 }
             }
             Cells::Numbers(numbers) => out.copy_from_slice(&numbers[index * width..][..width]),
+            Cells::Sparse(rows) => {
+                out.fill(0.0);
+                let (indices, values) = rows.row(index);
+                indices.iter().zip(values).for_each(|(&index, &value)| out[index as usize] = value);
+            }
+            Cells::Texts(_) => panic!("texts are coded before they are numbers"),
         }
     }
 }
@@ -153,6 +180,19 @@ impl Labels {
     /// The classes of files.
     pub(crate) fn of_files(files: &[LabelledFile], classes: &[String]) -> Labels {
         Labels::Text { codes: files.iter().map(|file| file.class).collect(), vocabulary: classes.to_vec() }
+    }
+
+    /// The classes of samples, a word each.
+    pub(crate) fn of_words(words: Vec<String>) -> Labels {
+        let mut known: HashMap<String, u32> = HashMap::new();
+        let mut vocabulary = Vec::new();
+        let code = |word: String| {
+            *known.entry(word).or_insert_with_key(|word| {
+                vocabulary.push(word.clone());
+                vocabulary.len() as u32 - 1
+            })
+        };
+        Labels::Text { codes: words.into_iter().map(code).collect(), vocabulary }
     }
 }
 
@@ -191,7 +231,7 @@ impl Raw {
 
     /// Number of samples.
     pub(crate) fn samples(&self) -> usize {
-        self.cells.len() / self.width.max(1)
+        self.cells.samples(self.width)
     }
 
     /// Copies the numbers of one sample.
@@ -231,21 +271,35 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     let source = match place(&settings.path)? {
         Place::Digits => Source { train: builtin::digits(), test: None },
         Place::Idx(path) => idx::read(&path)?,
-        Place::Npy(path) => npy::read(&path)?,
+        Place::Npy(path) => npy::read(&path, settings.label_path.as_deref())?,
         Place::Csv(path) => Source { train: csv::read(&path, settings)?, test: None },
+        Place::Jsonl(path) => Source { train: text::read_jsonl(&path, settings)?, test: None },
+        Place::Libsvm(path) => Source { train: libsvm::read(&path, settings)?, test: None },
         Place::Files(path, Kind::Images) => images::read(&path, settings)?,
         Place::Files(path, Kind::Audio) => audio::read(&path, settings)?,
+        Place::Files(path, Kind::Text) => text::read_files(&path, settings)?,
     };
     refuse_settings_of_others(settings, source.train.format)?;
-    Ok(source)
+    let kind = token_kind(settings.text.as_ref());
+    let test = source.test.map(|test| text::without_empty(test, kind, settings.skip_bad)).transpose()?;
+    Ok(Source { train: text::without_empty(source.train, kind, settings.skip_bad)?, test })
 }
 
 /// Refuses settings that say something about another kind of file.
 fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
     let (csv, images, audio) = (&[Format::Csv][..], &[Format::Images][..], &[Format::Audio][..]);
-    let both = &[Format::Images, Format::Audio][..];
+    let (text, libsvm) = (&[Format::Csv, Format::Jsonl, Format::Text][..], &[Format::Libsvm][..]);
+    let labelled = &[Format::Csv, Format::Jsonl][..];
+    let skippable: &[Format] = match settings.text {
+        Some(_) => &[Format::Images, Format::Audio, Format::Text, Format::Jsonl, Format::Csv],
+        None => &[Format::Images, Format::Audio, Format::Text, Format::Jsonl],
+    };
     for (key, given, formats, what) in [
-        ("data.label", !settings.label.is_empty(), csv, "CSV files"),
+        ("data.label", !settings.label.is_empty(), labelled, "CSV files and JSON lines"),
+        ("data.text", settings.text.is_some(), text, "CSV files, JSON lines and text files"),
+        ("data.first_index", settings.first_index.is_some(), libsvm, "libsvm files"),
+        ("data.features", settings.features.is_some(), libsvm, "libsvm files"),
+        ("data.label_path", settings.label_path.is_some(), &[Format::Npy], "NPY and NPZ files"),
         ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
         ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
         ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
@@ -254,7 +308,7 @@ fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<
         ("data.image_color", settings.image_color != ImageColor::Auto, images, "PNG and JPEG files"),
         ("data.sample_rate", settings.sample_rate.is_some(), audio, "WAV files"),
         ("data.audio", settings.audio != AudioSettings::default(), audio, "WAV files"),
-        ("data.skip_bad", settings.skip_bad, both, "images and WAV files"),
+        ("data.skip_bad", settings.skip_bad, skippable, "images, WAV files and texts"),
     ] {
         if given && !formats.contains(&format) {
             let problem = format!("is for {what}, and {} holds none; leave it out", settings.path);
@@ -272,6 +326,10 @@ pub(crate) fn read_for_model(
     targets: bool,
     skip_bad: bool,
 ) -> Result<Raw> {
+    if let Some(text) = preparation.text() {
+        let raw = read_text_for_model(preparation, path, targets, skip_bad)?;
+        return text::without_empty(raw, text.kind(), skip_bad);
+    }
     let place = place(path)?;
     let table = preparation.format == Format::Csv;
     let refuse = |what: &str| {
@@ -285,10 +343,18 @@ pub(crate) fn read_for_model(
         (Some(FileReading::Audio(reading)), Place::Files(path, Kind::Audio)) => {
             return audio::read_for_model(path, reading, preparation.shape.width, targets, skip_bad);
         }
+        (Some(FileReading::Libsvm(reading)), Place::Libsvm(path)) => {
+            return libsvm::read_for_model(path, reading, preparation, targets);
+        }
+        (Some(FileReading::Libsvm(_)), _) => return refuse("a libsvm file"),
         (Some(FileReading::Images(_)), _) => return refuse("a folder or a CSV list of PNG or JPEG files"),
         (Some(FileReading::Audio(_)), _) => return refuse("a folder or a CSV list of WAV files"),
-        (None, Place::Files(..)) if table => return refuse("a CSV file with the same columns"),
-        (None, Place::Files(..)) => return refuse("an IDX, NPY or NPZ file"),
+        (None, Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_)) if table => {
+            return refuse("a CSV file with the same columns");
+        }
+        (None, Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_)) => {
+            return refuse("an IDX, NPY or NPZ file");
+        }
         (None, _) => {}
     }
     let own_test = |source: Source| source.test.unwrap_or(source.train);
@@ -305,13 +371,33 @@ pub(crate) fn read_for_model(
         Place::Digits => Ok(builtin::digits()),
         Place::Idx(path) if targets => idx::read(&path).map(own_test),
         Place::Idx(path) => idx::read_unlabelled(&path),
-        Place::Npy(path) if targets => npy::read(&path).map(own_test),
+        Place::Npy(path) if targets => npy::read(&path, None).map(own_test),
         Place::Npy(path) => npy::read_unlabelled(&path),
-        Place::Files(..) => unreachable!("read above"),
+        Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_) => unreachable!("read or refused above"),
     }
 }
 
-/// The files that the samples of a path come from, in their order, if these are images or recordings; read for a model
+/// Reads new texts for a model that was trained on the same kind of file.
+fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, skip_bad: bool) -> Result<Raw> {
+    let refuse = |what: &str| {
+        let problem = format!("is not what the model was trained on; give {what}");
+        Err(Error::data(Path::new(path), problem))
+    };
+    match (preparation.format, place(path)?) {
+        (Format::Csv, Place::Csv(path)) => csv::read_for_model(&path, preparation, targets),
+        (Format::Jsonl, Place::Jsonl(path)) => text::read_jsonl_for_model(&path, preparation, targets),
+        (Format::Text, Place::Files(path, Kind::Text)) => {
+            text::read_files_for_model(&path, targets, skip_bad)
+        }
+        // A single document.
+        (Format::Text, Place::Csv(path)) if !targets => text::read_files_for_model(&path, false, skip_bad),
+        (Format::Csv, _) => refuse("a CSV file with the same columns"),
+        (Format::Jsonl, _) => refuse("JSON lines (.jsonl) with the same keys"),
+        (_, _) => refuse("a folder or a CSV list of TXT files, or, without labels, a single one"),
+    }
+}
+
+/// The files that the samples of a path come from, in their order, if these are images, recordings or texts; read for a model
 /// without targets.
 ///
 /// # Errors
@@ -332,7 +418,7 @@ pub fn sample_files(path: &str) -> Result<Option<Vec<PathBuf>>> {
 /// If there is no such path, or it is not data that could be read.
 pub fn has_test_part(path: &str) -> Result<bool> {
     match place(path)? {
-        Place::Digits | Place::Csv(_) => Ok(false),
+        Place::Digits | Place::Csv(_) | Place::Jsonl(_) | Place::Libsvm(_) => Ok(false),
         Place::Idx(path) => Ok(idx::has_test_part(&path)),
         Place::Npy(path) => npy::has_test_part(&path),
         Place::Files(path, kind) => files::has_test_part(&path, kind),
@@ -345,7 +431,9 @@ enum Place {
     Idx(PathBuf),
     Npy(PathBuf),
     Csv(PathBuf),
-    /// Images or recordings: a folder, a list, or (for a model) one of them.
+    Jsonl(PathBuf),
+    Libsvm(PathBuf),
+    /// Images, recordings or texts: a folder, a list, or (for a model) one of them.
     Files(PathBuf, Kind),
 }
 
@@ -376,7 +464,7 @@ fn place(path: &str) -> Result<Place> {
             Some(kind) => Ok(Place::Files(path, kind)),
             None => Err(Error::data(
                 &path,
-                "this folder holds neither folders of PNG, JPEG or WAV files, one for each class, nor train-images-idx3-ubyte and train-labels-idx1-ubyte, nor x.npy and y.npy; give the path of a file",
+                "this folder holds neither folders of PNG, JPEG, WAV or TXT files, one for each class, nor train-images-idx3-ubyte and train-labels-idx1-ubyte, nor x.npy and y.npy; give the path of a file",
             )),
         };
     }
@@ -391,12 +479,22 @@ fn place(path: &str) -> Result<Place> {
     if let Some(kind) = files::kind(&path)? {
         return Ok(Place::Files(path, kind));
     }
-    let is_text = [".csv", ".tsv", ".txt", ".data", ".dat"].iter().any(|end| name.ends_with(end));
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if ends(&[".jsonl", ".ndjson"]) {
+        return Ok(Place::Jsonl(path));
+    }
+    if ends(&[".libsvm", ".svm", ".svmlight"]) {
+        return Ok(Place::Libsvm(path));
+    }
+    let is_text = ends(&[".csv", ".tsv", ".txt", ".data", ".dat"]);
     Ok(match &start[..] {
+        _ if is_text && ends(&[".csv", ".tsv"]) => Place::Csv(path),
+        _ if is_text && libsvm::looks_like(&path)? => Place::Libsvm(path),
         _ if is_text => Place::Csv(path),
         _ if name.contains("-ubyte") || name.contains("idx") || idx::is_magic(&start) => Place::Idx(path),
         _ if name.ends_with(".npy") || name.ends_with(".npz") => Place::Npy(path),
         [0x93, b'N', b'U', b'M', b'P', b'Y', ..] | [b'P', b'K', 3, 4, ..] => Place::Npy(path),
+        _ if libsvm::looks_like(&path)? => Place::Libsvm(path),
         _ => Place::Csv(path),
     })
 }

@@ -60,7 +60,7 @@ fn fashion_mnist_comes_with_its_test_part() {
         panic!("images are scaled as one")
     };
     assert!((offset / 255.0 - 0.2860).abs() < 1e-3 && (1.0 / multiplier / 255.0 - 0.3530).abs() < 1e-3);
-    assert_eq!(load_with(&splits.preparation, "fashion-mnist", true).unwrap(), test);
+    assert_eq!(load_with(&splits.preparation, "fashion-mnist", true).unwrap().dataset, test);
 }
 
 #[test]
@@ -73,13 +73,14 @@ fn a_new_csv_file_is_coded_like_the_training_part() {
     assert_eq!(splits.preparation.input_names(), ["size", "colour=green", "colour=red"]);
     let with = |text: &str, targets| {
         load_with(&splits.preparation, write(&folder, "new.csv", text).to_str().unwrap(), targets)
+            .map(|loaded| loaded.dataset)
             .map_err(|error| error.to_string())
     };
     // Other order, an extra column, a missing number, an unknown category.
     let new = with("bought,extra,colour,size\nyes,1,red,5\nno,2,blue,NA\n", true).unwrap();
     let mean = match splits.preparation.columns[0].coding {
         Coding::Number { mean } => mean,
-        Coding::Category { .. } => unreachable!(),
+        Coding::Category { .. } | Coding::Text(_) => unreachable!(),
     };
     assert_eq!(new.dense().unwrap(), [5.0, 0.0, 1.0, mean, 0.0, 0.0]);
     assert_eq!(labels(&new), [1, 0]);
@@ -114,6 +115,7 @@ fn columns_without_names_keep_their_positions() {
     let splits = load(&chosen, 3).unwrap();
     let with = |text: &str, targets| {
         load_with(&splits.preparation, write(&folder, "new.csv", text).to_str().unwrap(), targets)
+            .map(|loaded| loaded.dataset)
             .map_err(|error| error.to_string())
     };
     assert_eq!(with("1,5,6\n", true).unwrap().dense().unwrap(), [5.0, 6.0]);

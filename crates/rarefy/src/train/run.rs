@@ -205,6 +205,10 @@ impl Run {
             );
             return Err(Error::setting("train.batch_size", problem));
         }
+        if let Features::Tokens(_) = splits.train.features {
+            let problem = "tokens need a network that begins with an embedding, and there is no such layer yet; leave it out for a bag of words";
+            return Err(Error::setting("data.text.tokens", problem));
+        }
         let isa = Isa::named(&settings.isa)?;
         let loss = build_loss(&settings, &splits)?;
         let engine = engine(&settings, &splits, isa, &loss, network)?;
@@ -690,6 +694,7 @@ fn fingerprint(dataset: &Dataset) -> u64 {
             rows.indices().iter().for_each(|&index| hasher.write_u64(u64::from(index)));
             rows.offsets().iter().for_each(|&offset| hasher.write_u64(offset as u64));
         }
+        Features::Tokens(ids) => ids.iter().for_each(|&id| hasher.write_u64(u64::from(id))),
     }
     dataset.lengths.iter().for_each(|&length| hasher.write_u64(u64::from(length)));
     match &dataset.targets {

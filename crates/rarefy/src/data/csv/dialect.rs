@@ -124,7 +124,8 @@ fn looks_like_header(lines: &[Vec<String>], settings: &DataSettings) -> bool {
     if first.iter().any(|cell| is_number(cell)) || first[1..].iter().any(String::is_empty) {
         return false;
     }
-    let named = [&settings.label, &settings.categorical, &settings.ignore].into_iter().flatten();
+    let text = settings.text.iter().flat_map(|text| &text.column);
+    let named = [&settings.label, &settings.categorical, &settings.ignore].into_iter().flatten().chain(text);
     let again = |(column, cell): (usize, &String)| below.iter().any(|line| line.get(column) == Some(cell));
     below.iter().flatten().any(|cell| is_number(cell))
         || named.into_iter().any(|name| first.contains(name))

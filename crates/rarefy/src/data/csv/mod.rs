@@ -16,6 +16,7 @@ use std::path::Path;
 use super::preparation::{Coding, Preparation};
 use super::settings::{DataSettings, TaskChoice};
 use super::source::{Dialect, Raw};
+use super::text::TextSettings;
 use super::{Task, classes};
 use crate::{Error, Result};
 use columns::{find, resolve};
@@ -25,9 +26,11 @@ use table::{Plan, Role};
 /// Reads a file to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     let (dialect, names) = detect(path, settings)?;
-    let labels = match &settings.label[..] {
-        [] => vec![names.len() - 1],
-        given => resolve(path, "data.label", given, &names)?,
+    let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
+    let labels = match (text, &settings.label[..]) {
+        (Some((_, label)), _) => vec![label],
+        (None, []) => vec![names.len() - 1],
+        (None, given) => resolve(path, "data.label", given, &names)?,
     };
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
@@ -44,18 +47,55 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         .map(|column| match column {
             _ if labels.contains(&column) && text_labels && labels.len() == 1 => Role::TextLabel,
             _ if labels.contains(&column) => Role::NumberLabel,
-            _ if ignored.contains(&column) => Role::Ignore,
+            _ if text.is_some_and(|(text, _)| text == column) => Role::Text,
+            _ if text.is_some() || ignored.contains(&column) => Role::Ignore,
             _ if categorical.contains(&column) => Role::Category { chosen: true },
             _ if survey[column].is_text() => Role::Category { chosen: false },
             _ => Role::Number,
         })
         .collect::<Vec<_>>();
-    let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category { .. });
+    let is_feature =
+        |&column: &usize| matches!(roles[column], Role::Number | Role::Category { .. } | Role::Text);
     let features = (0..names.len()).filter(is_feature).collect();
     let (missing, markers) = (settings.missing, &settings.missing_markers[..]);
     let plan = Plan { path, dialect, names, roles, features, labels, missing, markers };
     plan.check_mixed(&survey)?;
     plan.read(survey[0].rows)
+}
+
+/// The columns of the text and of the label in a file of texts. Each is the one the settings name, or the one named so,
+/// or, of two columns, the other one.
+fn text_and_label(
+    path: &Path,
+    text: &TextSettings,
+    settings: &DataSettings,
+    names: &[String],
+) -> Result<(usize, usize)> {
+    for (key, given) in [("data.categorical", &settings.categorical), ("data.ignore", &settings.ignore)] {
+        if !given.is_empty() {
+            let problem = "does nothing beside data.text, for no other column is read; leave it out";
+            return Err(Error::setting(key, problem));
+        }
+    }
+    let find = |key: &str, given: &[String], usual: &str| match given {
+        [] => Ok(names.iter().position(|name| name.eq_ignore_ascii_case(usual))),
+        [_] => resolve(path, key, given, names).map(|found| Some(found[0])),
+        _ => Err(Error::setting(key, "a text has one label; give one column")),
+    };
+    let text = find("data.text.column", text.column.as_slice(), "text")?;
+    let label = find("data.label", &settings.label, "label")?;
+    let other = |column: Option<usize>| column.filter(|_| names.len() == 2).map(|column| 1 - column);
+    let missing = |key: &str, what: &str| {
+        let listed = names.iter().take(12).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+        let problem = format!("say which column holds the {what}; {} has {listed}", path.display());
+        Error::setting(key, problem)
+    };
+    let found_text = text.or(other(label)).ok_or_else(|| missing("data.text.column", "text"))?;
+    let found_label = label.or(other(text)).ok_or_else(|| missing("data.label", "label"))?;
+    if found_text == found_label {
+        return Err(Error::setting("data.text.column", format!("{:?} is also the label", names[found_text])));
+    }
+    Ok((found_text, found_label))
 }
 
 /// Reads a new file for a model: the same columns, found by name where there are names, else by position. Without
@@ -83,6 +123,7 @@ pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bo
         roles[at] = match &column.coding {
             Coding::Number { .. } => Role::Number,
             Coding::Category { .. } => Role::Category { chosen: true },
+            Coding::Text(_) => Role::Text,
         };
     }
     let mut labels = Vec::new();

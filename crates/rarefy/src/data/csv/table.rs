@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::super::settings::Missing;
 use super::super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::super::text::Texts;
 use super::records::Records;
 use super::survey::{Seen, is_missing};
 use crate::tiles::Shape;
@@ -21,6 +22,8 @@ pub(super) enum Role {
     Category {
         chosen: bool,
     },
+    /// Free text, the only feature.
+    Text,
     NumberLabel,
     TextLabel,
     Ignore,
@@ -82,6 +85,7 @@ impl Plan<'_> {
         let mut classes = Vocabulary::default();
         let mut codes = Vec::new();
         let mut lines = Vec::with_capacity(rows);
+        let mut texts = Texts::default();
         let mut vocabularies: Vec<Vocabulary> = Vec::new();
         vocabularies.resize_with(width, Vocabulary::default);
         let mut records = Records::open(self.path, self.dialect.delimiter)?;
@@ -95,8 +99,14 @@ impl Plan<'_> {
             values.resize(value_start + outputs, f64::NAN);
             for (column, cell) in record.iter().map(str::trim).enumerate() {
                 let role = self.roles[column];
-                if role == Role::Ignore {
-                    continue;
+                match role {
+                    Role::Ignore => continue,
+                    // Nothing is missing in a text, whatever it says.
+                    Role::Text => {
+                        texts.push(cell);
+                        continue;
+                    }
+                    _ => {}
                 }
                 let place = places[column];
                 if is_missing(cell, self.markers) {
@@ -110,7 +120,7 @@ impl Plan<'_> {
                     }
                     Role::NumberLabel => values[value_start + place] = self.number(line, column, cell)?,
                     Role::TextLabel => codes.push(classes.code(cell)),
-                    Role::Ignore => {}
+                    Role::Ignore | Role::Text => unreachable!("passed over above"),
                 }
             }
         }
@@ -124,12 +134,14 @@ impl Plan<'_> {
             }
             _ => Some(Labels::Numbers { values, outputs }),
         };
+        let is_text = self.features.iter().any(|&column| self.roles[column] == Role::Text);
+        let cells = if is_text { Cells::Texts(texts) } else { Cells::Numbers(cells) };
         self.finish(cells, vocabularies, lines, labels)
     }
 
     fn finish(
         self,
-        cells: Vec<f32>,
+        cells: Cells,
         vocabularies: Vec<Vocabulary>,
         lines: Vec<u64>,
         labels: Option<Labels>,
@@ -146,7 +158,7 @@ impl Plan<'_> {
                         self.path,
                         format!("column {name:?}"),
                         format!(
-                            "holds {kinds} different texts in {} lines, so it looks like names or free text, not categories; leave it out with data.ignore, or insist with data.categorical",
+                            "holds {kinds} different texts in {} lines, so it looks like names or free text, not categories; leave it out with data.ignore, insist with data.categorical, or read it as text with data.text.column",
                             lines.len()
                         ),
                     ));
@@ -167,7 +179,7 @@ impl Plan<'_> {
             label_columns,
             dialect: Some(self.dialect),
             lines,
-            ..Raw::arrays(self.path, Format::Csv, Cells::Numbers(cells), shape, labels)
+            ..Raw::arrays(self.path, Format::Csv, cells, shape, labels)
         })
     }
 

@@ -7,17 +7,22 @@ use super::{Kind, Listing, listing, other_kind};
 use crate::{Error, Result};
 
 /// The kind of the first file below a folder that has one; it is looked for two folders deep.
+/// A text counts only where there is nothing else: it may be a note beside images.
 pub(super) fn kind(root: &Path) -> Result<Option<Kind>> {
-    kind_below(root, 2)
+    let mut text = None;
+    Ok(kind_below(root, 2, &mut text)?.or(text))
 }
 
-fn kind_below(folder: &Path, depth: usize) -> Result<Option<Kind>> {
+fn kind_below(folder: &Path, depth: usize, text: &mut Option<Kind>) -> Result<Option<Kind>> {
     let (files, folders) = entries(folder)?;
-    if let Some(kind) = files.iter().find_map(|file| Kind::of(file)) {
-        return Ok(Some(kind));
+    for kind in files.iter().filter_map(|file| Kind::of(file)) {
+        match kind {
+            Kind::Text => *text = Some(kind),
+            Kind::Images | Kind::Audio => return Ok(Some(kind)),
+        }
     }
     for folder in folders.iter().filter(|_| depth > 0) {
-        if let Some(kind) = kind_below(folder, depth - 1)? {
+        if let Some(kind) = kind_below(folder, depth - 1, text)? {
             return Ok(Some(kind));
         }
     }
@@ -63,7 +68,8 @@ pub(super) fn all(root: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
 /// The files of a part, each with the name of its class.
 fn classes(part: &Path, kind: Kind) -> Result<Vec<(PathBuf, String)>> {
     let (loose, folders) = entries(part)?;
-    if let Some(loose) = loose.iter().find(|file| Kind::of(file).is_some()) {
+    let is_sample = |file: &&PathBuf| Kind::of(file).is_some_and(|of| of == kind || of != Kind::Text);
+    if let Some(loose) = loose.iter().find(is_sample) {
         let problem = "stands beside the folders of the classes; move it into the folder of its class, or give a CSV list of files with the columns path and label";
         return Err(Error::data(loose, problem));
     }

@@ -1,4 +1,4 @@
-//! Data that is many files, a sample each: images and recordings. This part finds the files and their labels, from
+//! Data that is many files, a sample each: images, recordings and texts. This part finds the files and their labels, from
 //! folders or a list, and reads them all at once in a fixed order.
 //!
 //! ```text
@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Images,
     /// WAV.
     Audio,
+    /// Plain text. A single such file may be anything, a table or a list too.
+    Text,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
         match end.as_str() {
             "png" | "jpg" | "jpeg" => Some(Kind::Images),
             "wav" | "wave" => Some(Kind::Audio),
+            "txt" => Some(Kind::Text),
             _ => None,
         }
     }
@@ -46,6 +49,7 @@ impl Kind {
         match self {
             Kind::Images => "PNG or JPEG",
             Kind::Audio => "WAV",
+            Kind::Text => "TXT",
         }
     }
 }
@@ -70,17 +74,22 @@ pub(crate) struct Listing {
     pub test: Option<Vec<LabelledFile>>,
 }
 
-/// What a folder, list or single file holds, if that is images or recordings; only names (and the start of a list) are
-/// looked at.
+/// What a folder or list holds, if that is images, recordings or texts, or what a single image or recording is; only names
+/// (and the start of a list) are looked at.
 ///
 /// # Errors
 /// If a folder or list cannot be read.
 pub(crate) fn kind(path: &Path) -> Result<Option<Kind>> {
     match path.is_dir() {
         true => folders::kind(path),
-        false if Kind::of(path).is_some() => Ok(Kind::of(path)),
+        false if is_sample(path) => Ok(Kind::of(path)),
         false => manifest::kind(path),
     }
+}
+
+/// Whether a file is surely a sample and no list.
+fn is_sample(path: &Path) -> bool {
+    Kind::of(path).is_some_and(|kind| kind != Kind::Text)
 }
 
 /// Whether the source has a test part of its own.
@@ -90,7 +99,7 @@ pub(crate) fn kind(path: &Path) -> Result<Option<Kind>> {
 pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
     match path.is_dir() {
         true => Ok(folders::has_test_part(path)),
-        false if Kind::of(path).is_some() => Ok(false),
+        false if is_sample(path) => Ok(false),
         false => Ok(manifest::list(path, kind)?.test.is_some()),
     }
 }
@@ -103,7 +112,7 @@ pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
 pub(crate) fn list(path: &Path, kind: Kind) -> Result<Listing> {
     match path.is_dir() {
         true => folders::list(path, kind),
-        false if Kind::of(path).is_some() => {
+        false if is_sample(path) => {
             let problem = "is a single file without a label; give a folder with a folder for each class, or a CSV list of files with the columns path and label";
             Err(Error::data(path, problem))
         }
@@ -127,7 +136,10 @@ pub(crate) fn list_for_model(
     }
     let files = match path.is_dir() {
         true => folders::all(path, kind)?,
-        false if Kind::of(path) == Some(kind) => vec![path.to_path_buf()],
+        false if is_sample(path) || manifest::kind(path)?.is_none() => match Kind::of(path) {
+            Some(of) if of == kind => vec![path.to_path_buf()],
+            _ => return Err(other_kind(path, kind)),
+        },
         false => {
             let Listing { train, test, .. } = list(path, kind)?;
             test.unwrap_or(train).into_iter().map(|file| file.path).collect()

@@ -20,7 +20,7 @@ pub(crate) struct Kept<T> {
     pub skipped: Vec<SkippedFile>,
 }
 
-/// A file that could not be read and was left out.
+/// A file that could not be read, or a text in it that is empty, which was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SkippedFile {
     /// The file.

@@ -30,6 +30,29 @@ fn a_folder_per_class_is_listed_by_name_with_hidden_files_passed_over() {
 }
 
 #[test]
+fn a_text_is_a_sample_only_where_nothing_else_is() {
+    let notes = tree(&["a/1.wav", "README.txt", "b/2.wav"]);
+    assert_eq!(kind(notes.path()).unwrap(), Some(Kind::Audio));
+    assert_eq!(list(notes.path(), Kind::Audio).unwrap().train.len(), 2);
+    let texts = tree(&["a/1.txt", "b/2.TXT"]);
+    assert_eq!(kind(texts.path()).unwrap(), Some(Kind::Text));
+    assert_eq!(
+        shown(texts.path(), &list(texts.path(), Kind::Text).unwrap().train),
+        ["a/1.txt=0", "b/2.TXT=1"]
+    );
+    // One alone may be a table, a list, or (for a model) a document.
+    let (alone, listed) = (texts.path().join("a/1.txt"), texts.path().join("list.txt"));
+    std::fs::write(&alone, "a,b\n1,2\n").unwrap();
+    std::fs::write(&listed, "path,label\na/1.txt,x\n").unwrap();
+    assert_eq!((kind(&alone).unwrap(), kind(&listed).unwrap()), (None, Some(Kind::Text)));
+    assert_eq!(list(&listed, Kind::Text).unwrap().classes, ["x"]);
+    for path in [&alone, &listed] {
+        let (files, _) = list_for_model(path, Kind::Text, false).unwrap();
+        assert_eq!(files[0].path, alone);
+    }
+}
+
+#[test]
 fn train_and_test_folders_are_the_parts() {
     let root = tree(&["train/yes/1.wav", "train/no/2.wav", "test/yes/3.wav"]);
     assert_eq!(kind(root.path()).unwrap(), Some(Kind::Audio));

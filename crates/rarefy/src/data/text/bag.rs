@@ -42,7 +42,7 @@ pub struct BagSettings {
     pub sublinear: bool,
     /// Words of the longest run that counts as a feature: 1 for words alone, 2 for pairs too.
     pub ngrams: usize,
-    /// Documents that must hold a word or run, for it to be a feature.
+    /// Training documents that must hold a word or run, for it to be a feature; not with `hash_bits`.
     pub min_documents: u32,
     /// At most so many features, those that the most documents hold.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,12 +67,13 @@ impl Default for BagSettings {
 }
 
 impl BagSettings {
-    /// Checks the values; `section` is where they stand, as in `data.bag`.
+    /// Checks the values.
     ///
     /// # Errors
     /// The key that cannot be used, and what it may be.
-    pub fn check(&self, section: &str) -> Result<()> {
-        let refuse = |key: &str, problem: String| Err(Error::setting(format!("{section}.{key}"), problem));
+    pub fn check(&self) -> Result<()> {
+        let refuse =
+            |key: &str, problem: String| Err(Error::setting(format!("data.text.bag.{key}"), problem));
         if !(1..=8).contains(&self.ngrams) {
             return refuse("ngrams", format!("{} is not a number of words from 1 to 8", self.ngrams));
         }
@@ -159,7 +160,7 @@ impl Bag {
         let mut chosen = choose(counts, |count| count.documents.into(), least, settings.max_features);
         if chosen.is_empty() {
             return Err(Error::setting(
-                "data.bag.min_documents",
+                "data.text.bag.min_documents",
                 format!(
                     "no word comes in {} of the {} training documents, so there is nothing to learn from; lower it or give more text",
                     settings.min_documents,
@@ -292,7 +293,7 @@ mod tests {
     fn fit(change: impl Fn(&mut BagSettings)) -> Bag {
         let mut settings = BagSettings::default();
         change(&mut settings);
-        settings.check("data.bag").unwrap();
+        settings.check().unwrap();
         Bag::fit(&settings, &DOCUMENTS).unwrap()
     }
 
@@ -352,24 +353,30 @@ mod tests {
         assert_eq!(bag.words(), ["cat", "sat"]);
         let settings = BagSettings { min_documents: 3, ..BagSettings::default() };
         let error = Bag::fit(&settings, &DOCUMENTS).unwrap_err().to_string();
-        assert!(error.contains("data.bag.min_documents: no word comes in 3 of the 4"), "{error}");
+        assert!(error.contains("data.text.bag.min_documents: no word comes in 3 of the 4"), "{error}");
     }
 
     #[test]
     fn settings_that_do_nothing_or_cannot_be_are_refused() {
         type Change = fn(&mut BagSettings);
         let cases: [(Change, &str); 6] = [
-            (|s| s.ngrams = 0, "data.bag.ngrams: 0 is not"),
-            (|s| (s.sublinear, s.weighting) = (true, Weighting::Counts), "data.bag.sublinear: is for TF-IDF"),
-            (|s| s.max_features = Some(0), "data.bag.max_features: 0"),
-            (|s| s.hash_bits = Some(31), "data.bag.hash_bits: 31"),
-            (|s| s.hash_bits = Some(0), "data.bag.hash_bits: 0"),
-            (|s| (s.hash_bits, s.max_features) = (Some(4), Some(4)), "data.bag.max_features: does nothing"),
+            (|s| s.ngrams = 0, "data.text.bag.ngrams: 0 is not"),
+            (
+                |s| (s.sublinear, s.weighting) = (true, Weighting::Counts),
+                "data.text.bag.sublinear: is for TF-IDF",
+            ),
+            (|s| s.max_features = Some(0), "data.text.bag.max_features: 0"),
+            (|s| s.hash_bits = Some(31), "data.text.bag.hash_bits: 31"),
+            (|s| s.hash_bits = Some(0), "data.text.bag.hash_bits: 0"),
+            (
+                |s| (s.hash_bits, s.max_features) = (Some(4), Some(4)),
+                "data.text.bag.max_features: does nothing",
+            ),
         ];
         for (change, problem) in cases {
             let mut settings = BagSettings::default();
             change(&mut settings);
-            let error = settings.check("data.bag").unwrap_err().to_string();
+            let error = settings.check().unwrap_err().to_string();
             assert!(error.starts_with(problem), "{error}");
         }
     }

@@ -11,9 +11,15 @@
 mod bag;
 mod byte_pairs;
 mod chunks;
+mod coding;
 mod count;
+mod files;
+mod jsonl;
+mod language;
 mod murmur;
 mod sequences;
+mod settings;
+mod texts;
 mod tokenizer;
 mod vocabulary;
 mod words;
@@ -21,6 +27,17 @@ mod words;
 pub use bag::{Bag, BagRows, BagSettings, Weighting};
 pub use byte_pairs::BytePairs;
 pub use chunks::{Chunks, Excerpt, carried_order, cut_by_position, stream};
+pub use coding::{TextCoding, TextCounts};
+pub use language::{LanguageData, LanguagePart, read_language};
 pub use sequences::{Sequences, TooLong};
+pub use settings::{TextSettings, TokenSettings};
 pub use tokenizer::{BEGIN, END, PAD, SPECIALS, TokenKind, Tokenizer, UNKNOWN};
 pub use vocabulary::Vocabulary;
+
+pub(crate) use coding::token_kind;
+pub(crate) use files::{read as read_files, read_for_model as read_files_for_model};
+pub(crate) use jsonl::{read as read_jsonl, read_for_model as read_jsonl_for_model};
+pub(crate) use texts::{Texts, without_empty};
+
+#[cfg(test)]
+mod tests;
