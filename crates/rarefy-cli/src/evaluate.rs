@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rarefy::data::{self, Dataset, Loaded, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
+use rarefy::tiles::IGNORED;
 use rarefy::train::{self, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -140,6 +141,11 @@ fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
     match targets {
         Targets::Classes { labels, classes } => {
             Metrics::Classification(report::classification(predictions, *classes, labels))
+        }
+        Targets::Steps { labels, classes, .. } => {
+            let steps = predictions.chunks(*classes).zip(labels).filter(|&(_, &label)| label != IGNORED);
+            let (predictions, labels): (Vec<&[f32]>, Vec<u32>) = steps.unzip();
+            Metrics::Classification(report::classification(&predictions.concat(), *classes, &labels))
         }
         Targets::Values { values, outputs } if task == Task::MultiLabel => {
             Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))

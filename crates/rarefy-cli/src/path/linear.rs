@@ -299,6 +299,9 @@ fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
                 "the labels are {classes} classes; a path of linear models is for two classes or for numbers (--set data.task=regression), one of networks for any: --hidden 64"
             )
         }
+        Targets::Steps { .. } => {
+            bail!("there is something to predict at each step; a path predicts one number")
+        }
         Targets::Values { values, outputs: 1 } if task == Task::Regression => {
             Ok(values.iter().map(|&value| value.into()).collect())
         }

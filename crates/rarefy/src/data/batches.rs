@@ -45,6 +45,8 @@ struct Changed {
 pub enum BatchTargets {
     /// A class per sample.
     Classes(Vec<u32>),
+    /// A class at each step, sample by sample; [`IGNORED`](crate::tiles::IGNORED) where nothing is to be predicted.
+    Steps(Vec<u32>),
     /// Numbers, or labels 0 and 1, a sample per lane; dead lanes are zero.
     Values(Tiles),
 }
@@ -65,6 +67,7 @@ impl Batch {
         }
         let targets = match &dataset.targets {
             Targets::Classes { .. } => BatchTargets::Classes(Vec::with_capacity(capacity)),
+            Targets::Steps { steps, .. } => BatchTargets::Steps(Vec::with_capacity(capacity * steps)),
             Targets::Values { outputs, .. } => {
                 let mut values = Tiles::zeros(*outputs, capacity);
                 values.resize(0);
@@ -132,6 +135,10 @@ impl Batch {
             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                 classes.clear();
                 classes.extend(order.iter().map(|&sample| labels[sample]));
+            }
+            (BatchTargets::Steps(classes), Targets::Steps { labels, steps, .. }) => {
+                classes.clear();
+                classes.extend(order.iter().flat_map(|&sample| &labels[sample * steps..][..*steps]));
             }
             (BatchTargets::Values(tiles), Targets::Values { values, outputs }) => {
                 assert_eq!(tiles.features(), *outputs, "a batch keeps to data sets with as many outputs");

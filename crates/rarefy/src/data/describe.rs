@@ -9,7 +9,7 @@ use super::source::{Format, Raw, read, read_for_model};
 use super::text::TextCounts;
 use super::{Features, Loaded, Preparation, Targets, Task, classes};
 use crate::Result;
-use crate::tiles::Shape;
+use crate::tiles::{IGNORED, Shape};
 
 /// What a source holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -149,6 +149,11 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
         Targets::Classes { labels, classes } => {
             let mut counts = vec![0; *classes];
             labels.iter().for_each(|&label| counts[label as usize] += 1);
+            counts
+        }
+        Targets::Steps { labels, classes, .. } => {
+            let mut counts = vec![0; *classes];
+            labels.iter().filter(|&&label| label != IGNORED).for_each(|&label| counts[label as usize] += 1);
             counts
         }
         Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => (0..*outputs)

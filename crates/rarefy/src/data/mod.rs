@@ -196,6 +196,16 @@ pub enum Targets {
         /// How many classes there are.
         classes: usize,
     },
+    /// A class at each step of each sample, each below `classes` or [`IGNORED`](crate::tiles::IGNORED): what comes next, for
+    /// a language model.
+    Steps {
+        /// `samples x steps`, row-major.
+        labels: Vec<u32>,
+        /// Steps of a sample.
+        steps: usize,
+        /// How many classes there are.
+        classes: usize,
+    },
     /// `samples x outputs` numbers, row-major: for regression, or 0 and 1 for multi-label.
     Values {
         /// All numbers.
@@ -218,10 +228,10 @@ pub enum Task {
 }
 
 impl Targets {
-    /// What a network has to put out: classes, labels or numbers.
+    /// What a network has to put out, at each step or once: classes, labels or numbers.
     pub fn outputs(&self) -> usize {
         match self {
-            Targets::Classes { classes, .. } => *classes,
+            Targets::Classes { classes, .. } | Targets::Steps { classes, .. } => *classes,
             Targets::Values { outputs, .. } => *outputs,
         }
     }
@@ -232,6 +242,11 @@ impl Targets {
             Targets::Classes { labels, classes } => {
                 Targets::Classes { labels: samples.iter().map(|&i| labels[i]).collect(), classes: *classes }
             }
+            Targets::Steps { labels, steps, classes } => Targets::Steps {
+                labels: samples.iter().flat_map(|&i| &labels[i * steps..][..*steps]).copied().collect(),
+                steps: *steps,
+                classes: *classes,
+            },
             Targets::Values { values, outputs } => Targets::Values {
                 values: samples.iter().flat_map(|&i| &values[i * outputs..][..*outputs]).copied().collect(),
                 outputs: *outputs,

@@ -8,7 +8,7 @@
 //! All exponents are taken relative to the largest logit of the sample, so none overflows. The batch's mean divides by
 //! the sum of `w_y`.
 
-use super::TargetTile;
+use super::{TargetTile, predictions};
 use crate::math::{exp, ln};
 use crate::tiles::{LANES, Row};
 
@@ -37,7 +37,7 @@ impl CrossEntropy {
     pub(super) fn total_weight(&self, samples: usize, labels: Option<&[u32]>) -> f64 {
         let Some(weights) = &self.weights else { return samples as f64 };
         let labels = labels.expect("class weights need the batch's classes");
-        labels.iter().map(|&label| f64::from(weights[label as usize])).sum()
+        predictions(labels).map(|(_, label)| f64::from(weights[label])).sum()
     }
 
     fn weight(&self, class: usize) -> f32 {
@@ -54,7 +54,7 @@ impl CrossEntropy {
         let TargetTile::Classes(labels) = targets else { panic!("cross-entropy needs classes") };
         let max = maxima(output);
         let spread = self.smoothing / output.len() as f32;
-        let sharp = |label: u32| (1.0 - self.smoothing) * self.weight(label as usize);
+        let sharp = |label: usize| (1.0 - self.smoothing) * self.weight(label);
 
         // T and sum_k t_k (z_k - max), the smoothed part first, then the class's own.
         let (mut total, mut pull) = (Row::ZERO, Row::ZERO);
@@ -67,9 +67,9 @@ impl CrossEntropy {
                 }
             }
         }
-        for (lane, &label) in labels.iter().enumerate() {
+        for (lane, label) in predictions(labels) {
             total.0[lane] += sharp(label);
-            pull.0[lane] += sharp(label) * (output[label as usize].0[lane] - max.0[lane]);
+            pull.0[lane] += sharp(label) * (output[label].0[lane] - max.0[lane]);
         }
 
         let sums = match gradient {
@@ -86,8 +86,8 @@ impl CrossEntropy {
                         row.0[lane] = row.0[lane] * factor.0[lane] - share;
                     }
                 }
-                for (lane, &label) in labels.iter().enumerate() {
-                    gradient[label as usize].0[lane] -= scale * sharp(label);
+                for (lane, label) in predictions(labels) {
+                    gradient[label].0[lane] -= scale * sharp(label);
                 }
                 sums
             }

@@ -14,7 +14,7 @@ mod squared_error;
 #[cfg(test)]
 mod suite;
 
-use crate::tiles::{LANES, Row};
+use crate::tiles::{IGNORED, LANES, Row};
 
 use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::CrossEntropy;
@@ -42,6 +42,7 @@ pub enum Loss {
 #[derive(Debug, Clone, Copy)]
 pub enum TargetTile<'a> {
     /// A class for each live lane. To every loss but the cross-entropy it means 1 for that output and 0 for the others.
+    /// Lanes that are [`IGNORED`] have no loss and no gradient.
     Classes(&'a [u32]),
     /// A row of numbers for each output.
     Values(&'a [Row]),
@@ -58,7 +59,7 @@ impl Loss {
     }
 
     /// What a batch's summed loss is divided by: for the cross-entropy its samples (its class weights, if there are
-    /// any), for the other means its samples times outputs, for the sum 1. Never 0: a batch without weight gets 1.
+    /// any), for the other means its samples times outputs, for the sum 1; [`IGNORED`] ones do not count. Never 0: a batch without weight gets 1.
     /// `labels` are the batch's classes, or `None` if its targets are numbers.
     ///
     /// # Panics
@@ -73,6 +74,7 @@ impl Loss {
     /// # Panics
     /// As [`Loss::normaliser`].
     pub fn weight(&self, samples: usize, outputs: usize, labels: Option<&[u32]>) -> f64 {
+        let samples = labels.map_or(samples, |labels| predictions(labels).count());
         match self {
             Loss::CrossEntropy(loss) => loss.total_weight(samples, labels),
             Loss::SumSquaredError => 1.0,
@@ -98,6 +100,9 @@ impl Loss {
         let lanes = self.lanes(output, targets, live, Some((scale, &mut *gradient)));
         for row in gradient {
             row.0[live..].fill(0.0);
+            if let TargetTile::Classes(labels) = targets {
+                ignored(labels).for_each(|lane| row.0[lane] = 0.0);
+            }
         }
         lanes[..live].iter().sum()
     }
@@ -121,14 +126,14 @@ impl Loss {
         match targets {
             TargetTile::Classes(labels) => {
                 assert_eq!(labels.len(), live, "each live lane needs a class");
-                let bad = labels.iter().find(|&&label| label as usize >= output.len());
-                assert!(bad.is_none(), "class {bad:?} in a network of {} outputs", output.len());
+                let bad = predictions(labels).find(|&(_, label)| label >= output.len());
+                assert!(bad.is_none(), "lane and class {bad:?} in a network of {} outputs", output.len());
             }
             TargetTile::Values(rows) => {
                 assert_eq!(rows.len(), output.len(), "the targets need a row for each output");
             }
         }
-        match self {
+        let mut lanes = match self {
             Loss::CrossEntropy(loss) => loss.lanes(output, targets, gradient),
             Loss::BinaryCrossEntropy => each(output, targets, gradient, binary_cross_entropy),
             Loss::MeanSquaredError => each(output, targets, gradient, squared_error),
@@ -136,8 +141,23 @@ impl Loss {
             Loss::Huber(huber) => {
                 each(output, targets, gradient, |prediction, target| huber.element(prediction, target))
             }
+        };
+        if let TargetTile::Classes(labels) = targets {
+            ignored(labels).for_each(|lane| lanes[lane] = 0.0);
         }
+        lanes
     }
+}
+
+/// The lanes where something is to be predicted, and what.
+fn predictions(labels: &[u32]) -> impl Iterator<Item = (usize, usize)> {
+    let lanes = labels.iter().enumerate().filter(|&(_, &label)| label != IGNORED);
+    lanes.map(|(lane, &label)| (lane, label as usize))
+}
+
+/// The lanes where nothing is.
+fn ignored(labels: &[u32]) -> impl Iterator<Item = usize> {
+    labels.iter().enumerate().filter(|&(_, &label)| label == IGNORED).map(|(lane, _)| lane)
 }
 
 /// Sums a loss that looks at one output at a time. `element` maps prediction and target to the loss and its derivative.

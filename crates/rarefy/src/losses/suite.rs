@@ -236,3 +236,29 @@ fn heads_predict() {
     assert!(close(apply(Head::Sigmoid), [0.731_058_6, 0.952_574_1, 0.0]));
     assert_eq!(apply(Head::Identity), logits);
 }
+
+#[test]
+fn ignored_lanes_have_no_part_in_it() {
+    for case in cases().iter().filter(|case| case.labels) {
+        let mut batch = batch(features(case), 2.0);
+        let rows = batch.output.len();
+        let some: Vec<u32> = (0..LANES).filter(|lane| lane % 3 > 0).map(|lane| batch.labels[lane]).collect();
+        let mut alone = vec![Row::ZERO; rows];
+        for (row, from) in alone.iter_mut().zip(&batch.output) {
+            let kept = (0..LANES).filter(|lane| lane % 3 > 0).map(|lane| from.0[lane]);
+            row.0.iter_mut().zip(kept).for_each(|(to, from)| *to = from);
+        }
+        batch.labels.iter_mut().step_by(3).for_each(|label| *label = IGNORED);
+        let mut gradient = vec![Row::ZERO; rows];
+        let sum = case.loss.tile(&batch.output, batch.targets(case, LANES), LANES, 0.5, &mut gradient);
+        let expected = case.loss.value(&alone, TargetTile::Classes(&some), some.len());
+        assert!((sum - expected).abs() < 1e-9 * (1.0 + expected), "{}: {sum} {expected}", case.name);
+        assert!(gradient.iter().all(|row| row.0.iter().step_by(3).all(|&slope| slope == 0.0)));
+        assert_eq!(
+            case.loss.normaliser(LANES, rows, Some(&batch.labels)),
+            case.loss.normaliser(some.len(), rows, Some(&some)),
+            "{}",
+            case.name
+        );
+    }
+}

@@ -25,6 +25,9 @@ use serde::{Deserialize, Serialize};
 /// Samples in a tile.
 pub const LANES: usize = 64;
 
+/// In place of a class: there nothing is to be predicted, as at the padding of a sequence.
+pub const IGNORED: u32 = u32::MAX;
+
 /// One feature of one tile: a cache-line aligned row of samples.
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]

@@ -20,6 +20,7 @@ use crate::losses::{self, Loss};
 use crate::optimizers::{Method, Schedule};
 use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse;
+use crate::tiles::IGNORED;
 use crate::topology::{self, Topology, TopologySettings};
 use crate::{Error, Result};
 
@@ -668,9 +669,9 @@ fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Pl
 
 fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
     match (&splits.train.targets, splits.preparation.task) {
-        (Targets::Classes { labels, classes }, _) => {
+        (Targets::Classes { labels, classes } | Targets::Steps { labels, classes, .. }, _) => {
             let mut counts = vec![0; *classes];
-            for &label in labels {
+            for &label in labels.iter().filter(|&&label| label != IGNORED) {
                 counts[label as usize] += 1;
             }
             settings.loss.build(losses::Task::Classification { counts: &counts })
@@ -698,7 +699,7 @@ fn fingerprint(dataset: &Dataset) -> u64 {
     }
     dataset.lengths.iter().for_each(|&length| hasher.write_u64(u64::from(length)));
     match &dataset.targets {
-        Targets::Classes { labels, .. } => {
+        Targets::Classes { labels, .. } | Targets::Steps { labels, .. } => {
             labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)))
         }
         Targets::Values { values, .. } => {

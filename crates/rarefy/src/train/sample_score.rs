@@ -35,7 +35,7 @@ pub struct SampleScore {
 /// Scores a network on a data set. With one sample the standard errors are infinite.
 ///
 /// # Panics
-/// If the shapes of network and data set differ.
+/// If the shapes of network and data set differ, or there is a class for each step.
 pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> SampleScore {
     let outputs = network.output().features();
     // (v, n) of each sample.
@@ -51,6 +51,7 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
             }
             let labels = match &batch.targets {
                 BatchTargets::Classes(labels) => Some(&labels[sample..][..1]),
+                BatchTargets::Steps(_) => panic!("samples are scored that have one class each"),
                 BatchTargets::Values(_) => None,
             };
             let target = match (&batch.targets, labels) {
@@ -61,7 +62,9 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
                     }
                     TargetTile::Values(&target_alone)
                 }
-                (BatchTargets::Classes(_), None) => unreachable!("classes have labels"),
+                (BatchTargets::Classes(_) | BatchTargets::Steps(_), None) => {
+                    unreachable!("classes have labels")
+                }
             };
             losses.push((loss.value(&alone, target, 1), loss.weight(1, outputs, labels)));
             if let Some(&[label]) = labels {

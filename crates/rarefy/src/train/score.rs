@@ -1,10 +1,12 @@
 //! How good outputs are: the loss, and how many samples are classified correctly.
 
+use std::ops::Range;
+
 use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
 use crate::layers::{Network, Pass};
 use crate::losses::{Loss, TargetTile};
-use crate::tiles::{LANES, Tiles};
+use crate::tiles::{IGNORED, LANES, Row, Tiles};
 
 /// A batch's loss and how many of its samples were classified correctly, before the step.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
@@ -13,9 +15,9 @@ pub struct Score {
     pub loss_sum: f64,
     /// What `loss_sum` is to be divided by.
     pub normaliser: f64,
-    /// Samples whose largest output is their class; 0 unless the targets are classes.
+    /// Predictions whose largest output is their class; 0 unless the targets are classes.
     pub correct: usize,
-    /// Samples of the batch.
+    /// Predictions of the batch: its samples, or where each step is to be predicted, the steps that are not ignored.
     pub samples: usize,
 }
 
@@ -25,7 +27,7 @@ impl Score {
         self.loss_sum / self.normaliser.max(f64::MIN_POSITIVE)
     }
 
-    /// The share of samples classified correctly.
+    /// The share of predictions that are right.
     pub fn accuracy(&self) -> f64 {
         self.correct as f64 / self.samples.max(1) as f64
     }
@@ -38,41 +40,88 @@ impl Score {
         self.samples += other.samples;
     }
 }
+
 /// The loss of a batch and, if asked for, the gradient of its outputs.
+///
+/// # Panics
+/// If the targets do not fit the outputs.
 pub fn score(
     loss: &Loss,
     isa: Isa,
     output: &Tiles,
     targets: &BatchTargets,
-    mut gradient: Option<&mut Tiles>,
+    gradient: Option<&mut Tiles>,
 ) -> Score {
-    let labels = match targets {
-        BatchTargets::Classes(labels) => Some(labels.as_slice()),
-        BatchTargets::Values(_) => None,
+    let (labels, steps) = match targets {
+        BatchTargets::Classes(labels) => (Some(&labels[..]), 1),
+        BatchTargets::Steps(labels) => (Some(&labels[..]), labels.len() / output.samples().max(1)),
+        BatchTargets::Values(_) => (None, 1),
     };
-    let normaliser = loss.normaliser(output.samples(), output.features(), labels);
-    let scale = (1.0 / normaliser) as f32;
-    let mut score = Score { normaliser, samples: output.samples(), ..Score::default() };
-    for tile in 0..output.tiles() {
-        let live = output.live(tile);
-        let rows = output.tile(tile);
-        let target = match targets {
+    let outputs = output.features() / steps.max(1);
+    assert_eq!(outputs * steps, output.features(), "{steps} steps of {outputs} outputs");
+    let predictions = labels.map_or(output.samples(), |labels| labels.len());
+    let normaliser = loss.normaliser(predictions, outputs, labels);
+    let panels = Panels { loss, isa, output, targets, steps, outputs, scale: (1.0 / normaliser) as f32 };
+    let gradient = gradient.map(|gradient| gradient.rows_mut());
+    let (loss_sum, correct) = panels.split(0..output.tiles() * steps, gradient);
+    let ignored = labels.map_or(0, |labels| labels.iter().filter(|&&label| label == IGNORED).count());
+    Score { loss_sum, normaliser, correct, samples: predictions - ignored }
+}
+
+/// The outputs of a batch, a panel being one step of a tile.
+struct Panels<'a> {
+    loss: &'a Loss,
+    isa: Isa,
+    output: &'a Tiles,
+    targets: &'a BatchTargets,
+    steps: usize,
+    outputs: usize,
+    scale: f32,
+}
+
+impl Panels<'_> {
+    /// The summed loss of some panels and how many of their predictions are right, in halves: the order of the sums does not
+    /// depend on the threads.
+    fn split(&self, panels: Range<usize>, gradient: Option<&mut [Row]>) -> (f64, usize) {
+        if panels.len() <= 1 {
+            return if panels.is_empty() { (0.0, 0) } else { self.one(panels.start, gradient) };
+        }
+        let middle = panels.start + panels.len() / 2;
+        let border = (middle - panels.start) * self.outputs;
+        let (left, right) = gradient.map(|gradient| gradient.split_at_mut(border)).unzip();
+        let sums =
+            rayon::join(|| self.split(panels.start..middle, left), || self.split(middle..panels.end, right));
+        (sums.0.0 + sums.1.0, sums.0.1 + sums.1.1)
+    }
+
+    fn one(&self, panel: usize, gradient: Option<&mut [Row]>) -> (f64, usize) {
+        let (tile, step) = (panel / self.steps, panel % self.steps);
+        let live = self.output.live(tile);
+        let rows = &self.output.tile(tile)[step * self.outputs..][..self.outputs];
+        let mut of_step = [IGNORED; LANES];
+        let target = match self.targets {
             BatchTargets::Classes(labels) => TargetTile::Classes(&labels[tile * LANES..][..live]),
+            BatchTargets::Steps(labels) => {
+                for (lane, label) in of_step[..live].iter_mut().enumerate() {
+                    *label = labels[(tile * LANES + lane) * self.steps + step];
+                }
+                TargetTile::Classes(&of_step[..live])
+            }
             BatchTargets::Values(values) => TargetTile::Values(values.tile(tile)),
         };
-        score.loss_sum += isa.vectorize(|| match &mut gradient {
-            Some(gradient) => loss.tile(rows, target, live, scale, gradient.tile_mut(tile)),
-            None => loss.value(rows, target, live),
-        });
-        if let TargetTile::Classes(labels) = target {
-            score.correct += isa.vectorize(|| count_correct(rows, labels));
-        }
+        self.isa.vectorize(|| {
+            let sum = match gradient {
+                Some(gradient) => self.loss.tile(rows, target, live, self.scale, gradient),
+                None => self.loss.value(rows, target, live),
+            };
+            let TargetTile::Classes(labels) = target else { return (sum, 0) };
+            (sum, count_correct(rows, labels))
+        })
     }
-    score
 }
 
 /// How many lanes have their largest output at their label; of equal outputs the first counts.
-fn count_correct(rows: &[crate::tiles::Row], labels: &[u32]) -> usize {
+fn count_correct(rows: &[Row], labels: &[u32]) -> usize {
     let mut best = [f32::NEG_INFINITY; LANES];
     let mut class = [0u32; LANES];
     for (index, row) in rows.iter().enumerate() {
@@ -102,5 +151,49 @@ pub fn predict(
         buffers.resize(samples.len());
         network.forward(&Pass::predict(isa), &batch.input, &mut buffers);
         work(&batch, buffers.outputs.last_mut().expect("a network has layers"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::{LossSettings, Task};
+    use crate::random::{Purpose, Stream};
+
+    #[test]
+    fn a_class_at_each_step_scores_as_steps_do_alone() {
+        const STEPS: usize = 5;
+        const SAMPLES: usize = 70;
+        let loss = LossSettings::default().build(Task::Classification { counts: &[1; 3] }).unwrap();
+        let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
+        let mut output = Tiles::zeros(3 * STEPS, SAMPLES);
+        let mut labels = Vec::new();
+        for sample in 0..SAMPLES {
+            let values: Vec<f32> = (0..3 * STEPS).map(|_| stream.normal()).collect();
+            output.set_sample(sample, &values);
+            let length = 1 + sample % STEPS;
+            labels
+                .extend((0..STEPS).map(|step| if step < length { stream.below(3) as u32 } else { IGNORED }));
+        }
+        // The same with each living step as a sample of its own.
+        let living: Vec<usize> = (0..SAMPLES * STEPS).filter(|&at| labels[at] != IGNORED).collect();
+        let mut alone = Tiles::zeros(3, living.len());
+        for (place, &at) in living.iter().enumerate() {
+            alone.set_sample(place, &output.sample(at / STEPS)[at % STEPS * 3..][..3]);
+        }
+        let classes = BatchTargets::Classes(living.iter().map(|&at| labels[at]).collect());
+        let (mut gradient, mut gradient_alone) = (output.clone(), alone.clone());
+        let isa = Isa::detect();
+        let expected = score(&loss, isa, &alone, &classes, Some(&mut gradient_alone));
+        let found = score(&loss, isa, &output, &BatchTargets::Steps(labels), Some(&mut gradient));
+        assert_eq!((found.samples, found.correct), (living.len(), expected.correct));
+        assert_eq!(found.normaliser, expected.normaliser);
+        assert!((found.loss() - expected.loss()).abs() < 1e-6, "{} {}", found.loss(), expected.loss());
+        let mut of_steps = vec![0.0; SAMPLES * STEPS * 3];
+        for (place, &at) in living.iter().enumerate() {
+            of_steps[at * 3..][..3].copy_from_slice(&gradient_alone.sample(place));
+        }
+        let all: Vec<f32> = (0..SAMPLES).flat_map(|sample| gradient.sample(sample)).collect();
+        assert_eq!(all, of_steps);
     }
 }
