@@ -21,7 +21,7 @@ fn load_error(path: &Path, text: &str) -> String {
 fn labels(dataset: &Dataset) -> &[u32] {
     match &dataset.targets {
         Targets::Classes { labels, .. } => labels,
-        Targets::Values { .. } => panic!("these are classes"),
+        Targets::Steps { .. } | Targets::Values { .. } => panic!("these are classes"),
     }
 }
 

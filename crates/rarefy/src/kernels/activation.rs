@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::math;
-use crate::tiles::{LANES, Row};
+use crate::tiles::Row;
 
 /// An elementwise function of a layer's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
@@ -48,9 +48,9 @@ impl Activation {
         }
     }
 
-    /// Applies the function to a row.
+    /// Applies the function to a row, or a part of one.
     #[inline(always)]
-    pub fn apply(self, row: &mut [f32; LANES]) {
+    pub fn apply<const N: usize>(self, row: &mut [f32; N]) {
         match self {
             Activation::Identity => {}
             Activation::Relu => each(row, |x| if x > 0.0 { x } else { 0.0 * x }),
@@ -62,12 +62,12 @@ impl Activation {
         }
     }
 
-    /// Multiplies a gradient by the derivative, told from the outputs.
+    /// Multiplies the gradient of a row, or of its first lanes, by the derivative, told from the outputs.
     ///
     /// # Panics
     /// If the function is not fusable.
     #[inline(always)]
-    pub fn gate(self, gradient: &mut [f32; LANES], output: &Row) {
+    pub fn gate<const N: usize>(self, gradient: &mut [f32; N], output: &Row) {
         match self {
             Activation::Identity => {}
             Activation::Relu => both(gradient, output, |g, y| if y > 0.0 { g } else { 0.0 }),
@@ -84,7 +84,7 @@ impl Activation {
 
     /// Multiplies a gradient by the derivative, told from the inputs.
     #[inline(always)]
-    pub fn gate_at_input(self, gradient: &mut [f32; LANES], input: &Row) {
+    pub fn gate_at_input<const N: usize>(self, gradient: &mut [f32; N], input: &Row) {
         match self {
             Activation::Identity => {}
             Activation::Relu => both(gradient, input, |g, x| if x > 0.0 { g } else { 0.0 }),
@@ -119,14 +119,14 @@ fn gelu_inner(x: f32) -> f32 {
 }
 
 #[inline(always)]
-fn each(row: &mut [f32; LANES], f: impl Fn(f32) -> f32) {
+fn each<const N: usize>(row: &mut [f32; N], f: impl Fn(f32) -> f32) {
     for value in row {
         *value = f(*value);
     }
 }
 
 #[inline(always)]
-fn both(gradient: &mut [f32; LANES], other: &Row, f: impl Fn(f32, f32) -> f32) {
+fn both<const N: usize>(gradient: &mut [f32; N], other: &Row, f: impl Fn(f32, f32) -> f32) {
     for (gradient, &other) in gradient.iter_mut().zip(&other.0) {
         *gradient = f(*gradient, other);
     }
@@ -135,6 +135,7 @@ fn both(gradient: &mut [f32; LANES], other: &Row, f: impl Fn(f32, f32) -> f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tiles::LANES;
 
     #[test]
     fn derivatives_match_finite_differences() {

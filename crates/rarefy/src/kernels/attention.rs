@@ -309,10 +309,10 @@ impl Unit<'_> {
         self.longest.min(if self.heads.is_causal { queries.end } else { self.heads.steps })
     }
 
-    /// Whether a lane's query looks at a key.
+    /// Of the `keys` of a block, those before what this query looks at no more.
     #[inline(always)]
-    fn sees(&self, query: usize, key: usize, at: usize) -> bool {
-        (key as f32) < self.lengths[at] && (key <= query || !self.heads.is_causal)
+    fn seen(&self, query: usize, keys: usize) -> usize {
+        keys.min(if self.heads.is_causal { query + 1 } else { self.heads.steps })
     }
 
     #[inline(always)]
@@ -329,9 +329,9 @@ impl Unit<'_> {
                 self.softmax(query, query - first, keys);
             }
             let [_, _, values, outputs, _, probabilities, ..] = &mut self.parts;
-            product::<A, BLOCK>(
-                Matrix { data: probabilities, row: steps + 1, step: 1 },
-                Matrix { data: values, row: 1, step: stride },
+            product::<A, BLOCK, ROWS, COLUMNS>(
+                Matrix { data: probabilities, stride: steps + 1 },
+                Matrix { data: values, stride: stride },
                 &mut outputs[first * stride..],
                 stride,
                 [queries.len(), size, keys],
@@ -345,9 +345,9 @@ impl Unit<'_> {
     fn scores<A: Arithmetic, const BLOCK: usize>(&mut self, queries: &Range<usize>, keys: usize) {
         let (steps, size, stride) = (self.heads.steps, self.heads.size, self.heads.stride());
         let [rows, columns, _, _, _, scores, ..] = &mut self.parts;
-        product::<A, BLOCK>(
-            Matrix { data: &rows[queries.start * stride..], row: stride, step: 1 },
-            Matrix { data: columns, row: stride, step: 1 },
+        product::<A, BLOCK, ROWS, ROWS>(
+            Matrix { data: &rows[queries.start * stride..], stride: stride },
+            Matrix { data: columns, stride: stride },
             scores,
             steps + 1,
             [queries.len(), keys, size],
@@ -358,34 +358,40 @@ impl Unit<'_> {
     /// Turns a query's scores into probabilities.
     #[inline(always)]
     fn softmax(&mut self, query: usize, place: usize, keys: usize) {
-        let row = place * (self.heads.steps + 1);
-        let mut scores = std::mem::take(&mut self.parts[Part::Probabilities as usize]);
+        let (seen, row) = (self.seen(query, keys), place * (self.heads.steps + 1));
+        let lengths = self.lengths;
+        let [_, _, _, _, sums, scores, ..] = &mut self.parts;
+        let (scores, hidden) = scores[row..][..keys].split_at_mut(seen);
+        hidden.fill(NONE);
         let mut max = [f32::NEG_INFINITY; WIDTH];
-        for (key, score) in scores[row..][..keys].iter_mut().enumerate() {
+        for (key, score) in scores.iter_mut().enumerate() {
+            let key = key as f32;
             for at in 0..WIDTH {
-                score[at] = if self.sees(query, key, at) { score[at] } else { f32::NEG_INFINITY };
+                score[at] = if key < lengths[at] { score[at] } else { f32::NEG_INFINITY };
                 max[at] = if score[at] > max[at] { score[at] } else { max[at] };
             }
         }
-        let mut sums = NONE;
-        for score in &mut scores[row..][..keys] {
+        let mut total = NONE;
+        for score in scores.iter_mut() {
             for at in 0..WIDTH {
                 score[at] = exp(score[at] - max[at]);
-                sums[at] += score[at];
+            }
+            for at in 0..WIDTH {
+                total[at] += score[at];
             }
         }
-        let kept = &mut self.parts[Part::Sums as usize][query];
         let mut factors = NONE;
         for at in 0..WIDTH {
-            factors[at] = 1.0 / sums[at];
-            kept[at] = max[at] + ln(sums[at]);
+            factors[at] = 1.0 / total[at];
         }
-        for score in &mut scores[row..][..keys] {
+        for at in 0..WIDTH {
+            sums[query][at] = max[at] + ln(total[at]);
+        }
+        for score in scores {
             for at in 0..WIDTH {
                 score[at] *= factors[at];
             }
         }
-        std::mem::swap(&mut self.parts[Part::Probabilities as usize], &mut scores);
     }
 
     #[inline(always)]
@@ -398,9 +404,9 @@ impl Unit<'_> {
             let (keys, count) = (self.keys(&queries), queries.len());
             self.scores::<A, BLOCK>(&queries, keys);
             let [_, _, values, gradients, _, _, score_gradients, ..] = &mut self.parts;
-            product::<A, BLOCK>(
-                Matrix { data: &gradients[first * stride..], row: stride, step: 1 },
-                Matrix { data: values, row: stride, step: 1 },
+            product::<A, BLOCK, ROWS, ROWS>(
+                Matrix { data: &gradients[first * stride..], stride: stride },
+                Matrix { data: values, stride: stride },
                 score_gradients,
                 steps + 1,
                 [count, keys, size],
@@ -411,26 +417,26 @@ impl Unit<'_> {
             }
             let [rows, columns, _, gradients, _, probabilities, score_gradients, of_keys, of_values] =
                 &mut self.parts;
-            product::<A, BLOCK>(
-                Matrix { data: probabilities, row: 1, step: steps + 1 },
-                Matrix { data: &gradients[first * stride..], row: 1, step: stride },
+            product::<A, BLOCK, COLUMNS, COLUMNS>(
+                Matrix { data: probabilities, stride: steps + 1 },
+                Matrix { data: &gradients[first * stride..], stride: stride },
                 of_values,
                 stride,
                 [keys, size, count],
                 true,
             );
-            product::<A, BLOCK>(
-                Matrix { data: score_gradients, row: 1, step: steps + 1 },
-                Matrix { data: &rows[first * stride..], row: 1, step: stride },
+            product::<A, BLOCK, COLUMNS, COLUMNS>(
+                Matrix { data: score_gradients, stride: steps + 1 },
+                Matrix { data: &rows[first * stride..], stride: stride },
                 of_keys,
                 stride,
                 [keys, size, count],
                 true,
             );
             // These queries are not needed any more.
-            product::<A, BLOCK>(
-                Matrix { data: score_gradients, row: steps + 1, step: 1 },
-                Matrix { data: columns, row: 1, step: stride },
+            product::<A, BLOCK, ROWS, COLUMNS>(
+                Matrix { data: score_gradients, stride: steps + 1 },
+                Matrix { data: columns, stride: stride },
                 &mut rows[first * stride..],
                 stride,
                 [count, size, keys],
@@ -444,21 +450,28 @@ impl Unit<'_> {
     /// Makes a query's probabilities again, and the gradients of its scores from those of its probabilities.
     #[inline(always)]
     fn softmax_backward(&mut self, query: usize, place: usize, keys: usize) {
-        let (steps, row) = (self.heads.steps, place * (self.heads.steps + 1));
-        let mut scores = std::mem::take(&mut self.parts[Part::Probabilities as usize]);
-        let mut gradients = std::mem::take(&mut self.parts[Part::ScoreGradients as usize]);
-        let sums = self.parts[Part::Sums as usize][query];
-        let taken = self.parts[Part::Sums as usize][steps + query];
-        let pairs = scores[row..][..keys].iter_mut().zip(&mut gradients[row..][..keys]);
-        for (key, (score, gradient)) in pairs.enumerate() {
+        let (seen, steps) = (self.seen(query, keys), self.heads.steps);
+        let lengths = self.lengths;
+        let [_, _, _, _, sums, scores, gradients, ..] = &mut self.parts;
+        let (sum, taken) = (sums[query], sums[steps + query]);
+        let row = place * (steps + 1);
+        let (scores, hidden) = scores[row..][..keys].split_at_mut(seen);
+        let (gradients, hidden_gradients) = gradients[row..][..keys].split_at_mut(seen);
+        hidden.fill(NONE);
+        hidden_gradients.fill(NONE);
+        for (key, (score, gradient)) in scores.iter_mut().zip(gradients).enumerate() {
+            // In loops of their own, or they would not become instructions for all lanes at once.
             for at in 0..WIDTH {
-                let power = exp(score[at] - sums[at]);
-                score[at] = if self.sees(query, key, at) { power } else { 0.0 };
+                score[at] = exp(score[at] - sum[at]);
+            }
+            let key = key as f32;
+            for at in 0..WIDTH {
+                score[at] = if key < lengths[at] { score[at] } else { 0.0 };
+            }
+            for at in 0..WIDTH {
                 gradient[at] = score[at] * (gradient[at] - taken[at]);
             }
         }
-        std::mem::swap(&mut self.parts[Part::Probabilities as usize], &mut scores);
-        std::mem::swap(&mut self.parts[Part::ScoreGradients as usize], &mut gradients);
     }
 
     /// Turns each pair of channels by its angle, if positions are told so, and multiplies by `scale`.
@@ -481,17 +494,36 @@ impl Unit<'_> {
     }
 }
 
-/// A matrix for each lane: element `(m, k)` stands at `m * row + k * step`.
+/// A matrix for each lane, of which a product takes lines one by one and their numbers in order.
 #[derive(Clone, Copy)]
 struct Matrix<'a> {
     data: &'a [Lanes],
-    row: usize,
-    step: usize,
+    stride: usize,
 }
 
-/// `out[m, n] = sum_k a[m, k] b[n, k]`, or added to what is there; `sizes` are those of m, n and k.
+/// How the lines of a product's matrices lie in memory: as rows, a number next to the other, or as columns. Told at compile
+/// time, because a product in registers has none left for steps.
+const ROWS: bool = true;
+const COLUMNS: bool = false;
+
+impl<'a> Matrix<'a> {
+    /// Where number `k` of line `m` stands.
+    #[inline(always)]
+    fn at<const LINES: bool>(self, m: usize, k: usize) -> usize {
+        if LINES == ROWS { m * self.stride + k } else { k * self.stride + m }
+    }
+
+    /// The matrix from a line on.
+    #[inline(always)]
+    fn from<const LINES: bool>(self, line: usize) -> Matrix<'a> {
+        Matrix { data: &self.data[self.at::<LINES>(line, 0)..], ..self }
+    }
+}
+
+/// `out[m, n] = sum_k a[m, k] b[n, k]`, or added to what is there; `sizes` are those of m, n and k, `PA` and `PB` say how the
+/// lines of `a` and `b` lie.
 #[inline(always)]
-fn product<A: Arithmetic, const BLOCK: usize>(
+fn product<A: Arithmetic, const BLOCK: usize, const PA: bool, const PB: bool>(
     a: Matrix<'_>,
     b: Matrix<'_>,
     out: &mut [Lanes],
@@ -500,23 +532,26 @@ fn product<A: Arithmetic, const BLOCK: usize>(
     accumulate: bool,
 ) {
     let [rows, columns, depth] = sizes;
-    for (matrix, lines) in [(a, rows), (b, columns)] {
-        let last = (lines.max(1) - 1) * matrix.row + (depth.max(1) - 1) * matrix.step;
-        assert!(last < matrix.data.len(), "{lines} x {depth} numbers");
+    if rows == 0 || columns == 0 || depth == 0 {
+        assert!(accumulate || rows == 0 || columns == 0, "a sum of nothing");
+        return;
     }
+    assert!(
+        a.at::<PA>(rows - 1, depth - 1) < a.data.len() && b.at::<PB>(columns - 1, depth - 1) < b.data.len()
+    );
     let mut n = 0;
     while n < columns {
         let wide = n + BLOCK <= columns;
         let mut m = 0;
         while m < rows {
             let tall = m + BLOCK <= rows;
-            let (a, b) = (a.from(m), b.from(n));
+            let (a, b) = (a.from::<PA>(m), b.from::<PB>(n));
             let out = &mut out[m * stride + n..];
             match (tall, wide) {
-                (true, true) => block::<A, BLOCK, BLOCK>(a, b, out, stride, depth, accumulate),
-                (true, false) => block::<A, BLOCK, 1>(a, b, out, stride, depth, accumulate),
-                (false, true) => block::<A, 1, BLOCK>(a, b, out, stride, depth, accumulate),
-                (false, false) => block::<A, 1, 1>(a, b, out, stride, depth, accumulate),
+                (true, true) => block::<A, BLOCK, BLOCK, PA, PB>(a, b, out, stride, depth, accumulate),
+                (true, false) => block::<A, BLOCK, 1, PA, PB>(a, b, out, stride, depth, accumulate),
+                (false, true) => block::<A, 1, BLOCK, PA, PB>(a, b, out, stride, depth, accumulate),
+                (false, false) => block::<A, 1, 1, PA, PB>(a, b, out, stride, depth, accumulate),
             }
             m += if tall { BLOCK } else { 1 };
         }
@@ -524,16 +559,9 @@ fn product<A: Arithmetic, const BLOCK: usize>(
     }
 }
 
-impl<'a> Matrix<'a> {
-    #[inline(always)]
-    fn from(self, line: usize) -> Matrix<'a> {
-        Matrix { data: &self.data[line * self.row..], ..self }
-    }
-}
-
 /// `M` rows and `N` columns of a product, whose sums stay in registers.
 #[inline(always)]
-fn block<A: Arithmetic, const M: usize, const N: usize>(
+fn block<A: Arithmetic, const M: usize, const N: usize, const PA: bool, const PB: bool>(
     a: Matrix<'_>,
     b: Matrix<'_>,
     out: &mut [Lanes],
@@ -554,11 +582,11 @@ fn block<A: Arithmetic, const M: usize, const N: usize>(
         let mut rows = [zero; M];
         for m in 0..M {
             // SAFETY: `product` has asserted that the last of all these elements is there.
-            rows[m] = A::load(unsafe { a.data.get_unchecked(m * a.row + k * a.step) });
+            rows[m] = A::load(unsafe { a.data.get_unchecked(a.at::<PA>(m, k)) });
         }
         for n in 0..N {
             // SAFETY: as above.
-            let column = A::load(unsafe { b.data.get_unchecked(n * b.row + k * b.step) });
+            let column = A::load(unsafe { b.data.get_unchecked(b.at::<PB>(n, k)) });
             for m in 0..M {
                 sums[m][n] = A::multiply_add(rows[m], column, sums[m][n]);
             }

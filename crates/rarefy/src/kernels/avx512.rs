@@ -8,8 +8,8 @@ use super::attention::{Arithmetic, Lanes, Step, Unit};
 use super::conv::{BLOCK, Bases, Entries, Window};
 use super::isa::Vectorized;
 use super::sddmm::{Samples, for_each_group};
-use super::spmm::Lines;
-use crate::tiles::Row;
+use super::spmm::{HALVES, Lines};
+use crate::tiles::{LANES, Row};
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
@@ -40,8 +40,43 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     }
 }
 
+/// The first halves of the rows of some panels: two registers of sums for each. Panels beyond the last are those of the
+/// first once more, and not stored.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-pub(super) fn sddmm<const N: usize>(
+pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
+    let (columns, height) = (lines.index.indices(), lines.index.lines());
+    let panels = output.len() / height;
+    let width = lines.input.len() / panels;
+    let mut inputs = [&lines.input[..width]; HALVES];
+    for (input, rows) in inputs.iter_mut().zip(lines.input.chunks_exact(width.max(1))) {
+        *input = rows;
+    }
+    for line in 0..height {
+        let mut sums = [[_mm512_set1_ps(lines.finish.start(line)); 2]; HALVES];
+        let entries = lines.index.line(line);
+        for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
+            let value = _mm512_set1_ps(value);
+            for (sums, input) in sums.iter_mut().zip(inputs) {
+                let row = load_first::<2>(&input[column as usize]);
+                for i in 0..2 {
+                    sums[i] = _mm512_fmadd_ps(value, row[i], sums[i]);
+                }
+            }
+        }
+        for (panel, output) in output.chunks_exact_mut(height).enumerate() {
+            let half = output[line].0.first_chunk_mut::<{ LANES / 2 }>().expect("a row is longer");
+            for i in 0..2 {
+                // SAFETY: half a row is 32 floats at a multiple of 64 bytes.
+                unsafe { _mm512_store_ps(half.as_mut_ptr().add(16 * i), sums[panel][i]) };
+            }
+            lines.finish.end(lines.first_row + panel * height + line, half);
+        }
+    }
+}
+
+/// Of each row the first `R` registers: the others hold dead lanes.
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn sddmm<const N: usize, const R: usize>(
     samples: &Samples<'_, N>,
     positions: Range<usize>,
     out: &mut [f32],
@@ -51,18 +86,18 @@ pub(super) fn sddmm<const N: usize>(
     const AHEAD: usize = 12;
     let base = positions.start;
     let columns = samples.index.indices();
-    let dot = |gradients: &[[__m512; 4]; N], column: u32| {
+    let dot = |gradients: &[[__m512; R]; N], column: u32| {
         let mut sum = _mm512_setzero_ps();
         for place in 0..N {
-            let row = load(&samples.input[place][column as usize]);
-            for i in 0..4 {
+            let row = load_first::<R>(&samples.input[place][column as usize]);
+            for i in 0..R {
                 sum = _mm512_fmadd_ps(gradients[place][i], row[i], sum);
             }
         }
         sum
     };
     for_each_group(samples.index, positions, |line, start, count| {
-        let gradients = samples.gradient.map(|gradient| load(&gradient[line]));
+        let gradients = samples.gradient.map(|gradient| load_first::<R>(&gradient[line]));
         let next = columns.get(start + AHEAD..start + AHEAD + 8);
         let sums = match columns.get(start..start + 8) {
             Some(columns) => add_lanes(std::array::from_fn(|i| {
@@ -249,6 +284,18 @@ fn fetch(row: &Row) {
 fn load(row: &Row) -> [__m512; 4] {
     // SAFETY: a row is 64 floats at a multiple of 64 bytes.
     std::array::from_fn(|i| unsafe { _mm512_load_ps(row.0.as_ptr().add(16 * i)) })
+}
+
+/// The first registers of a row.
+#[target_feature(enable = "avx512f")]
+fn load_first<const R: usize>(row: &Row) -> [__m512; R] {
+    const { assert!(R <= LANES / 16) };
+    let mut registers = [_mm512_setzero_ps(); R];
+    for (i, register) in registers.iter_mut().enumerate() {
+        // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+        *register = unsafe { _mm512_load_ps(row.0.as_ptr().add(16 * i)) };
+    }
+    registers
 }
 
 /// The lane sums of eight registers: transposed and added pairwise, halving the registers at each level.

@@ -58,10 +58,11 @@ pub(super) fn multiply(
     matrix: Matrix<'_>,
     input: &[Row],
     output: &mut [Row],
-    tiles: usize,
+    panels: Panels,
     finish: Finish<'_>,
 ) {
-    split_tiles(0..tiles, output, matrix.rows, &|tile, output| {
+    let (output, halves) = output.split_at_mut(panels.whole() * matrix.rows);
+    split_tiles(0..panels.whole(), output, matrix.rows, &|tile, output| {
         let input = Matrix::of_rows(&input[tile * matrix.cols..][..matrix.cols]);
         par_chunks(output, BLOCK, &|start, output| {
             let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
@@ -77,6 +78,59 @@ pub(super) fn multiply(
             });
         });
     });
+    let input = &input[panels.whole() * matrix.cols..];
+    multiply_halves(isa, matrix, input, halves, panels.whole(), finish);
+}
+
+/// Lanes of a tile whose others are dead.
+const HALF: usize = LANES / 2;
+
+/// Two panels of which half of the lanes are alive, as one; the second may be missing.
+fn side_by_side(panels: &[Row], height: usize, rows: Range<usize>, out: &mut [Row]) {
+    let (first, second) = panels.split_at(height);
+    for (line, out) in rows.clone().zip(out.iter_mut()) {
+        out.0[..HALF].copy_from_slice(&first[line].0[..HALF]);
+        match second.get(line) {
+            Some(row) => out.0[HALF..].copy_from_slice(&row.0[..HALF]),
+            None => out.0[HALF..].fill(0.0),
+        }
+    }
+}
+
+/// As [`multiply`], for panels of which half of the lanes are alive: two at a time, as wide as one whole. The first is the
+/// panel `first` of the result.
+fn multiply_halves(
+    isa: Isa,
+    matrix: Matrix<'_>,
+    input: &[Row],
+    output: &mut [Row],
+    first: usize,
+    finish: Finish<'_>,
+) {
+    par_chunks(output, 2 * matrix.rows.max(1), &|start, output| {
+        let panel = start / matrix.rows;
+        let count = output.len() / matrix.rows;
+        let mut both = vec![Row::ZERO; matrix.cols];
+        let mut sums = vec![Row::ZERO; matrix.rows];
+        let input = &input[panel * matrix.cols..][..count * matrix.cols];
+        side_by_side(input, matrix.cols, 0..matrix.cols, &mut both);
+        for (block, sums) in sums.chunks_mut(BLOCK).enumerate() {
+            let matrix = matrix.rows_from(block * BLOCK, sums.len());
+            product(matrix, Matrix::of_rows(&both), bytemuck::must_cast_slice_mut(sums), false);
+        }
+        isa.vectorize(|| {
+            for (place, output) in output.chunks_exact_mut(matrix.rows).enumerate() {
+                for (line, (row, sums)) in output.iter_mut().zip(&sums).enumerate() {
+                    let half = row.0.first_chunk_mut::<HALF>().expect("a row is longer");
+                    let bias = finish.start(line);
+                    for (to, sum) in half.iter_mut().zip(&sums.0[place * HALF..]) {
+                        *to = sum + bias;
+                    }
+                    finish.end((first + panel + place) * matrix.rows + line, half);
+                }
+            }
+        });
+    });
 }
 
 /// Rows `rows` of `dW = sum over tiles of dY X^T`. `scratch` holds `tree::scratch_levels(tiles)` times `out`.
@@ -90,7 +144,21 @@ pub(super) fn weight_gradient(
 ) {
     let (height, cols) = (gradient.len() / panels.count(), input.len() / panels.count());
     tree::sum(0..panels.tiles, out, scratch, &mut |tile, out, accumulate| {
+        let is_half = panels.is_half(tile) && panels.positions > 1;
         par_chunks(out, BLOCK * cols, &|start, out| {
+            if is_half {
+                let rows = rows.start + start / cols..rows.start + (start + out.len()) / cols;
+                let mut both = (vec![Row::ZERO; rows.len()], vec![Row::ZERO; cols]);
+                for (place, panel) in panels.of(tile).enumerate().step_by(2) {
+                    let count = (panels.of(tile).end - panel).min(2);
+                    let gradient = &gradient[panel * height..][..count * height];
+                    side_by_side(gradient, height, rows.clone(), &mut both.0);
+                    side_by_side(&input[panel * cols..][..count * cols], cols, 0..cols, &mut both.1);
+                    let [gradient, input] = [&both.0, &both.1].map(|rows| Matrix::of_rows(rows));
+                    product(gradient, input.transposed(), out, accumulate || place > 0);
+                }
+                return;
+            }
             for (place, panel) in panels.of(tile).enumerate() {
                 let gradient = Matrix::of_rows(&gradient[panel * height..][..height][rows.clone()]);
                 let input = Matrix::of_rows(&input[panel * cols..][..cols]).transposed();

@@ -9,6 +9,7 @@
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
 //! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
+//! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
@@ -24,6 +25,7 @@ mod conv_dense;
 mod convolution;
 mod dense;
 mod isa;
+mod lookup;
 mod peak;
 mod piecewise;
 mod product;
@@ -46,6 +48,7 @@ pub use activation::Activation;
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use isa::{Isa, Vectorized};
+pub use lookup::{Padding, look_up, look_up_gradient};
 pub use peak::measure_peak;
 pub use piecewise::Piecewise;
 pub use product::{

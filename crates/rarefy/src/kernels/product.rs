@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::dense::{self, Matrix};
+use super::lookup::{self, Padding};
 use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree, wide_input};
 use crate::sparse::{Index, Pattern, Sparse, Weights};
 use crate::tiles::{LANES, Tiles};
@@ -14,14 +15,14 @@ use crate::tiles::{LANES, Tiles};
 /// # Panics
 /// If shapes do not fit.
 pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
-    let tiles = input.tiles() * positions(weights, input, output);
+    let panels = Panels::new(input, positions(weights, input, output));
     if let Some(columns) = input.columns() {
         return wide_input::multiply(isa, weights, columns, output, finish);
     }
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
-            dense::multiply(isa, matrix, input.rows(), output.rows_mut(), tiles, finish);
+            dense::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, finish);
         }
         Weights::Sparse(sparse) => {
             spmm::spmm(
@@ -30,7 +31,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
                 weights.values(),
                 input.rows(),
                 output.rows_mut(),
-                tiles,
+                panels,
                 finish,
             );
         }
@@ -48,17 +49,17 @@ pub fn multiply_transposed(
     gradient_input: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    let tiles = gradient.tiles() * positions(weights, gradient_input, gradient);
+    let panels = Panels::new(gradient, positions(weights, gradient_input, gradient));
     let (rows, cols) = (weights.rows(), weights.cols());
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), rows, cols).transposed();
-            dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), tiles, finish);
+            dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), panels, finish);
         }
         Weights::Sparse(sparse) => {
             let (index, values) = gather_columns(sparse);
             let output = gradient_input.rows_mut();
-            spmm::spmm(isa, index, values, gradient.rows(), output, tiles, finish);
+            spmm::spmm(isa, index, values, gradient.rows(), output, panels, finish);
         }
     }
 }
@@ -89,15 +90,15 @@ pub fn weight_gradient(
     out: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
-    let tiles = Panels { tiles: input.tiles(), positions: positions(weights, input, gradient) };
+    let panels = Panels::new(input, positions(weights, input, gradient));
     match weights {
         Weights::Dense(_) => {
-            scratch.resize(out.len() * tree::scratch_levels(tiles.tiles), 0.0);
-            dense::weight_gradient(gradient.rows(), input.rows(), tiles, 0..weights.rows(), out, scratch);
+            scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
+            dense::weight_gradient(gradient.rows(), input.rows(), panels, 0..weights.rows(), out, scratch);
             weights.clear_absent(out);
         }
         Weights::Sparse(sparse) => {
-            sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), tiles, out);
+            sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
         }
     }
 }
@@ -134,13 +135,14 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
     assert!(tree::scratch_levels(tiles) <= 12, "a batch has at most {} samples", (1 << 13) * LANES);
     par_chunks(out, (ROWS / rows.max(1)).clamp(32, BIASES), &|start, out| {
         tree::sum(0..tiles, out, &mut [0.0; 12 * BIASES], &mut |tile, out, accumulate| {
+            let blocks = if gradient.is_half(tile) { 2 } else { 4 };
             isa.vectorize(|| {
                 // Sixteen running sums of each and then halves: the order is the same whatever the instruction set.
                 let mut sums = [[0.0f32; 16]; BIASES];
                 let sums = &mut sums[..out.len()];
                 for rows in gradient.tile(tile).chunks_exact(features) {
                     for (sums, row) in sums.iter_mut().zip(&rows[start..]) {
-                        for block in row.0.as_chunks::<16>().0 {
+                        for block in &row.0.as_chunks::<16>().0[..blocks] {
                             for (sum, value) in sums.iter_mut().zip(block) {
                                 *sum += value;
                             }
@@ -162,19 +164,31 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
 pub struct Product<'a> {
     input: &'a Tiles,
     gradient: &'a Tiles,
-    /// For a convolution.
-    windows: Option<&'a Windows>,
+    map: Map<'a>,
+}
+
+/// What makes outputs of inputs.
+#[derive(Clone, Copy)]
+enum Map<'a> {
+    Linear,
+    Convolution(&'a Windows),
+    LookUp(Padding),
 }
 
 impl<'a> Product<'a> {
     /// That of a linear map of `input`, at each position; `gradient` is that of its outputs before any activation.
     pub fn new(input: &'a Tiles, gradient: &'a Tiles) -> Product<'a> {
-        Product { input, gradient, windows: None }
+        Product { input, gradient, map: Map::Linear }
     }
 
     /// That of a convolution.
     pub fn convolution(input: &'a Tiles, gradient: &'a Tiles, windows: &'a Windows) -> Product<'a> {
-        Product { input, gradient, windows: Some(windows) }
+        Product { input, gradient, map: Map::Convolution(windows) }
+    }
+
+    /// That of rows looked up by the tokens of `input`.
+    pub fn look_up(input: &'a Tiles, gradient: &'a Tiles, padding: Padding) -> Product<'a> {
+        Product { input, gradient, map: Map::LookUp(padding) }
     }
 
     /// The gradients that rows `rows` of a full `rows x cols` matrix would have, row-major, into `out`. `scratch` grows as
@@ -194,14 +208,17 @@ impl<'a> Product<'a> {
         if let Some(columns) = self.input.columns() {
             return wide_input::row_gradients(shape.1, self.gradient, columns, rows, out);
         }
-        if let Some(windows) = self.windows {
-            if windows.geometry().groups == 1 {
+        match self.map {
+            Map::Linear => {}
+            Map::Convolution(windows) if windows.geometry().groups == 1 => {
                 return conv_dense::weight_gradient(windows, self.gradient, self.input, rows, out, scratch);
             }
-            // In groups there are few cells: those of the rows, and none in the others.
-            let cells = rows.start * shape.1..rows.end * shape.1;
-            let cells = Pattern::from_cells(shape.0, shape.1, cells);
-            return self.cell_gradients(isa, &cells, out);
+            // Here there are few cells that are not 0: those of the rows, and none in the others.
+            Map::Convolution(_) | Map::LookUp(_) => {
+                let cells = rows.start * shape.1..rows.end * shape.1;
+                let cells = Pattern::from_cells(shape.0, shape.1, cells);
+                return self.cell_gradients(isa, &cells, out);
+            }
         }
         let panels = self.panels(shape);
         scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
@@ -217,16 +234,21 @@ impl<'a> Product<'a> {
         if let Some(columns) = self.input.columns() {
             return wide_input::cell_gradients(cells, self.gradient, columns, out);
         }
-        if let Some(windows) = self.windows {
-            let (gradient, input) = (self.gradient, self.input);
-            return conv::weight_gradient(isa, cells.index(), windows, gradient, input, out, &mut Vec::new());
+        let (gradient, input, index) = (self.gradient, self.input, cells.index());
+        match self.map {
+            Map::Linear => {
+                let panels = self.panels((cells.rows(), cells.cols()));
+                sddmm::sddmm(isa, index, gradient.rows(), input.rows(), panels, out);
+            }
+            Map::Convolution(windows) => {
+                conv::weight_gradient(isa, index, windows, gradient, input, out, &mut Vec::new());
+            }
+            Map::LookUp(padding) => lookup::cell_gradients(cells, gradient, input, padding, out),
         }
-        let panels = self.panels((cells.rows(), cells.cols()));
-        sddmm::sddmm(isa, cells.index(), self.gradient.rows(), self.input.rows(), panels, out);
     }
 
     fn panels(&self, shape: (usize, usize)) -> Panels {
-        Panels { tiles: self.input.tiles(), positions: positions_of(shape, self.input, self.gradient) }
+        Panels::new(self.input, positions_of(shape, self.input, self.gradient))
     }
 }
 
@@ -236,9 +258,30 @@ impl<'a> Product<'a> {
 pub(super) struct Panels {
     pub(super) tiles: usize,
     pub(super) positions: usize,
+    /// Whether the second half of the last tile's lanes is dead.
+    pub(super) ends_half: bool,
 }
 
 impl Panels {
+    pub(super) fn new(of: &Tiles, positions: usize) -> Panels {
+        let ends_half = of.tiles().checked_sub(1).is_some_and(|last| of.is_half(last));
+        Panels { tiles: of.tiles(), positions, ends_half }
+    }
+
+    /// Whether only half of a tile's lanes are to be computed.
+    pub(super) fn is_half(self, tile: usize) -> bool {
+        self.ends_half && tile + 1 == self.tiles
+    }
+
+    /// The panels before those of a last tile of which only half is alive and which has several positions: those are worth
+    /// computing side by side.
+    pub(super) fn whole(self) -> usize {
+        match self.ends_half && self.positions > 1 {
+            true => (self.tiles - 1) * self.positions,
+            false => self.count(),
+        }
+    }
+
     /// The panels of a tile.
     pub(super) fn of(self, tile: usize) -> Range<usize> {
         tile * self.positions..(tile + 1) * self.positions

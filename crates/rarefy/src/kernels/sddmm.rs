@@ -54,18 +54,20 @@ pub(super) fn sddmm(
         let gradient = |panel: usize| &gradient[panel * index.lines()..][..index.lines()];
         let input = |panel: usize| &input[panel * columns..][..columns];
         let mut accumulate = accumulate;
+        let is_half = panels.is_half(tile);
         let mut panels = panels.of(tile);
         while panels.len() >= PANELS {
             let start = panels.start;
             let gradient = std::array::from_fn(|place| gradient(start + place));
             let input = std::array::from_fn(|place| input(start + place));
-            run::<PANELS>(isa, &Samples { index, gradient, input }, entries.clone(), out, accumulate);
+            let samples = Samples { index, gradient, input };
+            run::<PANELS>(isa, &samples, entries.clone(), out, accumulate, is_half);
             panels.start += PANELS;
             accumulate = true;
         }
         for panel in panels {
             let samples = Samples { index, gradient: [gradient(panel)], input: [input(panel)] };
-            run::<1>(isa, &samples, entries.clone(), out, accumulate);
+            run::<1>(isa, &samples, entries.clone(), out, accumulate, is_half);
             accumulate = true;
         }
     };
@@ -93,6 +95,7 @@ fn run<const N: usize>(
     positions: Range<usize>,
     out: &mut [f32],
     accumulate: bool,
+    is_half: bool,
 ) {
     match isa.kind() {
         Kind::Scalar => scalar::sddmm(samples, positions, out, accumulate),
@@ -101,7 +104,12 @@ fn run<const N: usize>(
         Kind::Avx2 => unsafe { super::avx2::sddmm(samples, positions, out, accumulate) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { super::avx512::sddmm(samples, positions, out, accumulate) },
+        Kind::Avx512 if is_half => unsafe {
+            super::avx512::sddmm::<N, 2>(samples, positions, out, accumulate);
+        },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => unsafe { super::avx512::sddmm::<N, 4>(samples, positions, out, accumulate) },
         #[cfg(target_arch = "aarch64")]
         Kind::Neon => super::neon::sddmm(samples, positions, out, accumulate),
     }

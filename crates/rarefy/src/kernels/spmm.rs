@@ -10,9 +10,10 @@
 use std::ops::Range;
 
 use super::isa::{Isa, Kind};
-use super::{Activation, scalar};
+use super::product::Panels;
+use super::{Activation, par_chunks, scalar};
 use crate::sparse::Index;
-use crate::tiles::{LANES, Row};
+use crate::tiles::Row;
 
 /// What is done to a row's sums before they are stored.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +55,7 @@ impl Finish<'_> {
 
     /// Turns the sums of the row `row` of the result (over all tiles) into what is stored.
     #[inline(always)]
-    pub(super) fn end(&self, row: usize, sums: &mut [f32; LANES]) {
+    pub(super) fn end<const N: usize>(&self, row: usize, sums: &mut [f32; N]) {
         match self {
             Finish::Activate { activation, .. } => activation.apply(sums),
             Finish::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
@@ -70,7 +71,7 @@ impl Finish<'_> {
 
 /// Multiplies by a derivative; the identity needs no outputs.
 #[inline(always)]
-fn gate(activation: Activation, sums: &mut [f32; LANES], outputs: &[Row], row: usize) {
+fn gate<const N: usize>(activation: Activation, sums: &mut [f32; N], outputs: &[Row], row: usize) {
     if activation != Activation::Identity {
         activation.gate(sums, &outputs[row]);
     }
@@ -92,24 +93,56 @@ pub(super) struct Lines<'a> {
 /// Entries times rows below which a piece of work is not split between threads: about five microseconds.
 const GRAIN: usize = 4096;
 
-/// Computes all lines of all tiles. `input` has `index`'s columns as rows per tile, `output` its lines.
+/// Computes all lines of all panels. `input` has `index`'s columns as rows per panel, `output` its lines.
 pub(super) fn spmm(
     isa: Isa,
     index: &Index,
     values: &[f32],
     input: &[Row],
     output: &mut [Row],
-    tiles: usize,
+    panels: Panels,
     finish: Finish<'_>,
 ) {
     assert_eq!(values.len(), index.indices().len(), "one value per entry");
-    split_tiles(0..tiles, output, index.lines(), &|tile, output| {
-        let columns = input.len() / tiles;
-        let input = &input[tile * columns..][..columns];
-        let first_row = tile * index.lines();
-        let lines = Lines { index, values, input, finish, first_row, accumulate: false };
+    let columns = input.len() / panels.count().max(1);
+    let whole = if has_halves(isa) { panels.whole() } else { panels.count() };
+    let (output, halves) = output.split_at_mut(whole * index.lines());
+    split_tiles(0..whole, output, index.lines(), &|panel, output| {
+        let input = &input[panel * columns..][..columns];
+        let lines =
+            Lines { index, values, input, finish, first_row: panel * index.lines(), accumulate: false };
         split_lines(isa, &lines, 0..index.lines(), output);
     });
+    par_chunks(halves, HALVES * index.lines().max(1), &|start, output| {
+        let panel = whole + start / index.lines();
+        let rows = &input[panel * columns..][..output.len() / index.lines() * columns];
+        let first_row = panel * index.lines();
+        let lines = Lines { index, values, input: rows, finish, first_row, accumulate: false };
+        run_halves(isa, &lines, output);
+    });
+}
+
+/// Panels of half a row that are computed side by side, so that an entry is read once for all: their sums fill as many
+/// registers as hide the latency of a multiply-add.
+pub(super) const HALVES: usize = 4;
+
+/// Whether an instruction set has a loop for halves of rows.
+fn has_halves(isa: Isa) -> bool {
+    match isa.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => true,
+        _ => false,
+    }
+}
+
+/// Computes the first half of the rows of up to [`HALVES`] panels: `lines.input` and `output` hold those of all of them.
+fn run_halves(isa: Isa, lines: &Lines<'_>, output: &mut [Row]) {
+    match isa.kind() {
+        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 => unsafe { super::avx512::spmm_halves(lines, output) },
+        _ => unreachable!("has_halves"),
+    }
 }
 
 /// Runs `work(tile, rows of that tile)` for each tile, halving the range between threads.

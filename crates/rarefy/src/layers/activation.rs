@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
 use crate::kernels::{Activation, par_chunks};
-use crate::tiles::{Row, Shape, Tiles};
+use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of elementwise work covers.
 const ROWS: usize = 64;
+
+/// Lanes of a tile whose others are dead.
+const HALF: usize = LANES / 2;
 
 /// An elementwise function as files keep it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,11 +54,21 @@ impl Layer for Elementwise {
     }
 
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
+        let features = input.features();
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
-                for (row, input) in rows.iter_mut().zip(&input.rows()[start..]) {
-                    row.0 = input.0;
-                    self.activation.apply(&mut row.0);
+                for (index, row) in (start..).zip(rows) {
+                    let from = &input.rows()[index].0;
+                    match row.0.first_chunk_mut::<HALF>() {
+                        Some(half) if input.is_half(index / features) => {
+                            half.copy_from_slice(&from[..HALF]);
+                            self.activation.apply(half);
+                        }
+                        _ => {
+                            row.0 = *from;
+                            self.activation.apply(&mut row.0);
+                        }
+                    }
                 }
             });
         });
@@ -64,14 +77,23 @@ impl Layer for Elementwise {
     fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
         let Some(gradient_input) = flow.gradient_input else { return };
         let (input, gradient) = (flow.input.rows(), flow.gradient.rows());
+        let features = flow.input.features();
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
-                for (row, (input, gradient)) in
-                    rows.iter_mut().zip(input[start..].iter().zip(&gradient[start..]))
-                {
-                    row.0 = gradient.0;
-                    self.activation.gate_at_input(&mut row.0, input);
-                    flow.gate.gate(&mut row.0, input);
+                for (index, row) in (start..).zip(rows) {
+                    let (input, gradient) = (&input[index], &gradient[index].0);
+                    match row.0.first_chunk_mut::<HALF>() {
+                        Some(half) if flow.input.is_half(index / features) => {
+                            half.copy_from_slice(&gradient[..HALF]);
+                            self.activation.gate_at_input(half, input);
+                            flow.gate.gate(half, input);
+                        }
+                        _ => {
+                            row.0 = *gradient;
+                            self.activation.gate_at_input(&mut row.0, input);
+                            flow.gate.gate(&mut row.0, input);
+                        }
+                    }
                 }
             });
         });

@@ -13,6 +13,7 @@ mod build;
 mod conv;
 mod described;
 mod dropout;
+mod embedding;
 mod figures;
 mod flatten;
 mod linear;
@@ -21,6 +22,7 @@ mod norm;
 mod parallel;
 mod parameter;
 mod pool;
+mod positional_encoding;
 mod presets;
 mod recurrent;
 mod residual;
@@ -36,6 +38,7 @@ pub use attention::{Attention, AttentionSpec};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use dropout::{Dropout, DropoutSpec};
+pub use embedding::{Embedding, EmbeddingSpec};
 pub use figures::LayerFigures;
 pub use flatten::{Flatten, FlattenSpec};
 pub use linear::{Linear, LinearSpec};
@@ -47,6 +50,7 @@ pub use pool::{
     AttentionPool, AttentionPoolSpec, AveragePool, AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
     GlobalPool, LastStep, LastStepSpec, MaxPool, MaxPoolSpec,
 };
+pub use positional_encoding::{PositionalEncoding, PositionalEncodingSpec, Positions};
 pub use presets::{Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use residual::ResidualSpec;
@@ -95,6 +99,8 @@ pub struct Workspace {
     pub tiles: Vec<Tiles>,
     /// Arrays of any length.
     pub numbers: Vec<Vec<f32>>,
+    /// Lists of places.
+    pub places: Vec<Vec<u32>>,
     /// The buffers of layers within this one.
     pub inner: Vec<Buffers>,
     /// What goes on from batch to batch.

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AttentionPoolSpec, AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec,
-    DropoutSpec, ElementwiseSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec, GroupNormSpec,
-    GruSpec, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec, ParallelSpec,
-    ResidualSpec, RmsNormSpec, RnnSpec,
+    DropoutSpec, ElementwiseSpec, EmbeddingSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
+    GroupNormSpec, GruSpec, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec,
+    ParallelSpec, PositionalEncodingSpec, ResidualSpec, RmsNormSpec, RnnSpec,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -54,6 +54,10 @@ pub enum LayerSpec {
     Dropout(DropoutSpec),
     /// Positions forgotten.
     Flatten(FlattenSpec),
+    /// Tokens as vectors.
+    Embedding(EmbeddingSpec),
+    /// Steps told apart.
+    PositionalEncoding(PositionalEncodingSpec),
     /// Steps of a sequence look at each other.
     Attention(AttentionSpec),
     /// Long short-term memory over a sequence.
@@ -91,6 +95,8 @@ impl LayerSpec {
             LayerSpec::Elementwise(spec) => spec,
             LayerSpec::Dropout(spec) => spec,
             LayerSpec::Flatten(spec) => spec,
+            LayerSpec::Embedding(spec) => spec,
+            LayerSpec::PositionalEncoding(spec) => spec,
             LayerSpec::Attention(spec) => spec,
             LayerSpec::Lstm(spec) => spec,
             LayerSpec::Gru(spec) => spec,

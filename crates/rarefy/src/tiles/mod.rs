@@ -159,8 +159,13 @@ impl Tiles {
         self.columns.as_mut().expect("tiles made for sparse samples").fill(samples, row);
     }
 
-    /// Sets the number of live samples, keeping the memory. Growing beyond any earlier size allocates.
+    /// Sets the number of live samples, keeping the memory. Growing beyond any earlier size allocates. Lanes that die become
+    /// zero.
     pub fn resize(&mut self, samples: usize) {
+        let tile = samples / LANES;
+        if samples < self.samples && !samples.is_multiple_of(LANES) && !self.rows.is_empty() {
+            self.tile_mut(tile).iter_mut().for_each(|row| row.0[samples % LANES..].fill(0.0));
+        }
         self.samples = samples;
         self.lengths.clear();
         self.rows.resize(samples.div_ceil(LANES) * self.features, Row::ZERO);
@@ -184,6 +189,11 @@ impl Tiles {
     /// Live lanes of a tile: [`LANES`] but for the last.
     pub fn live(&self, tile: usize) -> usize {
         (self.samples - tile * LANES).min(LANES)
+    }
+
+    /// Whether the second half of a tile's lanes is dead. Then whoever computes may leave it as it is: in gradients it is zero.
+    pub fn is_half(&self, tile: usize) -> bool {
+        self.live(tile) <= LANES / 2
     }
 
     /// How many steps of each sample's sequence are there, the others being padding; empty if all are.
@@ -283,5 +293,16 @@ mod tests {
         );
         tiles.set_lengths((0..66).map(|sample| sample % 5));
         assert_eq!((tiles.real_steps(0, 5)[3], tiles.real_steps(1, 5)[..3].to_vec()), (3, vec![4, 0, 0]));
+    }
+
+    #[test]
+    fn lanes_that_die_become_zero() {
+        let mut tiles = Tiles::zeros(2, 70);
+        tiles.rows_mut().fill(Row([1.0; LANES]));
+        tiles.resize(67);
+        assert_eq!((tiles.tile(1)[1].0[2], tiles.tile(1)[1].0[3]), (1.0, 0.0));
+        tiles.resize(10);
+        assert_eq!((tiles.tile(0)[0].0[9], tiles.tile(0)[0].0[10]), (1.0, 0.0));
+        assert!(tiles.is_half(0));
     }
 }

@@ -222,7 +222,10 @@ fn empty_documents_are_named_or_left_out_and_reported() {
         assert_eq!(labels.iter().sum::<u32>(), 2);
     }
     // Marks are characters.
-    let given = DataSettings { skip_bad: true, ..settings(&table, Some("tokens.kind = 'characters'")) };
+    let given = DataSettings {
+        skip_bad: true,
+        ..settings(&table, Some("tokens = {kind = 'characters', min_count = 1}"))
+    };
     assert_eq!(load(&given, 1).unwrap().skipped.len(), 1);
     std::fs::write(&table, "text,label\n.,x\n?,y\n").unwrap();
     let given = DataSettings { skip_bad: true, ..settings(&table, Some("")) };

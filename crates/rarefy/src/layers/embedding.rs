@@ -1,0 +1,110 @@
+//! Tokens as vectors: `y[step] = W[token[step]]`, `W` being `[vocabulary x channels]`, so that a token's vector is a row, and
+//! lookup and gradient touch the rows of the batch's tokens alone, in either storage.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Builder, Describe, Flow, Layer, Parameter, Pass, WeightShape, Workspace};
+use crate::kernels::{self, Activation, Padding, Product};
+use crate::tiles::{Shape, Tiles};
+
+/// An embedding as files keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddingSpec {
+    /// Number of tokens; in settings 0, the default, stands for as many as the data has.
+    #[serde(default)]
+    pub vocabulary: usize,
+    /// Numbers of a token's vector.
+    pub channels: usize,
+    /// Whether token 0 is padding: its vector is 0 and stays so.
+    #[serde(default)]
+    pub padding: bool,
+}
+
+impl Describe for EmbeddingSpec {
+    fn output(&self, input: Shape) -> Result<Shape, String> {
+        if self.vocabulary == 0 || self.channels == 0 {
+            return Err("vocabulary and channels must be at least 1".into());
+        }
+        if input.height != 1 || input.channels != 1 {
+            return Err(format!(
+                "it wants a sequence with one token at each step, not {} numbers",
+                input.channels
+            ));
+        }
+        Ok(Shape { channels: self.channels, ..input })
+    }
+
+    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
+        let shape = WeightShape {
+            name: String::new(),
+            rows: self.vocabulary,
+            cols: self.channels,
+            kernel: Vec::new(),
+            // Nothing is multiplied.
+            uses: 0,
+            is_compressed: false,
+        };
+        builder.weight("weight", shape, Activation::Tanh)?;
+        builder.part();
+        let padding = self.padding.then_some(0);
+        Ok(Box::new(Embedding { steps: input.width, channels: self.channels, padding }))
+    }
+}
+
+/// A table of vectors. Parameter: weight.
+pub struct Embedding {
+    steps: usize,
+    channels: usize,
+    padding: Padding,
+}
+
+impl Layer for Embedding {
+    fn input(&self) -> Shape {
+        Shape::sequence(self.steps, 1)
+    }
+
+    fn output(&self) -> Shape {
+        Shape::sequence(self.steps, self.channels)
+    }
+
+    fn workspace(&self, _: usize, _: bool) -> Workspace {
+        Workspace { places: vec![Vec::new()], ..Workspace::default() }
+    }
+
+    fn forward(
+        &self,
+        _: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        _: &mut Workspace,
+    ) {
+        kernels::look_up(&parameters[0].weights, input, output, self.padding);
+    }
+
+    fn backward(&self, _: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+        let weight = &mut parameters[0];
+        let (weights, out) = (&weight.weights, &mut weight.gradient[..]);
+        let touched = weight.touched.get_or_insert_with(|| {
+            out.fill(0.0);
+            Vec::new()
+        });
+        let order = &mut work.places[0];
+        kernels::look_up_gradient(weights, flow.gradient, flow.input, self.padding, out, touched, order);
+        // Tokens are no numbers that could be changed a little.
+        if let Some(gradient_input) = flow.gradient_input {
+            gradient_input.rows_mut().fill(crate::tiles::Row::ZERO);
+        }
+    }
+
+    fn product<'a>(
+        &'a self,
+        _: usize,
+        input: &'a Tiles,
+        gradient: &'a Tiles,
+        _: &'a Workspace,
+    ) -> Product<'a> {
+        Product::look_up(input, gradient, self.padding)
+    }
+}
