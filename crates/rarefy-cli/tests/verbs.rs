@@ -583,8 +583,8 @@ fn texts_go_from_a_table_to_predictions() {
     {
         assert!(described.contains(words), "{words}: {described}");
     }
-    let quick =
-        ["--hidden", "8", "--epochs", "20", "--batch-size", "16", "--density", "0.5", "--run-dir", run];
+    let quick = ["--hidden", "32", "--epochs", "20", "--batch-size", "16", "--learning-rate", "0.02"];
+    let quick = [&quick[..], &["--density", "0.5", "--run-dir", run]].concat();
     let told = said(&[&["train", table, "--skip-bad"][..], &columns, &quick].concat());
     assert!(told.contains("test text: 200 tokens, 0 of them unknown (0.0 %)"), "{told}");
     let message = refusal(&["evaluate", run, table]);

@@ -331,7 +331,7 @@ impl Unit<'_> {
             let [_, _, values, outputs, _, probabilities, ..] = &mut self.parts;
             product::<A, BLOCK, ROWS, COLUMNS>(
                 Matrix { data: probabilities, stride: steps + 1 },
-                Matrix { data: values, stride: stride },
+                Matrix { data: values, stride },
                 &mut outputs[first * stride..],
                 stride,
                 [queries.len(), size, keys],
@@ -346,8 +346,8 @@ impl Unit<'_> {
         let (steps, size, stride) = (self.heads.steps, self.heads.size, self.heads.stride());
         let [rows, columns, _, _, _, scores, ..] = &mut self.parts;
         product::<A, BLOCK, ROWS, ROWS>(
-            Matrix { data: &rows[queries.start * stride..], stride: stride },
-            Matrix { data: columns, stride: stride },
+            Matrix { data: &rows[queries.start * stride..], stride },
+            Matrix { data: columns, stride },
             scores,
             steps + 1,
             [queries.len(), keys, size],
@@ -405,8 +405,8 @@ impl Unit<'_> {
             self.scores::<A, BLOCK>(&queries, keys);
             let [_, _, values, gradients, _, _, score_gradients, ..] = &mut self.parts;
             product::<A, BLOCK, ROWS, ROWS>(
-                Matrix { data: &gradients[first * stride..], stride: stride },
-                Matrix { data: values, stride: stride },
+                Matrix { data: &gradients[first * stride..], stride },
+                Matrix { data: values, stride },
                 score_gradients,
                 steps + 1,
                 [count, keys, size],
@@ -419,7 +419,7 @@ impl Unit<'_> {
                 &mut self.parts;
             product::<A, BLOCK, COLUMNS, COLUMNS>(
                 Matrix { data: probabilities, stride: steps + 1 },
-                Matrix { data: &gradients[first * stride..], stride: stride },
+                Matrix { data: &gradients[first * stride..], stride },
                 of_values,
                 stride,
                 [keys, size, count],
@@ -427,7 +427,7 @@ impl Unit<'_> {
             );
             product::<A, BLOCK, COLUMNS, COLUMNS>(
                 Matrix { data: score_gradients, stride: steps + 1 },
-                Matrix { data: &rows[first * stride..], stride: stride },
+                Matrix { data: &rows[first * stride..], stride },
                 of_keys,
                 stride,
                 [keys, size, count],
@@ -436,7 +436,7 @@ impl Unit<'_> {
             // These queries are not needed any more.
             product::<A, BLOCK, ROWS, COLUMNS>(
                 Matrix { data: score_gradients, stride: steps + 1 },
-                Matrix { data: columns, stride: stride },
+                Matrix { data: columns, stride },
                 &mut rows[first * stride..],
                 stride,
                 [count, size, keys],

@@ -28,8 +28,8 @@ pub struct Position {
     pub dropped: usize,
     /// Connections grown in the epoch under way.
     pub grown: usize,
-    /// The best epoch so far and its value on the validation part, which is better the larger it is.
-    pub best: Option<(u64, f64)>,
+    /// The best epoch so far and how good it was on the validation part: the accuracy if there is one, then the loss below 0.
+    pub best: Option<(u64, [f64; 2])>,
     /// What steers lambda, if anything does.
     pub control: Option<ControllerState>,
     /// What the optimizer remembers besides its slots.

@@ -438,7 +438,7 @@ impl Run {
         let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
         let goodness = validation
             .filter(|_| self.engine.is_settled(network, done))
-            .map(|score| if self.is_classification() { score.accuracy() } else { -score.loss() });
+            .map(|score| [if self.is_classification() { score.accuracy() } else { 0.0 }, -score.loss()]);
         let best = match (goodness, self.position.best) {
             (Some(new), Some((_, old))) => new > old,
             (Some(_), None) => true,
