@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use super::fetch::fetch;
 use super::isa::{Isa, Kind};
 use super::par_chunks;
 use crate::math::{exp, ln};
@@ -268,9 +269,13 @@ impl Unit<'_> {
     fn read(&mut self, part: Part, rows: &[Row], lane: usize, channel: usize) {
         let channels = self.heads.heads * self.heads.size;
         let steps = self.parts[part as usize].chunks_exact_mut(self.heads.stride());
-        for (to, rows) in steps.zip(rows.chunks_exact(channels)) {
-            for (to, row) in to.iter_mut().zip(&rows[channel..][..self.heads.size]) {
-                to.copy_from_slice(&row.0[lane..][..WIDTH]);
+        for (to, rows) in steps.zip((0..).step_by(channels).map(|first| &rows[first..])) {
+            let rows = &rows[channel..];
+            for (at, to) in to.iter_mut().take(self.heads.size).enumerate() {
+                if let Some(next) = rows.get(at + channels) {
+                    fetch(&next.0[lane..][..WIDTH]);
+                }
+                to.copy_from_slice(&rows[at].0[lane..][..WIDTH]);
             }
         }
     }
@@ -284,9 +289,12 @@ impl Unit<'_> {
         let products = &mut sums[steps..];
         for (step, product) in products.iter_mut().enumerate() {
             *product = NONE;
-            let rows = &rows[step * channels + channel..][..self.heads.size];
-            for (output, row) in outputs[step * stride..].iter_mut().zip(rows) {
-                let values = &row.0[lane..lane + WIDTH];
+            let rows = &rows[step * channels + channel..];
+            for (at, output) in outputs[step * stride..].iter_mut().take(self.heads.size).enumerate() {
+                if let Some(next) = rows.get(at + channels) {
+                    fetch(&next.0[lane..][..WIDTH]);
+                }
+                let values = &rows[at].0[lane..][..WIDTH];
                 for at in 0..WIDTH {
                     product[at] += output[at] * values[at];
                 }

@@ -105,10 +105,7 @@ pub(super) fn sddmm<const N: usize, const R: usize>(
             Some(columns) => add_lanes(std::array::from_fn(|i| {
                 if let Some(next) = next {
                     for place in 0..N {
-                        match R {
-                            2 => fetch::<HALF>(&samples.input[place][next[i] as usize]),
-                            _ => fetch::<LANES>(&samples.input[place][next[i] as usize]),
-                        }
+                        fetch(&samples.input[place][next[i] as usize].0[..16 * R]);
                     }
                 }
                 dot(&gradients, columns[i])
@@ -277,6 +274,7 @@ impl Arithmetic for Register {
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn load(row: &Row) -> [__m512; 4] {
     // SAFETY: a row is 64 floats at a multiple of 64 bytes.
@@ -284,6 +282,7 @@ fn load(row: &Row) -> [__m512; 4] {
 }
 
 /// The first registers of a row.
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn load_first<const R: usize>(row: &Row) -> [__m512; R] {
     const { assert!(R <= LANES / 16) };
@@ -296,6 +295,7 @@ fn load_first<const R: usize>(row: &Row) -> [__m512; R] {
 }
 
 /// The lane sums of eight registers: transposed and added pairwise, halving the registers at each level.
+#[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
 fn add_lanes(v: [__m512; 8]) -> __m256 {
     let pairs: [__m512; 4] = std::array::from_fn(|i| {

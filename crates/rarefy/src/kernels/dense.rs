@@ -9,7 +9,7 @@ use gemm::Parallelism;
 
 use super::product::Panels;
 use super::spmm::{Finish, split_tiles};
-use super::{Isa, par_chunks, tree};
+use super::{Isa, fetch_ahead, par_chunks, tree};
 use crate::tiles::{HALF, LANES, Row};
 
 /// Rows of a result that one call of `gemm` computes.
@@ -86,6 +86,8 @@ pub(super) fn multiply(
 fn side_by_side(panels: &[Row], height: usize, rows: Range<usize>, out: &mut [Row]) {
     let (first, second) = panels.split_at(height);
     for (line, out) in rows.clone().zip(out.iter_mut()) {
+        fetch_ahead(first, line);
+        fetch_ahead(second, line);
         out.0[..HALF].copy_from_slice(&first[line].0[..HALF]);
         match second.get(line) {
             Some(row) => out.0[HALF..].copy_from_slice(&row.0[..HALF]),

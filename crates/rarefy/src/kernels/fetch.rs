@@ -11,19 +11,19 @@ const AHEAD: usize = 16;
 #[inline(always)]
 pub fn fetch_ahead(rows: &[Row], index: usize) {
     if let Some(row) = rows.get(index + AHEAD) {
-        fetch::<HALF>(row);
+        fetch(&row.0[..HALF]);
     }
 }
 
-/// Asks for the first `N` numbers of a row to be brought into the L1 cache.
+/// Asks for a part of a row, some times 16 numbers, to be brought into the L1 cache.
 #[inline(always)]
-pub(super) fn fetch<const N: usize>(row: &Row) {
+pub(super) fn fetch(numbers: &[f32]) {
     #[cfg(target_arch = "x86_64")]
-    for line in row.0[..N].as_chunks::<16>().0 {
+    for line in numbers.as_chunks::<16>().0 {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: every x86-64 has this instruction; a fetch reads nothing, and the address lies in the row.
+        // SAFETY: every x86-64 has this instruction; a fetch reads nothing, and the address is that of the numbers.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
+    let _ = numbers;
 }

@@ -147,7 +147,7 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
                     for (index, sums) in (first..).zip(sums.iter_mut()) {
                         let row = &rows[index];
                         if let Some(next) = rows.get(index + features) {
-                            fetch::<HALF>(next);
+                            fetch(&next.0[..HALF]);
                         }
                         for block in &row.0.as_chunks::<16>().0[..blocks] {
                             for (sum, value) in sums.iter_mut().zip(block) {
