@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Dataset, Loaded, Targets, Task};
+use rarefy::data::{self, Loaded, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
 use rarefy::tiles::IGNORED;
-use rarefy::train::{self, Model, Score, Settings};
+use rarefy::train::{self, LanguageScore, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ Examples:
   rarefy evaluate runs/digits-1                 the run's own test part, as at the end of training
   rarefy evaluate runs/digits-1 new.npz
   rarefy evaluate runs/table-1/model.safetensors table.csv --json
+  rarefy evaluate runs/speeches-1 other.txt     perplexity and bits per character of a language model
 
 DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
 (fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders with train and test, lists with a column \
@@ -47,39 +48,60 @@ enum Metrics {
     Classification(report::Classification),
     MultiLabel(report::MultiLabel),
     Regression(report::Regression),
+    Language(Language),
+}
+
+/// The figures of a language model.
+#[derive(Serialize)]
+struct Language {
+    #[serde(flatten)]
+    score: LanguageScore,
+    /// The share of tokens that were the likeliest.
+    accuracy: f64,
+    tokens: usize,
+    characters: usize,
 }
 
 /// Evaluates.
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;
-    let mut text = None;
-    let (path, part, dataset) = match &args.data {
+    let (path, part, Loaded { dataset, text }) = match &args.data {
         Some(path) => {
-            let Loaded { dataset, text: counts } = data::load_with(preparation, path, true)?;
-            text = counts;
-            let part = if data::has_test_part(path)? { "its test part" } else { "all samples" };
-            (path.clone(), part, dataset)
+            let has_test_part = preparation.task != Task::LanguageModel && data::has_test_part(path)?;
+            let part = if has_test_part { "its test part" } else { "all samples" };
+            (path.clone(), part, data::load_with(preparation, path, true)?)
         }
         None => {
-            let (path, dataset) = test_part_of_run(&args.model, &model)?;
-            (path, "the run's test part", dataset)
+            let (path, loaded) = test_part_of_run(&args.model, &model)?;
+            (path, "the run's test part", loaded)
         }
     };
     let (loss, loss_name) = plain_loss(model.config.head);
     let mut score = Score::default();
-    let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
-        score.add(train::score(&loss, isa, outputs, &batch.targets, None));
-    })?;
-    let metrics = measure(preparation.task, &predictions, &dataset.targets);
+    let metrics = if let (Task::LanguageModel, Some(counts)) = (preparation.task, text) {
+        ensure!(
+            !dataset.is_empty(),
+            "{path}: holds a single token, so there is none to predict; give more text"
+        );
+        score = args.machine.install(|isa| train::evaluate(&model.network, isa, &loss, &dataset))?;
+        Metrics::Language(Language {
+            score: LanguageScore::new(&score, counts.characters),
+            accuracy: score.accuracy(),
+            tokens: score.samples,
+            characters: counts.characters,
+        })
+    } else {
+        let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
+            score.add(train::score(&loss, isa, outputs, &batch.targets, None));
+        })?;
+        measure(preparation.task, &predictions, &dataset.targets)
+    };
     let names = output_names(preparation);
     let samples = dataset.len();
-    output.show(&format!(
-        "{} on {path}, {part}: {samples} samples\n\n{}\n\n{}",
-        args.model.display(),
-        totals(&metrics, score.loss(), loss_name),
-        lines(&metrics, &names)
-    ));
+    let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
+    let parts = [head, totals(&metrics, score.loss(), loss_name), lines(&metrics, &names)];
+    output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
     }
@@ -100,7 +122,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
 }
 
 /// The test part that the run in this model's folder kept apart.
-fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Dataset)> {
+fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     let file = model_folder(path).join("config.toml");
     let text = std::fs::read_to_string(&file).with_context(|| {
         format!("{}: cannot read the run's settings; give DATA to evaluate on", file.display())
@@ -114,8 +136,9 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Dataset)> {
         splits.preparation == model.config.preparation,
         "{name}: has changed since the model was trained on it, so its test part is not the same; give DATA to evaluate on"
     );
+    let text = splits.text.iter().find(|(part, _)| *part == "test").map(|(_, counts)| *counts);
     match splits.test {
-        Some(test) => Ok((name, test)),
+        Some(dataset) => Ok((name, Loaded { dataset, text })),
         None => bail!("{name}: the run kept no test part apart; give DATA to evaluate on"),
     }
 }
@@ -172,6 +195,11 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
         Metrics::Regression(found) => {
             vec![("RMSE", number(found.rmse)), ("MAE", number(found.mae)), ("R2", r2(found.r2))]
         }
+        Metrics::Language(found) => vec![
+            ("bits per character", number(found.score.bits_per_character)),
+            ("perplexity of a token", number(found.score.perplexity)),
+            ("accuracy of a token", percent(found.accuracy)),
+        ],
     };
     let loss_label = format!("loss ({loss_name})");
     rows.push((&loss_label, number(loss)));
@@ -182,7 +210,8 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
 fn lines(metrics: &Metrics, names: &[String]) -> String {
-    if names.len() > MOST_LINES {
+    let has_lines = !matches!(metrics, Metrics::Language(_));
+    if names.len() > MOST_LINES && has_lines {
         return format!(
             "{} classes, labels or outputs: too many for a line each; --json has all",
             names.len()
@@ -203,6 +232,8 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
             });
             table(&["output", "RMSE", "MAE", "R2"], rows)
         }
+        // A line for each token would say little.
+        Metrics::Language(_) => String::new(),
     }
 }
 

@@ -120,6 +120,10 @@ impl<'a> Progress<'a> {
         pieces.extend(
             record.validation_accuracy.map(|accuracy| Piece(2, format!("val {}", percent(accuracy)))),
         );
+        pieces.extend(record.validation_perplexity.map(|value| Piece(7, format!("perplexity {value:.2}"))));
+        pieces.extend(
+            record.validation_bits_per_character.map(|value| Piece(3, format!("{value:.3} bits/character"))),
+        );
         let churn = match (record.dropped, record.grown) {
             (0, 0) => String::new(),
             (dropped, 0) => format!(" (-{dropped})"),

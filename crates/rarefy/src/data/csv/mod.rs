@@ -41,7 +41,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     let text_labels = match settings.task {
         TaskChoice::Classification => survey[labels[0]].numbers < survey[labels[0]].filled,
         TaskChoice::Auto => survey[labels[0]].is_text(),
-        TaskChoice::MultiLabel | TaskChoice::Regression => false,
+        TaskChoice::MultiLabel | TaskChoice::Regression | TaskChoice::LanguageModel => false,
     };
     let roles = (0..names.len())
         .map(|column| match column {
