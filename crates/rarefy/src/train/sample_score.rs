@@ -66,7 +66,7 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
                     unreachable!("classes have labels")
                 }
             };
-            losses.push((loss.value(&alone, target, 1), loss.weight(1, outputs, labels)));
+            losses.push((loss.value(&alone, target, 1, &mut []), loss.weight(1, outputs, labels)));
             if let Some(&[label]) = labels {
                 *correct.get_or_insert(0) += usize::from(highest(&alone) == label as usize);
             }

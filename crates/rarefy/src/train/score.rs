@@ -111,8 +111,8 @@ impl Panels<'_> {
         };
         self.isa.vectorize(|| {
             let sum = match gradient {
-                Some(gradient) => self.loss.tile(rows, target, live, self.scale, gradient),
-                None => self.loss.value(rows, target, live),
+                Some(gradient) => self.loss.tile(rows, target, live, self.scale, gradient, &mut []),
+                None => self.loss.value(rows, target, live, &mut []),
             };
             let TargetTile::Classes(labels) = target else { return (sum, 0) };
             (sum, count_correct(rows, labels))
