@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Dataset, Loaded, Targets, Task};
+use rarefy::data::{self, Batch, Dataset, Loaded, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
-use rarefy::tiles::IGNORED;
+use rarefy::tiles::{IGNORED, Tiles};
 use rarefy::train::{self, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,6 +47,14 @@ enum Metrics {
     Classification(report::Classification),
     MultiLabel(report::MultiLabel),
     Regression(report::Regression),
+    Transcription {
+        /// Labels to be put in, left out or changed, for each of those there are.
+        label_error_rate: f64,
+        /// The share of samples without a wrong label.
+        all_right: f64,
+        labels: usize,
+        edits: usize,
+    },
 }
 
 /// Evaluates.
@@ -66,20 +74,40 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
             (path, "the run's test part", dataset)
         }
     };
-    let (loss, loss_name) = plain_loss(model.config.head);
+    let (loss, loss_name) = match preparation.task {
+        Task::Transcription => (Loss::Ctc, "ctc"),
+        _ => plain_loss(model.config.head),
+    };
     let mut score = Score::default();
-    let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
+    let watch = |isa, batch: &Batch, outputs: &Tiles| {
         score.add(train::score(&loss, isa, outputs, &batch.targets, None));
-    })?;
-    let metrics = measure(preparation.task, &predictions, &dataset.targets);
+    };
+    let metrics = match &dataset.targets {
+        Targets::Sequences { labels, offsets, .. } => {
+            train::check_transcripts(&model.network, preparation, &dataset, 0)?;
+            let said = args.machine.transcribe(&model, &dataset, watch)?;
+            let right = said
+                .iter()
+                .zip(offsets.windows(2))
+                .filter(|(said, ends)| said[..] == labels[ends[0]..ends[1]]);
+            Metrics::Transcription {
+                label_error_rate: score.label_error_rate(),
+                all_right: right.count() as f64 / said.len() as f64,
+                labels: score.labels,
+                edits: score.edits,
+            }
+        }
+        targets => measure(preparation.task, &args.machine.predict(&model, &dataset, watch)?, targets),
+    };
     let names = output_names(preparation);
     let samples = dataset.len();
-    output.show(&format!(
+    let shown = format!(
         "{} on {path}, {part}: {samples} samples\n\n{}\n\n{}",
         args.model.display(),
         totals(&metrics, score.loss(), loss_name),
         lines(&metrics, &names)
-    ));
+    );
+    output.show(shown.trim_end());
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
     }
@@ -150,6 +178,7 @@ fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
         Targets::Values { values, outputs } if task == Task::MultiLabel => {
             Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))
         }
+        Targets::Sequences { .. } => unreachable!("scored by their best paths"),
         Targets::Values { values, outputs } => {
             Metrics::Regression(report::regression(predictions, *outputs, values))
         }
@@ -172,6 +201,12 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
         Metrics::Regression(found) => {
             vec![("RMSE", number(found.rmse)), ("MAE", number(found.mae)), ("R2", r2(found.r2))]
         }
+        Metrics::Transcription { label_error_rate, all_right, labels, edits } => vec![
+            ("label error rate", percent(*label_error_rate)),
+            ("wrong labels", edits.to_string()),
+            ("labels", labels.to_string()),
+            ("all labels right", percent(*all_right)),
+        ],
     };
     let loss_label = format!("loss ({loss_name})");
     rows.push((&loss_label, number(loss)));
@@ -182,7 +217,7 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
 fn lines(metrics: &Metrics, names: &[String]) -> String {
-    if names.len() > MOST_LINES {
+    if names.len() > MOST_LINES && !matches!(metrics, Metrics::Transcription { .. }) {
         return format!(
             "{} classes, labels or outputs: too many for a line each; --json has all",
             names.len()
@@ -203,6 +238,7 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
             });
             table(&["output", "RMSE", "MAE", "R2"], rows)
         }
+        Metrics::Transcription { .. } => String::new(),
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
-use crate::data::{DataSettings, Dataset};
-use crate::layers::{LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
+use crate::data::{DataSettings, Dataset, Targets};
+use crate::layers::{LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::LossSettings;
 use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
@@ -172,7 +172,11 @@ impl Settings {
     /// # Errors
     /// A layer that does not fit; a network that other settings do not go with.
     pub fn network_for(&self, dataset: &Dataset) -> Result<NetworkSpec> {
-        let network = self.network.spec(dataset.shape, dataset.targets.outputs())?;
+        let outputs = match dataset.targets {
+            Targets::Sequences { classes, .. } => Outputs::EachStep(classes),
+            _ => dataset.targets.outputs().into(),
+        };
+        let network = self.network.spec(dataset.shape, outputs)?;
         self.check_network(&network)?;
         Ok(network)
     }
