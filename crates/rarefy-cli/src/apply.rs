@@ -32,10 +32,8 @@ impl MachineArgs {
         dataset: &Dataset,
         mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
     ) -> Result<Vec<f32>> {
-        let isa = Isa::named(&self.isa)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         let mut predictions = Vec::with_capacity(dataset.len() * model.network.output().features());
-        pool.install(|| {
+        self.install(|isa| {
             train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
                 watch(isa, batch, outputs);
                 for tile in 0..outputs.tiles() {
@@ -45,8 +43,15 @@ impl MachineArgs {
                     predictions.extend((0..outputs.features()).map(|feature| outputs.at(sample, feature)));
                 }
             });
-        });
+        })?;
         Ok(predictions)
+    }
+
+    /// Runs `work` on this machine.
+    pub fn install<R: Send>(&self, work: impl FnOnce(Isa) -> R + Send) -> Result<R> {
+        let isa = Isa::named(&self.isa)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        Ok(pool.install(|| work(isa)))
     }
 }
 

@@ -325,7 +325,7 @@ fn what_is_said_is_learned_without_knowing_when() {
     ]
     .concat();
     let message = refusal(&begin);
-    assert!(message.contains("at each step: keep the steps"), "{message}");
+    assert!(message.contains("outputs at each step: write the layers out"), "{message}");
     let (net, hop) = (path_text(&net), "data.audio.hop_ms=60");
     let message = refusal(&[&begin[..], &["--network", net, "--set", hop]].concat());
     assert!(message.contains("network: makes ") && message.contains("take smaller strides"), "{message}");

@@ -284,7 +284,7 @@ fn design(part: &Dataset) -> Result<Design> {
             rows.indices(),
             rows.values(),
         )?),
-        Features::Tokens(_) => {
+        Features::Tokens { .. } => {
             bail!("data.text.tokens: a linear model cannot read tokens; leave it out for a bag of words")
         }
     })

@@ -33,6 +33,10 @@ pub struct Figures {
     pub test_label_error_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_loss: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_perplexity: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_bits_per_character: Option<f64>,
     pub inference_1_ms: f64,
     pub inference_256_ms: f64,
     pub training_bytes: usize,
@@ -124,6 +128,8 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
         test_accuracy: outcome.test.and_then(|score| run.accuracy(&score)),
         test_label_error_rate: outcome.test.and_then(|score| run.label_error_rate(&score)),
         test_loss: outcome.test.map(|score| score.loss()),
+        test_perplexity: outcome.test_language.map(|score| score.perplexity),
+        test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
         inference_1_ms: run.in_pool(|| time_inference(network, run.isa(), 1)),
         inference_256_ms: run.in_pool(|| time_inference(network, run.isa(), 256)),
         training_bytes: outcome.training_bytes,

@@ -101,7 +101,7 @@ impl<'a> Progress<'a> {
             Task::Transcription => {
                 pieces.push(Piece(2, format!("errors {:.1} %", 100.0 * score.label_error_rate())));
             }
-            Task::MultiLabel | Task::Regression => {}
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => {}
         }
         pieces.push(Piece(6, format!("density {:.4}", self.density)));
         pieces.extend(self.lambda.map(|lambda| Piece(7, format!("lambda {lambda:.1e}"))));
@@ -129,6 +129,10 @@ impl<'a> Progress<'a> {
         );
         pieces.extend(
             record.validation_label_error_rate.map(|rate| Piece(2, format!("val errors {}", percent(rate)))),
+        );
+        pieces.extend(record.validation_perplexity.map(|value| Piece(7, format!("perplexity {value:.2}"))));
+        pieces.extend(
+            record.validation_bits_per_character.map(|value| Piece(3, format!("{value:.3} bits/character"))),
         );
         let churn = match (record.dropped, record.grown) {
             (0, 0) => String::new(),

@@ -1,5 +1,6 @@
 //! What a run shows at its end: a table against the dense twin, and what to do next.
 
+use rarefy::data::Task;
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Run};
 
@@ -35,6 +36,16 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
             optional(dense.test_loss, &number),
             gain,
         ]);
+    }
+    for (name, a, b) in [
+        ("test perplexity", sparse.test_perplexity, dense.test_perplexity),
+        ("test bits per character", sparse.test_bits_per_character, dense.test_bits_per_character),
+    ] {
+        if a.is_some() {
+            let number = |value: f64| format!("{value:.3}");
+            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{:+.3}", a - b));
+            rows.push(vec![name.into(), optional(a, &number), optional(b, &number), gain]);
+        }
     }
     if let Some(target) = &summary.target {
         rows.push(vec![
@@ -98,10 +109,15 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
     output.say(&match summary.ending {
         Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
-        _ => format!(
-            "next     rarefy evaluate {directory}\n         rarefy predict {directory} {}\n         rarefy inspect {directory}",
-            run.settings().data.path
-        ),
+        _ => {
+            let predict = match run.splits().preparation.task {
+                Task::LanguageModel => "--generate",
+                _ => &run.settings().data.path,
+            };
+            format!(
+                "next     rarefy evaluate {directory}\n         rarefy predict {directory} {predict}\n         rarefy inspect {directory}"
+            )
+        }
     });
 }
 

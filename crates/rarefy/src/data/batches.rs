@@ -66,7 +66,7 @@ impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
         let mut input = match &dataset.features {
-            Features::Dense(_) | Features::Tokens(_) => Tiles::zeros(dataset.inputs(), capacity),
+            Features::Dense(_) | Features::Tokens { .. } => Tiles::zeros(dataset.inputs(), capacity),
             Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
         };
         if !dataset.lengths.is_empty() {
@@ -107,7 +107,7 @@ impl Batch {
         match &dataset.features {
             Features::Dense(numbers) => gather(numbers, order, &mut self.input),
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
-            Features::Tokens(ids) => gather(ids, order, &mut self.input),
+            Features::Tokens { ids, .. } => gather(ids, order, &mut self.input),
         }
         if !dataset.lengths.is_empty() {
             self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));

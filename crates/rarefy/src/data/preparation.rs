@@ -166,7 +166,7 @@ impl Preparation {
         let samples = loaded.dataset.len();
         let numbers = match &mut loaded.dataset.features {
             Features::Dense(numbers) => numbers,
-            Features::Sparse(_) | Features::Tokens(_)
+            Features::Sparse(_) | Features::Tokens { .. }
                 if !matches!(settings.scale, Scale::Auto | Scale::None) =>
             {
                 let problem = "would make numbers of zeros and ids; sparse features and texts are not scaled, leave it out";
@@ -178,7 +178,7 @@ impl Preparation {
                 preparation.constant_inputs = used.iter().filter(|used| !**used).count();
                 return Ok((preparation, loaded));
             }
-            Features::Tokens(_) => return Ok((preparation, loaded)),
+            Features::Tokens { .. } => return Ok((preparation, loaded)),
         };
         let found: Vec<Moments> = moments(samples, inputs, |sample, out| {
             out.copy_from_slice(&numbers[sample * inputs..][..inputs])

@@ -18,8 +18,8 @@ use crate::{Error, Result};
 pub struct DataSettings {
     /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped); for images
     /// (PNG, JPEG), recordings (WAV) and texts (TXT) a folder with a folder for each class, perhaps below `train` and `test`, or a CSV
-    /// list with the columns `path`, `label` and perhaps `split`; for texts a CSV file or JSON lines too (see `text`); for
-    /// sparse features a libsvm file, or an NPZ file of SciPy.
+    /// list with the columns `path`, `label` and perhaps `split`; for texts a CSV file or JSON lines too (see `text`); for a
+    /// language model a text file or a folder of TXT files; for sparse features a libsvm file, or an NPZ file of SciPy.
     pub path: String,
     /// A file or folder with the test part; without it the source's own test part is used, or one is split off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +134,8 @@ pub enum TaskChoice {
     Regression,
     /// What is said in a recording: its label is a text.
     Transcription,
+    /// The next token at each step of a text.
+    LanguageModel,
 }
 
 impl TaskChoice {
@@ -145,6 +147,7 @@ impl TaskChoice {
             TaskChoice::MultiLabel => Some(Task::MultiLabel),
             TaskChoice::Regression => Some(Task::Regression),
             TaskChoice::Transcription => Some(Task::Transcription),
+            TaskChoice::LanguageModel => Some(Task::LanguageModel),
         }
     }
 }

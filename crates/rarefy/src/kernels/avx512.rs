@@ -47,19 +47,20 @@ pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
     let (columns, height) = (lines.index.indices(), lines.index.lines());
     let panels = output.len() / height;
     let width = lines.input.len() / panels;
-    let mut inputs = [&lines.input[..width]; HALVES];
-    for (input, rows) in inputs.iter_mut().zip(lines.input.chunks_exact(width.max(1))) {
-        *input = rows;
-    }
+    let inputs: [&[Row]; HALVES] = std::array::from_fn(|place| {
+        let panel = if place < panels { place } else { 0 };
+        &lines.input[panel * width..][..width]
+    });
     for line in 0..height {
         let mut sums = [[_mm512_set1_ps(lines.finish.start(line)); 2]; HALVES];
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm512_set1_ps(value);
-            for (sums, input) in sums.iter_mut().zip(inputs) {
-                let row = load_first::<2>(&input[column as usize]);
+            // By number: with iterators the sums would not stay in registers, which took twice as long.
+            for place in 0..HALVES {
+                let row = load_first::<2>(&inputs[place][column as usize]);
                 for i in 0..2 {
-                    sums[i] = _mm512_fmadd_ps(value, row[i], sums[i]);
+                    sums[place][i] = _mm512_fmadd_ps(value, row[i], sums[place][i]);
                 }
             }
         }
@@ -102,7 +103,7 @@ pub(super) fn sddmm<const N: usize, const R: usize>(
         let sums = match columns.get(start..start + 8) {
             Some(columns) => add_lanes(std::array::from_fn(|i| {
                 if let Some(next) = next {
-                    samples.input.iter().for_each(|input| fetch(&input[next[i] as usize]));
+                    samples.input.iter().for_each(|input| fetch::<R>(&input[next[i] as usize]));
                 }
                 dot(&gradients, columns[i])
             })),
@@ -270,11 +271,11 @@ impl Arithmetic for Register {
     }
 }
 
-/// Asks for a row to be brought into the L1 cache.
+/// Asks for the first `R` registers of a row to be brought into the L1 cache.
 #[target_feature(enable = "avx512f")]
-fn fetch(row: &Row) {
+fn fetch<const R: usize>(row: &Row) {
     let start = row.0.as_ptr();
-    for i in 0..4 {
+    for i in 0..R {
         // SAFETY: a fetch reads nothing; the address lies in the row.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(16 * i).cast()) };
     }

@@ -42,7 +42,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         TaskChoice::Classification => survey[labels[0]].numbers < survey[labels[0]].filled,
         // Of a transcription it is said later that this is no recording.
         TaskChoice::Auto | TaskChoice::Transcription => survey[labels[0]].is_text(),
-        TaskChoice::MultiLabel | TaskChoice::Regression => false,
+        TaskChoice::MultiLabel | TaskChoice::Regression | TaskChoice::LanguageModel => false,
     };
     let roles = (0..names.len())
         .map(|column| match column {
