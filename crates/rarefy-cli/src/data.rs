@@ -143,6 +143,7 @@ pub fn task_text(task: Task, outputs: usize) -> String {
         Task::MultiLabel => format!("multi-label, {outputs} labels"),
         Task::Regression if outputs == 1 => "regression, one number".to_string(),
         Task::Regression => format!("regression, {outputs} numbers"),
+        Task::Transcription => format!("transcription, {} units and the blank", outputs - 1),
         Task::LanguageModel => format!("language model, one of {outputs} tokens at each step"),
     }
 }
@@ -155,10 +156,17 @@ fn classes(found: &Description, most: usize) -> String {
     }
     let width =
         found.classes.iter().take(most).map(|class| class.name.chars().count()).max().unwrap_or(0).max(5);
-    let kind = if found.task == Task::MultiLabel { "label" } else { "class" };
-    let mut lines = vec![format!("{kind:width$}  {:>8}", "samples")];
+    let (kind, counted, all) = match found.task {
+        Task::MultiLabel => ("label", "samples", found.samples),
+        // A unit may be in a recording several times.
+        Task::Transcription => {
+            ("unit", "times", found.classes.iter().map(|class| class.samples).sum::<usize>())
+        }
+        _ => ("class", "samples", found.samples),
+    };
+    let mut lines = vec![format!("{kind:width$}  {counted:>8}")];
     lines.extend(found.classes.iter().take(most).map(|class| {
-        let share = 100.0 * class.samples as f64 / found.samples.max(1) as f64;
+        let share = 100.0 * class.samples as f64 / all.max(1) as f64;
         let bar = "#".repeat((BAR * class.samples as f64 / longest as f64).round() as usize);
         format!("{:width$}  {:>8}  {share:>5.1} %  {bar}", class.name, class.samples)
     }));

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Loaded, Targets, Task};
+use rarefy::data::{self, Batch, Loaded, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
-use rarefy::tiles::IGNORED;
+use rarefy::tiles::{IGNORED, Tiles};
 use rarefy::train::{self, LanguageScore, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -49,6 +49,18 @@ enum Metrics {
     MultiLabel(report::MultiLabel),
     Regression(report::Regression),
     Language(Language),
+    Transcription(Transcription),
+}
+
+/// The figures of what is said in recordings.
+#[derive(Serialize)]
+struct Transcription {
+    /// Labels to be put in, left out or changed, for each of those there are.
+    label_error_rate: f64,
+    /// The share of samples without a wrong label.
+    all_right: f64,
+    labels: usize,
+    edits: usize,
 }
 
 /// The figures of a language model.
@@ -77,7 +89,10 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
             (path, "the run's test part", loaded)
         }
     };
-    let (loss, loss_name) = plain_loss(model.config.head);
+    let (loss, loss_name) = match preparation.task {
+        Task::Transcription => (Loss::Ctc, "ctc"),
+        _ => plain_loss(model.config.head),
+    };
     let mut score = Score::default();
     let metrics = if let (Task::LanguageModel, Some(counts)) = (preparation.task, text) {
         ensure!(
@@ -90,6 +105,19 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
             accuracy: score.accuracy(),
             tokens: score.samples,
             characters: counts.characters,
+        })
+    } else if let Targets::Sequences { labels, offsets, .. } = &dataset.targets {
+        train::check_transcripts(&model.network, preparation, &dataset, 0)?;
+        let said = args.machine.transcribe(&model, &dataset, |isa, batch: &Batch, outputs: &Tiles| {
+            score.add(train::score(&loss, isa, outputs, &batch.targets, None));
+        })?;
+        let right =
+            said.iter().zip(offsets.windows(2)).filter(|(said, ends)| said[..] == labels[ends[0]..ends[1]]);
+        Metrics::Transcription(Transcription {
+            label_error_rate: score.label_error_rate(),
+            all_right: right.count() as f64 / said.len() as f64,
+            labels: score.labels,
+            edits: score.edits,
         })
     } else {
         let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
@@ -173,6 +201,7 @@ fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
         Targets::Values { values, outputs } if task == Task::MultiLabel => {
             Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))
         }
+        Targets::Sequences { .. } => unreachable!("scored by their best paths"),
         Targets::Values { values, outputs } => {
             Metrics::Regression(report::regression(predictions, *outputs, values))
         }
@@ -200,6 +229,12 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
             ("perplexity of a token", number(found.score.perplexity)),
             ("accuracy of a token", percent(found.accuracy)),
         ],
+        Metrics::Transcription(found) => vec![
+            ("label error rate", percent(found.label_error_rate)),
+            ("wrong labels", found.edits.to_string()),
+            ("labels", found.labels.to_string()),
+            ("all labels right", percent(found.all_right)),
+        ],
     };
     let loss_label = format!("loss ({loss_name})");
     rows.push((&loss_label, number(loss)));
@@ -210,7 +245,7 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
 fn lines(metrics: &Metrics, names: &[String]) -> String {
-    let has_lines = !matches!(metrics, Metrics::Language(_));
+    let has_lines = !matches!(metrics, Metrics::Language(_) | Metrics::Transcription(_));
     if names.len() > MOST_LINES && has_lines {
         return format!(
             "{} classes, labels or outputs: too many for a line each; --json has all",
@@ -232,8 +267,8 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
             });
             table(&["output", "RMSE", "MAE", "R2"], rows)
         }
-        // A line for each token would say little.
-        Metrics::Language(_) => String::new(),
+        // A line for each token or unit would say little.
+        Metrics::Language(_) | Metrics::Transcription(_) => String::new(),
     }
 }
 

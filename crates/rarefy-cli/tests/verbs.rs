@@ -200,7 +200,12 @@ fn predict_gives_one_line_a_sample() {
 
 /// A WAV file of a tone, 8000 samples of 16 bits a second.
 fn write_tone(path: &Path, hz: f64, samples: usize) {
-    let bytes = 2 * samples as u32;
+    write_tones(path, &[(hz, samples)]);
+}
+
+/// The same of several tones in a row.
+fn write_tones(path: &Path, tones: &[(f64, usize)]) {
+    let bytes = 2 * tones.iter().map(|(_, samples)| *samples as u32).sum::<u32>();
     let mut file = b"RIFF".to_vec();
     file.extend((36 + bytes).to_le_bytes());
     file.extend(b"WAVEfmt ");
@@ -210,8 +215,10 @@ fn write_tone(path: &Path, hz: f64, samples: usize) {
     file.extend([2u16, 16].map(u16::to_le_bytes).concat());
     file.extend(b"data");
     file.extend(bytes.to_le_bytes());
-    let step = std::f64::consts::TAU * hz / 8000.0;
-    file.extend((0..samples).flat_map(|n| ((9000.0 * (step * n as f64).sin()) as i16).to_le_bytes()));
+    for &(hz, samples) in tones {
+        let step = std::f64::consts::TAU * hz / 8000.0;
+        file.extend((0..samples).flat_map(|n| ((9000.0 * (step * n as f64).sin()) as i16).to_le_bytes()));
+    }
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, file).unwrap();
 }
@@ -270,6 +277,89 @@ fn recordings_are_trained_on_and_predicted_by_name_and_bad_ones_are_reported() {
     assert_eq!((&one["files"][0], &one["predictions"][0]), (&path_text(&b).into(), &"low".into()));
     assert_eq!(object(&["evaluate", run])["samples"], 8);
     assert!(refusal(&["evaluate", run, data]).contains("bad.wav: is cut short"));
+}
+
+/// Recordings of one to three tones, each told by the letters of its tones, in a list.
+fn write_melodies(folder: &Path) -> PathBuf {
+    let mut list = "path,label,split\n".to_string();
+    for number in 0..96 {
+        let tones: Vec<usize> =
+            (0..1 + number % 3).map(|place| number / 3usize.pow(place as u32) % 3).collect();
+        let label: String = tones.iter().map(|&tone| ["a", "b", "c"][tone]).collect();
+        // A breath after each tone.
+        let pieces: Vec<(f64, usize)> = tones
+            .iter()
+            .flat_map(|&tone| [([300.0, 800.0, 2000.0][tone], 500 + 7 * (number % 11)), (0.0, 250)])
+            .collect();
+        write_tones(&folder.join(format!("{number:02}.wav")), &pieces);
+        list += &format!("{number:02}.wav,{label},{}\n", if number % 6 == 5 { "test" } else { "train" });
+    }
+    let path = folder.join("melodies.csv");
+    std::fs::write(&path, list).unwrap();
+    path
+}
+
+#[test]
+fn what_is_said_is_learned_without_knowing_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, run, net) =
+        (write_melodies(folder.path()), folder.path().join("run"), folder.path().join("net.toml"));
+    let layers = "layers = [{layer = 'conv1d', filters = 16, kernel = 3, stride = 2, activation = 'relu'}, {layer = 'lstm', hidden = 24}, {layer = 'linear'}]";
+    std::fs::write(&net, layers).unwrap();
+    let (list, run) = (path_text(&list), path_text(&run));
+    let task = "data.task=transcription";
+    let begin = [
+        ["train", list, "--set", task, "--run-dir", run, "--density", "0.5", "--epochs", "25"],
+        [
+            "--batch-size",
+            "8",
+            "--learning-rate",
+            "0.01",
+            "--set",
+            "data.audio.mels=20",
+            "--threads",
+            "2",
+            "--seed",
+            "1",
+        ],
+    ]
+    .concat();
+    let message = refusal(&begin);
+    assert!(message.contains("outputs at each step: write the layers out"), "{message}");
+    let (net, hop) = (path_text(&net), "data.audio.hop_ms=60");
+    let message = refusal(&[&begin[..], &["--network", net, "--set", hop]].concat());
+    assert!(message.contains("network: makes ") && message.contains("take smaller strides"), "{message}");
+
+    let told = said(&[&begin[..], &["--network", net]].concat());
+    assert!(told.contains("val errors") && told.contains("test label error rate"), "{told}");
+    let metrics = std::fs::read_to_string(Path::new(run).join("metrics.jsonl")).unwrap();
+    let rates: Vec<f64> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["train_label_error_rate"].as_f64().unwrap())
+        .collect();
+    assert!(rates[0] > 0.5 && rates[24] < 0.1, "{rates:?}");
+
+    let found = object(&["evaluate", run]);
+    let rate = found["label_error_rate"].as_f64().unwrap();
+    assert_eq!((&found["task"], &found["loss_method"]), (&"transcription".into(), &"ctc".into()));
+    assert!(rate < 0.1 && rate == found["edits"].as_f64().unwrap() / found["labels"].as_f64().unwrap());
+    assert!(said(&["evaluate", run, list]).contains("label error rate"));
+    // Those that are read without a wrong label are read as they are told.
+    let table = said(&["predict", run, list]);
+    let wanted = std::fs::read_to_string(list).unwrap();
+    let wanted: Vec<&str> = wanted
+        .lines()
+        .filter(|line| line.ends_with(",test"))
+        .map(|line| line.split(',').nth(1).unwrap())
+        .collect();
+    let read: Vec<&str> = table.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    let right = read.iter().zip(&wanted).filter(|(read, wanted)| read == wanted).count();
+    assert_eq!(read.len(), wanted.len());
+    assert_eq!(right as f64 / wanted.len() as f64, found["all_right"].as_f64().unwrap());
+    let one = object(&["predict", run, path_text(&folder.path().join("05.wav"))]);
+    assert_eq!(one["predictions"][0], read[0]);
+    assert!(refusal(&["predict", run, list, "--probabilities"]).contains("leave --probabilities out"));
+    assert!(said(&["data", list, "--set", task]).contains("transcription, 3 units and the blank"));
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
                 "the labels are {classes} classes; a path of linear models is for two classes or for numbers (--set data.task=regression), one of networks for any: --hidden 64"
             )
         }
-        Targets::Steps { .. } => {
+        Targets::Steps { .. } | Targets::Sequences { .. } => {
             bail!("there is something to predict at each step; a path predicts one number")
         }
         Targets::Values { values, outputs: 1 } if task == Task::Regression => {

@@ -14,12 +14,16 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
     let percent = |value: f64| format!("{:.2} %", 100.0 * value);
     let mut rows = vec![];
-    if sparse.test_accuracy.is_some() {
-        let gain = sparse.test_accuracy.zip(dense.test_accuracy).map(|(a, b)| 100.0 * (a - b));
+    let shares = [
+        ("test accuracy", sparse.test_accuracy, dense.test_accuracy),
+        ("test label error rate", sparse.test_label_error_rate, dense.test_label_error_rate),
+    ];
+    if let Some((name, sparse, dense)) = shares.into_iter().find(|(_, sparse, _)| sparse.is_some()) {
+        let gain = sparse.zip(dense).map(|(a, b)| 100.0 * (a - b));
         rows.push(vec![
-            "test accuracy".into(),
-            optional(sparse.test_accuracy, &percent),
-            optional(dense.test_accuracy, &percent),
+            name.into(),
+            optional(sparse, &percent),
+            optional(dense, &percent),
             gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
         ]);
     } else {

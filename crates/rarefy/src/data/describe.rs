@@ -185,6 +185,11 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
             .map(|label| values.iter().skip(label).step_by(*outputs).filter(|&&x| x == 1.0).count())
             .collect(),
         Targets::Values { .. } => Vec::new(),
+        Targets::Sequences { labels, .. } => {
+            let mut counts = vec![0; preparation.classes.len()];
+            labels.iter().for_each(|&label| counts[label as usize - 1] += 1);
+            counts
+        }
     };
     let name = |at: usize| match (preparation.classes.get(at), preparation.labels.get(at)) {
         (Some(class), _) => class.clone(),

@@ -29,6 +29,7 @@ mod settings;
 mod source;
 mod split;
 pub mod text;
+mod transcripts;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,7 @@ pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
 pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
 pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
+pub use transcripts::{Units, fewest_steps};
 
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -233,6 +235,15 @@ pub enum Targets {
         /// Numbers per sample.
         outputs: usize,
     },
+    /// A sequence of labels per sample, each from 1 and below `classes`: 0 is the blank, which stands between them.
+    Sequences {
+        /// Those of all samples, one sample after the other.
+        labels: Vec<u32>,
+        /// Where those of each sample begin, and then where the last one's end.
+        offsets: Vec<usize>,
+        /// How many labels there are, the blank included.
+        classes: usize,
+    },
 }
 
 /// What kind of prediction is asked for.
@@ -245,6 +256,8 @@ pub enum Task {
     MultiLabel,
     /// Numbers.
     Regression,
+    /// What is said: a text, of whose characters or words nobody knows when they are said.
+    Transcription,
     /// The next token at each step of a text.
     LanguageModel,
 }
@@ -253,7 +266,9 @@ impl Targets {
     /// What a network has to put out, at each step or once: classes, labels or numbers.
     pub fn outputs(&self) -> usize {
         match self {
-            Targets::Classes { classes, .. } | Targets::Steps { classes, .. } => *classes,
+            Targets::Classes { classes, .. }
+            | Targets::Steps { classes, .. }
+            | Targets::Sequences { classes, .. } => *classes,
             Targets::Values { outputs, .. } => *outputs,
         }
     }
@@ -281,6 +296,19 @@ impl Targets {
                 values: samples.iter().flat_map(|&i| &values[i * outputs..][..*outputs]).copied().collect(),
                 outputs: *outputs,
             },
+            Targets::Sequences { labels, offsets, classes } => {
+                let of = |i: usize| &labels[offsets[i]..offsets[i + 1]];
+                let sequences = samples.iter().map(|&i| of(i));
+                let ends = sequences.clone().scan(0, |end, labels| {
+                    *end += labels.len();
+                    Some(*end)
+                });
+                Targets::Sequences {
+                    offsets: std::iter::once(0).chain(ends).collect(),
+                    labels: sequences.flatten().copied().collect(),
+                    classes: *classes,
+                }
+            }
         }
     }
 }

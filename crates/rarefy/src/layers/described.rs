@@ -18,17 +18,35 @@ use super::{Describe, Inputs, LayerSpec, LinearSpec, NetworkSpec};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
+/// What the data asks of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    /// So many numbers at so many positions.
+    Shape(Shape),
+    /// So many numbers at each step, however many steps are left.
+    EachStep(usize),
+}
+
+impl<S: Into<Shape>> From<S> for Outputs {
+    fn from(shape: S) -> Outputs {
+        Outputs::Shape(shape.into())
+    }
+}
+
 /// The network that `layers` describe for samples such as `inputs`, of which `outputs` are asked.
 ///
 /// # Errors
 /// A layer that does not fit what it is given, with its number, its name and the shapes.
-pub(super) fn network(inputs: Inputs, outputs: Shape, layers: &[LayerSpec]) -> Result<NetworkSpec, String> {
+pub(super) fn network(inputs: Inputs, outputs: Outputs, layers: &[LayerSpec]) -> Result<NetworkSpec, String> {
     check_last(layers)?;
     let mut layers = layers.to_vec();
     if let Some(LayerSpec::Linear(last)) = layers.last_mut()
         && last.outputs == 0
     {
-        last.outputs = outputs.channels;
+        last.outputs = match outputs {
+            Outputs::Shape(shape) => shape.channels,
+            Outputs::EachStep(channels) => channels,
+        };
     }
     let (built, shapes) = build(inputs, &layers, inputs.shape.positions() == 1)?;
     check_output(&layers, &shapes, outputs)?;
@@ -160,8 +178,19 @@ fn fused_mut(layer: &mut LayerSpec) -> Option<&mut Activation> {
     }
 }
 
-fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Shape) -> Result<(), String> {
+fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Outputs) -> Result<(), String> {
     let (last, made) = (layers.len() - 1, shapes[layers.len()]);
+    let outputs = match outputs {
+        Outputs::Shape(shape) => shape,
+        Outputs::EachStep(channels) if made.height == 1 && made.width > 1 => Shape { channels, ..made },
+        Outputs::EachStep(channels) => {
+            let title = title(last, &layers[last]);
+            return Err(format!(
+                "{title} makes {made} of {}, but the data asks for {channels} at each step: keep the steps, with layers such as {{layer = \"lstm\", hidden = 64}} or conv1d, and leave out what joins them (flatten, pooling over all)",
+                shapes[last]
+            ));
+        }
+    };
     if made == outputs {
         return Ok(());
     }

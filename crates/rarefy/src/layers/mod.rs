@@ -39,6 +39,7 @@ pub use activation::{Elementwise, ElementwiseSpec};
 pub use attention::{Attention, AttentionSpec};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
+pub use described::Outputs;
 pub use dropout::{Dropout, DropoutSpec};
 pub use embedding::{Embedding, EmbeddingSpec};
 pub use figures::LayerFigures;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::presets::Choices;
-use super::{Inputs, LayerSpec, NetworkSpec, Preset, described};
+use super::{Inputs, LayerSpec, NetworkSpec, Outputs, Preset, described};
 use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -158,11 +158,11 @@ impl NetworkSettings {
     }
 
     /// The network for samples such as `inputs` (a shape, or [`Inputs`] if they are tokens), of which `outputs` are asked: a
-    /// number, or a shape if each step of a sequence has a target.
+    /// number, a shape if each step of a sequence has a target, or [`Outputs::EachStep`].
     ///
     /// # Errors
     /// As [`NetworkSettings::check`]; a layer that does not fit what it is given.
-    pub fn spec(&self, inputs: impl Into<Inputs>, outputs: impl Into<Shape>) -> Result<NetworkSpec> {
+    pub fn spec(&self, inputs: impl Into<Inputs>, outputs: impl Into<Outputs>) -> Result<NetworkSpec> {
         self.check()?;
         let (mut inputs, outputs) = (inputs.into(), outputs.into());
         if self.is_described() {
@@ -276,6 +276,32 @@ mod tests {
             error.contains("makes 7 steps x 5 of 7 steps x 4") && error.contains("9 steps has a target"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn each_step_that_is_left_may_be_asked_for_outputs() {
+        let conv = "{layer = 'conv1d', filters = 4, kernel = 3, stride = 2}";
+        let spec = |layers: &str| {
+            settings(&format!("layers = [{layers}]")).spec(Shape::sequence(9, 2), Outputs::EachStep(5))
+        };
+        let shapes = spec(&format!("{conv}, {{layer = 'linear'}}")).unwrap().shapes().unwrap();
+        assert_eq!(shapes[2], Shape::sequence(4, 5));
+        for (layers, problem) in [
+            (
+                format!("{conv}, {{layer = 'flatten'}}, {{layer = 'linear'}}"),
+                "layer 3 (linear) makes 5 of 16, but the data asks for 5 at each step: keep the steps",
+            ),
+            (
+                format!("{conv}, {{layer = 'linear', outputs = 6}}"),
+                "layer 2 (linear) makes 4 steps x 6 of 4 steps x 4, but the data asks for 4 steps x 5",
+            ),
+        ] {
+            let error = spec(&layers).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        let perceptron = NetworkSettings::default().spec(Shape::sequence(9, 2), Outputs::EachStep(5));
+        let error = perceptron.unwrap_err().to_string();
+        assert!(error.starts_with("network.preset: mlp: gives one answer for a whole recording"), "{error}");
     }
 
     #[test]

@@ -48,7 +48,8 @@ mod tests {
     #[test]
     fn what_is_said_and_how_far_it_is_from_what_should_be() {
         //     best classes          said          wanted    edits
-        let cases: [(&[usize], &[u32], &[u32], usize); 7] = [
+        type Case = (&'static [usize], &'static [u32], &'static [u32], usize);
+        let cases: [Case; 7] = [
             (&[0, 1, 1, 0, 2], &[1, 2], &[1, 2], 0),
             (&[1, 1, 0, 1, 2], &[1, 1, 2], &[1, 2], 1),
             (&[2, 2, 2, 2, 2], &[2], &[1, 2, 3], 2),
@@ -65,7 +66,7 @@ mod tests {
             let tile = SequenceTile {
                 labels: wanted,
                 offsets: &[0, 0, wanted.len()],
-                steps: [5; LANES],
+                steps: &[5; LANES],
                 classes: 4,
             };
             let mut room = vec![[7.0; LANES]; wanted.len() + 1];

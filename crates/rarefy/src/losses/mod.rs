@@ -21,7 +21,7 @@ use crate::tiles::{IGNORED, LANES, Row};
 pub use best_path::{best_path, edits};
 use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::CrossEntropy;
-pub use ctc::{Lanes, SequenceTile, fewest_steps};
+pub use ctc::{Lanes, SequenceTile};
 pub use head::Head;
 pub use huber::Huber;
 pub use settings::{ClassWeights, LossMethod, LossSettings, Task, WeightRule};

@@ -108,7 +108,7 @@ impl Batch {
             Kind::Values => TargetTile::Values(&self.values),
             Kind::Sequences => {
                 let classes = if self.output.len() == STEPS * 3 { 3 } else { 2 };
-                let steps = [(self.output.len() / classes) as u32; LANES];
+                let steps = if classes == 3 { &[STEPS as u32; LANES] } else { &[1; LANES] };
                 let (labels, offsets) = &self.sequences;
                 TargetTile::Sequences(SequenceTile { labels, offsets: &offsets[..=live], steps, classes })
             }

@@ -19,6 +19,7 @@ mod score;
 mod settings;
 mod sparse_start;
 mod sparsify;
+mod transcripts;
 
 pub use crate::topology::Progress;
 pub use directory::{RunDirectory, free_run_directory, peak_rss_bytes, processor};
@@ -32,3 +33,4 @@ pub use sample_score::{SampleScore, score_samples};
 pub use score::{Score, predict, score};
 pub use settings::{Settings, TrainSettings};
 pub use sparsify::{Sparsifier, Zeros};
+pub use transcripts::check_transcripts;

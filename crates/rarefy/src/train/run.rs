@@ -12,10 +12,13 @@ use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::sparse_start;
 use super::{
-    Engine, EngineParts, LanguageScore, Progress, Score, Settings, Sparsifier, Zeros, predict, score,
+    Engine, EngineParts, LanguageScore, Progress, Score, Settings, Sparsifier, Zeros, check_transcripts,
+    predict, score,
 };
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order};
+use crate::data::{
+    self, Augmentation, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order,
+};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss, LossSettings};
@@ -64,10 +67,16 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// The accuracy while training, for classification.
     pub train_accuracy: Option<f64>,
+    /// The wrong labels while training for each that there should be, for transcription.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_label_error_rate: Option<f64>,
     /// The mean loss on the validation part.
     pub validation_loss: Option<f64>,
     /// The accuracy on the validation part.
     pub validation_accuracy: Option<f64>,
+    /// The wrong labels on the validation part for each that there should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_label_error_rate: Option<f64>,
     /// The perplexity on the validation part, for a language model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_perplexity: Option<f64>,
@@ -227,6 +236,11 @@ impl Run {
             _ => loss.clone(),
         };
         let engine = engine(&settings, &splits, isa, &loss, network)?;
+        let lost = splits.augmentation.as_ref().map_or(0, Augmentation::most_steps_lost);
+        check_transcripts(&engine.network, &splits.preparation, &splits.train, lost)?;
+        for part in splits.validation.iter().chain(&splits.test) {
+            check_transcripts(&engine.network, &splits.preparation, part, 0)?;
+        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
         let fingerprint = fingerprint(&splits.train);
@@ -453,7 +467,7 @@ impl Run {
         let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
         let goodness = validation
             .filter(|_| self.engine.is_settled(network, done))
-            .map(|score| [if self.is_classification() { score.accuracy() } else { 0.0 }, -score.loss()]);
+            .map(|score| [self.goodness(&score), -score.loss()]);
         let best = match (goodness, self.position.best) {
             (Some(new), Some((_, old))) => new > old,
             (Some(_), None) => true,
@@ -468,15 +482,16 @@ impl Run {
         self.engine.swap_average();
         let (nnz, cells) = self.engine.connections();
         let train = &self.position.score;
-        let accuracy = |score: &Score| self.is_classification().then(|| score.accuracy());
         let language = validation.and_then(|score| self.language_score("validation", &score));
         let record = EpochRecord {
             epoch: self.position.epoch,
             step: self.position.step,
             train_loss: train.loss(),
-            train_accuracy: accuracy(train),
+            train_accuracy: self.accuracy(train),
+            train_label_error_rate: self.label_error_rate(train),
             validation_loss: validation.map(|score| score.loss()),
-            validation_accuracy: validation.and_then(|score| accuracy(&score)),
+            validation_accuracy: validation.and_then(|score| self.accuracy(&score)),
+            validation_label_error_rate: validation.and_then(|score| self.label_error_rate(&score)),
             validation_perplexity: language.map(|score| score.perplexity),
             validation_bits_per_character: language.map(|score| score.bits_per_character),
             learning_rate: self.engine.memory.learning_rate,
@@ -584,8 +599,23 @@ impl Run {
         self.engine.bytes()
     }
 
-    fn is_classification(&self) -> bool {
-        self.splits.preparation.task == Task::Classification
+    /// What the best epoch is chosen by, before the loss.
+    fn goodness(&self, score: &Score) -> f64 {
+        match self.splits.preparation.task {
+            Task::Classification => score.accuracy(),
+            Task::Transcription => -score.label_error_rate(),
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => 0.0,
+        }
+    }
+
+    /// The share of right predictions, for classification.
+    pub fn accuracy(&self, score: &Score) -> Option<f64> {
+        (self.splits.preparation.task == Task::Classification).then(|| score.accuracy())
+    }
+
+    /// Wrong labels for each that there should be, for transcription.
+    pub fn label_error_rate(&self, score: &Score) -> Option<f64> {
+        (self.splits.preparation.task == Task::Transcription).then(|| score.label_error_rate())
     }
 
     fn config(&self, network: &Network) -> ModelConfig {
@@ -708,6 +738,7 @@ fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
             }
             settings.loss.build(losses::Task::Classification { counts: &counts })
         }
+        (Targets::Sequences { .. }, _) => settings.loss.build(losses::Task::Transcription),
         (_, Task::MultiLabel) => settings.loss.build(losses::Task::MultiLabel),
         _ => settings.loss.build(losses::Task::Regression),
     }
@@ -736,6 +767,10 @@ fn fingerprint(dataset: &Dataset) -> u64 {
         }
         Targets::Values { values, .. } => {
             values.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())))
+        }
+        Targets::Sequences { labels, offsets, .. } => {
+            labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)));
+            offsets.iter().for_each(|&offset| hasher.write_u64(offset as u64));
         }
     }
     hasher.finish()

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
-use crate::data::{DataSettings, Dataset, TaskChoice};
-use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
+use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
+use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
 use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
@@ -183,7 +183,11 @@ impl Settings {
     /// A layer that does not fit; a network that other settings do not go with.
     pub fn network_for(&self, dataset: &Dataset) -> Result<NetworkSpec> {
         let inputs = Inputs { shape: dataset.shape, vocabulary: dataset.vocabulary() };
-        let network = self.network.spec(inputs, dataset.targets.shape())?;
+        let outputs = match dataset.targets {
+            Targets::Sequences { classes, .. } => Outputs::EachStep(classes),
+            _ => dataset.targets.shape().into(),
+        };
+        let network = self.network.spec(inputs, outputs)?;
         self.check_network(&network)?;
         Ok(network)
     }

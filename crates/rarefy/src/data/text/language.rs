@@ -128,6 +128,7 @@ fn preparation(settings: &DataSettings, coding: TextCoding) -> Preparation {
         shape: Shape::sequence(*context, 1),
         outputs: tokenizer.size(),
         classes: Vec::new(),
+        units: None,
         columns: vec![Column { name: "text".into(), position: 0, coding: Coding::Text(coding) }],
         labels: Vec::new(),
         dialect: None,

@@ -10,7 +10,7 @@ mod transformer;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Inputs, LayerSpec, NetworkSettings};
+use super::{Inputs, LayerSpec, NetworkSettings, Outputs};
 use crate::tiles::Shape;
 
 /// The networks by the names that users type.
@@ -129,16 +129,19 @@ impl Preset {
     }
 
     /// Refuses samples and targets that it is not for, beyond their shape.
-    pub(super) fn check_data(self, inputs: Inputs, outputs: Shape) -> Result<(), String> {
-        let problem = match (self.reads_tokens(), inputs.vocabulary) {
-            (true, None) => {
+    pub(super) fn check_data(self, inputs: Inputs, outputs: Outputs) -> Result<(), String> {
+        let problem = match (self.reads_tokens(), inputs.vocabulary, outputs) {
+            (true, None, _) => {
                 "reads tokens, and the samples are numbers: make tokens of text by data.text.tokens, or take another network"
             }
-            (false, Some(_)) => {
+            (false, Some(_), _) => {
                 "reads numbers, and the samples are tokens: leave data.text.tokens out for a bag of words, or take a network for tokens (text-cnn, text-gru, transformer-classifier; for a language model char-transformer)"
             }
+            (_, _, Outputs::EachStep(_)) => {
+                "gives one answer for a whole recording, and a transcription takes outputs at each step: write the layers out, such as conv1d, lstm and linear, in network.layers"
+            }
             _ if inputs.shape.positions() == 1 => return Ok(()),
-            _ => match (self, outputs.positions()) {
+            (_, _, Outputs::Shape(outputs)) => match (self, outputs.positions()) {
                 (Preset::CharTransformer, 1) => {
                     "predicts a token at each step, and the data asks for one answer a document: take transformer-classifier, or set data.task = \"language-model\""
                 }
