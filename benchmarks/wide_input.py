@@ -90,7 +90,8 @@ def rarefy_ms(args, path):
     command = [args.rarefy, "train", path, "--json", "--quiet", "--network", "bag-of-words", "--density", DENSITY]
     command += ["--method", "static", "--epochs", 5, "--batch-size", args.batch, "--threads", args.threads]
     command += ["--run-dir", path.parent / f"run-{time.monotonic_ns()}"]
-    for setting in [f"network.width={args.hidden}", "data.validation_fraction=0", "data.test_fraction=0"]:
+    settings = [f"network.width={args.hidden}", "data.validation_fraction=0", "data.test_fraction=0"]
+    for setting in [*settings, f"data.label_path={path.parent / 'y.npy'}"]:
         command += ["--set", setting]
     return json.loads(run(args, command))["step_ms"]
 
