@@ -31,6 +31,7 @@ const EXAMPLES: &[Example] = &[
         told: "test accuracy",
     },
     Example { file: "spoken-digits.toml", data: tones, small: &["network.width=8"], told: "test accuracy" },
+    Example { file: "spoken-sequences.toml", data: tones, small: &[], told: "test label error rate" },
     Example { file: "documents.toml", data: table, small: &["network.width=8"], told: "test accuracy" },
     Example {
         file: "language-model.toml",
@@ -93,8 +94,14 @@ fn table(folder: &Path) -> PathBuf {
     let mut lines = "label\ttext\n".to_string();
     for i in 0..100 {
         let words = topics[i % 2];
-        writeln!(lines, "{}\tthe {} and the {}", ["sport", "weather"][i % 2], words[i % 3], words[(i + 1) % 3])
-            .unwrap();
+        writeln!(
+            lines,
+            "{}\tthe {} and the {}",
+            ["sport", "weather"][i % 2],
+            words[i % 3],
+            words[(i + 1) % 3]
+        )
+        .unwrap();
     }
     std::fs::write(folder.join("news.tsv"), lines).unwrap();
     folder.join("news.tsv")
@@ -102,7 +109,8 @@ fn table(folder: &Path) -> PathBuf {
 
 /// A text that says the same again and again.
 fn speech(folder: &Path) -> PathBuf {
-    std::fs::write(folder.join("speech.txt"), "We go to the moon. We do the other things. ".repeat(60)).unwrap();
+    std::fs::write(folder.join("speech.txt"), "We go to the moon. We do the other things. ".repeat(60))
+        .unwrap();
     folder.join("speech.txt")
 }
 
@@ -111,8 +119,17 @@ fn libsvm(folder: &Path) -> PathBuf {
     let mut lines = String::new();
     for i in 0..200 {
         let other = |k: usize| 3 + k * 200 + (i * 37) % 199;
-        writeln!(lines, "{} {}:1 {}:1 {}:1 {}:0.5 {}:1", i % 2, 1 + i % 2, other(0), other(1), other(2), other(4))
-            .unwrap();
+        writeln!(
+            lines,
+            "{} {}:1 {}:1 {}:1 {}:0.5 {}:1",
+            i % 2,
+            1 + i % 2,
+            other(0),
+            other(1),
+            other(2),
+            other(4)
+        )
+        .unwrap();
     }
     std::fs::write(folder.join("features.libsvm"), lines).unwrap();
     folder.join("features.libsvm")
