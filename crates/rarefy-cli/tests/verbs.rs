@@ -740,6 +740,12 @@ fn a_language_model_trains_is_scored_in_bits_and_writes() {
     let likeliest = write(&["--prompt", "to be ", "--temperature", "0"]);
     assert!(likeliest.starts_with("to be ") && likeliest.trim_end().len() > 16, "{likeliest}");
     assert_eq!(likeliest, write(&["--prompt", "to be ", "--top-k", "1", "--seed", "9"]));
+    // What is written is what the model holds for likeliest: scored as a document, all but its end surely is.
+    let begun = object(&["predict", run, "--generate", "--tokens", "10", "--temperature", "0"]);
+    std::fs::write(&other, begun["text"].as_str().unwrap()).unwrap();
+    let scored = object(&["evaluate", run, path_text(&other)]);
+    assert_eq!(scored["tokens"].as_u64(), Some(11), "{begun}");
+    assert!(scored["accuracy"].as_f64().unwrap() * 11.0 > 9.99, "{begun}: {scored}");
     let answer =
         object(&["predict", run, "--generate", "--prompt", "to be ", "--tokens", "5", "--temperature", "0"]);
     assert_eq!((answer["tokens"].as_u64(), answer["ended"].as_bool()), (Some(5), Some(false)));

@@ -116,12 +116,13 @@ impl<'a> Writer<'a> {
         Ok(ids)
     }
 
-    /// Writes up to `tokens` tokens after those of a prompt, which may be none; fewer if the model ends its document.
+    /// Writes up to `tokens` tokens after those of a prompt, or of a new document if there are none; fewer if the model ends its
+    /// document.
     pub fn write(&self, prompt: &[u32], tokens: usize, sampling: &Sampling) -> Vec<u32> {
         let mut buffers = self.network.buffers(1, false);
         let mut input = Tiles::zeros(self.context, 1);
-        let mut text = vec![BEGIN];
-        text.extend(prompt);
+        // A prompt may come from anywhere in a document, as most of what the model was trained on does.
+        let mut text = if prompt.is_empty() { vec![BEGIN] } else { prompt.to_vec() };
         let begin = text.len();
         for number in 0..tokens as u64 {
             let window = &text[text.len().saturating_sub(self.context)..];
