@@ -31,6 +31,7 @@ const EXAMPLES: &[Example] = &[
         told: "test accuracy",
     },
     Example { file: "spoken-digits.toml", data: tones, small: &["network.width=8"], told: "test accuracy" },
+    Example { file: "spoken-sequences.toml", data: tones, small: &[], told: "test label error rate" },
     Example { file: "documents.toml", data: table, small: &["network.width=8"], told: "test accuracy" },
     Example {
         file: "language-model.toml",
