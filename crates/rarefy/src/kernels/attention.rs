@@ -397,11 +397,16 @@ impl Unit<'_> {
     #[inline(always)]
     fn backward<A: Arithmetic, const BLOCK: usize>(&mut self) {
         let (steps, size, stride) = (self.heads.steps, self.heads.size, self.heads.stride());
-        self.parts[Part::KeyGradients as usize].fill(NONE);
-        self.parts[Part::ValueGradients as usize].fill(NONE);
-        for first in (0..steps).step_by(QUERIES) {
+        // From the last on, which look at all keys that any does: they write the gradients to which the others add.
+        for first in (0..steps).step_by(QUERIES).rev() {
             let queries = first..(first + QUERIES).min(steps);
             let (keys, count) = (self.keys(&queries), queries.len());
+            let is_last = queries.end == steps;
+            if is_last {
+                for part in [Part::KeyGradients, Part::ValueGradients] {
+                    self.parts[part as usize][keys * stride..].fill(NONE);
+                }
+            }
             self.scores::<A, BLOCK>(&queries, keys);
             let [_, _, values, gradients, _, _, score_gradients, ..] = &mut self.parts;
             product::<A, BLOCK, ROWS, ROWS>(
@@ -423,7 +428,7 @@ impl Unit<'_> {
                 of_values,
                 stride,
                 [keys, size, count],
-                true,
+                !is_last,
             );
             product::<A, BLOCK, COLUMNS, COLUMNS>(
                 Matrix { data: score_gradients, stride: steps + 1 },
@@ -431,7 +436,7 @@ impl Unit<'_> {
                 of_keys,
                 stride,
                 [keys, size, count],
-                true,
+                !is_last,
             );
             // These queries are not needed any more.
             product::<A, BLOCK, ROWS, COLUMNS>(

@@ -6,10 +6,11 @@ use std::ops::Range;
 
 use super::attention::{Arithmetic, Lanes, Step, Unit};
 use super::conv::{BLOCK, Bases, Entries, Window};
+use super::fetch::fetch;
 use super::isa::Vectorized;
 use super::sddmm::{Samples, for_each_group};
 use super::spmm::{HALVES, Lines};
-use crate::tiles::{LANES, Row};
+use crate::tiles::{HALF, LANES, Row};
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
@@ -65,7 +66,7 @@ pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
             }
         }
         for (panel, output) in output.chunks_exact_mut(height).enumerate() {
-            let half = output[line].0.first_chunk_mut::<{ LANES / 2 }>().expect("a row is longer");
+            let half = output[line].0.first_chunk_mut::<HALF>().expect("a row is longer");
             for i in 0..2 {
                 // SAFETY: half a row is 32 floats at a multiple of 64 bytes.
                 unsafe { _mm512_store_ps(half.as_mut_ptr().add(16 * i), sums[panel][i]) };
@@ -103,7 +104,12 @@ pub(super) fn sddmm<const N: usize, const R: usize>(
         let sums = match columns.get(start..start + 8) {
             Some(columns) => add_lanes(std::array::from_fn(|i| {
                 if let Some(next) = next {
-                    samples.input.iter().for_each(|input| fetch::<R>(&input[next[i] as usize]));
+                    for place in 0..N {
+                        match R {
+                            2 => fetch::<HALF>(&samples.input[place][next[i] as usize]),
+                            _ => fetch::<LANES>(&samples.input[place][next[i] as usize]),
+                        }
+                    }
                 }
                 dot(&gradients, columns[i])
             })),
@@ -268,16 +274,6 @@ impl Arithmetic for Register {
     fn store(sums: __m512, to: &mut Lanes) {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<__m512>().write_unaligned(sums) };
-    }
-}
-
-/// Asks for the first `R` registers of a row to be brought into the L1 cache.
-#[target_feature(enable = "avx512f")]
-fn fetch<const R: usize>(row: &Row) {
-    let start = row.0.as_ptr();
-    for i in 0..R {
-        // SAFETY: a fetch reads nothing; the address lies in the row.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(16 * i).cast()) };
     }
 }
 

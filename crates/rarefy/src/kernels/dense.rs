@@ -10,7 +10,7 @@ use gemm::Parallelism;
 use super::product::Panels;
 use super::spmm::{Finish, split_tiles};
 use super::{Isa, par_chunks, tree};
-use crate::tiles::{LANES, Row};
+use crate::tiles::{HALF, LANES, Row};
 
 /// Rows of a result that one call of `gemm` computes.
 const BLOCK: usize = 128;
@@ -81,9 +81,6 @@ pub(super) fn multiply(
     let input = &input[panels.whole() * matrix.cols..];
     multiply_halves(isa, matrix, input, halves, panels.whole(), finish);
 }
-
-/// Lanes of a tile whose others are dead.
-const HALF: usize = LANES / 2;
 
 /// Two panels of which half of the lanes are alive, as one; the second may be missing.
 fn side_by_side(panels: &[Row], height: usize, rows: Range<usize>, out: &mut [Row]) {

@@ -6,9 +6,11 @@ use std::ops::Range;
 
 use super::dense::{self, Matrix};
 use super::lookup::{self, Padding};
-use super::{Finish, Isa, Windows, conv, conv_dense, par_chunks, sddmm, spmm, tree, wide_input};
+use super::{
+    Finish, Isa, Windows, conv, conv_dense, fetch::fetch, par_chunks, sddmm, spmm, tree, wide_input,
+};
 use crate::sparse::{Index, Pattern, Sparse, Weights};
-use crate::tiles::{LANES, Tiles};
+use crate::tiles::{HALF, LANES, Tiles};
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
 ///
@@ -140,8 +142,13 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
                 // Sixteen running sums of each and then halves: the order is the same whatever the instruction set.
                 let mut sums = [[0.0f32; 16]; BIASES];
                 let sums = &mut sums[..out.len()];
-                for rows in gradient.tile(tile).chunks_exact(features) {
-                    for (sums, row) in sums.iter_mut().zip(&rows[start..]) {
+                let rows = gradient.tile(tile);
+                for first in (start..rows.len()).step_by(features) {
+                    for (index, sums) in (first..).zip(sums.iter_mut()) {
+                        let row = &rows[index];
+                        if let Some(next) = rows.get(index + features) {
+                            fetch::<HALF>(next);
+                        }
                         for block in &row.0.as_chunks::<16>().0[..blocks] {
                             for (sum, value) in sums.iter_mut().zip(block) {
                                 *sum += value;

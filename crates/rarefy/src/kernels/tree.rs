@@ -3,8 +3,6 @@
 
 use std::ops::Range;
 
-use crate::tiles::LANES;
-
 /// Buffers of the output's length that [`sum`] needs for `tiles` tiles, beside the output.
 pub(super) fn scratch_levels(tiles: usize) -> usize {
     tiles.next_power_of_two().trailing_zeros().saturating_sub(1) as usize
@@ -57,10 +55,10 @@ pub fn join_in_tree<T>(items: Range<usize>, of: &impl Fn(usize) -> T, join: &imp
     }
 }
 
-/// The sum over the lanes of a row: sixteen running sums, then half and half, in the same order whatever the instruction
+/// The sum over the lanes of a row, or a part of one: sixteen running sums, then half and half, in the same order whatever the instruction
 /// set.
 #[inline(always)]
-pub fn sum_lanes(row: &[f32; LANES]) -> f32 {
+pub fn sum_lanes<const N: usize>(row: &[f32; N]) -> f32 {
     let mut sums = [0.0f32; 16];
     for block in row.as_chunks::<16>().0 {
         for (sum, value) in sums.iter_mut().zip(block) {

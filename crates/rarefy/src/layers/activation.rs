@@ -3,14 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
-use crate::kernels::{Activation, par_chunks};
-use crate::tiles::{LANES, Row, Shape, Tiles};
+use crate::kernels::{Activation, fetch_ahead, par_chunks};
+use crate::tiles::{HALF, Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of elementwise work covers.
 const ROWS: usize = 64;
-
-/// Lanes of a tile whose others are dead.
-const HALF: usize = LANES / 2;
 
 /// An elementwise function as files keep it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +56,7 @@ impl Layer for Elementwise {
             pass.isa.vectorize(|| {
                 for (index, row) in (start..).zip(rows) {
                     let from = &input.rows()[index].0;
+                    fetch_ahead(input.rows(), index);
                     match row.0.first_chunk_mut::<HALF>() {
                         Some(half) if input.is_half(index / features) => {
                             half.copy_from_slice(&from[..HALF]);
@@ -81,6 +79,8 @@ impl Layer for Elementwise {
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 for (index, row) in (start..).zip(rows) {
+                    fetch_ahead(input, index);
+                    fetch_ahead(gradient, index);
                     let (input, gradient) = (&input[index], &gradient[index].0);
                     match row.0.first_chunk_mut::<HALF>() {
                         Some(half) if flow.input.is_half(index / features) => {

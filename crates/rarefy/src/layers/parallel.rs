@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::shapes;
 use super::{Buffers, Builder, Describe, Flow, Layer, LayerSpec, Parameter, Pass, Sequence, Workspace};
-use crate::kernels::{Activation, Product, par_chunks};
-use crate::tiles::{Row, Shape, Tiles};
+use crate::kernels::{Activation, Product, fetch_ahead, par_chunks};
+use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of elementwise work covers, at least.
 const ROWS: usize = 64;
@@ -136,37 +136,57 @@ impl Parallel {
     }
 
     /// Writes or adds `source`, gated, to `target`. Both have as many rows a position as their ranges say; only the rows
-    /// within the ranges are read and written.
+    /// within the ranges are read and written, and the first halves of those of tiles of `samples` whose others are dead.
     fn copy(
         &self,
         pass: &Pass,
         (source, source_width, read): (&[Row], usize, Range<usize>),
         (target, target_width, write): (&mut [Row], usize, Range<usize>),
+        samples: &Tiles,
         is_first: bool,
         gate: Option<(Activation, &[Row])>,
     ) {
         let positions = ROWS.div_ceil(target_width);
+        let per_tile = target.len() / target_width / samples.tiles().max(1);
         par_chunks(target, positions * target_width, &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 let first = start / target_width;
                 for (position, rows) in (first..).zip(rows.chunks_exact_mut(target_width)) {
                     let source = &source[position * source_width..][..source_width][read.clone()];
-                    for (place, (row, source)) in rows[write.clone()].iter_mut().zip(source).enumerate() {
-                        let mut value = *source;
-                        if let Some((activation, outputs)) = gate {
-                            let at = position * target_width + write.start + place;
-                            activation.gate(&mut value.0, &outputs[at]);
-                        }
-                        if !is_first {
-                            for (value, before) in value.0.iter_mut().zip(&row.0) {
-                                *value += before;
-                            }
-                        }
-                        *row = value;
+                    let outputs = position * target_width + write.start;
+                    let gate = gate.map(|(activation, rows)| (activation, &rows[outputs..]));
+                    let rows = &mut rows[write.clone()];
+                    match samples.is_half(position / per_tile) {
+                        true => copy_lanes::<HALF>(source, rows, is_first, gate),
+                        false => copy_lanes::<LANES>(source, rows, is_first, gate),
                     }
                 }
             });
         });
+    }
+}
+
+/// Writes or adds the first `N` lanes of rows, gated.
+#[inline(always)]
+fn copy_lanes<const N: usize>(
+    source: &[Row],
+    target: &mut [Row],
+    is_first: bool,
+    gate: Option<(Activation, &[Row])>,
+) {
+    for (index, (row, from)) in target.iter_mut().zip(source).enumerate() {
+        fetch_ahead(source, index);
+        let mut value = *from.0.first_chunk::<N>().expect("at most a row");
+        if let Some((activation, outputs)) = gate {
+            activation.gate(&mut value, &outputs[index]);
+        }
+        let row = row.0.first_chunk_mut::<N>().expect("at most a row");
+        if !is_first {
+            for (value, before) in value.iter_mut().zip(&*row) {
+                *value += before;
+            }
+        }
+        *row = value;
     }
 }
 
@@ -215,7 +235,7 @@ impl Layer for Parallel {
             };
             let is_first = index == 0 || self.join == Join::Concat;
             let source = (made.rows(), part.len(), 0..part.len());
-            self.copy(pass, source, (output.rows_mut(), width, part), is_first, None);
+            self.copy(pass, source, (output.rows_mut(), width, part), input, is_first, None);
         }
         if self.activation != Activation::Identity {
             par_chunks(output.rows_mut(), ROWS, &|_, rows: &mut [Row]| {
@@ -233,7 +253,7 @@ impl Layer for Parallel {
             if branch.layers.output().is_none() {
                 if let Some(gradient_input) = flow.gradient_input.as_deref_mut() {
                     let target = (gradient_input.rows_mut(), channels, 0..channels);
-                    self.copy(pass, (gradient.rows(), width, part), target, is_first, gate);
+                    self.copy(pass, (gradient.rows(), width, part), target, gradient, is_first, gate);
                 }
                 continue;
             }
@@ -242,7 +262,7 @@ impl Layer for Parallel {
                 let mut tiles = std::mem::take(buffers.gradients.last_mut().expect("buffers for training"));
                 let fused = Some((branch.layers.fused(), buffers.output().rows()));
                 let target = (tiles.rows_mut(), part.len(), 0..part.len());
-                self.copy(pass, (gradient.rows(), width, part), target, true, fused);
+                self.copy(pass, (gradient.rows(), width, part), target, gradient, true, fused);
                 own = Some(tiles);
             }
             let gradient_input = match flow.gradient_input.as_deref_mut() {
@@ -262,7 +282,7 @@ impl Layer for Parallel {
             }
             if let (Some(gradient_input), false) = (flow.gradient_input.as_deref_mut(), is_first) {
                 let target = (gradient_input.rows_mut(), channels, 0..channels);
-                self.copy(pass, (work.tiles[0].rows(), channels, 0..channels), target, false, None);
+                self.copy(pass, (work.tiles[0].rows(), channels, 0..channels), target, gradient, false, None);
             }
         }
     }

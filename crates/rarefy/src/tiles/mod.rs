@@ -25,6 +25,9 @@ use serde::{Deserialize, Serialize};
 /// Samples in a tile.
 pub const LANES: usize = 64;
 
+/// Lanes that are computed of a tile whose others are dead ([`Tiles::is_half`]).
+pub const HALF: usize = LANES / 2;
+
 /// In place of a class: there nothing is to be predicted, as at the padding of a sequence.
 pub const IGNORED: u32 = u32::MAX;
 
@@ -193,7 +196,7 @@ impl Tiles {
 
     /// Whether the second half of a tile's lanes is dead. Then whoever computes may leave it as it is: in gradients it is zero.
     pub fn is_half(&self, tile: usize) -> bool {
-        self.live(tile) <= LANES / 2
+        self.live(tile) <= HALF
     }
 
     /// How many steps of each sample's sequence are there, the others being padding; empty if all are.

@@ -7,12 +7,14 @@
 //! With the mean taken as 0, in both lines, and no shift it is the RMS norm. A position is read twice while it stands in
 //! the cache; the backward pass computes mean and deviation again rather than keep them.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces};
-use crate::kernels::{par_chunk_pairs, par_chunks, sum_lanes};
+use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_chunks, sum_lanes};
 use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
-use crate::tiles::{LANES, Row, Shape, Tiles};
+use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Layer norm as files keep it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,34 +46,148 @@ impl LayerNorm {
         self.zeros.is_none()
     }
 
-    /// Mean and inverse deviation of each lane over some rows.
+    /// Mean and inverse deviation of each of the first `N` lanes over some rows.
     #[inline(always)]
-    fn moments(&self, rows: &[Row]) -> ([f32; LANES], [f32; LANES]) {
+    fn moments<const N: usize>(&self, rows: &[Row]) -> ([f32; N], [f32; N]) {
         let count = rows.len() as f32;
-        let (mut mean, mut rest, mut square) = ([0.0f32; LANES], [0.0f32; LANES], [0.0f32; LANES]);
+        let (mut mean, mut rest, mut square) = ([0.0f32; N], [0.0f32; N], [0.0f32; N]);
         if self.is_centred() {
-            for row in rows {
-                for lane in 0..LANES {
+            for (index, row) in rows.iter().enumerate() {
+                fetch_ahead(rows, index);
+                for lane in 0..N {
                     mean[lane] += row.0[lane];
                 }
             }
             mean.iter_mut().for_each(|mean| *mean /= count);
         }
         for row in rows {
-            for lane in 0..LANES {
+            for lane in 0..N {
                 let distance = row.0[lane] - mean[lane];
                 rest[lane] += distance;
                 square[lane] += distance * distance;
             }
         }
-        let mut inverse = [0.0; LANES];
-        for lane in 0..LANES {
+        let mut inverse = [0.0; N];
+        for lane in 0..N {
             // What the mean's rounding left is taken out of both.
             let rest = if self.is_centred() { rest[lane] / count } else { 0.0 };
             mean[lane] += rest;
             inverse[lane] = 1.0 / (square[lane] / count - rest * rest + EPSILON).sqrt();
         }
         (mean, inverse)
+    }
+}
+
+/// Some positions of a forward pass.
+struct Forward<'a> {
+    norm: &'a LayerNorm,
+    scale: &'a [f32],
+    shift: &'a [f32],
+    input: &'a Tiles,
+    /// The first position, counted over all tiles.
+    first: usize,
+    output: &'a mut [Row],
+}
+
+impl Vectorized for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let channels = self.norm.shape.channels;
+        let output = std::mem::take(&mut self.output);
+        for (position, output) in (self.first..).zip(output.chunks_exact_mut(channels)) {
+            let input = &self.input.rows()[position * channels..][..channels];
+            match self.input.is_half(position / self.norm.shape.positions()) {
+                true => self.normalise::<HALF>(input, output),
+                false => self.normalise::<LANES>(input, output),
+            }
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// The first `N` lanes of a position.
+    #[inline(always)]
+    fn normalise<const N: usize>(&self, input: &[Row], output: &mut [Row]) {
+        let (mean, inverse) = self.norm.moments::<N>(input);
+        let constants = self.scale.iter().zip(self.shift);
+        for ((output, input), (scale, shift)) in output.iter_mut().zip(input).zip(constants) {
+            for lane in 0..N {
+                let normal = (input.0[lane] - mean[lane]) * inverse[lane];
+                output.0[lane] = normal * scale + shift;
+            }
+        }
+    }
+}
+
+/// A piece of a backward pass.
+struct Backward<'a> {
+    norm: &'a LayerNorm,
+    scale: &'a [f32],
+    input: &'a Tiles,
+    gradient: &'a Tiles,
+    gate: Activation,
+    /// Counted over all tiles.
+    positions: Range<usize>,
+    /// Empty if nobody needs the gradient of the inputs.
+    gradient_input: &'a mut [Row],
+    /// Each channel's sums of the gradient times the normalised input, and of the gradient.
+    parts: &'a mut [[f32; 2]],
+}
+
+impl Vectorized for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let channels = self.norm.shape.channels;
+        self.parts.fill([0.0; 2]);
+        let mut out = std::mem::take(&mut self.gradient_input).chunks_exact_mut(channels);
+        for position in self.positions.clone() {
+            let rows = position * channels..(position + 1) * channels;
+            let (input, gradient) = (&self.input.rows()[rows.clone()], &self.gradient.rows()[rows]);
+            match self.input.is_half(position / self.norm.shape.positions()) {
+                true => self.differentiate::<HALF>(input, gradient, out.next()),
+                false => self.differentiate::<LANES>(input, gradient, out.next()),
+            }
+        }
+    }
+}
+
+impl Backward<'_> {
+    /// The first `N` lanes of a position.
+    #[inline(always)]
+    fn differentiate<const N: usize>(&mut self, input: &[Row], gradient: &[Row], out: Option<&mut [Row]>) {
+        let (mean, inverse) = self.norm.moments::<N>(input);
+        let (mut sum, mut product) = ([0.0f32; N], [0.0f32; N]);
+        let count = input.len() as f32;
+        let rows = input.iter().zip(gradient).zip(self.scale);
+        for (index, (part, ((input, row), scale))) in self.parts.iter_mut().zip(rows.clone()).enumerate() {
+            fetch_ahead(gradient, index);
+            let (mut normal, mut plain) = ([0.0; N], [0.0; N]);
+            for lane in 0..N {
+                plain[lane] = row.0[lane];
+                normal[lane] = (input.0[lane] - mean[lane]) * inverse[lane] * plain[lane];
+                sum[lane] += plain[lane] * scale;
+                product[lane] += normal[lane] * scale;
+            }
+            part[0] += sum_lanes(&normal);
+            part[1] += sum_lanes(&plain);
+        }
+        let Some(out) = out else { return };
+        if !self.norm.is_centred() {
+            sum = [0.0; N];
+        }
+        for (row, ((input, gradient), scale)) in out.iter_mut().zip(rows) {
+            let lanes = row.0.first_chunk_mut::<N>().expect("at most a row");
+            for lane in 0..N {
+                let normal = (input.0[lane] - mean[lane]) * inverse[lane];
+                let through = (sum[lane] + normal * product[lane]) / count;
+                lanes[lane] = inverse[lane] * (gradient.0[lane] * scale - through);
+            }
+            self.gate.gate(lanes, input);
+        }
     }
 }
 
@@ -100,20 +216,9 @@ impl Layer for LayerNorm {
         let scale = parameters[0].weights.values();
         let shift = self.zeros.as_deref().unwrap_or_else(|| parameters[1].weights.values());
         let (channels, pieces) = (self.shape.channels, Pieces::new(input.rows(), self.shape.channels));
-        par_chunks(output.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
-            let inputs = input.rows()[start..].chunks_exact(channels);
-            pass.isa.vectorize(|| {
-                for (rows, inputs) in rows.chunks_exact_mut(channels).zip(inputs) {
-                    let (mean, inverse) = self.moments(inputs);
-                    let constants = scale.iter().zip(shift);
-                    for ((row, input), (scale, shift)) in rows.iter_mut().zip(inputs).zip(constants) {
-                        for lane in 0..LANES {
-                            let normal = (input.0[lane] - mean[lane]) * inverse[lane];
-                            row.0[lane] = normal * scale + shift;
-                        }
-                    }
-                }
-            });
+        par_chunks(output.rows_mut(), pieces.rows(), &|start, output: &mut [Row]| {
+            let first = start / channels;
+            pass.isa.vectorize(Forward { norm: self, scale, shift, input, first, output });
         });
     }
 
@@ -121,44 +226,25 @@ impl Layer for LayerNorm {
         let (scale, shift) = parameters.split_first_mut().expect("a norm has a scale");
         let factors = scale.weights.values();
         let (channels, pieces) = (self.shape.channels, Pieces::new(flow.input.rows(), self.shape.channels));
-        let count = channels as f32;
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.numbers[0]);
         let out = flow.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
-        par_chunk_pairs(out, parts, (pieces.rows(), channels), &|piece, out: &mut [Row], parts| {
-            pass.isa.vectorize(|| {
-                parts.fill([0.0; 2]);
-                let mut out = out.chunks_exact_mut(channels);
-                for position in pieces.of(piece) {
-                    let inputs = &flow.input.rows()[position * channels..][..channels];
-                    let gradients = &flow.gradient.rows()[position * channels..][..channels];
-                    let (mean, inverse) = self.moments(inputs);
-                    let (mut sum, mut product) = ([0.0f32; LANES], [0.0f32; LANES]);
-                    let rows = inputs.iter().zip(gradients).zip(factors);
-                    for (part, ((input, gradient), scale)) in parts.iter_mut().zip(rows.clone()) {
-                        let mut normal = [0.0; LANES];
-                        for lane in 0..LANES {
-                            normal[lane] = (input.0[lane] - mean[lane]) * inverse[lane] * gradient.0[lane];
-                            sum[lane] += gradient.0[lane] * scale;
-                            product[lane] += normal[lane] * scale;
-                        }
-                        part[0] += sum_lanes(&normal);
-                        part[1] += sum_lanes(&gradient.0);
-                    }
-                    let Some(out) = out.next() else { continue };
-                    if !self.is_centred() {
-                        sum = [0.0; LANES];
-                    }
-                    for (row, ((input, gradient), scale)) in out.iter_mut().zip(rows) {
-                        for lane in 0..LANES {
-                            let normal = (input.0[lane] - mean[lane]) * inverse[lane];
-                            let through = (sum[lane] + normal * product[lane]) / count;
-                            row.0[lane] = inverse[lane] * (gradient.0[lane] * scale - through);
-                        }
-                        flow.gate.gate(&mut row.0, input);
-                    }
-                }
-            });
-        });
+        par_chunk_pairs(
+            out,
+            parts,
+            (pieces.rows(), channels),
+            &|piece, gradient_input: &mut [Row], parts| {
+                pass.isa.vectorize(Backward {
+                    norm: self,
+                    scale: factors,
+                    input: flow.input,
+                    gradient: flow.gradient,
+                    gate: flow.gate,
+                    positions: pieces.of(piece),
+                    gradient_input,
+                    parts,
+                });
+            },
+        );
         for channel in 0..channels {
             let [product, sum] = pieces.sum(parts, channel);
             scale.gradient[channel] = product;
