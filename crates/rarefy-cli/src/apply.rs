@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use rarefy::data::{Batch, Dataset, Preparation, Task};
 use rarefy::kernels::Isa;
-use rarefy::tiles::Tiles;
+use rarefy::losses::best_path;
+use rarefy::tiles::{LANES, Shape, Tiles};
 use rarefy::train::{self, Model};
 
 /// Samples of a batch.
@@ -31,10 +32,8 @@ impl MachineArgs {
         dataset: &Dataset,
         mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
     ) -> Result<Vec<f32>> {
-        let isa = Isa::named(&self.isa)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         let mut predictions = Vec::with_capacity(dataset.len() * model.network.output().features());
-        pool.install(|| {
+        self.install(|isa| {
             train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
                 watch(isa, batch, outputs);
                 for tile in 0..outputs.tiles() {
@@ -44,8 +43,42 @@ impl MachineArgs {
                     predictions.extend((0..outputs.features()).map(|feature| outputs.at(sample, feature)));
                 }
             });
-        });
+        })?;
         Ok(predictions)
+    }
+
+    /// Runs `work` on this machine.
+    pub fn install<R: Send>(&self, work: impl FnOnce(Isa) -> R + Send) -> Result<R> {
+        let isa = Isa::named(&self.isa)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        Ok(pool.install(|| work(isa)))
+    }
+}
+
+impl MachineArgs {
+    /// The labels that the model's best path gives each sample of a transcription, each from 1. `watch` sees each batch's
+    /// outputs.
+    pub fn transcribe(
+        &self,
+        model: &Model,
+        dataset: &Dataset,
+        mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
+    ) -> Result<Vec<Vec<u32>>> {
+        let isa = Isa::named(&self.isa)?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        let Shape { width: steps, channels: classes, .. } = model.network.output();
+        let mut said = Vec::with_capacity(dataset.len());
+        pool.install(|| {
+            train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
+                watch(isa, batch, outputs);
+                for sample in 0..batch.samples {
+                    let (tile, lane) = (sample / LANES, sample % LANES);
+                    let real = outputs.real_steps(tile, steps)[lane] as usize;
+                    said.push(best_path(outputs.tile(tile), classes, lane, real).collect());
+                }
+            });
+        });
+        Ok(said)
     }
 }
 
@@ -65,8 +98,11 @@ pub fn model_folder(model: &Path) -> PathBuf {
     folder.unwrap_or(Path::new("")).to_path_buf()
 }
 
-/// A name for each output: the class, the label column, or `output_2`.
+/// A name for each output: the class, the label column, or `output_2`; of a transcription the units.
 pub fn output_names(preparation: &Preparation) -> Vec<String> {
+    if preparation.task == Task::Transcription {
+        return preparation.classes.clone();
+    }
     let name = |output: usize| {
         let label = match preparation.task {
             Task::Classification => preparation.classes.get(output).cloned(),

@@ -10,7 +10,7 @@ use crate::output::{Output, table};
 const FEW: usize = 30;
 
 /// What `--task` may be.
-pub const TASKS: [&str; 4] = ["auto", "classification", "multi-label", "regression"];
+pub const TASKS: [&str; 5] = ["auto", "classification", "multi-label", "regression", "language-model"];
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
@@ -24,13 +24,15 @@ Examples:
   rarefy data table.tsv --delimiter tab --all
   rarefy data photos --set data.image_size=32 --skip-bad
   rarefy data news.tsv --text body --label topic
+  rarefy data speeches.txt --task language-model
   rarefy data table.csv --json | jq '.columns[] | select(.constant) | .name'
 
 Shows the samples, what would be predicted, how often each class occurs, and what each column holds. \
 To train on the data as seen here, give `rarefy train` the same flags.
 
 Images (PNG, JPEG), recordings (WAV) and texts (TXT) are a folder with a folder of files for each class, perhaps below train and test, or a CSV list of files with the columns path, label and perhaps split (train or test). Texts \
-are also JSON lines with the keys text and label, or a CSV file with --text. Sparse features are a libsvm file or an NPZ file of SciPy.")]
+are also JSON lines with the keys text and label, or a CSV file with --text. A language model reads a text file or a folder of TXT \
+files. Sparse features are a libsvm file or an NPZ file of SciPy.")]
 pub struct DataArgs {
     /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
     data: String,
@@ -46,7 +48,8 @@ pub struct DataArgs {
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
-    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words [default: text, in JSON lines]
+    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words unless data.text.tokens is set
+    /// [default: text, in JSON lines]
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
     /// Leave out images and recordings that cannot be read and texts that are empty, and say which
@@ -140,6 +143,8 @@ pub fn task_text(task: Task, outputs: usize) -> String {
         Task::MultiLabel => format!("multi-label, {outputs} labels"),
         Task::Regression if outputs == 1 => "regression, one number".to_string(),
         Task::Regression => format!("regression, {outputs} numbers"),
+        Task::Transcription => format!("transcription, {} units and the blank", outputs - 1),
+        Task::LanguageModel => format!("language model, one of {outputs} tokens at each step"),
     }
 }
 
@@ -151,10 +156,17 @@ fn classes(found: &Description, most: usize) -> String {
     }
     let width =
         found.classes.iter().take(most).map(|class| class.name.chars().count()).max().unwrap_or(0).max(5);
-    let kind = if found.task == Task::MultiLabel { "label" } else { "class" };
-    let mut lines = vec![format!("{kind:width$}  {:>8}", "samples")];
+    let (kind, counted, all) = match found.task {
+        Task::MultiLabel => ("label", "samples", found.samples),
+        // A unit may be in a recording several times.
+        Task::Transcription => {
+            ("unit", "times", found.classes.iter().map(|class| class.samples).sum::<usize>())
+        }
+        _ => ("class", "samples", found.samples),
+    };
+    let mut lines = vec![format!("{kind:width$}  {counted:>8}")];
     lines.extend(found.classes.iter().take(most).map(|class| {
-        let share = 100.0 * class.samples as f64 / found.samples.max(1) as f64;
+        let share = 100.0 * class.samples as f64 / all.max(1) as f64;
         let bar = "#".repeat((BAR * class.samples as f64 / longest as f64).round() as usize);
         format!("{:width$}  {:>8}  {share:>5.1} %  {bar}", class.name, class.samples)
     }));

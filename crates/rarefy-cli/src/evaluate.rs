@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Dataset, Loaded, Targets, Task};
+use rarefy::data::{self, Batch, Loaded, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
-use rarefy::tiles::IGNORED;
-use rarefy::train::{self, Model, Score, Settings};
+use rarefy::tiles::{IGNORED, Tiles};
+use rarefy::train::{self, LanguageScore, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ Examples:
   rarefy evaluate runs/digits-1                 the run's own test part, as at the end of training
   rarefy evaluate runs/digits-1 new.npz
   rarefy evaluate runs/table-1/model.safetensors table.csv --json
+  rarefy evaluate runs/speeches-1 other.txt     perplexity and bits per character of a language model
 
 DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
 (fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders with train and test, lists with a column \
@@ -47,39 +48,88 @@ enum Metrics {
     Classification(report::Classification),
     MultiLabel(report::MultiLabel),
     Regression(report::Regression),
+    Language(Language),
+    Transcription(Transcription),
+}
+
+/// The figures of what is said in recordings.
+#[derive(Serialize)]
+struct Transcription {
+    /// Labels to be put in, left out or changed, for each of those there are.
+    label_error_rate: f64,
+    /// The share of samples without a wrong label.
+    all_right: f64,
+    labels: usize,
+    edits: usize,
+}
+
+/// The figures of a language model.
+#[derive(Serialize)]
+struct Language {
+    #[serde(flatten)]
+    score: LanguageScore,
+    /// The share of tokens that were the likeliest.
+    accuracy: f64,
+    tokens: usize,
+    characters: usize,
 }
 
 /// Evaluates.
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;
-    let mut text = None;
-    let (path, part, dataset) = match &args.data {
+    let (path, part, Loaded { dataset, text }) = match &args.data {
         Some(path) => {
-            let Loaded { dataset, text: counts } = data::load_with(preparation, path, true)?;
-            text = counts;
-            let part = if data::has_test_part(path)? { "its test part" } else { "all samples" };
-            (path.clone(), part, dataset)
+            let has_test_part = preparation.task != Task::LanguageModel && data::has_test_part(path)?;
+            let part = if has_test_part { "its test part" } else { "all samples" };
+            (path.clone(), part, data::load_with(preparation, path, true)?)
         }
         None => {
-            let (path, dataset) = test_part_of_run(&args.model, &model)?;
-            (path, "the run's test part", dataset)
+            let (path, loaded) = test_part_of_run(&args.model, &model)?;
+            (path, "the run's test part", loaded)
         }
     };
-    let (loss, loss_name) = plain_loss(model.config.head);
+    let (loss, loss_name) = match preparation.task {
+        Task::Transcription => (Loss::Ctc, "ctc"),
+        _ => plain_loss(model.config.head),
+    };
     let mut score = Score::default();
-    let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
-        score.add(train::score(&loss, isa, outputs, &batch.targets, None));
-    })?;
-    let metrics = measure(preparation.task, &predictions, &dataset.targets);
+    let metrics = if let (Task::LanguageModel, Some(counts)) = (preparation.task, text) {
+        ensure!(
+            !dataset.is_empty(),
+            "{path}: holds a single token, so there is none to predict; give more text"
+        );
+        score = args.machine.install(|isa| train::evaluate(&model.network, isa, &loss, &dataset))?;
+        Metrics::Language(Language {
+            score: LanguageScore::new(&score, counts.characters),
+            accuracy: score.accuracy(),
+            tokens: score.samples,
+            characters: counts.characters,
+        })
+    } else if let Targets::Sequences { labels, offsets, .. } = &dataset.targets {
+        train::check_transcripts(&model.network, preparation, &dataset, 0)?;
+        let said = args.machine.transcribe(&model, &dataset, |isa, batch: &Batch, outputs: &Tiles| {
+            score.add(train::score(&loss, isa, outputs, &batch.targets, None));
+        })?;
+        let right =
+            said.iter().zip(offsets.windows(2)).filter(|(said, ends)| said[..] == labels[ends[0]..ends[1]]);
+        Metrics::Transcription(Transcription {
+            label_error_rate: score.label_error_rate(),
+            all_right: right.count() as f64 / said.len() as f64,
+            labels: score.labels,
+            edits: score.edits,
+        })
+    } else {
+        let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
+            score.add(train::score(&loss, isa, outputs, &batch.targets, None));
+        })?;
+        measure(preparation.task, &predictions, &dataset.targets)
+    };
     let names = output_names(preparation);
     let samples = dataset.len();
-    output.show(&format!(
-        "{} on {path}, {part}: {samples} samples\n\n{}\n\n{}",
-        args.model.display(),
-        totals(&metrics, score.loss(), loss_name),
-        lines(&metrics, &names)
-    ));
+    let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
+    let parts = [head, totals(&metrics, score.loss(), loss_name), lines(&metrics, &names)];
+    output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
     }
@@ -100,7 +150,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
 }
 
 /// The test part that the run in this model's folder kept apart.
-fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Dataset)> {
+fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     let file = model_folder(path).join("config.toml");
     let text = std::fs::read_to_string(&file).with_context(|| {
         format!("{}: cannot read the run's settings; give DATA to evaluate on", file.display())
@@ -114,8 +164,9 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Dataset)> {
         splits.preparation == model.config.preparation,
         "{name}: has changed since the model was trained on it, so its test part is not the same; give DATA to evaluate on"
     );
+    let text = splits.text.iter().find(|(part, _)| *part == "test").map(|(_, counts)| *counts);
     match splits.test {
-        Some(test) => Ok((name, test)),
+        Some(dataset) => Ok((name, Loaded { dataset, text })),
         None => bail!("{name}: the run kept no test part apart; give DATA to evaluate on"),
     }
 }
@@ -150,6 +201,7 @@ fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
         Targets::Values { values, outputs } if task == Task::MultiLabel => {
             Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))
         }
+        Targets::Sequences { .. } => unreachable!("scored by their best paths"),
         Targets::Values { values, outputs } => {
             Metrics::Regression(report::regression(predictions, *outputs, values))
         }
@@ -172,6 +224,17 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
         Metrics::Regression(found) => {
             vec![("RMSE", number(found.rmse)), ("MAE", number(found.mae)), ("R2", r2(found.r2))]
         }
+        Metrics::Language(found) => vec![
+            ("bits per character", number(found.score.bits_per_character)),
+            ("perplexity of a token", number(found.score.perplexity)),
+            ("accuracy of a token", percent(found.accuracy)),
+        ],
+        Metrics::Transcription(found) => vec![
+            ("label error rate", percent(found.label_error_rate)),
+            ("wrong labels", found.edits.to_string()),
+            ("labels", found.labels.to_string()),
+            ("all labels right", percent(found.all_right)),
+        ],
     };
     let loss_label = format!("loss ({loss_name})");
     rows.push((&loss_label, number(loss)));
@@ -182,7 +245,8 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
 fn lines(metrics: &Metrics, names: &[String]) -> String {
-    if names.len() > MOST_LINES {
+    let has_lines = !matches!(metrics, Metrics::Language(_) | Metrics::Transcription(_));
+    if names.len() > MOST_LINES && has_lines {
         return format!(
             "{} classes, labels or outputs: too many for a line each; --json has all",
             names.len()
@@ -203,6 +267,8 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
             });
             table(&["output", "RMSE", "MAE", "R2"], rows)
         }
+        // A line for each token or unit would say little.
+        Metrics::Language(_) | Metrics::Transcription(_) => String::new(),
     }
 }
 

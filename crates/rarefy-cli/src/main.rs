@@ -8,6 +8,7 @@ mod config;
 mod data;
 mod doctor;
 mod evaluate;
+mod generate;
 mod inspect;
 mod network;
 mod output;

@@ -1,4 +1,4 @@
-//! `rarefy predict`: a prediction for each sample of new data, as CSV or JSON.
+//! `rarefy predict`: a prediction for each sample of new data, as CSV or JSON, or text that a language model writes.
 
 use std::fs::File;
 use std::io::Write;
@@ -11,6 +11,7 @@ use rarefy::losses::Head;
 use serde::Serialize;
 
 use crate::apply::{MachineArgs, highest, open_model, output_names};
+use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
 
 /// Arguments of `rarefy predict`.
@@ -21,20 +22,27 @@ Examples:
   rarefy predict runs/table-1 new.csv --probabilities --output predictions.csv
   rarefy predict runs/table-1 new.csv --json | jq '.predictions[0]'
   rarefy predict runs/speech-1 recording.wav
+  rarefy predict runs/speeches-1 --generate --prompt 'My fellow' --tokens 300 --temperature 0.7
 
 DATA needs no labels; if it has any they are not looked at. Data with a test part of its own gives that part. \
 The CSV has a line for each sample, in order: for images, recordings and text files the file, then the class, or 0 and 1 for each \
-label, or the numbers. Images, recordings and text files may be a folder, with or without a folder for each class, or a single file.")]
+label, or the numbers, or what is said. Images, recordings and text files may be a folder, with or without a folder for each class, or a single file.
+
+A language model (--task language-model) predicts no samples but writes text: --generate, in place of DATA. The same seed writes \
+the same text.")]
 pub struct PredictArgs {
     /// A run's folder or a .safetensors file with its config.json beside it
     model: PathBuf,
     /// digits, fashion-mnist, mnist, or a file or folder with the inputs that the model was trained on
-    data: String,
-    /// Write the CSV to this file instead of stdout
+    #[arg(required_unless_present = "generate", conflicts_with = "generate")]
+    data: Option<String>,
+    #[command(flatten)]
+    generate: GenerateArgs,
+    /// Write the CSV or the text to this file instead of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Also give the probability of each class or label
-    #[arg(long)]
+    #[arg(long, conflicts_with = "generate")]
     probabilities: bool,
     #[command(flatten)]
     machine: MachineArgs,
@@ -64,6 +72,7 @@ struct Answer<'a> {
 #[serde(untagged)]
 enum Prediction<'a> {
     Class(&'a str),
+    Text(&'a str),
     Labels(Vec<&'a str>),
     Number(f32),
     Numbers(&'a [f32]),
@@ -72,23 +81,50 @@ enum Prediction<'a> {
 /// Predicts.
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
+    let Some(data) = &args.data else {
+        return generate::run(
+            &args.generate,
+            &args.model,
+            &model,
+            &args.machine,
+            args.output.as_deref(),
+            output,
+        );
+    };
     let preparation = &model.config.preparation;
+    ensure!(
+        preparation.task != Task::LanguageModel,
+        "{}: this is a language model, which predicts no samples; give --generate in place of {data} to write text, or take rarefy evaluate to score {data}",
+        args.model.display()
+    );
+    ensure!(
+        preparation.task != Task::Transcription || !args.probabilities,
+        "{}: this model gives texts, which have no probability for each label; leave --probabilities out",
+        args.model.display()
+    );
     let gives_probabilities = matches!(model.config.head, Head::Softmax | Head::Sigmoid);
     ensure!(
         gives_probabilities || !args.probabilities,
         "{}: this model gives numbers, not probabilities; leave --probabilities out",
         args.model.display()
     );
-    let Loaded { dataset, text } = data::load_with(preparation, &args.data, false)?;
+    let Loaded { dataset, text } = data::load_with(preparation, data, false)?;
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
-    let scores = args.machine.predict(&model, &dataset, |_, _, _| ())?;
     let names = output_names(preparation);
-    let files = data::sample_files(&args.data)?;
+    let (scores, said) = match preparation.task {
+        Task::Transcription => {
+            let said = args.machine.transcribe(&model, &dataset, |_, _, _| ())?;
+            (Vec::new(), said.into_iter().map(|labels| preparation.text_of(labels.into_iter())).collect())
+        }
+        _ => (args.machine.predict(&model, &dataset, |_, _, _| ())?, Vec::new()),
+    };
+    let files = data::sample_files(data)?;
     let table = Table {
         task: preparation.task,
         files: files.as_deref(),
         names: &names,
         scores: &scores,
+        said: &said,
         probabilities: args.probabilities,
     };
     match &args.output {
@@ -104,13 +140,13 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     }
     output.json(&Answer {
         model: &args.model,
-        data: &args.data,
+        data,
         samples: dataset.len(),
         outputs: &names,
         files: files.as_deref(),
         text,
         output: args.output.as_deref(),
-        predictions: args.output.is_none().then(|| table.rows().map(|row| table.prediction(row)).collect()),
+        predictions: args.output.is_none().then(|| table.predictions()),
         probabilities: (args.output.is_none() && args.probabilities).then(|| table.rows().collect()),
     })
 }
@@ -122,12 +158,21 @@ struct Table<'a> {
     files: Option<&'a [PathBuf]>,
     names: &'a [String],
     scores: &'a [f32],
+    /// In place of scores, for a transcription, the text of each sample.
+    said: &'a [String],
     probabilities: bool,
 }
 
 impl<'a> Table<'a> {
     fn rows(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
         self.scores.chunks_exact(self.names.len())
+    }
+
+    fn predictions(&self) -> Vec<Prediction<'a>> {
+        match self.task {
+            Task::Transcription => self.said.iter().map(|text| Prediction::Text(text)).collect(),
+            _ => self.rows().map(|row| self.prediction(row)).collect(),
+        }
     }
 
     fn prediction(&self, row: &'a [f32]) -> Prediction<'a> {
@@ -138,17 +183,18 @@ impl<'a> Table<'a> {
                 Prediction::Labels(present.map(|(name, _)| name.as_str()).collect())
             }
             (Task::Regression, [value]) => Prediction::Number(*value),
-            (Task::Regression, _) => Prediction::Numbers(row),
+            (Task::Regression | Task::LanguageModel, _) => Prediction::Numbers(row),
+            (Task::Transcription, _) => unreachable!("texts have no rows of scores"),
         }
     }
 
     fn write_csv(&self, out: impl Write) -> std::io::Result<()> {
         let mut csv = csv::Writer::from_writer(out);
         let mut header: Vec<String> = match self.task {
-            Task::Classification => vec!["prediction".into()],
+            Task::Classification | Task::Transcription => vec!["prediction".into()],
             Task::MultiLabel => self.names.to_vec(),
             Task::Regression if self.names.len() == 1 => vec!["prediction".into()],
-            Task::Regression => self.names.to_vec(),
+            Task::Regression | Task::LanguageModel => self.names.to_vec(),
         };
         if self.probabilities {
             header.extend(self.names.iter().map(|name| format!("probability_{name}")));
@@ -157,11 +203,16 @@ impl<'a> Table<'a> {
             header.insert(0, "file".into());
         }
         csv.write_record(&header).map_err(cause)?;
+        for (sample, text) in self.said.iter().enumerate() {
+            let file = self.files.map(|files| files[sample].display().to_string());
+            csv.write_record(file.iter().chain([text])).map_err(cause)?;
+        }
         for (sample, row) in self.rows().enumerate() {
             let mut cells: Vec<String> = match self.task {
                 Task::Classification => vec![self.names[highest(row)].clone()],
                 Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
-                Task::Regression => row.iter().map(f32::to_string).collect(),
+                Task::Regression | Task::LanguageModel => row.iter().map(f32::to_string).collect(),
+                Task::Transcription => unreachable!("texts have no rows of scores"),
             };
             if self.probabilities {
                 cells.extend(row.iter().map(f32::to_string));

@@ -200,7 +200,12 @@ fn predict_gives_one_line_a_sample() {
 
 /// A WAV file of a tone, 8000 samples of 16 bits a second.
 fn write_tone(path: &Path, hz: f64, samples: usize) {
-    let bytes = 2 * samples as u32;
+    write_tones(path, &[(hz, samples)]);
+}
+
+/// The same of several tones in a row.
+fn write_tones(path: &Path, tones: &[(f64, usize)]) {
+    let bytes = 2 * tones.iter().map(|(_, samples)| *samples as u32).sum::<u32>();
     let mut file = b"RIFF".to_vec();
     file.extend((36 + bytes).to_le_bytes());
     file.extend(b"WAVEfmt ");
@@ -210,8 +215,10 @@ fn write_tone(path: &Path, hz: f64, samples: usize) {
     file.extend([2u16, 16].map(u16::to_le_bytes).concat());
     file.extend(b"data");
     file.extend(bytes.to_le_bytes());
-    let step = std::f64::consts::TAU * hz / 8000.0;
-    file.extend((0..samples).flat_map(|n| ((9000.0 * (step * n as f64).sin()) as i16).to_le_bytes()));
+    for &(hz, samples) in tones {
+        let step = std::f64::consts::TAU * hz / 8000.0;
+        file.extend((0..samples).flat_map(|n| ((9000.0 * (step * n as f64).sin()) as i16).to_le_bytes()));
+    }
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, file).unwrap();
 }
@@ -270,6 +277,89 @@ fn recordings_are_trained_on_and_predicted_by_name_and_bad_ones_are_reported() {
     assert_eq!((&one["files"][0], &one["predictions"][0]), (&path_text(&b).into(), &"low".into()));
     assert_eq!(object(&["evaluate", run])["samples"], 8);
     assert!(refusal(&["evaluate", run, data]).contains("bad.wav: is cut short"));
+}
+
+/// Recordings of one to three tones, each told by the letters of its tones, in a list.
+fn write_melodies(folder: &Path) -> PathBuf {
+    let mut list = "path,label,split\n".to_string();
+    for number in 0..96 {
+        let tones: Vec<usize> =
+            (0..1 + number % 3).map(|place| number / 3usize.pow(place as u32) % 3).collect();
+        let label: String = tones.iter().map(|&tone| ["a", "b", "c"][tone]).collect();
+        // A breath after each tone.
+        let pieces: Vec<(f64, usize)> = tones
+            .iter()
+            .flat_map(|&tone| [([300.0, 800.0, 2000.0][tone], 500 + 7 * (number % 11)), (0.0, 250)])
+            .collect();
+        write_tones(&folder.join(format!("{number:02}.wav")), &pieces);
+        list += &format!("{number:02}.wav,{label},{}\n", if number % 6 == 5 { "test" } else { "train" });
+    }
+    let path = folder.join("melodies.csv");
+    std::fs::write(&path, list).unwrap();
+    path
+}
+
+#[test]
+fn what_is_said_is_learned_without_knowing_when() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, run, net) =
+        (write_melodies(folder.path()), folder.path().join("run"), folder.path().join("net.toml"));
+    let layers = "layers = [{layer = 'conv1d', filters = 16, kernel = 3, stride = 2, activation = 'relu'}, {layer = 'lstm', hidden = 24}, {layer = 'linear'}]";
+    std::fs::write(&net, layers).unwrap();
+    let (list, run) = (path_text(&list), path_text(&run));
+    let task = "data.task=transcription";
+    let begin = [
+        ["train", list, "--set", task, "--run-dir", run, "--density", "0.5", "--epochs", "25"],
+        [
+            "--batch-size",
+            "8",
+            "--learning-rate",
+            "0.01",
+            "--set",
+            "data.audio.mels=20",
+            "--threads",
+            "2",
+            "--seed",
+            "1",
+        ],
+    ]
+    .concat();
+    let message = refusal(&begin);
+    assert!(message.contains("outputs at each step: write the layers out"), "{message}");
+    let (net, hop) = (path_text(&net), "data.audio.hop_ms=60");
+    let message = refusal(&[&begin[..], &["--network", net, "--set", hop]].concat());
+    assert!(message.contains("network: makes ") && message.contains("take smaller strides"), "{message}");
+
+    let told = said(&[&begin[..], &["--network", net]].concat());
+    assert!(told.contains("val errors") && told.contains("test label error rate"), "{told}");
+    let metrics = std::fs::read_to_string(Path::new(run).join("metrics.jsonl")).unwrap();
+    let rates: Vec<f64> = metrics
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["train_label_error_rate"].as_f64().unwrap())
+        .collect();
+    assert!(rates[0] > 0.5 && rates[24] < 0.1, "{rates:?}");
+
+    let found = object(&["evaluate", run]);
+    let rate = found["label_error_rate"].as_f64().unwrap();
+    assert_eq!((&found["task"], &found["loss_method"]), (&"transcription".into(), &"ctc".into()));
+    assert!(rate < 0.1 && rate == found["edits"].as_f64().unwrap() / found["labels"].as_f64().unwrap());
+    assert!(said(&["evaluate", run, list]).contains("label error rate"));
+    // Those that are read without a wrong label are read as they are told.
+    let table = said(&["predict", run, list]);
+    let wanted = std::fs::read_to_string(list).unwrap();
+    let wanted: Vec<&str> = wanted
+        .lines()
+        .filter(|line| line.ends_with(",test"))
+        .map(|line| line.split(',').nth(1).unwrap())
+        .collect();
+    let read: Vec<&str> = table.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect();
+    let right = read.iter().zip(&wanted).filter(|(read, wanted)| read == wanted).count();
+    assert_eq!(read.len(), wanted.len());
+    assert_eq!(right as f64 / wanted.len() as f64, found["all_right"].as_f64().unwrap());
+    let one = object(&["predict", run, path_text(&folder.path().join("05.wav"))]);
+    assert_eq!(one["predictions"][0], read[0]);
+    assert!(refusal(&["predict", run, list, "--probabilities"]).contains("leave --probabilities out"));
+    assert!(said(&["data", list, "--set", task]).contains("transcription, 3 units and the blank"));
 }
 
 #[test]
@@ -593,4 +683,167 @@ fn texts_go_from_a_table_to_predictions() {
     let found = rarefy(&["predict", run, path_text(&new)]);
     assert_eq!(text(&found.stdout), "prediction\nweather\nsport\n");
     assert!(text(&found.stderr).contains("text: 5 tokens, 2 of them unknown (40.0 %)"), "{found:?}");
+}
+
+/// A text of 2000 characters, in a file.
+fn write_text(folder: &Path) -> PathBuf {
+    let path = folder.join("speech.txt");
+    std::fs::write(&path, "to be or not to be, that is the question. ".repeat(48)).unwrap();
+    path
+}
+
+#[test]
+fn a_language_model_trains_is_scored_in_bits_and_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, run) = (write_text(folder.path()), folder.path().join("run"));
+    let (file, run) = (path_text(&file), path_text(&run));
+    let described =
+        said(&["data", file, "--task", "language-model", "--set", "data.text.tokens.kind=characters"]);
+    assert!(
+        described.contains("language model, one of ") && described.contains("0 of them unknown"),
+        "{described}"
+    );
+    let given =
+        ["--task", "language-model", "--network", "char-transformer", "--epochs", "6", "--batch-size", "8"];
+    let sets = ["network.width=16", "network.depth=1", "data.text.tokens.context=16", "sparsity.density=0.5"];
+    let mut arguments = [&["train", file, "--run-dir", run], &given[..]].concat();
+    arguments.extend(["--set", "data.text.tokens.kind=characters", "--set", "optimizer.learning_rate=0.01"]);
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    let shown = said(&arguments);
+    for words in ["bits/character", "perplexity", "test bits per character", "rarefy predict", "--generate"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let lines = std::fs::read_to_string(Path::new(run).join("metrics.jsonl")).unwrap();
+    let epochs: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let bits = |epoch: &Value| epoch["validation_bits_per_character"].as_f64().unwrap();
+    assert!(bits(&epochs[5]) < 0.8 * bits(&epochs[0]), "{lines}");
+    let summary: Value =
+        serde_json::from_slice(&std::fs::read(Path::new(run).join("summary.json")).unwrap()).unwrap();
+    let own = object(&["evaluate", run]);
+    assert_eq!(own["bits_per_character"], summary["test_bits_per_character"]);
+    assert_eq!(own["perplexity"].as_f64().unwrap(), own["loss"].as_f64().unwrap().exp());
+    let nats = own["loss"].as_f64().unwrap() * own["tokens"].as_f64().unwrap();
+    let by_hand = nats / own["characters"].as_f64().unwrap() / std::f64::consts::LN_2;
+    assert!((own["bits_per_character"].as_f64().unwrap() - by_hand).abs() < 1e-9, "{own}");
+    assert!(said(&["evaluate", run]).contains("bits per character"));
+
+    // Another text is scored whole, and what it holds of the unknown is said.
+    let other = folder.path().join("other.txt");
+    std::fs::write(&other, "to be or not to be, THAT is").unwrap();
+    let shown = said(&["evaluate", run, path_text(&other)]);
+    assert!(shown.contains("all samples") && shown.contains("4 of them unknown"), "{shown}");
+
+    let write = |more: &[&str]| said(&[&["predict", run, "--generate", "--tokens", "40"], more].concat());
+    assert_eq!(write(&["--seed", "3"]), write(&["--seed", "3", "--threads", "2"]));
+    assert_ne!(write(&["--seed", "3"]), write(&["--seed", "4"]));
+    // 40 tokens after a prompt of 6 are more than the context of 16.
+    let likeliest = write(&["--prompt", "to be ", "--temperature", "0"]);
+    assert!(likeliest.starts_with("to be ") && likeliest.trim_end().len() > 16, "{likeliest}");
+    assert_eq!(likeliest, write(&["--prompt", "to be ", "--top-k", "1", "--seed", "9"]));
+    // What is written is what the model holds for likeliest: scored as a document, all but its end surely is.
+    let begun = object(&["predict", run, "--generate", "--tokens", "10", "--temperature", "0"]);
+    std::fs::write(&other, begun["text"].as_str().unwrap()).unwrap();
+    let scored = object(&["evaluate", run, path_text(&other)]);
+    assert_eq!(scored["tokens"].as_u64(), Some(11), "{begun}");
+    assert!(scored["accuracy"].as_f64().unwrap() * 11.0 > 9.99, "{begun}: {scored}");
+    let answer =
+        object(&["predict", run, "--generate", "--prompt", "to be ", "--tokens", "5", "--temperature", "0"]);
+    assert_eq!((answer["tokens"].as_u64(), answer["ended"].as_bool()), (Some(5), Some(false)));
+    assert!(likeliest.starts_with(answer["text"].as_str().unwrap()), "{answer}");
+
+    for (more, words) in [
+        (&["--prompt", ""][..], "prompt: holds no token"),
+        (&["--prompt", "to be THAT"], "prompt: the model does not know \"T\", \"H\", \"A\"; leave that out"),
+        (&["--prompt", "to be or not to be"], "prompt: has 18 tokens, and the model reads 16 at a time"),
+        (&["--temperature", "-1"], "temperature: -1 is not a number from 0 on"),
+        (&["--top-k", "0"], "top_k: 0 leaves no token"),
+    ] {
+        let message = refusal(&[&["predict", run, "--generate"], more].concat());
+        assert!(message.contains(words), "{message}");
+    }
+    let message = refusal(&["predict", run, file]);
+    assert!(message.contains("give --generate in place of"), "{message}");
+    let message = refusal(&["predict", digits_run(), "--generate"]);
+    assert!(message.contains("the model predicts no text"), "{message}");
+}
+
+#[test]
+fn what_is_no_language_model_is_refused_before_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = write_text(folder.path());
+    let run = folder.path().join("run");
+    let characters = ["data.text.tokens.kind=characters", "data.text.tokens.context=16"];
+    for (more, words) in [
+        (&["--network", "mlp"][..], "network.preset: mlp: reads numbers, and the samples are tokens"),
+        (&["--network", "text-gru"], "text-gru: gives one answer a document"),
+        (
+            &[
+                "--set",
+                "network.layers=[{layer='embedding',channels=4},{layer='attention',heads=1},{layer='linear'}]",
+            ],
+            "network: layer 2 (attention) looks at later steps: give it causal = true",
+        ),
+        (
+            &["--network", "char-transformer", "--set", "data.text.tokens.context=9999"],
+            "context: 9999 is more than the",
+        ),
+        (&["--network", "char-transformer", "--label", "x"], "data.label: is for CSV files"),
+        (
+            &["--network", "char-transformer", "--set", "loss.method=binary-cross-entropy"],
+            "loss.method: must be cross-entropy",
+        ),
+    ] {
+        let mut arguments =
+            vec!["train", path_text(&file), "--task", "language-model", "--run-dir", path_text(&run)];
+        characters.iter().for_each(|set| arguments.extend(["--set", set]));
+        arguments.extend(more);
+        let message = refusal(&arguments);
+        assert!(message.contains(words), "{message}");
+        assert!(!run.exists());
+    }
+}
+
+#[test]
+fn documents_become_tokens_that_networks_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: usize| match i % 2 {
+        0 => format!("{{\"text\": \"rain and wind {} all day\", \"label\": \"weather\"}}\n", i % 5),
+        _ => format!("{{\"text\": \"a goal {} and a draw\", \"label\": \"sport\"}}\n", i % 5),
+    };
+    let file = folder.path().join("news.jsonl");
+    std::fs::write(&file, (0..80).map(line).collect::<String>()).unwrap();
+    let run = folder.path().join("run");
+    let (file, run) = (path_text(&file), path_text(&run));
+    let train = |more: &str| {
+        let tokens = "--set data.text.tokens.kind=words";
+        format!("train {file} --run-dir {run} {tokens} --epochs 8 --batch-size 8 --learning-rate 0.02 {more}")
+    };
+    let text_cnn = train("--network text-cnn --set network.width=8 --density 0.5");
+    let shown = said(&text_cnn.split_whitespace().collect::<Vec<_>>());
+    assert!(shown.contains("network text-cnn: 6 steps x 1 to 2"), "{shown}");
+    assert_eq!(object(&["evaluate", run])["accuracy"], 1.0);
+    let new = folder.path().join("new.jsonl");
+    std::fs::write(&new, "{\"text\": \"rain and snow all day\"}\n{\"text\": \"a late goal\"}\n").unwrap();
+    assert_eq!(said(&["predict", run, path_text(&new)]), "prediction\nweather\nsport\n");
+    std::fs::write(&new, "{\"text\": \"rain and wind and rain and wind all day\"}\n").unwrap();
+    let message = refusal(&["predict", run, path_text(&new)]);
+    assert!(message.contains("line 1: the document has 9 tokens and the context is 6"), "{message}");
+    std::fs::remove_dir_all(run).unwrap();
+    let transformer = train("--network char-transformer");
+    let message = refusal(&transformer.split_whitespace().collect::<Vec<_>>());
+    assert!(message.contains("char-transformer: predicts a token at each step"), "{message}");
+    let message = refusal(&["inspect", "--network", "text-gru", "--inputs", "9,1", "--outputs", "2"]);
+    assert!(message.contains("text-gru: reads tokens, and the samples are numbers"), "{message}");
+    let found = object(&[
+        "inspect",
+        "--network",
+        "text-gru",
+        "--inputs",
+        "9,1",
+        "--outputs",
+        "2",
+        "--vocabulary",
+        "7",
+    ]);
+    assert_eq!(found["layers"][0]["layer"], "embedding");
 }

@@ -28,6 +28,8 @@ pub enum Purpose {
     Gates = 8,
     /// Changes to training samples.
     Augment = 9,
+    /// Tokens of a text that a model writes.
+    Generate = 10,
 }
 
 /// A stream of random numbers.

@@ -41,28 +41,92 @@ fn recurrent(description: &str) -> LayerSpec {
     toml::from_str(description).unwrap()
 }
 
+const SAMPLES: usize = 300;
+
+/// Samples of 100 numbers.
+fn dataset(targets: Targets) -> Dataset {
+    Dataset {
+        shape: Shape::sequence(5, 20),
+        features: Features::Dense((0..100 * SAMPLES).map(|i| (i as f32 * 0.37).sin()).collect()),
+        lengths: Vec::new(),
+        targets,
+    }
+}
+
+/// What trains 10 % of a network.
+fn engine(
+    spec: &NetworkSpec,
+    task: Task<'_>,
+    optimizer: &OptimizerSettings,
+    topology: topology::Method,
+    penalty: PenaltyMethod,
+) -> Engine {
+    let sparsity = SparsitySettings { density: 0.1, storage: Storage::Sparse, ..Default::default() };
+    let network = Network::random(spec, &sparsity, 0).unwrap();
+    let targets = network.parameters().map(|parameter| parameter.weights.nnz() / 2).collect();
+    let penalty = PenaltySettings { method: penalty, ..Default::default() };
+    let topology = TopologySettings { method: topology, ..Default::default() };
+    Engine::new(EngineParts {
+        network,
+        loss: LossSettings::default().build(task).unwrap(),
+        optimizer: optimizer.build().unwrap(),
+        clip_norm: Some(1.0),
+        clip_value: Some(0.5),
+        topology: topology.build().unwrap(),
+        targets,
+        sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
+        isa: Isa::named("auto").unwrap(),
+        seed: 0,
+        batch_size: SAMPLES,
+    })
+}
+
+/// Fails if four steps allocate, whenever they are done.
+fn check(what: &str, mut engine: Engine, dataset: &Dataset) {
+    let order: Vec<usize> = (0..SAMPLES).collect();
+    let mut batch = Batch::new(dataset, SAMPLES);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    pool.install(|| {
+        // A smaller batch and a full one, so that every buffer has had its size.
+        for (step, count) in [(1, 40), (2, SAMPLES)] {
+            batch.fill(dataset, &order[..count]);
+            engine.step(&batch, step, 1e-3);
+        }
+        // What a step allocates, each such round does; what the thread pool does for itself now and then, not all.
+        let fewest = (0..20).map(|round| {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for (step, count) in [(3, SAMPLES), (4, 40), (5, 128), (6, SAMPLES)] {
+                batch.fill(dataset, &order[..count]);
+                engine.step(&batch, 4 * round + step, 1e-3);
+            }
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        });
+        assert_eq!(fewest.min(), Some(0), "{what}: allocations in four steps");
+    });
+}
+
 #[test]
 fn steps_after_the_first_allocate_nothing() {
-    let samples = 300;
-    let dataset = Dataset {
-        shape: Shape::flat(100),
-        features: Features::Dense((0..100 * samples).map(|i| (i as f32 * 0.37).sin()).collect()),
-        lengths: Vec::new(),
-        targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
-    };
-    let order: Vec<usize> = (0..samples).collect();
+    let classes: Vec<u32> = (0..SAMPLES as u32).map(|i| i % 5).collect();
+    let classes = dataset(Targets::Classes { labels: classes, classes: 5 });
+    let recurrent_layers = [
+        recurrent("layer = 'lstm'\nhidden = 12\nbidirectional = true"),
+        recurrent("layer = 'gru'\nhidden = 20"),
+    ];
     let spec = NetworkSpec {
         inputs: Shape::sequence(5, 20),
-        layers: vec![
-            recurrent("layer = 'lstm'\nhidden = 12\nbidirectional = true"),
-            recurrent("layer = 'gru'\nhidden = 20"),
-            LayerSpec::flatten(),
-            LayerSpec::linear(300, Activation::Relu),
-            LayerSpec::dropout(0.2),
-            LayerSpec::linear(300, Activation::Identity),
-            LayerSpec::elementwise(Activation::Gelu),
-            LayerSpec::linear(5, Activation::Identity),
-        ],
+        layers: [
+            &recurrent_layers[..],
+            &[
+                LayerSpec::flatten(),
+                LayerSpec::linear(300, Activation::Relu),
+                LayerSpec::dropout(0.2),
+                LayerSpec::linear(300, Activation::Identity),
+                LayerSpec::elementwise(Activation::Gelu),
+                LayerSpec::linear(5, Activation::Identity),
+            ],
+        ]
+        .concat(),
     };
     let plain = Method::ALL.map(|method| (method, topology::Method::Static, PenaltyMethod::None));
     // Those that compute with other values than the stored ones.
@@ -72,52 +136,25 @@ fn steps_after_the_first_allocate_nothing() {
         (topology::Method::Static, PenaltyMethod::L0Gates),
     ]
     .map(|(topology, penalty)| (Method::Adam, topology, penalty));
+    let task = || Task::Classification { counts: &[60; 5] };
     for (method, topology, penalty) in plain.into_iter().chain(effective) {
-        let sparsity = SparsitySettings { density: 0.1, storage: Storage::Sparse, ..Default::default() };
-        let network = Network::random(&spec, &sparsity, 0).unwrap();
-        let targets = network.parameters().map(|parameter| parameter.weights.nnz() / 2).collect();
-        let settings = OptimizerSettings {
-            method,
-            momentum: if method == Method::Sgd { 0.9 } else { 0.0 },
-            ..Default::default()
-        };
-        let penalty = PenaltySettings { method: penalty, ..Default::default() };
-        let topology = TopologySettings { method: topology, ..Default::default() };
-        let mut engine = Engine::new(EngineParts {
-            network,
-            loss: LossSettings::default().build(Task::Classification { counts: &[60; 5] }).unwrap(),
-            optimizer: settings.build().unwrap(),
-            clip_norm: Some(1.0),
-            clip_value: Some(0.5),
-            topology: topology.build().unwrap(),
-            targets,
-            sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
-            isa: Isa::named("auto").unwrap(),
-            seed: 0,
-            batch_size: samples,
-        });
-        let mut batch = Batch::new(&dataset, samples);
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        pool.install(|| {
-            // A smaller batch and a full one, so that every buffer has had its size.
-            for (step, count) in [(1, 40), (2, samples)] {
-                batch.fill(&dataset, &order[..count]);
-                engine.step(&batch, step, 1e-3);
-            }
-            // What a step allocates, each such round does; what the thread pool does for itself now and then, not all.
-            let fewest = (0..20).map(|round| {
-                let before = ALLOCATIONS.load(Ordering::Relaxed);
-                for (step, count) in [(3, samples), (4, 40), (5, 128), (6, samples)] {
-                    batch.fill(&dataset, &order[..count]);
-                    engine.step(&batch, 4 * round + step, 1e-3);
-                }
-                ALLOCATIONS.load(Ordering::Relaxed) - before
-            });
-            assert_eq!(
-                fewest.min(),
-                Some(0),
-                "{method:?} {topology:?} {penalty:?}: allocations in four steps"
-            );
-        });
+        let momentum = if method == Method::Sgd { 0.9 } else { 0.0 };
+        let optimizer = OptimizerSettings { method, momentum, ..Default::default() };
+        let engine = engine(&spec, task(), &optimizer, topology, penalty);
+        check(&format!("{method:?} {topology:?} {penalty:?}"), engine, &classes);
     }
+    // Sequences of labels, which leave no two samples alike in length.
+    let mut offsets = vec![0];
+    offsets.extend((0..SAMPLES).scan(0, |end, sample| {
+        *end += sample % 3;
+        Some(*end)
+    }));
+    let labels = (0..offsets[SAMPLES] as u32).map(|place| 1 + place % 4).collect();
+    let sequences = dataset(Targets::Sequences { labels, offsets, classes: 5 });
+    let layers = [&recurrent_layers[..], &[LayerSpec::linear(5, Activation::Identity)]].concat();
+    let spec = NetworkSpec { inputs: Shape::sequence(5, 20), layers };
+    let optimizer = OptimizerSettings::default();
+    let engine =
+        engine(&spec, Task::Transcription, &optimizer, topology::Method::Static, PenaltyMethod::None);
+    check("CTC", engine, &sequences);
 }

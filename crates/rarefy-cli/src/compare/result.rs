@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use rarefy::data::Task;
 use rarefy::train::{Ending, Outcome, Run, RunDirectory, Settings, TrainSettings};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -115,14 +114,13 @@ pub fn figures(run: &Run, outcome: &Outcome, folder: &Path, jobs: usize) -> Resu
         outcome.test.context("data.test_fraction: there is no test part to compare on; set it above 0")?;
     // Of the whole network: the model may have lost neurons.
     let (nnz, cells) = (outcome.model.network.connections().0, run.network().connections().1);
-    let is_classification = run.splits().preparation.task == Task::Classification;
     let mut seconds = epoch_seconds(folder)?;
     seconds.sort_by(f64::total_cmp);
     Ok(Figures {
         ending: if outcome.ending == Ending::EarlyStopped { "early-stopped" } else { "finished" }.into(),
         epochs: outcome.epochs,
         best_epoch: outcome.best_epoch,
-        test_accuracy: is_classification.then(|| test.accuracy()),
+        test_accuracy: run.accuracy(&test),
         test_loss: test.loss(),
         nnz,
         density: nnz as f64 / cells as f64,

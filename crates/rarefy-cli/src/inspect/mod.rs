@@ -23,6 +23,7 @@ Examples:
   rarefy inspect runs/digits-1
   rarefy inspect model.safetensors --json | jq '.layers[] | {name, density}'
   rarefy inspect --network lenet5 --inputs 28,28,1 --outputs 10 --density 0.05
+  rarefy inspect --network char-transformer --inputs 128,1 --vocabulary 96 --outputs 128,96
   rarefy inspect --network net.toml --data digits
   rarefy inspect --network lenet5 --data mnist --toml > net.toml
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::value_parser;
 use rarefy::data::{self, DataSettings};
-use rarefy::layers::{LayerFigures, Network, NetworkSettings, SparsitySettings};
+use rarefy::layers::{Inputs, LayerFigures, Network, NetworkSettings, SparsitySettings};
 use rarefy::tiles::Shape;
 use rarefy::train::Settings;
 use serde::Serialize;
@@ -28,6 +29,9 @@ pub struct NetworkArgs {
     /// Outputs; steps,outputs if each step has a target
     #[arg(long, requires_all = ["network", "inputs"], value_delimiter = ',', value_name = "SIZES")]
     outputs: Vec<usize>,
+    /// Tokens there are, for a network that reads a token at each step of --inputs steps,1
+    #[arg(long, requires = "inputs", value_name = "TOKENS", value_parser = value_parser!(u32).range(1..))]
+    vocabulary: Option<u32>,
     /// Share of connections that exist [default: 1]
     #[arg(long, requires = "network")]
     density: Option<f64>,
@@ -93,7 +97,11 @@ fn untrained(name: &str, args: &NetworkArgs) -> Result<Network> {
         None if args.inputs.is_empty() => bail!(
             "--network {name}: shapes follow from the data; give --data NAME, or --inputs and --outputs as in --inputs 28,28,1 --outputs 10"
         ),
-        None => network.spec(shape("--inputs", &args.inputs)?, shape("--outputs", &args.outputs)?)?,
+        None => {
+            let vocabulary = args.vocabulary.map(|vocabulary| vocabulary as usize);
+            let inputs = Inputs { shape: shape("--inputs", &args.inputs)?, vocabulary };
+            network.spec(inputs, shape("--outputs", &args.outputs)?)?
+        }
     };
     let density = args.density.unwrap_or(1.0);
     let sparsity = SparsitySettings { density, ..SparsitySettings::default() };

@@ -284,7 +284,7 @@ fn design(part: &Dataset) -> Result<Design> {
             rows.indices(),
             rows.values(),
         )?),
-        Features::Tokens(_) => {
+        Features::Tokens { .. } => {
             bail!("data.text.tokens: a linear model cannot read tokens; leave it out for a bag of words")
         }
     })
@@ -299,7 +299,7 @@ fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
                 "the labels are {classes} classes; a path of linear models is for two classes or for numbers (--set data.task=regression), one of networks for any: --hidden 64"
             )
         }
-        Targets::Steps { .. } => {
+        Targets::Steps { .. } | Targets::Sequences { .. } => {
             bail!("there is something to predict at each step; a path predicts one number")
         }
         Targets::Values { values, outputs: 1 } if task == Task::Regression => {

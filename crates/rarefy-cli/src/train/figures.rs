@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use rarefy::data::Task;
 use rarefy::train::{Control, Ending, Outcome, Run, peak_rss_bytes, processor, time_inference};
 use serde::Serialize;
 
@@ -31,7 +30,13 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_accuracy: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_label_error_rate: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub test_loss: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_perplexity: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_bits_per_character: Option<f64>,
     pub inference_1_ms: f64,
     pub inference_256_ms: f64,
     pub training_bytes: usize,
@@ -110,7 +115,6 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
     let network = &outcome.model.network;
     // The model may have lost neurons: what is sparse is what was asked for, the whole network.
     let (nnz, cells) = (network.connections().0, run.network().connections().1);
-    let is_classification = run.splits().preparation.task == Task::Classification;
     Figures {
         nnz,
         sparsity: 1.0 - nnz as f64 / cells as f64,
@@ -121,8 +125,11 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
         seconds_per_epoch: outcome.seconds_per_epoch,
         step_ms: outcome.step_ms,
         peak_rss_bytes: None,
-        test_accuracy: outcome.test.filter(|_| is_classification).map(|score| score.accuracy()),
+        test_accuracy: outcome.test.and_then(|score| run.accuracy(&score)),
+        test_label_error_rate: outcome.test.and_then(|score| run.label_error_rate(&score)),
         test_loss: outcome.test.map(|score| score.loss()),
+        test_perplexity: outcome.test_language.map(|score| score.perplexity),
+        test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
         inference_1_ms: run.in_pool(|| time_inference(network, run.isa(), 1)),
         inference_256_ms: run.in_pool(|| time_inference(network, run.isa(), 256)),
         training_bytes: outcome.training_bytes,

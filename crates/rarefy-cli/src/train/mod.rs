@@ -43,6 +43,8 @@ Examples:
   rarefy train speech.csv --set data.audio.features=mfcc --set data.augment.time_masks=2
   rarefy train photos --set data.image_size=32 --set data.augment.flip=true --skip-bad
   rarefy train news.tsv --text body --label topic
+  rarefy train news.tsv --text body --label topic --set data.text.tokens.kind=words --network text-cnn
+  rarefy train speeches.txt --task language-model --network char-transformer
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
 
@@ -103,7 +105,8 @@ pub struct TrainArgs {
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]
     delimiter: Option<char>,
-    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words [default: text, in JSON lines]
+    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words unless data.text.tokens is set
+    /// [default: text, in JSON lines]
     #[arg(long, value_name = "COLUMN")]
     text: Option<String>,
     /// Leave out images and recordings that cannot be read and texts that are empty, and say which

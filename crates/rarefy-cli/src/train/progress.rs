@@ -18,7 +18,7 @@ pub struct Progress<'a> {
     output: &'a Output,
     epochs: u64,
     samples: usize,
-    is_classification: bool,
+    task: Task,
     drawn: Instant,
     density: f64,
     lambda: Option<f32>,
@@ -47,7 +47,7 @@ impl<'a> Progress<'a> {
             output,
             epochs,
             samples,
-            is_classification: run.splits().preparation.task == Task::Classification,
+            task: run.splits().preparation.task,
             drawn: Instant::now(),
             density: nnz as f64 / cells as f64,
             lambda: None,
@@ -96,8 +96,12 @@ impl<'a> Progress<'a> {
             Piece(0, format!("epoch {epoch}/{}", self.epochs)),
             Piece(1, format!("loss {:.4}", score.loss())),
         ];
-        if self.is_classification {
-            pieces.push(Piece(2, format!("acc {:.1} %", 100.0 * score.accuracy())));
+        match self.task {
+            Task::Classification => pieces.push(Piece(2, format!("acc {:.1} %", 100.0 * score.accuracy()))),
+            Task::Transcription => {
+                pieces.push(Piece(2, format!("errors {:.1} %", 100.0 * score.label_error_rate())));
+            }
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => {}
         }
         pieces.push(Piece(6, format!("density {:.4}", self.density)));
         pieces.extend(self.lambda.map(|lambda| Piece(7, format!("lambda {lambda:.1e}"))));
@@ -115,10 +119,20 @@ impl<'a> Progress<'a> {
             Piece(1, format!("loss {:.4}", record.train_loss)),
         ];
         pieces.extend(record.train_accuracy.map(|accuracy| Piece(5, format!("acc {}", percent(accuracy)))));
-        let least = if record.validation_accuracy.is_some() { 7 } else { 2 };
+        pieces
+            .extend(record.train_label_error_rate.map(|rate| Piece(5, format!("errors {}", percent(rate)))));
+        let has_better = record.validation_accuracy.or(record.validation_label_error_rate).is_some();
+        let least = if has_better { 7 } else { 2 };
         pieces.extend(record.validation_loss.map(|loss| Piece(least, format!("val loss {loss:.4}"))));
         pieces.extend(
             record.validation_accuracy.map(|accuracy| Piece(2, format!("val {}", percent(accuracy)))),
+        );
+        pieces.extend(
+            record.validation_label_error_rate.map(|rate| Piece(2, format!("val errors {}", percent(rate)))),
+        );
+        pieces.extend(record.validation_perplexity.map(|value| Piece(7, format!("perplexity {value:.2}"))));
+        pieces.extend(
+            record.validation_bits_per_character.map(|value| Piece(3, format!("{value:.3} bits/character"))),
         );
         let churn = match (record.dropped, record.grown) {
             (0, 0) => String::new(),

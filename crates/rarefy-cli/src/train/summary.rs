@@ -1,5 +1,6 @@
 //! What a run shows at its end: a table against the dense twin, and what to do next.
 
+use rarefy::data::Task;
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Run};
 
@@ -13,12 +14,16 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
     let percent = |value: f64| format!("{:.2} %", 100.0 * value);
     let mut rows = vec![];
-    if sparse.test_accuracy.is_some() {
-        let gain = sparse.test_accuracy.zip(dense.test_accuracy).map(|(a, b)| 100.0 * (a - b));
+    let shares = [
+        ("test accuracy", sparse.test_accuracy, dense.test_accuracy),
+        ("test label error rate", sparse.test_label_error_rate, dense.test_label_error_rate),
+    ];
+    if let Some((name, sparse, dense)) = shares.into_iter().find(|(_, sparse, _)| sparse.is_some()) {
+        let gain = sparse.zip(dense).map(|(a, b)| 100.0 * (a - b));
         rows.push(vec![
-            "test accuracy".into(),
-            optional(sparse.test_accuracy, &percent),
-            optional(dense.test_accuracy, &percent),
+            name.into(),
+            optional(sparse, &percent),
+            optional(dense, &percent),
             gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
         ]);
     } else {
@@ -31,6 +36,16 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
             optional(dense.test_loss, &number),
             gain,
         ]);
+    }
+    for (name, a, b) in [
+        ("test perplexity", sparse.test_perplexity, dense.test_perplexity),
+        ("test bits per character", sparse.test_bits_per_character, dense.test_bits_per_character),
+    ] {
+        if a.is_some() {
+            let number = |value: f64| format!("{value:.3}");
+            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{:+.3}", a - b));
+            rows.push(vec![name.into(), optional(a, &number), optional(b, &number), gain]);
+        }
     }
     if let Some(target) = &summary.target {
         rows.push(vec![
@@ -94,10 +109,15 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
     output.say(&match summary.ending {
         Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
-        _ => format!(
-            "next     rarefy evaluate {directory}\n         rarefy predict {directory} {}\n         rarefy inspect {directory}",
-            run.settings().data.path
-        ),
+        _ => {
+            let predict = match run.splits().preparation.task {
+                Task::LanguageModel => "--generate",
+                _ => &run.settings().data.path,
+            };
+            format!(
+                "next     rarefy evaluate {directory}\n         rarefy predict {directory} {predict}\n         rarefy inspect {directory}"
+            )
+        }
     });
 }
 

@@ -169,6 +169,11 @@ impl Augmentation {
     pub(crate) fn changes_lengths(&self) -> bool {
         self.settings.time_shift > 0
     }
+
+    /// How many steps of a sample it takes away at most.
+    pub(crate) fn most_steps_lost(&self) -> usize {
+        self.settings.time_shift
+    }
 }
 
 #[cfg(test)]

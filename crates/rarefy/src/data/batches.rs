@@ -49,13 +49,24 @@ pub enum BatchTargets {
     Steps(Vec<u32>),
     /// Numbers, or labels 0 and 1, a sample per lane; dead lanes are zero.
     Values(Tiles),
+    /// A sequence of labels per sample.
+    Sequences {
+        /// Those of all samples, one sample after the other.
+        labels: Vec<u32>,
+        /// Where those of each sample begin, and then where the last one's end.
+        offsets: Vec<usize>,
+        /// How many labels there are, the blank included.
+        classes: usize,
+        /// Labels of the data set's longest sequence.
+        longest: usize,
+    },
 }
 
 impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
         let mut input = match &dataset.features {
-            Features::Dense(_) | Features::Tokens(_) => Tiles::zeros(dataset.inputs(), capacity),
+            Features::Dense(_) | Features::Tokens { .. } => Tiles::zeros(dataset.inputs(), capacity),
             Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
         };
         if !dataset.lengths.is_empty() {
@@ -73,6 +84,15 @@ impl Batch {
                 values.resize(0);
                 BatchTargets::Values(values)
             }
+            Targets::Sequences { offsets, classes, .. } => {
+                let longest = offsets.windows(2).map(|ends| ends[1] - ends[0]).max().unwrap_or(0);
+                BatchTargets::Sequences {
+                    labels: Vec::with_capacity(capacity * longest),
+                    offsets: Vec::with_capacity(capacity + 1),
+                    classes: *classes,
+                    longest,
+                }
+            }
         };
         Batch { input, targets, samples: 0, changed: Changed::default() }
     }
@@ -87,7 +107,7 @@ impl Batch {
         match &dataset.features {
             Features::Dense(numbers) => gather(numbers, order, &mut self.input),
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
-            Features::Tokens(ids) => gather(ids, order, &mut self.input),
+            Features::Tokens { ids, .. } => gather(ids, order, &mut self.input),
         }
         if !dataset.lengths.is_empty() {
             self.input.set_lengths(order.iter().map(|&sample| dataset.lengths[sample]));
@@ -144,7 +164,19 @@ impl Batch {
                 assert_eq!(tiles.features(), *outputs, "a batch keeps to data sets with as many outputs");
                 gather(values, order, tiles);
             }
-            _ => panic!("a batch keeps to one kind of targets: classes or values"),
+            (
+                BatchTargets::Sequences { labels, offsets, .. },
+                Targets::Sequences { labels: all, offsets: places, .. },
+            ) => {
+                labels.clear();
+                offsets.clear();
+                offsets.push(0);
+                for &sample in order {
+                    labels.extend(&all[places[sample]..places[sample + 1]]);
+                    offsets.push(labels.len());
+                }
+            }
+            _ => panic!("a batch keeps to one kind of targets"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::settings::TaskChoice;
-use super::source::{Labels, Raw};
+use super::source::{Format, Labels, Raw};
 use super::{Targets, Task};
 use crate::{Error, Result};
 
@@ -12,6 +12,15 @@ const MOST_CLASSES: usize = 100;
 
 /// The task, from the settings or else from the labels.
 pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
+    if choice == TaskChoice::Transcription {
+        return match raw.format {
+            Format::Audio => Ok(Task::Transcription),
+            _ => Err(Error::setting(
+                "data.task",
+                "transcription is of recordings: give a folder or a list of WAV files",
+            )),
+        };
+    }
     let Some(Labels::Numbers { values, outputs }) = &raw.labels else {
         return match choice {
             TaskChoice::Auto | TaskChoice::Classification => Ok(Task::Classification),
@@ -87,6 +96,9 @@ pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
     };
     if all * 2 > samples || (fractional && all > MOST_CLASSES) {
         let advice = match &raw.labels {
+            Some(Labels::Text { .. }) if raw.format == Format::Audio => {
+                "add files, join classes, or set data.task = \"transcription\" if the labels are what is said"
+            }
             Some(Labels::Text { .. }) if !raw.files.is_empty() => "add files, or join classes",
             Some(Labels::Text { .. }) => "choose another column with data.label",
             _ => "set data.task = \"regression\", or choose another column with data.label",
@@ -166,7 +178,7 @@ pub(crate) fn targets(
 mod tests {
     use std::path::Path;
 
-    use super::super::source::{Cells, Format};
+    use super::super::source::Cells;
     use super::*;
     use crate::tiles::Shape;
 

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::files::SkippedFile;
 use super::scale::moments;
-use super::settings::DataSettings;
+use super::settings::{DataSettings, TaskChoice};
 use super::source::{Format, Raw, read, read_for_model};
-use super::text::TextCounts;
-use super::{Features, Loaded, Preparation, Targets, Task, classes};
+use super::text::{TextCounts, load_language};
+use super::{Features, Loaded, Preparation, Splits, Targets, Task, classes};
 use crate::Result;
 use crate::tiles::{IGNORED, Shape};
 
@@ -30,7 +30,7 @@ pub struct Description {
     pub shape: Shape,
     /// Numbers that a network would put out.
     pub outputs: usize,
-    /// Samples of each class or, for multi-label, with each label; empty for regression.
+    /// Samples of each class or, for multi-label, with each label; empty for regression and language models.
     pub classes: Vec<ClassCount>,
     /// The feature columns; empty for images, recordings, texts and sparse features.
     pub columns: Vec<ColumnDescription>,
@@ -104,6 +104,9 @@ pub struct NumberDescription {
 /// As for [`super::load`].
 pub fn describe(settings: &DataSettings) -> Result<Description> {
     settings.check()?;
+    if settings.task == TaskChoice::LanguageModel {
+        return describe_language(settings);
+    }
     let source = read(settings)?;
     let raw = &source.train;
     let task = classes::task(raw, settings.task)?;
@@ -124,7 +127,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     };
     let nonzeros = match &dataset.features {
         Features::Sparse(rows) => Some(rows.nnz()),
-        Features::Dense(_) | Features::Tokens(_) => None,
+        Features::Dense(_) | Features::Tokens { .. } => None,
     };
     Ok(Description {
         path: settings.path.clone(),
@@ -144,6 +147,28 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     })
 }
 
+/// A text for a language model, as if all of it were to train on.
+fn describe_language(settings: &DataSettings) -> Result<Description> {
+    let whole = DataSettings { validation_fraction: 0.0, test_fraction: 0.0, ..settings.clone() };
+    let Splits { train, test, preparation, skipped, text, .. } = load_language(&whole)?;
+    Ok(Description {
+        path: settings.path.clone(),
+        format: preparation.format,
+        samples: train.len(),
+        test_samples: test.map(|test| test.len()),
+        task: preparation.task,
+        inputs: preparation.shape.features(),
+        shape: preparation.shape,
+        outputs: preparation.outputs,
+        classes: Vec::new(),
+        columns: Vec::new(),
+        nonzeros: None,
+        text: text.first().map(|(_, counts)| *counts),
+        skipped,
+        constant_columns: 0,
+    })
+}
+
 fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount> {
     let counts = match targets {
         Targets::Classes { labels, classes } => {
@@ -160,6 +185,11 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
             .map(|label| values.iter().skip(label).step_by(*outputs).filter(|&&x| x == 1.0).count())
             .collect(),
         Targets::Values { .. } => Vec::new(),
+        Targets::Sequences { labels, .. } => {
+            let mut counts = vec![0; preparation.classes.len()];
+            labels.iter().for_each(|&label| counts[label as usize - 1] += 1);
+            counts
+        }
     };
     let name = |at: usize| match (preparation.classes.get(at), preparation.labels.get(at)) {
         (Some(class), _) => class.clone(),

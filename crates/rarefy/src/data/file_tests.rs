@@ -21,7 +21,7 @@ fn load_error(path: &Path, text: &str) -> String {
 fn labels(dataset: &Dataset) -> &[u32] {
     match &dataset.targets {
         Targets::Classes { labels, .. } => labels,
-        Targets::Steps { .. } | Targets::Values { .. } => panic!("these are classes"),
+        _ => panic!("these are classes"),
     }
 }
 
@@ -253,6 +253,102 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     assert_eq!((cut.lengths, cut.shape.width), (vec![23], 23));
 }
 
+/// A list of recordings of 23 frames and what is said in them.
+fn told(folder: &Path, lines: &[(&str, &str)]) -> std::path::PathBuf {
+    let mut text = "label,path,split\n".to_string();
+    for (number, (label, split)) in lines.iter().enumerate() {
+        tone(&folder.join(format!("{number}.wav")), 8000, 2000, 300.0 + number as f64);
+        text += &format!("{label},{number}.wav,{split}\n");
+    }
+    let list = folder.join("list.csv");
+    std::fs::write(&list, text).unwrap();
+    list
+}
+
+#[test]
+fn what_is_said_becomes_a_sequence_of_the_units_of_the_training_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [("no one", "train"), ("on", "train"), ("one no no", "test"), ("on", "test")];
+    let list = told(folder.path(), &lines);
+    for (units, names, train, test) in [
+        // 1 space, 2 e, 3 n, 4 o
+        (
+            "characters",
+            &[" ", "e", "n", "o"][..],
+            &[3, 4, 1, 4, 3, 2, 4, 3][..],
+            &[4, 3, 2, 1, 3, 4, 1, 3, 4, 4, 3][..],
+        ),
+        ("words", &["no", "on", "one"], &[1, 3, 2], &[3, 1, 1, 2]),
+    ] {
+        let text = format!("validation_fraction = 0\ntask = 'transcription'\nunits = '{units}'");
+        let Splits { train: found, test: found_test, preparation, .. } =
+            load(&settings(&list, &text), 1).unwrap();
+        assert_eq!(
+            (&preparation.classes[..], preparation.outputs),
+            (&names.iter().map(|name| name.to_string()).collect::<Vec<_>>()[..], names.len() + 1)
+        );
+        let Targets::Sequences { labels, offsets, classes } = &found.targets else { panic!("sequences") };
+        assert_eq!((labels.as_slice(), offsets.len(), *classes), (train, 3, names.len() + 1));
+        let found_test = found_test.unwrap();
+        let Targets::Sequences { labels, .. } = &found_test.targets else { panic!("sequences") };
+        assert_eq!(labels, test);
+        assert_eq!(preparation.text_of(train.iter().copied().take(offsets[1])), "no one");
+        let again = load_with(&preparation, list.to_str().unwrap(), true).unwrap().dataset;
+        assert_eq!(again, found_test);
+        let end = test.len() - if units == "words" { 1 } else { 2 };
+        let Targets::Sequences { labels, offsets, .. } = found_test.subset(&[1, 0]).targets else { panic!() };
+        assert_eq!(
+            (labels, offsets),
+            ([&test[end..], &test[..end]].concat(), vec![0, test.len() - end, test.len()])
+        );
+        let unlabelled = load_with(&preparation, list.to_str().unwrap(), false).unwrap().dataset;
+        assert_eq!(
+            unlabelled.targets,
+            Targets::Sequences { labels: vec![], offsets: vec![0; 3], classes: names.len() + 1 }
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = "validation_fraction = 0\ntask = 'transcription'";
+    for (lines, text, expected) in [
+        (
+            [("ab", "train"), ("abba", "train"), ("cab", "test")],
+            ask,
+            "2.wav: its label \"cab\" has the character \"c\"",
+        ),
+        // 12 labels and 11 blanks fit into 23 frames, 12 equal pairs do not.
+        (
+            [("aaaaaaaaaaaa", "train"), ("aaaaaaaaaaaaa", "train"), ("a", "test")],
+            ask,
+            "1.wav: has 23 frames, and its label \"aaaaaaaaaaaaa\" takes 25 at least",
+        ),
+        (
+            [("a b", "train"), ("c", "train"), ("d", "test")],
+            "units = 'words'",
+            "data.units: is for data.task = \"transcription\"",
+        ),
+        (
+            [("a", "train"), ("b", "train"), ("c", "test")],
+            "",
+            "2.wav: is of the class \"c\", of which the training part has no file",
+        ),
+        (
+            [("a", "train"), ("b", "train"), ("b", "test")],
+            "",
+            "set data.task = \"transcription\" if the labels are what is said",
+        ),
+    ] {
+        let error = load_error(&told(folder.path(), &lines), text);
+        assert!(error.contains(expected), "{error}");
+    }
+    let digits = DataSettings { task: TaskChoice::Transcription, ..DataSettings::default() };
+    let error = load(&digits, 1).unwrap_err().to_string();
+    assert!(error.starts_with("data.task: transcription is of recordings"), "{error}");
+}
+
 #[test]
 fn mixed_sample_rates_are_refused_with_two_names_or_resampled() {
     let folder = tempfile::tempdir().unwrap();
@@ -367,6 +463,7 @@ fn every_setting_of_files_is_documented() {
     }
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/images-and-speech.md");
     let text = std::fs::read_to_string(page).unwrap();
+    assert!(text.contains("| `data.units` |"));
     for (section, fields) in
         [("data.audio", fields::<AudioSettings>()), ("data.augment", fields::<AugmentSettings>())]
     {

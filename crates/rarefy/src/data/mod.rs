@@ -29,6 +29,7 @@ mod settings;
 mod source;
 mod split;
 pub mod text;
+mod transcripts;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,7 @@ pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
 pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
 pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
+pub use transcripts::{Units, fewest_steps};
 
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -82,6 +84,9 @@ pub struct Splits {
 /// ```
 pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     settings.check()?;
+    if settings.task == TaskChoice::LanguageModel {
+        return text::load_language(settings);
+    }
     let source = source::read(settings)?;
     let raw = &source.train;
     if raw.samples() < 2 {
@@ -143,14 +148,26 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
 /// (see [`has_test_part`]) gives that part. Without `targets` the labels are not read (the file need not have any), and
-/// the targets are all zero: class 0 or value 0.
+/// the targets are all zero: class 0 or value 0. A language model's targets are the text itself and always read.
 ///
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
 pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
+    if preparation.task == Task::LanguageModel {
+        return text::load_language_with(preparation, path);
+    }
     let raw = source::read_for_model(preparation, path, targets, false)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
     preparation.encode(&raw, &all, targets)
+}
+
+impl Splits {
+    /// The characters of a part of a language model's text, by which its bits are divided.
+    pub fn characters(&self, part: &str) -> Option<usize> {
+        let is_language = self.preparation.task == Task::LanguageModel;
+        let found = self.text.iter().find(|(name, _)| is_language && *name == part);
+        found.map(|(_, counts)| counts.characters)
+    }
 }
 
 /// Samples ready for a network.
@@ -182,8 +199,13 @@ pub enum Features {
     Dense(Vec<f32>),
     /// The nonzeros of each sample, of plain features.
     Sparse(Csr),
-    /// `samples x steps` ids of tokens, 0 being padding; in a batch they are numbers of one channel.
-    Tokens(Vec<u32>),
+    /// Tokens; in a batch their ids are numbers of one channel.
+    Tokens {
+        /// `samples x steps` ids, 0 being padding.
+        ids: Vec<u32>,
+        /// How many ids there are: each is below it.
+        vocabulary: usize,
+    },
 }
 
 /// What is to be predicted.
@@ -213,6 +235,15 @@ pub enum Targets {
         /// Numbers per sample.
         outputs: usize,
     },
+    /// A sequence of labels per sample, each from 1 and below `classes`: 0 is the blank, which stands between them.
+    Sequences {
+        /// Those of all samples, one sample after the other.
+        labels: Vec<u32>,
+        /// Where those of each sample begin, and then where the last one's end.
+        offsets: Vec<usize>,
+        /// How many labels there are, the blank included.
+        classes: usize,
+    },
 }
 
 /// What kind of prediction is asked for.
@@ -225,14 +256,28 @@ pub enum Task {
     MultiLabel,
     /// Numbers.
     Regression,
+    /// What is said: a text, of whose characters or words nobody knows when they are said.
+    Transcription,
+    /// The next token at each step of a text.
+    LanguageModel,
 }
 
 impl Targets {
     /// What a network has to put out, at each step or once: classes, labels or numbers.
     pub fn outputs(&self) -> usize {
         match self {
-            Targets::Classes { classes, .. } | Targets::Steps { classes, .. } => *classes,
+            Targets::Classes { classes, .. }
+            | Targets::Steps { classes, .. }
+            | Targets::Sequences { classes, .. } => *classes,
             Targets::Values { outputs, .. } => *outputs,
+        }
+    }
+
+    /// How these are laid out: at each step, or once.
+    pub fn shape(&self) -> Shape {
+        match self {
+            Targets::Steps { steps, classes, .. } => Shape::sequence(*steps, *classes),
+            _ => Shape::flat(self.outputs()),
         }
     }
 
@@ -251,6 +296,19 @@ impl Targets {
                 values: samples.iter().flat_map(|&i| &values[i * outputs..][..*outputs]).copied().collect(),
                 outputs: *outputs,
             },
+            Targets::Sequences { labels, offsets, classes } => {
+                let of = |i: usize| &labels[offsets[i]..offsets[i + 1]];
+                let sequences = samples.iter().map(|&i| of(i));
+                let ends = sequences.clone().scan(0, |end, labels| {
+                    *end += labels.len();
+                    Some(*end)
+                });
+                Targets::Sequences {
+                    offsets: std::iter::once(0).chain(ends).collect(),
+                    labels: sequences.flatten().copied().collect(),
+                    classes: *classes,
+                }
+            }
         }
     }
 }
@@ -266,7 +324,7 @@ impl Dataset {
         match &self.features {
             Features::Dense(numbers) => numbers.len() / self.inputs().max(1),
             Features::Sparse(rows) => rows.rows(),
-            Features::Tokens(ids) => ids.len() / self.inputs().max(1),
+            Features::Tokens { ids, .. } => ids.len() / self.inputs().max(1),
         }
     }
 
@@ -279,7 +337,15 @@ impl Dataset {
     pub fn dense(&self) -> Option<&[f32]> {
         match &self.features {
             Features::Dense(numbers) => Some(numbers),
-            Features::Sparse(_) | Features::Tokens(_) => None,
+            Features::Sparse(_) | Features::Tokens { .. } => None,
+        }
+    }
+
+    /// How many tokens there are, if samples are tokens.
+    pub fn vocabulary(&self) -> Option<usize> {
+        match self.features {
+            Features::Tokens { vocabulary, .. } => Some(vocabulary),
+            Features::Dense(_) | Features::Sparse(_) => None,
         }
     }
 
@@ -294,9 +360,9 @@ impl Dataset {
                     Features::Dense(rows.flatten().copied().collect())
                 }
                 Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
-                Features::Tokens(ids) => {
+                Features::Tokens { ids, vocabulary } => {
                     let rows = samples.iter().map(|&index| &ids[index * self.inputs()..][..self.inputs()]);
-                    Features::Tokens(rows.flatten().copied().collect())
+                    Features::Tokens { ids: rows.flatten().copied().collect(), vocabulary: *vocabulary }
                 }
             },
             lengths: samples.iter().filter_map(|&index| self.lengths.get(index).copied()).collect(),

@@ -9,6 +9,7 @@ use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
 use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw, RawColumn};
 use super::text::{TextCoding, TooLong};
+use super::transcripts::{self, Units};
 use super::{Dataset, Features, Loaded, Targets, Task, classes};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -23,10 +24,14 @@ pub struct Preparation {
     /// Numbers that the network sees, and how they are laid out.
     #[serde(rename = "inputs")]
     pub shape: Shape,
-    /// Numbers that the network puts out: classes, labels or values.
+    /// Numbers that the network puts out, at each step or once: classes, labels or values; for transcription the blank and
+    /// the units.
     pub outputs: usize,
-    /// The classes by number; empty but for classification.
+    /// The classes by number, or the units of a transcription, whose numbers begin at 1; else empty.
     pub classes: Vec<String>,
+    /// What a transcription is a sequence of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<Units>,
     /// The feature columns of a CSV file, or the text of a sample; empty for arrays, which are numbers without gaps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
@@ -130,8 +135,14 @@ impl Preparation {
                 "no column holds anything in the training part; check the file, and data.missing_markers",
             ));
         }
+        let units = (task == Task::Transcription).then_some(settings.units);
+        let classes = match units {
+            Some(units) => transcripts::units(raw, units, train)?,
+            None => classes,
+        };
         let outputs = match &raw.labels {
             _ if task == Task::Classification => classes.len(),
+            _ if task == Task::Transcription => classes.len() + 1,
             Some(Labels::Numbers { outputs, .. }) => *outputs,
             _ => 1,
         };
@@ -141,6 +152,7 @@ impl Preparation {
             shape,
             outputs,
             classes,
+            units,
             columns,
             labels: raw.label_columns.clone(),
             dialect: raw.dialect.clone(),
@@ -154,7 +166,7 @@ impl Preparation {
         let samples = loaded.dataset.len();
         let numbers = match &mut loaded.dataset.features {
             Features::Dense(numbers) => numbers,
-            Features::Sparse(_) | Features::Tokens(_)
+            Features::Sparse(_) | Features::Tokens { .. }
                 if !matches!(settings.scale, Scale::Auto | Scale::None) =>
             {
                 let problem = "would make numbers of zeros and ids; sparse features and texts are not scaled, leave it out";
@@ -166,7 +178,7 @@ impl Preparation {
                 preparation.constant_inputs = used.iter().filter(|used| !**used).count();
                 return Ok((preparation, loaded));
             }
-            Features::Tokens(_) => return Ok((preparation, loaded)),
+            Features::Tokens { .. } => return Ok((preparation, loaded)),
         };
         let found: Vec<Moments> = moments(samples, inputs, |sample, out| {
             out.copy_from_slice(&numbers[sample * inputs..][..inputs])
@@ -201,6 +213,14 @@ impl Preparation {
             [Column { coding: Coding::Text(text), .. }] => Some(text),
             _ => None,
         }
+    }
+
+    /// The text that labels of a transcription mean.
+    ///
+    /// # Panics
+    /// If there is no such label.
+    pub fn text_of(&self, labels: impl Iterator<Item = u32>) -> String {
+        self.units.unwrap_or_default().join(labels, &self.classes)
     }
 
     /// Codes some samples of a source. Without `targets`, these are all zero.
@@ -248,6 +268,14 @@ impl Preparation {
             return Err(Error::data(&raw.path, problem));
         }
         let targets = match (targets, self.task) {
+            (true, Task::Transcription) => {
+                transcripts::targets(raw, self.units.unwrap_or_default(), &self.classes, samples)?
+            }
+            (false, Task::Transcription) => Targets::Sequences {
+                labels: Vec::new(),
+                offsets: vec![0; samples.len() + 1],
+                classes: self.outputs,
+            },
             (true, task) => classes::targets(raw, task, &self.classes, self.outputs, samples)?,
             (false, Task::Classification) => {
                 Targets::Classes { labels: vec![0; samples.len()], classes: self.classes.len() }

@@ -8,6 +8,7 @@ use super::audio::{AudioSettings, RATES};
 use super::augment::AugmentSettings;
 use super::images::{ImageColor, ImageSize};
 use super::text::TextSettings;
+use super::transcripts::Units;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -17,8 +18,8 @@ use crate::{Error, Result};
 pub struct DataSettings {
     /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped); for images
     /// (PNG, JPEG), recordings (WAV) and texts (TXT) a folder with a folder for each class, perhaps below `train` and `test`, or a CSV
-    /// list with the columns `path`, `label` and perhaps `split`; for texts a CSV file or JSON lines too (see `text`); for
-    /// sparse features a libsvm file, or an NPZ file of SciPy.
+    /// list with the columns `path`, `label` and perhaps `split`; for texts a CSV file or JSON lines too (see `text`); for a
+    /// language model a text file or a folder of TXT files; for sparse features a libsvm file, or an NPZ file of SciPy.
     pub path: String,
     /// A file or folder with the test part; without it the source's own test part is used, or one is split off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +30,8 @@ pub struct DataSettings {
     pub shape: Option<Shape>,
     /// What to predict.
     pub task: TaskChoice,
+    /// What the text of a transcription is a sequence of.
+    pub units: Units,
     /// Label column(s) of a CSV file, by name or position from 1; the last column if empty. Several mean multi-label
     /// or several outputs. In JSON lines the key of the label, `label` if empty.
     #[serde(deserialize_with = "one_or_many")]
@@ -90,6 +93,7 @@ impl Default for DataSettings {
             test_path: None,
             shape: None,
             task: TaskChoice::Auto,
+            units: Units::Characters,
             label: Vec::new(),
             header: Header::Auto,
             delimiter: None,
@@ -128,6 +132,10 @@ pub enum TaskChoice {
     MultiLabel,
     /// Numbers.
     Regression,
+    /// What is said in a recording: its label is a text.
+    Transcription,
+    /// The next token at each step of a text.
+    LanguageModel,
 }
 
 impl TaskChoice {
@@ -138,6 +146,8 @@ impl TaskChoice {
             TaskChoice::Classification => Some(Task::Classification),
             TaskChoice::MultiLabel => Some(Task::MultiLabel),
             TaskChoice::Regression => Some(Task::Regression),
+            TaskChoice::Transcription => Some(Task::Transcription),
+            TaskChoice::LanguageModel => Some(Task::LanguageModel),
         }
     }
 }
@@ -213,6 +223,12 @@ impl DataSettings {
                 "with data.validation_fraction it keeps {kept_apart} of the samples apart, so none are left to train on; lower one of them"
             );
             return Err(Error::setting("data.test_fraction", problem));
+        }
+        if self.units != Units::Characters && self.task != TaskChoice::Transcription {
+            return Err(Error::setting(
+                "data.units",
+                "is for data.task = \"transcription\"; set that, or leave it out",
+            ));
         }
         if self.delimiter.is_some_and(|delimiter| !delimiter.is_ascii() || "\"\r\n".contains(delimiter)) {
             return Err(Error::setting(

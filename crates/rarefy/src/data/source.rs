@@ -286,7 +286,7 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
 }
 
 /// Refuses settings that say something about another kind of file.
-fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
+pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
     let (csv, images, audio) = (&[Format::Csv][..], &[Format::Images][..], &[Format::Audio][..]);
     let (text, libsvm) = (&[Format::Csv, Format::Jsonl, Format::Text][..], &[Format::Libsvm][..]);
     let labelled = &[Format::Csv, Format::Jsonl][..];

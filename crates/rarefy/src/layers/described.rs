@@ -14,38 +14,66 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
-use super::{Describe, LayerSpec, LinearSpec, NetworkSpec};
+use super::{Describe, Inputs, LayerSpec, LinearSpec, NetworkSpec};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
-/// The network that `layers` describe for samples of shape `inputs`, of which `outputs` are asked.
+/// What the data asks of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    /// So many numbers at so many positions.
+    Shape(Shape),
+    /// So many numbers at each step, however many steps are left.
+    EachStep(usize),
+}
+
+impl<S: Into<Shape>> From<S> for Outputs {
+    fn from(shape: S) -> Outputs {
+        Outputs::Shape(shape.into())
+    }
+}
+
+/// The network that `layers` describe for samples such as `inputs`, of which `outputs` are asked.
 ///
 /// # Errors
 /// A layer that does not fit what it is given, with its number, its name and the shapes.
-pub(super) fn network(inputs: Shape, outputs: Shape, layers: &[LayerSpec]) -> Result<NetworkSpec, String> {
+pub(super) fn network(inputs: Inputs, outputs: Outputs, layers: &[LayerSpec]) -> Result<NetworkSpec, String> {
     check_last(layers)?;
     let mut layers = layers.to_vec();
     if let Some(LayerSpec::Linear(last)) = layers.last_mut()
         && last.outputs == 0
     {
-        last.outputs = outputs.channels;
+        last.outputs = match outputs {
+            Outputs::Shape(shape) => shape.channels,
+            Outputs::EachStep(channels) => channels,
+        };
     }
-    let (built, shapes) = build(inputs, &layers, inputs.positions() == 1)?;
+    let (built, shapes) = build(inputs, &layers, inputs.shape.positions() == 1)?;
     check_output(&layers, &shapes, outputs)?;
-    Ok(NetworkSpec { inputs, layers: built })
+    Ok(NetworkSpec { inputs: inputs.shape, layers: built })
 }
 
 /// Layers as they are built, and the shapes between them as they are written. `is_flat`: samples have no positions.
-fn build(inputs: Shape, layers: &[LayerSpec], is_flat: bool) -> Result<(Vec<LayerSpec>, Vec<Shape>), String> {
-    let (mut built, mut shapes) = (Vec::new(), vec![inputs]);
+fn build(
+    inputs: Inputs,
+    layers: &[LayerSpec],
+    is_flat: bool,
+) -> Result<(Vec<LayerSpec>, Vec<Shape>), String> {
+    if layers.is_empty() && inputs.vocabulary.is_some() {
+        return Err(format!("tokens would stay ids, which are no quantities: {EMBED}"));
+    }
+    let (mut built, mut shapes) = (Vec::new(), vec![inputs.shape]);
     for (position, layer) in layers.iter().enumerate() {
         let input = shapes[position];
         let title = title(position, layer);
         let mut layer = layer.clone();
+        // The first layer makes numbers of tokens.
+        let vocabulary = inputs.vocabulary.filter(|_| position == 0);
+        fill_vocabulary(&mut layer, vocabulary).map_err(|problem| format!("{title}: {problem}"))?;
         let names: Vec<String> = layer.inner().into_iter().map(|(name, _)| name).collect();
         for (name, inner) in names.iter().zip(layer.inner_mut()) {
             let within = |problem| format!("{title}, in {}, {problem}", part_title(name));
-            *inner = build(input, inner, is_flat).map_err(within)?.0;
+            *inner = build(Inputs { shape: input, vocabulary }, inner, is_flat).map_err(within)?.0;
         }
         let advice = if is_flat { advice(&layer) } else { "" };
         let mut output = input;
@@ -57,6 +85,35 @@ fn build(inputs: Shape, layers: &[LayerSpec], is_flat: bool) -> Result<(Vec<Laye
         shapes.push(output);
     }
     Ok((built, shapes))
+}
+
+/// What to do where tokens meet no embedding.
+const EMBED: &str =
+    "put {layer = \"embedding\", channels = 64} first, or leave data.text.tokens out for a bag of words";
+
+/// Tells an embedding how many tokens there are, if the layer is given tokens; these go into no other layer, and nothing else
+/// goes into an embedding.
+fn fill_vocabulary(layer: &mut LayerSpec, vocabulary: Option<usize>) -> Result<(), String> {
+    let is_block = !layer.inner().is_empty();
+    match (layer, vocabulary) {
+        (LayerSpec::Embedding(spec), Some(ids)) if spec.vocabulary == 0 => spec.vocabulary = ids,
+        (LayerSpec::Embedding(spec), Some(ids)) if spec.vocabulary < ids => {
+            return Err(format!(
+                "it has a vector for each of {} tokens, and the data has {ids}: leave its vocabulary out",
+                spec.vocabulary
+            ));
+        }
+        (LayerSpec::Embedding(_), None) => {
+            return Err("it looks up tokens and is given numbers: take it out, or make tokens of text by \
+                        data.text.tokens and put it first"
+                .into());
+        }
+        (LayerSpec::Embedding(_), Some(_)) | (_, None) => {}
+        // Its own layers are told.
+        (_, Some(_)) if is_block => {}
+        (_, Some(_)) => return Err(format!("it is given tokens, whose ids are no quantities: {EMBED}")),
+    }
+    Ok(())
 }
 
 /// What must hold whatever the data is: outputs are logits or values, so a linear layer without activation makes them.
@@ -93,7 +150,7 @@ fn title(position: usize, layer: &LayerSpec) -> String {
 }
 
 /// How errors name the layers within a block, from the name in files.
-fn part_title(name: &str) -> String {
+pub(super) fn part_title(name: &str) -> String {
     match name.strip_prefix("branches.").and_then(|index| index.parse::<usize>().ok()) {
         Some(index) => format!("branch {}", index + 1),
         None => format!("its {name}"),
@@ -121,8 +178,19 @@ fn fused_mut(layer: &mut LayerSpec) -> Option<&mut Activation> {
     }
 }
 
-fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Shape) -> Result<(), String> {
+fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Outputs) -> Result<(), String> {
     let (last, made) = (layers.len() - 1, shapes[layers.len()]);
+    let outputs = match outputs {
+        Outputs::Shape(shape) => shape,
+        Outputs::EachStep(channels) if made.height == 1 && made.width > 1 => Shape { channels, ..made },
+        Outputs::EachStep(channels) => {
+            let title = title(last, &layers[last]);
+            return Err(format!(
+                "{title} makes {made} of {}, but the data asks for {channels} at each step: keep the steps, with layers such as {{layer = \"lstm\", hidden = 64}} or conv1d, and leave out what joins them (flatten, pooling over all)",
+                shapes[last]
+            ));
+        }
+    };
     if made == outputs {
         return Ok(());
     }

@@ -92,6 +92,11 @@ impl Network {
         self.sequence.output().unwrap_or(self.spec.inputs)
     }
 
+    /// How many steps of output a sequence of `steps` steps makes.
+    pub fn steps(&self, steps: u32) -> u32 {
+        self.sequence.steps(steps)
+    }
+
     /// The layers in order.
     pub fn layers(&self) -> &[Box<dyn Layer>] {
         self.sequence.layers()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::presets::Choices;
-use super::{LayerSpec, NetworkSpec, Preset, described};
+use super::{Inputs, LayerSpec, NetworkSpec, Outputs, Preset, described};
 use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -157,22 +157,26 @@ impl NetworkSettings {
         !self.layers.is_empty()
     }
 
-    /// The network for samples of shape `inputs`, of which `outputs` are asked: a number, or a shape if each step of a
-    /// sequence has a target.
+    /// The network for samples such as `inputs` (a shape, or [`Inputs`] if they are tokens), of which `outputs` are asked: a
+    /// number, a shape if each step of a sequence has a target, or [`Outputs::EachStep`].
     ///
     /// # Errors
     /// As [`NetworkSettings::check`]; a layer that does not fit what it is given.
-    pub fn spec(&self, inputs: Shape, outputs: impl Into<Shape>) -> Result<NetworkSpec> {
+    pub fn spec(&self, inputs: impl Into<Inputs>, outputs: impl Into<Outputs>) -> Result<NetworkSpec> {
         self.check()?;
+        let (mut inputs, outputs) = (inputs.into(), outputs.into());
         if self.is_described() {
-            let spec = described::network(inputs, outputs.into(), &self.layers);
+            let spec = described::network(inputs, outputs, &self.layers);
             return spec.map_err(|problem| Error::setting("network.layers", problem));
         }
-        // A perceptron knows no positions.
-        let inputs = if self.preset == Preset::Mlp { Shape::flat(inputs.features()) } else { inputs };
+        if self.preset == Preset::Mlp && inputs.vocabulary.is_none() {
+            // A perceptron knows no positions.
+            inputs.shape = Shape::flat(inputs.shape.features());
+        }
         self.preset
-            .layers(self, inputs)
-            .and_then(|layers| described::network(inputs, outputs.into(), &layers))
+            .check_data(inputs, outputs)
+            .and_then(|()| self.preset.layers(self, inputs.shape))
+            .and_then(|layers| described::network(inputs, outputs, &layers))
             .map_err(|problem| Error::setting("network.preset", format!("{}: {problem}", self.preset.name())))
     }
 }
@@ -275,6 +279,32 @@ mod tests {
     }
 
     #[test]
+    fn each_step_that_is_left_may_be_asked_for_outputs() {
+        let conv = "{layer = 'conv1d', filters = 4, kernel = 3, stride = 2}";
+        let spec = |layers: &str| {
+            settings(&format!("layers = [{layers}]")).spec(Shape::sequence(9, 2), Outputs::EachStep(5))
+        };
+        let shapes = spec(&format!("{conv}, {{layer = 'linear'}}")).unwrap().shapes().unwrap();
+        assert_eq!(shapes[2], Shape::sequence(4, 5));
+        for (layers, problem) in [
+            (
+                format!("{conv}, {{layer = 'flatten'}}, {{layer = 'linear'}}"),
+                "layer 3 (linear) makes 5 of 16, but the data asks for 5 at each step: keep the steps",
+            ),
+            (
+                format!("{conv}, {{layer = 'linear', outputs = 6}}"),
+                "layer 2 (linear) makes 4 steps x 6 of 4 steps x 4, but the data asks for 4 steps x 5",
+            ),
+        ] {
+            let error = spec(&layers).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        let perceptron = NetworkSettings::default().spec(Shape::sequence(9, 2), Outputs::EachStep(5));
+        let error = perceptron.unwrap_err().to_string();
+        assert!(error.starts_with("network.preset: mlp: gives one answer for a whole recording"), "{error}");
+    }
+
+    #[test]
     fn layers_that_do_not_fit_are_named_with_their_shapes() {
         let conv = "{layer = 'conv2d', filters = 4, kernel = 3, activation = 'gelu'}";
         for (layers, words) in [
@@ -310,6 +340,55 @@ mod tests {
         let text = format!("layers = [{conv}, {{layer = 'flatten'}}, {{layer = 'linear'}}]");
         let error = settings(&text).spec(Shape::flat(784), 5).unwrap_err().to_string();
         assert!(error.contains("(conv2d) on 784: its window") && error.contains("data.shape"), "{error}");
+    }
+
+    #[test]
+    fn tokens_and_embeddings_go_together() {
+        let text =
+            "layers = [{layer = 'embedding', channels = 4}, {layer = 'last-step'}, {layer = 'linear'}]";
+        let spec = settings(text).spec(Inputs::tokens(9, 30), 5).unwrap();
+        assert_eq!(serde_json::to_value(&spec.layers[0]).unwrap()["vocabulary"], 30);
+        assert_eq!((spec.inputs, spec.shapes().unwrap()[3]), (Shape::sequence(9, 1), Shape::flat(5)));
+        let parallel = "layers = [{layer = 'parallel', join = 'concat', branches = [
+            [{layer = 'embedding', channels = 4}], [{layer = 'embedding', vocabulary = 99, channels = 2}]]},
+            {layer = 'last-step'}, {layer = 'linear'}]";
+        let shapes = settings(parallel).spec(Inputs::tokens(9, 30), 5).unwrap().shapes().unwrap();
+        assert_eq!(shapes[1], Shape::sequence(9, 6));
+
+        let numbers = Inputs::from(Shape::sequence(9, 1));
+        for (text, inputs, words) in [
+            (
+                "layers = [{layer = 'flatten'}, {layer = 'linear'}]",
+                None,
+                "layer 1 (flatten): it is given tokens",
+            ),
+            (
+                text,
+                Some(numbers),
+                "network.layers: layer 1 (embedding): it looks up tokens and is given numbers",
+            ),
+            (
+                "layers = [{layer = 'embedding', channels = 4}, {layer = 'embedding', channels = 4}, {layer = 'linear'}]",
+                None,
+                "layer 2 (embedding): it looks up tokens and is given numbers",
+            ),
+            (
+                "layers = [{layer = 'embedding', vocabulary = 9, channels = 4}, {layer = 'last-step'}, {layer = 'linear'}]",
+                None,
+                "layer 1 (embedding): it has a vector for each of 9 tokens, and the data has 30",
+            ),
+            (
+                "layers = [{layer = 'residual', body = [{layer = 'embedding', channels = 1}]}, {layer = 'linear'}]",
+                None,
+                "layer 1 (residual), in its shortcut, tokens would stay ids",
+            ),
+            ("", None, "network.preset: mlp: reads numbers, and the samples are tokens"),
+            ("preset = 'bag-of-words'", None, "network.preset: bag-of-words: reads numbers"),
+        ] {
+            let inputs = inputs.unwrap_or(Inputs::tokens(9, 30));
+            let error = settings(text).spec(inputs, 5).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -5,8 +5,10 @@
 //! A batch's loss is the sum of its tiles' sums divided by [`Loss::normaliser`]. Each lane is computed alone and lanes
 //! are summed in order in `f64`, so a sample's loss does not depend on its lane, nor a batch's on the threads.
 
+mod best_path;
 mod binary_cross_entropy;
 mod cross_entropy;
+mod ctc;
 mod head;
 mod huber;
 mod settings;
@@ -16,8 +18,10 @@ mod suite;
 
 use crate::tiles::{IGNORED, LANES, Row};
 
+pub use best_path::{best_path, edits};
 use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::CrossEntropy;
+pub use ctc::{Lanes, SequenceTile};
 pub use head::Head;
 pub use huber::Huber;
 pub use settings::{ClassWeights, LossMethod, LossSettings, Task, WeightRule};
@@ -36,6 +40,8 @@ pub enum Loss {
     SumSquaredError,
     /// Squared near the target, straight far from it, mean over samples and outputs.
     Huber(Huber),
+    /// Negative log-likelihood of a sequence of labels, whatever the steps at which they stand, for each of its labels.
+    Ctc,
 }
 
 /// The targets of one tile.
@@ -46,20 +52,22 @@ pub enum TargetTile<'a> {
     Classes(&'a [u32]),
     /// A row of numbers for each output.
     Values(&'a [Row]),
+    /// A sequence of labels for each live lane, for [`Loss::Ctc`]: the outputs are those of all steps.
+    Sequences(SequenceTile<'a>),
 }
 
 impl Loss {
     /// How outputs become predictions.
     pub fn head(&self) -> Head {
         match self {
-            Loss::CrossEntropy(_) => Head::Softmax,
+            Loss::CrossEntropy(_) | Loss::Ctc => Head::Softmax,
             Loss::BinaryCrossEntropy => Head::Sigmoid,
             Loss::MeanSquaredError | Loss::SumSquaredError | Loss::Huber(_) => Head::Identity,
         }
     }
 
     /// What a batch's summed loss is divided by: for the cross-entropy its samples (its class weights, if there are
-    /// any), for the other means its samples times outputs, for the sum 1; [`IGNORED`] ones do not count. Never 0: a batch without weight gets 1.
+    /// any), for the other means its samples times outputs, for the sum 1, for sequences their number; [`IGNORED`] ones do not count. Never 0: a batch without weight gets 1.
     /// `labels` are the batch's classes, or `None` if its targets are numbers.
     ///
     /// # Panics
@@ -78,16 +86,23 @@ impl Loss {
         match self {
             Loss::CrossEntropy(loss) => loss.total_weight(samples, labels),
             Loss::SumSquaredError => 1.0,
+            Loss::Ctc => samples as f64,
             Loss::BinaryCrossEntropy | Loss::MeanSquaredError | Loss::Huber(_) => (samples * outputs) as f64,
         }
     }
 
+    /// Rows that the loss of a tile takes to compute with: `rows` outputs, `classes` of them at each step, and sequences of up
+    /// to `longest` labels.
+    pub fn room(&self, rows: usize, classes: usize, longest: usize) -> usize {
+        if matches!(self, Loss::Ctc) { ctc::room(rows / classes, longest) } else { 0 }
+    }
+
     /// The summed loss of a tile's first `live` lanes. Writes the gradient, times `scale` (one over the batch's
-    /// [`Loss::normaliser`]), to the rows of `gradient`; dead lanes get 0.
+    /// [`Loss::normaliser`]), to the rows of `gradient`; dead lanes get 0. `room` has as many rows as [`Loss::room`] says.
     ///
     /// # Panics
-    /// If the shapes of `output`, `gradient` and `targets` differ, a class is not below the number of outputs, or the
-    /// cross-entropy is given [`TargetTile::Values`].
+    /// If the shapes of `output`, `gradient` and `targets` differ, a class is not below the number of outputs, or the loss
+    /// is for another kind of targets.
     pub fn tile(
         &self,
         output: &[Row],
@@ -95,9 +110,10 @@ impl Loss {
         live: usize,
         scale: f32,
         gradient: &mut [Row],
+        room: &mut [Lanes],
     ) -> f64 {
         assert_eq!(gradient.len(), output.len(), "the gradient needs a row for each output");
-        let lanes = self.lanes(output, targets, live, Some((scale, &mut *gradient)));
+        let lanes = self.lanes(output, targets, live, Some((scale, &mut *gradient)), room);
         for row in gradient {
             row.0[live..].fill(0.0);
             if let TargetTile::Classes(labels) = targets {
@@ -111,8 +127,8 @@ impl Loss {
     ///
     /// # Panics
     /// As [`Loss::tile`].
-    pub fn value(&self, output: &[Row], targets: TargetTile<'_>, live: usize) -> f64 {
-        self.lanes(output, targets, live, None)[..live].iter().sum()
+    pub fn value(&self, output: &[Row], targets: TargetTile<'_>, live: usize, room: &mut [Lanes]) -> f64 {
+        self.lanes(output, targets, live, None, room)[..live].iter().sum()
     }
 
     /// The loss of each lane; those of dead lanes mean nothing.
@@ -122,7 +138,8 @@ impl Loss {
         targets: TargetTile<'_>,
         live: usize,
         gradient: Option<(f32, &mut [Row])>,
-    ) -> [f64; LANES] {
+        room: &mut [Lanes],
+    ) -> Lanes {
         match targets {
             TargetTile::Classes(labels) => {
                 assert_eq!(labels.len(), live, "each live lane needs a class");
@@ -132,6 +149,10 @@ impl Loss {
             TargetTile::Values(rows) => {
                 assert_eq!(rows.len(), output.len(), "the targets need a row for each output");
             }
+            TargetTile::Sequences(tile) => {
+                assert_eq!(tile.live(), live, "each live lane needs a sequence");
+                assert_eq!(output.len() % tile.classes, 0, "steps of {} outputs", tile.classes);
+            }
         }
         let mut lanes = match self {
             Loss::CrossEntropy(loss) => loss.lanes(output, targets, gradient),
@@ -140,6 +161,10 @@ impl Loss {
             Loss::SumSquaredError => each(output, targets, gradient, half_squared_error),
             Loss::Huber(huber) => {
                 each(output, targets, gradient, |prediction, target| huber.element(prediction, target))
+            }
+            Loss::Ctc => {
+                let TargetTile::Sequences(tile) = targets else { panic!("CTC needs sequences of labels") };
+                ctc::lanes(output, &tile, gradient, room)
             }
         };
         if let TargetTile::Classes(labels) = targets {
@@ -167,12 +192,13 @@ fn each(
     targets: TargetTile<'_>,
     mut gradient: Option<(f32, &mut [Row])>,
     element: impl Fn(f32, f32) -> (f32, f32),
-) -> [f64; LANES] {
+) -> Lanes {
     let mut sums = [0.0; LANES];
     for (feature, row) in output.iter().enumerate() {
         let target = match targets {
             TargetTile::Classes(labels) => one_hot(labels, feature),
             TargetTile::Values(rows) => rows[feature],
+            TargetTile::Sequences(_) => panic!("sequences of labels need CTC"),
         };
         let mut slopes = Row::ZERO;
         for (lane, sum) in sums.iter_mut().enumerate() {

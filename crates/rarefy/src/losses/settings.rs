@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LossMethod {
-    /// Cross-entropy for classes, binary cross-entropy for several labels, mean squared error for numbers.
+    /// Cross-entropy for classes, binary cross-entropy for several labels, mean squared error for numbers, CTC for sequences
+    /// of labels.
     #[default]
     Auto,
     /// [`Loss::CrossEntropy`].
@@ -22,6 +23,8 @@ pub enum LossMethod {
     SumSquaredError,
     /// [`Loss::Huber`].
     Huber,
+    /// [`Loss::Ctc`].
+    Ctc,
 }
 
 /// Weights of the classes in the cross-entropy: a list of numbers or the word "balanced".
@@ -54,6 +57,8 @@ pub enum Task<'a> {
     MultiLabel,
     /// Numbers.
     Regression,
+    /// A sequence of labels, shorter than that of the steps.
+    Transcription,
 }
 
 /// What the user asks of the loss.
@@ -109,12 +114,13 @@ impl LossSettings {
             LossMethod::MeanSquaredError => Loss::MeanSquaredError,
             LossMethod::SumSquaredError => Loss::SumSquaredError,
             LossMethod::Huber => Loss::Huber(Huber::new(self.huber_delta)),
+            LossMethod::Ctc => Loss::Ctc,
         })
     }
 
     /// The method, `Auto` resolved, if it fits the task.
     fn method_for(&self, task: Task<'_>) -> Result<LossMethod> {
-        use LossMethod::{Auto, BinaryCrossEntropy, CrossEntropy, MeanSquaredError};
+        use LossMethod::{Auto, BinaryCrossEntropy, CrossEntropy, Ctc, MeanSquaredError};
         match (task, self.method) {
             (Task::Classification { .. }, Auto) => Ok(CrossEntropy),
             (Task::MultiLabel, Auto) => Ok(BinaryCrossEntropy),
@@ -126,6 +132,14 @@ impl LossSettings {
             (Task::Regression, CrossEntropy | BinaryCrossEntropy) => wrong(
                 "method",
                 "the targets are numbers: use mean-squared-error, sum-squared-error or huber".into(),
+            ),
+            (Task::Transcription, Auto | Ctc) => Ok(Ctc),
+            (Task::Transcription, _) => {
+                wrong("method", "the targets are sequences of labels: use ctc, or leave it out".into())
+            }
+            (_, Ctc) => wrong(
+                "method",
+                "ctc is for sequences of labels (data.task = \"transcription\"): leave it out".into(),
             ),
             (_, method) => Ok(method),
         }
@@ -177,9 +191,12 @@ mod tests {
 
     #[test]
     fn auto_fits_the_task() {
-        for (task, head) in
-            [(CLASSES, Head::Softmax), (Task::MultiLabel, Head::Sigmoid), (Task::Regression, Head::Identity)]
-        {
+        for (task, head) in [
+            (CLASSES, Head::Softmax),
+            (Task::MultiLabel, Head::Sigmoid),
+            (Task::Regression, Head::Identity),
+            (Task::Transcription, Head::Softmax),
+        ] {
             assert_eq!(build("", task).unwrap().head(), head);
         }
     }
@@ -205,6 +222,17 @@ mod tests {
             ("method = 'huber'\nhuber_delta = 0.0", Task::Regression, "loss.huber_delta: must be above 0"),
             ("method = 'cross-entropy'", Task::Regression, "loss.method: the targets are numbers"),
             ("method = 'cross-entropy'", Task::MultiLabel, "loss.method: cross-entropy needs one class"),
+            (
+                "method = 'huber'",
+                Task::Transcription,
+                "loss.method: the targets are sequences of labels: use ctc",
+            ),
+            ("method = 'ctc'", CLASSES, "loss.method: ctc is for sequences of labels"),
+            (
+                "class_weights = 'balanced'",
+                Task::Transcription,
+                "loss.class_weights: works with the cross-ent",
+            ),
         ];
         for (text, task, message) in cases {
             let error = build(text, task).unwrap_err().to_string();

@@ -6,39 +6,50 @@ use crate::random::{Purpose, Stream};
 struct Case {
     name: &'static str,
     loss: Loss,
-    labels: bool,
-    /// Two samples of two outputs, (1, 2) and (3, 0). Targets: classes 1 and 0, or numbers (0, 1) and (1, 0.5).
+    targets: Kind,
+    /// Two samples of two outputs, (1, 2) and (3, 0). Targets: classes 1 and 0, or numbers (0, 1) and (1, 0.5), or the
+    /// sequences of the label 1 and of none, in one step.
     /// The batch's loss (sum over normaliser), from the formula in f64.
     by_hand: f64,
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Classes,
+    Values,
+    Sequences,
+}
+
 fn cases() -> Vec<Case> {
+    use Kind::{Classes, Sequences, Values};
     let cross_entropy = |smoothing, weights: Option<&[f32]>| {
         Loss::CrossEntropy(CrossEntropy::new(smoothing, weights.map(<[f32]>::to_vec)))
     };
-    let row = |name, loss, labels, by_hand| Case { name, loss, labels, by_hand };
+    let row = |name, loss, targets, by_hand| Case { name, loss, targets, by_hand };
     let weights = Some([3.0, 0.5].as_slice());
     // Negative log-likelihoods: ln(1 + e^-1) = 0.313262 for (1, 2) and class 1, 1.313262 for the other class;
     // ln(1 + e^-3) = 0.048587 for (3, 0) and class 0, 3.048587 for the other.
     #[rustfmt::skip]
     let rows = vec![
         // (0.313262 + 0.048587) / 2
-        row("cross-entropy",    cross_entropy(0.0, None),     true,  0.180_924_5),
+        row("cross-entropy",    cross_entropy(0.0, None),     Classes, 0.180_924_5),
         // (0.9 * 0.313262 + 0.05 * 1.626523 + 0.9 * 0.048587 + 0.05 * 3.097174) / 2
-        row("smoothed",         cross_entropy(0.1, None),     true,  0.280_924_5),
+        row("smoothed",         cross_entropy(0.1, None),     Classes, 0.280_924_5),
         // (0.5 * 0.313262 + 3 * 0.048587) / 3.5
-        row("weighted",         cross_entropy(0.0, weights),  true,  0.086_397_97),
+        row("weighted",         cross_entropy(0.0, weights),  Classes, 0.086_397_97),
         // the same with 0.9, plus 0.05 * (0.5 * 0.313262 + 3 * 1.313262 + 3 * 0.048587 + 0.5 * 3.048587), over 3.5
-        row("smoothed weighted", cross_entropy(0.1, weights), true,  0.160_136_34),
+        row("smoothed weighted", cross_entropy(0.1, weights), Classes, 0.160_136_34),
         // ln(1 + e), ln(1 + e^-2), ln(1 + e^-3), ln 2: (1.313262 + 0.126928 + 0.048587 + 0.693147) / 4
-        row("binary",           Loss::BinaryCrossEntropy,     false, 0.545_481_06),
-        row("binary of classes", Loss::BinaryCrossEntropy,    true,  0.545_481_06),
+        row("binary",           Loss::BinaryCrossEntropy,     Values, 0.545_481_06),
+        row("binary of classes", Loss::BinaryCrossEntropy,    Classes, 0.545_481_06),
         // errors 1, 1, 2, -0.5
-        row("mean squared",     Loss::MeanSquaredError,       false, 6.25 / 4.0),
-        row("squared of classes", Loss::MeanSquaredError,     true,  6.0 / 4.0),
-        row("sum squared",      Loss::SumSquaredError,        false, 6.25 / 2.0),
+        row("mean squared",     Loss::MeanSquaredError,       Values, 6.25 / 4.0),
+        row("squared of classes", Loss::MeanSquaredError,     Classes, 6.0 / 4.0),
+        row("sum squared",      Loss::SumSquaredError,        Values, 6.25 / 2.0),
         // delta 0.75: 0.75 (1 - 0.375) twice, 0.75 (2 - 0.375), 0.125
-        row("huber",            Loss::Huber(Huber::new(0.75)), false, 2.281_25 / 4.0),
+        row("huber",            Loss::Huber(Huber::new(0.75)), Values, 2.281_25 / 4.0),
+        // the same as the cross-entropy: the blank is class 0
+        row("ctc",              Loss::Ctc,                    Sequences, 0.180_924_5),
     ];
     rows
 }
@@ -48,6 +59,35 @@ struct Batch {
     output: Vec<Row>,
     labels: Vec<u32>,
     values: Vec<Row>,
+    /// A sequence for each label, and where it begins.
+    sequences: (Vec<u32>, Vec<usize>),
+}
+
+/// All sequences of two labels that fit into four steps, but for some.
+const SEQUENCES: [&[u32]; STEPS * 3] = [
+    &[],
+    &[1],
+    &[2],
+    &[1, 2],
+    &[2, 1],
+    &[1, 1],
+    &[2, 2],
+    &[1, 2, 1],
+    &[2, 1, 2],
+    &[1, 1, 2],
+    &[1, 2, 2],
+    &[2, 1, 2, 1],
+];
+
+const STEPS: usize = 4;
+
+fn sequences(labels: &[u32]) -> (Vec<u32>, Vec<usize>) {
+    let (mut all, mut offsets) = (Vec::new(), vec![0]);
+    for &label in labels {
+        all.extend(SEQUENCES[label as usize]);
+        offsets.push(all.len());
+    }
+    (all, offsets)
 }
 
 fn batch(features: usize, spread: f32) -> Batch {
@@ -57,18 +97,37 @@ fn batch(features: usize, spread: f32) -> Batch {
     };
     let output = rows(spread);
     let values = rows(1.0).iter().map(|row| Row(row.0.map(|value| value.clamp(0.0, 1.0)))).collect();
-    Batch { output, values, labels: (0..LANES).map(|lane| (lane * 7 % features) as u32).collect() }
+    let labels: Vec<u32> = (0..LANES).map(|lane| (lane * 7 % features) as u32).collect();
+    Batch { output, values, sequences: sequences(&labels), labels }
 }
 
 impl Batch {
     fn targets(&self, case: &Case, live: usize) -> TargetTile<'_> {
-        if case.labels { TargetTile::Classes(&self.labels[..live]) } else { TargetTile::Values(&self.values) }
+        match case.targets {
+            Kind::Classes => TargetTile::Classes(&self.labels[..live]),
+            Kind::Values => TargetTile::Values(&self.values),
+            Kind::Sequences => {
+                let classes = if self.output.len() == STEPS * 3 { 3 } else { 2 };
+                let steps = if classes == 3 { &[STEPS as u32; LANES] } else { &[1; LANES] };
+                let (labels, offsets) = &self.sequences;
+                TargetTile::Sequences(SequenceTile { labels, offsets: &offsets[..=live], steps, classes })
+            }
+        }
     }
 }
 
-/// Cases whose class weights are for two classes get as many outputs, the others five.
+/// Cases whose class weights are for two classes get as many outputs, sequences three at each step, the others five.
 fn features(case: &Case) -> usize {
-    if matches!(&case.loss, Loss::CrossEntropy(loss) if loss.weights().is_some()) { 2 } else { 5 }
+    match &case.loss {
+        Loss::CrossEntropy(loss) if loss.weights().is_some() => 2,
+        Loss::Ctc => 3 * STEPS,
+        _ => 5,
+    }
+}
+
+/// Room for any of the cases.
+fn room() -> Vec<Lanes> {
+    vec![[f64::NAN; LANES]; Loss::Ctc.room(3 * STEPS, 3, 4)]
 }
 
 #[test]
@@ -79,10 +138,16 @@ fn small_cases_by_hand() {
         row
     };
     let output = [lanes(1.0, 3.0), lanes(2.0, 0.0)];
-    let batch = Batch { output: vec![], labels: vec![1, 0], values: vec![lanes(0.0, 1.0), lanes(1.0, 0.5)] };
+    let batch = Batch {
+        output: output.to_vec(),
+        labels: vec![1, 0],
+        values: vec![lanes(0.0, 1.0), lanes(1.0, 0.5)],
+        sequences: sequences(&[1, 0]),
+    };
     for case in cases() {
-        let sum = case.loss.value(&output, batch.targets(&case, 2), 2);
-        let mean = sum / case.loss.normaliser(2, 2, case.labels.then_some(&batch.labels));
+        let sum = case.loss.value(&output, batch.targets(&case, 2), 2, &mut room());
+        let classes = (case.targets == Kind::Classes).then_some(&batch.labels[..]);
+        let mean = sum / case.loss.normaliser(2, 2, classes);
         assert!((mean - case.by_hand).abs() < 1e-6, "{}: {mean}, not {}", case.name, case.by_hand);
     }
 }
@@ -112,6 +177,28 @@ fn definition(loss: &Loss, z: &[f64], target: &[f64]) -> f64 {
                 if size <= delta { 0.5 * size * size } else { delta * (size - 0.5 * delta) }
             })
         }
+        Loss::Ctc => {
+            // Over all 81 ways to take a class at each step.
+            let labels: Vec<u32> = target.iter().map(|&label| label as u32).collect();
+            let way = |number: usize| (0..STEPS as u32).map(move |step| number / 3usize.pow(step) % 3);
+            let says = |number| {
+                let mut classes: Vec<usize> = way(number).collect();
+                classes.dedup();
+                classes
+                    .into_iter()
+                    .filter(|&class| class > 0)
+                    .map(|class| class as u32)
+                    .eq(labels.iter().copied())
+            };
+            let share = |(step, class): (usize, usize)| {
+                let of_step = &z[3 * step..][..3];
+                of_step[class].exp() / of_step.iter().map(|z| z.exp()).sum::<f64>()
+            };
+            let ways = (0..81).filter(|&number| says(number));
+            let likelihood: f64 =
+                ways.map(|number| way(number).enumerate().map(share).product::<f64>()).sum();
+            -likelihood.ln() / labels.len().max(1) as f64
+        }
     }
 }
 
@@ -122,16 +209,17 @@ fn values_and_gradients_match_the_definition() {
         let batch = batch(features, 2.0);
         let targets = batch.targets(&case, LANES);
         let mut gradient = vec![Row::ZERO; features];
-        let sum = case.loss.tile(&batch.output, targets, LANES, 0.5, &mut gradient);
-        assert_eq!(sum, case.loss.value(&batch.output, targets, LANES), "{}", case.name);
+        let sum = case.loss.tile(&batch.output, targets, LANES, 0.5, &mut gradient, &mut room());
+        assert_eq!(sum, case.loss.value(&batch.output, targets, LANES, &mut room()), "{}", case.name);
 
         let mut want_sum = 0.0;
         for lane in 0..LANES {
             let column = |rows: &[Row]| rows.iter().map(|row| f64::from(row.0[lane])).collect::<Vec<f64>>();
-            let target = if case.labels {
-                (0..features).map(|k| f64::from(u8::from(batch.labels[lane] as usize == k))).collect()
-            } else {
-                column(&batch.values)
+            let label = batch.labels[lane] as usize;
+            let target = match case.targets {
+                Kind::Classes => (0..features).map(|k| f64::from(u8::from(label == k))).collect(),
+                Kind::Values => column(&batch.values),
+                Kind::Sequences => SEQUENCES[label].iter().map(|&label| f64::from(label)).collect(),
             };
             let z = column(&batch.output);
             want_sum += definition(&case.loss, &z, &target);
@@ -160,7 +248,14 @@ fn dead_lanes_get_no_gradient_and_do_not_count() {
             batch.output.iter_mut().for_each(|row| row.0[live..].fill(junk));
             batch.values.iter_mut().for_each(|row| row.0[live..].fill(-junk));
             let mut gradient = vec![Row([7.0; LANES]); batch.output.len()];
-            let sum = case.loss.tile(&batch.output, batch.targets(&case, live), live, 1.0, &mut gradient);
+            let sum = case.loss.tile(
+                &batch.output,
+                batch.targets(&case, live),
+                live,
+                1.0,
+                &mut gradient,
+                &mut room(),
+            );
             (sum, gradient)
         };
         let (sum, gradient) = run(0.0);
@@ -174,15 +269,17 @@ fn a_sample_does_not_depend_on_its_lane() {
     for case in cases() {
         let mut batch = batch(features(&case), 2.0);
         let mut first = vec![Row::ZERO; batch.output.len()];
-        let sum_first = case.loss.tile(&batch.output, batch.targets(&case, 1), 1, 0.3, &mut first);
+        let sum_first =
+            case.loss.tile(&batch.output, batch.targets(&case, 1), 1, 0.3, &mut first, &mut room());
         // Move sample 0 to lane 41 and make it the last live one: the sum of the others is the sum without it.
         for rows in [&mut batch.output, &mut batch.values] {
             rows.iter_mut().for_each(|row| row.0[41] = row.0[0]);
         }
         batch.labels[41] = batch.labels[0];
+        batch.sequences = sequences(&batch.labels);
         let mut moved = vec![Row::ZERO; batch.output.len()];
-        let sum = case.loss.tile(&batch.output, batch.targets(&case, 42), 42, 0.3, &mut moved);
-        let without = case.loss.value(&batch.output, batch.targets(&case, 41), 41);
+        let sum = case.loss.tile(&batch.output, batch.targets(&case, 42), 42, 0.3, &mut moved, &mut room());
+        let without = case.loss.value(&batch.output, batch.targets(&case, 41), 41, &mut room());
         assert_eq!(sum, without + sum_first, "{}", case.name);
         for (first, moved) in first.iter().zip(&moved) {
             assert_eq!(first.0[0].to_bits(), moved.0[41].to_bits(), "{}", case.name);
@@ -197,7 +294,8 @@ fn extreme_logits_stay_finite() {
         let output: Vec<Row> =
             batch.output.iter().map(|row| Row(row.0.map(|z| 1e4f32.copysign(z)))).collect();
         let mut gradient = vec![Row::ZERO; output.len()];
-        let sum = case.loss.tile(&output, batch.targets(&case, LANES), LANES, 1.0, &mut gradient);
+        let sum =
+            case.loss.tile(&output, batch.targets(&case, LANES), LANES, 1.0, &mut gradient, &mut room());
         assert!(sum.is_finite() && sum >= 0.0, "{}: {sum}", case.name);
         assert!(gradient.iter().all(|row| row.0.iter().all(|g| g.is_finite())), "{}", case.name);
     }
@@ -208,7 +306,11 @@ fn not_a_number_is_not_hidden() {
     for case in cases() {
         let mut batch = batch(features(&case), 1.0);
         batch.output[0].0[3] = f32::NAN;
-        assert!(case.loss.value(&batch.output, batch.targets(&case, LANES), LANES).is_nan(), "{}", case.name);
+        assert!(
+            case.loss.value(&batch.output, batch.targets(&case, LANES), LANES, &mut room()).is_nan(),
+            "{}",
+            case.name
+        );
     }
 }
 
@@ -218,7 +320,7 @@ fn a_batch_without_weight_has_loss_and_gradient_0() {
     assert_eq!(loss.normaliser(1, 2, Some(&[0])), 1.0);
     let mut gradient = [Row::ZERO; 2];
     let output = [Row([0.5; LANES]), Row([-0.5; LANES])];
-    assert_eq!(loss.tile(&output, TargetTile::Classes(&[0]), 1, 1.0, &mut gradient), 0.0);
+    assert_eq!(loss.tile(&output, TargetTile::Classes(&[0]), 1, 1.0, &mut gradient, &mut room()), 0.0);
     assert!(gradient.iter().all(|row| row.0.iter().all(|&g| g == 0.0)));
 }
 
@@ -239,7 +341,7 @@ fn heads_predict() {
 
 #[test]
 fn ignored_lanes_have_no_part_in_it() {
-    for case in cases().iter().filter(|case| case.labels) {
+    for case in cases().iter().filter(|case| case.targets == Kind::Classes) {
         let mut batch = batch(features(case), 2.0);
         let rows = batch.output.len();
         let some: Vec<u32> = (0..LANES).filter(|lane| lane % 3 > 0).map(|lane| batch.labels[lane]).collect();
@@ -250,8 +352,9 @@ fn ignored_lanes_have_no_part_in_it() {
         }
         batch.labels.iter_mut().step_by(3).for_each(|label| *label = IGNORED);
         let mut gradient = vec![Row::ZERO; rows];
-        let sum = case.loss.tile(&batch.output, batch.targets(case, LANES), LANES, 0.5, &mut gradient);
-        let expected = case.loss.value(&alone, TargetTile::Classes(&some), some.len());
+        let sum =
+            case.loss.tile(&batch.output, batch.targets(case, LANES), LANES, 0.5, &mut gradient, &mut room());
+        let expected = case.loss.value(&alone, TargetTile::Classes(&some), some.len(), &mut room());
         assert!((sum - expected).abs() < 1e-9 * (1.0 + expected), "{}: {sum} {expected}", case.name);
         assert!(gradient.iter().all(|row| row.0.iter().step_by(3).all(|&slope| slope == 0.0)));
         assert_eq!(

@@ -2,12 +2,13 @@
 
 use super::effective::{Effective, Map};
 use super::few::Few;
-use super::{Progress, Score, Sparsifier, Zeros, score};
+use super::score::score_in;
+use super::{Progress, Score, Sparsifier, Zeros};
 use crate::Result;
 use crate::data::Batch;
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons};
-use crate::losses::Loss;
+use crate::losses::{Lanes, Loss};
 use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
 use crate::random::{Purpose, Stream};
@@ -41,6 +42,8 @@ pub struct Engine {
     pub(super) buffers: Buffers,
     /// Room to update few weights of many.
     few: Few,
+    /// Room for the loss.
+    room: Vec<Lanes>,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
     trial: Option<Buffers>,
 }
@@ -114,6 +117,7 @@ impl Engine {
             seed: parts.seed,
             buffers,
             few: Few::default(),
+            room: Vec::new(),
             trial,
         }
     }
@@ -125,7 +129,8 @@ impl Engine {
         self.effective.enter(&mut self.network, self.seed, step);
         self.network.forward(&pass, &batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();
-        let score = score(&self.loss, self.isa, output, &batch.targets, Some(gradient));
+        let targets = &batch.targets;
+        let score = score_in(&mut self.room, &self.loss, self.isa, output, targets, Some(gradient));
         self.network.backward(&pass, &batch.input, &mut self.buffers);
         self.effective.leave(&mut self.network, self.sparsifier.lambda().unwrap_or(0.0));
         self.clip();
@@ -234,7 +239,8 @@ impl Engine {
         buffers.resize(batch.samples);
         buffers.begin_as(&self.buffers);
         self.network.forward(pass, &batch.input, buffers);
-        score(&self.loss, self.isa, buffers.output(), &batch.targets, None).loss()
+        let room = &mut self.room;
+        score_in(room, &self.loss, self.isa, buffers.output(), &batch.targets, None).loss()
     }
 
     /// Exchanges the trained values for the optimizer's average, if it keeps one, and back: what was exchanged twice has

@@ -15,7 +15,7 @@ use super::{Control, Ending, Event, ModelConfig, Progress, Run, SampleScore, Set
 use super::{model_bytes, score, score_samples};
 use crate::control::TargetSettings;
 use crate::convex::{Start, lambda_grid};
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, Dataset, TaskChoice};
 use crate::layers::{Network, Pass, without_dead_neurons};
 use crate::penalties::{GroupBy, Penalty, Regularizer};
 use crate::sparse::{Pattern, Storage, Weights};
@@ -107,6 +107,10 @@ impl LambdaPath {
         whole.train.epochs = epochs
             .checked_mul(path.lambdas as u64)
             .ok_or_else(|| Error::setting("lambdas", "times epochs is more than can be counted"))?;
+        if whole.data.task == TaskChoice::LanguageModel {
+            let problem = "a path scores samples with one answer each; train a language model for itself";
+            return Err(Error::setting("data.task", problem));
+        }
         let mut run = Run::start(whole, None)?;
         run.schedule_epochs = epochs;
         run.engine.sparsifier.zeros = Zeros::Stay;

@@ -11,16 +11,21 @@ use super::directory::{RunDirectory, processor};
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::sparse_start;
-use super::{Engine, EngineParts, Progress, Score, Settings, Sparsifier, Zeros, predict, score};
+use super::{
+    Engine, EngineParts, LanguageScore, Progress, Score, Settings, Sparsifier, Zeros, check_transcripts,
+    predict, score,
+};
 use crate::control::TargetSettings;
-use crate::data::{self, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order};
+use crate::data::{
+    self, Augmentation, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order,
+};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
-use crate::losses::{self, Loss};
+use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Method, Schedule};
 use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse;
-use crate::tiles::IGNORED;
+use crate::tiles::{IGNORED, LANES};
 use crate::topology::{self, Topology, TopologySettings};
 use crate::{Error, Result};
 
@@ -62,10 +67,22 @@ pub struct EpochRecord {
     pub train_loss: f64,
     /// The accuracy while training, for classification.
     pub train_accuracy: Option<f64>,
+    /// The wrong labels while training for each that there should be, for transcription.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_label_error_rate: Option<f64>,
     /// The mean loss on the validation part.
     pub validation_loss: Option<f64>,
     /// The accuracy on the validation part.
     pub validation_accuracy: Option<f64>,
+    /// The wrong labels on the validation part for each that there should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_label_error_rate: Option<f64>,
+    /// The perplexity on the validation part, for a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_perplexity: Option<f64>,
+    /// The bits per character of the validation part, for a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_bits_per_character: Option<f64>,
     /// The learning rate that the last step took, the optimizer's own estimate included.
     pub learning_rate: f32,
     /// Live connections; while a Bregman optimizer grows the network, those that are not zero.
@@ -113,6 +130,8 @@ pub struct Outcome {
     pub model: Model,
     /// Its score on the test part.
     pub test: Option<Score>,
+    /// The same in a language model's figures.
+    pub test_language: Option<LanguageScore>,
     /// Bytes of the model's arrays on disk.
     pub model_bytes: usize,
     /// Bytes of weights, index, gradients and optimizer state.
@@ -127,6 +146,8 @@ pub struct Run {
     fingerprint: u64,
     pub(super) engine: Engine,
     pub(super) loss: Loss,
+    /// What other parts are scored by: the loss; for a language model the plain one, by which its figures are defined.
+    judge: Loss,
     schedule: Schedule,
     /// Epochs after which the schedule starts again: those of the run, or those of each lambda of a path.
     pub(super) schedule_epochs: u64,
@@ -206,13 +227,20 @@ impl Run {
             );
             return Err(Error::setting("train.batch_size", problem));
         }
-        if let Features::Tokens(_) = splits.train.features {
-            let problem = "tokens need a network that begins with an embedding, and there is no such layer yet; leave it out for a bag of words";
-            return Err(Error::setting("data.text.tokens", problem));
-        }
         let isa = Isa::named(&settings.isa)?;
         let loss = build_loss(&settings, &splits)?;
+        let judge = match splits.preparation.task {
+            Task::LanguageModel => {
+                LossSettings::default().build(losses::Task::Classification { counts: &[] })?
+            }
+            _ => loss.clone(),
+        };
         let engine = engine(&settings, &splits, isa, &loss, network)?;
+        let lost = splits.augmentation.as_ref().map_or(0, Augmentation::most_steps_lost);
+        check_transcripts(&engine.network, &splits.preparation, &splits.train, lost)?;
+        for part in splits.validation.iter().chain(&splits.test) {
+            check_transcripts(&engine.network, &splits.preparation, part, 0)?;
+        }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
         let fingerprint = fingerprint(&splits.train);
@@ -226,6 +254,7 @@ impl Run {
             fingerprint,
             engine,
             loss,
+            judge,
             schedule,
             schedule_epochs,
             isa,
@@ -438,7 +467,7 @@ impl Run {
         let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
         let goodness = validation
             .filter(|_| self.engine.is_settled(network, done))
-            .map(|score| [if self.is_classification() { score.accuracy() } else { 0.0 }, -score.loss()]);
+            .map(|score| [self.goodness(&score), -score.loss()]);
         let best = match (goodness, self.position.best) {
             (Some(new), Some((_, old))) => new > old,
             (Some(_), None) => true,
@@ -453,14 +482,18 @@ impl Run {
         self.engine.swap_average();
         let (nnz, cells) = self.engine.connections();
         let train = &self.position.score;
-        let accuracy = |score: &Score| self.is_classification().then(|| score.accuracy());
+        let language = validation.and_then(|score| self.language_score("validation", &score));
         let record = EpochRecord {
             epoch: self.position.epoch,
             step: self.position.step,
             train_loss: train.loss(),
-            train_accuracy: accuracy(train),
+            train_accuracy: self.accuracy(train),
+            train_label_error_rate: self.label_error_rate(train),
             validation_loss: validation.map(|score| score.loss()),
-            validation_accuracy: validation.and_then(|score| accuracy(&score)),
+            validation_accuracy: validation.and_then(|score| self.accuracy(&score)),
+            validation_label_error_rate: validation.and_then(|score| self.label_error_rate(&score)),
+            validation_perplexity: language.map(|score| score.perplexity),
+            validation_bits_per_character: language.map(|score| score.bits_per_character),
             learning_rate: self.engine.memory.learning_rate,
             nnz,
             density: nnz as f64 / cells as f64,
@@ -510,15 +543,21 @@ impl Run {
             seconds_per_epoch,
             step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
             test,
+            test_language: test.and_then(|score| self.language_score("test", &score)),
             model_bytes: super::model_bytes(&model.network),
             training_bytes: self.engine.bytes(),
             model,
         })
     }
 
-    /// The loss and accuracy of a network on a data set, in the run's threads.
+    /// The loss and accuracy of a network on a data set, in the run's threads. The loss of a language model is the plain one.
     pub fn evaluate(&self, network: &Network, dataset: &Dataset) -> Score {
-        evaluate(network, self.isa, &self.loss, dataset)
+        evaluate(network, self.isa, &self.judge, dataset)
+    }
+
+    /// The score on a part of a language model's text in its own figures; none for other tasks.
+    fn language_score(&self, part: &str, score: &Score) -> Option<LanguageScore> {
+        self.splits.characters(part).map(|characters| LanguageScore::new(score, characters))
     }
 
     /// Milliseconds of a training step on real batches: the median of some, within about `seconds`.
@@ -560,8 +599,23 @@ impl Run {
         self.engine.bytes()
     }
 
-    fn is_classification(&self) -> bool {
-        self.splits.preparation.task == Task::Classification
+    /// What the best epoch is chosen by, before the loss.
+    fn goodness(&self, score: &Score) -> f64 {
+        match self.splits.preparation.task {
+            Task::Classification => score.accuracy(),
+            Task::Transcription => -score.label_error_rate(),
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => 0.0,
+        }
+    }
+
+    /// The share of right predictions, for classification.
+    pub fn accuracy(&self, score: &Score) -> Option<f64> {
+        (self.splits.preparation.task == Task::Classification).then(|| score.accuracy())
+    }
+
+    /// Wrong labels for each that there should be, for transcription.
+    pub fn label_error_rate(&self, score: &Score) -> Option<f64> {
+        (self.splits.preparation.task == Task::Transcription).then(|| score.label_error_rate())
     }
 
     fn config(&self, network: &Network) -> ModelConfig {
@@ -598,24 +652,32 @@ impl Run {
 /// The loss and accuracy of a network on a data set.
 pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
     let mut total = Score::default();
-    predict(network, isa, dataset, PREDICT_BATCH, |batch, output| {
+    // Outputs at each step of many samples would take much memory for little speed.
+    let batch = if network.output().positions() > 1 { LANES } else { PREDICT_BATCH };
+    predict(network, isa, dataset, batch, |batch, output| {
         total.add(score(loss, isa, output, &batch.targets, None));
     });
     total
 }
 
-/// Milliseconds that a network takes to predict `samples` samples at once: the median of repeated passes.
+/// Milliseconds that a network takes to predict `samples` samples at once: the median of repeated passes, ten unless these take
+/// seconds.
 pub fn time_inference(network: &Network, isa: Isa, samples: usize) -> f64 {
     let mut buffers = network.buffers(samples, false);
     let input = crate::tiles::Tiles::zeros(network.inputs(), samples);
     let start = Instant::now();
     let mut times = Vec::new();
-    while times.len() < 10 || start.elapsed().as_secs_f64() < 0.1 {
+    let is_enough = |passes: usize, seconds: f64| match passes {
+        0..3 => false,
+        3..10 => seconds > 2.0,
+        _ => seconds > 0.1,
+    };
+    while !is_enough(times.len(), start.elapsed().as_secs_f64()) {
         let begin = Instant::now();
         network.forward(&crate::layers::Pass::predict(isa), &input, &mut buffers);
         times.push(begin.elapsed().as_secs_f64());
     }
-    1e3 * median(times).expect("ten passes at least")
+    1e3 * median(times).expect("three passes at least")
 }
 
 /// What trains the network that `network` makes.
@@ -676,6 +738,7 @@ fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
             }
             settings.loss.build(losses::Task::Classification { counts: &counts })
         }
+        (Targets::Sequences { .. }, _) => settings.loss.build(losses::Task::Transcription),
         (_, Task::MultiLabel) => settings.loss.build(losses::Task::MultiLabel),
         _ => settings.loss.build(losses::Task::Regression),
     }
@@ -695,7 +758,7 @@ fn fingerprint(dataset: &Dataset) -> u64 {
             rows.indices().iter().for_each(|&index| hasher.write_u64(u64::from(index)));
             rows.offsets().iter().for_each(|&offset| hasher.write_u64(offset as u64));
         }
-        Features::Tokens(ids) => ids.iter().for_each(|&id| hasher.write_u64(u64::from(id))),
+        Features::Tokens { ids, .. } => ids.iter().for_each(|&id| hasher.write_u64(u64::from(id))),
     }
     dataset.lengths.iter().for_each(|&length| hasher.write_u64(u64::from(length)));
     match &dataset.targets {
@@ -704,6 +767,10 @@ fn fingerprint(dataset: &Dataset) -> u64 {
         }
         Targets::Values { values, .. } => {
             values.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())))
+        }
+        Targets::Sequences { labels, offsets, .. } => {
+            labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)));
+            offsets.iter().for_each(|&offset| hasher.write_u64(offset as u64));
         }
     }
     hasher.finish()

@@ -11,7 +11,7 @@ use super::predict;
 use crate::data::{BatchTargets, Dataset};
 use crate::kernels::Isa;
 use crate::layers::Network;
-use crate::losses::{Loss, TargetTile};
+use crate::losses::{Loss, SequenceTile, TargetTile};
 use crate::tiles::{LANES, Row};
 
 /// Samples of a batch.
@@ -43,6 +43,7 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
     let mut correct: Option<usize> = None;
     let mut alone = vec![Row::ZERO; outputs];
     let mut target_alone = vec![Row::ZERO; outputs];
+    let mut room = Vec::new();
     predict(network, isa, dataset, BATCH, |batch, predicted| {
         for sample in 0..batch.samples {
             let (tile, lane) = (sample / LANES, sample % LANES);
@@ -52,8 +53,9 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
             let labels = match &batch.targets {
                 BatchTargets::Classes(labels) => Some(&labels[sample..][..1]),
                 BatchTargets::Steps(_) => panic!("samples are scored that have one class each"),
-                BatchTargets::Values(_) => None,
+                BatchTargets::Values(_) | BatchTargets::Sequences { .. } => None,
             };
+            let real;
             let target = match (&batch.targets, labels) {
                 (_, Some(labels)) => TargetTile::Classes(labels),
                 (BatchTargets::Values(values), _) => {
@@ -62,11 +64,21 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
                     }
                     TargetTile::Values(&target_alone)
                 }
+                (BatchTargets::Sequences { labels, offsets, classes, longest }, _) => {
+                    real = [predicted.real_steps(tile, outputs / classes)[lane]; LANES];
+                    room.resize(loss.room(outputs, *classes, *longest), [0.0; LANES]);
+                    TargetTile::Sequences(SequenceTile {
+                        labels,
+                        offsets: &offsets[sample..][..2],
+                        steps: &real,
+                        classes: *classes,
+                    })
+                }
                 (BatchTargets::Classes(_) | BatchTargets::Steps(_), None) => {
                     unreachable!("classes have labels")
                 }
             };
-            losses.push((loss.value(&alone, target, 1), loss.weight(1, outputs, labels)));
+            losses.push((loss.value(&alone, target, 1, &mut room), loss.weight(1, outputs, labels)));
             if let Some(&[label]) = labels {
                 *correct.get_or_insert(0) += usize::from(highest(&alone) == label as usize);
             }

@@ -1,11 +1,11 @@
-//! How good outputs are: the loss, and how many samples are classified correctly.
+//! How good outputs are: the loss, and how many samples are classified correctly or how many labels are wrong.
 
 use std::ops::Range;
 
 use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
 use crate::layers::{Network, Pass};
-use crate::losses::{Loss, TargetTile};
+use crate::losses::{Lanes, Loss, SequenceTile, TargetTile, edits};
 use crate::tiles::{IGNORED, LANES, Row, Tiles};
 
 /// A batch's loss and how many of its samples were classified correctly, before the step.
@@ -19,6 +19,12 @@ pub struct Score {
     pub correct: usize,
     /// Predictions of the batch: its samples, or where each step is to be predicted, the steps that are not ignored.
     pub samples: usize,
+    /// Labels to be put in, left out or changed in what the best paths say; 0 unless the targets are sequences of labels.
+    #[serde(default)]
+    pub edits: usize,
+    /// Labels of those sequences.
+    #[serde(default)]
+    pub labels: usize,
 }
 
 impl Score {
@@ -32,12 +38,19 @@ impl Score {
         self.correct as f64 / self.samples.max(1) as f64
     }
 
+    /// Wrong labels for each of those there should be, for sequences of labels. Above 1 where more is said than should be.
+    pub fn label_error_rate(&self) -> f64 {
+        self.edits as f64 / self.labels.max(1) as f64
+    }
+
     /// Adds another batch's score.
     pub fn add(&mut self, other: Score) {
         self.loss_sum += other.loss_sum;
         self.normaliser += other.normaliser;
         self.correct += other.correct;
         self.samples += other.samples;
+        self.edits += other.edits;
+        self.labels += other.labels;
     }
 }
 
@@ -52,23 +65,45 @@ pub fn score(
     targets: &BatchTargets,
     gradient: Option<&mut Tiles>,
 ) -> Score {
+    score_in(&mut Vec::new(), loss, isa, output, targets, gradient)
+}
+
+/// The same with memory to compute in, which is kept for the next batch.
+pub(super) fn score_in(
+    room: &mut Vec<Lanes>,
+    loss: &Loss,
+    isa: Isa,
+    output: &Tiles,
+    targets: &BatchTargets,
+    gradient: Option<&mut Tiles>,
+) -> Score {
     let (labels, steps) = match targets {
         BatchTargets::Classes(labels) => (Some(&labels[..]), 1),
         BatchTargets::Steps(labels) => (Some(&labels[..]), labels.len() / output.samples().max(1)),
-        BatchTargets::Values(_) => (None, 1),
+        BatchTargets::Values(_) | BatchTargets::Sequences { .. } => (None, 1),
     };
     let outputs = output.features() / steps.max(1);
     assert_eq!(outputs * steps, output.features(), "{steps} steps of {outputs} outputs");
     let predictions = labels.map_or(output.samples(), |labels| labels.len());
     let normaliser = loss.normaliser(predictions, outputs, labels);
-    let panels = Panels { loss, isa, output, targets, steps, outputs, scale: (1.0 / normaliser) as f32 };
+    let room_rows = match targets {
+        BatchTargets::Sequences { classes, longest, .. } => loss.room(outputs, *classes, *longest),
+        _ => 0,
+    };
+    room.resize(room.len().max(room_rows * output.tiles()), [0.0; LANES]);
+    let scale = (1.0 / normaliser) as f32;
+    let panels = Panels { loss, isa, output, targets, steps, outputs, room: room_rows, scale };
     let gradient = gradient.map(|gradient| gradient.rows_mut());
-    let (loss_sum, correct) = panels.split(0..output.tiles() * steps, gradient);
+    let (loss_sum, found) = panels.split(0..output.tiles() * steps, gradient, room);
     let ignored = labels.map_or(0, |labels| labels.iter().filter(|&&label| label == IGNORED).count());
-    Score { loss_sum, normaliser, correct, samples: predictions - ignored }
+    let score = Score { loss_sum, normaliser, samples: predictions - ignored, ..Score::default() };
+    match targets {
+        BatchTargets::Sequences { labels, .. } => Score { edits: found, labels: labels.len(), ..score },
+        _ => Score { correct: found, ..score },
+    }
 }
 
-/// The outputs of a batch, a panel being one step of a tile.
+/// The outputs of a batch, a panel being one step of a tile, or all of them together for a sequence of labels.
 struct Panels<'a> {
     loss: &'a Loss,
     isa: Isa,
@@ -76,29 +111,35 @@ struct Panels<'a> {
     targets: &'a BatchTargets,
     steps: usize,
     outputs: usize,
+    /// Rows of memory for each panel.
+    room: usize,
     scale: f32,
 }
 
 impl Panels<'_> {
-    /// The summed loss of some panels and how many of their predictions are right, in halves: the order of the sums does not
-    /// depend on the threads.
-    fn split(&self, panels: Range<usize>, gradient: Option<&mut [Row]>) -> (f64, usize) {
+    /// The summed loss of some panels and how many of their predictions are right, or of their labels wrong, in halves: the order of the
+    /// sums does not depend on the threads.
+    fn split(&self, panels: Range<usize>, gradient: Option<&mut [Row]>, room: &mut [Lanes]) -> (f64, usize) {
         if panels.len() <= 1 {
-            return if panels.is_empty() { (0.0, 0) } else { self.one(panels.start, gradient) };
+            return if panels.is_empty() { (0.0, 0) } else { self.one(panels.start, gradient, room) };
         }
         let middle = panels.start + panels.len() / 2;
         let border = (middle - panels.start) * self.outputs;
         let (left, right) = gradient.map(|gradient| gradient.split_at_mut(border)).unzip();
-        let sums =
-            rayon::join(|| self.split(panels.start..middle, left), || self.split(middle..panels.end, right));
+        let (left_room, right_room) = room.split_at_mut((middle - panels.start) * self.room);
+        let sums = rayon::join(
+            || self.split(panels.start..middle, left, left_room),
+            || self.split(middle..panels.end, right, right_room),
+        );
         (sums.0.0 + sums.1.0, sums.0.1 + sums.1.1)
     }
 
-    fn one(&self, panel: usize, gradient: Option<&mut [Row]>) -> (f64, usize) {
+    fn one(&self, panel: usize, gradient: Option<&mut [Row]>, room: &mut [Lanes]) -> (f64, usize) {
         let (tile, step) = (panel / self.steps, panel % self.steps);
         let live = self.output.live(tile);
         let rows = &self.output.tile(tile)[step * self.outputs..][..self.outputs];
         let mut of_step = [IGNORED; LANES];
+        let mut real = None;
         let target = match self.targets {
             BatchTargets::Classes(labels) => TargetTile::Classes(&labels[tile * LANES..][..live]),
             BatchTargets::Steps(labels) => {
@@ -108,14 +149,24 @@ impl Panels<'_> {
                 TargetTile::Classes(&of_step[..live])
             }
             BatchTargets::Values(values) => TargetTile::Values(values.tile(tile)),
+            BatchTargets::Sequences { labels, offsets, classes, .. } => TargetTile::Sequences(SequenceTile {
+                labels,
+                offsets: &offsets[tile * LANES..][..=live],
+                steps: real.insert(self.output.real_steps(tile, self.outputs / classes)),
+                classes: *classes,
+            }),
         };
         self.isa.vectorize(|| {
             let sum = match gradient {
-                Some(gradient) => self.loss.tile(rows, target, live, self.scale, gradient),
-                None => self.loss.value(rows, target, live),
+                Some(gradient) => self.loss.tile(rows, target, live, self.scale, gradient, room),
+                None => self.loss.value(rows, target, live, room),
             };
-            let TargetTile::Classes(labels) = target else { return (sum, 0) };
-            (sum, count_correct(rows, labels))
+            let found = match target {
+                TargetTile::Classes(labels) => count_correct(rows, labels),
+                TargetTile::Values(_) => 0,
+                TargetTile::Sequences(tile) => edits(rows, &tile, room),
+            };
+            (sum, found)
         })
     }
 }
@@ -159,6 +210,36 @@ mod tests {
     use super::*;
     use crate::losses::{LossSettings, Task};
     use crate::random::{Purpose, Stream};
+
+    /// 200 samples of up to 9 steps and labels of two kinds, in as many threads.
+    fn scored(threads: usize) -> (Score, Vec<Row>) {
+        const CLASSES: usize = 3;
+        let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
+        let mut output = Tiles::zeros(9 * CLASSES, 200);
+        let mut offsets = vec![0];
+        let mut labels = Vec::new();
+        for sample in 0..200 {
+            let values: Vec<f32> = (0..9 * CLASSES).map(|_| 3.0 * stream.normal()).collect();
+            output.set_sample(sample, &values);
+            labels.extend((0..sample % 5).map(|place| 1 + (place * sample / 3 % 2) as u32));
+            offsets.push(labels.len());
+        }
+        output.set_lengths((0..200).map(|sample| 8 + sample % 2));
+        let targets = BatchTargets::Sequences { labels, offsets, classes: CLASSES, longest: 6 };
+        let mut gradient = output.clone();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let found = pool.install(|| score(&Loss::Ctc, Isa::detect(), &output, &targets, Some(&mut gradient)));
+        (found, gradient.rows().to_vec())
+    }
+
+    #[test]
+    fn sequences_score_the_same_in_any_number_of_threads() {
+        let one = scored(1);
+        assert_eq!((one.0.samples, one.0.labels, one.0.normaliser), (200, 400, 200.0));
+        assert!(one.0.edits > 100 && one.0.label_error_rate() == one.0.edits as f64 / 400.0);
+        assert!(one.0.loss().is_finite());
+        assert_eq!(one, scored(3));
+    }
 
     #[test]
     fn a_class_at_each_step_scores_as_steps_do_alone() {

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
-use crate::data::{DataSettings, Dataset};
-use crate::layers::{LayerSpec, NetworkSettings, NetworkSpec, SparsitySettings};
-use crate::losses::LossSettings;
+use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
+use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
+use crate::losses::{LossMethod, LossSettings};
 use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
 use crate::topology::{self, TopologySettings};
@@ -105,6 +105,12 @@ impl Settings {
         self.schedule.build(self.optimizer.method())?;
         self.check_optimizer()?;
         self.network.check()?;
+        if self.is_language_model()
+            && !matches!(self.loss.method, LossMethod::Auto | LossMethod::CrossEntropy)
+        {
+            let problem = "must be cross-entropy for a language model, one of whose tokens comes next";
+            return Err(Error::setting("loss.method", problem));
+        }
         if self.train.epochs == 0 {
             return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
         }
@@ -122,6 +128,10 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    fn is_language_model(&self) -> bool {
+        self.data.task == TaskChoice::LanguageModel
     }
 
     /// Methods whose passes compute with other values than the stored ones stand alone.
@@ -172,7 +182,12 @@ impl Settings {
     /// # Errors
     /// A layer that does not fit; a network that other settings do not go with.
     pub fn network_for(&self, dataset: &Dataset) -> Result<NetworkSpec> {
-        let network = self.network.spec(dataset.shape, dataset.targets.outputs())?;
+        let inputs = Inputs { shape: dataset.shape, vocabulary: dataset.vocabulary() };
+        let outputs = match dataset.targets {
+            Targets::Sequences { classes, .. } => Outputs::EachStep(classes),
+            _ => dataset.targets.shape().into(),
+        };
+        let network = self.network.spec(inputs, outputs)?;
         self.check_network(&network)?;
         Ok(network)
     }
@@ -184,6 +199,10 @@ impl Settings {
                 "penalty.method",
                 "\"l0-gates\" needs hidden neurons to close, and this network has none; use another",
             ));
+        }
+        if let Some(ahead) = network.looks_ahead().filter(|_| self.is_language_model()) {
+            let problem = format!("{ahead}; a language model is to predict them");
+            return Err(Error::setting("network", problem));
         }
         if self.optimizer.method() == Method::BarzilaiBorwein
             && network.layers.iter().any(LayerSpec::is_random)

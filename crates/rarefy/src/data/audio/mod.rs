@@ -24,7 +24,7 @@ pub(crate) use resample::RATES;
 pub use settings::{AudioFeatures, AudioSettings};
 
 use super::files::{self, Kept, Kind, LabelledFile, Listing};
-use super::settings::DataSettings;
+use super::settings::{DataSettings, TaskChoice};
 use super::source::{Cells, FileReading, Format, Labels, Raw, Source};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -138,7 +138,12 @@ impl<'a> Reader<'a> {
 
 /// Reads the recordings of a folder or list to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let Listing { classes, train, test, .. } = files::list(path, Kind::Audio)?;
+    let listing = files::list(path, Kind::Audio)?;
+    // What is said in the test part need not have been said before.
+    let Listing { classes, train, test, .. } = match settings.task {
+        TaskChoice::Transcription => listing,
+        _ => listing.with_known_classes()?,
+    };
     let reader = Reader::new(&settings.audio, settings.sample_rate);
     let read_part = |part| {
         files::read_all(part, settings.skip_bad, |file| reader.read(&file.path)).map_err(files::advise)

@@ -40,8 +40,9 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     let survey = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
     let text_labels = match settings.task {
         TaskChoice::Classification => survey[labels[0]].numbers < survey[labels[0]].filled,
-        TaskChoice::Auto => survey[labels[0]].is_text(),
-        TaskChoice::MultiLabel | TaskChoice::Regression => false,
+        // Of a transcription it is said later that this is no recording.
+        TaskChoice::Auto | TaskChoice::Transcription => survey[labels[0]].is_text(),
+        TaskChoice::MultiLabel | TaskChoice::Regression | TaskChoice::LanguageModel => false,
     };
     let roles = (0..names.len())
         .map(|column| match column {

@@ -42,7 +42,7 @@ pub(super) fn list(root: &Path, kind: Kind) -> Result<Listing> {
             let problem = "holds a folder test but no folder train; name the training part train";
             return Err(Error::data(root, problem));
         }
-        return listing(kind, classes(root, kind)?, None);
+        return Ok(listing(kind, classes(root, kind)?, None));
     }
     if let Some(other) = entries(root)?.1.into_iter().find(|folder| *folder != train && *folder != test) {
         return Err(Error::data(
@@ -51,7 +51,7 @@ pub(super) fn list(root: &Path, kind: Kind) -> Result<Listing> {
         ));
     }
     let test = test.is_dir().then(|| classes(&test, kind)).transpose()?;
-    listing(kind, classes(&train, kind)?, test)
+    Ok(listing(kind, classes(&train, kind)?, test))
 }
 
 /// All files of a folder, whatever their classes, or those of its test part if it has one.

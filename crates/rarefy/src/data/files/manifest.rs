@@ -91,5 +91,5 @@ pub(super) fn list(path: &Path, kind: Kind) -> Result<Listing> {
     if train.is_empty() {
         return Err(Error::data(path, "lists no training files; add some, with train in the column split"));
     }
-    listing(kind, train, Some(test).filter(|test| !test.is_empty()))
+    Ok(listing(kind, train, Some(test).filter(|test| !test.is_empty())))
 }

@@ -66,12 +66,31 @@ pub(crate) struct LabelledFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listing {
     pub kind: Kind,
-    /// The names of the classes, sorted.
+    /// The names of the classes of all parts, sorted.
     pub classes: Vec<String>,
     /// The training part, or all files where there are no parts; by class and then path for folders, by line for a list.
     pub train: Vec<LabelledFile>,
     /// The source's own test part.
     pub test: Option<Vec<LabelledFile>>,
+}
+
+impl Listing {
+    /// The same listing, if its test part has no class that its training part has not.
+    ///
+    /// # Errors
+    /// Names the first file of such a class.
+    pub(crate) fn with_known_classes(self) -> Result<Listing> {
+        let mut known = vec![false; self.classes.len()];
+        self.train.iter().for_each(|file| known[file.class as usize] = true);
+        match self.test.iter().flatten().find(|file| !known[file.class as usize]) {
+            None => Ok(self),
+            Some(LabelledFile { path, class }) => {
+                let class = &self.classes[*class as usize];
+                let problem = format!("is of the class {class:?}, of which the training part has no file");
+                Err(Error::data(path, problem))
+            }
+        }
+    }
 }
 
 /// What a folder or list holds, if that is images, recordings or texts, or what a single image or recording is; only names
@@ -148,27 +167,21 @@ pub(crate) fn list_for_model(
     Ok((files.into_iter().map(|path| LabelledFile { path, class: 0 }).collect(), None))
 }
 
-/// Numbers the classes of the training part by name. `test`, if any, must not have others.
-fn listing(
-    kind: Kind,
-    train: Vec<(PathBuf, String)>,
-    test: Option<Vec<(PathBuf, String)>>,
-) -> Result<Listing> {
-    let mut classes: Vec<String> = train.iter().map(|(_, class)| class.clone()).collect();
+/// Numbers the classes of all parts by name.
+fn listing(kind: Kind, train: Vec<(PathBuf, String)>, test: Option<Vec<(PathBuf, String)>>) -> Listing {
+    let all = train.iter().chain(test.iter().flatten());
+    let mut classes: Vec<String> = all.map(|(_, class)| class.clone()).collect();
     classes.sort_unstable();
     classes.dedup();
-    let number = |files: Vec<(PathBuf, String)>| -> Result<Vec<LabelledFile>> {
-        let file = |(path, class): (PathBuf, String)| match classes.binary_search(&class) {
-            Ok(class) => Ok(LabelledFile { path, class: class as u32 }),
-            Err(_) => {
-                let problem = format!("is of the class {class:?}, of which the training part has no file");
-                Err(Error::data(&path, problem))
-            }
+    let number = |files: Vec<(PathBuf, String)>| -> Vec<LabelledFile> {
+        let file = |(path, class): (PathBuf, String)| {
+            let class = classes.binary_search(&class).expect("the classes of all files");
+            LabelledFile { path, class: class as u32 }
         };
         files.into_iter().map(file).collect()
     };
-    let (train, test) = (number(train)?, test.map(number).transpose()?);
-    Ok(Listing { kind, classes, train, test })
+    let (train, test) = (number(train), test.map(number));
+    Listing { kind, classes, train, test }
 }
 
 /// An error about a file that is not of the kind of the others.

@@ -33,7 +33,7 @@ pub struct ImageReading {
 
 /// Reads the images of a folder or list to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let Listing { classes, train, test, .. } = files::list(path, Kind::Images)?;
+    let Listing { classes, train, test, .. } = files::list(path, Kind::Images)?.with_known_classes()?;
     let read_part = |part| {
         let decode =
             |file: &files::LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);

@@ -4,13 +4,13 @@
 //! stream  a b c d e f g      context 3      inputs   a b c | d e f        targets  b c d | e f g
 //! ```
 //!
-//! Chunks follow each other, so every token but the first is predicted once. A recurrent network may carry its state
-//! from one chunk to the next (truncated back-propagation through time): [`carried_order`] reads several places of the
-//! text side by side, and sample `i` of a batch goes on where sample `i` of the batch before ended.
+//! Chunks follow each other, so every token but the first is predicted once, and a recurrent network may carry its state
+//! from one chunk to the next (truncated back-propagation through time).
 
 use rayon::prelude::*;
 
 use super::tokenizer::{BEGIN, END, PAD, Tokenizer, UNKNOWN};
+use crate::tiles::IGNORED;
 
 /// A stream of tokens, cut.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +19,7 @@ pub struct Chunks {
     pub context: usize,
     /// `chunks x context`; the last chunk is filled up with [`PAD`].
     pub inputs: Vec<u32>,
-    /// The token after each of them; [`PAD`] where there is none.
+    /// The token after each of them; [`IGNORED`] where there is none.
     pub targets: Vec<u32>,
     /// How many tokens of each chunk are not padding.
     pub lengths: Vec<u32>,
@@ -35,15 +35,15 @@ impl Chunks {
     pub fn new(stream: &[u32], context: usize) -> Chunks {
         let pairs = stream.len().saturating_sub(1);
         let chunks = pairs.div_ceil(context);
-        let filled = |tokens: &[u32]| {
+        let filled = |tokens: &[u32], with| {
             let mut filled = tokens.to_vec();
-            filled.resize(chunks * context, PAD);
+            filled.resize(chunks * context, with);
             filled
         };
         Chunks {
             context,
-            inputs: filled(&stream[..pairs]),
-            targets: filled(&stream[stream.len() - pairs..]),
+            inputs: filled(&stream[..pairs], PAD),
+            targets: filled(&stream[stream.len() - pairs..], IGNORED),
             lengths: (0..chunks).map(|chunk| (pairs - chunk * context).min(context) as u32).collect(),
             unknown: stream.iter().filter(|&&id| id == UNKNOWN).count(),
         }
@@ -58,20 +58,6 @@ impl Chunks {
     pub fn is_empty(&self) -> bool {
         self.lengths.is_empty()
     }
-}
-
-/// The order of chunks in which a batch of `streams` samples goes on where the one before ended. The last
-/// `chunks % streams` chunks have no place in it.
-///
-/// ```text
-/// 7 chunks, 2 streams    0 3 | 1 4 | 2 5
-/// ```
-///
-/// # Panics
-/// If `streams` is 0.
-pub fn carried_order(chunks: usize, streams: usize) -> Vec<usize> {
-    let steps = chunks / streams;
-    (0..steps).flat_map(|step| (0..streams).map(move |stream| stream * steps + step)).collect()
 }
 
 /// A part of a document.
@@ -138,7 +124,7 @@ mod tests {
         let stream = [10, 11, 12, 13, 14, 15, 16, 1];
         let chunks = Chunks::new(&stream, 3);
         assert_eq!(chunks.inputs, [10, 11, 12, 13, 14, 15, 16, PAD, PAD]);
-        assert_eq!(chunks.targets, [11, 12, 13, 14, 15, 16, 1, PAD, PAD]);
+        assert_eq!(chunks.targets, [11, 12, 13, 14, 15, 16, 1, IGNORED, IGNORED]);
         assert_eq!((&chunks.lengths[..], chunks.unknown), (&[3, 3, 1][..], 1));
         for length in 0..8 {
             for context in 1..5 {
@@ -147,17 +133,6 @@ mod tests {
                 assert_eq!(targets, length.saturating_sub(1));
                 assert_eq!(chunks.inputs.len(), chunks.len() * context);
             }
-        }
-    }
-
-    #[test]
-    fn carried_batches_go_on_where_the_last_ended() {
-        assert_eq!(carried_order(7, 2), [0, 3, 1, 4, 2, 5]);
-        assert_eq!(carried_order(4, 1), [0, 1, 2, 3]);
-        assert!(carried_order(2, 3).is_empty());
-        let order = carried_order(103, 10);
-        for (now, next) in order.chunks(10).zip(order.chunks(10).skip(1)) {
-            assert!(now.iter().zip(next).all(|(now, next)| now + 1 == *next));
         }
     }
 

@@ -35,6 +35,8 @@ pub enum TextCoding {
 pub struct TextCounts {
     /// Documents.
     pub documents: usize,
+    /// Their characters.
+    pub characters: usize,
     /// Words (with their runs, if these are features) or tokens.
     pub tokens: usize,
     /// Those of them that the training part does not hold, or too seldom.
@@ -96,14 +98,6 @@ impl TextCoding {
         }
     }
 
-    /// How many ids there are, for an embedding; none for a bag, whose features are no ids.
-    pub fn ids(&self) -> Option<usize> {
-        match self {
-            TextCoding::Bag(_) => None,
-            TextCoding::Tokens { tokenizer, .. } => Some(tokenizer.size()),
-        }
-    }
-
     /// What a token is.
     pub fn kind(&self) -> TokenKind {
         match self {
@@ -115,6 +109,7 @@ impl TextCoding {
     /// Codes documents.
     pub(crate) fn code(&self, texts: &[&str]) -> std::result::Result<Coded, TooLong> {
         let documents = texts.len();
+        let characters = texts.par_iter().map(|text| text.chars().count()).sum();
         match self {
             TextCoding::Bag(bag) => {
                 let found = bag.rows(texts);
@@ -123,6 +118,7 @@ impl TextCoding {
                     lengths: Vec::new(),
                     counts: TextCounts {
                         documents,
+                        characters,
                         tokens: found.words,
                         unknown: found.unknown,
                         truncated: 0,
@@ -132,10 +128,11 @@ impl TextCoding {
             TextCoding::Tokens { tokenizer, context, truncate } => {
                 let found = Sequences::new(tokenizer, texts, Some(*context), *truncate)?;
                 Ok(Coded {
-                    features: Features::Tokens(found.ids),
+                    features: Features::Tokens { ids: found.ids, vocabulary: tokenizer.size() },
                     lengths: found.lengths,
                     counts: TextCounts {
                         documents,
+                        characters,
                         tokens: found.tokens,
                         unknown: found.unknown,
                         truncated: found.truncated,

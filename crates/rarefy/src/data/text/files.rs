@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Reads documents to train on.
 pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let Listing { classes, train, test, .. } = files::list(path, Kind::Text)?;
+    let Listing { classes, train, test, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
     let part = |files| {
         let kept = files::read_all(files, settings.skip_bad, read_file).map_err(files::advise)?;
         Ok(raw(path, kept, Some(&classes)))

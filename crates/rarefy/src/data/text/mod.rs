@@ -26,9 +26,8 @@ mod words;
 
 pub use bag::{Bag, BagRows, BagSettings, Weighting};
 pub use byte_pairs::BytePairs;
-pub use chunks::{Chunks, Excerpt, carried_order, cut_by_position, stream};
+pub use chunks::{Chunks, Excerpt, cut_by_position, stream};
 pub use coding::{TextCoding, TextCounts};
-pub use language::{LanguageData, LanguagePart, read_language};
 pub use sequences::{Sequences, TooLong};
 pub use settings::{TextSettings, TokenSettings};
 pub use tokenizer::{BEGIN, END, PAD, SPECIALS, TokenKind, Tokenizer, UNKNOWN};
@@ -37,6 +36,7 @@ pub use vocabulary::Vocabulary;
 pub(crate) use coding::token_kind;
 pub(crate) use files::{read as read_files, read_for_model as read_files_for_model};
 pub(crate) use jsonl::{read as read_jsonl, read_for_model as read_jsonl_for_model};
+pub(crate) use language::{load as load_language, load_with as load_language_with};
 pub(crate) use texts::{Texts, without_empty};
 
 #[cfg(test)]

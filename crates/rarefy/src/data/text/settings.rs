@@ -33,7 +33,7 @@ pub struct TokenSettings {
     /// At most so many ids, those of padding, unknown, begin and end among them; byte pairs have 4100 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_vocabulary: Option<usize>,
-    /// Tokens of a sample; those of the longest training document unless given.
+    /// Tokens of a sample; those of the longest training document unless given, for a language model 128.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context: Option<usize>,
     /// Whether longer documents are cut, rather than refused.

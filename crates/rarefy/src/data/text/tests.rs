@@ -92,10 +92,10 @@ fn tokens_are_ids_in_order_and_batches_hold_them_with_their_lengths() {
     let mut given = settings(&path, Some("tokens.min_count = 1"));
     (given.validation_fraction, given.test_fraction) = (0.0, 0.0);
     let splits = load(&given, 1).unwrap();
-    assert_eq!(splits.train.features, Features::Tokens(vec![4, 5, 0, 4, 5, 4, 5, 0, 0, 4, 0, 0]));
-    assert_eq!(splits.preparation.text().and_then(TextCoding::ids), Some(6));
+    let ids = |ids: &[u32]| Features::Tokens { ids: ids.to_vec(), vocabulary: 6 };
+    assert_eq!(splits.train.features, ids(&[4, 5, 0, 4, 5, 4, 5, 0, 0, 4, 0, 0]));
     assert_eq!((&splits.train.lengths[..], splits.train.shape), (&[2, 3, 1, 1][..], Shape::sequence(3, 1)));
-    assert_eq!(splits.train.subset(&[1]).features, Features::Tokens(vec![4, 5, 4]));
+    assert_eq!(splits.train.subset(&[1]).features, ids(&[4, 5, 4]));
     let mut batch = super::super::Batch::new(&splits.train, 2);
     batch.fill(&splits.train, &[2, 0]);
     assert_eq!((batch.input.sample(0), batch.input.sample(1)), (vec![5.0, 0.0, 0.0], vec![4.0, 5.0, 0.0]));
@@ -117,8 +117,8 @@ fn tokens_are_ids_in_order_and_batches_hold_them_with_their_lengths() {
     cutting.columns[0].coding =
         super::super::Coding::Text(TextCoding::Tokens { tokenizer, context, truncate: true });
     let Loaded { dataset, text } = load_with(&cutting, name, true).unwrap();
-    assert_eq!(dataset.features, Features::Tokens(vec![4, UNKNOWN, 0, 5, 5, 5]));
-    let counts = TextCounts { documents: 2, tokens: 5, unknown: 1, truncated: 1 };
+    assert_eq!(dataset.features, ids(&[4, UNKNOWN, 0, 5, 5, 5]));
+    let counts = TextCounts { documents: 2, characters: 10, tokens: 5, unknown: 1, truncated: 1 };
     assert_eq!(text, Some(counts));
     assert_eq!(counts.to_string(), "5 tokens, 1 of them unknown (20.0 %), 1 document cut");
 }

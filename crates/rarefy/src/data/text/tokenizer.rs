@@ -107,6 +107,23 @@ impl Tokenizer {
         ids
     }
 
+    /// The tokens of a text that are not known, each once, in their order.
+    pub fn unknown(&self, text: &str) -> Vec<String> {
+        let mut unknown: Vec<String> = Vec::new();
+        let mut see = |known: &Vocabulary, token: &str| {
+            if known.place(token).is_none() && !unknown.iter().any(|seen| seen == token) {
+                unknown.push(token.to_string());
+            }
+        };
+        match self {
+            Tokenizer::Words(known) => each_word(text, |word| see(known, word)),
+            Tokenizer::Characters(known) => each_character(text, |character| see(known, character)),
+            // Every byte is known.
+            Tokenizer::BytePairs(_) => {}
+        }
+        unknown
+    }
+
     /// The text of some ids: words joined by spaces, the others as they follow. An unknown token, or bytes that are no
     /// character, become U+FFFD; padding, begin and end become nothing.
     pub fn decode(&self, ids: &[u32]) -> String {
@@ -166,6 +183,7 @@ mod tests {
         let tokenizer = Tokenizer::fit(TokenKind::Words, &["b a b c a b d"], 1, Some(7));
         assert_eq!(tokenizer.size(), 7);
         assert_eq!(tokenizer.encode("a b c d e"), [5, 4, 6, UNKNOWN, UNKNOWN]);
+        assert_eq!(tokenizer.unknown("a e b d e"), ["e", "d"]);
         assert_eq!(tokenizer.decode(&[BEGIN, 4, PAD, 5, UNKNOWN, 99, END]), "b a \u{fffd} \u{fffd}");
     }
 

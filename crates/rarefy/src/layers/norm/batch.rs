@@ -13,7 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
-use crate::kernels::{Activation, Isa, par_chunks, sum_lanes};
+use crate::kernels::{Activation, Isa, Vectorized, par_chunks, sum_lanes};
 use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -195,19 +195,10 @@ impl Layer for BatchNorm {
             let moments = moments[channel];
             *factors = [moments[1], scale[channel] * inverse_deviation(moments), shift[channel]];
         }
-        let (channels, pieces) = (self.shape.channels, Pieces::new(input.rows(), self.shape.channels));
+        let pieces = Pieces::new(input.rows(), self.shape.channels);
         par_chunks(output.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
-            let inputs = input.rows()[start..].chunks_exact(channels);
-            pass.isa.vectorize(|| {
-                for (rows, inputs) in rows.chunks_exact_mut(channels).zip(inputs) {
-                    for ((row, input), [mean, scale, shift]) in rows.iter_mut().zip(inputs).zip(&*factors) {
-                        for (value, input) in row.0.iter_mut().zip(&input.0) {
-                            *value = (input - mean) * scale + shift;
-                        }
-                        self.activation.apply(&mut row.0);
-                    }
-                }
-            });
+            let inputs = &input.rows()[start..];
+            pass.isa.vectorize(Normalise { inputs, factors, activation: self.activation, rows });
         });
     }
 
@@ -261,4 +252,30 @@ impl Layer for BatchNorm {
 
 fn values(parameters: &[Parameter]) -> [&[f32]; 4] {
     std::array::from_fn(|index| parameters[index].weights.values())
+}
+
+/// Rows of normalised channels, position after position.
+struct Normalise<'a> {
+    inputs: &'a [Row],
+    /// Mean, scale and shift of each channel.
+    factors: &'a [[f32; 3]],
+    activation: Activation,
+    rows: &'a mut [Row],
+}
+
+impl Vectorized for Normalise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let channels = self.factors.len();
+        for (rows, inputs) in self.rows.chunks_exact_mut(channels).zip(self.inputs.chunks_exact(channels)) {
+            for ((row, input), [mean, scale, shift]) in rows.iter_mut().zip(inputs).zip(self.factors) {
+                for (value, input) in row.0.iter_mut().zip(&input.0) {
+                    *value = (input - mean) * scale + shift;
+                }
+                self.activation.apply(&mut row.0);
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, positions_in_piece};
-use crate::kernels::{Windows, par_chunk_pairs, par_chunks};
+use crate::kernels::{Activation, Vectorized, Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Size, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -75,67 +75,107 @@ impl Layer for MaxPool {
         let sizes = (length * channels, length * channels);
         let found = work.tiles[0].rows_mut();
         par_chunk_pairs(found, output.rows_mut(), sizes, &|piece, found: &mut [Row], rows| {
-            pass.isa.vectorize(|| {
-                for (index, rows) in rows.chunks_exact_mut(channels).enumerate() {
-                    let place = piece * length + index;
-                    let (tile, position) = (place / positions, place % positions);
-                    let mut found = found.chunks_exact_mut(channels).nth(index);
-                    rows.fill(Row([f32::NEG_INFINITY; LANES]));
-                    if let Some(found) = &mut found {
-                        found.fill(Row::ZERO);
-                    }
-                    for (offset, read) in self.windows.reads_of(position) {
-                        let inputs = &input.tile(tile)[read * channels..][..channels];
-                        // Where it was first, before the numbers tell no more.
-                        if let Some(found) = &mut found {
-                            for (found, (row, input)) in found.iter_mut().zip(rows.iter().zip(inputs)) {
-                                for lane in 0..LANES {
-                                    let is_larger = exceeds(input.0[lane], row.0[lane]);
-                                    found.0[lane] = if is_larger { offset as f32 } else { found.0[lane] };
-                                }
-                            }
-                        }
-                        for (row, input) in rows.iter_mut().zip(inputs) {
-                            for lane in 0..LANES {
-                                let is_larger = exceeds(input.0[lane], row.0[lane]);
-                                row.0[lane] = if is_larger { input.0[lane] } else { row.0[lane] };
-                            }
-                        }
-                    }
-                }
-            });
+            let windows = &self.windows;
+            pass.isa.vectorize(Largest { windows, input, positions, first: piece * length, found, rows });
         });
     }
 
     fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
-        let Some(gradient_input) = flow.gradient_input else { return };
-        let (channels, positions) = (self.input().channels, self.input().positions());
-        let found = &work.tiles[0];
-        par_chunks(
-            gradient_input.rows_mut(),
-            positions_in_piece(channels) * channels,
-            &|start, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
-                    for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
-                        let (tile, position) = (place / positions, place % positions);
-                        rows.fill(Row::ZERO);
-                        for (offset, reader) in self.windows.readers_of(position) {
-                            let gradients = &flow.gradient.tile(tile)[reader * channels..][..channels];
-                            let found = &found.tile(tile)[reader * channels..][..channels];
-                            for (row, (gradient, found)) in rows.iter_mut().zip(gradients.iter().zip(found)) {
-                                for lane in 0..LANES {
-                                    let is_it = found.0[lane] == offset as f32;
-                                    row.0[lane] += if is_it { gradient.0[lane] } else { 0.0 };
-                                }
-                            }
-                        }
-                        for (row, input) in rows.iter_mut().zip(&flow.input.rows()[place * channels..]) {
-                            flow.gate.gate(&mut row.0, input);
+        let Some(rows) = flow.gradient_input else { return };
+        let (channels, windows) = (self.input().channels, &self.windows);
+        let (input, gradient, found) = (flow.input, flow.gradient, &work.tiles[0]);
+        par_chunks(rows.rows_mut(), positions_in_piece(channels) * channels, &|start, rows: &mut [Row]| {
+            let first = start / channels;
+            pass.isa.vectorize(ToLargest { windows, input, gate: flow.gate, gradient, found, first, rows });
+        });
+    }
+}
+
+/// The largest numbers of some windows.
+struct Largest<'a> {
+    windows: &'a Windows,
+    input: &'a Tiles,
+    /// Windows of a tile.
+    positions: usize,
+    /// The first window, counted over all tiles.
+    first: usize,
+    /// The offset at which each was found; empty if nobody will ask.
+    found: &'a mut [Row],
+    rows: &'a mut [Row],
+}
+
+impl Vectorized for Largest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let channels = self.windows.output().channels;
+        for (index, rows) in self.rows.chunks_exact_mut(channels).enumerate() {
+            let (tile, position) =
+                ((self.first + index) / self.positions, (self.first + index) % self.positions);
+            let mut found = self.found.chunks_exact_mut(channels).nth(index);
+            rows.fill(Row([f32::NEG_INFINITY; LANES]));
+            if let Some(found) = &mut found {
+                found.fill(Row::ZERO);
+            }
+            for (offset, read) in self.windows.reads_of(position) {
+                let inputs = &self.input.tile(tile)[read * channels..][..channels];
+                // Where it was first, before the numbers tell no more.
+                if let Some(found) = &mut found {
+                    for (found, (row, input)) in found.iter_mut().zip(rows.iter().zip(inputs)) {
+                        for lane in 0..LANES {
+                            let is_larger = exceeds(input.0[lane], row.0[lane]);
+                            found.0[lane] = if is_larger { offset as f32 } else { found.0[lane] };
                         }
                     }
-                });
-            },
-        );
+                }
+                for (row, input) in rows.iter_mut().zip(inputs) {
+                    for lane in 0..LANES {
+                        let is_larger = exceeds(input.0[lane], row.0[lane]);
+                        row.0[lane] = if is_larger { input.0[lane] } else { row.0[lane] };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The gradients of some positions' inputs: those of the windows in which each was the largest.
+struct ToLargest<'a> {
+    windows: &'a Windows,
+    input: &'a Tiles,
+    gate: Activation,
+    gradient: &'a Tiles,
+    found: &'a Tiles,
+    /// The first position, counted over all tiles.
+    first: usize,
+    rows: &'a mut [Row],
+}
+
+impl Vectorized for ToLargest<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Shape { channels, .. } = self.windows.geometry().input;
+        let positions = self.windows.geometry().input.positions();
+        for (place, rows) in (self.first..).zip(self.rows.chunks_exact_mut(channels)) {
+            let (tile, position) = (place / positions, place % positions);
+            rows.fill(Row::ZERO);
+            for (offset, reader) in self.windows.readers_of(position) {
+                let gradients = &self.gradient.tile(tile)[reader * channels..][..channels];
+                let found = &self.found.tile(tile)[reader * channels..][..channels];
+                for (row, (gradient, found)) in rows.iter_mut().zip(gradients.iter().zip(found)) {
+                    for lane in 0..LANES {
+                        let is_it = found.0[lane] == offset as f32;
+                        row.0[lane] += if is_it { gradient.0[lane] } else { 0.0 };
+                    }
+                }
+            }
+            for (row, input) in rows.iter_mut().zip(&self.input.rows()[place * channels..]) {
+                self.gate.gate(&mut row.0, input);
+            }
+        }
     }
 }
 

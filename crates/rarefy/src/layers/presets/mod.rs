@@ -6,10 +6,11 @@ mod mlp;
 mod parts;
 mod speech;
 mod text;
+mod transformer;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerSpec, NetworkSettings};
+use super::{Inputs, LayerSpec, NetworkSettings, Outputs};
 use crate::tiles::Shape;
 
 /// The networks by the names that users type.
@@ -35,6 +36,14 @@ pub enum Preset {
     KwsLstm,
     /// Hidden layers on a feature for each word.
     BagOfWords,
+    /// Filters for short runs of tokens, for documents.
+    TextCnn,
+    /// Recurrent layers from both ends, for documents.
+    TextGru,
+    /// Blocks of attention, for documents.
+    TransformerClassifier,
+    /// Blocks of attention to what came before, for language models.
+    CharTransformer,
 }
 
 /// Which settings a preset has besides those of `mlp` alone, and what they are unless given.
@@ -50,7 +59,7 @@ pub struct Choices {
 
 impl Preset {
     /// All of them.
-    pub const ALL: [Preset; 8] = [
+    pub const ALL: [Preset; 12] = [
         Preset::Mlp,
         Preset::Lenet5,
         Preset::VggSmall,
@@ -59,6 +68,10 @@ impl Preset {
         Preset::KwsCnn,
         Preset::KwsLstm,
         Preset::BagOfWords,
+        Preset::TextCnn,
+        Preset::TextGru,
+        Preset::TransformerClassifier,
+        Preset::CharTransformer,
     ];
 
     /// The name in settings.
@@ -72,6 +85,10 @@ impl Preset {
             Preset::KwsCnn => "kws-cnn",
             Preset::KwsLstm => "kws-lstm",
             Preset::BagOfWords => "bag-of-words",
+            Preset::TextCnn => "text-cnn",
+            Preset::TextGru => "text-gru",
+            Preset::TransformerClassifier => "transformer-classifier",
+            Preset::CharTransformer => "char-transformer",
         }
     }
 
@@ -86,8 +103,55 @@ impl Preset {
             Preset::KwsCnn => (Some(64), Some(3), true),
             Preset::KwsLstm => (Some(128), Some(2), true),
             Preset::BagOfWords => (Some(128), Some(1), true),
+            Preset::TextCnn => (Some(100), None, true),
+            Preset::TextGru => (Some(128), Some(1), true),
+            Preset::TransformerClassifier => (Some(128), Some(2), true),
+            Preset::CharTransformer => (Some(128), Some(4), true),
         };
         Choices { width, depth, has_dropout }
+    }
+
+    /// Whether it reads tokens, rather than numbers.
+    fn reads_tokens(self) -> bool {
+        match self {
+            Preset::TextCnn | Preset::TextGru | Preset::TransformerClassifier | Preset::CharTransformer => {
+                true
+            }
+            Preset::Mlp
+            | Preset::Lenet5
+            | Preset::VggSmall
+            | Preset::Resnet20
+            | Preset::MobilenetSmall
+            | Preset::KwsCnn
+            | Preset::KwsLstm
+            | Preset::BagOfWords => false,
+        }
+    }
+
+    /// Refuses samples and targets that it is not for, beyond their shape.
+    pub(super) fn check_data(self, inputs: Inputs, outputs: Outputs) -> Result<(), String> {
+        let problem = match (self.reads_tokens(), inputs.vocabulary, outputs) {
+            (true, None, _) => {
+                "reads tokens, and the samples are numbers: make tokens of text by data.text.tokens, or take another network"
+            }
+            (false, Some(_), _) => {
+                "reads numbers, and the samples are tokens: leave data.text.tokens out for a bag of words, or take a network for tokens (text-cnn, text-gru, transformer-classifier; for a language model char-transformer)"
+            }
+            (_, _, Outputs::EachStep(_)) => {
+                "gives one answer for a whole recording, and a transcription takes outputs at each step: write the layers out, such as conv1d, lstm and linear, in network.layers"
+            }
+            _ if inputs.shape.positions() == 1 => return Ok(()),
+            (_, _, Outputs::Shape(outputs)) => match (self, outputs.positions()) {
+                (Preset::CharTransformer, 1) => {
+                    "predicts a token at each step, and the data asks for one answer a document: take transformer-classifier, or set data.task = \"language-model\""
+                }
+                (Preset::CharTransformer, _) | (_, 1) => return Ok(()),
+                _ => {
+                    "gives one answer a document, and a language model predicts a token at each step: take char-transformer"
+                }
+            },
+        };
+        Err(problem.into())
     }
 
     /// The layers for samples of a shape, the settings having been found good.
@@ -108,6 +172,10 @@ impl Preset {
             Preset::KwsCnn => speech::kws_cnn(width, depth, dropout, inputs),
             Preset::KwsLstm => speech::kws_lstm(width, depth, dropout, inputs),
             Preset::BagOfWords => text::bag_of_words(width, depth, dropout, inputs),
+            Preset::TextCnn => text::text_cnn(width, dropout, inputs),
+            Preset::TextGru => Ok(text::text_gru(width, depth, dropout)),
+            Preset::TransformerClassifier => Ok(transformer::transformer_classifier(width, depth, dropout)),
+            Preset::CharTransformer => Ok(transformer::char_transformer(width, depth, dropout)),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::kernels::Activation;
 use crate::layers::{
-    BatchNormSpec, Conv1dSpec, Conv2dSpec, GlobalAveragePoolSpec, LayerSpec, LstmSpec, MaxPoolSpec, Padding,
-    Size,
+    BatchNormSpec, Conv1dSpec, Conv2dSpec, EmbeddingSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
+    LayerSpec, LstmSpec, MaxPoolSpec, Padding, Size,
 };
 use crate::tiles::Shape;
 
@@ -93,6 +93,16 @@ pub(super) fn max_pool(side: usize) -> LayerSpec {
 /// The mean of all positions.
 pub(super) fn mean() -> LayerSpec {
     LayerSpec::GlobalAveragePool(GlobalAveragePoolSpec {})
+}
+
+/// The largest of all positions.
+pub(super) fn largest() -> LayerSpec {
+    LayerSpec::GlobalMaxPool(GlobalMaxPoolSpec {})
+}
+
+/// Vectors for as many tokens as the data has, padding being nothing.
+pub(super) fn embedding(channels: usize) -> LayerSpec {
+    LayerSpec::Embedding(EmbeddingSpec { vocabulary: 0, channels, padding: true })
 }
 
 /// Long short-term memory that reads a sequence from its start.
