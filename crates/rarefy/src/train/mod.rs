@@ -1,16 +1,19 @@
 //! Training: the conductor, the only module that sees all others.
 
+mod assemble;
 mod checkpoint;
 mod directory;
 mod effective;
 mod engine;
 mod few;
+mod fingerprint;
 mod generate;
 mod lambda_path;
 mod language;
 mod live;
 mod model;
 mod plan;
+mod record;
 mod revive;
 mod run;
 mod sample_score;
@@ -28,7 +31,8 @@ pub use generate::{Sampling, Writer};
 pub use lambda_path::{LambdaPath, PathEvent, PathOutcome, PathPoint, PathSettings};
 pub use language::LanguageScore;
 pub use model::{Model, ModelConfig, model_bytes, save_model};
-pub use run::{Control, Ending, EpochRecord, Event, Outcome, Run, evaluate, time_inference};
+pub use record::{Control, Ending, EpochRecord, Event, Outcome};
+pub use run::{Run, evaluate, time_inference};
 pub use sample_score::{SampleScore, score_samples};
 pub use score::{Score, predict, score};
 pub use settings::{Settings, TrainSettings};

@@ -1,142 +1,30 @@
 //! A run from its start (or its last checkpoint) to its end: epochs, validation, the best model, checkpoints.
 
-use std::hash::Hasher;
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
-
+use super::assemble::{build_loss, drawn, engine};
 use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
 use super::directory::{RunDirectory, processor};
+use super::fingerprint::fingerprint;
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
-use super::sparse_start;
-use super::{
-    Engine, EngineParts, LanguageScore, Progress, Score, Settings, Sparsifier, Zeros, check_transcripts,
-    predict, score,
-};
+use super::record::{Control, Ending, EpochRecord, Event, Outcome};
+use super::{Engine, LanguageScore, Progress, Score, Settings, check_transcripts, predict, score};
 use crate::control::TargetSettings;
-use crate::data::{
-    self, Augmentation, Batch, Dataset, Features, Splits, Targets, Task, epoch_order, run_order,
-};
+use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Method, Schedule};
 use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse;
-use crate::tiles::{IGNORED, LANES};
+use crate::tiles::LANES;
 use crate::topology::{self, Topology, TopologySettings};
 use crate::{Error, Result};
 
 /// Samples of a batch when predicting.
 const PREDICT_BATCH: usize = 256;
-
-/// What a run tells while it goes.
-pub enum Event<'a> {
-    /// A step was done.
-    Step {
-        /// How far the run is.
-        progress: Progress,
-        /// The score of the epoch so far.
-        score: &'a Score,
-        /// Samples of the epoch so far.
-        samples: usize,
-    },
-    /// An epoch was done.
-    Epoch(&'a EpochRecord),
-}
-
-/// What the one who is told answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Go on.
-    Continue,
-    /// Save and stop.
-    Stop,
-}
-
-/// A line of `metrics.jsonl`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EpochRecord {
-    /// The epoch, counted from 1.
-    pub epoch: u64,
-    /// Steps done.
-    pub step: u64,
-    /// The mean loss while training.
-    pub train_loss: f64,
-    /// The accuracy while training, for classification.
-    pub train_accuracy: Option<f64>,
-    /// The wrong labels while training for each that there should be, for transcription.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub train_label_error_rate: Option<f64>,
-    /// The mean loss on the validation part.
-    pub validation_loss: Option<f64>,
-    /// The accuracy on the validation part.
-    pub validation_accuracy: Option<f64>,
-    /// The wrong labels on the validation part for each that there should be.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_label_error_rate: Option<f64>,
-    /// The perplexity on the validation part, for a language model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_perplexity: Option<f64>,
-    /// The bits per character of the validation part, for a language model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_bits_per_character: Option<f64>,
-    /// The learning rate that the last step took, the optimizer's own estimate included.
-    pub learning_rate: f32,
-    /// Live connections; while a Bregman optimizer grows the network, those that are not zero.
-    pub nnz: usize,
-    /// The same over all cells.
-    pub density: f64,
-    /// The penalty's lambda, if there is a penalty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lambda: Option<f32>,
-    /// Connections dropped in this epoch.
-    pub dropped: usize,
-    /// Connections grown in this epoch.
-    pub grown: usize,
-    /// Seconds of training, without validation.
-    pub seconds: f64,
-    /// Whether this is the best epoch so far.
-    pub best: bool,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Ending {
-    /// All epochs were done.
-    Finished,
-    /// The validation part had not got better for long.
-    EarlyStopped,
-    /// Somebody asked for it; the run can go on.
-    Interrupted,
-}
-
-/// What came out of a run.
-pub struct Outcome {
-    /// How it ended.
-    pub ending: Ending,
-    /// Epochs done.
-    pub epochs: u64,
-    /// The epoch whose model was kept.
-    pub best_epoch: Option<u64>,
-    /// Seconds of an epoch's training: the median of those of this sitting; `None` if there was none.
-    pub seconds_per_epoch: Option<f64>,
-    /// Milliseconds of a step, from the same epochs.
-    pub step_ms: Option<f64>,
-    /// The model that was kept.
-    pub model: Model,
-    /// Its score on the test part.
-    pub test: Option<Score>,
-    /// The same in a language model's figures.
-    pub test_language: Option<LanguageScore>,
-    /// Bytes of the model's arrays on disk.
-    pub model_bytes: usize,
-    /// Bytes of weights, index, gradients and optimizer state.
-    pub training_bytes: usize,
-}
 
 /// A run under way.
 pub struct Run {
@@ -678,119 +566,6 @@ pub fn time_inference(network: &Network, isa: Isa, samples: usize) -> f64 {
         times.push(begin.elapsed().as_secs_f64());
     }
     1e3 * median(times).expect("three passes at least")
-}
-
-/// What trains the network that `network` makes.
-fn engine(
-    settings: &Settings,
-    splits: &Splits,
-    isa: Isa,
-    loss: &Loss,
-    network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
-) -> Result<Engine> {
-    let spec = settings.network_for(&splits.train)?;
-    let topology = settings.topology.build()?;
-    let plan = Plan::new(settings, &spec, &topology)?;
-    let mut network = network(settings, &spec, &topology, &plan)?;
-    for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
-        parameter.init = settings.sparsity.init(parameter.init);
-    }
-    let targets = plan.counts(settings, &spec, &network)?;
-    let penalty = sparse_start::penalty(settings);
-    let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
-    if settings.optimizer.method().is_bregman() {
-        sparsifier.zeros = Zeros::StayUntilEnd;
-    }
-    let steps = splits.train.len().div_ceil(settings.train.batch_size) as u64;
-    Ok(Engine::new(EngineParts {
-        network,
-        loss: loss.clone(),
-        optimizer: settings.optimizer.build()?.with_epoch(steps),
-        clip_norm: settings.optimizer.clip_norm,
-        clip_value: settings.optimizer.clip_value,
-        topology,
-        targets,
-        sparsifier,
-        isa,
-        seed: settings.seed,
-        batch_size: settings.train.batch_size,
-    }))
-}
-
-/// The network that a run starts from.
-fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Network> {
-    let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
-    let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
-        topology.start_pattern(rows, cols, nnz, stream)
-    })?;
-    if let Some(filled) = plan.filled {
-        sparse_start::empty(&mut network, filled, settings.seed);
-    }
-    Ok(network)
-}
-
-fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
-    match (&splits.train.targets, splits.preparation.task) {
-        (Targets::Classes { labels, classes } | Targets::Steps { labels, classes, .. }, _) => {
-            let mut counts = vec![0; *classes];
-            for &label in labels.iter().filter(|&&label| label != IGNORED) {
-                counts[label as usize] += 1;
-            }
-            settings.loss.build(losses::Task::Classification { counts: &counts })
-        }
-        (Targets::Sequences { .. }, _) => settings.loss.build(losses::Task::Transcription),
-        (_, Task::MultiLabel) => settings.loss.build(losses::Task::MultiLabel),
-        _ => settings.loss.build(losses::Task::Regression),
-    }
-}
-
-/// A hash that tells whether the training part is still the same.
-fn fingerprint(dataset: &Dataset) -> u64 {
-    let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
-    hasher.write_u64(dataset.inputs() as u64);
-    let mut numbers = |numbers: &[f32]| {
-        numbers.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())));
-    };
-    match &dataset.features {
-        Features::Dense(values) => numbers(values),
-        Features::Sparse(rows) => {
-            numbers(rows.values());
-            rows.indices().iter().for_each(|&index| hasher.write_u64(u64::from(index)));
-            rows.offsets().iter().for_each(|&offset| hasher.write_u64(offset as u64));
-        }
-        Features::Tokens { ids, .. } => ids.iter().for_each(|&id| hasher.write_u64(u64::from(id))),
-    }
-    dataset.lengths.iter().for_each(|&length| hasher.write_u64(u64::from(length)));
-    match &dataset.targets {
-        Targets::Classes { labels, .. } | Targets::Steps { labels, .. } => {
-            labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)))
-        }
-        Targets::Values { values, .. } => {
-            values.iter().for_each(|value| hasher.write_u64(u64::from(value.to_bits())))
-        }
-        Targets::Sequences { labels, offsets, .. } => {
-            labels.iter().for_each(|&label| hasher.write_u64(u64::from(label)));
-            offsets.iter().for_each(|&offset| hasher.write_u64(offset as u64));
-        }
-    }
-    hasher.finish()
-}
-
-/// FNV-1a over whole words: fixed for the life of the checkpoint format, which the standard hasher is not.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 fn median(mut times: Vec<f64>) -> Option<f64> {

@@ -1,0 +1,112 @@
+//! What a run tells: while it goes, in a line of `metrics.jsonl` for each epoch, and at its end.
+
+use serde::Serialize;
+
+use super::model::Model;
+use super::{LanguageScore, Progress, Score};
+
+/// What a run tells while it goes.
+pub enum Event<'a> {
+    /// A step was done.
+    Step {
+        /// How far the run is.
+        progress: Progress,
+        /// The score of the epoch so far.
+        score: &'a Score,
+        /// Samples of the epoch so far.
+        samples: usize,
+    },
+    /// An epoch was done.
+    Epoch(&'a EpochRecord),
+}
+
+/// What the one who is told answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// Go on.
+    Continue,
+    /// Save and stop.
+    Stop,
+}
+
+/// A line of `metrics.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochRecord {
+    /// The epoch, counted from 1.
+    pub epoch: u64,
+    /// Steps done.
+    pub step: u64,
+    /// The mean loss while training.
+    pub train_loss: f64,
+    /// The accuracy while training, for classification.
+    pub train_accuracy: Option<f64>,
+    /// The wrong labels while training for each that there should be, for transcription.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_label_error_rate: Option<f64>,
+    /// The mean loss on the validation part.
+    pub validation_loss: Option<f64>,
+    /// The accuracy on the validation part.
+    pub validation_accuracy: Option<f64>,
+    /// The wrong labels on the validation part for each that there should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_label_error_rate: Option<f64>,
+    /// The perplexity on the validation part, for a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_perplexity: Option<f64>,
+    /// The bits per character of the validation part, for a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_bits_per_character: Option<f64>,
+    /// The learning rate that the last step took, the optimizer's own estimate included.
+    pub learning_rate: f32,
+    /// Live connections; while a Bregman optimizer grows the network, those that are not zero.
+    pub nnz: usize,
+    /// The same over all cells.
+    pub density: f64,
+    /// The penalty's lambda, if there is a penalty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f32>,
+    /// Connections dropped in this epoch.
+    pub dropped: usize,
+    /// Connections grown in this epoch.
+    pub grown: usize,
+    /// Seconds of training, without validation.
+    pub seconds: f64,
+    /// Whether this is the best epoch so far.
+    pub best: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// All epochs were done.
+    Finished,
+    /// The validation part had not got better for long.
+    EarlyStopped,
+    /// Somebody asked for it; the run can go on.
+    Interrupted,
+}
+
+/// What came out of a run.
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// Epochs done.
+    pub epochs: u64,
+    /// The epoch whose model was kept.
+    pub best_epoch: Option<u64>,
+    /// Seconds of an epoch's training: the median of those of this sitting; `None` if there was none.
+    pub seconds_per_epoch: Option<f64>,
+    /// Milliseconds of a step, from the same epochs.
+    pub step_ms: Option<f64>,
+    /// The model that was kept.
+    pub model: Model,
+    /// Its score on the test part.
+    pub test: Option<Score>,
+    /// The same in a language model's figures.
+    pub test_language: Option<LanguageScore>,
+    /// Bytes of the model's arrays on disk.
+    pub model_bytes: usize,
+    /// Bytes of weights, index, gradients and optimizer state.
+    pub training_bytes: usize,
+}
