@@ -62,6 +62,16 @@ pub fn allocate(allocation: Allocation, density: f64, shapes: &[Vec<usize>]) -> 
                     ),
                 ));
             }
+            if kept > f64::from(u32::MAX) {
+                return Err(Error::setting(
+                    "sparsity.density",
+                    format!(
+                        "{density} gives layer {} of shape {shape:?} {kept} connections, and {} can be counted; lower it",
+                        layer + 1,
+                        u32::MAX
+                    ),
+                ));
+            }
             Ok(kept as usize)
         })
         .collect()
@@ -100,6 +110,16 @@ fn sum_where(values: &[f64], flags: &[bool], wanted: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_connections_than_can_be_counted_are_refused() {
+        let shapes = [vec![256, 4_000_000_000], vec![2, 256]];
+        let error = allocate(Allocation::Uniform, 0.1, &shapes).unwrap_err().to_string();
+        assert!(
+            error.contains("0.1 gives layer 1 of shape [256, 4000000000] 102400000000 connections"),
+            "{error}"
+        );
+    }
 
     /// Densities of 784-300-100-10 under ERK, from the published code (reference: jaxpruner).
     #[test]
