@@ -53,9 +53,7 @@ impl MachineArgs {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         Ok(pool.install(|| work(isa)))
     }
-}
 
-impl MachineArgs {
     /// The labels that the model's best path gives each sample of a transcription, each from 1. `watch` sees each batch's
     /// outputs.
     pub fn transcribe(
@@ -64,11 +62,9 @@ impl MachineArgs {
         dataset: &Dataset,
         mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
     ) -> Result<Vec<Vec<u32>>> {
-        let isa = Isa::named(&self.isa)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
         let Shape { width: steps, channels: classes, .. } = model.network.output();
         let mut said = Vec::with_capacity(dataset.len());
-        pool.install(|| {
+        self.install(|isa| {
             train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
                 watch(isa, batch, outputs);
                 for sample in 0..batch.samples {
@@ -77,7 +73,7 @@ impl MachineArgs {
                     said.push(best_path(outputs.tile(tile), classes, lane, real).collect());
                 }
             });
-        });
+        })?;
         Ok(said)
     }
 }

@@ -10,7 +10,8 @@ use crate::output::{Output, table};
 const FEW: usize = 30;
 
 /// What `--task` may be.
-pub const TASKS: [&str; 5] = ["auto", "classification", "multi-label", "regression", "language-model"];
+pub const TASKS: [&str; 6] =
+    ["auto", "classification", "multi-label", "regression", "transcription", "language-model"];
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;

@@ -359,7 +359,9 @@ fn what_is_said_is_learned_without_knowing_when() {
     let one = object(&["predict", run, path_text(&folder.path().join("05.wav"))]);
     assert_eq!(one["predictions"][0], read[0]);
     assert!(refusal(&["predict", run, list, "--probabilities"]).contains("leave --probabilities out"));
-    assert!(said(&["data", list, "--set", task]).contains("transcription, 3 units and the blank"));
+    assert!(
+        said(&["data", list, "--task", "transcription"]).contains("transcription, 3 units and the blank")
+    );
 }
 
 #[test]
