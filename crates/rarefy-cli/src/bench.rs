@@ -358,6 +358,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
         isa,
         seed: 1,
         batch_size: args.batch,
+        has_sparse_inputs: false,
     });
     Ok((engine, batch))
 }

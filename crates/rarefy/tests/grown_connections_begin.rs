@@ -44,6 +44,7 @@ fn state_of_grown_connections_is_that_of_a_start() {
             isa: Isa::named("auto").unwrap(),
             seed: 0,
             batch_size: samples,
+            has_sparse_inputs: false,
         });
         let mut batch = Batch::new(&dataset, samples);
         batch.fill(&dataset, &(0..samples).collect::<Vec<_>>());

@@ -108,6 +108,27 @@ fn threads_and_stops_change_no_byte_under_any_optimizer() {
     }
 }
 
+/// Weights of a wide first layer are stored by input, whatever touches them: few at a time, or a penalty all.
+#[test]
+fn threads_and_stops_change_no_byte_where_few_inputs_are_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("few.libsvm");
+    let line = |sample: usize| {
+        let features = (0..6).map(|k| 1 + 100 * k + (sample * 7 + k * sample) % 90);
+        let text: Vec<String> = features.map(|feature| format!("{feature}:1.5")).collect();
+        format!("{} {}\n", sample * sample % 3, text.join(" "))
+    };
+    std::fs::write(&path, (0..1700).map(line).collect::<String>()).unwrap();
+    let rows =
+        [Method::Static, Method::Rigl, Method::Gmp].map(|method| (format!("{method:?}"), settings(method)));
+    let penalised = [PenaltyMethod::L1, PenaltyMethod::GroupInputs, PenaltyMethod::Str]
+        .map(|method| (format!("{method:?}"), penalised(method, Some(0.9))));
+    for (name, mut settings) in rows.into_iter().chain(penalised) {
+        settings.data.path = path.display().to_string();
+        check_repeats(&format!("few inputs, {name}"), settings);
+    }
+}
+
 /// Connections move under every optimizer that lets them, and layers are wide enough for threads to share.
 fn optimized(method: Optimizer) -> Settings {
     let mut settings = settings(Method::Rigl);

@@ -1,12 +1,13 @@
-//! A batch given as its nonzeros trains the network that the same batch given whole does: outputs, gradients, growth.
+//! A batch given as its nonzeros trains the network that the same batch given whole does: outputs, gradients, growth; and
+//! the order that its weights are stored in does not change a bit.
 
 use rarefy::data::{Batch, Csr, Dataset, Features, Targets};
 use rarefy::kernels::{Activation, Isa};
-use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{LearningRate, Method, OptimizerSettings};
 use rarefy::random::{Purpose, Stream};
-use rarefy::sparse::Storage;
+use rarefy::sparse::{Order, Storage};
 use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Progress, Sparsifier};
@@ -41,7 +42,7 @@ fn datasets() -> [Dataset; 2] {
     })
 }
 
-fn engine(storage: Storage, method: topology::Method) -> Engine {
+fn engine(storage: Storage, method: topology::Method, has_sparse_inputs: bool) -> Engine {
     let spec = NetworkSpec {
         inputs: Shape::flat(INPUTS),
         layers: vec![LayerSpec::linear(40, Activation::Tanh), LayerSpec::linear(3, Activation::Identity)],
@@ -75,6 +76,7 @@ fn engine(storage: Storage, method: topology::Method) -> Engine {
         isa: Isa::detect(),
         seed: 1,
         batch_size: SAMPLES,
+        has_sparse_inputs,
     })
 }
 
@@ -83,8 +85,9 @@ fn nonzeros_train_as_the_whole_does() {
     let datasets = datasets();
     for storage in [Storage::Sparse, Storage::Dense] {
         for method in [topology::Method::Static, topology::Method::Rigl, topology::Method::Gse] {
-            let [whole, nonzeros] = [0, 1].map(|which| {
-                let mut engine = engine(storage, method);
+            let ways = [(0, false), (1, false), (1, true)];
+            let [whole, nonzeros, by_input] = ways.map(|(which, has_sparse_inputs)| {
+                let mut engine = engine(storage, method, has_sparse_inputs);
                 let mut batch = Batch::new(&datasets[which], SAMPLES);
                 let mut losses = Vec::new();
                 for step in 1..=10 {
@@ -95,13 +98,16 @@ fn nonzeros_train_as_the_whole_does() {
                     losses.push(engine.step(&batch, step, 0.1).loss());
                     engine.rewire(&batch, &Progress { step, total: 20, epoch: 2 });
                 }
+                let order = engine.network.parameter(0).weights.order();
+                assert_eq!(order == Order::Columns, has_sparse_inputs, "{storage:?} {method:?}");
                 let weights: Vec<f32> = engine
                     .network
                     .parameters()
-                    .flat_map(|parameter| parameter.weights.values().to_vec())
+                    .flat_map(|parameter| parameter.weights.live_values())
                     .collect();
-                (losses, weights)
+                (losses, weights, outputs(&engine.network, &datasets[0]))
             });
+            assert_eq!(nonzeros, by_input, "{storage:?} {method:?}");
             assert_eq!(whole.1.len(), nonzeros.1.len());
             for (a, b) in whole.0.iter().zip(&nonzeros.0) {
                 assert!((a - b).abs() < 1e-5, "{storage:?} {method:?}: losses {whole:?} and {nonzeros:?}");
@@ -111,4 +117,13 @@ fn nonzeros_train_as_the_whole_does() {
             }
         }
     }
+}
+
+/// What a network makes of all samples.
+fn outputs(network: &Network, dataset: &Dataset) -> Vec<f32> {
+    let mut batch = Batch::new(dataset, SAMPLES);
+    batch.fill(dataset, &(0..SAMPLES).collect::<Vec<_>>());
+    let mut buffers = network.buffers(SAMPLES, false);
+    network.forward(&Pass::predict(Isa::detect()), &batch.input, &mut buffers);
+    buffers.output().rows().iter().flat_map(|row| row.0).collect()
 }

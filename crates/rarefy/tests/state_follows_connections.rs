@@ -38,6 +38,7 @@ fn engine(method: Method, splits: &Splits) -> Engine {
         isa: Isa::named("auto").unwrap(),
         seed: 1,
         batch_size: BATCH,
+        has_sparse_inputs: false,
     })
 }
 

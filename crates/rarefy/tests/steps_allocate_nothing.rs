@@ -78,6 +78,7 @@ fn engine(
         isa: Isa::named("auto").unwrap(),
         seed: 0,
         batch_size: SAMPLES,
+        has_sparse_inputs: false,
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use rarefy::train::{Control, Ending, Outcome, Run, peak_rss_bytes, processor, time_inference};
+use rarefy::train::{Control, Ending, Outcome, Run, peak_rss_bytes, processor};
 use serde::Serialize;
 
 use super::progress::Progress;
@@ -91,8 +91,8 @@ pub fn summarise(
             flops: twin.network().flops(),
             step_ms: Some(step_ms),
             seconds_per_epoch: Some(1e-3 * step_ms * twin.steps_per_epoch() as f64),
-            inference_1_ms: twin.in_pool(|| time_inference(twin.network(), twin.isa(), 1)),
-            inference_256_ms: twin.in_pool(|| time_inference(twin.network(), twin.isa(), 256)),
+            inference_1_ms: twin.time_inference(twin.network(), 1),
+            inference_256_ms: twin.time_inference(twin.network(), 256),
             training_bytes: twin.training_bytes(),
             model_bytes: rarefy::train::model_bytes(twin.network()),
             ..Figures::default()
@@ -130,8 +130,8 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
         test_loss: outcome.test.map(|score| score.loss()),
         test_perplexity: outcome.test_language.map(|score| score.perplexity),
         test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
-        inference_1_ms: run.in_pool(|| time_inference(network, run.isa(), 1)),
-        inference_256_ms: run.in_pool(|| time_inference(network, run.isa(), 256)),
+        inference_1_ms: run.time_inference(network, 1),
+        inference_256_ms: run.time_inference(network, 256),
         training_bytes: outcome.training_bytes,
         model_bytes: outcome.model_bytes,
     }

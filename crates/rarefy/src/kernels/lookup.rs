@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::{par_chunks, tree};
-use crate::sparse::{Pattern, Weights};
+use crate::sparse::{Pattern, Touched, Weights};
 use crate::tiles::{LANES, Row, Tiles};
 
 /// Tokens whose gradients one piece of work adds up at least.
@@ -91,8 +91,8 @@ fn cell(gradient: &Tiles, steps: usize, channels: usize, channel: usize, places:
     })
 }
 
-/// The gradient of every connection of the rows that the batch's tokens name, into `out`, whose slots that `touched` lists
-/// are cleared first; then `touched` lists those rows' slots. `order` is room to work in.
+/// The gradient of every connection of the rows that the batch's tokens name, into `out`, whose slots in `touched` are
+/// cleared first; then `touched` has those rows' slots. `order` is room to work in.
 ///
 /// # Panics
 /// If shapes do not fit, or a token has no row.
@@ -102,18 +102,17 @@ pub fn look_up_gradient(
     input: &Tiles,
     padding: Padding,
     out: &mut [f32],
-    touched: &mut Vec<u32>,
+    touched: &mut Touched,
     order: &mut Vec<u32>,
 ) {
     assert_eq!(gradient.features(), input.features() * weights.cols(), "channels of all steps");
-    touched.iter().for_each(|&slot| out[slot as usize] = 0.0);
-    touched.clear();
+    touched.drain(..).for_each(|slots| out[slots].fill(0.0));
     sort(input, weights.rows(), padding, order);
     let id_of = |place: u32| token(input, place as usize, weights.rows());
     for run in order.chunk_by(|&a, &b| id_of(a) == id_of(b)) {
-        let slots = row(weights, id_of(run[0])).0;
-        touched.extend(slots.start as u32..slots.end as u32);
+        touched.push(row(weights, id_of(run[0])).0);
     }
+    touched.retain(|slots| !slots.is_empty());
     let sums = Sums { weights, gradient, input };
     sums.split(order, out, 0);
     weights.clear_absent(out);

@@ -48,7 +48,7 @@ mod neon;
 pub use activation::Activation;
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
-pub use fetch::fetch_ahead;
+pub use fetch::{fetch_ahead, fetch_place};
 pub use isa::{Isa, Vectorized};
 pub use lookup::{Padding, look_up, look_up_gradient};
 pub use peak::measure_peak;

@@ -9,7 +9,7 @@ use super::lookup::{self, Padding};
 use super::{
     Finish, Isa, Windows, conv, conv_dense, fetch::fetch, par_chunks, sddmm, spmm, tree, wide_input,
 };
-use crate::sparse::{Index, Pattern, Sparse, Weights};
+use crate::sparse::{Index, Order, Pattern, Sparse, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
@@ -20,6 +20,12 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     let panels = Panels::new(input, positions(weights, input, output));
     if let Some(columns) = input.columns() {
         return wide_input::multiply(isa, weights, columns, output, finish);
+    }
+    if weights.order() == Order::Columns {
+        // Trained on sparse inputs, asked about a dense one.
+        let mut rows = weights.clone();
+        rows.set_order(Order::Rows);
+        return multiply(isa, &rows, input, output, finish);
     }
     match weights {
         Weights::Dense(_) => {
@@ -43,7 +49,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
 /// `gradient_input = finish(W^T gradient)`.
 ///
 /// # Panics
-/// If shapes do not fit.
+/// If shapes do not fit, or the weights do not stand in row order.
 pub fn multiply_transposed(
     isa: Isa,
     weights: &mut Weights,
@@ -52,6 +58,7 @@ pub fn multiply_transposed(
     finish: Finish<'_>,
 ) {
     let panels = Panels::new(gradient, positions(weights, gradient_input, gradient));
+    assert_eq!(weights.order(), Order::Rows, "the gradient of a dense input");
     let (rows, cols) = (weights.rows(), weights.cols());
     match weights {
         Weights::Dense(_) => {
@@ -83,7 +90,7 @@ pub(super) fn gather_columns(sparse: &mut Sparse) -> (&Index, &[f32]) {
 /// needs to sum more than two tiles in a tree.
 ///
 /// # Panics
-/// If shapes do not fit.
+/// If shapes do not fit, or the weights do not stand in row order.
 pub fn weight_gradient(
     isa: Isa,
     weights: &Weights,
@@ -93,6 +100,7 @@ pub fn weight_gradient(
     scratch: &mut Vec<f32>,
 ) {
     let panels = Panels::new(input, positions(weights, input, gradient));
+    assert_eq!(weights.order(), Order::Rows, "the gradient for a dense input");
     match weights {
         Weights::Dense(_) => {
             scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
@@ -106,7 +114,7 @@ pub fn weight_gradient(
 }
 
 /// The gradient of every live connection for a sparse input, whose nonzeros the work follows. Gradients are 0 but for the
-/// slots that `touched` lists; `out` must hold what the last call with this list left, or zeros.
+/// slots in `touched`; `out` must hold what the last call with these left, or zeros.
 ///
 /// # Panics
 /// If shapes do not fit, or the input is not sparse.
@@ -115,7 +123,7 @@ pub fn sparse_input_gradient(
     gradient: &Tiles,
     input: &Tiles,
     out: &mut [f32],
-    touched: &mut Vec<u32>,
+    touched: &mut Touched,
 ) {
     positions(weights, input, gradient);
     let columns = input.columns().expect("a sparse input");

@@ -5,54 +5,98 @@
 //! weight gradient    for each feature c of the batch, each weight (r, c):   dW[r, c] = sum over lanes that have c of dY[r] x
 //! ```
 //! The weights of features that no sample of the batch has are not looked at, and their gradients are known to be 0: the
-//! slots that have one are listed, so that an optimizer need not go over the others either.
+//! slots that have one are listed, so that an optimizer need not go over the others either. Weights that stand in column
+//! order have those of a feature side by side: a step then reads memory that follows the batch, too, and not the width.
 
 use std::ops::Range;
 
 use super::spmm::{Finish, split_tiles};
-use super::{Isa, par_chunks, tree};
-use crate::sparse::{Pattern, Weights};
+use super::{Isa, fetch_place, par_chunks, tree};
+use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{Columns, Row, Tiles};
 
 /// Output rows that one piece of work covers at least.
 const ROWS: usize = 64;
+/// How many features ahead memory is asked for.
+const AHEAD: usize = 8;
+/// Features whose gradients one piece of work adds up at most.
+const FEATURES: usize = 256;
 
 /// Where the weights of a feature are: rows in order, and the slot of each.
 #[derive(Clone, Copy)]
-enum Stored<'a> {
-    /// Every row; so many columns apart.
-    Full(usize),
-    /// Those of a pattern, by its transposed index; in dense storage so many columns apart.
-    Some(&'a Pattern, Option<usize>),
+struct Stored<'a> {
+    rows: usize,
+    /// The live connections; `None` if all are.
+    pattern: Option<&'a Pattern>,
+    slots: Slots<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Slots<'a> {
+    /// Of every cell: from one row to the next, and from one feature to the next.
+    Cells([usize; 2]),
+    /// Of live connections, one feature's after the other's.
+    Columns,
+    /// Of live connections, one row's after the other's: each named by where it stands among the columns.
+    Rows(&'a [u32]),
 }
 
 impl<'a> Stored<'a> {
     fn of(weights: &'a Weights) -> Stored<'a> {
-        let cols = matches!(weights, Weights::Dense(_)).then_some(weights.cols());
-        match weights.pattern() {
-            Some(pattern) => Stored::Some(pattern, cols),
-            None => Stored::Full(weights.cols()),
-        }
+        let slots = match (weights, weights.order()) {
+            (Weights::Dense(_), Order::Rows) => Slots::Cells([weights.cols(), 1]),
+            (Weights::Dense(_), Order::Columns) => Slots::Cells([1, weights.rows()]),
+            (Weights::Sparse(_), Order::Columns) => Slots::Columns,
+            (Weights::Sparse(sparse), Order::Rows) => Slots::Rows(&sparse.pattern().transpose().positions),
+        };
+        Stored { rows: weights.rows(), pattern: weights.pattern(), slots }
     }
 
     /// Calls `each(row, slot)` for the weights of a feature in some rows.
     #[inline(always)]
     fn for_each(self, feature: usize, rows: Range<usize>, mut each: impl FnMut(usize, usize)) {
-        match self {
-            Stored::Full(cols) => rows.for_each(|row| each(row, row * cols + feature)),
-            Stored::Some(pattern, cols) => {
-                let transpose = pattern.transpose();
-                let line = transpose.index.line(feature);
-                let listed = &transpose.index.indices()[line.clone()];
-                let slots = &transpose.positions[line];
-                let from = listed.partition_point(|&row| (row as usize) < rows.start);
-                for (&row, &slot) in listed[from..].iter().zip(&slots[from..]) {
-                    if row as usize >= rows.end {
-                        break;
-                    }
-                    each(row as usize, cols.map_or(slot as usize, |cols| row as usize * cols + feature));
-                }
+        let slot_of = |row: usize, position: usize| match self.slots {
+            Slots::Cells([of_row, of_feature]) => row * of_row + feature * of_feature,
+            Slots::Columns => position,
+            Slots::Rows(slots) => slots[position] as usize,
+        };
+        let Some(pattern) = self.pattern else {
+            return rows.for_each(|row| each(row, slot_of(row, 0)));
+        };
+        let index = &pattern.transpose().index;
+        let line = index.line(feature);
+        let listed = &index.indices()[line.clone()];
+        let from = listed.partition_point(|&row| (row as usize) < rows.start);
+        for (position, &row) in (line.start + from..).zip(&listed[from..]) {
+            if row as usize >= rows.end {
+                break;
             }
+            each(row as usize, slot_of(row as usize, position));
+        }
+    }
+
+    /// Asks for where the weights of the feature after some others stand, so that nobody waits when it is its turn.
+    #[inline(always)]
+    fn fetch(self, values: &[f32], features: &[u32]) {
+        let Slots::Columns = self.slots else { return };
+        let Some(pattern) = self.pattern else { return };
+        let index = &pattern.transpose().index;
+        if let Some(&feature) = features.get(2 * AHEAD) {
+            fetch_place(index.offsets(), feature as usize);
+        }
+        if let Some(&feature) = features.get(AHEAD) {
+            let line = index.line(feature as usize);
+            fetch_place(index.indices(), line.start);
+            fetch_place(values, line.start);
+        }
+    }
+
+    /// The slots of a feature, where they are neighbours; those of absent connections too if they are stored.
+    fn column(self, feature: usize) -> Option<Range<usize>> {
+        match self.slots {
+            Slots::Cells([1, rows]) => Some(feature * rows..(feature + 1) * rows),
+            Slots::Columns => self.pattern.map(|pattern| pattern.transpose().index.line(feature)),
+            Slots::Cells(_) | Slots::Rows(_) => None,
         }
     }
 }
@@ -73,6 +117,7 @@ pub(super) fn multiply(
                 *sums = Row([finish.start(row); crate::tiles::LANES]);
             }
             for place in columns.tile(tile) {
+                stored.fetch(values, &columns.features()[place..]);
                 let (feature, lanes, inputs) = columns.at(place);
                 stored.for_each(feature as usize, start..start + output.len(), |row, slot| {
                     let (weight, sums) = (values[slot], &mut output[row - start].0);
@@ -90,28 +135,69 @@ pub(super) fn multiply(
     });
 }
 
-/// The gradient of every connection that the batch touches, into `out`, whose slots that `touched` lists are cleared first;
-/// then `touched` lists those that may be other than 0.
+/// The gradient of every connection that the batch touches, into `out`, whose slots in `touched` are cleared first; then
+/// `touched` has those that may be other than 0.
 pub(super) fn weight_gradient(
     weights: &Weights,
     gradient: &Tiles,
     columns: &Columns,
     out: &mut [f32],
-    touched: &mut Vec<u32>,
+    touched: &mut Touched,
 ) {
-    touched.iter().for_each(|&slot| out[slot as usize] = 0.0);
-    touched.clear();
-    let stored = Stored::of(weights);
-    let mut features = columns.features().to_vec();
-    features.sort_unstable();
-    features.dedup();
+    touched.drain(..).for_each(|slots| out[slots].fill(0.0));
+    let (stored, features) = (Stored::of(weights), distinct(columns));
+    if weights.order() == Order::Columns {
+        touched.extend(features.iter().filter_map(|&feature| stored.column(feature as usize)));
+        touched.retain(|slots| !slots.is_empty());
+        return Sums { stored, gradient, columns }.split(&features, out, 0);
+    }
     let mut places = vec![None; columns.tiles()];
     for feature in features {
         places.iter_mut().enumerate().for_each(|(tile, place)| *place = columns.find(tile, feature));
         stored.for_each(feature as usize, 0..weights.rows(), |row, slot| {
             out[slot] = cell(columns, &places, gradient, row);
-            touched.push(slot as u32);
+            touched.push(slot..slot + 1);
         });
+    }
+    touched.sort_unstable_by_key(|slots| slots.start);
+}
+
+/// The features of a batch, in order.
+fn distinct(columns: &Columns) -> Vec<u32> {
+    let mut features = columns.features().to_vec();
+    features.sort_unstable();
+    features.dedup();
+    features
+}
+
+/// A gradient being added up, where the slots of a feature are neighbours.
+struct Sums<'a> {
+    stored: Stored<'a>,
+    gradient: &'a Tiles,
+    columns: &'a Columns,
+}
+
+impl Sums<'_> {
+    /// Halves features until they are few; `out` begins at slot `first`.
+    fn split(&self, features: &[u32], out: &mut [f32], first: usize) {
+        if features.len() <= FEATURES {
+            return self.add(features, out, first);
+        }
+        let (left, right) = features.split_at(features.len() / 2);
+        let border = self.stored.column(right[0] as usize).expect("a feature's slots are neighbours").start;
+        let (left_out, right_out) = out.split_at_mut(border - first);
+        rayon::join(|| self.split(left, left_out, first), || self.split(right, right_out, border));
+    }
+
+    fn add(&self, features: &[u32], out: &mut [f32], first: usize) {
+        let mut places = vec![None; self.columns.tiles()];
+        for (at, &feature) in features.iter().enumerate() {
+            self.stored.fetch(&[], &features[at..]);
+            places.iter_mut().enumerate().for_each(|(tile, at)| *at = self.columns.find(tile, feature));
+            self.stored.for_each(feature as usize, 0..self.stored.rows, |row, slot| {
+                out[slot - first] = cell(self.columns, &places, self.gradient, row);
+            });
+        }
     }
 }
 
@@ -134,11 +220,8 @@ pub(super) fn row_gradients(
     out: &mut [f32],
 ) {
     out.fill(0.0);
-    let mut features = columns.features().to_vec();
-    features.sort_unstable();
-    features.dedup();
     let mut places = vec![None; columns.tiles()];
-    for feature in features {
+    for feature in distinct(columns) {
         places.iter_mut().enumerate().for_each(|(tile, place)| *place = columns.find(tile, feature));
         for (line, row) in rows.clone().enumerate() {
             out[line * cols + feature as usize] = cell(columns, &places, gradient, row);

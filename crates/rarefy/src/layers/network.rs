@@ -7,7 +7,7 @@ use super::{
 };
 use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
-use crate::sparse::{self, Init, Pattern, Storage, Weights};
+use crate::sparse::{self, Init, Order, Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
@@ -75,6 +75,13 @@ impl Network {
             last.init = Init::Glorot;
         }
         Ok(Network { spec: spec.clone(), sequence, parameters })
+    }
+
+    /// Puts the weights of a first linear layer into column order: what inputs of which few are not zero ask for.
+    pub fn store_by_input(&mut self) {
+        if let Some(LayerSpec::Linear(_)) = self.spec.layers.first() {
+            self.parameters[0].weights.set_order(Order::Columns);
+        }
     }
 
     /// The network's shape.

@@ -1,7 +1,7 @@
 //! What a network learns: one array each, in one list for the whole network.
 
 use crate::kernels::Activation;
-use crate::sparse::{Init, Storage, Weights};
+use crate::sparse::{Init, Storage, Touched, Weights};
 
 /// One array of a network.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Parameter {
     pub gradient: Vec<f32>,
     /// Where only few gradients are other than 0, the slots of these: an optimizer then moves those weights alone. `None`
     /// if any may be.
-    pub touched: Option<Vec<u32>>,
+    pub touched: Option<Touched>,
     /// What the numbers do.
     pub role: Role,
     /// The storage asked for.
@@ -69,16 +69,18 @@ impl Parameter {
     pub fn gradients(&self) -> impl Iterator<Item = f32> + '_ {
         let (all, some) = match &self.touched {
             None => (&self.gradient[..], &[][..]),
-            Some(slots) => (&[][..], &slots[..]),
+            Some(touched) => (&[][..], &touched[..]),
         };
-        all.iter().copied().chain(some.iter().map(|&slot| self.gradient[slot as usize]))
+        all.iter().chain(some.iter().flat_map(|slots| &self.gradient[slots.clone()])).copied()
     }
 
     /// Changes the gradients that may be other than 0.
     pub fn change_gradients(&mut self, change: impl Fn(&mut f32)) {
         match &self.touched {
             None => self.gradient.iter_mut().for_each(change),
-            Some(slots) => slots.iter().for_each(|&slot| change(&mut self.gradient[slot as usize])),
+            Some(touched) => {
+                touched.iter().for_each(|slots| self.gradient[slots.clone()].iter_mut().for_each(&change));
+            }
         }
     }
 

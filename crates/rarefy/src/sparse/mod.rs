@@ -12,4 +12,4 @@ pub use init::Init;
 
 pub use pattern::{Index, Pattern, Transpose};
 pub use rewire::Rewire;
-pub use weights::{BREAK_EVEN_DENSITY, Dense, Sparse, Storage, Weights};
+pub use weights::{BREAK_EVEN_DENSITY, Dense, Order, Sparse, Storage, Touched, Weights};

@@ -4,6 +4,9 @@
 //! Compressed storage holds live connections only. Dense storage holds every cell, absent ones as zero, because above
 //! [`BREAK_EVEN_DENSITY`] that is faster. A stored value has a slot; gradients and optimizer state have the same slots.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Pattern, Rewire};
@@ -25,14 +28,31 @@ pub enum Storage {
     Dense,
 }
 
+/// Which slots are neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// Those of an output: products with dense inputs read them in one go.
+    #[default]
+    Rows,
+    /// Those of an input: where few inputs are not zero, what a step touches lies together.
+    Columns,
+}
+
 /// Dense storage.
 #[derive(Debug, Clone)]
 pub struct Dense {
     rows: usize,
     cols: usize,
     values: Vec<f32>,
+    order: Order,
     /// The live connections; `None` if all are.
     pattern: Option<Pattern>,
+}
+
+impl Dense {
+    fn zeros(rows: usize, cols: usize) -> Dense {
+        Dense { rows, cols, values: vec![0.0; rows * cols], order: Order::Rows, pattern: None }
+    }
 }
 
 /// Compressed storage.
@@ -40,7 +60,8 @@ pub struct Dense {
 pub struct Sparse {
     pattern: Pattern,
     values: Vec<f32>,
-    /// The values in column order, refreshed for each backward pass; empty until the first.
+    order: Order,
+    /// The values in column order if they stand in row order, refreshed for each backward pass; empty until the first.
     transposed: Vec<f32>,
 }
 
@@ -50,7 +71,7 @@ impl Sparse {
         &self.pattern
     }
 
-    /// The values in row order.
+    /// The values, in the order of the slots.
     pub fn values(&self) -> &[f32] {
         &self.values
     }
@@ -65,7 +86,7 @@ impl Sparse {
 /// A weight matrix.
 #[derive(Debug, Clone)]
 pub enum Weights {
-    /// Every cell, row-major.
+    /// Every cell.
     Dense(Dense),
     /// Live connections only.
     Sparse(Sparse),
@@ -74,10 +95,10 @@ pub enum Weights {
 impl Weights {
     /// Zeros, every connection live, in dense storage.
     pub fn dense(rows: usize, cols: usize) -> Weights {
-        Weights::Dense(Dense { rows, cols, values: vec![0.0; rows * cols], pattern: None })
+        Weights::Dense(Dense::zeros(rows, cols))
     }
 
-    /// Zeros on a pattern, stored as `storage` says.
+    /// Zeros on a pattern, stored as `storage` says, in row order.
     pub fn zeros(pattern: Pattern, storage: Storage) -> Weights {
         let (rows, cols) = (pattern.rows(), pattern.cols());
         let density = pattern.nnz() as f64 / (rows * cols).max(1) as f64;
@@ -88,10 +109,10 @@ impl Weights {
         };
         if compressed {
             let values = vec![0.0; pattern.nnz()];
-            return Weights::Sparse(Sparse { pattern, values, transposed: Vec::new() });
+            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, transposed: Vec::new() });
         }
         let pattern = (pattern.nnz() < rows * cols).then_some(pattern);
-        Weights::Dense(Dense { rows, cols, values: vec![0.0; rows * cols], pattern })
+        Weights::Dense(Dense { pattern, ..Dense::zeros(rows, cols) })
     }
 
     /// Output features.
@@ -110,7 +131,54 @@ impl Weights {
         }
     }
 
-    /// The stored values: of all cells or of the live connections, in row order.
+    /// The order of the slots.
+    pub fn order(&self) -> Order {
+        match self {
+            Weights::Dense(dense) => dense.order,
+            Weights::Sparse(sparse) => sparse.order,
+        }
+    }
+
+    /// Puts the values into another order. Arrays aligned with the slots do not follow.
+    pub fn set_order(&mut self, order: Order) {
+        let rows = self.in_row_order(self.values()).into_owned();
+        match self {
+            Weights::Dense(dense) => dense.order = order,
+            Weights::Sparse(sparse) => {
+                (sparse.order, sparse.transposed) = (order, Vec::new());
+            }
+        }
+        let values = self.from_row_order(rows);
+        self.values_mut().copy_from_slice(&values);
+    }
+
+    /// An array aligned with the slots, as it would be if they stood in row order: what files keep.
+    pub fn in_row_order<'a>(&self, array: &'a [f32]) -> Cow<'a, [f32]> {
+        match self {
+            _ if self.order() == Order::Rows => array.into(),
+            Weights::Dense(dense) => transposed(array, dense.cols, dense.rows).into(),
+            Weights::Sparse(sparse) => {
+                let mut rows = vec![0.0; array.len()];
+                let positions = &sparse.pattern.transpose().positions;
+                positions.iter().zip(array).for_each(|(&position, value)| rows[position as usize] = *value);
+                rows.into()
+            }
+        }
+    }
+
+    /// The way back from [`Weights::in_row_order`].
+    pub fn from_row_order(&self, array: Vec<f32>) -> Vec<f32> {
+        match self {
+            _ if self.order() == Order::Rows => array,
+            Weights::Dense(dense) => transposed(&array, dense.rows, dense.cols),
+            Weights::Sparse(sparse) => {
+                let positions = &sparse.pattern.transpose().positions;
+                positions.iter().map(|&position| array[position as usize]).collect()
+            }
+        }
+    }
+
+    /// The stored values: of all cells or of the live connections, in the order of the slots.
     pub fn values(&self) -> &[f32] {
         match self {
             Weights::Dense(dense) => &dense.values,
@@ -165,38 +233,54 @@ impl Weights {
         }
     }
 
-    /// `(cell, slot)` of each live connection in order, the cell being `row * cols + col`.
+    /// `(cell, slot)` of each live connection, in the order of the cells, a cell being `row * cols + col`.
     pub fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let dense = matches!(self, Weights::Dense(_));
         let cells: Box<dyn Iterator<Item = usize>> = match self.pattern() {
             Some(pattern) => Box::new(pattern.cells()),
             None => Box::new(0..self.values().len()),
         };
-        cells.enumerate().map(move |(position, cell)| (cell, if dense { cell } else { position }))
+        let (rows, cols) = (self.rows(), self.cols());
+        let slot_of: Box<dyn Fn(usize, usize) -> usize> = match (self, self.order()) {
+            (Weights::Dense(_), Order::Rows) => Box::new(|_, cell| cell),
+            (Weights::Dense(_), Order::Columns) => Box::new(move |_, cell| cell % cols * rows + cell / cols),
+            (Weights::Sparse(_), Order::Rows) => Box::new(|position, _| position),
+            (Weights::Sparse(sparse), Order::Columns) => {
+                let mut slots = vec![0; sparse.values.len()];
+                let positions = &sparse.pattern.transpose().positions;
+                positions.iter().enumerate().for_each(|(slot, &position)| slots[position as usize] = slot);
+                Box::new(move |position, _| slots[position])
+            }
+        };
+        cells.enumerate().map(move |(position, cell)| (cell, slot_of(position, cell)))
     }
 
-    /// Values of the live connections, in order.
+    /// Values of the live connections, in the order of the cells.
     pub fn live_values(&self) -> Vec<f32> {
         self.connections().map(|(_, slot)| self.values()[slot]).collect()
     }
 
     /// Zeroes what an array aligned with the stored values holds for absent connections.
     pub fn clear_absent(&self, array: &mut [f32]) {
-        let Weights::Dense(Dense { cols, pattern: Some(pattern), .. }) = self else { return };
-        for (row, line) in array.chunks_exact_mut((*cols).max(1)).enumerate() {
+        let Weights::Dense(Dense { rows, cols, order, pattern: Some(pattern), .. }) = self else { return };
+        let (index, length) = match order {
+            Order::Rows => (pattern.index(), *cols),
+            Order::Columns => (&pattern.transpose().index, *rows),
+        };
+        for (line, array) in array.chunks_exact_mut(length.max(1)).enumerate() {
             let mut next = 0;
-            for &col in &pattern.index().indices()[pattern.index().line(row)] {
-                line[next..col as usize].fill(0.0);
-                next = col as usize + 1;
+            for &live in &index.indices()[index.line(line)] {
+                array[next..live as usize].fill(0.0);
+                next = live as usize + 1;
             }
-            line[next..].fill(0.0);
+            array[next..].fill(0.0);
         }
     }
 
-    /// The same weights on a new pattern, and the map that arrays aligned with them follow. Grown connections are
-    /// zero. Under [`Storage::Auto`] the storage changes too when the new density asks for it.
+    /// The same weights on a new pattern, in the same order, and the map that arrays aligned with them follow. Grown
+    /// connections are zero. Under [`Storage::Auto`] the storage changes too when the new density asks for it.
     pub fn rewire(&self, pattern: Pattern, storage: Storage) -> (Weights, Rewire) {
         let mut new = Weights::zeros(pattern, storage);
+        new.set_order(self.order());
         let mut source = vec![None; new.values().len()];
         let mut grown = Vec::new();
         let mut old = self.connections().peekable();
@@ -223,6 +307,14 @@ impl Weights {
     }
 }
 
+/// Slots that a batch has to do with, where it has to do with few: ranges that do not overlap, in order, none empty.
+pub type Touched = Vec<Range<usize>>;
+
+/// A row-major matrix of `rows x cols`, column by column.
+fn transposed(array: &[f32], rows: usize, cols: usize) -> Vec<f32> {
+    (0..cols).flat_map(|col| (0..rows).map(move |row| array[row * cols + col])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,28 +331,57 @@ mod tests {
             (Storage::Dense, Storage::Sparse),
             (Storage::Dense, Storage::Dense),
         ] {
-            let mut old = Weights::zeros(Pattern::from_cells(2, 3, [0, 2, 4, 5].into_iter()), from);
-            for (value, (_, slot)) in (1..).zip(old.connections().collect::<Vec<_>>()) {
-                old.values_mut()[slot] = value as f32;
+            for order in [Order::Rows, Order::Columns] {
+                let mut old = Weights::zeros(Pattern::from_cells(2, 3, [0, 2, 4, 5].into_iter()), from);
+                old.set_order(order);
+                for (value, (_, slot)) in (1..).zip(old.connections().collect::<Vec<_>>()) {
+                    old.values_mut()[slot] = value as f32;
+                }
+                let (new, rewire) = old.rewire(Pattern::from_cells(2, 3, [0, 1, 4].into_iter()), to);
+                assert_eq!(new.live_values(), [1.0, 0.0, 3.0], "{from:?} to {to:?}, {order:?}");
+                assert_eq!((new.order(), rewire.grown().len()), (order, 1));
+                let momentum: Vec<f32> = old.values().iter().map(|value| 10.0 * value).collect();
+                let carried = rewire.carry(&momentum, 0.0);
+                assert_eq!(
+                    new.connections().map(|(_, slot)| carried[slot]).collect::<Vec<_>>(),
+                    [10.0, 0.0, 30.0]
+                );
             }
-            let (new, rewire) = old.rewire(Pattern::from_cells(2, 3, [0, 1, 4].into_iter()), to);
-            assert_eq!(new.live_values(), [1.0, 0.0, 3.0], "{from:?} to {to:?}");
-            assert_eq!(rewire.grown().len(), 1);
-            let momentum: Vec<f32> = old.values().iter().map(|value| 10.0 * value).collect();
-            let carried = rewire.carry(&momentum, 0.0);
-            assert_eq!(
-                new.connections().map(|(_, slot)| carried[slot]).collect::<Vec<_>>(),
-                [10.0, 0.0, 30.0]
-            );
+        }
+    }
+
+    /// ```text
+    /// [ 1 . 2 ]      rows     1 2 3 4      or, dense,   1 . 2 . 3 4
+    /// [ . 3 4 ]      columns  1 3 2 4                   1 . . 3 2 4
+    /// ```
+    #[test]
+    fn an_order_moves_slots_and_nothing_else() {
+        let pattern = Pattern::from_cells(2, 3, [0, 2, 4, 5].into_iter());
+        for (storage, rows, columns) in [
+            (Storage::Sparse, &[1.0, 2.0, 3.0, 4.0][..], &[1.0, 3.0, 2.0, 4.0][..]),
+            (Storage::Dense, &[1.0, 0.0, 2.0, 0.0, 3.0, 4.0], &[1.0, 0.0, 0.0, 3.0, 2.0, 4.0]),
+        ] {
+            let mut weights = Weights::zeros(pattern.clone(), storage);
+            weights.values_mut().copy_from_slice(rows);
+            weights.set_order(Order::Columns);
+            assert_eq!((weights.values(), weights.live_values()), (columns, vec![1.0, 2.0, 3.0, 4.0]));
+            assert_eq!(&weights.in_row_order(columns)[..], rows);
+            assert_eq!(weights.from_row_order(rows.to_vec()), columns);
+            weights.set_order(Order::Rows);
+            assert_eq!(weights.values(), rows);
         }
     }
 
     #[test]
     fn clear_absent_spares_live_connections() {
-        let weights = Weights::zeros(Pattern::from_cells(2, 3, [0, 2, 4].into_iter()), Storage::Dense);
+        let mut weights = Weights::zeros(Pattern::from_cells(2, 3, [0, 2, 4].into_iter()), Storage::Dense);
         let mut array = [1.0; 6];
         weights.clear_absent(&mut array);
         assert_eq!(array, [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]);
+        weights.set_order(Order::Columns);
+        array = [1.0; 6];
+        weights.clear_absent(&mut array);
+        assert_eq!(array, [1.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
     }
 
     #[test]

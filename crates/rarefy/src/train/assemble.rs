@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use super::{Engine, EngineParts, Settings, Sparsifier, Zeros, sparse_start};
 use crate::Result;
-use crate::data::{Splits, Targets, Task};
+use crate::data::{Features, Splits, Targets, Task};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss};
@@ -44,6 +44,7 @@ pub(super) fn engine(
         isa,
         seed: settings.seed,
         batch_size: settings.train.batch_size,
+        has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
     }))
 }
 

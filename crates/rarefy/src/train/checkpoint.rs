@@ -68,7 +68,8 @@ pub(super) fn save(
     let mut tensors = network_tensors(&engine.network);
     for (parameter, slots) in engine.network.parameters().zip(&engine.state) {
         for (index, slot) in slots.iter().enumerate() {
-            tensors.push(Tensor::floats(format!("{}.state.{index}", parameter.name), vec![slot.len()], slot));
+            let name = format!("{}.state.{index}", parameter.name);
+            tensors.push(Tensor::floats(name, vec![slot.len()], &parameter.weights.in_row_order(slot)));
         }
     }
     tensors.extend(engine.effective.tensors(&engine.network));
@@ -177,7 +178,7 @@ impl Checkpoint {
         for (parameter, slots) in engine.network.parameters().zip(&mut engine.state) {
             for (index, slot) in slots.iter_mut().enumerate() {
                 let name = format!("{}.state.{index}", parameter.name);
-                *slot = self.file.floats(&name, slot.len())?;
+                *slot = parameter.weights.from_row_order(self.file.floats(&name, slot.len())?);
             }
         }
         let states = (0..engine.buffers.carried().len())

@@ -1,12 +1,13 @@
 //! One training step: forward, loss, backward, clipping, optimizer; and now and then new connections.
 
+use std::ops::Range;
+
 use super::effective::{Effective, Map};
-use super::few::Few;
 use super::score::score_in;
 use super::{Progress, Score, Sparsifier, Zeros};
 use crate::Result;
 use crate::data::Batch;
-use crate::kernels::Isa;
+use crate::kernels::{Isa, fetch_place};
 use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons};
 use crate::losses::{Lanes, Loss};
 use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
@@ -17,6 +18,8 @@ use crate::topology::{CellGradients, Topology, View};
 
 /// Numbers that one piece of an optimizer's work covers.
 const CHUNK: usize = 8192;
+/// Ranges of touched weights that one piece of its work covers.
+const RANGES: usize = 256;
 
 /// What a step computes with besides the network.
 pub struct Engine {
@@ -40,8 +43,6 @@ pub struct Engine {
     isa: Isa,
     seed: u64,
     pub(super) buffers: Buffers,
-    /// Room to update few weights of many.
-    few: Few,
     /// Room for the loss.
     room: Vec<Lanes>,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
@@ -72,6 +73,8 @@ pub struct EngineParts {
     pub seed: u64,
     /// The largest batch.
     pub batch_size: usize,
+    /// Whether of the inputs only those are given that are not zero.
+    pub has_sparse_inputs: bool,
 }
 
 /// Connections that an update moved.
@@ -87,6 +90,11 @@ impl Engine {
     /// Allocates gradients, optimizer state and buffers.
     pub fn new(parts: EngineParts) -> Engine {
         let EngineParts { mut network, optimizer, .. } = parts;
+        let map = Map::of(parts.topology.forward, parts.sparsifier.method());
+        // A map looks at rows.
+        if parts.has_sparse_inputs && map == Map::Same {
+            network.store_by_input();
+        }
         let mut state = Vec::new();
         for parameter in network.parameters_mut() {
             let length = if parameter.is_trained() { parameter.weights.values().len() } else { 0 };
@@ -99,7 +107,6 @@ impl Engine {
         }
         let buffers = network.buffers(parts.batch_size, true);
         let trial = optimizer.searches().then(|| network.buffers(parts.batch_size, false));
-        let map = Map::of(parts.topology.forward, parts.sparsifier.method());
         let effective = Effective::new(map, &network, &parts.targets, &optimizer);
         Engine {
             network,
@@ -116,7 +123,6 @@ impl Engine {
             isa: parts.isa,
             seed: parts.seed,
             buffers,
-            few: Few::default(),
             room: Vec::new(),
             trial,
         }
@@ -221,14 +227,14 @@ impl Engine {
             let step = if parameter.is_weight() { *step } else { step.of_bias() };
             let regularizer = regularizer.filter(|_| parameter.is_weight());
             let run = Update { optimizer: &self.optimizer, part, step: &step, isa: self.isa, regularizer };
-            let is_lazy = part == Part::Whole && regularizer.is_none();
-            sums = sums
-                + match parameter.touched.is_some() && is_lazy {
-                    true => self.few.update(parameter, slots, |values, gradients, slots| {
-                        run.split(values, gradients, views(slots))
-                    }),
-                    false => run.split(parameter.weights.values_mut(), &mut parameter.gradient, views(slots)),
-                };
+            let Parameter { weights, gradient, touched, .. } = parameter;
+            let (values, slots) = (weights.values_mut(), views(slots));
+            match touched {
+                Some(touched) if part == Part::Whole && regularizer.is_none() => {
+                    run.split_touched(touched, 0, values, gradient, slots);
+                }
+                _ => sums = sums + run.split(values, gradient, slots),
+            }
         }
         sums
     }
@@ -487,23 +493,68 @@ impl Update<'_> {
         let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
         let (left, right) = values.split_at_mut(middle);
         let (left_gradients, right_gradients) = gradients.split_at_mut(middle);
-        let mut left_slots: [&mut [f32]; MAX_SLOTS] = Default::default();
-        let right_slots = slots.each_mut().map(|slot| {
-            let slot = std::mem::take(slot);
-            slot.split_at_mut(middle.min(slot.len()))
-        });
-        let right_slots = {
-            let mut index = 0;
-            right_slots.map(|(left, right)| {
-                left_slots[index] = left;
-                index += 1;
-                right
-            })
-        };
+        let (left_slots, right_slots) = split_views(slots, middle);
         let (left, right) = rayon::join(
             || self.split(left, left_gradients, left_slots),
             || self.split(right, right_gradients, right_slots),
         );
         left + right
     }
+
+    /// The work on the weights that a batch has touched, if it has touched few: their number, and not that of all, says
+    /// how long it takes. The arrays begin at slot `first`.
+    ///
+    /// The other weights stay as they are: momentum does not move them on and decay does not shrink them until their
+    /// feature is seen again (the "lazy" updates of torch's `SparseAdam`). Not so with a penalty, which acts on every
+    /// weight: then all are updated.
+    fn split_touched(
+        &self,
+        touched: &[Range<usize>],
+        first: usize,
+        values: &mut [f32],
+        gradients: &mut [f32],
+        mut slots: [&mut [f32]; MAX_SLOTS],
+    ) {
+        if touched.len() <= RANGES {
+            return self.isa.vectorize(|| {
+                for (at, range) in touched.iter().enumerate() {
+                    if let Some(next) = touched.get(at + 8) {
+                        fetch_place(values, next.start - first);
+                        fetch_place(gradients, next.start - first);
+                        slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
+                    }
+                    let range = range.start - first..range.end - first;
+                    let mut slots =
+                        slots.each_mut().map(|slot| slot.get_mut(range.clone()).unwrap_or_default());
+                    let slots = &mut slots[..self.optimizer.slots()];
+                    self.chunk(&mut values[range.clone()], &mut gradients[range], slots);
+                }
+            });
+        }
+        let (left_touched, right_touched) = touched.split_at(touched.len() / 2);
+        let border = right_touched[0].start;
+        let (left, right) = values.split_at_mut(border - first);
+        let (left_gradients, right_gradients) = gradients.split_at_mut(border - first);
+        let (left_slots, right_slots) = split_views(slots, border - first);
+        rayon::join(
+            || self.split_touched(left_touched, first, left, left_gradients, left_slots),
+            || self.split_touched(right_touched, border, right, right_gradients, right_slots),
+        );
+    }
+}
+
+/// Halves of slots; those that the optimizer does not keep stay empty.
+fn split_views(
+    slots: [&mut [f32]; MAX_SLOTS],
+    middle: usize,
+) -> ([&mut [f32]; MAX_SLOTS], [&mut [f32]; MAX_SLOTS]) {
+    let mut rights: [&mut [f32]; MAX_SLOTS] = Default::default();
+    let mut index = 0;
+    let lefts = slots.map(|slot| {
+        let (left, right) = slot.split_at_mut(middle.min(slot.len()));
+        rights[index] = right;
+        index += 1;
+        left
+    });
+    (lefts, rights)
 }

@@ -5,7 +5,6 @@ mod checkpoint;
 mod directory;
 mod effective;
 mod engine;
-mod few;
 mod fingerprint;
 mod generate;
 mod lambda_path;
@@ -32,7 +31,7 @@ pub use lambda_path::{LambdaPath, PathEvent, PathOutcome, PathPoint, PathSetting
 pub use language::LanguageScore;
 pub use model::{Model, ModelConfig, model_bytes, save_model};
 pub use record::{Control, Ending, EpochRecord, Event, Outcome};
-pub use run::{Run, evaluate, time_inference};
+pub use run::{Run, evaluate};
 pub use sample_score::{SampleScore, score_samples};
 pub use score::{Score, predict, score};
 pub use settings::{Settings, TrainSettings};

@@ -146,7 +146,8 @@ pub(super) fn network_tensors(network: &Network) -> Vec<Tensor> {
                 tensors.push(Tensor::floats(format!("{name}.values"), vec![values.len()], &values));
             }
             None if parameter.is_weight() => {
-                tensors.push(Tensor::floats(name, vec![weights.rows(), weights.cols()], weights.values()));
+                let values = weights.in_row_order(weights.values());
+                tensors.push(Tensor::floats(name, vec![weights.rows(), weights.cols()], &values));
             }
             None => tensors.push(Tensor::floats(name, vec![weights.rows()], weights.values())),
         }

@@ -14,7 +14,7 @@ use super::{Engine, LanguageScore, Progress, Score, Settings, check_transcripts,
 use crate::control::TargetSettings;
 use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec, SparsitySettings};
+use crate::layers::{Network, NetworkSpec, Pass, SparsitySettings};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Method, Schedule};
 use crate::penalties::{ConstraintSettings, PenaltySettings};
@@ -482,6 +482,30 @@ impl Run {
         1e3 * median(times.split_off(2)).expect("five steps at least")
     }
 
+    /// Milliseconds that a network takes to predict `samples` training samples at once: the median of repeated passes, ten
+    /// unless these take seconds.
+    pub fn time_inference(&self, network: &Network, samples: usize) -> f64 {
+        let dataset = &self.splits.train;
+        let mut batch = Batch::new(dataset, samples);
+        batch.fill(dataset, &(0..samples).map(|sample| sample % dataset.len()).collect::<Vec<_>>());
+        let mut buffers = network.buffers(samples, false);
+        let start = Instant::now();
+        let mut times = Vec::new();
+        let is_enough = |passes: usize, seconds: f64| match passes {
+            0..3 => false,
+            3..10 => seconds > 2.0,
+            _ => seconds > 0.1,
+        };
+        self.in_pool(|| {
+            while !is_enough(times.len(), start.elapsed().as_secs_f64()) {
+                let begin = Instant::now();
+                network.forward(&Pass::predict(self.isa), &batch.input, &mut buffers);
+                times.push(begin.elapsed().as_secs_f64());
+            }
+        });
+        1e3 * median(times).expect("three passes at least")
+    }
+
     /// Bytes of weights, index, gradients and optimizer state.
     pub fn training_bytes(&self) -> usize {
         self.engine.bytes()
@@ -546,26 +570,6 @@ pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> 
         total.add(score(loss, isa, output, &batch.targets, None));
     });
     total
-}
-
-/// Milliseconds that a network takes to predict `samples` samples at once: the median of repeated passes, ten unless these take
-/// seconds.
-pub fn time_inference(network: &Network, isa: Isa, samples: usize) -> f64 {
-    let mut buffers = network.buffers(samples, false);
-    let input = crate::tiles::Tiles::zeros(network.inputs(), samples);
-    let start = Instant::now();
-    let mut times = Vec::new();
-    let is_enough = |passes: usize, seconds: f64| match passes {
-        0..3 => false,
-        3..10 => seconds > 2.0,
-        _ => seconds > 0.1,
-    };
-    while !is_enough(times.len(), start.elapsed().as_secs_f64()) {
-        let begin = Instant::now();
-        network.forward(&crate::layers::Pass::predict(isa), &input, &mut buffers);
-        times.push(begin.elapsed().as_secs_f64());
-    }
-    1e3 * median(times).expect("three passes at least")
 }
 
 fn median(mut times: Vec<f64>) -> Option<f64> {

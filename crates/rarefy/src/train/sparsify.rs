@@ -221,28 +221,24 @@ impl Sparsifier {
 }
 
 impl GroupSlots {
-    /// The rows of a matrix (its neurons) or its columns (its inputs).
+    /// The live connections of the rows of a matrix (its neurons) or of its columns (its inputs).
     fn of(weights: &Weights, by: GroupBy) -> GroupSlots {
-        let (rows, cols) = (weights.rows() as u32, weights.cols() as u32);
-        match (weights, by) {
-            (Weights::Sparse(sparse), GroupBy::Neurons) => {
-                GroupSlots { offsets: sparse.pattern().index().offsets().to_vec(), slots: None }
-            }
-            (Weights::Sparse(sparse), GroupBy::Inputs) => {
-                let transpose = sparse.pattern().transpose();
-                GroupSlots {
-                    offsets: transpose.index.offsets().to_vec(),
-                    slots: Some(transpose.positions.clone()),
-                }
-            }
-            (Weights::Dense(_), GroupBy::Neurons) => {
-                GroupSlots { offsets: (0..=rows).map(|row| row * cols).collect(), slots: None }
-            }
-            (Weights::Dense(_), GroupBy::Inputs) => GroupSlots {
-                offsets: (0..=cols).map(|col| col * rows).collect(),
-                slots: Some((0..cols).flat_map(|col| (0..rows).map(move |row| row * cols + col)).collect()),
-            },
+        let cols = weights.cols();
+        let (groups, group_of): (_, fn(usize, usize) -> usize) = match by {
+            GroupBy::Neurons => (weights.rows(), |cell, cols| cell / cols),
+            GroupBy::Inputs => (cols, |cell, cols| cell % cols),
+        };
+        let mut offsets = vec![0; groups + 1];
+        weights.connections().for_each(|(cell, _)| offsets[group_of(cell, cols) + 1] += 1);
+        (0..groups).for_each(|group| offsets[group + 1] += offsets[group]);
+        let (mut next, mut slots) = (offsets.clone(), vec![0; weights.nnz()]);
+        for (cell, slot) in weights.connections() {
+            let next = &mut next[group_of(cell, cols)];
+            slots[*next as usize] = slot as u32;
+            *next += 1;
         }
+        let is_in_order = slots.iter().enumerate().all(|(place, &slot)| place == slot as usize);
+        GroupSlots { offsets, slots: (!is_in_order).then_some(slots) }
     }
 
     fn view(&self) -> Groups<'_> {
