@@ -14,7 +14,7 @@ use super::fetch::fetch;
 use super::isa::{Isa, Kind};
 use super::par_chunks;
 use crate::math::{exp, ln};
-use crate::tiles::{LANES, Row, Tiles};
+use crate::tiles::{HALF, LANES, Row, Tiles};
 
 /// Samples of a unit.
 const WIDTH: usize = 16;
@@ -109,6 +109,30 @@ impl Part {
     }
 }
 
+/// Where steps stand: in folded tiles the later half of them has the later half of the lanes.
+#[derive(Clone, Copy)]
+struct Steps {
+    /// Rows of tiles have so many steps.
+    count: usize,
+    /// Samples of a tile have so many units.
+    groups: usize,
+}
+
+impl Steps {
+    fn of(heads: &Heads, work: &Tiles) -> Steps {
+        match work.is_folded() {
+            true => Steps { count: heads.steps / 2, groups: GROUPS / 2 },
+            false => Steps { count: heads.steps, groups: GROUPS },
+        }
+    }
+
+    /// Among the rows, and the first lane.
+    #[inline(always)]
+    fn place(self, step: usize) -> (usize, usize) {
+        (step % self.count, step / self.count * HALF)
+    }
+}
+
 /// A head of 16 samples.
 pub(super) struct Unit<'a> {
     heads: &'a Heads,
@@ -118,6 +142,11 @@ pub(super) struct Unit<'a> {
     parts: [&'a mut [Lanes]; 9],
 }
 
+/// Samples, whose later steps are not counted as others.
+fn samples_of(tiles: &Tiles) -> usize {
+    tiles.samples() - if tiles.is_folded() { HALF } else { 0 }
+}
+
 /// Calls `work` with each living unit of the tiles in parallel, its tile, the first lane and the first of its channels.
 fn for_each_unit(
     heads: &Heads,
@@ -125,8 +154,8 @@ fn for_each_unit(
     work: &mut Tiles,
     run: &(impl Fn(&mut Unit<'_>, usize, usize, usize) + Sync),
 ) {
-    let samples = work.samples();
-    let per_tile = GROUPS * heads.heads;
+    let samples = samples_of(work);
+    let per_tile = Steps::of(heads, work).groups * heads.heads;
     let memory: &mut [Lanes] = bytemuck::must_cast_slice_mut(work.rows_mut());
     let size = memory.len() / (samples.div_ceil(LANES) * per_tile).max(1);
     par_chunks(memory, size.max(1), &|start, mut rest| {
@@ -168,9 +197,10 @@ pub fn attend(
     work: &mut Tiles,
 ) {
     check(heads, &[inputs[0], inputs[1], inputs[2], output], work);
+    let steps = Steps::of(heads, work);
     for_each_unit(heads, lengths, work, &|unit, tile, lane, channel| {
         for (part, input) in [Part::Queries, Part::Keys, Part::Values].into_iter().zip(inputs) {
-            unit.read(part, input.tile(tile), lane, channel);
+            unit.read(part, input.tile(tile), steps, lane, channel);
         }
         run(isa, unit, Step::Forward);
     });
@@ -190,9 +220,11 @@ pub fn attend_backward(
     work: &mut Tiles,
 ) {
     check(heads, &[gradient, gradient_inputs[0], gradient_inputs[1], gradient_inputs[2]], work);
-    assert_eq!(work.features(), heads.work_features(true), "room for training");
+    let steps = Steps::of(heads, work);
+    let room = heads.work_features(true) * steps.groups / GROUPS;
+    assert_eq!(work.features(), room, "room for training");
     for_each_unit(heads, lengths, work, &|unit, tile, lane, channel| {
-        unit.read_gradient(gradient.tile(tile), lane, channel);
+        unit.read_gradient(gradient.tile(tile), steps, lane, channel);
         run(isa, unit, Step::Backward);
     });
     let parts = [Part::Queries, Part::KeyGradients, Part::ValueGradients];
@@ -202,7 +234,7 @@ pub fn attend_backward(
 }
 
 fn check(heads: &Heads, activations: &[&Tiles], work: &Tiles) {
-    let features = heads.steps * heads.heads * heads.size;
+    let features = Steps::of(heads, work).count * heads.heads * heads.size;
     for tiles in activations {
         assert_eq!(
             (tiles.features(), tiles.samples()),
@@ -217,21 +249,22 @@ fn check(heads: &Heads, activations: &[&Tiles], work: &Tiles) {
 
 /// Copies a matrix of every unit to the rows of `output`; dead units give zeros.
 fn write(heads: &Heads, part: Part, work: &Tiles, output: &mut Tiles) {
-    let samples = output.samples();
+    let (samples, steps) = (samples_of(output), Steps::of(heads, work));
     let channels = heads.heads * heads.size;
     let memory: &[Lanes] = bytemuck::must_cast_slice(work.rows());
-    let unit = memory.len() / (work.tiles() * GROUPS * heads.heads).max(1);
+    let unit = memory.len() / (work.tiles() * steps.groups * heads.heads).max(1);
     let offset: usize = Part::ALL[..part as usize].iter().map(|part| part.length(heads)).sum();
     par_chunks(output.rows_mut(), channels, &|start, rows: &mut [Row]| {
-        let (tile, step) = (start / channels / heads.steps, start / channels % heads.steps);
-        for group in 0..GROUPS {
-            let lanes = group * WIDTH..(group + 1) * WIDTH;
-            if tile * LANES + lanes.start >= samples {
+        let (tile, place) = (start / channels / steps.count, start / channels % steps.count);
+        for at in 0..GROUPS {
+            let (group, step) = (at % steps.groups, place + at / steps.groups * steps.count);
+            let lanes = at * WIDTH..(at + 1) * WIDTH;
+            if tile * LANES + group * WIDTH >= samples {
                 rows.iter_mut().for_each(|row| row.0[lanes.clone()].fill(0.0));
                 continue;
             }
             for (head, rows) in rows.chunks_exact_mut(heads.size).enumerate() {
-                let place = (tile * GROUPS + group) * heads.heads + head;
+                let place = (tile * steps.groups + group) * heads.heads + head;
                 let source = &memory[place * unit + offset + step * heads.stride()..][..heads.size];
                 for (row, source) in rows.iter_mut().zip(source) {
                     row.0[lanes.clone()].copy_from_slice(source);
@@ -266,11 +299,11 @@ fn run(isa: Isa, unit: &mut Unit<'_>, step: Step) {
 
 impl Unit<'_> {
     /// Copies the unit's lanes of its channels at all steps.
-    fn read(&mut self, part: Part, rows: &[Row], lane: usize, channel: usize) {
+    fn read(&mut self, part: Part, rows: &[Row], steps: Steps, lane: usize, channel: usize) {
         let channels = self.heads.heads * self.heads.size;
-        let steps = self.parts[part as usize].chunks_exact_mut(self.heads.stride());
-        for (to, rows) in steps.zip((0..).step_by(channels).map(|first| &rows[first..])) {
-            let rows = &rows[channel..];
+        for (step, to) in self.parts[part as usize].chunks_exact_mut(self.heads.stride()).enumerate() {
+            let (place, first) = steps.place(step);
+            let (rows, lane) = (&rows[place * channels + channel..], first + lane);
             for (at, to) in to.iter_mut().take(self.heads.size).enumerate() {
                 if let Some(next) = rows.get(at + channels) {
                     fetch(&next.0[lane..][..WIDTH]);
@@ -282,14 +315,15 @@ impl Unit<'_> {
 
     /// Puts the gradients of the outputs in their place, after their products with the outputs: what the softmax of each
     /// query takes from its gradients, because `sum_j p[j] (g . v[j]) = g . o`.
-    fn read_gradient(&mut self, rows: &[Row], lane: usize, channel: usize) {
-        let (steps, stride) = (self.heads.steps, self.heads.stride());
+    fn read_gradient(&mut self, rows: &[Row], steps: Steps, lane: usize, channel: usize) {
+        let stride = self.heads.stride();
         let channels = self.heads.heads * self.heads.size;
         let [_, _, _, outputs, sums, ..] = &mut self.parts;
-        let products = &mut sums[steps..];
+        let products = &mut sums[self.heads.steps..];
         for (step, product) in products.iter_mut().enumerate() {
             *product = NONE;
-            let rows = &rows[step * channels + channel..];
+            let (place, first) = steps.place(step);
+            let (rows, lane) = (&rows[place * channels + channel..], first + lane);
             for (at, output) in outputs[step * stride..].iter_mut().take(self.heads.size).enumerate() {
                 if let Some(next) = rows.get(at + channels) {
                     fetch(&next.0[lane..][..WIDTH]);

@@ -50,6 +50,10 @@ impl Layer for Elementwise {
         self.shape
     }
 
+    fn folds(&self) -> bool {
+        true
+    }
+
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         let features = input.features();
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {

@@ -96,6 +96,10 @@ impl Layer for Attention {
         self.shape
     }
 
+    fn folds(&self) -> bool {
+        true
+    }
+
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let mut tiles = vec![Tiles::zeros(self.shape.features(), samples); UNITS];
         if !training {

@@ -84,6 +84,10 @@ impl Layer for Dropout {
         self.shape
     }
 
+    fn folds(&self) -> bool {
+        true
+    }
+
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         self.mask(pass, input, output, None);
     }

@@ -95,6 +95,10 @@ impl Layer for Linear {
         Shape { channels: self.outputs, ..self.input }
     }
 
+    fn folds(&self) -> bool {
+        true
+    }
+
     fn fused(&self) -> Activation {
         self.activation
     }

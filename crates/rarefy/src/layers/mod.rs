@@ -146,6 +146,12 @@ pub trait Layer: Send + Sync {
         steps
     }
 
+    /// Whether the layer does at each position, or with each sequence, what it would do were these folded
+    /// ([`Tiles::fold`]). Its workspace is then folded too.
+    fn folds(&self) -> bool {
+        false
+    }
+
     /// Room for batches of up to `samples` samples.
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let _ = (samples, training);

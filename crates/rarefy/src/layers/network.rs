@@ -69,7 +69,8 @@ impl Network {
     fn assemble(spec: &NetworkSpec, storage: Storage, source: &mut Source<'_>) -> Result<Network> {
         let shapes = spec.shapes().map_err(|problem| Error::setting("network", problem))?;
         let mut builder = Builder::new(storage, source);
-        let sequence = builder.sequence(&spec.layers, &shapes)?;
+        let mut sequence = builder.sequence(&spec.layers, &shapes)?;
+        sequence.fold_small_batches();
         let mut parameters = builder.finish();
         if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {
             last.init = Init::Glorot;
@@ -185,7 +186,7 @@ impl Network {
         self.sequence.forward(pass, &self.parameters, input, buffers);
     }
 
-    /// Computes every parameter's gradient from that of the outputs, which the last of `buffers.gradients` holds.
+    /// Computes every parameter's gradient from that of the outputs ([`Buffers::output_and_gradient`]).
     pub fn backward(&mut self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
         self.backward_to_input(pass, input, None, buffers);
     }
@@ -198,17 +199,15 @@ impl Network {
         gradient_input: Option<&mut Tiles>,
         buffers: &mut Buffers,
     ) {
-        let last = buffers.gradients.len() - 1;
-        let gradient = std::mem::take(&mut buffers.gradients[last]);
+        let gradient = std::mem::take(buffers.output_and_gradient().1);
         let flow = Flow { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
         self.sequence.backward(pass, &mut self.parameters, flow, buffers);
-        buffers.gradients[last] = gradient;
+        *buffers.output_and_gradient().1 = gradient;
     }
 
     /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`].
     pub fn product<'a>(&'a self, weight: usize, input: &'a Tiles, buffers: &'a Buffers) -> Product<'a> {
-        let gradient = buffers.gradients.last().expect("buffers for training");
-        self.sequence.product(weight, input, gradient, buffers)
+        self.sequence.product(weight, input, buffers.gradient(), buffers)
     }
 }
 
@@ -246,7 +245,7 @@ impl NetworkSpec {
     /// # Errors
     /// A layer that does not fit what it is given.
     pub fn buffer_bytes(&self, samples: usize, training: bool) -> Result<usize> {
-        let tile = self.without_connections(|_| ())?.buffers(1, training);
+        let tile = self.without_connections(|_| ())?.buffers(samples.min(LANES), training);
         Ok(samples.div_ceil(LANES) * tile.bytes())
     }
 

@@ -208,6 +208,10 @@ impl Layer for Parallel {
         self.branches[0].layers.steps(steps)
     }
 
+    fn folds(&self) -> bool {
+        self.branches.iter().all(|branch| branch.layers.folds())
+    }
+
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let inner = self.branches.iter().map(|branch| branch.layers.buffers(samples, training)).collect();
         // Each branch but the first puts its part of the input's gradient here, unless it hands on what it is given.

@@ -4,6 +4,8 @@
 //! - Same bits for any number of threads.
 //! - When predicting, a sample's output does not depend on its batch.
 //! - Gradients of absent connections, as growth rules ask for them, are those of the same connections made live.
+//!
+//! All of it also for batches so small that they are folded.
 
 use super::*;
 use crate::random::{Purpose, Stream};
@@ -92,7 +94,7 @@ const ROWS: &[Case] = &[
     case(
         "layer = 'residual'\nbody = [{layer = 'residual', body = [{layer = 'linear', outputs = 4}]},
                 {layer = 'elementwise', activation = 'gelu'}]",
-        [1, 5, 4],
+        [1, 6, 4],
     )
     .with_lengths(),
     case(
@@ -192,7 +194,7 @@ fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffer
         });
         fused.gate(&mut row.0, &output.rows()[index]);
     }
-    let gradient = std::mem::take(buffers.gradients.last_mut().unwrap());
+    let gradient = std::mem::take(buffers.output_and_gradient().1);
     let mut gradient_input = Tiles::zeros(input.features(), input.samples());
     let flow = Flow {
         input,
@@ -201,7 +203,7 @@ fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffer
         gate: Activation::Identity,
     };
     network.sequence.backward(pass, &mut network.parameters, flow, buffers);
-    *buffers.gradients.last_mut().unwrap() = gradient;
+    *buffers.output_and_gradient().1 = gradient;
     gradient_input
 }
 
@@ -226,12 +228,15 @@ fn assert_near(what: &str, analytic: f32, mut loss: impl FnMut(f32) -> f64) {
 fn gradients_match_finite_differences() {
     let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
     for case in ROWS {
-        for (density, storage) in [(0.6, Storage::Sparse), (0.6, Storage::Dense), (1.0, Storage::Dense)] {
+        let kinds = [(0.6, Storage::Sparse), (0.6, Storage::Dense), (1.0, Storage::Dense)];
+        for ((density, storage), samples) in kinds.into_iter().flat_map(|kind| [(kind, 67), (kind, 11)]) {
             let mut network = network(case, density, storage);
-            let mut input = input(case, 67);
-            let mut buffers = network.buffers(67, true);
+            let mut input = input(case, samples);
+            let mut buffers = network.buffers(samples, true);
             let gradient_input = train(&mut network, &pass, &input, &mut buffers);
-            let name = |part: &str, at: usize| format!("{} ({storage:?}), {part} {at}", case.layer);
+            let name = |part: &str, at: usize| {
+                format!("{} ({storage:?}, {samples} samples), {part} {at}", case.layer)
+            };
             for index in 0..network.parameters.len() {
                 if !network.parameters[index].is_trained() {
                     continue;
@@ -251,7 +256,7 @@ fn gradients_match_finite_differences() {
                     });
                 }
             }
-            for at in (0..if case.tokens > 0 { 0 } else { 67 * input.features() }).step_by(29) {
+            for at in (0..if case.tokens > 0 { 0 } else { samples * input.features() }).step_by(29) {
                 let (sample, feature) = (at / input.features(), at % input.features());
                 let analytic = gradient_input.at(sample, feature);
                 assert_near(&name("input", at), analytic, |change: f32| {
@@ -270,14 +275,15 @@ fn gradients_match_finite_differences() {
 #[test]
 fn threads_change_no_bit() {
     for case in ROWS {
-        for storage in [Storage::Sparse, Storage::Dense] {
+        let storages = [Storage::Sparse, Storage::Dense];
+        for (storage, samples) in storages.into_iter().flat_map(|storage| [(storage, 200), (storage, 20)]) {
             let results = [1, 2, 5].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
                     let mut network = network(case, 0.6, storage);
-                    let input = input(case, 200);
-                    let mut buffers = network.buffers(200, true);
+                    let input = input(case, samples);
+                    let mut buffers = network.buffers(samples, true);
                     let gradient_input = train(&mut network, &pass, &input, &mut buffers);
                     let mut bits: Vec<u32> = Vec::new();
                     let rows = buffers.output().rows().iter().chain(gradient_input.rows());
@@ -316,7 +322,7 @@ fn a_sample_is_predicted_the_same_in_any_batch() {
 #[test]
 fn absent_connections_have_the_gradients_of_live_ones() {
     let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
-    for case in ROWS {
+    for (case, samples) in ROWS.iter().flat_map(|case| [(case, 130), (case, 20)]) {
         let mut sparse = network(case, 0.6, Storage::Sparse);
         let mut full = network(case, 0.6, Storage::Sparse);
         for parameter in full.parameters_mut().filter(|parameter| parameter.is_weight()) {
@@ -325,8 +331,8 @@ fn absent_connections_have_the_gradients_of_live_ones() {
             parameter.weights = weights.rewire(pattern, Storage::Sparse).0;
             parameter.gradient = vec![0.0; parameter.weights.values().len()];
         }
-        let input = input(case, 130);
-        let mut buffers = [&sparse, &full].map(|network| network.buffers(130, true));
+        let input = input(case, samples);
+        let mut buffers = [&sparse, &full].map(|network| network.buffers(samples, true));
         train(&mut sparse, &pass, &input, &mut buffers[0]);
         train(&mut full, &pass, &input, &mut buffers[1]);
         for (index, parameter) in full.weights() {

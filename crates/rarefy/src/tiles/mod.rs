@@ -15,6 +15,7 @@
 //! a kernel each position is a tile of its own, and a layer that works on windows reads whole runs of rows.
 
 mod columns;
+mod fold;
 
 use std::fmt;
 
@@ -126,6 +127,8 @@ pub struct Tiles {
     samples: usize,
     rows: Vec<Row>,
     lengths: Vec<u32>,
+    /// Whether the lanes from [`HALF`] on hold the later half of the positions, and `samples` counts them too.
+    folded: bool,
     /// In place of rows, for a wide input of which little is not zero.
     columns: Option<Columns>,
 }
@@ -138,6 +141,7 @@ impl Tiles {
             samples,
             rows: vec![Row::ZERO; samples.div_ceil(LANES) * features],
             lengths: Vec::new(),
+            folded: false,
             columns: None,
         }
     }
@@ -213,6 +217,11 @@ impl Tiles {
             false => real[..samples.len()].copy_from_slice(&self.lengths[samples]),
         }
         real
+    }
+
+    /// Whether the second half of the lanes holds the later half of the positions ([`Tiles::fold`]).
+    pub fn is_folded(&self) -> bool {
+        self.folded
     }
 
     /// Sets the lengths: one a sample, or none.

@@ -201,7 +201,7 @@ pub fn predict(
         batch.fill(dataset, samples);
         buffers.resize(samples.len());
         network.forward(&Pass::predict(isa), &batch.input, &mut buffers);
-        work(&batch, buffers.outputs.last_mut().expect("a network has layers"));
+        work(&batch, buffers.output_mut());
     }
 }
 

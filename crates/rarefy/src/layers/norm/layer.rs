@@ -200,6 +200,10 @@ impl Layer for LayerNorm {
         self.shape
     }
 
+    fn folds(&self) -> bool {
+        true
+    }
+
     fn workspace(&self, _: usize, _: bool) -> Workspace {
         // Parts of sums.
         Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
