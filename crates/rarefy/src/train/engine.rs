@@ -267,8 +267,9 @@ impl Engine {
         if !self.sparsifier.is_due(progress) {
             return Ok(Churn::default());
         }
+        let open = self.effective.open_connections(&self.network);
         self.effective.deploy(&mut self.network);
-        let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), progress);
+        let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), open, progress);
         // While the effective values are in place: they are what the network computes with.
         if let Ok(Some(kept)) = &kept {
             for index in self.weights() {

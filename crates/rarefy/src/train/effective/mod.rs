@@ -259,6 +259,31 @@ impl Effective {
             .collect()
     }
 
+    /// How many connections each weight matrix has, one from or to a gated neuron counting by how far its gate is open in a
+    /// prediction; `None` without gates. All gates of a layer may be about to close: lambda is to feel that before they do.
+    pub fn open_connections(&self, network: &Network) -> Option<Vec<f64>> {
+        if self.map != Map::Gates {
+            return None;
+        }
+        let mut before: Vec<(f32, f32)> = Vec::new();
+        let indices = network.weights().map(|(index, _)| index);
+        let counts = weights(network).zip(&self.parts).zip(indices).map(|(((weight, _), part), index)| {
+            let gates = gates::predicting(&part.own);
+            let (rows, cols) = (weight.weights.rows(), weight.weights.cols());
+            let is_joined = weight.joint.is_some() && network.constant_output_at(index, 0.0) == 0.0;
+            let inputs = if is_joined { std::mem::take(&mut before) } else { Vec::new() };
+            let open = |gates: &[(f32, f32)], at: usize| gates.get(at).map_or(1.0, |gate| f64::from(gate.0));
+            let mut count = 0.0;
+            let cells = weight.weights.connections().map(|(cell, _)| cell);
+            debug_assert!(inputs.is_empty() || inputs.len() == cols);
+            debug_assert!(gates.is_empty() || gates.len() == rows);
+            cells.for_each(|cell| count += open(&gates, cell / cols) * open(&inputs, cell % cols));
+            before = gates;
+            count
+        });
+        Some(counts.collect())
+    }
+
     /// The network as it predicts, with the connections that count; `None` if it is the one that is trained.
     pub fn model(&self, network: &Network) -> Option<Network> {
         if self.is_same() {

@@ -251,3 +251,33 @@ fn the_model_predicts_as_the_network_with_effective_values() {
         }
     }
 }
+
+/// What leads into a closed neuron and out of it does not count, what leads into a half open one and out of it by half.
+#[test]
+fn connections_count_by_how_far_their_gates_are_open() {
+    for storage in [Storage::Sparse, Storage::Dense] {
+        let mut case = Case::new(MLP, Map::Gates, storage);
+        case.effective.parts[0].own.fill(10.0);
+        case.effective.parts[1].own.fill(10.0);
+        // A gate of one half, and one that is closed.
+        (case.effective.parts[0].own[1], case.effective.parts[0].own[2]) = (0.0, -10.0);
+        let open = |neuron: usize| [1.0, 0.5, 0.0].get(neuron).copied().unwrap_or(1.0);
+        let expected: Vec<f64> = weights(&case.network)
+            .enumerate()
+            .map(|(depth, (weight, _))| {
+                let (weights, cols) = (&weight.weights, weight.weights.cols());
+                let of = |cell: usize| match depth {
+                    0 => open(cell / cols),
+                    1 => open(cell % cols),
+                    _ => 1.0,
+                };
+                weights.connections().map(|(cell, _)| of(cell)).sum()
+            })
+            .collect();
+        let found = case.effective.open_connections(&case.network).unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-3, "{found}, not {expected}");
+        }
+        assert!(Case::new(MLP, Map::Thresholds, storage).effective.open_connections(&case.network).is_none());
+    }
+}
