@@ -9,8 +9,9 @@
 //! To a layer that looks at each position alone these are more samples of fewer positions: it need not know. Half as many
 //! rows are read and written, and all lanes compute something.
 
-use super::{HALF, Row, Tiles};
-use crate::kernels::par_chunks;
+use rayon::prelude::*;
+
+use super::{HALF, Tiles};
 
 /// Rows that one piece of copying covers.
 const ROWS: usize = 256;
@@ -46,8 +47,8 @@ impl Tiles {
             "the same samples, folded"
         );
         let (count, rows) = (self.features, from.rows());
-        par_chunks(&mut self.rows, ROWS, &|start, folded: &mut [Row]| {
-            for (index, row) in (start..).zip(folded) {
+        self.rows.par_chunks_mut(ROWS).enumerate().for_each(|(piece, folded)| {
+            for (index, row) in (piece * ROWS..).zip(folded) {
                 let (early, late) = row.0.split_at_mut(HALF);
                 early.copy_from_slice(&rows[index].0[..HALF]);
                 late.copy_from_slice(&rows[index + count].0[..HALF]);
@@ -72,8 +73,8 @@ impl Tiles {
             "the same samples, not folded"
         );
         let (count, rows) = (from.features, from.rows());
-        par_chunks(&mut self.rows, ROWS, &|start, unfolded: &mut [Row]| {
-            for (index, row) in (start..).zip(unfolded) {
+        self.rows.par_chunks_mut(ROWS).enumerate().for_each(|(piece, unfolded)| {
+            for (index, row) in (piece * ROWS..).zip(unfolded) {
                 let (early, late) = rows[index % count].0.split_at(HALF);
                 row.0[..HALF].copy_from_slice(if index < count { early } else { late });
             }
@@ -86,6 +87,7 @@ impl Tiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tiles::Row;
 
     #[test]
     fn what_is_folded_unfolds_to_what_it_was() {
