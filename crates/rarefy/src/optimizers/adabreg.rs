@@ -8,7 +8,7 @@
 //! ```
 
 use super::bregman::{begin, carry};
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, correction};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, correction, flush};
 
 /// AdaBreg; see the top of the file for the formula. Slots: the subgradient, the first and the second moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +42,8 @@ impl UpdateRule for Adabreg {
         let (rest1, rest2) = (1.0 - self.beta1, 1.0 - self.beta2);
         let state = subgradient.iter_mut().zip(first.iter_mut()).zip(second.iter_mut());
         for ((w, &g), ((q, m), n)) in values.iter_mut().zip(gradients).zip(state) {
-            *m = self.beta1 * *m + rest1 * g;
-            *n = self.beta2 * *n + rest2 * (g * g);
+            *m = flush(self.beta1 * *m + rest1 * g);
+            *n = flush(self.beta2 * *n + rest2 * (g * g));
             carry(w, q, step, rate * *m / (n.sqrt() * root_scale + self.epsilon));
         }
     }

@@ -8,7 +8,7 @@
 //! ```
 //! `t` is the run's step, also for a connection grown late: its moments start at zero and are not corrected again.
 
-use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction};
+use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction, flush};
 
 /// Adam and AdamW; see the top of the file for the formula. Two slots: first and second moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,8 +51,8 @@ impl UpdateRule for Adam {
         let moments = first.iter_mut().zip(second.iter_mut());
         for ((w, &g), (m, v)) in values.iter_mut().zip(gradients).zip(moments) {
             let g = g + coupled * *w;
-            *m = self.beta1 * *m + rest1 * g;
-            *v = self.beta2 * *v + rest2 * (g * g);
+            *m = flush(self.beta1 * *m + rest1 * g);
+            *v = flush(self.beta2 * *v + rest2 * (g * g));
             *w = *w * keep - rate * *m / (v.sqrt() * root_scale + self.epsilon);
         }
     }

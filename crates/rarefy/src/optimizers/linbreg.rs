@@ -6,7 +6,7 @@
 //! ```
 
 use super::bregman::{begin, carry};
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
 
 /// LinBreg; see the top of the file for the formula. Slots: the subgradient, then the momentum if there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +43,7 @@ impl UpdateRule for Linbreg {
                 let rest = (1.0 - self.momentum) * rate;
                 let state = subgradient.iter_mut().zip(velocity.iter_mut());
                 for ((w, &g), (q, b)) in values.iter_mut().zip(gradients).zip(state) {
-                    *b = self.momentum * *b + rest * g;
+                    *b = flush(self.momentum * *b + rest * g);
                     carry(w, q, step, *b);
                 }
             }

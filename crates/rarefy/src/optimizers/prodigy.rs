@@ -16,7 +16,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::memory::sum;
-use super::{OptimizerSettings, StepSize, Sums, UpdateRule, check_lengths};
+use super::{OptimizerSettings, StepSize, Sums, UpdateRule, check_lengths, flush};
 
 /// The first estimate of the distance.
 const FIRST_DISTANCE: f64 = 1e-6;
@@ -87,11 +87,11 @@ impl UpdateRule for Prodigy {
         let (rest1, rest2) = ((1.0 - self.beta1) * d, (1.0 - self.beta2) * d * d);
         let (beta3, weight) = (self.beta2.sqrt(), d / FIRST_DISTANCE as f32 * d);
         for ((m, v), &g) in first.iter_mut().zip(second.iter_mut()).zip(gradients) {
-            *m = self.beta1 * *m + rest1 * g;
-            *v = self.beta2 * *v + rest2 * (g * g);
+            *m = flush(self.beta1 * *m + rest1 * g);
+            *v = flush(self.beta2 * *v + rest2 * (g * g));
         }
         for (s, &g) in weighted.iter_mut().zip(gradients) {
-            *s = beta3 * *s + weight * g;
+            *s = flush(beta3 * *s + weight * g);
         }
         let (start, weighted) = (&start[..values.len()], &weighted[..values.len()]);
         let gradients = &gradients[..values.len()];

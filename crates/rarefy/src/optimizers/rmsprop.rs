@@ -7,7 +7,7 @@
 //! w <- w - learning_rate * b
 //! ```
 
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
 
 /// RMSprop; see the top of the file for the formula. Slots: the mean square, then the momentum if there is one.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ impl UpdateRule for Rmsprop {
             [square] => {
                 for ((w, &g), v) in values.iter_mut().zip(gradients).zip(square.iter_mut()) {
                     let g = g + decay * *w;
-                    *v = self.rho * *v + rest * (g * g);
+                    *v = flush(self.rho * *v + rest * (g * g));
                     *w -= step.learning_rate * g / (v.sqrt() + self.epsilon);
                 }
             }
@@ -52,8 +52,8 @@ impl UpdateRule for Rmsprop {
                 let state = square.iter_mut().zip(momentum.iter_mut());
                 for ((w, &g), (v, b)) in values.iter_mut().zip(gradients).zip(state) {
                     let g = g + decay * *w;
-                    *v = self.rho * *v + rest * (g * g);
-                    *b = self.momentum * *b + g / (v.sqrt() + self.epsilon);
+                    *v = flush(self.rho * *v + rest * (g * g));
+                    *b = flush(self.momentum * *b + g / (v.sqrt() + self.epsilon));
                     *w -= step.learning_rate * *b;
                 }
             }

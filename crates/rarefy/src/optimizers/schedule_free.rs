@@ -13,7 +13,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction};
+use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction, flush};
 
 /// The slot that holds the average.
 pub(super) const AVERAGE: usize = 1;
@@ -81,7 +81,7 @@ impl UpdateRule for ScheduleFree {
                 let rest = 1.0 - self.beta2;
                 let state = iterate.iter_mut().zip(square.iter_mut());
                 for ((y, &g), (z, v)) in values.iter().zip(gradients).zip(state) {
-                    *v = self.beta2 * *v + rest * (g * g);
+                    *v = flush(self.beta2 * *v + rest * (g * g));
                     *z -= rate * (g / (v.sqrt() + self.epsilon) + decay * y);
                 }
             }

@@ -8,7 +8,7 @@
 //! ```
 //! Without momentum there is no `v` and `w <- w - learning_rate * g`.
 
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
+use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
 
 /// Gradient descent; see the top of the file for the formula. One slot with momentum, none without.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ impl UpdateRule for Sgd {
                 let (a, b) = if self.nesterov { (1.0, self.momentum) } else { (0.0, 1.0) };
                 for ((w, &g), v) in values.iter_mut().zip(gradients).zip(velocity.iter_mut()) {
                     let g = g + decay * *w;
-                    *v = self.momentum * *v + g;
+                    *v = flush(self.momentum * *v + g);
                     *w -= step.learning_rate * (a * g + b * *v);
                 }
             }

@@ -188,6 +188,25 @@ fn converges_on_a_convex_quadratic() {
     }
 }
 
+/// A dead neuron's weights have no gradient any more. Whatever falls for good must end at 0: subnormal numbers are slow.
+#[test]
+fn what_a_weight_without_gradient_leaves_behind_runs_out() {
+    for case in cases() {
+        let settings = OptimizerSettings { weight_decay: Some(0.0), ..case.settings.clone() };
+        let optimizer = settings.build().unwrap();
+        let mut parameter = Parameter::new(vec![1.0], &optimizer);
+        parameter.update(&optimizer, at(&case, 1), &[1e-15]);
+        // The longest memory is that of beta2, 0.999.
+        for step in 2..30_000 {
+            parameter.update(&optimizer, at(&case, step), &[0.0]);
+        }
+        let left = parameter.slots.iter().chain([&parameter.values]).flatten();
+        for number in left {
+            assert!(!number.is_subnormal(), "{}: {number:e} of {:?}", case.name, parameter.slots);
+        }
+    }
+}
+
 #[test]
 fn sub_slices_give_the_bits_of_the_whole() {
     for case in cases() {
