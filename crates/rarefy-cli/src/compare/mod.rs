@@ -3,6 +3,7 @@
 
 mod jobs;
 mod result;
+mod score;
 mod show;
 mod summary;
 mod sweep;

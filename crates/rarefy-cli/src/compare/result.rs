@@ -44,6 +44,12 @@ pub struct Figures {
     pub best_epoch: Option<u64>,
     /// The accuracy on the test part, for classification.
     pub test_accuracy: Option<f64>,
+    /// Wrong labels for each that there should be, for transcription.
+    #[serde(default)]
+    pub test_label_error_rate: Option<f64>,
+    /// The bits of a character of the test part, for a language model.
+    #[serde(default)]
+    pub test_bits_per_character: Option<f64>,
     /// The loss on the test part.
     pub test_loss: f64,
     /// Live connections of the kept model.
@@ -121,6 +127,8 @@ pub fn figures(run: &Run, outcome: &Outcome, folder: &Path, jobs: usize) -> Resu
         epochs: outcome.epochs,
         best_epoch: outcome.best_epoch,
         test_accuracy: run.accuracy(&test),
+        test_label_error_rate: run.label_error_rate(&test),
+        test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
         test_loss: test.loss(),
         nnz,
         density: nnz as f64 / cells as f64,

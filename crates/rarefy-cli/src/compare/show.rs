@@ -1,9 +1,10 @@
 //! A comparison for people: the table, what to know about it, and the plot of score against nonzeros.
 
 use rarefy::report::mean;
-use rarefy::report::plot::{Axis, Better, Chart, Look, Point, Scale, Series, pareto_front};
+use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front};
 
-use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Score, Summary};
+use super::score::Score;
+use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary};
 use crate::output::table;
 use crate::train::bytes;
 
@@ -77,24 +78,17 @@ fn cells(summary: &Summary, row: &RowSummary) -> Vec<String> {
 }
 
 fn score(score: Score, figures: &RowFigures) -> String {
-    let error = |text: fn(f64) -> String| {
-        figures.standard_error.map_or(String::new(), |error| format!(" ± {}", text(error)))
-    };
-    match score {
-        Score::TestAccuracy => {
-            format!("{:.2}{} %", 100.0 * figures.mean, error(|error| format!("{:.2}", 100.0 * error)))
-        }
-        Score::TestLoss => format!("{:.4}{}", figures.mean, error(|error| format!("{error:.4}"))),
-    }
+    let (factor, decimals, unit) = score.look();
+    let number = |value: f64| format!("{:.decimals$}", factor * value);
+    let error = figures.standard_error.map_or(String::new(), |error| format!(" ± {}", number(error)));
+    format!("{}{error}{unit}", number(figures.mean))
 }
 
 /// The difference, with a mark if it is significant and as many columns if it is not.
 fn difference(score: Score, found: &Difference) -> String {
     let mark = if found.significant { "*" } else { " " };
-    match score {
-        Score::TestAccuracy => format!("{:+.2}{mark}", 100.0 * found.difference),
-        Score::TestLoss => format!("{:+.4}{mark}", found.difference),
-    }
+    let (factor, decimals, _) = score.look();
+    format!("{:+.decimals$}{mark}", factor * found.difference)
 }
 
 fn p_value(p: f64) -> String {
@@ -152,15 +146,13 @@ pub fn notes(summary: &Summary) -> Vec<String> {
 
 /// The score against nonzeros: a marker a row, its area by the seconds of an epoch, and the Pareto front.
 pub fn chart(summary: &Summary, title: &str) -> Chart {
-    let (factor, unit, better) = match summary.score {
-        Score::TestAccuracy => (100.0, ", %", Better::Higher),
-        Score::TestLoss => (1.0, "", Better::Lower),
-    };
+    let (factor, _, unit) = summary.score.look();
+    let unit = if unit.is_empty() { String::new() } else { format!(",{unit}") };
     let done: Vec<(&RowSummary, &RowFigures)> =
         summary.rows.iter().filter_map(|row| Some((row, row.figures.as_ref()?))).collect();
     let places: Vec<(f64, f64)> =
         done.iter().map(|(_, figures)| (figures.nnz, factor * figures.mean)).collect();
-    let front = pareto_front(&places, better);
+    let front = pareto_front(&places, summary.score.better());
     let mut series = vec![Series {
         name: "Pareto front".into(),
         look: Look::Dashes,

@@ -4,22 +4,13 @@ use rarefy::report::{TTest, mean, paired_t_test, standard_error, welch_t_test};
 use serde::Serialize;
 
 use super::result::{Ended, Figures, RunResult};
+use super::score::Score;
 use super::sweep::Row;
 
 /// Below so many seeds a side nobody should judge.
 const FEWEST: usize = 3;
 /// Differences with a smaller p-value are marked.
 const LEVEL: f64 = 0.05;
-
-/// The number that rows are compared by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Score {
-    /// The part of the test samples that is classified right.
-    TestAccuracy,
-    /// The loss on the test part; lower is better.
-    TestLoss,
-}
 
 /// The comparison.
 #[derive(Serialize)]
@@ -146,10 +137,10 @@ impl RunSummary {
 impl Summary {
     /// Sums up; `baseline` is the position of a row.
     pub fn new(rows: &[Row], runs: Vec<Vec<RunSummary>>, baseline: usize) -> Summary {
-        let all = || runs.iter().flatten().filter_map(RunSummary::figures);
-        let has_accuracy = all().all(|figures| figures.test_accuracy.is_some());
-        let score = if has_accuracy { Score::TestAccuracy } else { Score::TestLoss };
-        let scores: Vec<Vec<(u64, f64)>> = runs.iter().map(|runs| score.of(runs)).collect();
+        let score = Score::of_all(runs.iter().flatten().filter_map(RunSummary::figures));
+        let of_run = |run: &RunSummary| Some((run.seed, score.of(run.figures()?)?));
+        let scores: Vec<Vec<(u64, f64)>> =
+            runs.iter().map(|runs| runs.iter().filter_map(of_run).collect()).collect();
         let baseline_name = rows[baseline].name.clone();
         let rows = rows.iter().zip(runs).enumerate().map(|(index, (row, runs))| {
             let finished = scores[index].len();
@@ -176,25 +167,6 @@ impl Summary {
     /// Whether some row has too few seeds for a test.
     pub fn has_too_few_seeds(&self) -> bool {
         self.rows.iter().any(|row| row.against_baseline.as_ref().is_some_and(|found| found.test.is_none()))
-    }
-}
-
-impl Score {
-    /// What it is called.
-    pub fn name(self) -> &'static str {
-        match self {
-            Score::TestAccuracy => "test accuracy",
-            Score::TestLoss => "test loss",
-        }
-    }
-
-    /// The scores of the finished runs, with their seeds.
-    fn of(self, runs: &[RunSummary]) -> Vec<(u64, f64)> {
-        let score = |figures: &Figures| match self {
-            Score::TestAccuracy => figures.test_accuracy.unwrap_or(f64::NAN),
-            Score::TestLoss => figures.test_loss,
-        };
-        runs.iter().filter_map(|run| Some((run.seed, score(run.figures()?)))).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use rarefy::train::{Control, Ending, Event, Run};
 use super::Task;
 use super::jobs::Jobs;
 use super::result::{self, Ended, Figures};
+use super::score::Score;
 use crate::output::Output;
 
 /// How a run went in this sitting.
@@ -156,11 +157,11 @@ impl<'a> Progress<'a> {
             Went::Interrupted => format!("{name}: saved, can go on"),
             Went::Failed(reason) => format!("{name}: failed: {reason}"),
             Went::Finished(figures) => {
-                let score = match figures.test_accuracy {
-                    Some(accuracy) => format!("test accuracy {:.2} %", 100.0 * accuracy),
-                    None => format!("test loss {:.4}", figures.test_loss),
-                };
-                format!("{name}: {score}, {} nonzeros, {:.1} s", figures.nnz, figures.total_seconds)
+                let score = Score::of_all(std::iter::once(figures));
+                let (factor, decimals, unit) = score.look();
+                let value = factor * score.of(figures).unwrap_or(f64::NAN);
+                let (nnz, seconds) = (figures.nnz, figures.total_seconds);
+                format!("{name}: {} {value:.decimals$}{unit}, {nnz} nonzeros, {seconds:.1} s", score.name())
             }
         };
         let ended = !matches!(went, Went::Interrupted);

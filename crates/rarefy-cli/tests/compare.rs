@@ -1,0 +1,104 @@
+//! `rarefy compare` trains what is missing, tells people and programs the same, ranks runs by what their data asks for, and
+//! takes no run for another.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn rarefy(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rarefy")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// What a comparison prints for people, what it prints for programs, and its table as Markdown.
+fn compared(folder: &Path, sweep: &str) -> (String, Value, String) {
+    let file = folder.join("sweep.toml");
+    std::fs::write(&file, sweep).unwrap();
+    let out = folder.join("out");
+    let arguments = ["compare", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let [shown, json] = [&arguments[..], &[&arguments[..], &["--json"]].concat()].map(|arguments| {
+        let output = rarefy(arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    });
+    let table = std::fs::read_to_string(out.join("table.md")).unwrap();
+    assert!(out.join("pareto.svg").exists());
+    (shown, serde_json::from_str(&json).unwrap(), table)
+}
+
+const DIGITS: &str = "[base]
+data.path = 'digits'
+network.hidden = [16]
+train = { epochs = 2, batch_size = 64 }
+[sweep]
+topology.method = ['static', 'rigl']
+seed = [0, 1, 2]
+";
+
+#[test]
+fn runs_are_trained_once_and_told_alike_to_people_and_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (shown, json, table) = compared(folder.path(), DIGITS);
+    assert!(shown.contains("6 runs in 2 rows, 0 done already"), "{shown}");
+    assert_eq!(json["score"], "test_accuracy");
+    for (row, name) in json["rows"].as_array().unwrap().iter().zip(["static", "rigl"]) {
+        let accuracies: Vec<f64> =
+            (0..3).map(|run| row["runs"][run]["finished"]["test_accuracy"].as_f64().unwrap()).collect();
+        let mean = accuracies.iter().sum::<f64>() / 3.0;
+        assert!((row["mean"].as_f64().unwrap() - mean).abs() < 1e-12, "{row}");
+        let cell = format!("{:.2} ± {:.2} %", 100.0 * mean, 100.0 * row["standard_error"].as_f64().unwrap());
+        assert!(shown.contains(&cell) && table.contains(&cell), "{cell}: {shown}");
+        // A run is one for the other verbs.
+        let run = folder.path().join("out").join(name).join("seed-1");
+        let evaluated = rarefy(&["evaluate", run.to_str().unwrap(), "--json"]);
+        let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+        assert_eq!(evaluated["accuracy"].as_f64(), Some(accuracies[1]), "{name}");
+    }
+
+    // With a seed more only what is new is trained.
+    let (again, more, _) = compared(folder.path(), &DIGITS.replace("[0, 1, 2]", "[0, 1, 2, 3]"));
+    assert!(again.contains("8 runs in 2 rows, 6 done already"), "{again}");
+    assert_eq!(more["rows"][0]["runs"][0], json["rows"][0]["runs"][0]);
+
+    std::fs::write(folder.path().join("sweep.toml"), DIGITS.replace("[16]", "[17]")).unwrap();
+    let [sweep, out] = ["sweep.toml", "out"].map(|name| folder.path().join(name));
+    let refused = rarefy(&["compare", sweep.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let message = text(&refused.stderr);
+    assert!(
+        !refused.status.success() && message.contains("was trained with [16], now the sweep says [17]"),
+        "{message}"
+    );
+}
+
+#[test]
+fn language_models_are_ranked_by_bits_per_character() {
+    let folder = tempfile::tempdir().unwrap();
+    let speech = folder.path().join("speech.txt");
+    std::fs::write(&speech, "to be or not to be, that is the question. ".repeat(48)).unwrap();
+    let sweep = format!(
+        "[base]
+data = {{ path = '{}', task = 'language-model', text = {{ tokens = {{ kind = 'characters', context = 16 }} }} }}
+network = {{ preset = 'char-transformer', width = 16, depth = 1 }}
+sparsity.density = 0.5
+train = {{ epochs = 2, batch_size = 8 }}
+[sweep]
+optimizer.learning_rate = [0.0001, 0.01]
+",
+        speech.display()
+    );
+    let (shown, json, _) = compared(folder.path(), &sweep);
+    assert!(shown.contains("test bits per character"), "{shown}");
+    assert_eq!(json["score"], "test_bits_per_character");
+    let [slow, fast] = [0, 1].map(|row: usize| &json["rows"][row]);
+    let figures = &fast["runs"][0]["finished"];
+    assert_eq!(fast["mean"], figures["test_bits_per_character"]);
+    assert!(fast["mean"].as_f64().unwrap() < slow["mean"].as_f64().unwrap(), "{json}");
+    let nats = figures["test_loss"].as_f64().unwrap();
+    let bits = figures["test_bits_per_character"].as_f64().unwrap();
+    // A document's end is a token, not a character.
+    assert!((bits / (nats / std::f64::consts::LN_2) - 1.0).abs() < 0.05, "{figures}");
+}
