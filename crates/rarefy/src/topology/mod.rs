@@ -1,9 +1,10 @@
-//! Which connections exist, changing while the network trains. A method is a preset of six small values:
+//! Which connections exist, changing while the network trains. A method is a preset of seven small values:
 //!
 //! | value | question | file |
 //! |---|---|---|
 //! | [`When`] | at which steps? | `when` |
 //! | [`Amount`] | how many connections stay, how many are there then? | `amount` |
+//! | [`Scope`] | of each layer, or of all together? | `scope` |
 //! | [`Drop`] | which stay? | `drop` |
 //! | [`Grow`] | which come? | `grow` |
 //! | [`Shape`] | what must hold besides? | `chains`, `fan_in` |
@@ -11,7 +12,7 @@
 //!
 //! An update sees all weight matrices of the network ([`View`]), because a connection may be dead for what its neighbouring
 //! layers are. It names new [`Pattern`]s and nothing else: `sparse::Weights::rewire` derives what values and optimizer
-//! state do. A new method is a new preset, at most a new variant of one of the six.
+//! state do. A new method is a new preset, at most a new variant of one of the seven.
 
 mod amount;
 mod chains;
@@ -21,6 +22,7 @@ mod grow;
 mod paths;
 mod phases;
 mod preset;
+mod scope;
 mod when;
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use drop::Drop;
 pub use grow::{Grow, Value};
 pub use phases::Phases;
 pub use preset::{DropName, Method, TopologySettings};
+pub use scope::Scope;
 pub use when::When;
 
 use crate::random::Stream;
@@ -69,7 +72,7 @@ pub struct View<'a> {
     pub weights: &'a Weights,
     /// The gradients of the stored values, from the step just done.
     pub gradients: &'a [f32],
-    /// How many connections it is to end the run with.
+    /// How many connections it is to end the run with; in a global scope only the sum over all matrices counts.
     pub target: usize,
     /// Whether its inputs are the neurons of the matrix before it, which lead nowhere else.
     pub is_joined: bool,
@@ -128,6 +131,8 @@ pub struct Topology {
     pub when: When,
     /// How many connections stay and come.
     pub amount: Amount,
+    /// Whether of each layer or of all together.
+    pub scope: Scope,
     /// Which stay.
     pub drop: Drop,
     /// Which come.
@@ -163,13 +168,7 @@ impl Topology {
     /// The connections of each weight matrix after an update, or `None` where they stay. The matrices come in the
     /// network's order, from its inputs to its outputs.
     pub fn update(&self, views: &mut [View<'_>], progress: &Progress) -> Vec<Option<Pattern>> {
-        let counts: Vec<Counts> = views
-            .iter()
-            .map(|View { weights, target, .. }| {
-                let cells = weights.rows() * weights.cols();
-                self.amount.counts(weights.nnz(), cells, *target, &self.when, progress)
-            })
-            .collect();
+        let counts = self.counts(views, progress);
         let mut kept: Vec<Option<Vec<usize>>> = views
             .iter_mut()
             .zip(&counts)
@@ -201,5 +200,22 @@ impl Topology {
                 Some(Pattern::from_cells(view.weights.rows(), view.weights.cols(), cells.into_iter()))
             })
             .collect()
+    }
+
+    /// How many connections of each matrix stay and come.
+    fn counts(&self, views: &[View<'_>], progress: &Progress) -> Vec<Counts> {
+        let counts = |live, cells, target| self.amount.counts(live, cells, target, &self.when, progress);
+        let sizes = views
+            .iter()
+            .map(|View { weights, target, .. }| (weights.nnz(), weights.rows() * weights.cols(), *target));
+        if self.scope == Scope::Global {
+            let sum = |a: (usize, usize, usize), b: (usize, usize, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
+            let (live, cells, target) = sizes.clone().fold((0, 0, 0), sum);
+            let whole = counts(live, cells, target);
+            if whole.total <= live {
+                return scope::share_out(views, whole);
+            }
+        }
+        sizes.map(|(live, cells, target)| counts(live, cells, target)).collect()
     }
 }

@@ -19,7 +19,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Drop, Forward, Grow, Phases, Shape, Topology, Value, When};
+use super::{Amount, Drop, Forward, Grow, Phases, Scope, Shape, Topology, Value, When};
 use crate::{Error, Result};
 
 /// A named method.
@@ -111,6 +111,9 @@ pub struct TopologySettings {
     /// Where updates end, as a fraction of the run (0.75); for GraNet where pruning ends (0.6875), for AC/DC where the
     /// last compressed phase starts (0.85), for Top-KAST where only what the forward pass uses is left.
     pub until: Option<f64>,
+    /// What shares a density when connections are pruned: each `layer`, by `sparsity.allocation`, or, `global`, all layers by
+    /// their weights (GMP, GraNet and AC/DC).
+    pub scope: Option<Scope>,
     /// Which connections stay: `magnitude` the largest; `soft` samples, the larger the likelier (RigL, GSE and CHT).
     pub drop: Option<DropName>,
     /// How soft `drop = "soft"` is (1).
@@ -146,6 +149,7 @@ impl TopologySettings {
         let fixed = Topology {
             when: When::Never,
             amount: Amount::Share { share, anneal_until: None },
+            scope: self.scope.unwrap_or_default(),
             drop,
             grow: Grow::Random(Value::Zero),
             shape: Shape::Free,
@@ -264,11 +268,12 @@ impl TopologySettings {
 
     fn refuse_ignored(&self) -> Result<()> {
         use Method::{Acdc, Cht, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, TopKast};
-        let keys: [(&str, bool, &[Method]); 12] = [
+        let keys: [(&str, bool, &[Method]); 13] = [
             ("fraction", self.fraction.is_some(), &[Set, Rigl, Gse, Cht, Granet, Srigl, TopKast]),
             ("every", self.every.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Srigl, TopKast]),
             ("from", self.from.is_some(), &[Gmp, Acdc]),
             ("until", self.until.is_some(), &[Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl, TopKast]),
+            ("scope", self.scope.is_some(), &[Gmp, Granet, Acdc]),
             ("drop", self.drop.is_some(), &[Rigl, Gse, Cht]),
             ("temperature", self.temperature.is_some(), &[Rigl, Gse, Cht]),
             ("sample", self.sample.is_some(), &[Gse]),
@@ -313,6 +318,7 @@ mod tests {
             (TopologySettings { temperature: Some(1.0), ..defaults() }, "topology.temperature"),
             (TopologySettings { drop: Some(DropName::Soft), ..with(Method::Acdc) }, "topology.drop"),
             (TopologySettings { from: Some(0.9), ..with(Method::Acdc) }, "topology.from"),
+            (TopologySettings { scope: Some(Scope::Global), ..with(Method::Set) }, "topology.scope"),
             (TopologySettings { exploration: Some(1e-4), ..with(Method::Mest) }, "topology.exploration"),
             (TopologySettings { exploration: Some(-1.0), ..with(Method::TopKast) }, "topology.exploration"),
         ] {

@@ -16,6 +16,7 @@ struct Row {
 fn rows() -> Vec<Row> {
     let with = |method| TopologySettings { method, ..TopologySettings::default() };
     let soft = |method| TopologySettings { drop: Some(DropName::Soft), ..with(method) };
+    let global = |method| TopologySettings { scope: Some(Scope::Global), ..with(method) };
     let row = |name, settings, start, most| Row { name, settings, start, most };
     vec![
         row("static", with(Method::Static), 1.0, 1.0),
@@ -28,8 +29,11 @@ fn rows() -> Vec<Row> {
         row("cht", with(Method::Cht), 1.0, 1.0),
         row("cht soft", soft(Method::Cht), 1.0, 1.0),
         row("gmp", with(Method::Gmp), 20.0, 20.0),
+        row("gmp global", global(Method::Gmp), 20.0, 20.0),
         row("granet", with(Method::Granet), 10.0, 10.0),
+        row("granet global", global(Method::Granet), 10.0, 10.0),
         row("acdc", with(Method::Acdc), 20.0, 20.0),
+        row("acdc global", global(Method::Acdc), 20.0, 20.0),
         row("srigl", with(Method::Srigl), 1.0, 1.0),
         row("top-kast", with(Method::TopKast), 2.0, 2.0),
     ]
@@ -105,7 +109,17 @@ fn counts_stay_within_bounds_and_end_exactly() {
                 }
                 last = weights.iter().map(Weights::nnz).collect();
             });
-            assert_eq!(last, targets, "{name} in {total} steps");
+            match topology.scope {
+                Scope::Layer => assert_eq!(last, targets, "{name} in {total} steps"),
+                Scope::Global => {
+                    assert_eq!(
+                        last.iter().sum::<usize>(),
+                        targets.iter().sum::<usize>(),
+                        "{name} in {total} steps"
+                    );
+                    assert!(last != targets && !last.contains(&0), "{name} in {total} steps: {last:?}");
+                }
+            }
         }
     }
 }

@@ -398,9 +398,8 @@ impl Engine {
     /// Whether a model of now is as sparse as it is to be, when the share `t` of the run is done: earlier ones are not
     /// what was asked for, however good.
     pub fn is_settled(&self, model: &Network, t: f64) -> bool {
-        let mut parameters = model.parameters().zip(&self.targets);
-        self.sparsifier.is_settled(t)
-            && parameters.all(|(parameter, &target)| parameter.weights.nnz() <= target)
+        let nnz: usize = model.parameters().map(|parameter| parameter.weights.nnz()).sum();
+        self.sparsifier.is_settled(t) && nnz <= self.targets.iter().sum()
     }
 
     /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.

@@ -276,6 +276,13 @@ impl Settings {
                 "\"l1-subgradient\" does not go with a target: it makes no exact zeros to count; use \"l1\"",
             ));
         }
+        let by_layer = self.target.bytes.is_some() || self.target.flops.is_some();
+        if by_layer && self.topology.scope == Some(topology::Scope::Global) {
+            return Err(Error::setting(
+                "topology.scope",
+                "\"global\" shares connections out by their weights, which are not known before, and layers differ in what a connection costs; use \"layer\", or target.sparsity or target.nnz",
+            ));
+        }
         if penalty.is_some() && self.topology.method != topology::Method::Static {
             return Err(Error::setting(
                 "topology.method",
@@ -298,6 +305,7 @@ mod tests {
         let fixed = "[topology]\nmethod = 'static'\n";
         let ball = "[constraint]\nmethod = 'top-k'\nkeep = 0.1\n";
         let kast = "[topology]\nmethod = 'top-kast'\n";
+        let global = "[topology]\nmethod = 'gmp'\nscope = 'global'\n";
         for (sections, key) in [
             (vec![kast, str], "penalty.method"),
             (vec![kast, "[penalty]\nmethod = 'l1'\n"], "penalty.method"),
@@ -305,12 +313,14 @@ mod tests {
             (vec![str], "topology.method"),
             (vec![gates], "topology.method"),
             (vec![str, fixed, ball], "constraint.method"),
+            (vec![global, "[target]\nflops = 2000000\n"], "topology.scope"),
         ] {
             let text = sections.concat();
             let error = toml::from_str::<Settings>(&text).unwrap().check().unwrap_err().to_string();
             assert!(error.starts_with(key), "{text}: {error}");
         }
-        for sections in [vec![kast], vec![str, fixed], vec![gates, fixed]] {
+        let nnz = "[target]\nnnz = 1000\n";
+        for sections in [vec![kast], vec![str, fixed], vec![gates, fixed], vec![global, nnz]] {
             toml::from_str::<Settings>(&sections.concat()).unwrap().check().unwrap();
         }
     }
