@@ -398,8 +398,11 @@ impl Engine {
     /// Whether a model of now is as sparse as it is to be, when the share `t` of the run is done: earlier ones are not
     /// what was asked for, however good.
     pub fn is_settled(&self, model: &Network, t: f64) -> bool {
-        let nnz: usize = model.parameters().map(|parameter| parameter.weights.nnz()).sum();
-        self.sparsifier.is_settled(t) && nnz <= self.targets.iter().sum()
+        // Of weights alone: a model may have lost biases with their neurons.
+        let parameters =
+            || model.parameters().zip(&self.targets).filter(|(parameter, _)| parameter.is_weight());
+        let nnz: usize = parameters().map(|(parameter, _)| parameter.weights.nnz()).sum();
+        self.sparsifier.is_settled(t) && nnz <= parameters().map(|(_, target)| target).sum()
     }
 
     /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.
