@@ -75,6 +75,41 @@ fn runs_are_trained_once_and_told_alike_to_people_and_programs() {
 }
 
 #[test]
+fn runs_on_data_that_has_changed_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |index: usize| format!("{},{},{}\n", index % 7, index % 3, ["no", "yes"][index % 2]);
+    let data = folder.path().join("data.csv");
+    let rows: String = (0..80).map(line).collect();
+    std::fs::write(&data, format!("a,b,label\n{rows}")).unwrap();
+    let sweep = format!(
+        "[base]
+data.path = '{}'
+network.hidden = [4]
+sparsity.density = 0.9
+train = {{ epochs = 1, batch_size = 8 }}
+[sweep]
+seed = [0, 1]
+",
+        data.display()
+    );
+    compared(folder.path(), &sweep);
+    let more = sweep.replace("[0, 1]", "[0, 1, 2]");
+    let sweep = folder.path().join("sweep.toml");
+    std::fs::write(&sweep, &more).unwrap();
+    // One number of one sample, whichever part it is in.
+    std::fs::write(&data, format!("a,b,label\n{}", rows.replacen("6,0,no", "6,5,no", 1))).unwrap();
+    let out = folder.path().join("out");
+    let refused = rarefy(&["compare", sweep.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    let message = text(&refused.stderr);
+    assert!(!refused.status.success() && message.contains("seed-0: was trained on other data"), "{message}");
+    assert!(!out.join("sweep/seed-2").exists());
+
+    std::fs::write(&data, format!("a,b,label\n{rows}")).unwrap();
+    let (shown, _, _) = compared(folder.path(), &more);
+    assert!(shown.contains("3 runs in 1 rows, 2 done already"), "{shown}");
+}
+
+#[test]
 fn language_models_are_ranked_by_bits_per_character() {
     let folder = tempfile::tempdir().unwrap();
     let speech = folder.path().join("speech.txt");

@@ -226,6 +226,27 @@ fn bad_runs_are_refused_with_advice() {
 }
 
 #[test]
+fn a_run_goes_on_with_its_own_data_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data.csv");
+    let line = |index: usize| format!("{},{},{}\n", index % 7, index % 3, ["no", "yes"][index % 2]);
+    let rows: String = (0..40).map(line).collect();
+    std::fs::write(&file, format!("a,b,label\n{rows}")).unwrap();
+    let mut settings = settings(Method::Static);
+    settings.data.path = file.display().to_string();
+    settings.data.test_path = Some(folder.path().join("test.csv").display().to_string());
+    settings.train.batch_size = 4;
+    std::fs::write(folder.path().join("test.csv"), "a,b,label\n1,2,no\n2,0,yes\n").unwrap();
+    let directory = folder.path().join("run");
+    train(settings, &directory);
+    assert!(Run::resume(&directory, |_| {}).is_ok());
+    // Of the test part alone.
+    std::fs::write(folder.path().join("test.csv"), "a,b,label\n1,2,no\n2,1,yes\n").unwrap();
+    let error = Run::resume(&directory, |_| {}).err().expect("it must be refused").to_string();
+    assert!(error.contains("the files have changed since"), "{error}");
+}
+
+#[test]
 fn a_run_that_stopped_early_stays_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");

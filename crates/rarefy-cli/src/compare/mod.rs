@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::train::RunDirectory;
+use rarefy::data;
+use rarefy::train::{RunDirectory, Settings};
 use serde_json::json;
 
 use crate::output::{Output, table};
@@ -46,7 +47,8 @@ A sweep file:
   topology = { method = \"rigl\", fraction = 0.1 }
 
 Each run is a folder DIR/ROW/seed-N for evaluate, predict and inspect. Runs that are done are skipped and interrupted \
-ones go on, so call it again after an interruption or with more seeds. The model of a run is the best one on the \
+ones go on, so call it again after an interruption or with more seeds; runs on other settings or on data that has \
+changed since are refused. The model of a run is the best one on the \
 validation part, or with train.keep_best = false the last one. DIR gets table.md, results.json and pareto.svg. Scores \
 do not depend on --jobs; seconds do.")]
 pub struct CompareArgs {
@@ -111,6 +113,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     ));
     let mut failures = Vec::new();
     if !tasks.is_empty() {
+        check_data(&rows, &states, &out)?;
         let jobs = jobs::share(&tasks, args.jobs.map(usize::from))?;
         output.say(&format!("{} at a time, {} threads each ({})", jobs.count, jobs.threads, jobs.reason));
         failures = train::train_all(&tasks, &jobs, interrupted, output);
@@ -150,6 +153,36 @@ fn states(rows: &[Row], out: &Path) -> Result<Vec<Vec<State>>> {
         row.runs.iter().map(|run| result::state(&out.join(folder(row, run)), &run.settings)).collect()
     };
     rows.iter().map(of_row).collect()
+}
+
+/// That the runs which are done were trained on what the data is now, as those to come will be: one table tells of one
+/// data set.
+fn check_data(rows: &[Row], states: &[Vec<State>], out: &Path) -> Result<()> {
+    let mut known: Vec<(&Settings, u64)> = Vec::new();
+    for (row, states) in rows.iter().zip(states) {
+        for (run, state) in row.runs.iter().zip(states) {
+            let State::Ended(result) = state else { continue };
+            let settings = &run.settings;
+            let is_same = |it: &Settings| it.data == settings.data && it.seed == settings.seed;
+            let found = known.iter().find(|(other, _)| is_same(other)).map(|(_, fingerprint)| *fingerprint);
+            let fingerprint = match found {
+                Some(fingerprint) => fingerprint,
+                None => {
+                    let fingerprint = data::load(&settings.data, settings.seed)?.fingerprint();
+                    known.push((settings, fingerprint));
+                    fingerprint
+                }
+            };
+            ensure!(
+                result.is_of(fingerprint),
+                "{}: was trained on other data: {} has changed since; put it back, choose another --out, or remove \
+                 that folder to train it again",
+                out.join(folder(row, run)).display(),
+                settings.data.path
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Shows the runs and where they stand.
@@ -194,7 +227,7 @@ fn summarise(
         let result = match failure {
             Some(_) => None,
             None => match result::state(&path, &run.settings)? {
-                State::Ended(result) => Some(result),
+                State::Ended(result) => Some(*result),
                 State::New | State::Begun => None,
             },
         };

@@ -18,6 +18,8 @@ const FILE: &str = "result.json";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunResult {
     settings_hash: String,
+    /// Tells whether the data is still the same.
+    data_hash: String,
     /// What came out of it.
     #[serde(flatten)]
     pub ended: Ended,
@@ -75,7 +77,7 @@ pub enum State {
     /// It can go on from its checkpoint.
     Begun,
     /// It came to its end.
-    Ended(RunResult),
+    Ended(Box<RunResult>),
 }
 
 /// Looks at a run's folder.
@@ -102,14 +104,21 @@ pub fn state(folder: &Path, settings: &Settings) -> Result<State> {
     let result = std::fs::read_to_string(folder.join(FILE)).ok();
     let result = result.and_then(|text| serde_json::from_str::<RunResult>(&text).ok());
     Ok(match result.filter(|result| result.settings_hash == hash(settings)) {
-        Some(result) => State::Ended(result),
+        Some(result) => State::Ended(Box::new(result)),
         None => State::Begun,
     })
 }
 
-/// Writes down how a run ended.
-pub fn write(folder: &Path, settings: &Settings, ended: Ended) -> Result<()> {
-    let result = RunResult { settings_hash: hash(settings), ended };
+impl RunResult {
+    /// Whether the run was trained on data with this fingerprint.
+    pub fn is_of(&self, data: u64) -> bool {
+        self.data_hash == hexadecimal(data)
+    }
+}
+
+/// Writes down how a run on data with this fingerprint ended.
+pub fn write(folder: &Path, settings: &Settings, data: u64, ended: Ended) -> Result<()> {
+    let result = RunResult { settings_hash: hash(settings), data_hash: hexadecimal(data), ended };
     let text = serde_json::to_string_pretty(&result)?;
     Ok(RunDirectory::open(folder)?.write(FILE, &format!("{text}\n"))?)
 }
@@ -171,7 +180,12 @@ fn difference(then: &Settings, now: &Settings) -> Option<(String, String, String
 fn hash(settings: &Settings) -> String {
     let text = toml::to_string(&that_matter(settings)).expect("settings are plain data");
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    format!("{:016x}", text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+    hexadecimal(text.bytes().fold(0xcbf2_9ce4_8422_2325, step))
+}
+
+/// A hash as text: JSON's numbers do not hold 64 bits for every reader.
+fn hexadecimal(hash: u64) -> String {
+    format!("{hash:016x}")
 }
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ fn train_one(
         )),
         Err(error) => return Err(error.into()),
     };
+    let data = run.splits().fingerprint();
     // The run holds the folder's lock.
     drop(run);
     let ended = match &went {
@@ -93,7 +94,7 @@ fn train_one(
         Went::Failed(reason) => Ended::Failed(reason.clone()),
         Went::Interrupted => unreachable!("returned above"),
     };
-    result::write(&task.folder, &task.run.settings, ended)?;
+    result::write(&task.folder, &task.run.settings, data, ended)?;
     Ok(went)
 }
 

@@ -17,6 +17,7 @@ mod csr;
 mod csv;
 mod describe;
 mod files;
+mod fingerprint;
 mod gzip;
 mod idx;
 mod images;

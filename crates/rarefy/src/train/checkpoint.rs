@@ -49,8 +49,8 @@ struct Header {
     position: Position,
 }
 
-/// The newest format that this version reads, and the one it writes.
-const FORMAT: u32 = 1;
+/// The format that this version reads and writes.
+const FORMAT: u32 = 2;
 
 /// The checkpoint's place in a run directory.
 pub(super) fn checkpoint_path(directory: &Path) -> PathBuf {
@@ -106,9 +106,9 @@ impl Checkpoint {
         let text = file.metadata("run")?;
         let version: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
-        if version["format"].as_u64().is_none_or(|format| format > u64::from(FORMAT)) {
+        if version["format"] != FORMAT {
             return Err(file.problem(format!(
-                "is in format {}, this version reads up to {FORMAT}: update rarefy",
+                "is in format {}, this version reads format {FORMAT}: go on with the rarefy that wrote it, or start a new run",
                 version["format"]
             )));
         }

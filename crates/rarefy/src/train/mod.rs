@@ -5,7 +5,6 @@ mod checkpoint;
 mod directory;
 mod effective;
 mod engine;
-mod fingerprint;
 mod generate;
 mod lambda_path;
 mod language;

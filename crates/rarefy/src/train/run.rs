@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::assemble::{build_loss, drawn, engine};
 use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
 use super::directory::{RunDirectory, processor};
-use super::fingerprint::fingerprint;
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::record::{Control, Ending, EpochRecord, Event, Outcome};
@@ -82,7 +81,7 @@ impl Run {
         adjust(&mut settings);
         settings.check()?;
         let splits = data::load(&settings.data, settings.seed)?;
-        let fingerprint = fingerprint(&splits.train);
+        let fingerprint = splits.fingerprint();
         let mut run = Run::new(settings, splits, Some(folder), |settings, spec, _, _| {
             checkpoint.network(settings, fingerprint, spec)
         })?;
@@ -131,7 +130,7 @@ impl Run {
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
         let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
-        let fingerprint = fingerprint(&splits.train);
+        let fingerprint = splits.fingerprint();
         let schedule = settings.schedule.build(settings.optimizer.method())?;
         let position = Position::default();
         let schedule_epochs = settings.train.epochs;
