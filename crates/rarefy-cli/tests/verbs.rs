@@ -530,13 +530,13 @@ fn runs_that_cannot_go_on_say_why() {
     said(&resume);
 
     let checkpoint = std::fs::read(path("checkpoint.safetensors")).unwrap();
-    let format = br#"\"format\":1"#;
+    let format = br#"\"format\":2"#;
     let at = checkpoint.windows(format.len()).position(|bytes| bytes == format).unwrap();
     let mut newer = checkpoint.clone();
     newer[at + format.len() - 1] = b'9';
     for (bytes, problem) in [
         (&checkpoint[..checkpoint.len() - 1], "is not a whole safetensors file"),
-        (&newer[..], "is in format 9, this version reads up to 1: update rarefy"),
+        (&newer[..], "is in format 9, this version reads format 2: go on with the rarefy that wrote it"),
     ] {
         std::fs::write(path("checkpoint.safetensors"), bytes).unwrap();
         let message = refusal(&resume);

@@ -327,7 +327,7 @@ fn largest_lambda(run: &mut Run) -> f64 {
 
 /// The network without stored zeros and the neurons that they leave dead; `None` if no way leads from inputs to outputs.
 fn without_zeros(network: &Network) -> Option<Network> {
-    let live = Live::of(network, &[], false).costs(|entry| entry.value != 0.0);
+    let live = Live::of(network, &[]).costs(|entry| entry.value != 0.0);
     if live.iter().any(|layer| layer.nnz == 0) {
         return None;
     }

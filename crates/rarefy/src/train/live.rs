@@ -28,7 +28,8 @@ pub(super) struct Entry {
     promise: f32,
     /// Part of a chain that dies by a cut.
     is_removed: bool,
-    cell: u64,
+    row: u32,
+    col: u32,
 }
 
 impl Entry {
@@ -37,8 +38,8 @@ impl Entry {
         self.value != 0.0 || self.is_safe
     }
 
-    fn place(&self) -> (u32, u64) {
-        (self.parameter, self.cell)
+    fn place(&self) -> (u32, u32, u32) {
+        (self.parameter, self.row, self.col)
     }
 
     /// Larger ones stay: the safe, then by magnitude, then (among zeros) by promise, then the first.
@@ -73,10 +74,10 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// With `has_floor` each layer keeps as many connections as it has outputs.
-    pub(super) fn of(network: &Network, stored: &[&[f32]], has_floor: bool) -> Live {
+    /// In the order of their places.
+    pub(super) fn of(network: &Network, stored: &[&[f32]]) -> Live {
         let mut stored = stored.iter();
-        let (mut entries, mut shapes, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut entries, mut shapes) = (Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
             shapes.push(parameter.is_weight().then(|| Matrix {
                 rows: parameter.weights.rows(),
@@ -87,33 +88,40 @@ impl Live {
             if !parameter.is_weight() {
                 continue;
             }
-            let first = entries.len();
             let values = parameter.weights.values();
             let promises = stored.next().map_or(&parameter.gradient[..], |stored| stored);
+            let cols = parameter.weights.cols();
             entries.extend(parameter.weights.connections().map(|(cell, slot)| Entry {
                 parameter: index as u32,
                 is_safe: false,
                 value: values[slot],
                 promise: promises[slot],
                 is_removed: false,
-                cell: cell as u64,
+                row: (cell / cols) as u32,
+                col: (cell % cols) as u32,
             }));
-            ranges.push((index, first..entries.len()));
         }
         let mut live = Live { entries, constants: vec![Vec::new(); shapes.len()], shapes };
         live.remove_dead_chains(|entry| entry.value != 0.0, |entry| entry.value = 0.0);
-        for (index, range) in ranges.into_iter().filter(|_| has_floor) {
-            let rows = live.shapes[index].expect("a weight").rows;
-            let layer = &mut live.entries[range];
+        live
+    }
+
+    /// Makes each layer keep as many connections as it has outputs. Where only zeros may leave, that is for layers which
+    /// hold nothing else.
+    pub(super) fn protect(&mut self, only_zeros_leave: bool) {
+        for layer in self.entries.chunk_by_mut(|a, b| a.parameter == b.parameter) {
+            let rows = self.shapes[layer[0].parameter as usize].expect("a weight").rows;
             // Zeros are not worth a place elsewhere, unless a layer has nothing else.
             let living = layer.iter().filter(|entry| entry.value != 0.0).count();
+            if living > 0 && only_zeros_leave {
+                continue;
+            }
             let safe = rows.min(if living > 0 { living } else { layer.len() });
             if safe < layer.len() {
                 layer.select_nth_unstable_by(safe, Entry::rank);
             }
             layer[..safe].iter_mut().for_each(|entry| entry.is_safe = true);
         }
-        live
     }
 
     /// Takes away what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
@@ -121,25 +129,32 @@ impl Live {
     fn remove_dead_chains(&mut self, is_present: fn(&Entry) -> bool, remove: fn(&mut Entry)) {
         let cols_of = |index: usize| self.shapes[index].expect("a weight").cols;
         let joints: Vec<(usize, usize)> = joints(&self.shapes).collect();
-        let reached = |entries: &[Entry], index: usize, units: usize, unit: &dyn Fn(usize) -> usize| {
+        // Where the entries of each parameter stand, in whatever order they are.
+        let mut places: Vec<Vec<u32>> = vec![Vec::new(); self.shapes.len()];
+        for (place, entry) in self.entries.iter().enumerate() {
+            places[entry.parameter as usize].push(place as u32);
+        }
+        let reached = |entries: &[Entry], index: usize, units: usize, unit: fn(&Entry) -> u32| {
             let mut reached = vec![false; units];
-            let live = entries.iter().filter(|entry| entry.parameter as usize == index && is_present(entry));
-            live.for_each(|entry| reached[unit(entry.cell as usize)] = true);
+            let live = places[index].iter().map(|&place| &entries[place as usize]);
+            live.filter(|entry| is_present(entry)).for_each(|entry| reached[unit(entry) as usize] = true);
             reached
         };
-        let clear = |entries: &mut [Entry], index: usize, is_live: &dyn Fn(usize) -> bool| {
-            let entries = entries.iter_mut().filter(|entry| entry.parameter as usize == index);
-            entries.filter(|entry| !is_live(entry.cell as usize)).for_each(remove);
+        let clear = |entries: &mut [Entry], index: usize, unit: fn(&Entry) -> u32, is_live: &[bool]| {
+            for &place in &places[index] {
+                let entry = &mut entries[place as usize];
+                if !is_live[unit(entry) as usize] {
+                    remove(entry);
+                }
+            }
         };
         for &(before, after) in joints.iter().rev() {
-            let (cols_before, cols) = (cols_of(before), cols_of(after));
-            let has_outputs = reached(&self.entries, after, cols, &|cell| cell % cols);
-            clear(&mut self.entries, before, &|cell| has_outputs[cell / cols_before]);
+            let has_outputs = reached(&self.entries, after, cols_of(after), |entry| entry.col);
+            clear(&mut self.entries, before, |entry| entry.row, &has_outputs);
         }
         for &(before, after) in &joints {
-            let (cols_before, cols) = (cols_of(before), cols_of(after));
-            let has_inputs = reached(&self.entries, before, cols, &|cell| cell / cols_before);
-            clear(&mut self.entries, after, &|cell| has_inputs[cell % cols]);
+            let has_inputs = reached(&self.entries, before, cols_of(after), |entry| entry.row);
+            clear(&mut self.entries, after, |entry| entry.col, &has_inputs);
             self.constants[after] = has_inputs.iter().map(|has| !has).collect();
         }
     }
@@ -162,7 +177,7 @@ impl Live {
             return filled;
         }
         // One more connection means a whole chain: take it, and let the smallest of the others go instead.
-        let before: HashSet<(u32, u64)> = narrow.entries.iter().map(Entry::place).collect();
+        let before: HashSet<(u32, u32, u32)> = narrow.entries.iter().map(Entry::place).collect();
         let wide = self.living(count + 1);
         let without = |gone: usize| {
             let mut left = gone;
@@ -196,18 +211,14 @@ impl Live {
     /// a whole chain.
     fn fill(&mut self, mut spare: Vec<Entry>, budget: &Budget) {
         let mut cells = vec![(HashSet::new(), HashSet::new()); self.shapes.len()];
-        let place = |entry: &Entry| {
-            let cols = self.shapes[entry.parameter as usize].expect("a connection of a weight matrix").cols;
-            (entry.cell as usize / cols, entry.cell as usize % cols)
-        };
         for entry in &self.entries {
             let (rows, cols) = &mut cells[entry.parameter as usize];
-            rows.insert(place(entry).0);
-            cols.insert(place(entry).1);
+            rows.insert(entry.row);
+            cols.insert(entry.col);
         }
         spare.retain(|entry| {
             let (rows, cols) = &cells[entry.parameter as usize];
-            rows.contains(&place(entry).0) && cols.contains(&place(entry).1)
+            rows.contains(&entry.row) && cols.contains(&entry.col)
         });
         let count = budget.most_within(budget.limit(), 0, spare.len(), &mut |count| {
             costs(&self.shapes, self.entries.iter().chain(&spare[..count]))
@@ -231,7 +242,10 @@ impl Live {
     /// The patterns of these connections; `None` if all that were stored are among them.
     pub(super) fn kept(self, network: &Network) -> Option<Kept> {
         let mut cells = vec![Vec::new(); self.shapes.len()];
-        self.entries.iter().for_each(|entry| cells[entry.parameter as usize].push(entry.cell as usize));
+        for entry in &self.entries {
+            let cols = self.shapes[entry.parameter as usize].expect("a weight").cols;
+            cells[entry.parameter as usize].push(entry.row as usize * cols + entry.col as usize);
+        }
         let parameters = network.parameters().zip(cells);
         let patterns = parameters.map(|(parameter, mut cells)| {
             let weights = &parameter.weights;
@@ -261,10 +275,9 @@ fn costs<'a>(shapes: &[Option<Matrix>], entries: impl Iterator<Item = &'a Entry>
     let (mut reached, mut read) = (units(|matrix| matrix.rows), units(|matrix| matrix.cols));
     for entry in entries {
         let index = entry.parameter as usize;
-        let cols = shapes[index].expect("a connection of a weight matrix").cols;
         counts[index] += 1;
-        reached[index][entry.cell as usize / cols] = true;
-        read[index][entry.cell as usize % cols] = true;
+        reached[index][entry.row as usize] = true;
+        read[index][entry.col as usize] = true;
     }
     let mut sizes: Vec<(usize, usize)> =
         shapes.iter().map(|shape| shape.map_or((0, 0), |matrix| (matrix.rows, matrix.cols))).collect();

@@ -182,17 +182,19 @@ impl Sparsifier {
         progress: &Progress,
     ) -> Result<Option<Kept>> {
         let (t, at_end) = (progress.fraction(), is_at_end(progress));
-        let mut live = Live::of(network, stored, self.control.is_some());
+        let mut live = Live::of(network, stored);
         let nonzeros = live.costs(|entry| entry.value != 0.0);
-        let count = live.entries.iter().filter(|entry| entry.counts()).count();
         let Some((controller, budget)) = &mut self.control else {
             if self.zeros == Zeros::StayUntilEnd && t < END {
                 return Ok(None);
             }
             check_layers(network, &nonzeros, progress.step)?;
+            let count = live.entries.iter().filter(|entry| entry.value != 0.0).count();
             live.cut(count);
             return Ok(live.kept(network));
         };
+        live.protect(!at_end);
+        let count = live.entries.iter().filter(|entry| entry.counts()).count();
         let mut counted = nonzeros;
         for (layer, open) in counted.iter_mut().zip(open.into_iter().flatten()) {
             layer.nnz = open.round() as usize;
