@@ -1,8 +1,6 @@
 //! Whether data is still what a run began with: a checkpoint goes on with nothing else, and runs on other data are not
 //! compared.
 
-use std::hash::Hasher;
-
 use super::{Dataset, Features, Splits, Targets};
 
 impl Splits {
@@ -10,15 +8,15 @@ impl Splits {
     pub fn fingerprint(&self) -> u64 {
         let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
         for part in [Some(&self.train), self.validation.as_ref(), self.test.as_ref()] {
-            hasher.write_u64(part.map_or(0, |part| part.len() as u64));
+            hasher.write(part.map_or(0, |part| part.len() as u64));
             part.into_iter().for_each(|part| add(&mut hasher, part));
         }
-        hasher.finish()
+        hasher.0
     }
 }
 
 fn add(hasher: &mut Fnv, part: &Dataset) {
-    hasher.write_u64(part.inputs() as u64);
+    hasher.write(part.inputs() as u64);
     match &part.features {
         Features::Dense(values) => hasher.write_numbers(values),
         Features::Sparse(rows) => {
@@ -43,29 +41,19 @@ fn add(hasher: &mut Fnv, part: &Dataset) {
 struct Fnv(u64);
 
 impl Fnv {
-    fn write_numbers(&mut self, numbers: &[f32]) {
-        numbers.iter().for_each(|number| self.write_u64(u64::from(number.to_bits())));
-    }
-
-    fn write_codes(&mut self, codes: &[u32]) {
-        codes.iter().for_each(|&code| self.write_u64(u64::from(code)));
-    }
-
-    fn write_offsets(&mut self, offsets: &[usize]) {
-        offsets.iter().for_each(|&offset| self.write_u64(offset as u64));
-    }
-}
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
-    }
-
-    fn write_u64(&mut self, word: u64) {
+    fn write(&mut self, word: u64) {
         self.0 = (self.0 ^ word).wrapping_mul(0x0000_0100_0000_01b3);
     }
 
-    fn finish(&self) -> u64 {
-        self.0
+    fn write_numbers(&mut self, numbers: &[f32]) {
+        numbers.iter().for_each(|number| self.write(u64::from(number.to_bits())));
+    }
+
+    fn write_codes(&mut self, codes: &[u32]) {
+        codes.iter().for_each(|&code| self.write(u64::from(code)));
+    }
+
+    fn write_offsets(&mut self, offsets: &[usize]) {
+        offsets.iter().for_each(|&offset| self.write(offset as u64));
     }
 }

@@ -74,7 +74,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// In the order of their places.
+    /// All stored connections, layer by layer; those of dead chains become zero.
     pub(super) fn of(network: &Network, stored: &[&[f32]]) -> Live {
         let mut stored = stored.iter();
         let (mut entries, mut shapes) = (Vec::new(), Vec::new());
