@@ -63,7 +63,7 @@ fn state_stays_with_its_connection() {
     for method in Method::ALL.into_iter().filter(|&method| method != Method::Static) {
         let mut engine = engine(method, &splits);
         let mut batch = Batch::new(&splits.train, BATCH);
-        let total = 400;
+        let total = 600;
         let mut updates = 0;
         for step in 1..=total {
             let first = step as usize * BATCH % (splits.train.len() - BATCH);

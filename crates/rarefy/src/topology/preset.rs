@@ -106,9 +106,9 @@ pub struct TopologySettings {
     pub fraction: Option<f64>,
     /// Steps from one update to the next (100; SET and CHT update once an epoch, AC/DC at the end of a phase).
     pub every: Option<u64>,
-    /// Where updates start, as a fraction of the run (GMP 0.25; for AC/DC where the dense warm-up ends, 0.1).
+    /// Where updates start, as a fraction of the run (GMP 0.1; for AC/DC where the dense warm-up ends, 0.1).
     pub from: Option<f64>,
-    /// Where updates end, as a fraction of the run (0.75); for GraNet where pruning ends (0.6875), for AC/DC where the
+    /// Where updates end, as a fraction of the run (0.75; GMP 0.5); for GraNet where pruning ends (0.6875), for AC/DC where the
     /// last compressed phase starts (0.85), for Top-KAST where only what the forward pass uses is left.
     pub until: Option<f64>,
     /// What shares a density when connections are pruned: each `layer`, by `sparsity.allocation`, or, `global`, all layers by
@@ -185,7 +185,7 @@ impl TopologySettings {
                 Topology { when: When::EveryEpoch, grow: Grow::Paths, shape: Shape::LiveChains, ..fixed }
             }
             Method::Gmp => {
-                let (from, until) = self.window(0.25, 0.75)?;
+                let (from, until) = self.window(0.1, 0.5)?;
                 Topology {
                     when: When::Every { steps, from, until },
                     amount: Amount::Prune { from, until, regrow: 0.0 },
