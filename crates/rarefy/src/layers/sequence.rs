@@ -298,13 +298,13 @@ impl Sequence {
         buffers: &mut Buffers,
     ) {
         // Below the first layer with parameters nobody needs a gradient, unless that of the input is asked for.
-        let first = match &flow.gradient_input {
+        let lowest = match &flow.gradient_input {
             Some(_) => 0,
-            None => self.spans.iter().position(|span| !span.is_empty()).unwrap_or(0),
+            None => self.spans.iter().position(|span| !span.is_empty()).unwrap_or(self.layers.len()),
         };
         let count = self.layers.len();
         let Some(mut ends) = buffers.ends.take_if(|ends| ends.is_folded()) else {
-            return self.backward_some(first..count, pass, parameters, flow, buffers);
+            return self.backward_some(0..count, lowest, pass, parameters, flow, buffers);
         };
         let Range { start, end } = ends.layers;
         let fused = |end: usize, gate: Activation| if end > 0 { self.layers[end - 1].fused() } else { gate };
@@ -314,23 +314,23 @@ impl Sequence {
             let gate = fused(end, flow.gate);
             let gradient_input = Some(&mut *output_gradient);
             let flow = Flow { input: output, gradient: flow.gradient, gradient_input, gate };
-            self.backward_some(end..count, pass, parameters, flow, buffers);
+            self.backward_some(end..count, end, pass, parameters, flow, buffers);
         }
         gradient.fold(if end < count { output_gradient } else { flow.gradient });
 
         let [input, input_gradient] = &mut ends.input;
-        let is_needed = first < start || flow.gradient_input.is_some();
+        let is_needed = lowest < start || flow.gradient_input.is_some();
         let gradient_input = is_needed.then_some(&mut *input_gradient);
         let gate = fused(start, flow.gate);
         let within = Flow { input, gradient: &gradient, gradient_input, gate };
-        self.backward_some(first.max(start)..end, pass, parameters, within, buffers);
+        self.backward_some(start..end, lowest, pass, parameters, within, buffers);
         buffers.gradients[end - 1] = gradient;
 
         if start > 0 && is_needed {
             let mut gradient = std::mem::take(&mut buffers.gradients[start - 1]);
             gradient.unfold(input_gradient);
             let flow = Flow { gradient: &gradient, ..flow };
-            self.backward_some(first..start, pass, parameters, flow, buffers);
+            self.backward_some(0..start, lowest, pass, parameters, flow, buffers);
             buffers.gradients[start - 1] = gradient;
         } else if let Some(gradient_input) = flow.gradient_input.take() {
             gradient_input.unfold(input_gradient);
@@ -338,23 +338,30 @@ impl Sequence {
         buffers.ends = Some(ends);
     }
 
-    /// The same for some layers; `flow` is that through them all.
+    /// The same for some layers, of which those below `lowest` are left out; `flow` is that through them all.
     fn backward_some(
         &self,
         layers: Range<usize>,
+        lowest: usize,
         pass: &Pass,
         parameters: &mut [Parameter],
         mut flow: Flow<'_>,
         buffers: &mut Buffers,
     ) {
-        for position in layers.clone().rev() {
+        let first = layers.start.max(lowest);
+        for position in (first..layers.end).rev() {
             let (before, after) = buffers.gradients.split_at_mut(position);
-            let (is_first, is_last) = (position == layers.start, position + 1 == layers.end);
-            let flow = Flow {
-                input: if is_first { flow.input } else { &buffers.outputs[position - 1] },
-                gradient: if is_last { flow.gradient } else { &after[0] },
-                gradient_input: if is_first { flow.gradient_input.take() } else { before.last_mut() },
-                gate: if is_first { flow.gate } else { self.layers[position - 1].fused() },
+            let is_last = position + 1 == layers.end;
+            let gradient = if is_last { flow.gradient } else { &after[0] };
+            let flow = if position == layers.start {
+                Flow { gradient, gradient_input: flow.gradient_input.take(), ..flow }
+            } else {
+                Flow {
+                    input: &buffers.outputs[position - 1],
+                    gradient,
+                    gradient_input: before.last_mut().filter(|_| position > first),
+                    gate: self.layers[position - 1].fused(),
+                }
             };
             let parameters = &mut parameters[self.spans[position].clone()];
             self.layers[position].backward(pass, parameters, flow, &mut buffers.work[position]);
