@@ -27,6 +27,7 @@ mod preparation;
 mod scale;
 mod scipy;
 mod settings;
+mod sniff;
 mod source;
 mod split;
 pub mod text;

@@ -15,7 +15,7 @@ use super::libsvm::{self, LibsvmReading};
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Header};
 use super::text::{self, Texts, token_kind};
-use super::{audio, builtin, csv, idx, images, npy};
+use super::{audio, builtin, csv, idx, images, npy, sniff};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -474,7 +474,11 @@ fn place(path: &str) -> Result<Place> {
     {
         use std::io::Read;
         let opened = super::gzip::open(&path)?;
-        opened.reader.take(6).read_to_end(&mut start).map_err(super::gzip::read_error(&path))?;
+        let from = &mut opened.reader.take(sniff::START as u64);
+        from.read_to_end(&mut start).map_err(super::gzip::read_error(&path))?;
+    }
+    if let Some(what) = sniff::foreign(&start) {
+        return Err(Error::data(&path, what));
     }
     if let Some(kind) = files::kind(&path)? {
         return Ok(Place::Files(path, kind));
