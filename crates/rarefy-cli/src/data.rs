@@ -31,7 +31,7 @@ Examples:
 Shows the samples, what would be predicted, how often each class occurs, and what each column holds. \
 To train on the data as seen here, give `rarefy train` the same flags.
 
-Images (PNG, JPEG), recordings (WAV) and texts (TXT) are a folder with a folder of files for each class, perhaps below train and test, or a CSV list of files with the columns path, label and perhaps split (train or test). Texts \
+Images (PNG, JPEG), recordings (WAV) and texts (TXT) are a folder with a folder of files for each class, perhaps below train, val and test, or a CSV list of files with the columns path, label and perhaps split (train, val or test). Texts \
 are also JSON lines with the keys text and label, or a CSV file with --text. A language model reads a text file or a folder of TXT \
 files. Sparse features are a libsvm file or an NPZ file of SciPy.")]
 pub struct DataArgs {
@@ -89,10 +89,13 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
 }
 
 fn totals(found: &Description) -> String {
-    let own_test = match found.test_samples {
-        Some(samples) => format!(" and {samples} in a test part of its own"),
-        None => String::new(),
-    };
+    let parts = [("validation", found.validation_samples), ("test", found.test_samples)];
+    let own_parts: String = parts
+        .into_iter()
+        .filter_map(|(name, samples)| {
+            samples.map(|samples| format!(", {samples} in a {name} part of its own"))
+        })
+        .collect();
     let task = task_text(found.task, found.outputs);
     let (one, many) = if found.columns.is_empty() { ("input", "inputs") } else { ("column", "columns") };
     let constant = match found.constant_columns {
@@ -120,7 +123,7 @@ fn totals(found: &Description) -> String {
         skipped => format!("\n{}", skipped_text(skipped)),
     };
     format!(
-        "{}: {} samples{own_test}\n{inputs}{nonzeros}{text}\ntask     {task}{constant}{skipped}",
+        "{}: {} samples{own_parts}\n{inputs}{nonzeros}{text}\ntask     {task}{constant}{skipped}",
         found.path, found.samples
     )
 }

@@ -27,7 +27,7 @@ Examples:
   rarefy evaluate runs/speeches-1 other.txt     perplexity and bits per character of a language model
 
 DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
-(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders with train and test, lists with a column \
+(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders with train and test, in any case, lists with a column \
 split) is scored on that part; other data on all its \
 samples, those the model was trained on too. Without DATA the test part that training kept apart is scored.
 

@@ -18,8 +18,11 @@ pub struct Description {
     pub path: String,
     /// The kind of file.
     pub format: Format,
-    /// Samples, without those of a test part of its own.
+    /// Samples, without those of a validation or test part of its own.
     pub samples: usize,
+    /// Samples of its own validation part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_samples: Option<usize>,
     /// Samples of its own test part.
     pub test_samples: Option<usize>,
     /// What would be predicted.
@@ -133,6 +136,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         path: settings.path.clone(),
         format: raw.format,
         samples: raw.samples(),
+        validation_samples: source.validation.as_ref().map(Raw::samples),
         test_samples,
         task,
         inputs: preparation.shape.features(),
@@ -155,6 +159,7 @@ fn describe_language(settings: &DataSettings) -> Result<Description> {
         path: settings.path.clone(),
         format: preparation.format,
         samples: train.len(),
+        validation_samples: None,
         test_samples: test.map(|test| test.len()),
         task: preparation.task,
         inputs: preparation.shape.features(),

@@ -116,6 +116,13 @@ fn parts_on_disk_stay_parts() {
         (described.test_samples, described.shape, described.columns.len()),
         (Some(4), splits.train.shape, 0)
     );
+    // With a validation part too, none is split off.
+    images(&folder.path().join("Val"), 1, 3, 3);
+    let splits = load(&settings(folder.path(), ""), 1).unwrap();
+    let (validation, own_test) = (splits.validation.unwrap(), splits.test.unwrap());
+    assert_eq!((splits.train.len(), validation.len()), (12, 2));
+    assert_eq!(own_test, test);
+    assert_eq!(describe(&settings(folder.path(), "")).unwrap().validation_samples, Some(2));
     // As two folders they are the same.
     let parts = settings(&folder.path().join("train"), "validation_fraction = 0");
     let test_path = Some(folder.path().join("test").to_str().unwrap().to_string());

@@ -34,7 +34,7 @@ pub(crate) fn is_magic(start: &[u8]) -> bool {
 /// Reads a folder, or a file of images and its labels.
 pub(crate) fn read(path: &Path) -> Result<Source> {
     if !path.is_dir() {
-        return Ok(Source { train: read_pair(path, &labels_beside(path)?)?, test: None });
+        return Ok(Source::whole(read_pair(path, &labels_beside(path)?)?));
     }
     let train = read_part(path, "train")?.ok_or_else(|| missing(path, "train-images-idx3-ubyte"))?;
     let test = read_part(path, "t10k")?;
@@ -42,7 +42,7 @@ pub(crate) fn read(path: &Path) -> Result<Source> {
         let problem = format!("has {} pixels per image, the training part has {}", test.width, train.width);
         return Err(Error::data(&test.path, problem));
     }
-    Ok(Source { train, test })
+    Ok(Source { train, validation: None, test })
 }
 
 /// Reads images alone: a file, or the test part (else the training part) of a folder.
@@ -171,7 +171,7 @@ pub(crate) mod tests {
         write("train-labels-idx1-ubyte.gz", gzip::tests::packed(&file(&[3], &[1, 0, 1])));
         write("t10k-images.idx3-ubyte", file(&[1, 2, 2], &[9; 4]));
         write("t10k-labels.idx1-ubyte", file(&[1], &[0]));
-        let Source { train, test } = read(folder.path()).unwrap();
+        let Source { train, test, .. } = read(folder.path()).unwrap();
         assert_eq!((train.samples(), train.width, test.unwrap().samples()), (3, 4, 1));
         let mut row = [0.0; 4];
         train.copy_row(2, &mut row);

@@ -23,6 +23,7 @@ mod idx;
 mod images;
 mod libsvm;
 mod npy;
+mod parts;
 mod preparation;
 mod scale;
 mod scipy;
@@ -104,38 +105,40 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         _ => (Vec::new(), None),
     };
     let has_test = settings.test_path.is_some() || source.test.is_some();
-    let test_fraction = if has_test { 0.0 } else { settings.test_fraction };
-    let parts =
-        split::split(raw.samples(), codes.as_deref(), settings.validation_fraction, test_fraction, seed);
+    let fraction = |is_there: bool, fraction| if is_there { 0.0 } else { fraction };
+    let parts = split::split(
+        raw.samples(),
+        codes.as_deref(),
+        fraction(source.validation.is_some(), settings.validation_fraction),
+        fraction(has_test, settings.test_fraction),
+        seed,
+    );
     let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
     let mut text: Vec<(&str, TextCounts)> =
         train.text.map(|counts| ("training", counts)).into_iter().collect();
     let train = train.dataset;
-    let mut encode = |name, raw: &source::Raw, samples: &[usize]| {
+    let mut part = |name, own: Option<&source::Raw>, split_off: &[usize]| {
+        let all: Vec<usize>;
+        let (raw, samples) = match own {
+            Some(own) => {
+                all = (0..own.samples()).collect();
+                (own, &all[..])
+            }
+            None if split_off.is_empty() => return Ok(None),
+            None => (raw, split_off),
+        };
         let Loaded { dataset, text: counts } = preparation.encode(raw, samples, true)?;
         text.extend(counts.map(|counts| (name, counts)));
-        Ok::<_, Error>(dataset)
+        Ok::<_, Error>(Some(dataset))
     };
-    let mut part = |name, samples: &[usize]| match samples {
-        [] => Ok(None),
-        _ => encode(name, raw, samples).map(Some),
-    };
-    let validation = part("validation", &parts.validation)?;
-    let split_off = part("test", &parts.test)?;
+    let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
     let mut skipped = source.skipped();
-    let test = match (&settings.test_path, &source.test) {
-        (Some(path), _) => {
-            let test = source::read_for_model(&preparation, path, true, settings.skip_bad)?;
-            skipped.extend(test.skipped.iter().cloned());
-            let all: Vec<usize> = (0..test.samples()).collect();
-            Some(encode("test", &test, &all)?)
-        }
-        (None, Some(test)) => {
-            let all: Vec<usize> = (0..test.samples()).collect();
-            Some(encode("test", test, &all)?)
-        }
-        (None, None) => split_off,
+    let given = match &settings.test_path {
+        Some(path) => Some(source::read_for_model(&preparation, path, true, settings.skip_bad)?),
+        None => None,
     };
+    skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
+    let test = part("test", given.as_ref().or(source.test.as_ref()), &parts.test)?;
     let bands = match &preparation.reading {
         Some(FileReading::Audio(reading)) => reading.features.bands(),
         _ => train.shape.channels,

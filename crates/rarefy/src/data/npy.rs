@@ -74,7 +74,7 @@ pub(crate) fn read(path: &Path, label_path: Option<&str>) -> Result<Source> {
         let problem = format!("the test part has {} columns, the training part {}", test.width, train.width);
         return Err(Error::data(&test.path, problem));
     }
-    Ok(Source { train, test })
+    Ok(Source { train, validation: None, test })
 }
 
 /// Reads features alone: an `.npy` file, or the test part (else the training part) of a folder or `.npz` file.

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 #[serde(default, deny_unknown_fields)]
 pub struct DataSettings {
     /// `digits`, `fashion-mnist`, `mnist`, or a file or folder (CSV, IDX, NPY, NPZ; each but NPZ also gzipped); for images
-    /// (PNG, JPEG), recordings (WAV) and texts (TXT) a folder with a folder for each class, perhaps below `train` and `test`, or a CSV
+    /// (PNG, JPEG), recordings (WAV) and texts (TXT) a folder with a folder for each class, perhaps below `train`, `val` and `test`, or a CSV
     /// list with the columns `path`, `label` and perhaps `split`; for texts a CSV file or JSON lines too (see `text`); for a
     /// language model a text file or a folder of TXT files; for sparse features a libsvm file, or an NPZ file of SciPy.
     pub path: String,
@@ -54,7 +54,7 @@ pub struct DataSettings {
     pub missing_markers: Vec<String>,
     /// How the numbers are scaled.
     pub scale: Scale,
-    /// Part of the training samples kept apart to watch training; 0 for none.
+    /// Part of the samples kept apart to watch training, if the source has no validation part of its own; 0 for none.
     pub validation_fraction: f64,
     /// Part of the samples kept apart for the final test, if the source has no test part of its own; 0 for none.
     pub test_fraction: f64,

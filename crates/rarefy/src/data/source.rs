@@ -12,6 +12,7 @@ use super::csr::Csr;
 use super::files::{self, Kind, LabelledFile, SkippedFile};
 use super::images::{ImageColor, ImageReading};
 use super::libsvm::{self, LibsvmReading};
+use super::parts::Parts;
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Header};
 use super::text::{self, Texts, token_kind};
@@ -129,17 +130,12 @@ pub(crate) struct Raw {
 }
 
 /// What a path leads to.
-pub(crate) struct Source {
-    pub train: Raw,
-    /// The source's own test part.
-    pub test: Option<Raw>,
-}
+pub(crate) type Source = Parts<Raw>;
 
 impl Source {
     /// The files of all parts that could not be read and were left out.
     pub(crate) fn skipped(&self) -> Vec<SkippedFile> {
-        let test = self.test.iter().flat_map(|test| &test.skipped);
-        self.train.skipped.iter().chain(test).cloned().collect()
+        self.iter().flat_map(|part| &part.skipped).cloned().collect()
     }
 }
 
@@ -269,20 +265,19 @@ impl Raw {
 /// Reads what the settings name.
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     let source = match place(&settings.path)? {
-        Place::Digits => Source { train: builtin::digits(), test: None },
+        Place::Digits => Parts::whole(builtin::digits()),
         Place::Idx(path) => idx::read(&path)?,
         Place::Npy(path) => npy::read(&path, settings.label_path.as_deref())?,
-        Place::Csv(path) => Source { train: csv::read(&path, settings)?, test: None },
-        Place::Jsonl(path) => Source { train: text::read_jsonl(&path, settings)?, test: None },
-        Place::Libsvm(path) => Source { train: libsvm::read(&path, settings)?, test: None },
+        Place::Csv(path) => Parts::whole(csv::read(&path, settings)?),
+        Place::Jsonl(path) => Parts::whole(text::read_jsonl(&path, settings)?),
+        Place::Libsvm(path) => Parts::whole(libsvm::read(&path, settings)?),
         Place::Files(path, Kind::Images) => images::read(&path, settings)?,
         Place::Files(path, Kind::Audio) => audio::read(&path, settings)?,
         Place::Files(path, Kind::Text) => text::read_files(&path, settings)?,
     };
     refuse_settings_of_others(settings, source.train.format)?;
     let kind = token_kind(settings.text.as_ref());
-    let test = source.test.map(|test| text::without_empty(test, kind, settings.skip_bad)).transpose()?;
-    Ok(Source { train: text::without_empty(source.train, kind, settings.skip_bad)?, test })
+    source.try_map(|part| text::without_empty(part, kind, settings.skip_bad))
 }
 
 /// Refuses settings that say something about another kind of file.

@@ -5,14 +5,14 @@ use crate::random::{Purpose, Stream};
 
 /// Which samples go where; each list is sorted.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Parts {
+pub(crate) struct Split {
     pub train: Vec<usize>,
     pub validation: Vec<usize>,
     pub test: Vec<usize>,
 }
 
 /// Splits `samples` samples. `classes`, if any, holds one class per sample; fractions are of all samples.
-pub(crate) fn split(samples: usize, classes: Option<&[u32]>, validation: f64, test: f64, seed: u64) -> Parts {
+pub(crate) fn split(samples: usize, classes: Option<&[u32]>, validation: f64, test: f64, seed: u64) -> Split {
     let mut order: Vec<usize> = (0..samples).collect();
     Stream::new(seed, Purpose::Split, 0, 0).shuffle(&mut order);
     let class = |sample: usize| classes.map_or(0, |classes| classes[sample]);
@@ -22,7 +22,7 @@ pub(crate) fn split(samples: usize, classes: Option<&[u32]>, validation: f64, te
     for part in [&mut train, &mut validation, &mut test] {
         part.sort_unstable();
     }
-    Parts { train, validation, test }
+    Split { train, validation, test }
 }
 
 /// Takes `fraction * of` samples, evenly spread over `order`, which lists class after class; never the last one of a

@@ -24,6 +24,7 @@ pub(crate) use resample::RATES;
 pub use settings::{AudioFeatures, AudioSettings};
 
 use super::files::{self, Kept, Kind, LabelledFile, Listing};
+use super::parts::Parts;
 use super::settings::{DataSettings, TaskChoice};
 use super::source::{Cells, FileReading, Format, Labels, Raw, Source};
 use crate::tiles::Shape;
@@ -139,30 +140,27 @@ impl<'a> Reader<'a> {
 /// Reads the recordings of a folder or list to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let listing = files::list(path, Kind::Audio)?;
-    // What is said in the test part need not have been said before.
-    let Listing { classes, train, test, .. } = match settings.task {
+    // What is said in the other parts need not have been said before.
+    let Listing { classes, parts, .. } = match settings.task {
         TaskChoice::Transcription => listing,
         _ => listing.with_known_classes()?,
     };
     let reader = Reader::new(&settings.audio, settings.sample_rate);
-    let read_part = |part| {
-        files::read_all(part, settings.skip_bad, |file| reader.read(&file.path)).map_err(files::advise)
-    };
-    let train = read_part(train)?;
-    let test = test.map(read_part).transpose()?;
+    let parts = parts.try_map(|part| {
+        files::read_all(part, Kind::Audio, settings.skip_bad, |file| reader.read(&file.path))
+            .map_err(files::advise)
+    })?;
     let sample_rate = match settings.sample_rate {
         Some(rate) => rate,
-        None => common_rate(&train, test.as_ref())?,
+        None => common_rate(&parts)?,
     };
-    let clips = train.contents.iter().chain(test.iter().flat_map(|test| &test.contents));
-    let frames = reader.frames(sample_rate, clips)?;
+    let frames = reader.frames(sample_rate, parts.iter().flat_map(|part| &part.contents))?;
     let reading = AudioReading {
         sample_rate,
         resample: settings.sample_rate.is_some(),
         features: settings.audio.clone(),
     };
-    let raw = |part: Kept<Clip>| raw(path, part, frames, Some(&classes), reading.clone());
-    Ok(Source { train: raw(train), test: test.map(raw) })
+    Ok(parts.map(|part| raw(path, part, frames, Some(&classes), reading.clone())))
 }
 
 /// Reads recordings for a model whose samples have so many frames.
@@ -176,7 +174,7 @@ pub(super) fn read_for_model(
     let (files, classes) = files::list_for_model(path, Kind::Audio, targets)?;
     let reader = Reader::new(&reading.features, Some(reading.sample_rate));
     let read_one = |file: &LabelledFile| reader.read(&file.path);
-    let part = files::read_all(files, skip_bad, read_one)?;
+    let part = files::read_all(files, Kind::Audio, skip_bad, read_one)?;
     for (file, clip) in part.files.iter().zip(&part.contents) {
         if clip.rate != reading.sample_rate && !reading.resample {
             let problem = format!(
@@ -198,20 +196,17 @@ pub(super) fn read_for_model(
 }
 
 /// The sample rate that all files have.
-fn common_rate(train: &Kept<Clip>, test: Option<&Kept<Clip>>) -> Result<u32> {
-    let files = |part: &Kept<Clip>| -> Vec<(std::path::PathBuf, u32)> {
-        part.files.iter().zip(&part.contents).map(|(file, clip)| (file.path.clone(), clip.rate)).collect()
-    };
-    let all = [files(train), test.map(files).unwrap_or_default()].concat();
-    let (first, rate) = &all[0];
-    match all.iter().find(|(_, other)| other != rate) {
+fn common_rate(parts: &Parts<Kept<Clip>>) -> Result<u32> {
+    let mut all = parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
+    let (first, Clip { rate, .. }) = all.next().expect("a part has a file");
+    match all.find(|(_, clip)| clip.rate != *rate) {
         None => Ok(*rate),
-        Some((path, other)) => {
+        Some((file, Clip { rate: other, .. })) => {
             let problem = format!(
                 "has {other} samples a second, but {} has {rate}; set data.sample_rate to bring all to one",
-                first.display()
+                first.path.display()
             );
-            Err(Error::data(path, problem))
+            Err(Error::data(&file.path, problem))
         }
     }
 }

@@ -1,16 +1,18 @@
-//! Folders of files: a folder per class, perhaps below `train/` and `test/`. Files and folders whose names begin with a
-//! dot are passed over; everything else must be of the one kind, so that nothing is left out unseen.
+//! Folders of files: a folder per class, perhaps below `train/`, `val/` and `test/` (see [`Part::named`]). Files and folders whose
+//! names begin with a dot, and what systems leave behind, are passed over; everything else must be of the one kind, so that
+//! nothing is left out unseen.
 
 use std::path::{Path, PathBuf};
 
+use super::super::parts::{Part, Parts};
 use super::{Kind, Listing, listing, other_kind};
 use crate::{Error, Result};
 
-/// The kind of the first file below a folder that has one; it is looked for two folders deep.
+/// The kind of the first file below a folder that has one; it is looked for three folders deep.
 /// A text counts only where there is nothing else: it may be a note beside images.
 pub(super) fn kind(root: &Path) -> Result<Option<Kind>> {
     let mut text = None;
-    Ok(kind_below(root, 2, &mut text)?.or(text))
+    Ok(kind_below(root, 3, &mut text)?.or(text))
 }
 
 fn kind_below(folder: &Path, depth: usize, text: &mut Option<Kind>) -> Result<Option<Kind>> {
@@ -29,85 +31,156 @@ fn kind_below(folder: &Path, depth: usize, text: &mut Option<Kind>) -> Result<Op
     Ok(None)
 }
 
-/// Whether there are folders `train` and `test`.
-pub(super) fn has_test_part(root: &Path) -> bool {
-    root.join("train").is_dir() && root.join("test").is_dir()
+/// The folder of each part that has one.
+fn part_folders(root: &Path) -> Result<Vec<(Part, PathBuf)>> {
+    let mut found: Vec<(Part, PathBuf)> = Vec::new();
+    for folder in entries(root)?.1 {
+        let Some(part) = folder.file_name().and_then(|name| name.to_str()).and_then(Part::named) else {
+            continue;
+        };
+        if let Some((_, other)) = found.iter().find(|(other, _)| *other == part) {
+            let problem = format!("is a {} part, and so is {}; join them", part.name(), other.display());
+            return Err(Error::data(&folder, problem));
+        }
+        found.push((part, folder));
+    }
+    Ok(found)
+}
+
+/// Whether there is a training part and a test part, by the names of the folders.
+pub(super) fn has_test_part(root: &Path) -> Result<bool> {
+    let found = part_folders(root)?;
+    Ok([Part::Train, Part::Test].iter().all(|part| found.iter().any(|(other, _)| other == part)))
 }
 
 /// Lists the files of each class.
 pub(super) fn list(root: &Path, kind: Kind) -> Result<Listing> {
-    let (train, test) = (root.join("train"), root.join("test"));
-    if !train.is_dir() {
-        if test.is_dir() {
-            let problem = "holds a folder test but no folder train; name the training part train";
+    let parts = part_folders(root)?;
+    let of = |wanted: Part| parts.iter().find(|(part, _)| *part == wanted).map(|(_, folder)| folder);
+    let folders = entries(root)?.1;
+    let Some(train) = of(Part::Train) else {
+        let of_no_class = of(Part::Test).or(of(Part::Validation).filter(|_| parts.len() == folders.len()));
+        if let Some(part) = of_no_class {
+            let name = part.file_name().unwrap_or_default().display();
+            let problem = format!(
+                "holds a folder {name} but no folder train; name the training part train, or, if {name} is a class, rename it"
+            );
             return Err(Error::data(root, problem));
         }
-        return Ok(listing(kind, classes(root, kind)?, None));
+        return Ok(listing(kind, Parts::whole(classes(root, kind)?)));
+    };
+    if let Some(other) = folders.iter().find(|folder| parts.iter().all(|(_, part)| part != *folder)) {
+        let problem = format!(
+            "stands beside {}, where only a validation and a test part may (val, test); move it away, or rename {0} if it is a class",
+            train.display()
+        );
+        return Err(Error::data(other, problem));
     }
-    if let Some(other) = entries(root)?.1.into_iter().find(|folder| *folder != train && *folder != test) {
-        return Err(Error::data(
-            &other,
-            "stands beside the folder train, where only test may; move its files into train (data.validation_fraction keeps a part of them apart), or move it away",
-        ));
-    }
-    let test = test.is_dir().then(|| classes(&test, kind)).transpose()?;
-    Ok(listing(kind, classes(&train, kind)?, test))
+    let parts = Parts { train, validation: of(Part::Validation), test: of(Part::Test) };
+    Ok(listing(kind, parts.try_map(|folder| classes(&unwrapped(folder)?, kind))?))
+}
+
+/// The folder itself, or the only one in it if that has the same name, as archives are often packed.
+fn unwrapped(folder: &Path) -> Result<PathBuf> {
+    Ok(match &entries(folder)?.1[..] {
+        [only] if only.file_name() == folder.file_name() => only.clone(),
+        _ => folder.to_path_buf(),
+    })
 }
 
 /// All files of a folder, whatever their classes, or those of its test part if it has one.
 pub(super) fn all(root: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
-    let part = if has_test_part(root) { root.join("test") } else { root.to_path_buf() };
-    let mut all = Vec::new();
-    files_below(&part, kind, &mut |file| all.push(file))?;
-    match all.is_empty() {
-        true => Err(Error::data(&part, format!("holds no {} files", kind.name()))),
-        false => Ok(all),
+    let test = part_folders(root)?.into_iter().find(|(part, _)| *part == Part::Test);
+    let part = match test.filter(|_| has_test_part(root).unwrap_or(false)) {
+        Some((_, test)) => test,
+        None => root.to_path_buf(),
+    };
+    let (loose, folders) = entries(&part)?;
+    // A note beside the folders of the classes is none of them.
+    let mut all: Vec<PathBuf> =
+        loose.into_iter().filter(|file| folders.is_empty() || is_sample(file, kind)).collect();
+    folders.iter().try_for_each(|folder| files_below(folder, &mut all))?;
+    match all.iter().any(|file| Kind::of(file) == Some(kind)) {
+        false => Err(Error::data(&part, format!("holds no {} files", kind.name()))),
+        true => Ok(all),
     }
 }
 
-/// The files of a part, each with the name of its class.
+/// Whether a file beside the folders of the classes looks as if it belonged into one of them.
+fn is_sample(file: &Path, kind: Kind) -> bool {
+    Kind::of(file).is_some_and(|of| of == kind || of != Kind::Text)
+}
+
+/// The files of a part, each with the name of its class. Files of another kind are for the reading to refuse or leave out.
 fn classes(part: &Path, kind: Kind) -> Result<Vec<(PathBuf, String)>> {
     let (loose, folders) = entries(part)?;
-    let is_sample = |file: &&PathBuf| Kind::of(file).is_some_and(|of| of == kind || of != Kind::Text);
-    if let Some(loose) = loose.iter().find(is_sample) {
+    if let Some(loose) = loose.iter().find(|file| is_sample(file, kind)) {
         let problem = "stands beside the folders of the classes; move it into the folder of its class, or give a CSV list of files with the columns path and label";
         return Err(Error::data(loose, problem));
     }
     if folders.is_empty() {
         return Err(Error::data(part, "holds no folders; make one for each class and move its files there"));
     }
+    refuse_parts(part, &folders)?;
     let mut all = Vec::new();
     for folder in folders {
         let name = folder.file_name().and_then(|name| name.to_str()).map(String::from);
         let name = name.ok_or_else(|| Error::data(&folder, "its name is not UTF-8 text; rename it"))?;
-        let before = all.len();
-        files_below(&folder, kind, &mut |file| all.push((file, name.clone())))?;
-        if all.len() == before {
+        let mut files = Vec::new();
+        files_below(&folder, &mut files)?;
+        if !files.iter().any(|file| Kind::of(file) == Some(kind)) {
             let problem = format!("holds no {} files; remove it, or add files of this class", kind.name());
-            return Err(Error::data(&folder, problem));
+            let other = files.first().map(|file| other_kind(file, kind));
+            return Err(other.unwrap_or_else(|| Error::data(&folder, problem)));
         }
+        all.extend(files.into_iter().map(|file| (file, name.clone())));
     }
     Ok(all)
 }
 
-/// All files below a folder, in the order of their paths.
-fn files_below(folder: &Path, kind: Kind, found: &mut impl FnMut(PathBuf)) -> Result<()> {
-    let (files, folders) = entries(folder)?;
-    for file in files {
-        match Kind::of(&file) {
-            Some(of) if of == kind => found(file),
-            _ => return Err(other_kind(&file, kind)),
+/// Refuses folders that all hold the same folders and nothing else: parts of a name that is not known, as it seems.
+fn refuse_parts(part: &Path, folders: &[PathBuf]) -> Result<()> {
+    let below = |folder: &PathBuf| -> Result<Option<Vec<std::ffi::OsString>>> {
+        let (files, folders) = entries(folder)?;
+        let names = folders.iter().filter_map(|folder| folder.file_name().map(Into::into)).collect();
+        Ok(Some(names).filter(|_| files.is_empty() && folders.len() > 1))
+    };
+    let Some(first) = below(&folders[0])?.filter(|_| folders.len() > 1) else { return Ok(()) };
+    for folder in &folders[1..] {
+        if below(folder)?.as_ref() != Some(&first) {
+            return Ok(());
         }
     }
-    folders.iter().try_for_each(|folder| files_below(folder, kind, found))
+    let list = |names: &mut dyn Iterator<Item = std::path::Display<'_>>| {
+        names.map(|name| name.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let outer =
+        list(&mut folders.iter().map(|folder| Path::new(folder.file_name().unwrap_or_default()).display()));
+    let inner = list(&mut first.iter().map(|name| Path::new(name).display()));
+    let problem = format!(
+        "its folders {outer} all hold the same folders {inner}, so it is not clear which of them are the classes; if the outer ones are parts name them train, val and test, else give a CSV list of files with the columns path and label"
+    );
+    Err(Error::data(part, problem))
 }
 
-/// The files and folders in a folder, each sorted by name, hidden ones left out.
+/// All files below a folder, in the order of their paths.
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let (files, folders) = entries(folder)?;
+    found.extend(files);
+    folders.iter().try_for_each(|folder| files_below(folder, found))
+}
+
+/// What systems leave in folders that people look at or pack.
+const LEFT_BEHIND: [&str; 5] = ["__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini", "@eaDir"];
+
+/// The files and folders in a folder, each sorted by name, without hidden ones and what systems leave behind.
 fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder).map_err(Error::io(folder, "cannot list"))? {
         let path = entry.map_err(Error::io(folder, "cannot list"))?.path();
-        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+        let name = path.file_name().unwrap_or_default();
+        let is_left = LEFT_BEHIND.iter().any(|left| name.eq_ignore_ascii_case(left));
+        if is_left || name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
         match path.is_dir() {

@@ -1,4 +1,4 @@
-//! A list of files: CSV with the columns `path`, `label` and perhaps `split` (`train` or `test`), in any order. Paths are
+//! A list of files: CSV with the columns `path`, `label` and perhaps `split` (`train`, `val` or `test`), in any order. Paths are
 //! relative to the folder of the list.
 //!
 //! ```text
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::csv::Records;
 use super::super::gzip;
-use super::{Kind, Listing, listing, other_kind};
+use super::super::parts::{Part, Parts};
+use super::{Kind, Listing, listing};
 use crate::{Error, Result};
 
 /// Where the columns stand.
@@ -63,7 +64,7 @@ pub(super) fn list(path: &Path, kind: Kind) -> Result<Listing> {
         Error::data(path, problem)
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (mut train, mut test) = (Vec::new(), Vec::new());
+    let (mut train, mut validation, mut test) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen: HashMap<PathBuf, u64> = HashMap::new();
     while let Some((line, record)) = records.next_of(columns.count)? {
         let wrong = |problem: String| Error::data_at(path, format!("line {line}"), problem);
@@ -73,17 +74,16 @@ pub(super) fn list(path: &Path, kind: Kind) -> Result<Listing> {
             return Err(wrong("has no path or no label; fill it in, or remove the line".into()));
         }
         let file = folder.join(name);
-        if Kind::of(&file) != Some(kind) {
-            return Err(other_kind(&file, kind));
-        }
         if let Some(before) = seen.insert(file.clone(), line) {
             return Err(wrong(format!("names {name:?} again, as line {before} did; remove one of them")));
         }
-        let part = match columns.split.map(cell).unwrap_or("train") {
-            split if split.eq_ignore_ascii_case("train") => &mut train,
-            split if split.eq_ignore_ascii_case("test") => &mut test,
-            split => {
-                return Err(wrong(format!("the split {split:?} is unknown; write train or test")));
+        let split = columns.split.map(cell).unwrap_or("train");
+        let part = match Part::named(split) {
+            Some(Part::Train) => &mut train,
+            Some(Part::Validation) => &mut validation,
+            Some(Part::Test) => &mut test,
+            None => {
+                return Err(wrong(format!("the split {split:?} is unknown; write train, val or test")));
             }
         };
         part.push((file, label.to_string()));
@@ -91,5 +91,6 @@ pub(super) fn list(path: &Path, kind: Kind) -> Result<Listing> {
     if train.is_empty() {
         return Err(Error::data(path, "lists no training files; add some, with train in the column split"));
     }
-    Ok(listing(kind, train, Some(test).filter(|test| !test.is_empty())))
+    let some = |part: Vec<_>| Some(part).filter(|part| !part.is_empty());
+    Ok(listing(kind, Parts { train, validation: some(validation), test: some(test) }))
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ROOT/cat/a.png, ROOT/dog/b.png          class = folder                            (folders)
-//! ROOT/train/cat/a.png, ROOT/test/...     the same, with a test part of its own
+//! ROOT/train/cat/a.png, ROOT/val/..., ROOT/test/...    the same, with a validation and a test part of its own
 //! list.csv: path,label[,split]            flat files                                (manifest)
 //! ```
 
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use reading::SkippedFile;
 pub(crate) use reading::{Kept, advise, read_all};
 
+use super::parts::Parts;
 use crate::{Error, Result};
 
 /// What the files hold.
@@ -68,21 +69,20 @@ pub(crate) struct Listing {
     pub kind: Kind,
     /// The names of the classes of all parts, sorted.
     pub classes: Vec<String>,
-    /// The training part, or all files where there are no parts; by class and then path for folders, by line for a list.
-    pub train: Vec<LabelledFile>,
-    /// The source's own test part.
-    pub test: Option<Vec<LabelledFile>>,
+    /// The files of each part, by class and then path for folders, by line for a list.
+    pub parts: Parts<Vec<LabelledFile>>,
 }
 
 impl Listing {
-    /// The same listing, if its test part has no class that its training part has not.
+    /// The same listing, if its other parts have no class that its training part has not.
     ///
     /// # Errors
     /// Names the first file of such a class.
     pub(crate) fn with_known_classes(self) -> Result<Listing> {
         let mut known = vec![false; self.classes.len()];
-        self.train.iter().for_each(|file| known[file.class as usize] = true);
-        match self.test.iter().flatten().find(|file| !known[file.class as usize]) {
+        self.parts.train.iter().for_each(|file| known[file.class as usize] = true);
+        let unknown = self.parts.iter().flatten().find(|file| !known[file.class as usize]);
+        match unknown {
             None => Ok(self),
             Some(LabelledFile { path, class }) => {
                 let class = &self.classes[*class as usize];
@@ -117,17 +117,16 @@ fn is_sample(path: &Path) -> bool {
 /// As for [`list`].
 pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
     match path.is_dir() {
-        true => Ok(folders::has_test_part(path)),
+        true => folders::has_test_part(path),
         false if is_sample(path) => Ok(false),
-        false => Ok(manifest::list(path, kind)?.test.is_some()),
+        false => Ok(manifest::list(path, kind)?.parts.test.is_some()),
     }
 }
 
 /// Finds the files of a folder or list, and their classes.
 ///
 /// # Errors
-/// Files of another kind, classes without files, folders of no known meaning, lines that name no file: each names the
-/// file or line.
+/// Classes without files, folders of no known meaning, lines that name no file: each names the file or line.
 pub(crate) fn list(path: &Path, kind: Kind) -> Result<Listing> {
     match path.is_dir() {
         true => folders::list(path, kind),
@@ -150,8 +149,8 @@ pub(crate) fn list_for_model(
     labels: bool,
 ) -> Result<(Vec<LabelledFile>, Option<Vec<String>>)> {
     if labels {
-        let Listing { classes, train, test, .. } = list(path, kind)?;
-        return Ok((test.unwrap_or(train), Some(classes)));
+        let Listing { classes, parts, .. } = list(path, kind)?;
+        return Ok((parts.for_model(), Some(classes)));
     }
     let files = match path.is_dir() {
         true => folders::all(path, kind)?,
@@ -159,29 +158,22 @@ pub(crate) fn list_for_model(
             Some(of) if of == kind => vec![path.to_path_buf()],
             _ => return Err(other_kind(path, kind)),
         },
-        false => {
-            let Listing { train, test, .. } = list(path, kind)?;
-            test.unwrap_or(train).into_iter().map(|file| file.path).collect()
-        }
+        false => list(path, kind)?.parts.for_model().into_iter().map(|file| file.path).collect(),
     };
     Ok((files.into_iter().map(|path| LabelledFile { path, class: 0 }).collect(), None))
 }
 
 /// Numbers the classes of all parts by name.
-fn listing(kind: Kind, train: Vec<(PathBuf, String)>, test: Option<Vec<(PathBuf, String)>>) -> Listing {
-    let all = train.iter().chain(test.iter().flatten());
-    let mut classes: Vec<String> = all.map(|(_, class)| class.clone()).collect();
+fn listing(kind: Kind, parts: Parts<Vec<(PathBuf, String)>>) -> Listing {
+    let mut classes: Vec<String> = parts.iter().flatten().map(|(_, class)| class.clone()).collect();
     classes.sort_unstable();
     classes.dedup();
-    let number = |files: Vec<(PathBuf, String)>| -> Vec<LabelledFile> {
-        let file = |(path, class): (PathBuf, String)| {
-            let class = classes.binary_search(&class).expect("the classes of all files");
-            LabelledFile { path, class: class as u32 }
-        };
-        files.into_iter().map(file).collect()
+    let file = |(path, class): (PathBuf, String)| {
+        let class = classes.binary_search(&class).expect("the classes of all files");
+        LabelledFile { path, class: class as u32 }
     };
-    let (train, test) = (number(train), test.map(number));
-    Listing { kind, classes, train, test }
+    let parts = parts.map(|files| files.into_iter().map(file).collect());
+    Listing { kind, classes, parts }
 }
 
 /// An error about a file that is not of the kind of the others.

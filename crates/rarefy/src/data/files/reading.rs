@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::LabelledFile;
+use super::{Kind, LabelledFile, other_kind};
 use crate::{Error, Result};
 
 /// What could be read.
@@ -32,13 +32,18 @@ pub struct SkippedFile {
 /// Reads each file with `read`, on all threads; the result does not depend on their number.
 ///
 /// # Errors
-/// The first file, in their order, that `read` has refused, unless `skip_bad` is set; and if no file can be read.
+/// The first file, in their order, that is of another kind or that `read` has refused, unless `skip_bad` is set; and if no file can be read.
 pub(crate) fn read_all<T: Send>(
     files: Vec<LabelledFile>,
+    kind: Kind,
     skip_bad: bool,
     read: impl Fn(&LabelledFile) -> Result<T> + Sync,
 ) -> Result<Kept<T>> {
-    let found: Vec<Result<T>> = files.par_iter().map(&read).collect();
+    let read = |file: &LabelledFile| match Kind::of(&file.path) {
+        Some(of) if of == kind => read(file),
+        _ => Err(other_kind(&file.path, kind)),
+    };
+    let found: Vec<Result<T>> = files.par_iter().map(read).collect();
     let mut kept = Kept { files: Vec::new(), contents: Vec::new(), skipped: Vec::new() };
     let mut first_error = None;
     for (file, found) in files.into_iter().zip(found) {

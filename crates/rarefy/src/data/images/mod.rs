@@ -33,18 +33,13 @@ pub struct ImageReading {
 
 /// Reads the images of a folder or list to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let Listing { classes, train, test, .. } = files::list(path, Kind::Images)?.with_known_classes()?;
-    let read_part = |part| {
+    let Listing { classes, parts, .. } = files::list(path, Kind::Images)?.with_known_classes()?;
+    let parts = parts.try_map(|part| {
         let decode =
             |file: &files::LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
-        files::read_all(part, settings.skip_bad, decode).map_err(files::advise)
-    };
-    let train = read_part(train)?;
-    let test = test.map(read_part).transpose()?;
-    let all = || {
-        let parts = std::iter::once(&train).chain(&test);
-        parts.flat_map(|part| part.files.iter().zip(&part.contents))
-    };
+        files::read_all(part, Kind::Images, settings.skip_bad, decode).map_err(files::advise)
+    })?;
+    let all = || parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
     let (first, image) = all().next().expect("a part has a file");
     if let Some((other, found)) = all().find(|(_, found)| found.size() != image.size()) {
         let problem = format!(
@@ -62,8 +57,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         resize: settings.image_size.is_some(),
         color: settings.image_color,
     };
-    let raw = |part: Kept<Decoded>| raw(path, part, Some(&classes), reading.clone());
-    Ok(Source { train: raw(train), test: test.map(raw) })
+    Ok(parts.map(|part| raw(path, part, Some(&classes), reading.clone())))
 }
 
 /// Reads images for a model.
@@ -76,7 +70,7 @@ pub(super) fn read_for_model(
     let (files, classes) = files::list_for_model(path, Kind::Images, targets)?;
     let color = if reading.channels == 3 { ImageColor::Rgb } else { reading.color };
     let size = reading.resize.then_some(reading.size);
-    let part = files::read_all(files, skip_bad, |file| decode::read(&file.path, color, size))?;
+    let part = files::read_all(files, Kind::Images, skip_bad, |file| decode::read(&file.path, color, size))?;
     for (file, found) in part.files.iter().zip(&part.contents) {
         if found.size() != reading.size {
             let (found, trained) = (show(found.size()), show(reading.size));

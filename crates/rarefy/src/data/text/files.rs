@@ -10,18 +10,17 @@ use crate::{Error, Result};
 
 /// Reads documents to train on.
 pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let Listing { classes, train, test, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
-    let part = |files| {
-        let kept = files::read_all(files, settings.skip_bad, read_file).map_err(files::advise)?;
+    let Listing { classes, parts, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
+    parts.try_map(|files| {
+        let kept = files::read_all(files, Kind::Text, settings.skip_bad, read_file).map_err(files::advise)?;
         Ok(raw(path, kept, Some(&classes)))
-    };
-    Ok(Source { train: part(train)?, test: test.map(part).transpose()? })
+    })
 }
 
 /// Reads documents for a model.
 pub(crate) fn read_for_model(path: &Path, targets: bool, skip_bad: bool) -> Result<Raw> {
     let (files, classes) = files::list_for_model(path, Kind::Text, targets)?;
-    Ok(raw(path, files::read_all(files, skip_bad, read_file)?, classes.as_deref()))
+    Ok(raw(path, files::read_all(files, Kind::Text, skip_bad, read_file)?, classes.as_deref()))
 }
 
 fn read_file(file: &LabelledFile) -> Result<String> {

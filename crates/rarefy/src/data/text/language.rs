@@ -173,10 +173,13 @@ fn read(path: &Path, skip_bad: bool) -> Result<Kept<String>> {
             let problem = "holds samples, each for itself, but a language model reads running text; give a TXT file or a folder of them";
             return Err(Error::data(path, problem));
         }
-        false => vec![LabelledFile { path: PathBuf::from(path), class: 0 }],
+        false => {
+            let files = vec![LabelledFile { path: PathBuf::from(path), class: 0 }];
+            return Ok(Kept { files, contents: vec![read_document(path)?], skipped: Vec::new() });
+        }
     };
     let is_one = files.len() == 1;
-    let kept = sources::read_all(files, skip_bad, |file| read_document(&file.path));
+    let kept = sources::read_all(files, Kind::Text, skip_bad, |file| read_document(&file.path));
     if is_one { kept } else { kept.map_err(sources::advise) }
 }
 
