@@ -1,7 +1,9 @@
 //! `rarefy data`: what a file holds, before anything is trained on it.
 
 use anyhow::Result;
-use rarefy::data::{ColumnDescription, Description, SkippedFile, Task, describe};
+use rarefy::data::{
+    ColumnDescription, DataSettings, Decimal, Description, Dialect, LabelColumn, SkippedFile, Task, describe,
+};
 
 use crate::config::Config;
 use crate::output::{Output, table};
@@ -37,7 +39,8 @@ files. Sparse features are a libsvm file or an NPZ file of SciPy.")]
 pub struct DataArgs {
     /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
     data: String,
-    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
+    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,
+    /// class or y, else the last]
     #[arg(long)]
     label: Vec<String>,
     /// What to predict
@@ -81,14 +84,15 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
     config.flag("data.delimiter", args.delimiter.map(String::from));
     config.flag("data.text.column", args.text.clone());
     config.flag("data.skip_bad", args.skip_bad.then_some(true));
-    let found = describe(&config.settings()?.data)?;
+    let settings = config.settings()?.data;
+    let found = describe(&settings)?;
     let most = if args.all { usize::MAX } else { FEW };
-    let parts = [totals(&found), classes(&found, most), columns(&found, most)];
+    let parts = [totals(&found, &settings), classes(&found, most), columns(&found, most)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     output.json(&found)
 }
 
-fn totals(found: &Description) -> String {
+fn totals(found: &Description, settings: &DataSettings) -> String {
     let parts = [("validation", found.validation_samples), ("test", found.test_samples)];
     let own_parts: String = parts
         .into_iter()
@@ -118,13 +122,42 @@ fn totals(found: &Description) -> String {
         Some(counts) => format!("\ntext     {counts}"),
         None => String::new(),
     };
+    let table = match &found.dialect {
+        Some(dialect) => format!("\n{}", table_text(dialect, &found.labels, settings)),
+        None => String::new(),
+    };
+    let notes: String = found.notes.iter().map(|note| format!("\nnote: {note}")).collect();
     let skipped = match &found.skipped[..] {
         [] => String::new(),
         skipped => format!("\n{}", skipped_text(skipped)),
     };
     format!(
-        "{}: {} samples{own_parts}\n{inputs}{nonzeros}{text}\ntask     {task}{constant}{skipped}",
+        "{}: {} samples{own_parts}\n{inputs}{nonzeros}{text}{table}\ntask     {task}{constant}{notes}{skipped}",
         found.path, found.samples
+    )
+}
+
+/// How a table is read: what was chosen for the user, and the setting that chooses otherwise.
+pub fn table_text(dialect: &Dialect, labels: &[LabelColumn], settings: &DataSettings) -> String {
+    let names = labels.iter().map(|label| label.name.as_str()).collect::<Vec<_>>().join(", ");
+    let chosen = match labels {
+        [label] if settings.label.is_empty() && label.position + 1 == dialect.columns => {
+            " (the last column; --label chooses another)"
+        }
+        [_] if settings.label.is_empty() => " (by its name; --label chooses another)",
+        _ => "",
+    };
+    let header = match dialect.header {
+        true => "line 1 names the columns",
+        false => "line 1 is a sample",
+    };
+    let decimal = match dialect.decimal {
+        Decimal::Comma => "decimal comma",
+        Decimal::Auto | Decimal::Point => "decimal point",
+    };
+    let delimiter = dialect.delimiter;
+    format!(
+        "label    {names}{chosen}\nlayout   {header}, {delimiter:?} between cells, {decimal} (data.header, data.delimiter, data.decimal)"
     )
 }
 

@@ -17,7 +17,7 @@ use rarefy::topology::Method;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
 use crate::config::Config;
-use crate::data::{TASKS, delimiter, skipped_text};
+use crate::data::{TASKS, delimiter, skipped_text, table_text};
 use crate::output::Output;
 pub use progress::Progress;
 pub use summary::{bytes, count};
@@ -96,7 +96,8 @@ pub struct TrainArgs {
     /// Samples of a mini-batch
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
-    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the last]
+    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,
+    /// class or y, else the last]
     #[arg(long)]
     label: Vec<String>,
     /// What to predict [default: auto]
@@ -320,6 +321,12 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
         splits.train.shape,
         splits.train.targets.outputs()
     ));
+    if let Some(dialect) = &splits.preparation.dialect {
+        output.say(&table_text(dialect, &splits.preparation.labels, &settings.data));
+    }
+    for note in &splits.notes {
+        output.say(&format!("note: {note}"));
+    }
     for (part, counts) in &splits.text {
         output.say(&format!("{part} text: {counts}"));
     }

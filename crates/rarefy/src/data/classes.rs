@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::settings::TaskChoice;
 use super::source::{Format, Labels, Raw};
-use super::{Targets, Task};
+use super::{Targets, Task, shown};
 use crate::{Error, Result};
 
 /// With more kinds than this, whole numbers are taken for values unless the settings say otherwise.
@@ -61,9 +61,16 @@ fn kinds(values: &[f64]) -> Vec<f64> {
     kinds
 }
 
-/// Whether all class names are numbers, so that `1.0` in a new file means the class `1`.
+/// Whether all class names are numbers that `f64` can hold, so that `1.0` in a new file means the class `1`.
 pub(crate) fn are_numbers(classes: &[String]) -> bool {
-    classes.iter().all(|class| class.parse::<f64>().is_ok())
+    classes.iter().all(|class| class.parse::<f64>().is_ok_and(|number| number.to_string() == *class))
+}
+
+/// The numbers that texts are, if they are whole and some too large for `f64`.
+fn large_integers(names: &[String]) -> Option<HashMap<String, i128>> {
+    let number = |name: &String| Some((name.clone(), name.parse::<i128>().ok()?));
+    let numbers: HashMap<String, i128> = names.iter().map(number).collect::<Option<_>>()?;
+    numbers.values().any(|number| number.unsigned_abs() >= 1 << 53).then_some(numbers)
 }
 
 /// The classes of a source, in the order of their numbers or else of the alphabet; at least two.
@@ -80,6 +87,10 @@ pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
         Some(Labels::Text { vocabulary, .. }) => {
             let mut names = vocabulary.clone();
             names.sort_unstable();
+            // Whole numbers that no f64 can hold are texts, but in the order of numbers.
+            if let Some(numbers) = large_integers(&names) {
+                names.sort_by_cached_key(|name| numbers[name]);
+            }
             (names, false)
         }
         None => (Vec::new(), false),
@@ -88,8 +99,10 @@ pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
     let all = match &names[..] {
         [] => return Err(Error::data(&raw.path, "holds no labels")),
         [only] => {
-            let problem =
-                format!("{label} always holds {only:?}; there must be two classes at least to tell apart");
+            let problem = format!(
+                "{label} always holds {}; there must be two classes at least to tell apart",
+                shown(only)
+            );
             return Err(Error::data(&raw.path, problem));
         }
         all => all.len(),
@@ -117,7 +130,8 @@ pub(crate) fn codes(raw: &Raw, classes: &[String]) -> Result<Vec<u32>> {
         let listed = classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
         let more = if classes.len() > 10 { ", ..." } else { "" };
         let problem = format!(
-            "the label {label:?} is out of range: the training part has the {} classes {listed}{more}; mend the label or remove the sample",
+            "the label {} is out of range: the training part has the {} classes {listed}{more}; mend the label or remove the sample",
+            shown(label),
             classes.len()
         );
         raw.label_error(sample, problem)

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::files::SkippedFile;
 use super::scale::moments;
 use super::settings::{DataSettings, TaskChoice};
-use super::source::{Format, Raw, read, read_for_model};
+use super::source::{Dialect, Format, LabelColumn, Raw, read, read_for_model};
 use super::text::{TextCounts, load_language};
 use super::{Features, Loaded, Preparation, Splits, Targets, Task, classes};
 use crate::Result;
@@ -33,6 +33,15 @@ pub struct Description {
     pub shape: Shape,
     /// Numbers that a network would put out.
     pub outputs: usize,
+    /// How a CSV file is laid out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<Dialect>,
+    /// The label column(s) of a CSV file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<LabelColumn>,
+    /// What was decided about a table without being asked for, and what looks odd in it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Samples of each class or, for multi-label, with each label; empty for regression and language models.
     pub classes: Vec<ClassCount>,
     /// The feature columns; empty for images, recordings, texts and sparse features.
@@ -143,6 +152,9 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         shape: preparation.shape,
         outputs: preparation.outputs,
         classes: class_counts(&preparation, &dataset.targets),
+        dialect: preparation.dialect,
+        labels: preparation.labels,
+        notes: raw.notes.clone(),
         constant_columns,
         columns,
         nonzeros,
@@ -165,6 +177,9 @@ fn describe_language(settings: &DataSettings) -> Result<Description> {
         inputs: preparation.shape.features(),
         shape: preparation.shape,
         outputs: preparation.outputs,
+        dialect: None,
+        labels: Vec::new(),
+        notes: Vec::new(),
         classes: Vec::new(),
         columns: Vec::new(),
         nonzeros: None,

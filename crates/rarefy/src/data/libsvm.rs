@@ -188,7 +188,7 @@ impl Lines {
         let rows = rows.map_err(|problem| Error::data(path, problem))?;
         let named = outputs.flatten().into_iter().flat_map(|outputs| 0..outputs);
         let label_columns =
-            named.map(|position| LabelColumn { name: position.to_string(), position }).collect();
+            named.map(|position| LabelColumn { name: position.to_string(), position, text: false }).collect();
         let raw = Raw::arrays(path, Format::Libsvm, Cells::Sparse(rows), Shape::flat(features), labels);
         Ok(Raw { lines: self.numbers, label_columns, reading: Some(FileReading::Libsvm(reading)), ..raw })
     }

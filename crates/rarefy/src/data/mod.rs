@@ -28,6 +28,7 @@ mod preparation;
 mod scale;
 mod scipy;
 mod settings;
+mod shown;
 mod sniff;
 mod source;
 mod split;
@@ -46,12 +47,13 @@ pub use images::{ImageColor, ImageReading, ImageSize};
 pub use libsvm::LibsvmReading;
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
-pub use settings::{DataSettings, Header, Missing, Scale, TaskChoice};
+pub use settings::{DataSettings, Decimal, Header, LabelType, Missing, Scale, TaskChoice};
 pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
 pub use transcripts::{Units, fewest_steps};
 
 use crate::tiles::Shape;
 use crate::{Error, Result};
+use shown::shown;
 use text::TextCounts;
 
 /// The parts of a source, ready for training, and how they were made ready.
@@ -71,6 +73,8 @@ pub struct Splits {
     pub skipped: Vec<SkippedFile>,
     /// For text, how many tokens are unknown in each part, in the order of the parts above.
     pub text: Vec<(&'static str, TextCounts)>,
+    /// What was decided about a table without being asked for, and what looks odd in it.
+    pub notes: Vec<String>,
 }
 
 /// Reads, splits and scales what the settings name. The same seed gives the same parts.
@@ -148,7 +152,8 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
         return Err(Error::setting("data.augment", problem));
     }
-    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text })
+    let notes = source.train.notes;
+    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, notes })
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own

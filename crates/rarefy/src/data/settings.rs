@@ -12,6 +12,12 @@ use super::transcripts::Units;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
+/// What pandas takes for a missing cell, and the question mark of older files.
+const MISSING: [&str; 20] = [
+    "", "?", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
 /// Where the samples come from and how to read, split and scale them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,15 +38,19 @@ pub struct DataSettings {
     pub task: TaskChoice,
     /// What the text of a transcription is a sequence of.
     pub units: Units,
-    /// Label column(s) of a CSV file, by name or position from 1; the last column if empty. Several mean multi-label
-    /// or several outputs. In JSON lines the key of the label, `label` if empty.
+    /// Label column(s) of a CSV file, by name or position from 1; if empty the column named `label`, `target`, `class` or `y`,
+    /// else the last one. Several mean multi-label or several outputs. In JSON lines the key of the label, `label` if empty.
     #[serde(deserialize_with = "one_or_many")]
     pub label: Vec<String>,
+    /// Whether the labels of a CSV file are texts though they may be numbers.
+    pub label_type: LabelType,
     /// Whether the first line of a CSV file names the columns.
     pub header: Header,
     /// What separates the cells of a CSV file; found out (comma, semicolon or tab) if not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// What stands before the fraction of a number in a CSV file.
+    pub decimal: Decimal,
     /// CSV columns to treat as categories though they hold numbers, all or some. Columns of text alone are categories
     /// anyway.
     #[serde(deserialize_with = "one_or_many")]
@@ -50,7 +60,7 @@ pub struct DataSettings {
     pub ignore: Vec<String>,
     /// What to do where a number is missing.
     pub missing: Missing,
-    /// How a missing cell is written, be it in upper or lower case.
+    /// How a missing cell is written; in a column of numbers be it in upper or lower case.
     pub missing_markers: Vec<String>,
     /// How the numbers are scaled.
     pub scale: Scale,
@@ -95,12 +105,14 @@ impl Default for DataSettings {
             task: TaskChoice::Auto,
             units: Units::Characters,
             label: Vec::new(),
+            label_type: LabelType::Auto,
             header: Header::Auto,
             delimiter: None,
+            decimal: Decimal::Auto,
             categorical: Vec::new(),
             ignore: Vec::new(),
             missing: Missing::Mean,
-            missing_markers: ["", "?", "NA", "N/A", "NaN", "null"].map(String::from).to_vec(),
+            missing_markers: MISSING.map(String::from).to_vec(),
             scale: Scale::Auto,
             validation_fraction: 0.1,
             test_fraction: 0.2,
@@ -156,13 +168,39 @@ impl TaskChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Header {
-    /// It does if it holds no number and differs from the lines below.
+    /// It does if it differs from the lines below: where it holds numbers they look like names, such as `0,1,2` or years.
     #[default]
     Auto,
     /// It does.
     Yes,
     /// It is a sample.
     No,
+}
+
+/// What stands before the fraction of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Decimal {
+    /// A point; a comma where the first lines show that, and commas do not separate the cells.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// A point; commas may group thousands.
+    #[serde(rename = ".")]
+    Point,
+    /// A comma; points may group thousands.
+    #[serde(rename = ",")]
+    Comma,
+}
+
+/// What labels are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelType {
+    /// Numbers where all are, else text.
+    #[default]
+    Auto,
+    /// Text, so that `01` and `1` are two classes.
+    Text,
 }
 
 /// What to do where a number is missing.
@@ -228,6 +266,13 @@ impl DataSettings {
             return Err(Error::setting(
                 "data.units",
                 "is for data.task = \"transcription\"; set that, or leave it out",
+            ));
+        }
+        let classes = matches!(self.task, TaskChoice::Auto | TaskChoice::Classification);
+        if self.label_type == LabelType::Text && (!classes || self.label.len() > 1) {
+            return Err(Error::setting(
+                "data.label_type",
+                "text is for data.task = \"classification\" with one label; leave it out",
             ));
         }
         if self.delimiter.is_some_and(|delimiter| !delimiter.is_ascii() || "\"\r\n".contains(delimiter)) {

@@ -14,7 +14,7 @@ use super::images::{ImageColor, ImageReading};
 use super::libsvm::{self, LibsvmReading};
 use super::parts::Parts;
 use super::preparation::Preparation;
-use super::settings::{DataSettings, Header};
+use super::settings::{DataSettings, Decimal, Header, LabelType};
 use super::text::{self, Texts, token_kind};
 use super::{audio, builtin, csv, idx, images, npy, sniff};
 use crate::tiles::Shape;
@@ -78,6 +78,9 @@ pub struct LabelColumn {
     pub name: String,
     /// Where it stands in the file, from 0.
     pub position: usize,
+    /// Whether its cells are classes as they are written, be they numbers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub text: bool,
 }
 
 /// How the text of a CSV file is laid out.
@@ -89,6 +92,9 @@ pub struct Dialect {
     pub header: bool,
     /// Columns of the file.
     pub columns: usize,
+    /// How numbers are written.
+    #[serde(default)]
+    pub decimal: Decimal,
 }
 
 /// How files were read that do not say it themselves.
@@ -118,6 +124,8 @@ pub(crate) struct Raw {
     pub dialect: Option<Dialect>,
     /// CSV only: the line of each sample.
     pub lines: Vec<u64>,
+    /// CSV only: what the user should know about how it was read.
+    pub notes: Vec<String>,
     pub labels: Option<Labels>,
     /// Where the labels were read from, if that is a file of its own.
     pub label_path: Option<PathBuf>,
@@ -211,6 +219,7 @@ impl Raw {
             label_columns: Vec::new(),
             dialect: None,
             lines: Vec::new(),
+            notes: Vec::new(),
             labels,
             label_path: None,
             lengths: Vec::new(),
@@ -298,6 +307,8 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
         ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
         ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
         ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
+        ("data.decimal", settings.decimal != Decimal::Auto, csv, "CSV files"),
+        ("data.label_type", settings.label_type != LabelType::Auto, csv, "CSV files"),
         ("data.header", settings.header != Header::Auto, csv, "CSV files"),
         ("data.image_size", settings.image_size.is_some(), images, "PNG and JPEG files"),
         ("data.image_color", settings.image_color != ImageColor::Auto, images, "PNG and JPEG files"),

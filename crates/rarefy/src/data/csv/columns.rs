@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::super::shown;
 use crate::{Error, Result};
 
 /// The columns that a setting names.
@@ -27,11 +28,15 @@ pub(super) fn resolve(path: &Path, key: &str, given: &[String], names: &[String]
 
 /// A column that a model needs.
 pub(super) fn find(path: &Path, wanted: &str, names: &[String]) -> Result<usize> {
-    names.iter().position(|name| name == wanted).ok_or_else(|| {
-        let problem =
-            format!("has no column {wanted:?}, which the training file had{}", advice(wanted, names));
-        Error::data_at(path, "line 1", problem)
-    })
+    let wrong = |problem: String| Err(Error::data_at(path, "line 1", problem));
+    let mut found = (0..names.len()).filter(|&column| names[column] == wanted);
+    match (found.next(), found.next()) {
+        (Some(column), None) => Ok(column),
+        (Some(_), Some(_)) => wrong(format!("two columns are named {wanted:?}; rename one")),
+        (None, _) => {
+            wrong(format!("has no column {wanted:?}, which the training file had{}", advice(wanted, names)))
+        }
+    }
 }
 
 /// What the user may have meant.
@@ -39,10 +44,10 @@ fn advice(wanted: &str, names: &[String]) -> String {
     let distance = |name: &String| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
     match names.iter().min_by_key(|name| distance(name)) {
         Some(nearest) if distance(nearest) <= (wanted.chars().count() / 3).max(1) => {
-            format!("; did you mean {nearest:?}?")
+            format!("; did you mean {}?", shown(nearest))
         }
         _ => {
-            let listed = names.iter().take(12).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let listed = names.iter().take(12).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             let more = if names.len() > 12 { ", ..." } else { "" };
             format!("; its {} columns are {listed}{more} (positions count from 1)", names.len())
         }

@@ -1,105 +1,174 @@
-//! How a CSV file is laid out: delimiter, header, names. Found from the first lines unless the settings say it.
+//! How a CSV file is laid out: delimiter, decimal mark, header, names. Found from the first lines unless the settings say it.
 
-use std::collections::HashSet;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
 use super::super::gzip;
-use super::super::settings::{DataSettings, Header};
+use super::super::settings::{DataSettings, Decimal, Header};
 use super::super::source::Dialect;
+use super::header::names_columns;
+use super::numbers::{has_decimal_comma, has_decimal_point, parse};
 use super::records::Records;
-use super::survey::is_number;
 use crate::{Error, Result};
 
-/// Bytes and lines to look at.
+/// Bytes and lines to look at: more bytes where these do not hold two whole lines.
 const START: u64 = 1 << 18;
-const LINES: usize = 100;
+const LINES: usize = 1000;
 
-/// Finds the layout of a file and the names of its columns (positions from 1 if it has none).
+/// More bytes than this are no line of a table.
+const MOST: u64 = 1 << 30;
+
+/// What comes before the position of a column without a name, if another one is named by that position.
+pub(super) const UNNAMED: &str = "unnamed ";
+
+/// The cells of some lines.
+type Lines = Vec<Vec<String>>;
+
+/// Finds the layout of a file and the names of its columns (positions from 1 where it has none).
 pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, Vec<String>)> {
-    let start = read_start(path)?;
-    let lines = |delimiter| first_lines(path, &start, delimiter);
     let (delimiter, lines) = match settings.delimiter {
-        Some(delimiter) => (delimiter, lines(delimiter)?),
-        None => {
-            let mut best = (',', lines(',')?);
-            for delimiter in [';', '\t'] {
-                let found = lines(delimiter).unwrap_or_default();
-                if score(&found) > score(&best.1) {
-                    best = (delimiter, found);
-                }
-            }
-            best
-        }
+        Some(delimiter) => (delimiter, first_lines(path, delimiter)?),
+        None => find_delimiter(path)?,
     };
     let Some(first) = lines.first() else {
         return Err(Error::data(path, "holds no lines"));
     };
-    if first.len() < 2 {
-        return Err(Error::data_at(
-            path,
-            "line 1",
-            format!(
-                "has a single column with the delimiter {delimiter:?}; set data.delimiter, or give a file with features and a label"
-            ),
-        ));
-    }
+    check_width(path, delimiter, &lines)?;
+    let decimal = match settings.decimal {
+        Decimal::Auto => find_decimal(delimiter, &lines),
+        given => given,
+    };
     let header = match settings.header {
         Header::Yes => true,
         Header::No => false,
-        Header::Auto => looks_like_header(&lines, settings),
+        Header::Auto => names_columns(&lines, settings, decimal),
     };
-    let dialect = Dialect { delimiter, header, columns: first.len() };
-    Ok((dialect, name_columns(path, header, first)?))
+    let dialect = Dialect { delimiter, header, columns: first.len(), decimal };
+    let names = name_columns(header, first);
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(Error::data_at(
+            path,
+            "line 1",
+            format!(
+                "two columns are named {:?}; rename one, or set data.header = \"no\" if the line is a sample",
+                pair[0]
+            ),
+        )),
+        None => Ok((dialect, names)),
+    }
 }
 
-/// The names and number of the columns of a file whose layout is known.
+/// The names and number of the columns of a file whose layout is known. Two may have the same name.
 pub(super) fn names(path: &Path, dialect: &Dialect) -> Result<(Vec<String>, usize)> {
     let mut records = Records::open(path, dialect.delimiter)?;
     let Some((_, first)) = records.next()? else {
         return Err(Error::data(path, "holds no lines"));
     };
     let first: Vec<String> = first.iter().map(|cell| cell.trim().to_string()).collect();
-    Ok((name_columns(path, dialect.header, &first)?, first.len()))
+    Ok((name_columns(dialect.header, &first), first.len()))
 }
 
-fn name_columns(path: &Path, header: bool, first: &[String]) -> Result<Vec<String>> {
-    let position = |column: usize| (column + 1).to_string();
-    if !header {
-        return Ok((0..first.len()).map(position).collect());
-    }
-    let mut seen = HashSet::new();
+fn name_columns(header: bool, first: &[String]) -> Vec<String> {
     let name = |(column, name): (usize, &String)| {
-        let name = if name.is_empty() { position(column) } else { name.clone() };
-        match seen.insert(name.clone()) {
-            true => Ok(name),
-            false => Err(Error::data_at(
-                path,
-                "line 1",
-                format!(
-                    "two columns are named {name:?}; rename one, or set data.header = \"no\" if the line is a sample"
-                ),
-            )),
+        let position = (column + 1).to_string();
+        match header {
+            true if !name.is_empty() => name.clone(),
+            true if first.contains(&position) => format!("{UNNAMED}{position}"),
+            _ => position,
         }
     };
     first.iter().enumerate().map(name).collect()
 }
 
-/// The start of a file, to the end of a line.
-fn read_start(path: &Path) -> Result<Vec<u8>> {
-    let mut start = Vec::new();
-    gzip::open(path)?.reader.take(START).read_to_end(&mut start).map_err(gzip::read_error(path))?;
-    if start.len() as u64 == START
-        && let Some(end) = start.iter().rposition(|&byte| byte == b'\n')
-    {
-        start.truncate(end + 1);
+/// That there are several columns, and the first lines are not something else.
+fn check_width(path: &Path, delimiter: char, lines: &[Vec<String>]) -> Result<()> {
+    let width = lines[0].len();
+    let usual = lines.last().map_or(width, Vec::len);
+    let odd = lines.iter().rposition(|line| line.len() != usual).map_or(0, |last| last + 1);
+    if odd > 0 && usual > width && odd * 2 < lines.len() {
+        let cells = if width == 1 { "cell" } else { "cells" };
+        let problem = format!(
+            "has {width} {cells} where the lines below have {usual}; if it is a title or a comment remove it, else give each column a name"
+        );
+        return Err(Error::data_at(path, "line 1", problem));
     }
-    Ok(start)
+    if width < 2 {
+        let problem = format!(
+            "has a single column with the delimiter {delimiter:?}; set data.delimiter, or give a file with features and a label"
+        );
+        return Err(Error::data_at(path, "line 1", problem));
+    }
+    Ok(())
 }
 
-fn first_lines(path: &Path, start: &[u8], delimiter: char) -> Result<Vec<Vec<String>>> {
-    let mut records = Records::of(path, Box::new(Cursor::new(start.to_vec())), delimiter);
-    let mut lines = Vec::new();
+/// The delimiter that fits best, and the first lines by it.
+fn find_delimiter(path: &Path) -> Result<(char, Lines)> {
+    let mut best = (',', first_lines(path, ',')?);
+    for delimiter in [';', '\t'] {
+        let lines = first_lines(path, delimiter).unwrap_or_default();
+        let fit = score(&lines);
+        // What a comma splits may be numbers: 0,5;3,25;low has as many commas as semicolons.
+        if fit > score(&best.1) || (fit.0 && commas_are_decimal(&lines)) {
+            best = (delimiter, lines);
+        }
+    }
+    Ok(best)
+}
+
+/// How well a delimiter fits: lines of the same width first, be it after a title, then more columns.
+fn score(lines: &[Vec<String>]) -> (bool, bool, usize) {
+    let width = lines.last().map_or(0, Vec::len);
+    let alike = |lines: &[Vec<String>]| width > 1 && lines.iter().all(|line| line.len() == width);
+    (alike(lines), alike(&lines[lines.len() / 2..]), width)
+}
+
+fn commas_are_decimal(lines: &[Vec<String>]) -> bool {
+    let mut cells = lines.iter().flatten().filter(|cell| cell.contains(',')).peekable();
+    cells.peek().is_some() && cells.all(|cell| parse(cell, Decimal::Comma).is_some())
+}
+
+/// A decimal comma where a cell shows one, none shows a decimal point, and commas do not separate cells.
+fn find_decimal(delimiter: char, lines: &[Vec<String>]) -> Decimal {
+    let any = |shows: fn(&str) -> bool| lines.iter().flatten().any(|cell| shows(cell));
+    match delimiter != ',' && any(has_decimal_comma) && !any(has_decimal_point) {
+        true => Decimal::Comma,
+        false => Decimal::Auto,
+    }
+}
+
+/// The cells of the first lines, each whole.
+fn first_lines(path: &Path, delimiter: char) -> Result<Lines> {
+    let mut most = START;
+    loop {
+        let (start, is_whole) = read_start(path, most)?;
+        match lines_of(path, start, delimiter) {
+            Ok(lines) if is_whole || lines.len() > 1 => return Ok(lines),
+            Err(error) if is_whole => return Err(error),
+            _ if most >= MOST => {
+                let problem = "goes on for more than 1 GiB, or a quote in it is never closed; check that this is a CSV file";
+                return Err(Error::data_at(path, "line 1", problem));
+            }
+            _ => most *= 8,
+        }
+    }
+}
+
+/// The start of a file up to the end of a line, and whether that is all of it.
+fn read_start(path: &Path, most: u64) -> Result<(Vec<u8>, bool)> {
+    let mut start = Vec::new();
+    gzip::open(path)?.reader.take(most).read_to_end(&mut start).map_err(gzip::read_error(path))?;
+    let is_whole = (start.len() as u64) < most;
+    if !is_whole {
+        start.truncate(start.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+    }
+    Ok((start, is_whole))
+}
+
+fn lines_of(path: &Path, start: Vec<u8>, delimiter: char) -> Result<Lines> {
+    let mut records = Records::of(path, Box::new(Cursor::new(start)), delimiter);
+    let mut lines = Lines::new();
     while lines.len() < LINES {
         match records.next() {
             Ok(Some((_, record))) => lines.push(record.iter().map(|cell| cell.trim().to_string()).collect()),
@@ -109,25 +178,4 @@ fn first_lines(path: &Path, start: &[u8], delimiter: char) -> Result<Vec<Vec<Str
         }
     }
     Ok(lines)
-}
-
-/// How well a delimiter fits: lines of the same width first, then more columns.
-fn score(lines: &[Vec<String>]) -> (bool, usize) {
-    let width = lines.first().map_or(0, Vec::len);
-    (width > 1 && lines.iter().all(|line| line.len() == width), width)
-}
-
-/// Whether the first line names columns. It holds no number, and either a line below does, or the settings name one of
-/// its cells, or none of its cells comes again in its column (so a file of categories alone has no header).
-fn looks_like_header(lines: &[Vec<String>], settings: &DataSettings) -> bool {
-    let (first, below) = (&lines[0], &lines[1..]);
-    if first.iter().any(|cell| is_number(cell)) || first[1..].iter().any(String::is_empty) {
-        return false;
-    }
-    let text = settings.text.iter().flat_map(|text| &text.column);
-    let named = [&settings.label, &settings.categorical, &settings.ignore].into_iter().flatten().chain(text);
-    let again = |(column, cell): (usize, &String)| below.iter().any(|line| line.get(column) == Some(cell));
-    below.iter().flatten().any(|cell| is_number(cell))
-        || named.into_iter().any(|name| first.contains(name))
-        || !first.iter().enumerate().any(again)
 }

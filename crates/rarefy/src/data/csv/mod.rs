@@ -1,9 +1,12 @@
 //! CSV: text with one sample per line, plain or gzipped. A file is read three times: its start, to find the delimiter
-//! and the names (`dialect`); all of it, to find what each column holds (`survey`); all of it again, into numbers
-//! (`table`). So the text itself is never kept, and an error can name its line.
+//! and the names (`dialect`, `header`); all of it, to find what each column holds (`survey`) and what becomes of it
+//! (`decide`); all of it again, into numbers (`table`). So the text itself is never kept, and an error can name its line.
 
 mod columns;
+mod decide;
 mod dialect;
+mod header;
+mod numbers;
 mod records;
 mod survey;
 mod table;
@@ -13,13 +16,14 @@ pub(super) use records::Records;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::preparation::{Coding, Preparation};
-use super::settings::{DataSettings, TaskChoice};
+use super::preparation::{Coding, Column, Preparation};
+use super::settings::{DataSettings, LabelType};
 use super::source::{Dialect, Raw};
 use super::text::TextSettings;
-use super::{Task, classes};
+use super::{Task, classes, shown};
 use crate::{Error, Result};
 use columns::{find, resolve};
+use decide::Table;
 use dialect::{detect, names};
 use table::{Plan, Role};
 
@@ -27,41 +31,43 @@ use table::{Plan, Role};
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     let (dialect, names) = detect(path, settings)?;
     let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
-    let labels = match (text, &settings.label[..]) {
-        (Some((_, label)), _) => vec![label],
-        (None, []) => vec![names.len() - 1],
-        (None, given) => resolve(path, "data.label", given, &names)?,
-    };
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
+    let seen = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
+    let table = Table {
+        path,
+        settings,
+        dialect: &dialect,
+        names: &names,
+        seen: &seen,
+        text: text.map(|(text, _)| text),
+        categorical: &categorical,
+        ignored: &ignored,
+    };
+    let labels = match (text, &settings.label[..]) {
+        (Some((_, label)), _) => vec![label],
+        (None, []) => vec![table.usual_label()?],
+        (None, given) => resolve(path, "data.label", given, &names)?,
+    };
     if let Some(both) = labels.iter().find(|label| ignored.contains(label)) {
         return Err(Error::setting("data.ignore", format!("{:?} is also the label", names[*both])));
     }
-    let survey = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
-    let text_labels = match settings.task {
-        TaskChoice::Classification => survey[labels[0]].numbers < survey[labels[0]].filled,
-        // Of a transcription it is said later that this is no recording.
-        TaskChoice::Auto | TaskChoice::Transcription => survey[labels[0]].is_text(),
-        TaskChoice::MultiLabel | TaskChoice::Regression | TaskChoice::LanguageModel => false,
-    };
-    let roles = (0..names.len())
-        .map(|column| match column {
-            _ if labels.contains(&column) && text_labels && labels.len() == 1 => Role::TextLabel,
-            _ if labels.contains(&column) => Role::NumberLabel,
-            _ if text.is_some_and(|(text, _)| text == column) => Role::Text,
-            _ if text.is_some() || ignored.contains(&column) => Role::Ignore,
-            _ if categorical.contains(&column) => Role::Category { chosen: true },
-            _ if survey[column].is_text() => Role::Category { chosen: false },
-            _ => Role::Number,
-        })
-        .collect::<Vec<_>>();
-    let is_feature =
-        |&column: &usize| matches!(roles[column], Role::Number | Role::Category { .. } | Role::Text);
+    let (roles, notes) = table.roles(&labels)?;
+    let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
     let features = (0..names.len()).filter(is_feature).collect();
-    let (missing, markers) = (settings.missing, &settings.missing_markers[..]);
-    let plan = Plan { path, dialect, names, roles, features, labels, missing, markers };
-    plan.check_mixed(&survey)?;
-    plan.read(survey[0].rows)
+    let plan = Plan {
+        path,
+        dialect,
+        names,
+        roles,
+        features,
+        labels,
+        missing: settings.missing,
+        markers: &settings.missing_markers,
+        text_labels: settings.label_type == LabelType::Text,
+        notes,
+    };
+    plan.read(seen[0].rows)
 }
 
 /// The columns of the text and of the label in a file of texts. Each is the one the settings name, or the one named so,
@@ -111,6 +117,15 @@ pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bo
             format!("has {width} columns, the training file had {}; give the same columns", trained.columns);
         return Err(Error::data(path, problem));
     }
+    let known = |column: &Column| names.contains(&column.name);
+    if trained.header && preparation.columns.len() > 1 && !preparation.columns.iter().any(known) {
+        let wanted = preparation.columns.iter().take(12).map(|column| shown(&column.name));
+        let problem = format!(
+            "names none of the columns that the model was trained on ({}); if the file has no line of names, add it",
+            wanted.collect::<Vec<_>>().join(", ")
+        );
+        return Err(Error::data_at(path, "line 1", problem));
+    }
     let place = |name: &str, position: usize| match (trained.header, without_labels) {
         (true, _) => find(path, name, &names),
         (false, false) => Ok(position),
@@ -123,22 +138,34 @@ pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bo
         features.push(at);
         roles[at] = match &column.coding {
             Coding::Number { .. } => Role::Number,
-            Coding::Category { .. } => Role::Category { chosen: true },
+            Coding::Category { .. } => Role::Category,
             Coding::Text(_) => Role::Text,
         };
     }
     let mut labels = Vec::new();
     if targets {
-        let text = preparation.task == Task::Classification && !classes::are_numbers(&preparation.classes);
+        let are_classes = preparation.task == Task::Classification;
         for label in &preparation.labels {
+            let text = are_classes && (label.text || !classes::are_numbers(&preparation.classes));
             let at = place(&label.name, label.position)?;
             labels.push(at);
             roles[at] = if text { Role::TextLabel } else { Role::NumberLabel };
         }
     }
     let dialect = Dialect { columns: width, ..trained.clone() };
-    let (missing, markers) = (preparation.missing, &preparation.missing_markers[..]);
-    Plan { path, dialect, names, roles, features, labels, missing, markers }.read(0)
+    let plan = Plan {
+        path,
+        dialect,
+        names,
+        roles,
+        features,
+        labels,
+        missing: preparation.missing,
+        markers: &preparation.missing_markers,
+        text_labels: preparation.labels.iter().any(|label| label.text),
+        notes: Vec::new(),
+    };
+    plan.read(0)
 }
 
 #[cfg(test)]

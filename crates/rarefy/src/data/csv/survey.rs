@@ -1,10 +1,19 @@
 //! The first pass over a CSV file: what each column holds.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
 use super::super::source::Dialect;
+use super::numbers::{Spelling, parse};
 use super::records::Records;
 use crate::{Error, Result};
+
+/// A column of text with more kinds than this is no set of categories, unless the user says so.
+pub(super) const MOST_CATEGORIES: usize = 1000;
+
+/// Whole numbers up to here are exact in `f64`.
+const EXACT: f64 = (1u64 << 53) as f64;
 
 /// What a column holds. All its filled cells are numbers, or all are text and so categories; a mix is for the user to
 /// sort out, because a typing error in a column of numbers must not turn it into categories.
@@ -18,6 +27,19 @@ pub(super) struct Seen {
     pub numbers: usize,
     /// The first cell that is text, and its line.
     pub first_text: Option<(u64, String)>,
+    /// Texts that look like numbers, and the first of them.
+    pub alike: usize,
+    pub first_alike: Option<(String, Spelling)>,
+    /// Missing markers in another case (`Na`), which are gaps among numbers and text among texts.
+    loose: usize,
+    /// The hashes of its texts, up to one more than can be categories.
+    kinds: HashSet<u64>,
+    /// Cells that count the lines from where the first line begins.
+    counting: usize,
+    first_number: f64,
+    /// Whole numbers, and whether one of them is too large for `f64`.
+    integers: usize,
+    is_large: bool,
 }
 
 impl Seen {
@@ -25,16 +47,87 @@ impl Seen {
     pub(super) fn is_text(&self) -> bool {
         self.numbers == 0 && self.filled > 0
     }
+
+    /// How many different texts there are; above [`MOST_CATEGORIES`] they are not counted on.
+    pub(super) fn kinds(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether a column of text is one of numbers in another spelling.
+    pub(super) fn looks_like_numbers(&self) -> bool {
+        self.is_text() && self.alike * 2 > self.filled
+    }
+
+    /// Whether the cells are 0, 1, 2, ... or 1, 2, 3, ... line by line.
+    pub(super) fn counts_rows(&self) -> bool {
+        self.rows > 1 && self.counting == self.rows && [0.0, 1.0].contains(&self.first_number)
+    }
+
+    /// Whether the cells are whole numbers of which some would fall together as `f64`.
+    pub(super) fn holds_large_integers(&self) -> bool {
+        self.is_large && self.integers == self.filled
+    }
+
+    fn add(&mut self, row: usize, line: u64, cell: &str, dialect: &Dialect, markers: &[String]) {
+        if is_missing(cell, markers) {
+            return;
+        }
+        self.filled += 1;
+        if is_missing_in_any_case(cell, markers) {
+            self.loose += 1;
+            self.add_kind(cell);
+            return;
+        }
+        if let Some(number) = parse(cell, dialect.decimal) {
+            self.numbers += 1;
+            if row == 0 {
+                self.first_number = number;
+            }
+            self.counting += usize::from(number == self.first_number + row as f64);
+            if is_integer(cell) {
+                self.integers += 1;
+                self.is_large |= number.abs() >= EXACT;
+            }
+            return;
+        }
+        self.add_kind(cell);
+        if self.first_text.is_none() {
+            self.first_text = Some((line, cell.to_string()));
+        }
+        if let Some(spelling) = Spelling::of(cell) {
+            self.alike += 1;
+            self.first_alike.get_or_insert_with(|| (cell.to_string(), spelling));
+        }
+    }
+
+    fn add_kind(&mut self, cell: &str) {
+        if self.kinds.len() <= MOST_CATEGORIES {
+            self.kinds.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(cell));
+        }
+    }
+
+    fn finish(&mut self, rows: usize) {
+        self.rows = rows;
+        if self.numbers > 0 {
+            self.filled -= self.loose;
+        }
+    }
 }
 
 /// Whether a cell is one of the ways to write nothing.
 pub(super) fn is_missing(cell: &str, markers: &[String]) -> bool {
+    markers.iter().any(|marker| marker == cell)
+}
+
+/// Whether it is so in a column of numbers, where no word can mean anything else.
+pub(super) fn is_missing_in_any_case(cell: &str, markers: &[String]) -> bool {
     markers.iter().any(|marker| marker.eq_ignore_ascii_case(cell))
 }
 
-/// Whether a cell is a number; `inf` and `nan` are, though no file may hold them.
-pub(super) fn is_number(cell: &str) -> bool {
-    cell.parse::<f64>().is_ok()
+/// Whether a cell is a whole number in plain digits.
+fn is_integer(cell: &str) -> bool {
+    let digits = cell.strip_prefix(['+', '-']).unwrap_or(cell);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Reads all lines and counts.
@@ -51,19 +144,10 @@ pub(super) fn survey(
     }
     let mut rows = 0;
     while let Some((line, record)) = records.next_of(names.len())? {
-        rows += 1;
         for (seen, cell) in seen.iter_mut().zip(record) {
-            let cell = cell.trim();
-            if is_missing(cell, markers) {
-                continue;
-            }
-            seen.filled += 1;
-            if is_number(cell) {
-                seen.numbers += 1;
-            } else if seen.first_text.is_none() {
-                seen.first_text = Some((line, cell.to_string()));
-            }
+            seen.add(rows, line, cell.trim(), dialect, markers);
         }
+        rows += 1;
     }
     if rows == 0 {
         return Err(Error::data(
@@ -71,6 +155,6 @@ pub(super) fn survey(
             "holds no samples, only a header; set data.header = \"no\" if that line is a sample",
         ));
     }
-    seen.iter_mut().for_each(|seen| seen.rows = rows);
+    seen.iter_mut().for_each(|seen| seen.finish(rows));
     Ok(seen)
 }

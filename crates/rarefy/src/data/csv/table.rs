@@ -4,24 +4,21 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::super::settings::Missing;
+use super::super::shown;
 use super::super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw, RawColumn};
 use super::super::text::Texts;
+use super::numbers::{Spelling, parse};
 use super::records::Records;
-use super::survey::{Seen, is_missing};
+use super::survey::{is_missing, is_missing_in_any_case};
 use crate::tiles::Shape;
 use crate::{Error, Result};
-
-/// A column of text with more kinds than this is no set of categories, unless the user says so.
-const MOST_CATEGORIES: usize = 1000;
 
 /// What to do with a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Role {
     Number,
-    /// Text from a small set; `chosen` by the user or by a model, not guessed.
-    Category {
-        chosen: bool,
-    },
+    /// Text from a small set.
+    Category,
     /// Free text, the only feature.
     Text,
     NumberLabel,
@@ -42,6 +39,10 @@ pub(super) struct Plan<'a> {
     pub labels: Vec<usize>,
     pub missing: Missing,
     pub markers: &'a [String],
+    /// Whether the settings want labels as they are written.
+    pub text_labels: bool,
+    /// What the user should know.
+    pub notes: Vec<String>,
 }
 
 /// Words in order of appearance.
@@ -109,15 +110,17 @@ impl Plan<'_> {
                     _ => {}
                 }
                 let place = places[column];
-                if is_missing(cell, self.markers) {
+                let is_gap = match role {
+                    Role::Number | Role::NumberLabel => is_missing_in_any_case(cell, self.markers),
+                    _ => is_missing(cell, self.markers),
+                };
+                if is_gap {
                     self.check_missing(line, column, role)?;
                     continue;
                 }
                 match role {
                     Role::Number => cells[cell_start + place] = self.number(line, column, cell)? as f32,
-                    Role::Category { .. } => {
-                        cells[cell_start + place] = vocabularies[place].code(cell) as f32
-                    }
+                    Role::Category => cells[cell_start + place] = vocabularies[place].code(cell) as f32,
                     Role::NumberLabel => values[value_start + place] = self.number(line, column, cell)?,
                     Role::TextLabel => codes.push(classes.code(cell)),
                     Role::Ignore | Role::Text => unreachable!("passed over above"),
@@ -146,32 +149,20 @@ impl Plan<'_> {
         lines: Vec<u64>,
         labels: Option<Labels>,
     ) -> Result<Raw> {
-        let mut columns = Vec::new();
-        for (&position, vocabulary) in self.features.iter().zip(vocabularies) {
-            let name = self.names[position].clone();
-            let kinds = vocabulary.words.len();
-            let vocabulary = match self.roles[position] {
-                Role::Category { chosen: false }
-                    if kinds > MOST_CATEGORIES || (kinds > 20 && kinds * 2 > lines.len()) =>
-                {
-                    return Err(Error::data_at(
-                        self.path,
-                        format!("column {name:?}"),
-                        format!(
-                            "holds {kinds} different texts in {} lines, so it looks like names or free text, not categories; leave it out with data.ignore, insist with data.categorical, or read it as text with data.text.column",
-                            lines.len()
-                        ),
-                    ));
-                }
-                Role::Category { .. } => Some(vocabulary.words),
-                _ => None,
-            };
-            columns.push(RawColumn { name, position, vocabulary });
-        }
+        let column = |(&position, vocabulary): (&usize, Vocabulary)| RawColumn {
+            name: self.names[position].clone(),
+            position,
+            vocabulary: (self.roles[position] == Role::Category).then_some(vocabulary.words),
+        };
+        let columns: Vec<RawColumn> = self.features.iter().zip(vocabularies).map(column).collect();
         let label_columns = self
             .labels
             .iter()
-            .map(|&position| LabelColumn { name: self.names[position].clone(), position })
+            .map(|&position| LabelColumn {
+                name: self.names[position].clone(),
+                position,
+                text: self.text_labels,
+            })
             .collect();
         let shape = Shape::flat(columns.len());
         Ok(Raw {
@@ -179,51 +170,31 @@ impl Plan<'_> {
             label_columns,
             dialect: Some(self.dialect),
             lines,
+            notes: self.notes,
             ..Raw::arrays(self.path, Format::Csv, cells, shape, labels)
         })
     }
 
     /// A cell as a number that an `f32` can hold.
     fn number(&self, line: u64, column: usize, cell: &str) -> Result<f64> {
-        let problem = match cell.parse::<f64>() {
-            Ok(number) if (number as f32).is_finite() => return Ok(number),
-            Ok(_) => format!(
-                "{cell:?} is not a finite f32 number; mend the cell, or add its text to data.missing_markers"
+        let problem = match parse(cell, self.dialect.decimal) {
+            Some(number) if (number as f32).is_finite() => return Ok(number),
+            Some(_) => format!(
+                "{} is not a finite f32 number; mend the cell, or add its text to data.missing_markers",
+                shown(cell)
             ),
-            Err(_) => {
-                let advice = match self.roles[column] {
-                    Role::NumberLabel => "if these are class names set data.task = \"classification\"",
+            None => {
+                let advice = match (Spelling::of(cell), self.roles[column]) {
+                    (Some(spelling), _) => spelling.advice(),
+                    (None, Role::NumberLabel) => {
+                        "if these are class names set data.task = \"classification\""
+                    }
                     _ => "if a number is missing add the text to data.missing_markers",
                 };
-                format!("{cell:?} is text in a column of numbers; mend the cell; {advice}")
+                format!("{} is text in a column of numbers; mend the cell; {advice}", shown(cell))
             }
         };
-        Err(Error::data_at(self.path, self.at(line, column), problem))
-    }
-
-    /// That no column is a mix of numbers and text that nobody has decided on.
-    pub(super) fn check_mixed(&self, survey: &[Seen]) -> Result<()> {
-        for (column, (seen, role)) in survey.iter().zip(&self.roles).enumerate() {
-            let (Role::Number | Role::NumberLabel, Some((line, cell)), 1..) =
-                (role, &seen.first_text, seen.numbers)
-            else {
-                continue;
-            };
-            let advice = match role {
-                _ if *line == 1 => "if this line names the columns set data.header = \"yes\"",
-                Role::NumberLabel => "if these are class names set data.task = \"classification\"",
-                _ => {
-                    "if these are categories name the column in data.categorical, if a number is missing add the text to data.missing_markers"
-                }
-            };
-            let (numbers, filled) = (seen.numbers, seen.filled);
-            let are = if numbers == 1 { "is a number" } else { "are numbers" };
-            let problem = format!(
-                "{cell:?} is text, but {numbers} of the column's {filled} cells {are}; mend the cell; {advice}"
-            );
-            return Err(Error::data_at(self.path, self.at(*line, column), problem));
-        }
-        Ok(())
+        Err(Error::data_at(self.path, at(&self.dialect, &self.names, line, column), problem))
     }
 
     fn check_missing(&self, line: u64, column: usize, role: Role) -> Result<()> {
@@ -234,13 +205,14 @@ impl Plan<'_> {
             (_, Missing::Error) => "the cell is missing; fill it, or set data.missing = \"mean\"",
             (_, Missing::Mean) => return Ok(()),
         };
-        Err(Error::data_at(self.path, self.at(line, column), problem))
+        Err(Error::data_at(self.path, at(&self.dialect, &self.names, line, column), problem))
     }
+}
 
-    fn at(&self, line: u64, column: usize) -> String {
-        match self.dialect.header {
-            true => format!("line {line}, column {:?}", self.names[column]),
-            false => format!("line {line}, column {}", column + 1),
-        }
+/// Where a cell stands, for messages.
+pub(super) fn at(dialect: &Dialect, names: &[String], line: u64, column: usize) -> String {
+    match dialect.header {
+        true => format!("line {line}, column {:?}", names[column]),
+        false => format!("line {line}, column {}", column + 1),
     }
 }

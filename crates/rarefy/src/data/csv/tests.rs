@@ -1,6 +1,6 @@
 //! CSV files, good and bad, as a user would give them.
 
-use super::super::settings::{DataSettings, Header, Missing, TaskChoice};
+use super::super::settings::{DataSettings, Decimal, Header, LabelType, Missing, TaskChoice};
 use super::super::source::{Labels, Raw};
 use super::*;
 
@@ -29,6 +29,11 @@ fn header_and_delimiter_are_found() {
         ("a,b,y\n1,2,0\n3,4,1\n", true, ','),
         ("1,2,0\n3,4,1\n", false, ','),
         ("a;b;y\r\n1,5;2;0\r\n3;4;1\r\n", true, ';'),
+        // As many commas as semicolons, and more.
+        ("0,5;3,25;low\n1,5;4,25;high\n", false, ';'),
+        ("0,5;3,25;1,5\n1,5;4,25;2,5\n", false, ';'),
+        ("0,5\t3,25\tlow\n1,5\t4,25\thigh\n", false, '\t'),
+        ("1,2,x;y\n3,4,x;z\n", false, ','),
         ("a\tb\ty\n1\t2\t0\n3\t4\t1", true, '\t'),
         ("\u{feff}a,b,y\n1,2,0\n3,4,1\n", true, ','),
         // A file of categories alone: words that come again are no names.
@@ -37,7 +42,7 @@ fn header_and_delimiter_are_found() {
         ("1 , 2 , 0\n 3,4,1\n", false, ','),
         ("id,\"last, first\",y\n1,\"a, b\",0\n2,\"c, d\",1\n", true, ','),
     ] {
-        let raw = read_text(text, |settings| settings.missing_markers.push("1,5".into())).unwrap();
+        let raw = read_text(text, |_| ()).unwrap();
         let dialect = raw.dialect.unwrap();
         assert_eq!((dialect.header, dialect.delimiter), (header, delimiter), "{text}");
     }
@@ -47,15 +52,15 @@ fn header_and_delimiter_are_found() {
 
 #[test]
 fn labels_are_found_by_name_position_or_place() {
-    let text = "y,a,z\n7,1,0\n8,2,1\n";
+    let text = "u,a,z\n7,1,0\n8,2,1\n";
     for (label, expected) in
-        [(&[][..], [0.0, 1.0]), (&["y"], [7.0, 8.0]), (&["1"], [7.0, 8.0]), (&["a"], [1.0, 2.0])]
+        [(&[][..], [0.0, 1.0]), (&["u"], [7.0, 8.0]), (&["1"], [7.0, 8.0]), (&["a"], [1.0, 2.0])]
     {
         let raw = read_text(text, |settings| settings.label = label.iter().map(|l| l.to_string()).collect())
             .unwrap();
         assert!(matches!(raw.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == expected));
     }
-    let raw = read_text(text, |settings| settings.label = vec!["z".into(), "y".into()]).unwrap();
+    let raw = read_text(text, |settings| settings.label = vec!["z".into(), "u".into()]).unwrap();
     assert!(
         matches!(raw.labels, Some(Labels::Numbers { values, outputs: 2 }) if values == [0.0, 7.0, 1.0, 8.0])
     );
@@ -82,12 +87,21 @@ fn text_and_chosen_columns_become_categories_and_gaps_nan() {
 
 #[test]
 fn every_common_way_to_write_nothing_is_a_gap() {
-    for marker in ["", " ", "?", "NA", "na", "N/A", "nan", "NaN", "NAN", "null", "NULL", "Null"] {
+    for marker in
+        ["", " ", "?", "NA", "N/A", "n/a", "nan", "-nan", "NaN", "null", "NULL", "None", "<NA>", "#N/A"]
+    {
         let text = format!("size,colour,y\n1,red,0\n{marker},{marker},1\n3,green,0\n");
         let raw = read_text(&text, |_| ()).unwrap();
         assert!(raw.columns[0].vocabulary.is_none(), "{marker:?} makes numbers text");
         assert_eq!(raw.columns[1].vocabulary.as_ref().unwrap(), &["red", "green"], "{marker:?}");
         assert!(row(&raw, 1).iter().all(|cell| cell.is_nan()), "{marker:?}");
+    }
+    // Among numbers a word can mean nothing else; among words Na is sodium and Null a name, as in pandas.
+    for marker in ["Na", "na", "Nan", "NAN", "Null", "none"] {
+        let text = format!("size,element,y\n1,K,0\n{marker},{marker},1\n3,K,0\n");
+        let raw = read_text(&text, |_| ()).unwrap();
+        assert!(row(&raw, 1)[0].is_nan(), "{marker:?} is text among numbers");
+        assert_eq!(raw.columns[1].vocabulary.as_ref().unwrap(), &["K", marker]);
     }
     // The list is the user's to change; without it every cell counts.
     let text = "size,colour,y\n1,red,0\n2,-,1\n-,NA,0\n";
@@ -119,7 +133,31 @@ fn a_mixed_column_is_read_as_the_error_says() {
 fn bad_files_are_named_with_line_column_and_advice() {
     let good = "a,b,y\n1,2,0\n3,4,1\n";
     type Change = fn(&mut DataSettings);
-    let cases: [(&str, Change, &[&str]); 30] = [
+    let cases: [(&str, Change, &[&str]); 38] = [
+        (
+            "# made in May\na,b,y\n1,2,0\n3,4,1\n",
+            |_| (),
+            &["line 1", "has 1 cell where the lines below have 3", "a title or a comment"],
+        ),
+        (
+            "a,price,y\n1,\"1,234\",0\n3,\"2,345\",1\n",
+            |_| (),
+            &["column \"price\"", "look like numbers, such as \"1,234\"", "data.decimal", "data.categorical"],
+        ),
+        (
+            "a,price,y\n1,500,0\n3,\"1,500\",1\n",
+            |_| (),
+            &["line 3, column \"price\"", "\"1,500\" is text", "data.decimal = \".\""],
+        ),
+        ("a,b,y\n1,10 %,0\n3,20 %,1\n", |_| (), &["column \"b\"", "\"10 %\"; take the percent signs away"]),
+        ("a,b,y\n1,$5.50,0\n3,$6,1\n", |_| (), &["\"$5.50\"; take the currency signs away"]),
+        ("a,b,y\n1,12 345,0\n3,23 456,1\n", |_| (), &["take out what stands between the digits"]),
+        (
+            "a,b,y\n1,2,\"100,000\"\n3,4,\"200,000\"\n",
+            |_| (),
+            &["column \"y\"", "\"100,000\"", "data.decimal", "data.label_type = \"text\""],
+        ),
+        ("target,b,class\n1,2,0\n3,4,1\n", |s| s.label = vec!["3".into()], &[]),
         ("a,b,y\n1,2,0\n3,4\n", |_| (), &["line 3", "has 2 cells where the first line has 3"]),
         ("a,b,y\n1,2,0\n\n\n3,4,1,9\n", |_| (), &["line 5", "has 4 cells"]),
         ("a,b,y\r\n1,2,0\r\n\r\n3,4,1,9", |_| (), &["line 4", "has 4 cells"]),
@@ -132,7 +170,7 @@ fn bad_files_are_named_with_line_column_and_advice() {
             &["line 3, column \"b\"", "\"four\" is text", "data.categorical"],
         ),
         ("1,2,0\n3,four,1\n5,6,0\n", |_| (), &["line 2, column 2", "\"four\" is text"]),
-        ("0,1,y\n1,2,0\n3,4,1\n", |_| (), &["line 1, column 3", "data.header = \"yes\""]),
+        ("5,1,y\n1,2,0\n3,4,1\n", |_| (), &["line 1, column 3", "data.header = \"yes\""]),
         ("a,b,y\n1,2,0\n3,inf,1\n", |_| (), &["line 3, column \"b\"", "\"inf\" is not a finite"]),
         (
             "a,b,y\n1,2,0\n3,-inf,1\n",
@@ -187,6 +225,126 @@ fn bad_files_are_named_with_line_column_and_advice() {
         }
         assert!(error.contains("t.csv") || error.starts_with("data."), "{error}");
     }
+}
+
+#[test]
+fn a_label_is_known_by_its_name() {
+    for (header, expected) in [
+        ("label,p,q", Ok("label")),
+        ("p,Target,q", Ok("Target")),
+        ("p,CLASS,q", Ok("CLASS")),
+        ("y,p,q", Ok("y")),
+        ("p,q,r", Ok("r")),
+        ("p,y,label", Ok("label")),
+        // A place.
+        ("x,y,price", Ok("price")),
+        (
+            "label,class,q",
+            Err("has the columns \"label\" and \"class\", and each may be the label; say which"),
+        ),
+    ] {
+        let found = read_text(&format!("{header}\n1,2,0\n3,4,1\n1,5,0\n"), |_| ());
+        match (found, expected) {
+            (Ok(raw), Ok(name)) => assert_eq!(raw.label_columns[0].name, name),
+            (Err(error), Err(problem)) => assert!(error.contains(problem), "{error}"),
+            (found, _) => panic!("{header}: {:?}", found.err()),
+        }
+    }
+}
+
+#[test]
+fn numbers_have_a_decimal_point_or_comma() {
+    let read = |text: &str, decimal| read_text(text, |settings| settings.decimal = decimal);
+    for (text, decimal, expected) in [
+        ("a;b;y\n0,5;3,25;low\n1,5;1.234,5;high\n", Decimal::Auto, [0.5, 3.25, 1.5, 1234.5]),
+        ("0,5;3,25;low\n1,5;4;high\n", Decimal::Auto, [0.5, 3.25, 1.5, 4.0]),
+        ("a,b,y\n\"0,5\",2,low\n\"1,5\",3,high\n", Decimal::Comma, [0.5, 2.0, 1.5, 3.0]),
+        ("a,b,y\n\"1,234\",2.5,low\n\"5,678\",3,high\n", Decimal::Point, [1234.0, 2.5, 5678.0, 3.0]),
+        ("a,b,y\n\u{2212}1,2.5,low\n7,3,high\n", Decimal::Auto, [-1.0, 2.5, 7.0, 3.0]),
+    ] {
+        let raw = read(text, decimal).unwrap();
+        assert!(raw.columns.iter().all(|column| column.vocabulary.is_none()), "{text}");
+        assert_eq!([row(&raw, 0), row(&raw, 1)].concat(), expected, "{text}");
+        assert!(
+            matches!(&raw.labels, Some(Labels::Text { vocabulary, .. }) if *vocabulary == ["low", "high"])
+        );
+    }
+    // A model reads its files alike.
+    let raw = read("a;y\n0,5;1,5\n1,5;2,5\n1,7;3,5\n", Decimal::Auto).unwrap();
+    assert_eq!(raw.dialect.as_ref().unwrap().decimal, Decimal::Comma);
+    assert!(matches!(&raw.labels, Some(Labels::Numbers { values, .. }) if *values == [1.5, 2.5, 3.5]));
+    // Points and commas in one file: nobody knows.
+    let error = read("a;b;y\n0,5;3.25;low\n1,5;4.25;high\n", Decimal::Auto).err().unwrap();
+    assert!(error.contains("column \"a\"") && error.contains("data.decimal"), "{error}");
+}
+
+#[test]
+fn all_columns_that_need_a_decision_are_in_one_report() {
+    let lines: String = (0..30).map(|i| format!("name{i},\"1,{i:03}\",{i},{},x\n", i % 3)).collect();
+    let text = format!("who,price,mixed,z,kind\n{lines}last,\"1,000\",n.v.,1,y\n");
+    let error = read_text(&text, |_| ()).err().unwrap();
+    for part in [
+        "t.csv: 3 columns need a decision:",
+        "\n  column \"who\": holds 31 different texts in 31 lines",
+        "\n  column \"price\": holds texts that look like numbers, such as \"1,000\"",
+        "\n  line 32, column \"mixed\": \"n.v.\" is text, but 30 of",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn lines_longer_than_the_first_look_are_read_whole() {
+    let columns = 30_000;
+    let names: Vec<String> = (0..columns).map(|column| format!("gene{column:09}")).collect();
+    let numbers = |row: usize| (0..columns).map(|_| (row % 3).to_string()).collect::<Vec<_>>().join(",");
+    let lines: String = (0..4).map(|row| format!("{},{}\n", numbers(row), row % 2)).collect();
+    let raw = read_text(&format!("{},y\n{lines}", names.join(",")), |_| ()).unwrap();
+    assert_eq!((raw.columns.len(), raw.samples()), (columns, 4));
+    let raw = read_text(&lines.repeat(8), |_| ()).unwrap();
+    assert_eq!((raw.columns.len(), raw.samples()), (columns, 32));
+    // A name, and a document, that the first look would cut.
+    let long = "word, ".repeat(60_000);
+    let raw = read_text(&format!("a,b,{}\n1,2,0\n3,4,1\n", "n".repeat(300_000)), |_| ()).unwrap();
+    assert_eq!(raw.label_columns[0].name.len(), 300_000);
+    let raw = read_text(&format!("\"{long}\n{long}\",x\n\"{long}\",y\na,x\n"), |settings| {
+        settings.text = Some(toml::from_str("column = '1'").unwrap());
+        settings.label = vec!["2".into()];
+    });
+    assert_eq!(raw.unwrap().samples(), 3);
+}
+
+#[test]
+fn columns_without_a_name_are_left_out_if_they_say_nothing() {
+    let raw = read_text(",0,1,species\n0,5,6,x\n1,7,8,y\n2,7,8,x\n", |_| ()).unwrap();
+    assert_eq!((names(&raw), raw.samples()), (vec!["0", "1"], 3));
+    assert!(raw.notes[0].contains("counts the lines, so it is left out"), "{:?}", raw.notes);
+    // A delimiter at the end of each line.
+    for text in ["a,b,y,\n1,2,0,\n3,4,1,\n", "1,2,0,\n3,4,1,\n"] {
+        let raw = read_text(text, |_| ()).unwrap();
+        assert_eq!((raw.columns.len(), raw.label_columns[0].position), (2, 2), "{text}");
+        assert!(raw.notes[0].contains("column 4 has no name and holds nothing"), "{:?}", raw.notes);
+    }
+    // A name is a reason to keep a column; but it is told of.
+    let raw = read_text("id,a,y\n1,5,0\n2,7,1\n3,7,0\n", |_| ()).unwrap();
+    assert_eq!(names(&raw), ["id", "a"]);
+    assert!(raw.notes[0].contains("\"id\" counts the lines"), "{:?}", raw.notes);
+}
+
+#[test]
+fn labels_stay_apart_as_text_and_beyond_f64() {
+    let vocabulary = |text: &str, label_type| {
+        let raw = read_text(text, |settings| settings.label_type = label_type).unwrap();
+        match raw.labels {
+            Some(Labels::Text { vocabulary, .. }) => vocabulary,
+            _ => panic!("these are numbers"),
+        }
+    };
+    let zip = "a,zip\n1,01\n2,1\n3,01\n4,1\n";
+    assert_eq!(vocabulary(zip, LabelType::Text), ["01", "1"]);
+    assert!(read_text(zip, |_| ()).unwrap().label_columns.iter().all(|label| !label.text));
+    let ids = "a,id\n1,9007199254740993\n2,9007199254740992\n3,9007199254740993\n4,9007199254740992\n";
+    assert_eq!(vocabulary(ids, LabelType::Auto), ["9007199254740993", "9007199254740992"]);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn read_keys(path: &Path, text: &str, label: Option<&str>) -> Result<Raw> {
         columns: vec![RawColumn { name: text.to_string(), position: 0, vocabulary: None }],
         label_columns: label
             .iter()
-            .map(|label| LabelColumn { name: label.to_string(), position: 1 })
+            .map(|label| LabelColumn { name: label.to_string(), position: 1, text: false })
             .collect(),
         lines,
         ..raw

@@ -73,6 +73,7 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
         augmentation: None,
         skipped: kept.skipped,
         text,
+        notes: Vec::new(),
     })
 }
 
