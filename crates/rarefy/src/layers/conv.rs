@@ -3,7 +3,7 @@
 //! ```text
 //! y[q, o] = f(b[o] + sum over channels c and offsets k of W[o, c, k] x[stride q + dilation k - padding, c])
 //! ```
-//! with zeros beyond the edges. A filter is a neuron and its kernel offsets count as inputs: `W` is a matrix `[filters x
+//! with zeros beyond the edges, and beyond the end of a sample that is shorter than the sequence. A filter is a neuron and its kernel offsets count as inputs: `W` is a matrix `[filters x
 //! (channels of a group, offsets)]` in torch's order, and topologies, penalties and storages are those of any other.
 
 use serde::{Deserialize, Serialize};
@@ -238,6 +238,24 @@ pub struct Conv {
     zeros: Vec<f32>,
 }
 
+impl Conv {
+    /// Whether a window may hold steps of a sequence that a sample does not have besides those that it has.
+    fn may_reach_beyond(&self) -> bool {
+        let geometry = self.windows.geometry();
+        geometry.input.height == 1 && geometry.offsets() > 1
+    }
+
+    /// The same for these samples.
+    fn reaches_beyond(&self, input: &Tiles) -> bool {
+        self.may_reach_beyond() && !input.lengths().is_empty()
+    }
+
+    /// What windows read: the input, or where they would reach beyond it, `cut`.
+    fn real<'a>(&self, input: &'a Tiles, cut: &'a Tiles) -> &'a Tiles {
+        if self.reaches_beyond(input) { cut } else { input }
+    }
+}
+
 impl Layer for Conv {
     fn input(&self) -> Shape {
         self.windows.geometry().input
@@ -256,8 +274,11 @@ impl Layer for Conv {
         steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
     }
 
-    fn workspace(&self, _: usize, _: bool) -> Workspace {
-        Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
+    fn workspace(&self, samples: usize, _: bool) -> Workspace {
+        // The input without what stands beyond the ends of samples.
+        let features = if self.may_reach_beyond() { self.input().features() } else { 0 };
+        let tiles = vec![Tiles::zeros(features, samples)];
+        Workspace { tiles, numbers: vec![Vec::new()], ..Workspace::default() }
     }
 
     fn forward(
@@ -266,8 +287,14 @@ impl Layer for Conv {
         parameters: &[Parameter],
         input: &Tiles,
         output: &mut Tiles,
-        _: &mut Workspace,
+        work: &mut Workspace,
     ) {
+        let cut = &mut work.tiles[0];
+        if self.reaches_beyond(input) {
+            cut.rows_mut().copy_from_slice(input.rows());
+            cut.clear_beyond(input, self.input().positions());
+        }
+        let input = self.real(input, cut);
         let bias = parameters.get(1).map_or(&self.zeros[..], |bias| bias.weights.values());
         let finish = Finish::Activate { bias, activation: self.activation };
         let weights = &parameters[0].weights;
@@ -280,6 +307,7 @@ impl Layer for Conv {
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
         let (weight, bias) = parameters.split_first_mut().expect("a convolution has a weight");
         let is_pointwise = self.windows.is_pointwise();
+        let input = self.real(flow.input, &work.tiles[0]);
         if let Some(output) = flow.gradient_input {
             let finish = Finish::Gate { activation: flow.gate, outputs: flow.input.rows() };
             let weights = &mut weight.weights;
@@ -288,21 +316,16 @@ impl Layer for Conv {
             } else {
                 kernels::convolve_transposed(pass.isa, weights, &self.windows, flow.gradient, output, finish);
             }
+            if self.reaches_beyond(flow.input) {
+                output.clear_beyond(flow.input, self.input().positions());
+            }
         }
         let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
         if is_pointwise {
-            kernels::weight_gradient(pass.isa, weights, flow.gradient, flow.input, out, scratch);
+            kernels::weight_gradient(pass.isa, weights, flow.gradient, input, out, scratch);
         } else {
             let windows = &self.windows;
-            kernels::convolution_gradient(
-                pass.isa,
-                weights,
-                windows,
-                flow.gradient,
-                flow.input,
-                out,
-                scratch,
-            );
+            kernels::convolution_gradient(pass.isa, weights, windows, flow.gradient, input, out, scratch);
         }
         if let Some(bias) = bias.first_mut() {
             kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient);
@@ -314,9 +337,10 @@ impl Layer for Conv {
         parameter: usize,
         input: &'a Tiles,
         gradient: &'a Tiles,
-        _: &'a Workspace,
+        work: &'a Workspace,
     ) -> Product<'a> {
         assert_eq!(parameter, 0, "only the weights of a convolution have connections");
+        let input = self.real(input, &work.tiles[0]);
         match self.windows.is_pointwise() {
             true => Product::new(input, gradient),
             false => Product::convolution(input, gradient, &self.windows),

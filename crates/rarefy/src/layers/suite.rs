@@ -3,6 +3,7 @@
 //! - Gradients of parameters and inputs match central differences of a loss summed in `f64`, in both storages.
 //! - Same bits for any number of threads.
 //! - When predicting, a sample's output does not depend on its batch.
+//! - What stands beyond a sample's length changes nothing that is within it, and gets no gradient.
 //! - Gradients of absent connections, as growth rules ask for them, are those of the same connections made live.
 //!
 //! All of it also for batches so small that they are folded.
@@ -50,11 +51,15 @@ const ROWS: &[Case] = &[
     case("layer = 'conv2d'\nfilters = 5\nkernel = 1", [3, 3, 4]),
     case("layer = 'conv2d'\nfilters = 4\nkernel = 7\npadding = 3", [6, 5, 2]),
     case("layer = 'conv1d'\nfilters = 7\nkernel = 5\npadding = 2\nstride = 2", [1, 19, 9]),
+    case("layer = 'conv1d'\nfilters = 4\nkernel = 3\npadding = 1\nactivation = 'tanh'", [1, 7, 3]).with_lengths(),
+    case("layer = 'conv1d'\nfilters = 6\nkernel = 3\ngroups = 3\nstride = 2\ndilation = 2", [1, 9, 3]).with_lengths(),
     case("layer = 'max-pool'\nkernel = 2", [5, 4, 3]),
     case("layer = 'max-pool'\nkernel = 3\nstride = 2\npadding = 1\ndilation = [1, 2]", [5, 7, 3]),
     case("layer = 'max-pool'\nkernel = 3\nstride = 2", [1, 9, 2]).with_lengths(),
+    case("layer = 'max-pool'\nkernel = 3\nstride = 1\npadding = 1\ndilation = 2", [1, 7, 2]).with_lengths(),
     case("layer = 'average-pool'\nkernel = [2, 3]\nstride = 1\npadding = 1", [4, 5, 3]),
     case("layer = 'average-pool'\nkernel = 2", [1, 7, 4]).with_lengths(),
+    case("layer = 'average-pool'\nkernel = 3\nstride = 1\npadding = 1", [1, 7, 2]).with_lengths(),
     case("layer = 'global-average-pool'", [3, 3, 20]),
     case("layer = 'global-average-pool'", [1, 6, 5]).with_lengths(),
     case("layer = 'global-max-pool'", [3, 3, 20]),
@@ -316,6 +321,53 @@ fn a_sample_is_predicted_the_same_in_any_batch() {
             network.forward(&pass, &one, &mut alone);
             assert_eq!(alone.output().sample(0), whole.output().sample(sample), "{}", case.layer);
         }
+    }
+}
+
+#[test]
+fn what_stands_beyond_a_sample_s_length_changes_nothing() {
+    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+    for (case, samples) in ROWS.iter().flat_map(|case| [(case, 130), (case, 20)]) {
+        if !case.has_lengths {
+            continue;
+        }
+        let results = [0.0, 100.0].map(|padding| {
+            let mut network = network(case, 0.6, Storage::Sparse);
+            let mut input = input(case, samples);
+            let real = |tiles: &Tiles, sample: usize, steps: usize| {
+                tiles.real_steps(sample / LANES, steps)[sample % LANES] as usize
+            };
+            for sample in 0..samples {
+                let mut values = input.sample(sample);
+                values[real(&input, sample, 0) * case.input.channels..].fill(padding);
+                input.set_sample(sample, &values);
+            }
+            let mut buffers = network.buffers(samples, true);
+            network.forward(&pass, &input, &mut buffers);
+            let (shape, fused) = (network.output(), network.sequence.fused());
+            let (output, gradient) = buffers.output_and_gradient();
+            let mut outputs = Vec::new();
+            for sample in 0..samples {
+                let made = output.sample(sample);
+                let numbers = real(output, sample, shape.positions()) * shape.channels;
+                let factors = (0..made.len()).map(|at| if at < numbers { factor(sample, at) } else { 0.0 });
+                gradient.set_sample(sample, &factors.collect::<Vec<_>>());
+                outputs.push(made[..numbers].to_vec());
+            }
+            let rows = gradient.rows_mut().iter_mut().zip(output.rows());
+            rows.for_each(|(row, output)| fused.gate(&mut row.0, output));
+            let mut gradient_input = Tiles::zeros(input.features(), samples);
+            network.backward_to_input(&pass, &input, Some(&mut gradient_input), &mut buffers);
+            for sample in 0..samples {
+                let beyond = real(&input, sample, 0) * case.input.channels;
+                let gradient = gradient_input.sample(sample);
+                assert!(gradient[beyond..].iter().all(|&number| number == 0.0), "{}", case.layer);
+            }
+            let gradients: Vec<_> =
+                network.parameters().map(|parameter| parameter.gradient.clone()).collect();
+            (outputs, gradients)
+        });
+        assert!(results[0] == results[1], "{} ({samples} samples)", case.layer);
     }
 }
 

@@ -16,6 +16,7 @@
 
 mod columns;
 mod fold;
+mod padding;
 
 use std::fmt;
 

@@ -73,20 +73,20 @@ impl Reference {
                     linear(weight, bias, x).iter().map(|&y| apply(spec.activation, y)).collect()
                 })
             }
-            LayerSpec::Conv2d(spec) => each(&|x, _| self.conv(spec, name, batch.shape, shape, x)),
+            LayerSpec::Conv2d(spec) => each(&|x, steps| self.conv(spec, name, batch.shape, shape, x, steps)),
             LayerSpec::Conv1d(spec) => {
-                each(&|x, _| self.conv(&in_two_dimensions(spec), name, batch.shape, shape, x))
+                each(&|x, steps| self.conv(&in_two_dimensions(spec), name, batch.shape, shape, x, steps))
             }
-            LayerSpec::MaxPool(spec) => each(&|x, _| {
+            LayerSpec::MaxPool(spec) => each(&|x, steps| {
                 let window = [spec.kernel, spec.stride.unwrap_or(spec.kernel), spec.padding, spec.dilation];
-                pool(batch.shape, shape, window, x, &|seen| {
+                pool(batch.shape, shape, window, x, steps, &|seen| {
                     seen.iter().copied().reduce(f64::max).unwrap_or(0.0)
                 })
             }),
-            LayerSpec::AveragePool(spec) => each(&|x, _| {
+            LayerSpec::AveragePool(spec) => each(&|x, steps| {
                 let one = Size::Square(1);
                 let window = [spec.kernel, spec.stride.unwrap_or(spec.kernel), spec.padding, one];
-                pool(batch.shape, shape, window, x, &|seen| {
+                pool(batch.shape, shape, window, x, steps, &|seen| {
                     seen.iter().sum::<f64>() / seen.len().max(1) as f64
                 })
             }),
@@ -242,7 +242,15 @@ impl Reference {
         .with_lengths(layer, batch)
     }
 
-    fn conv(&self, spec: &Conv2dSpec, name: &str, input: Shape, output: Shape, x: &[f64]) -> Vec<f64> {
+    fn conv(
+        &self,
+        spec: &Conv2dSpec,
+        name: &str,
+        input: Shape,
+        output: Shape,
+        x: &[f64],
+        steps: usize,
+    ) -> Vec<f64> {
         let weight = self.array(name, "weight");
         let (kernel, dilation) = (spec.kernel.sides(), spec.dilation.sides());
         let padding = match spec.padding {
@@ -257,7 +265,7 @@ impl Reference {
             for filter in 0..spec.filters {
                 let first = filter / (spec.filters / spec.groups) * of_group;
                 let mut sum = if spec.bias { self.array(name, "bias")[filter] } else { 0.0 };
-                for &(offset, place) in &window {
+                for &(offset, place) in window.iter().filter(|(_, place)| *place < steps || offsets == 1) {
                     for c in 0..of_group {
                         let column = c * offsets + offset;
                         sum += weight[filter * of_group * offsets + column]
@@ -393,7 +401,14 @@ fn window(input: Shape, output: Shape, position: usize, sizes: [[usize; 2]; 4]) 
 }
 
 /// What `join` makes of the numbers that each window sees of each channel.
-fn pool(input: Shape, output: Shape, sizes: [Size; 4], x: &[f64], join: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
+fn pool(
+    input: Shape,
+    output: Shape,
+    sizes: [Size; 4],
+    x: &[f64],
+    steps: usize,
+    join: &dyn Fn(&[f64]) -> f64,
+) -> Vec<f64> {
     // On a sequence a number is about steps; across there is a window of 1 without padding.
     let mut sides = sizes.map(Size::sides);
     if input.height == 1 {
@@ -405,9 +420,8 @@ fn pool(input: Shape, output: Shape, sizes: [Size; 4], x: &[f64], join: &dyn Fn(
     for position in 0..output.positions() {
         let window = window(input, output, position, sides);
         for c in 0..input.channels {
-            out.push(join(
-                &window.iter().map(|(_, place)| x[place * input.channels + c]).collect::<Vec<_>>(),
-            ));
+            let real = window.iter().filter(|(_, place)| *place < steps);
+            out.push(join(&real.map(|(_, place)| x[place * input.channels + c]).collect::<Vec<_>>()));
         }
     }
     out

@@ -1,10 +1,10 @@
-//! The mean of each window and channel, over what lies within the input: padding is not counted.
+//! The mean of each window and channel, over what lies within the input and the sample: padding is not counted.
 //! `y[q] = sum over offsets k of x[stride q + k - padding] / how many of these there are`.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, positions_in_piece};
-use crate::kernels::{Windows, par_chunks};
+use crate::kernels::{Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Size, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -37,18 +37,13 @@ impl Describe for AveragePoolSpec {
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         builder.part();
         let geometry = self.window().geometry(input).expect("a description that was found good");
-        let windows = Windows::new(geometry);
-        let share = |position: usize| 1.0 / windows.reads_of(position).count() as f32;
-        let shares = (0..windows.output().positions()).map(share).collect();
-        Ok(Box::new(AveragePool { windows, shares }))
+        Ok(Box::new(AveragePool { windows: Windows::new(geometry) }))
     }
 }
 
 /// Average pooling.
 pub struct AveragePool {
     windows: Windows,
-    /// For each window one over the positions that it has.
-    shares: Vec<f32>,
 }
 
 impl Layer for AveragePool {
@@ -65,29 +60,49 @@ impl Layer for AveragePool {
         steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
     }
 
-    fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        // For each window of each sample one over the positions that it has.
+        let features = if training { self.output().positions() } else { 0 };
+        Workspace { tiles: vec![Tiles::zeros(features, samples)], ..Workspace::default() }
+    }
+
+    fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, work: &mut Workspace) {
         let (channels, positions) = (self.output().channels, self.output().positions());
-        par_chunks(output.rows_mut(), positions_in_piece(channels) * channels, &|start, rows: &mut [Row]| {
+        let length = positions_in_piece(channels);
+        let (shares, sizes) = (work.tiles[0].rows_mut(), (length, length * channels));
+        par_chunk_pairs(shares, output.rows_mut(), sizes, &|piece, shares: &mut [Row], rows| {
             pass.isa.vectorize(|| {
-                for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
+                for (index, rows) in rows.chunks_exact_mut(channels).enumerate() {
+                    let place = piece * length + index;
                     let (tile, position) = (place / positions, place % positions);
+                    let steps = input.real_steps(tile, self.input().positions());
+                    let mut counts = [0.0f32; LANES];
                     rows.fill(Row::ZERO);
                     for (_, read) in self.windows.reads_of(position) {
+                        let is_real: [bool; LANES] = std::array::from_fn(|lane| (read as u32) < steps[lane]);
+                        (0..LANES).for_each(|lane| counts[lane] += if is_real[lane] { 1.0 } else { 0.0 });
                         let inputs = &input.tile(tile)[read * channels..][..channels];
                         for (row, input) in rows.iter_mut().zip(inputs) {
-                            (0..LANES).for_each(|lane| row.0[lane] += input.0[lane]);
+                            for lane in 0..LANES {
+                                row.0[lane] += if is_real[lane] { input.0[lane] } else { 0.0 };
+                            }
                         }
                     }
+                    let share = Row(counts.map(|count| 1.0 / count.max(1.0)));
                     for row in rows {
-                        row.0.iter_mut().for_each(|value| *value *= self.shares[position]);
+                        (0..LANES).for_each(|lane| row.0[lane] *= share.0[lane]);
+                    }
+                    if let Some(kept) = shares.get_mut(index) {
+                        *kept = share;
                     }
                 }
             });
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
         let Some(gradient_input) = flow.gradient_input else { return };
+        let shares = &work.tiles[0];
         let (channels, positions) = (self.input().channels, self.input().positions());
         par_chunks(
             gradient_input.rows_mut(),
@@ -98,13 +113,18 @@ impl Layer for AveragePool {
                         let (tile, position) = (place / positions, place % positions);
                         rows.fill(Row::ZERO);
                         for (_, reader) in self.windows.readers_of(position) {
-                            let share = self.shares[reader];
+                            let share = &shares.tile(tile)[reader];
                             let gradients = &flow.gradient.tile(tile)[reader * channels..][..channels];
                             for (row, gradient) in rows.iter_mut().zip(gradients) {
-                                (0..LANES).for_each(|lane| row.0[lane] += gradient.0[lane] * share);
+                                (0..LANES).for_each(|lane| row.0[lane] += gradient.0[lane] * share.0[lane]);
                             }
                         }
+                        let steps = flow.input.real_steps(tile, positions);
                         for (row, input) in rows.iter_mut().zip(&flow.input.rows()[place * channels..]) {
+                            for lane in 0..LANES {
+                                let is_real = (position as u32) < steps[lane];
+                                row.0[lane] = if is_real { row.0[lane] } else { 0.0 };
+                            }
                             flow.gate.gate(&mut row.0, input);
                         }
                     }

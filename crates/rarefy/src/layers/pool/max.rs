@@ -1,5 +1,5 @@
 //! The largest number of each window and channel: `y[q] = max over offsets k of x[stride q + dilation k - padding]`, over
-//! what lies within the input. The gradient goes to where it was found; of equal numbers to the first.
+//! what lies within the input and the sample. The gradient goes to where it was found; of equal numbers to the first.
 
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +91,9 @@ impl Layer for MaxPool {
     }
 }
 
+/// In place of an offset, where a window has no number of the sample.
+const NOWHERE: f32 = -1.0;
+
 /// The largest numbers of some windows.
 struct Largest<'a> {
     windows: &'a Windows,
@@ -99,7 +102,7 @@ struct Largest<'a> {
     positions: usize,
     /// The first window, counted over all tiles.
     first: usize,
-    /// The offset at which each was found; empty if nobody will ask.
+    /// The offset at which each was found, or [`NOWHERE`]; empty if nobody will ask.
     found: &'a mut [Row],
     rows: &'a mut [Row],
 }
@@ -109,32 +112,40 @@ impl Vectorized for Largest<'_> {
 
     #[inline(always)]
     fn run(self) {
-        let channels = self.windows.output().channels;
+        let Shape { channels, .. } = self.windows.output();
+        let steps = self.windows.geometry().input.positions();
         for (index, rows) in self.rows.chunks_exact_mut(channels).enumerate() {
             let (tile, position) =
                 ((self.first + index) / self.positions, (self.first + index) % self.positions);
             let mut found = self.found.chunks_exact_mut(channels).nth(index);
             rows.fill(Row([f32::NEG_INFINITY; LANES]));
             if let Some(found) = &mut found {
-                found.fill(Row::ZERO);
+                found.fill(Row([NOWHERE; LANES]));
             }
+            let steps = self.input.real_steps(tile, steps);
+            let mut is_empty = [true; LANES];
             for (offset, read) in self.windows.reads_of(position) {
+                let is_real: [bool; LANES] = std::array::from_fn(|lane| (read as u32) < steps[lane]);
+                (0..LANES).for_each(|lane| is_empty[lane] &= !is_real[lane]);
                 let inputs = &self.input.tile(tile)[read * channels..][..channels];
                 // Where it was first, before the numbers tell no more.
                 if let Some(found) = &mut found {
                     for (found, (row, input)) in found.iter_mut().zip(rows.iter().zip(inputs)) {
                         for lane in 0..LANES {
-                            let is_larger = exceeds(input.0[lane], row.0[lane]);
+                            let is_larger = is_real[lane] & exceeds(input.0[lane], row.0[lane]);
                             found.0[lane] = if is_larger { offset as f32 } else { found.0[lane] };
                         }
                     }
                 }
                 for (row, input) in rows.iter_mut().zip(inputs) {
                     for lane in 0..LANES {
-                        let is_larger = exceeds(input.0[lane], row.0[lane]);
+                        let is_larger = is_real[lane] & exceeds(input.0[lane], row.0[lane]);
                         row.0[lane] = if is_larger { input.0[lane] } else { row.0[lane] };
                     }
                 }
+            }
+            for row in rows {
+                (0..LANES).for_each(|lane| row.0[lane] = if is_empty[lane] { 0.0 } else { row.0[lane] });
             }
         }
     }

@@ -6,8 +6,7 @@
 //! last-step                              a sequence's last step (last)
 //! attention-pool                         all steps, as much of each as learned weights say (attention)
 //! ```
-//! What is over all positions looks at a sample's real steps only. A window may reach beyond a sample's length, as that of
-//! a convolution does.
+//! All of them look at a sample's real steps only. Of a window that has none, which none begins but may where it is dilated, comes 0.
 
 mod attention;
 mod average;
