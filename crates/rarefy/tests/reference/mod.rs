@@ -23,6 +23,8 @@ pub struct Reference {
     /// For each dropout, in the order in which layers are built, what each number of each sample is multiplied by.
     pub masks: Vec<Vec<Vec<f64>>>,
     dropouts: Cell<usize>,
+    /// The smallest variance that a norm has met: of numbers all but alike it magnifies every rounding.
+    pub smallest_variance: Cell<f64>,
 }
 
 impl Reference {
@@ -36,7 +38,13 @@ impl Reference {
             (parameter.name.clone(), cells)
         };
         let arrays = network.parameters().map(array).collect();
-        Reference { layers: network.spec().layers.clone(), arrays, masks, dropouts: Cell::new(0) }
+        Reference {
+            layers: network.spec().layers.clone(),
+            arrays,
+            masks,
+            dropouts: Cell::new(0),
+            smallest_variance: Cell::new(f64::INFINITY),
+        }
     }
 
     /// What the network makes of a batch in training.
@@ -211,14 +219,14 @@ impl Reference {
                         .flat_map(|(index, sample)| sample.chunks(channels).take(batch.steps(index)));
                     real.map(move |x| x[c]).collect::<Vec<f64>>()
                 };
-                let moments: Vec<[f64; 2]> = (0..channels).map(|c| moments(&numbers(c))).collect();
+                let moments: Vec<[f64; 2]> = (0..channels).map(|c| self.moments(&numbers(c))).collect();
                 at_each_position(&|x| {
                     let normal = |c: usize| (x[c] - moments[c][0]) / (moments[c][1] + 1e-5).sqrt();
                     (0..channels).map(|c| apply(spec.activation, scaled(normal(c), c))).collect()
                 })
             }
             LayerSpec::LayerNorm(_) => at_each_position(&|x| {
-                let [mean, variance] = moments(x);
+                let [mean, variance] = self.moments(x);
                 (0..channels).map(|c| scaled((x[c] - mean) / (variance + 1e-5).sqrt(), c)).collect()
             }),
             LayerSpec::RmsNorm(_) => at_each_position(&|x| {
@@ -229,7 +237,9 @@ impl Reference {
                 let size = channels / spec.groups;
                 let of_group = |c: usize| {
                     let real = x.chunks(channels).take(steps);
-                    moments(&real.flat_map(|x| &x[c / size * size..][..size]).copied().collect::<Vec<_>>())
+                    self.moments(
+                        &real.flat_map(|x| &x[c / size * size..][..size]).copied().collect::<Vec<_>>(),
+                    )
                 };
                 let moments: Vec<[f64; 2]> = (0..channels).map(of_group).collect();
                 let normal = |at: usize| {
@@ -240,6 +250,15 @@ impl Reference {
             }),
         }
         .with_lengths(layer, batch)
+    }
+
+    /// Mean and variance of what a norm is over.
+    fn moments(&self, numbers: &[f64]) -> [f64; 2] {
+        let count = numbers.len() as f64;
+        let mean = numbers.iter().sum::<f64>() / count;
+        let variance = numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+        self.smallest_variance.set(self.smallest_variance.get().min(variance));
+        [mean, variance]
     }
 
     fn conv(
@@ -483,13 +502,6 @@ fn product(weight: &[f64], x: &[f64]) -> Vec<f64> {
 
 fn linear(weight: &[f64], bias: &[f64], x: &[f64]) -> Vec<f64> {
     add(&product(weight, x), bias)
-}
-
-/// Mean and variance.
-fn moments(numbers: &[f64]) -> [f64; 2] {
-    let count = numbers.len() as f64;
-    let mean = numbers.iter().sum::<f64>() / count;
-    [mean, numbers.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count]
 }
 
 fn softmax(scores: &[f64]) -> Vec<f64> {
