@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Batch, Loaded, Targets, Task};
+use rarefy::data::{self, Batch, Loaded, Preparation, TargetScale, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
 use rarefy::tiles::{IGNORED, Tiles};
@@ -11,6 +11,7 @@ use rarefy::train::{self, LanguageScore, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::amount::{amount, r2, worse_than_mean};
 use crate::apply::{MachineArgs, model_folder, open_model, output_names};
 use crate::output::{Output, table};
 
@@ -31,7 +32,8 @@ DATA is read as the training data was: same columns, same scale, same classes. D
 split) is scored on that part; other data on all its \
 samples, those the model was trained on too. Without DATA the test part that training kept apart is scored.
 
-The loss is the plain one for the model's outputs, without label smoothing or class weights.")]
+The loss is the plain one for the model's outputs, without label smoothing or class weights; that of numbers is of targets \
+as they were scaled for the network, RMSE, MAE and R2 are in the target's own unit.")]
 pub struct EvaluateArgs {
     /// A run's folder or a .safetensors file with its config.json beside it
     model: PathBuf,
@@ -123,15 +125,20 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
             score.add(train::score(&loss, isa, outputs, &batch.targets, None));
         })?;
-        measure(preparation.task, &predictions, &dataset.targets)
+        measure(preparation, &predictions, &dataset.targets)
     };
     let names = output_names(preparation);
     let samples = dataset.len();
     let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
-    let parts = [head, totals(&metrics, score.loss(), loss_name), lines(&metrics, &names)];
+    let of_what = if preparation.target_scaler.is_none() { "" } else { " of scaled targets" };
+    let parts =
+        [head, totals(&metrics, score.loss(), &format!("{loss_name}{of_what}")), lines(&metrics, &names)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
+    }
+    if let Metrics::Regression(found) = &metrics {
+        worse_than_mean(found.r2).into_iter().for_each(|note| output.say(note));
     }
     if args.data.is_some() && part == "all samples" && path == trained_on(&args.model) {
         output.say(
@@ -155,9 +162,13 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     let text = std::fs::read_to_string(&file).with_context(|| {
         format!("{}: cannot read the run's settings; give DATA to evaluate on", file.display())
     })?;
-    let settings: Settings = toml::from_str(&text).with_context(|| {
+    let mut settings: Settings = toml::from_str(&text).with_context(|| {
         format!("{}: these settings cannot be used; give DATA to evaluate on", file.display())
     })?;
+    if model.config.preparation.target_scaler.is_none() {
+        // An older run's settings do not say that its targets were left as they were.
+        settings.data.target_scale.get_or_insert(TargetScale::None);
+    }
     let splits = data::load(&settings.data, settings.seed)?;
     let name = settings.data.test_path.unwrap_or(settings.data.path);
     ensure!(
@@ -188,7 +199,7 @@ fn plain_loss(head: Head) -> (Loss, &'static str) {
     }
 }
 
-fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
+fn measure(preparation: &Preparation, predictions: &[f32], targets: &Targets) -> Metrics {
     match targets {
         Targets::Classes { labels, classes } => {
             Metrics::Classification(report::classification(predictions, *classes, labels))
@@ -198,12 +209,13 @@ fn measure(task: Task, predictions: &[f32], targets: &Targets) -> Metrics {
             let (predictions, labels): (Vec<&[f32]>, Vec<u32>) = steps.unzip();
             Metrics::Classification(report::classification(&predictions.concat(), *classes, &labels))
         }
-        Targets::Values { values, outputs } if task == Task::MultiLabel => {
+        Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => {
             Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))
         }
         Targets::Sequences { .. } => unreachable!("scored by their best paths"),
         Targets::Values { values, outputs } => {
-            Metrics::Regression(report::regression(predictions, *outputs, values))
+            let in_unit = |numbers: &[f32]| preparation.target_scaler.undo_all(*outputs, numbers);
+            Metrics::Regression(report::regression(&in_unit(predictions), *outputs, &in_unit(values)))
         }
     }
 }
@@ -222,7 +234,7 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
             ("macro F1", percent(found.macro_f1)),
         ],
         Metrics::Regression(found) => {
-            vec![("RMSE", number(found.rmse)), ("MAE", number(found.mae)), ("R2", r2(found.r2))]
+            vec![("RMSE", amount(found.rmse)), ("MAE", amount(found.mae)), ("R2", r2(found.r2))]
         }
         Metrics::Language(found) => vec![
             ("bits per character", number(found.score.bits_per_character)),
@@ -263,7 +275,7 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
         Metrics::MultiLabel(found) => hits_table("label", names, &found.per_label),
         Metrics::Regression(found) => {
             let rows = names.iter().zip(&found.per_output).map(|(name, errors)| {
-                vec![name.clone(), number(errors.rmse), number(errors.mae), r2(errors.r2)]
+                vec![name.clone(), amount(errors.rmse), amount(errors.mae), r2(errors.r2)]
             });
             table(&["output", "RMSE", "MAE", "R2"], rows)
         }
@@ -320,8 +332,4 @@ fn percent(part: f64) -> String {
 
 fn number(value: f64) -> String {
     format!("{value:.4}")
-}
-
-fn r2(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_string(), number)
 }

@@ -1,5 +1,6 @@
 //! The program `rarefy`.
 
+mod amount;
 mod apply;
 mod bench;
 mod compare;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rarefy::data::text::TextCounts;
-use rarefy::data::{self, Loaded, Task};
+use rarefy::data::{self, Loaded, TargetScaler, Task};
 use rarefy::losses::Head;
 use serde::Serialize;
 
@@ -74,8 +74,8 @@ enum Prediction<'a> {
     Class(&'a str),
     Text(&'a str),
     Labels(Vec<&'a str>),
-    Number(f32),
-    Numbers(&'a [f32]),
+    Number(f64),
+    Numbers(Vec<f64>),
 }
 
 /// Predicts.
@@ -121,6 +121,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let files = data::sample_files(data)?;
     let table = Table {
         task: preparation.task,
+        scaler: &preparation.target_scaler,
         files: files.as_deref(),
         names: &names,
         scores: &scores,
@@ -157,6 +158,8 @@ struct Table<'a> {
     /// The file of each sample, for images, recordings and text files.
     files: Option<&'a [PathBuf]>,
     names: &'a [String],
+    /// What undoes the scaling of numbers.
+    scaler: &'a TargetScaler,
     scores: &'a [f32],
     /// In place of scores, for a transcription, the text of each sample.
     said: &'a [String],
@@ -182,10 +185,16 @@ impl<'a> Table<'a> {
                 let present = self.names.iter().zip(row).filter(|(_, score)| **score > 0.5);
                 Prediction::Labels(present.map(|(name, _)| name.as_str()).collect())
             }
-            (Task::Regression, [value]) => Prediction::Number(*value),
-            (Task::Regression | Task::LanguageModel, _) => Prediction::Numbers(row),
+            (Task::Regression, [value]) => Prediction::Number(self.scaler.undo_rounded(0, *value)),
+            (Task::Regression, _) => Prediction::Numbers(self.numbers(row).collect()),
+            (Task::LanguageModel, _) => unreachable!("refused above"),
             (Task::Transcription, _) => unreachable!("texts have no rows of scores"),
         }
+    }
+
+    /// The numbers of a sample in the unit of the targets.
+    fn numbers(&self, row: &'a [f32]) -> impl Iterator<Item = f64> {
+        row.iter().enumerate().map(|(output, &number)| self.scaler.undo_rounded(output, number))
     }
 
     fn write_csv(&self, out: impl Write) -> std::io::Result<()> {
@@ -211,7 +220,8 @@ impl<'a> Table<'a> {
             let mut cells: Vec<String> = match self.task {
                 Task::Classification => vec![self.names[highest(row)].clone()],
                 Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
-                Task::Regression | Task::LanguageModel => row.iter().map(f32::to_string).collect(),
+                Task::Regression => self.numbers(row).map(|number| number.to_string()).collect(),
+                Task::LanguageModel => unreachable!("refused above"),
                 Task::Transcription => unreachable!("texts have no rows of scores"),
             };
             if self.probabilities {

@@ -109,7 +109,7 @@ fn scores_are_those_of_the_whole_part_and_their_errors_those_of_its_samples() {
         let mut path = LambdaPath::new(settings, &PathSettings { lambdas: 2, ..path(Start::Dense) }).unwrap();
         let outcome = path.follow(&mut |_| Control::Continue).unwrap();
         let (point, part) = (&outcome.points[0], path.run().splits().test.clone().unwrap());
-        let whole = path.run().evaluate(&point.network, &part);
+        let (whole, _) = path.run().evaluate(&point.network, &part);
         let score = path.score(&point.network, &part);
         assert!((score.loss - whole.loss()).abs() < 1e-9 * whole.loss());
         assert_eq!(score.accuracy, Some(whole.accuracy()));

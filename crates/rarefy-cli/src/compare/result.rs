@@ -52,6 +52,12 @@ pub struct Figures {
     /// The bits of a character of the test part, for a language model.
     #[serde(default)]
     pub test_bits_per_character: Option<f64>,
+    /// The root of the mean squared error on the test part, in the target's unit, for regression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_rmse: Option<f64>,
+    /// The part of the variance of the test part's targets that is explained, for regression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_r2: Option<f64>,
     /// The loss on the test part.
     pub test_loss: f64,
     /// Live connections of the kept model.
@@ -138,6 +144,8 @@ pub fn figures(run: &Run, outcome: &Outcome, folder: &Path, jobs: usize) -> Resu
         test_accuracy: run.accuracy(&test),
         test_label_error_rate: run.label_error_rate(&test),
         test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
+        test_rmse: outcome.test_numbers.map(|score| score.rmse),
+        test_r2: outcome.test_numbers.and_then(|score| score.r2),
         test_loss: test.loss(),
         nnz,
         density: nnz as f64 / cells as f64,

@@ -17,6 +17,9 @@ pub enum Score {
     /// Bits by which a language model would write a character of the test part; lower is better.
     #[serde(rename = "test_bits_per_character")]
     BitsPerCharacter,
+    /// The part of the variance of the test part's targets that predicted numbers explain.
+    #[serde(rename = "test_r2")]
+    R2,
     /// The loss on the test part; lower is better.
     #[serde(rename = "test_loss")]
     Loss,
@@ -25,7 +28,7 @@ pub enum Score {
 impl Score {
     /// The first that all of these runs have.
     pub fn of_all<'a>(runs: impl Iterator<Item = &'a Figures> + Clone) -> Score {
-        let all = [Score::Accuracy, Score::LabelErrorRate, Score::BitsPerCharacter];
+        let all = [Score::Accuracy, Score::LabelErrorRate, Score::BitsPerCharacter, Score::R2];
         let has_all = |score: &Score| runs.clone().all(|figures| score.of(figures).is_some());
         all.into_iter().find(has_all).unwrap_or(Score::Loss)
     }
@@ -36,6 +39,7 @@ impl Score {
             Score::Accuracy => figures.test_accuracy,
             Score::LabelErrorRate => figures.test_label_error_rate,
             Score::BitsPerCharacter => figures.test_bits_per_character,
+            Score::R2 => figures.test_r2,
             Score::Loss => Some(figures.test_loss),
         }
     }
@@ -46,20 +50,24 @@ impl Score {
             Score::Accuracy => "test accuracy",
             Score::LabelErrorRate => "test label error rate",
             Score::BitsPerCharacter => "test bits per character",
+            Score::R2 => "test R2",
             Score::Loss => "test loss",
         }
     }
 
     /// Which way it gets better.
     pub fn better(self) -> Better {
-        if self == Score::Accuracy { Better::Higher } else { Better::Lower }
+        match self {
+            Score::Accuracy | Score::R2 => Better::Higher,
+            Score::LabelErrorRate | Score::BitsPerCharacter | Score::Loss => Better::Lower,
+        }
     }
 
     /// What it is shown as: the factor, the decimals and the unit.
     pub fn look(self) -> (f64, usize, &'static str) {
         match self {
             Score::Accuracy | Score::LabelErrorRate => (100.0, 2, " %"),
-            Score::BitsPerCharacter | Score::Loss => (1.0, 4, ""),
+            Score::BitsPerCharacter | Score::R2 | Score::Loss => (1.0, 4, ""),
         }
     }
 }

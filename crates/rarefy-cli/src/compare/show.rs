@@ -5,6 +5,7 @@ use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front
 
 use super::score::Score;
 use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary};
+use crate::amount::amount;
 use crate::output::table;
 use crate::train::bytes;
 
@@ -32,19 +33,14 @@ pub fn markdown(summary: &Summary, title: &str) -> String {
 
 fn header(summary: &Summary) -> Vec<String> {
     let difference = format!("to {}", summary.baseline);
-    let names = [
-        "",
-        "runs",
-        summary.score.name(),
-        &difference,
-        "p",
-        "nonzeros",
-        "density",
-        "s/epoch",
-        "s/run",
-        "model",
-    ];
-    names.map(String::from).to_vec()
+    let rmse = has_rmse(summary).then_some("test RMSE");
+    let judged = ["", "runs", summary.score.name(), &difference, "p"];
+    let rest = ["nonzeros", "density", "s/epoch", "s/run", "model"];
+    judged.into_iter().chain(rmse).chain(rest).map(String::from).collect()
+}
+
+fn has_rmse(summary: &Summary) -> bool {
+    summary.rows.iter().filter_map(|row| row.figures.as_ref()).any(|figures| figures.test_rmse.is_some())
 }
 
 fn cells(summary: &Summary, row: &RowSummary) -> Vec<String> {
@@ -56,7 +52,7 @@ fn cells(summary: &Summary, row: &RowSummary) -> Vec<String> {
     let Some(figures) = &row.figures else {
         let word = if row.failed > 0 { "failed" } else { "not done" };
         cells.push(word.into());
-        cells.resize(10, "-".into());
+        cells.resize(header(summary).len(), "-".into());
         return cells;
     };
     let (difference, p) = match &row.against_baseline {
@@ -64,10 +60,11 @@ fn cells(summary: &Summary, row: &RowSummary) -> Vec<String> {
         Some(found) => (difference(summary.score, found), found.p_value.map_or("-".into(), p_value)),
         None => ("-".into(), "-".into()),
     };
+    cells.extend([score(summary.score, figures), difference, p]);
+    if has_rmse(summary) {
+        cells.push(figures.test_rmse.map_or("-".into(), amount));
+    }
     cells.extend([
-        score(summary.score, figures),
-        difference,
-        p,
         format!("{:.0}", figures.nnz),
         format!("{:.4}", figures.density),
         format!("{:.3}", figures.seconds_per_epoch),

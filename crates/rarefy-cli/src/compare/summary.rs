@@ -56,6 +56,9 @@ pub struct RowFigures {
     pub mean: f64,
     /// Its standard error.
     pub standard_error: Option<f64>,
+    /// The mean of the errors of predicted numbers (RMSE) on the test part, in the target's unit, if all runs have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_rmse: Option<f64>,
     /// Live connections.
     pub nnz: f64,
     /// Live connections over all cells.
@@ -178,9 +181,12 @@ impl RowFigures {
         let scores: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
         let mut seconds = of(|figures| figures.seconds_per_epoch);
         seconds.sort_by(f64::total_cmp);
+        let rmse: Option<Vec<f64>> =
+            runs.iter().filter_map(RunSummary::figures).map(|figures| figures.test_rmse).collect();
         RowFigures {
             mean: mean(&scores),
             standard_error: standard_error(&scores),
+            test_rmse: rmse.map(|all| mean(&all)),
             nnz: mean(&of(|figures| figures.nnz as f64)),
             density: mean(&of(|figures| figures.density)),
             model_bytes: mean(&of(|figures| figures.model_bytes as f64)),

@@ -9,14 +9,15 @@ use clap::ValueEnum;
 use rarefy::convex::{
     self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns, Start, lambda_grid,
 };
-use rarefy::data::{self, Dataset, Features, Targets, Task};
-use rarefy::report::Candidate;
+use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
+use rarefy::report::{Candidate, regression};
 use rarefy::train::{ModelConfig, Settings};
 use serde::Serialize;
 
 use super::linear_model::{linear_network, saved_settings};
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
+use crate::amount::amount;
 use crate::config::Config;
 use crate::output::{Output, table};
 use crate::train::bytes;
@@ -96,6 +97,9 @@ struct Score {
     loss: f64,
     /// Of that mean.
     standard_error: f64,
+    /// The root of the mean squared error, in the target's unit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rmse: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     r2: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,7 +164,12 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("data.label", args.label.clone().map(|label| vec![label]));
     config.flag("seed", args.seed);
     config.flag("threads", args.threads);
-    config.settings()
+    let mut settings = config.settings()?;
+    if matches!(args.linear.loss, Some(LossArg::Logistic)) {
+        // Of numbers 0 and 1: scaled they would be none.
+        settings.data.target_scale.get_or_insert(TargetScale::None);
+    }
+    Ok(settings)
 }
 
 fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
@@ -178,11 +187,13 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         None if task == Task::Regression => Loss::Squared,
         None => Loss::Logistic,
     };
-    let train = targets(&splits.train, task)?;
+    let scaler = &splits.preparation.target_scaler;
+    let train = targets(&splits.train, task, scaler)?;
     let problem = Problem::new(design(&splits.train)?, train, loss)?;
     let held_out = |part: &Option<Dataset>| -> Result<Option<HeldOut>> {
         let Some(part) = part else { return Ok(None) };
-        Ok(Some(HeldOut { design: design(part)?, targets: targets(part, task)?, loss, task }))
+        let (design, targets) = (design(part)?, targets(part, task, scaler)?);
+        Ok(Some(HeldOut { design, targets, loss, task, is_log: scaler.is_log() }))
     };
     let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
     let method = match flags.solver {
@@ -239,7 +250,8 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         saved: args.save_model.as_deref().map(|folder| Saved { choice: args.choose, folder }),
     };
     if let (Some(folder), Some(at)) = (&folder, taken) {
-        let (network, head) = linear_network(&answers[at], splits.train.shape, loss, task);
+        let scale = scaler.mean_and_deviation(0);
+        let (network, head) = linear_network(&answers[at], splits.train.shape, loss, task, scale);
         let config = ModelConfig::new(&network, head, splits.preparation.clone());
         save::write(folder, &saved_settings(settings, &answers[at]), &network, &config, &summary)?;
     }
@@ -290,8 +302,9 @@ fn design(part: &Dataset) -> Result<Design> {
     })
 }
 
-/// One number per sample; the second of two classes is 1.
-fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
+/// One number per sample; the second of two classes is 1. Numbers are in their own unit, to the solver all are the same, so that
+/// lambda, objective and coefficients are too; with `data.target_scale = "log"` they are logarithms.
+fn targets(part: &Dataset, task: Task, scaler: &TargetScaler) -> Result<Vec<f64>> {
     match &part.targets {
         Targets::Classes { labels, classes: 2 } => Ok(labels.iter().map(|&label| label.into()).collect()),
         Targets::Classes { classes, .. } => {
@@ -303,7 +316,8 @@ fn targets(part: &Dataset, task: Task) -> Result<Vec<f64>> {
             bail!("there is something to predict at each step; a path predicts one number")
         }
         Targets::Values { values, outputs: 1 } if task == Task::Regression => {
-            Ok(values.iter().map(|&value| value.into()).collect())
+            let (mean, deviation) = scaler.mean_and_deviation(0);
+            Ok(values.iter().map(|&value| mean + deviation * f64::from(value)).collect())
         }
         Targets::Values { outputs, .. } => {
             bail!("there are {outputs} targets for each sample; a path predicts one: name it with --label")
@@ -331,6 +345,8 @@ struct HeldOut {
     targets: Vec<f64>,
     loss: Loss,
     task: Task,
+    /// Whether targets and predictions are logarithms.
+    is_log: bool,
 }
 
 impl HeldOut {
@@ -346,13 +362,15 @@ impl HeldOut {
         let border = if self.loss == Loss::Logistic { 0.0 } else { 0.5 };
         let right = predictions.iter().zip(targets).filter(|(z, y)| (**z > border) == (**y > 0.5)).count();
         let share = right as f64 / samples;
-        let middle = targets.iter().sum::<f64>() / samples;
-        let spread: f64 = targets.iter().map(|y| (y - middle).powi(2)).sum();
-        let missed: f64 = predictions.iter().zip(targets).map(|(z, y)| (y - z).powi(2)).sum();
+        let in_unit =
+            |numbers: &[f64]| numbers.iter().map(|y| if self.is_log { y.exp() } else { *y }).collect();
+        let [z, y]: [Vec<f64>; 2] = [&predictions, targets].map(|numbers| in_unit(numbers));
+        let numbers = (!is_classification).then(|| regression(&z, 1, &y));
         Score {
             loss: mean,
             standard_error: (variance / samples).sqrt(),
-            r2: (!is_classification && spread > 0.0).then(|| 1.0 - missed / spread),
+            rmse: numbers.as_ref().map(|found| found.rmse),
+            r2: numbers.and_then(|found| found.r2),
             accuracy: is_classification.then_some(share),
             accuracy_standard_error: is_classification
                 .then(|| (share * (1.0 - share) / (samples - 1.0).max(1.0)).sqrt()),
@@ -363,24 +381,37 @@ impl HeldOut {
 fn text(summary: &Summary) -> String {
     let is_classification =
         summary.points.iter().any(|point| point.validation.is_some_and(|score| score.accuracy.is_some()));
-    let score_name = if is_classification { "accuracy" } else { "R2" };
+    let names: &[&str] = if is_classification { &["accuracy"] } else { &["R2", "RMSE"] };
     let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.5}"));
+    let figures = |score: Option<Score>| match is_classification {
+        true => vec![number(score.and_then(|score| score.accuracy))],
+        false => vec![
+            number(score.and_then(|score| score.r2)),
+            score.and_then(|score| score.rmse).map_or("-".into(), amount),
+        ],
+    };
+    // Half a squared difference, so of any size.
+    let loss = |score: Option<Score>| match score {
+        Some(score) if is_classification => number(Some(score.loss)),
+        score => score.map_or("-".into(), |score| amount(score.loss)),
+    };
     let (best, knee) = (summary.best.map(|it| it.point), summary.knee.map(|it| it.point));
     let rows = summary.points.iter().enumerate().map(|(at, point)| {
         let mut notes = show::notes(at, best, knee, &summary.front);
         notes.extend((!point.converged).then_some("not converged"));
-        vec![
+        let mut cells = vec![
             format!("{:.6e}", point.lambda),
             point.nonzeros.to_string(),
             format!("{:.6e}", point.objective),
             format!("{:.1e}", point.gap),
-            number(point.validation.map(|score| score.loss)),
-            number(point.validation.and_then(|score| score.accuracy.or(score.r2))),
-            bytes(point.model_bytes),
-            notes.join(", "),
-        ]
+            loss(point.validation),
+        ];
+        cells.extend(figures(point.validation));
+        cells.extend([bytes(point.model_bytes), notes.join(", ")]);
+        cells
     });
-    let header = ["lambda", "nonzeros", "objective", "gap", "validation loss", score_name, "model", ""];
+    let before = ["lambda", "nonzeros", "objective", "gap", "validation loss"];
+    let header = [&before[..], names, &["model", ""]].concat();
     let mut text = format!(
         "{}: {} training, {} validation samples, {} features, {} storage\n\n{}\n\n{} points in {:.2} s",
         summary.data,
@@ -394,11 +425,11 @@ fn text(summary: &Summary) -> String {
     );
     for (name, choice) in [("best", summary.best), ("knee", summary.knee)] {
         let Some(Choice { point, test: Some(test) }) = choice else { continue };
-        let score = number(test.accuracy.or(test.r2));
-        text += &format!(
-            "\n{name}  {} nonzeros, test loss {:.5}, {score_name} {score}",
-            summary.points[point].nonzeros, test.loss
-        );
+        let nonzeros = summary.points[point].nonzeros;
+        text += &format!("\n{name}  {nonzeros} nonzeros, test loss {}", loss(Some(test)));
+        for (name, figure) in names.iter().zip(figures(Some(test))) {
+            text += &format!(", {name} {figure}");
+        }
     }
     let late = summary.points.iter().filter(|point| !point.converged).count();
     if late > 0 {

@@ -28,7 +28,15 @@ pub fn saved_settings(settings: &Settings, answer: &Solution) -> Settings {
 /// numbers, squared        z                  label 1 of numbers, logistic     sigmoid(z)
 /// two classes, squared    1 - z, z           two classes, logistic            softmax(0, z)
 /// ```
-pub fn linear_network(answer: &Solution, inputs: Shape, loss: Loss, task: Task) -> (Network, Head) {
+///
+/// Its outputs are those of scaled targets, whose `mean` and `deviation` the model undoes.
+pub fn linear_network(
+    answer: &Solution,
+    inputs: Shape,
+    loss: Loss,
+    task: Task,
+    (mean, deviation): (f64, f64),
+) -> (Network, Head) {
     // For each output what it takes of z, and what is added.
     let (outputs, head): (&[(f64, f64)], Head) = match (task, loss) {
         (Task::Classification, Loss::Squared) => (&[(-1.0, 1.0), (1.0, 0.0)], Head::Identity),
@@ -42,8 +50,9 @@ pub fn linear_network(answer: &Solution, inputs: Shape, loss: Loss, task: Task) 
         .filter(|(_, (share, _))| *share != 0.0)
         .flat_map(|(row, (share, _))| {
             let weights = answer.coefficients.iter();
-            weights
-                .map(move |&(feature, weight)| (row * inputs.features() + feature, (share * weight) as f32))
+            weights.map(move |&(feature, weight)| {
+                (row * inputs.features() + feature, (share * weight / deviation) as f32)
+            })
         })
         .collect();
     let spec = NetworkSpec { inputs, layers: vec![LayerSpec::linear(outputs.len(), Activation::Identity)] };
@@ -59,7 +68,7 @@ pub fn linear_network(answer: &Solution, inputs: Shape, loss: Loss, task: Task) 
     .expect("weights in memory can be had");
     let bias = network.parameters_mut().find(|parameter| !parameter.is_weight()).expect("a layer has a bias");
     for (bias, (share, more)) in bias.weights.values_mut().iter_mut().zip(outputs) {
-        *bias = (share * answer.intercept + more) as f32;
+        *bias = ((share * answer.intercept + more - mean) / deviation) as f32;
     }
     (network, head)
 }

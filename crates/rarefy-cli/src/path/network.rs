@@ -8,13 +8,14 @@ use rarefy::convex::Start;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::Candidate;
 use rarefy::train::{
-    Control, Ending, Event, LambdaPath, PathEvent, PathOutcome, PathPoint, PathSettings, SampleScore,
-    Settings,
+    Control, Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings,
+    SampleScore, Settings,
 };
 use serde::Serialize;
 
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
+use crate::amount::{amount, r2};
 use crate::config::Config;
 use crate::output::{Output, table};
 use crate::train::{Progress, bytes, learning_rate, watch_for_interrupt};
@@ -204,6 +205,9 @@ fn units(path: &LambdaPath) -> Vec<usize> {
 fn line(point: &PathPoint) -> String {
     let score = match point.validation {
         Some(SampleScore { accuracy: Some(accuracy), .. }) => format!(", val {:.2} %", 100.0 * accuracy),
+        Some(SampleScore { numbers: Some(NumberScore { rmse, r2: found }), .. }) => {
+            format!(", val RMSE {}, val R2 {}", amount(rmse), r2(found))
+        }
         Some(score) => format!(", val loss {:.4}", score.loss),
         None => String::new(),
     };
@@ -231,8 +235,12 @@ fn report(
     });
     let test = |at: usize| splits.test.as_ref().map(|part| path.score(&points[at].network, part));
     let chosen = |at: usize| Choice { point: at, test: test(at) };
-    let is_classification = points.iter().any(|point| point.validation.is_some_and(|s| s.accuracy.is_some()));
-    let kind = if is_classification { ScoreKind::Accuracy } else { ScoreKind::Loss };
+    let is_any = |has: fn(SampleScore) -> bool| points.iter().any(|point| point.validation.is_some_and(has));
+    let kind = match () {
+        () if is_any(|score| score.accuracy.is_some()) => ScoreKind::Accuracy,
+        () if is_any(|score| r2_of(score).is_some()) => ScoreKind::R2,
+        () => ScoreKind::Loss,
+    };
     let marks: Vec<Mark> = points.iter().map(mark).collect();
     let taken = if args.choose == Choose::Best { best } else { knee };
     let saved = args.save_model.as_deref().filter(|_| taken.is_some());
@@ -277,9 +285,14 @@ fn report(
 fn mark(point: &PathPoint) -> Mark {
     let score = point.validation;
     let accuracy = score.and_then(|score| Some((score.accuracy?, score.accuracy_standard_error?)));
+    let r2 = score.and_then(|score| Some((r2_of(score)?, 0.0)));
     let loss = score.map(|score| (score.loss, score.standard_error));
-    let (score, error) = accuracy.or(loss).unwrap_or((f64::NAN, 0.0));
+    let (score, error) = accuracy.or(r2).or(loss).unwrap_or((f64::NAN, 0.0));
     Mark { nonzeros: point.nonzeros, score, error }
+}
+
+fn r2_of(score: SampleScore) -> Option<f64> {
+    score.numbers?.r2
 }
 
 fn of(point: &PathPoint) -> Point {
@@ -291,49 +304,44 @@ fn text(summary: &Summary) -> String {
     let loss = |score: Option<SampleScore>| {
         score.map_or("-".into(), |score| format!("{:.4} ± {:.4}", score.loss, score.standard_error))
     };
-    let accuracy = |score: Option<SampleScore>| {
-        let share = score.and_then(|score| Some((score.accuracy?, score.accuracy_standard_error?)));
-        share.map_or("-".into(), |(share, error)| format!("{:.2} ± {:.2} %", 100.0 * share, 100.0 * error))
+    let has_numbers = |score: SampleScore| score.numbers.is_some();
+    let names: &[&str] = match summary.points.iter().any(|point| point.validation.is_some_and(has_numbers)) {
+        true => &["R2", "RMSE"],
+        false => &["accuracy"],
+    };
+    let figures = |score: Option<SampleScore>| match score {
+        Some(SampleScore { numbers: Some(found), .. }) => vec![r2(found.r2), amount(found.rmse)],
+        Some(SampleScore { accuracy: Some(share), accuracy_standard_error: Some(error), .. }) => {
+            vec![format!("{:.2} ± {:.2} %", 100.0 * share, 100.0 * error)]
+        }
+        _ => vec!["-".to_string(); names.len()],
     };
     let (best, knee) = (summary.best.map(|it| it.point), summary.knee.map(|it| it.point));
     let rows = summary.points.iter().enumerate().map(|(at, point)| {
-        vec![
+        let mut cells = vec![
             format!("{:.3e}", point.lambda),
             point.nonzeros.to_string(),
             format!("{:.4}", point.density),
             bytes(point.model_bytes),
             format!("{:.4}", point.train_loss),
             loss(point.validation),
-            accuracy(point.validation),
-            format!("{:.2}", point.seconds),
-            show::notes(at, best, knee, &summary.front).join(", "),
-        ]
+        ];
+        cells.extend(figures(point.validation));
+        cells.push(format!("{:.2}", point.seconds));
+        cells.push(show::notes(at, best, knee, &summary.front).join(", "));
+        cells
     });
-    let header = [
-        "lambda",
-        "nonzeros",
-        "density",
-        "model",
-        "train loss",
-        "validation loss",
-        "accuracy",
-        "seconds",
-        "",
-    ];
+    let before = ["lambda", "nonzeros", "density", "model", "train loss", "validation loss"];
+    let header = [&before[..], names, &["seconds", ""]].concat();
     let mut text =
         format!("{}\n\n{} points in {:.2} s", table(&header, rows), summary.points.len(), summary.seconds);
     for (name, choice) in [("best", summary.best), ("knee", summary.knee)] {
         let Some(Choice { point, test: Some(test) }) = choice else { continue };
-        let share = if test.accuracy.is_some() {
-            format!(", accuracy {}", accuracy(Some(test)))
-        } else {
-            String::new()
-        };
-        text += &format!(
-            "\n{name}  {} nonzeros, test loss {}{share}",
-            summary.points[point].nonzeros,
-            loss(Some(test))
-        );
+        let nonzeros = summary.points[point].nonzeros;
+        text += &format!("\n{name}  {nonzeros} nonzeros, test loss {}", loss(Some(test)));
+        for (name, figure) in names.iter().zip(figures(Some(test))).filter(|(_, figure)| figure != "-") {
+            text += &format!(", {name} {figure}");
+        }
     }
     if let [.., smallest] = summary.emptied[..] {
         text += &format!(

@@ -32,6 +32,10 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_label_error_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_rmse: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_r2: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub test_loss: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_perplexity: Option<f64>,
@@ -127,6 +131,8 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
         peak_rss_bytes: None,
         test_accuracy: outcome.test.and_then(|score| run.accuracy(&score)),
         test_label_error_rate: outcome.test.and_then(|score| run.label_error_rate(&score)),
+        test_rmse: outcome.test_numbers.map(|score| score.rmse),
+        test_r2: outcome.test_numbers.and_then(|score| score.r2),
         test_loss: outcome.test.map(|score| score.loss()),
         test_perplexity: outcome.test_language.map(|score| score.perplexity),
         test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),

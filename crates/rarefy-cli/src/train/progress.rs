@@ -7,6 +7,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::data::Task;
 use rarefy::train::{EpochRecord, Event, Run, Score};
 
+use crate::amount::{amount, r2};
 use crate::output::Output;
 
 /// The time from one redrawing of the bar to the next.
@@ -121,7 +122,8 @@ impl<'a> Progress<'a> {
         pieces.extend(record.train_accuracy.map(|accuracy| Piece(5, format!("acc {}", percent(accuracy)))));
         pieces
             .extend(record.train_label_error_rate.map(|rate| Piece(5, format!("errors {}", percent(rate)))));
-        let has_better = record.validation_accuracy.or(record.validation_label_error_rate).is_some();
+        let better = [record.validation_accuracy, record.validation_label_error_rate, record.validation_rmse];
+        let has_better = better.iter().any(Option::is_some);
         let least = if has_better { 7 } else { 2 };
         pieces.extend(record.validation_loss.map(|loss| Piece(least, format!("val loss {loss:.4}"))));
         pieces.extend(
@@ -130,6 +132,8 @@ impl<'a> Progress<'a> {
         pieces.extend(
             record.validation_label_error_rate.map(|rate| Piece(2, format!("val errors {}", percent(rate)))),
         );
+        pieces.extend(record.validation_rmse.map(|rmse| Piece(4, format!("val RMSE {}", amount(rmse)))));
+        pieces.extend(record.validation_r2.map(|value| Piece(2, format!("val R2 {}", r2(Some(value))))));
         pieces.extend(record.validation_perplexity.map(|value| Piece(7, format!("perplexity {value:.2}"))));
         pieces.extend(
             record.validation_bits_per_character.map(|value| Piece(3, format!("{value:.3} bits/character"))),

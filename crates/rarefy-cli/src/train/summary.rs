@@ -4,7 +4,8 @@ use rarefy::data::Task;
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Run};
 
-use super::figures::Summary;
+use super::figures::{Figures, Summary};
+use crate::amount::{amount, worse_than_mean};
 use crate::output::{Output, table};
 
 /// The table, and what to do next.
@@ -26,24 +27,24 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
             optional(dense, &percent),
             gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
         ]);
-    } else {
-        let number = |value: f64| format!("{value:.4}");
-        let gain =
-            sparse.test_loss.zip(dense.test_loss).map_or("-".into(), |(a, b)| format!("{:+.4}", a - b));
-        rows.push(vec![
-            "test loss".into(),
-            optional(sparse.test_loss, &number),
-            optional(dense.test_loss, &number),
-            gain,
-        ]);
     }
-    for (name, a, b) in [
-        ("test perplexity", sparse.test_perplexity, dense.test_perplexity),
-        ("test bits per character", sparse.test_bits_per_character, dense.test_bits_per_character),
+    let four: fn(f64) -> String = |value| format!("{value:.4}");
+    let three: fn(f64) -> String = |value| format!("{value:.3}");
+    // The loss where nothing says more.
+    let loss = |figures: &Figures| {
+        let says_more = figures.test_accuracy.or(figures.test_label_error_rate).or(figures.test_rmse);
+        figures.test_loss.filter(|_| says_more.is_none())
+    };
+    for (name, number, a, b) in [
+        ("test loss", four, loss(sparse), loss(dense)),
+        ("test R2", four, sparse.test_r2, dense.test_r2),
+        ("test RMSE", amount, sparse.test_rmse, dense.test_rmse),
+        ("test perplexity", three, sparse.test_perplexity, dense.test_perplexity),
+        ("test bits per character", three, sparse.test_bits_per_character, dense.test_bits_per_character),
     ] {
         if a.is_some() {
-            let number = |value: f64| format!("{value:.3}");
-            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{:+.3}", a - b));
+            let sign = |gain: f64| if gain < 0.0 { "" } else { "+" };
+            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{}{}", sign(a - b), number(a - b)));
             rows.push(vec![name.into(), optional(a, &number), optional(b, &number), gain]);
         }
     }
@@ -91,6 +92,7 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
         .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
     output.say(&format!("\n{ending}{best}, {:.2} % sparse", 100.0 * sparse.sparsity));
     output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
+    worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
     if dense.epochs.is_none() {
         output.say("dense twin: the same network in this engine's dense storage, timed on some steps");
         output.say("here; it was not trained, --baseline does that to compare accuracies");

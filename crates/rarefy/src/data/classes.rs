@@ -158,34 +158,11 @@ pub(crate) fn codes(raw: &Raw, classes: &[String]) -> Result<Vec<u32>> {
     }
 }
 
-/// The targets of some samples.
-pub(crate) fn targets(
-    raw: &Raw,
-    task: Task,
-    classes: &[String],
-    outputs: usize,
-    samples: &[usize],
-) -> Result<Targets> {
-    if task == Task::Classification {
-        let codes = codes(raw, classes)?;
-        let labels = samples.iter().map(|&sample| codes[sample]).collect();
-        return Ok(Targets::Classes { labels, classes: classes.len() });
-    }
-    match &raw.labels {
-        Some(Labels::Numbers { values, outputs: found }) if *found == outputs => {
-            let row = |&sample: &usize| &values[sample * outputs..][..outputs];
-            let values: Vec<f32> = samples.iter().flat_map(row).map(|&value| value as f32).collect();
-            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-                let problem = "the value to predict is too large for an f32 number; scale it down";
-                return Err(raw.label_error(samples[at / outputs], problem));
-            }
-            Ok(Targets::Values { values, outputs })
-        }
-        _ => Err(Error::data(
-            &raw.path,
-            format!("needs {outputs} numbers per sample to predict, as in training"),
-        )),
-    }
+/// The classes of some samples.
+pub(crate) fn targets(raw: &Raw, classes: &[String], samples: &[usize]) -> Result<Targets> {
+    let codes = codes(raw, classes)?;
+    let labels = samples.iter().map(|&sample| codes[sample]).collect();
+    Ok(Targets::Classes { labels, classes: classes.len() })
 }
 
 #[cfg(test)]

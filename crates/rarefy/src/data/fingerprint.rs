@@ -11,6 +11,14 @@ impl Splits {
             hasher.write(part.map_or(0, |part| part.len() as u64));
             part.into_iter().for_each(|part| add(&mut hasher, part));
         }
+        // Scaled, other targets may look the same.
+        if !self.preparation.target_scaler.is_none() {
+            for output in 0..self.preparation.outputs {
+                let (mean, deviation) = self.preparation.target_scaler.mean_and_deviation(output);
+                hasher.write(mean.to_bits());
+                hasher.write(deviation.to_bits());
+            }
+        }
         hasher.0
     }
 }

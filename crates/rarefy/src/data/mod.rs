@@ -32,6 +32,7 @@ mod shown;
 mod sniff;
 mod source;
 mod split;
+mod target_scaler;
 pub mod text;
 mod transcripts;
 
@@ -47,8 +48,9 @@ pub use images::{ImageColor, ImageReading, ImageSize};
 pub use libsvm::LibsvmReading;
 pub use preparation::{Coding, Column, Preparation};
 pub use scale::Scaler;
-pub use settings::{DataSettings, Decimal, Header, LabelType, Missing, Scale, TaskChoice};
+pub use settings::{DataSettings, Decimal, Header, LabelType, Missing, Scale, TargetScale, TaskChoice};
 pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
+pub use target_scaler::{TargetFigures, TargetScaler};
 pub use transcripts::{Units, fewest_steps};
 
 use crate::tiles::Shape;
@@ -238,7 +240,7 @@ pub enum Targets {
         /// How many classes there are.
         classes: usize,
     },
-    /// `samples x outputs` numbers, row-major: for regression, or 0 and 1 for multi-label.
+    /// `samples x outputs` numbers, row-major: for regression, as [`TargetScaler`] scales them, or 0 and 1 for multi-label.
     Values {
         /// All numbers.
         values: Vec<f32>,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
 use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::target_scaler::TargetScaler;
 use super::text::{TextCoding, TooLong};
 use super::transcripts::{self, Units};
 use super::{Dataset, Features, Loaded, Targets, Task, classes};
@@ -50,6 +51,9 @@ pub struct Preparation {
     pub missing_markers: Vec<String>,
     /// How the numbers are scaled.
     pub scaler: Scaler,
+    /// How numbers to predict are scaled, and what undoes it.
+    #[serde(default, skip_serializing_if = "TargetScaler::is_none")]
+    pub target_scaler: TargetScaler,
     /// Inputs that never changed in the training part; worth a warning, for they teach nothing.
     pub constant_inputs: usize,
 }
@@ -160,6 +164,7 @@ impl Preparation {
             missing: settings.missing,
             missing_markers: settings.missing_markers.clone(),
             scaler: Scaler::None,
+            target_scaler: TargetScaler::fit(settings.target_scale, raw, task, train)?,
             constant_inputs: 0,
         };
         let mut loaded = preparation.code(raw, train, true)?;
@@ -257,7 +262,23 @@ impl Preparation {
         self.columns.iter().flat_map(names).collect()
     }
 
-    /// Codes without scaling.
+    /// The numbers to predict for some samples, scaled.
+    fn numbers(&self, raw: &Raw, samples: &[usize]) -> Result<Targets> {
+        let (values, outputs) = match &raw.labels {
+            Some(Labels::Numbers { values, outputs }) if *outputs == self.outputs => (values, *outputs),
+            _ => {
+                let problem = format!("needs {} numbers per sample to predict, as in training", self.outputs);
+                return Err(Error::data(&raw.path, problem));
+            }
+        };
+        let places = samples.iter().flat_map(|&sample| (0..outputs).map(move |output| (sample, output)));
+        let scaled = places.map(|(sample, output)| {
+            self.target_scaler.scale(raw, sample, output, values[sample * outputs + output])
+        });
+        Ok(Targets::Values { values: scaled.collect::<Result<_>>()?, outputs })
+    }
+
+    /// Codes without scaling the features.
     fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
         let expected = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
         if raw.width != expected {
@@ -276,7 +297,8 @@ impl Preparation {
                 offsets: vec![0; samples.len() + 1],
                 classes: self.outputs,
             },
-            (true, task) => classes::targets(raw, task, &self.classes, self.outputs, samples)?,
+            (true, Task::Classification) => classes::targets(raw, &self.classes, samples)?,
+            (true, _) => self.numbers(raw, samples)?,
             (false, Task::Classification) => {
                 Targets::Classes { labels: vec![0; samples.len()], classes: self.classes.len() }
             }

@@ -64,6 +64,10 @@ pub struct DataSettings {
     pub missing_markers: Vec<String>,
     /// How the numbers are scaled.
     pub scale: Scale,
+    /// How numbers to predict are scaled for the network; predictions and errors are told in the target's own unit. For
+    /// regression alone, `standard` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_scale: Option<TargetScale>,
     /// Part of the samples kept apart to watch training, if the source has no validation part of its own; 0 for none.
     pub validation_fraction: f64,
     /// Part of the samples kept apart for the final test, if the source has no test part of its own; 0 for none.
@@ -114,6 +118,7 @@ impl Default for DataSettings {
             missing: Missing::Mean,
             missing_markers: MISSING.map(String::from).to_vec(),
             scale: Scale::Auto,
+            target_scale: None,
             validation_fraction: 0.1,
             test_fraction: 0.2,
             skip_bad: false,
@@ -231,6 +236,33 @@ pub enum Scale {
     Global,
     /// Each channel over all its positions to mean 0 and deviation 1: a colour of an image, a feature of a sequence.
     Channel,
+}
+
+/// How numbers to predict are scaled. All figures come from the training part alone, each output has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetScale {
+    /// To mean 0 and deviation 1.
+    #[default]
+    Standard,
+    /// Their natural logarithms to mean 0 and deviation 1, for skewed numbers above 0, such as prices: errors count by their
+    /// ratio. What is predicted is then nearer to the median than to the mean.
+    Log,
+    /// As they are.
+    None,
+}
+
+impl TargetScale {
+    /// That it is for numbers to predict.
+    pub(crate) fn check(chosen: Option<TargetScale>, task: Task) -> Result<()> {
+        match chosen {
+            Some(TargetScale::Standard | TargetScale::Log) if task != Task::Regression => {
+                let problem = "scales numbers to predict, and here there are none (data.task = \"regression\"); leave it out";
+                Err(Error::setting("data.target_scale", problem))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl DataSettings {

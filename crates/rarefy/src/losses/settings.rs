@@ -71,7 +71,8 @@ pub struct LossSettings {
     pub label_smoothing: f32,
     /// Cross-entropy: the weight of each class; `None` weighs all samples alike.
     pub class_weights: Option<ClassWeights>,
-    /// Huber: the error where the loss turns straight, above 0, in the target's unit.
+    /// Huber: the error where the loss turns straight, above 0, in deviations of the target, or where `data.target_scale` is `none` in its
+    /// unit.
     pub huber_delta: f32,
 }
 

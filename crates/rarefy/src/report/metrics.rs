@@ -178,7 +178,7 @@ pub fn multi_label(scores: &[f32], outputs: usize, targets: &[f32], threshold: f
 ///
 /// # Panics
 /// If the arrays differ in length or hold no whole number of samples.
-pub fn regression(predictions: &[f32], outputs: usize, targets: &[f32]) -> Regression {
+pub fn regression(predictions: &[f64], outputs: usize, targets: &[f64]) -> Regression {
     check(predictions, outputs, targets);
     let per_output: Vec<OutputErrors> =
         (0..outputs).map(|output| output_errors(predictions, outputs, targets, output)).collect();
@@ -191,10 +191,9 @@ pub fn regression(predictions: &[f32], outputs: usize, targets: &[f32]) -> Regre
     }
 }
 
-fn output_errors(predictions: &[f32], outputs: usize, targets: &[f32], output: usize) -> OutputErrors {
-    let column = |array: &[f32]| -> Vec<f64> {
-        array.iter().skip(output).step_by(outputs).map(|&value| f64::from(value)).collect()
-    };
+fn output_errors(predictions: &[f64], outputs: usize, targets: &[f64], output: usize) -> OutputErrors {
+    let column =
+        |array: &[f64]| -> Vec<f64> { array.iter().skip(output).step_by(outputs).copied().collect() };
     let (predictions, targets) = (column(predictions), column(targets));
     let errors = || predictions.iter().zip(&targets).map(|(prediction, target)| prediction - target);
     let centre = mean(targets.iter().copied());
@@ -207,7 +206,7 @@ fn output_errors(predictions: &[f32], outputs: usize, targets: &[f32], output: u
     }
 }
 
-fn check(scores: &[f32], outputs: usize, targets: &[f32]) {
+fn check<T>(scores: &[T], outputs: usize, targets: &[T]) {
     assert_eq!(scores.len(), targets.len(), "as many predictions as targets");
     assert!(
         outputs > 0 && scores.len().is_multiple_of(outputs),

@@ -11,6 +11,7 @@ use super::model::{Tensor, TensorFile, network_tensors};
 use super::save::write_atomically;
 use super::{Engine, Score, Settings};
 use crate::control::ControllerState;
+use crate::data::TargetScale;
 use crate::layers::{Network, NetworkSpec};
 use crate::optimizers::Memory;
 use crate::{Error, Result};
@@ -49,8 +50,10 @@ struct Header {
     position: Position,
 }
 
-/// The format that this version reads and writes.
-const FORMAT: u32 = 2;
+/// The format that this version writes.
+const FORMAT: u32 = 3;
+/// A format that it reads too: runs whose settings say nothing of `data.target_scale` left targets as they were.
+const UNSCALED: u32 = 2;
 
 /// The checkpoint's place in a run directory.
 pub(super) fn checkpoint_path(directory: &Path) -> PathBuf {
@@ -106,17 +109,20 @@ impl Checkpoint {
         let text = file.metadata("run")?;
         let version: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
-        if version["format"] != FORMAT {
+        if version["format"] != FORMAT && version["format"] != UNSCALED {
             return Err(file.problem(format!(
                 "is in format {}, this version reads format {FORMAT}: go on with the rarefy that wrote it, or start a new run",
                 version["format"]
             )));
         }
-        let header: Header = serde_json::from_value(version).map_err(|error| {
+        let mut header: Header = serde_json::from_value(version).map_err(|error| {
             file.problem(format!(
                 "has a header that this version cannot read ({error}); if a newer one wrote it update rarefy"
             ))
         })?;
+        if header.format == UNSCALED {
+            header.settings.data.target_scale = Some(TargetScale::None);
+        }
         Ok(Checkpoint {
             file,
             settings: header.settings,
@@ -133,8 +139,12 @@ impl Checkpoint {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(Error::io(&path, "cannot read"))?,
         };
-        let found = toml::from_str(&text)
+        let mut found: Settings = toml::from_str(&text)
             .map_err(|error| Error::model(&path, format!("is damaged ({})", error.message())))?;
+        if self.settings.data.target_scale == Some(TargetScale::None) {
+            // An older run's file does not know the setting.
+            found.data.target_scale.get_or_insert(TargetScale::None);
+        }
         match first_difference(&self.settings, &found) {
             Some(key) => Err(Error::model(
                 &path,

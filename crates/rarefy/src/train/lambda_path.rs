@@ -15,7 +15,7 @@ use super::{Control, Ending, Event, ModelConfig, Progress, Run, SampleScore, Set
 use super::{model_bytes, score, score_samples};
 use crate::control::TargetSettings;
 use crate::convex::{Start, lambda_grid};
-use crate::data::{Batch, Dataset, TaskChoice};
+use crate::data::{Batch, Dataset, Task, TaskChoice};
 use crate::layers::{Network, Pass, without_dead_neurons};
 use crate::penalties::{GroupBy, Penalty, Regularizer};
 use crate::sparse::{Pattern, Storage, Weights};
@@ -232,7 +232,11 @@ impl LambdaPath {
 
     /// The score of a network on a data set, in the run's threads.
     pub fn score(&self, network: &Network, dataset: &Dataset) -> SampleScore {
-        self.run.in_pool(|| score_samples(network, self.run.isa(), &self.run.loss, dataset))
+        let is_regression = self.run.splits().preparation.task == Task::Regression;
+        self.run.in_pool(|| SampleScore {
+            numbers: is_regression.then(|| self.run.evaluate(network, dataset).1).flatten(),
+            ..score_samples(network, self.run.isa(), &self.run.loss, dataset)
+        })
     }
 
     /// A point's network with what its numbers mean.

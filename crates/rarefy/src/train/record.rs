@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::model::Model;
-use super::{LanguageScore, Progress, Score};
+use super::{LanguageScore, NumberScore, Progress, Score};
 
 /// What a run tells while it goes.
 pub enum Event<'a> {
@@ -50,6 +50,12 @@ pub struct EpochRecord {
     /// The wrong labels on the validation part for each that there should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_label_error_rate: Option<f64>,
+    /// The root of the mean squared error on the validation part, in the unit of the targets, for regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_rmse: Option<f64>,
+    /// The part of the variance of the validation part's targets that is explained, for regression.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_r2: Option<f64>,
     /// The perplexity on the validation part, for a language model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_perplexity: Option<f64>,
@@ -105,6 +111,8 @@ pub struct Outcome {
     pub test: Option<Score>,
     /// The same in a language model's figures.
     pub test_language: Option<LanguageScore>,
+    /// The same in the unit of the targets, for regression.
+    pub test_numbers: Option<NumberScore>,
     /// Bytes of the model's arrays on disk.
     pub model_bytes: usize,
     /// Bytes of weights, index, gradients and optimizer state.

@@ -9,7 +9,8 @@ use super::directory::{RunDirectory, processor};
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::record::{Control, Ending, EpochRecord, Event, Outcome};
-use super::{Engine, LanguageScore, Progress, Score, Settings, check_transcripts, predict, score};
+use super::{Engine, LanguageScore, NumberScore, Progress, Score, Settings};
+use super::{check_transcripts, evaluate_numbers, predict, score};
 use crate::control::TargetSettings;
 use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
 use crate::kernels::Isa;
@@ -343,7 +344,8 @@ impl Run {
         self.engine.swap_average();
         let model = self.engine.model();
         let network = model.as_ref().unwrap_or(&self.engine.network);
-        let validation = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
+        let found = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
+        let (validation, numbers) = (found.map(|(score, _)| score), found.and_then(|(_, numbers)| numbers));
         if validation.is_some_and(|score| !score.loss_sum.is_finite()) {
             let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
             let what = "the loss on the validation part".to_string();
@@ -379,6 +381,8 @@ impl Run {
             validation_loss: validation.map(|score| score.loss()),
             validation_accuracy: validation.and_then(|score| self.accuracy(&score)),
             validation_label_error_rate: validation.and_then(|score| self.label_error_rate(&score)),
+            validation_rmse: numbers.map(|numbers| numbers.rmse),
+            validation_r2: numbers.and_then(|numbers| numbers.r2),
             validation_perplexity: language.map(|score| score.perplexity),
             validation_bits_per_character: language.map(|score| score.bits_per_character),
             learning_rate: self.engine.memory.learning_rate,
@@ -421,7 +425,8 @@ impl Run {
             None => self.model(network)?,
         };
         self.engine.swap_average();
-        let test = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
+        let found = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
+        let test = found.map(|(score, _)| score);
         let seconds_per_epoch = median(times);
         Ok(Outcome {
             ending,
@@ -430,6 +435,7 @@ impl Run {
             seconds_per_epoch,
             step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
             test,
+            test_numbers: found.and_then(|(_, numbers)| numbers),
             test_language: test.and_then(|score| self.language_score("test", &score)),
             model_bytes: super::model_bytes(&model.network),
             training_bytes: self.engine.bytes(),
@@ -437,9 +443,16 @@ impl Run {
         })
     }
 
-    /// The loss and accuracy of a network on a data set, in the run's threads. The loss of a language model is the plain one.
-    pub fn evaluate(&self, network: &Network, dataset: &Dataset) -> Score {
-        evaluate(network, self.isa, &self.judge, dataset)
+    /// The loss and accuracy of a network on a data set, in the run's threads, and for regression its errors in the unit of the targets.
+    /// The loss of a language model is the plain one.
+    pub fn evaluate(&self, network: &Network, dataset: &Dataset) -> (Score, Option<NumberScore>) {
+        let preparation = &self.splits.preparation;
+        if preparation.task == Task::Regression {
+            let scaler = &preparation.target_scaler;
+            let (score, numbers) = evaluate_numbers(network, self.isa, &self.judge, dataset, scaler);
+            return (score, Some(numbers));
+        }
+        (evaluate(network, self.isa, &self.judge, dataset), None)
     }
 
     /// The score on a part of a language model's text in its own figures; none for other tasks.

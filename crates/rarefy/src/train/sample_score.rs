@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::predict;
+use super::{NumberScore, predict};
 use crate::data::{BatchTargets, Dataset};
 use crate::kernels::Isa;
 use crate::layers::Network;
@@ -30,6 +30,9 @@ pub struct SampleScore {
     /// Of that share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accuracy_standard_error: Option<f64>,
+    /// The errors in the unit of the targets, where one asked for them (a path does).
+    #[serde(flatten)]
+    pub numbers: Option<NumberScore>,
 }
 
 /// Scores a network on a data set. With one sample the standard errors are infinite.
@@ -94,6 +97,7 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
         standard_error: error(squares * samples / total.max(f64::MIN_POSITIVE).powi(2), samples),
         accuracy,
         accuracy_standard_error: accuracy.map(|share| error(share * (1.0 - share), samples)),
+        numbers: None,
     }
 }
 

@@ -12,8 +12,9 @@ use super::super::augment::AugmentSettings;
 use super::super::files::{self as sources, Kept, Kind, LabelledFile};
 use super::super::preparation::{Coding, Column, Preparation};
 use super::super::scale::Scaler;
-use super::super::settings::{DataSettings, Scale};
+use super::super::settings::{DataSettings, Scale, TargetScale};
 use super::super::source::{Format, refuse_settings_of_others};
+use super::super::target_scaler::TargetScaler;
 use super::super::{Dataset, Features, Loaded, Splits, Targets, Task, gzip};
 use super::chunks::{Chunks, Excerpt, cut_by_position, stream};
 use super::coding::{TextCoding, TextCounts};
@@ -110,6 +111,7 @@ fn token_settings(settings: &DataSettings) -> Result<TokenSettings> {
         ("data.text.tokens.truncate", tokens.as_ref().is_some_and(|tokens| tokens.truncate)),
         ("data.shape", settings.shape.is_some()),
         ("data.scale", !matches!(settings.scale, Scale::Auto | Scale::None)),
+        ("data.target_scale", !matches!(settings.target_scale, None | Some(TargetScale::None))),
         ("data.augment", settings.augment != AugmentSettings::default()),
     ] {
         if is_given {
@@ -137,6 +139,7 @@ fn preparation(settings: &DataSettings, coding: TextCoding) -> Preparation {
         missing: settings.missing,
         missing_markers: settings.missing_markers.clone(),
         scaler: Scaler::None,
+        target_scaler: TargetScaler::None,
         constant_inputs: 0,
     }
 }

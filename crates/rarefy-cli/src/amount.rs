@@ -1,0 +1,44 @@
+//! Errors of predicted numbers for people. They are in the unit of the targets, so they may be of any size.
+
+/// A number with five digits that count: `331369`, `1234.5`, `0.0071234`, `3.1235e-7`.
+pub fn amount(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-3..1e7).contains(&size) {
+        return format!("{value:.4e}");
+    }
+    let first = if size == 0.0 { 0.0 } else { size.log10().floor() };
+    format!("{value:.*}", (4.0 - first).max(0.0) as usize)
+}
+
+/// A share of explained variance.
+pub fn r2(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
+}
+
+/// What to say of a model that has learned nothing of use for some samples.
+pub fn worse_than_mean(r2: Option<f64>) -> Option<&'static str> {
+    let note =
+        "note: R2 is below 0: on these samples the mean of their targets would predict better than the model";
+    r2.is_some_and(|r2| r2 < 0.0).then_some(note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_any_size_show_five_digits() {
+        for (value, expected) in [
+            (0.0, "0.0000"),
+            (331_369.4, "331369"),
+            (1_234.56, "1234.6"),
+            (-1.0, "-1.0000"),
+            (0.071_234_4, "0.071234"),
+            (3.123_45e-7, "3.1235e-7"),
+            (2.5e12, "2.5000e12"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(amount(value), expected);
+        }
+    }
+}
