@@ -4,7 +4,9 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::classes;
 use super::gzip::{Opened, read_error};
+use super::settings::TaskChoice;
 use super::source::{Cells, Labels};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -20,6 +22,7 @@ pub(crate) enum Element {
     I32,
     U64,
     I64,
+    F16,
     F32,
     F64,
 }
@@ -29,7 +32,7 @@ impl Element {
     fn size(self) -> usize {
         match self {
             Element::U8 | Element::I8 => 1,
-            Element::U16 | Element::I16 => 2,
+            Element::U16 | Element::I16 | Element::F16 => 2,
             Element::U32 | Element::I32 | Element::F32 => 4,
             Element::U64 | Element::I64 | Element::F64 => 8,
         }
@@ -109,9 +112,32 @@ impl Array {
             Element::I32 => numbers!(i32),
             Element::U64 => numbers!(u64),
             Element::I64 => numbers!(i64),
+            Element::F16 => {
+                let (items, _) = self.bytes.as_chunks::<2>();
+                let read = if self.big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+                items.iter().map(|&item| convert(half(read(item)))).collect()
+            }
             Element::F32 => numbers!(f32),
             Element::F64 => numbers!(f64),
         }
+    }
+
+    /// The numbers as they are, if they are whole numbers that an `f64` may not hold.
+    pub(crate) fn whole_numbers(&self) -> Option<Vec<i128>> {
+        let (items, _) = self.bytes.as_chunks::<8>();
+        let read = |&item: &[u8; 8]| match (self.element, self.big_endian) {
+            (Element::U64, true) => Some(u64::from_be_bytes(item).into()),
+            (Element::U64, false) => Some(u64::from_le_bytes(item).into()),
+            (Element::I64, true) => Some(i64::from_be_bytes(item).into()),
+            (Element::I64, false) => Some(i64::from_le_bytes(item).into()),
+            _ => None,
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// The bytes as they lie in the file.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Swaps a matrix stored column by column into row-major order.
@@ -164,7 +190,7 @@ impl Array {
     }
 
     /// The array as labels, one row per sample.
-    pub(crate) fn into_labels(self, path: &Path, samples: usize) -> Result<Labels> {
+    pub(crate) fn into_labels(self, path: &Path, samples: usize, task: TaskChoice) -> Result<Labels> {
         let outputs = match self.shape[..] {
             [_] => 1,
             [_, outputs] => outputs,
@@ -181,6 +207,11 @@ impl Array {
                 format!("holds {found} labels for {samples} samples; the two files do not belong together"),
             ));
         }
+        if let Some(whole) =
+            self.whole_numbers().filter(|whole| outputs == 1 && classes::need_names(whole, task))
+        {
+            return Ok(Labels::of_words(whole.iter().map(i128::to_string).collect()));
+        }
         let values = self.map(|number| number);
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let problem = format!("the label {} is not a finite number; remove such samples", values[at]);
@@ -188,6 +219,18 @@ impl Array {
         }
         Ok(Labels::Numbers { values, outputs })
     }
+}
+
+/// A number of 16 bits: a sign, 5 bits of exponent, 10 of fraction (IEEE 754).
+fn half(bits: u16) -> f64 {
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+    let size = match exponent {
+        0 => fraction * 2f64.powi(-24),
+        0x1f if fraction == 0.0 => f64::INFINITY,
+        0x1f => f64::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2f64.powi(exponent - 15),
+    };
+    if bits >> 15 == 1 { -size } else { size }
 }
 
 #[cfg(test)]
@@ -221,6 +264,22 @@ mod tests {
             )*};
         }
         check!(u8, U8; i8, I8; u16, U16; i16, I16; u32, U32; i32, I32; u64, U64; i64, I64; f32, F32; f64, F64);
+    }
+
+    #[test]
+    fn half_precision_is_read_exactly() {
+        // 1, -2, 2^-24, 65504, 0.333251953125, infinity
+        for (bits, number) in [
+            (0x3c00, 1.0),
+            (0xc000, -2.0),
+            (1, 2f64.powi(-24)),
+            (0x7bff, 65504.0),
+            (0x3555, 0.333251953125),
+            (0x7c00, f64::INFINITY),
+        ] {
+            assert_eq!(half(bits), number);
+        }
+        assert!(half(0x7e00).is_nan());
     }
 
     #[test]
@@ -259,8 +318,9 @@ mod tests {
         let feature_error = |shape| array(shape).into_features(Path::new("a")).err().unwrap().to_string();
         assert!(feature_error(&[1, 2]).contains("sample 1, column 2: NaN"));
         assert!(feature_error(&[2]).contains("at least two dimensions"));
-        let label_error =
-            |shape, samples| array(shape).into_labels(Path::new("a"), samples).err().unwrap().to_string();
+        let label_error = |shape, samples| {
+            array(shape).into_labels(Path::new("a"), samples, TaskChoice::Auto).err().unwrap().to_string()
+        };
         assert!(label_error(&[2], 2).contains("sample 2: the label NaN"));
         assert!(label_error(&[2], 1).contains("2 labels for 1 samples"));
         assert!(label_error(&[1, 1, 2], 1).contains("one or two dimensions"));

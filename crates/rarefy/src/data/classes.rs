@@ -1,7 +1,8 @@
 //! What the labels are: the task they ask for, the classes they name, and each label as a target.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::preparation::Preparation;
 use super::settings::TaskChoice;
 use super::source::{Format, Labels, Raw};
 use super::{Targets, Task, shown};
@@ -29,9 +30,13 @@ pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
     };
     let binary = values.iter().all(|&value| value == 0.0 || value == 1.0);
     match choice.named() {
-        Some(Task::Classification) if *outputs > 1 => {
-            Err(refuse(raw, &format!("has {outputs} columns; classification needs one that holds the class")))
-        }
+        Some(Task::Classification) if *outputs > 1 => match one_hot(values, *outputs) {
+            Ok(_) => Ok(Task::Classification),
+            Err(sample) => Err(raw.label_error(sample, format!(
+                "{} has {outputs} columns; classification needs one that holds the class, or exactly one 1 among zeros in each row; set data.task or data.label",
+                raw.label_name()
+            ))),
+        },
         Some(Task::MultiLabel) if !binary => {
             let at = values.iter().position(|&value| value != 0.0 && value != 1.0).unwrap_or(0);
             let problem = format!("{} holds {}; multi-label labels are 0 or 1", raw.label_name(), values[at]);
@@ -41,11 +46,61 @@ pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
         None if *outputs > 1 => Ok(if binary { Task::MultiLabel } else { Task::Regression }),
         None => {
             let kinds = kinds(values);
-            let few = kinds.len() <= MOST_CLASSES && kinds.len() * 2 <= values.len();
             let whole = kinds.iter().all(|kind| kind.fract() == 0.0);
+            let few = are_few(kinds.len(), values.len());
             Ok(if few && whole { Task::Classification } else { Task::Regression })
         }
     }
+}
+
+/// Whether whole numbers of so many kinds are classes unless the settings say otherwise.
+fn are_few(kinds: usize, samples: usize) -> bool {
+    kinds <= MOST_CLASSES && kinds * 2 <= samples
+}
+
+/// Whether whole numbers are classes and so large that they would fall together as `f64`: their names must be kept.
+pub(crate) fn need_names(whole: &[i128], task: TaskChoice) -> bool {
+    const EXACT: u128 = 1 << 53;
+    let are_large = || whole.iter().any(|number| number.unsigned_abs() >= EXACT);
+    let kinds = || whole.iter().collect::<HashSet<_>>().len();
+    match task {
+        TaskChoice::Classification => are_large(),
+        TaskChoice::Auto => are_large() && are_few(kinds(), whole.len()),
+        _ => false,
+    }
+}
+
+/// The choice that a model's task was.
+pub(crate) fn task_of(preparation: &Preparation) -> TaskChoice {
+    match preparation.task {
+        Task::Classification => TaskChoice::Classification,
+        Task::MultiLabel => TaskChoice::MultiLabel,
+        Task::Regression => TaskChoice::Regression,
+        Task::Transcription => TaskChoice::Transcription,
+        Task::LanguageModel => TaskChoice::LanguageModel,
+    }
+}
+
+/// For rows of several numbers, the place of the 1 in each, the others being 0.
+fn one_hot(values: &[f64], outputs: usize) -> std::result::Result<Vec<u32>, usize> {
+    let place = |(sample, row): (usize, &[f64])| {
+        let is_other = |&value: &f64| value != 0.0 && value != 1.0;
+        let mut ones = (0..).zip(row).filter(|(_, value)| **value == 1.0).map(|(place, _)| place);
+        match (ones.next(), ones.next()) {
+            (Some(place), None) if !row.iter().any(is_other) => Ok(place),
+            _ => Err(sample),
+        }
+    };
+    values.chunks_exact(outputs).enumerate().map(place).collect()
+}
+
+/// What to know about labels before a task is chosen for them.
+pub(crate) fn note(raw: &Raw, choice: TaskChoice) -> Option<String> {
+    let Some(Labels::Numbers { values, outputs: outputs @ 2.. }) = &raw.labels else { return None };
+    let is_one_hot = choice == TaskChoice::Auto && one_hot(values, *outputs).is_ok();
+    is_one_hot.then(|| {
+        "each row of the labels has exactly one 1: if these are classes set data.task = \"classification\"".into()
+    })
 }
 
 fn refuse(raw: &Raw, why: &str) -> Error {
@@ -77,6 +132,11 @@ fn large_integers(names: &[String]) -> Option<HashMap<String, i128>> {
 pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
     let samples = raw.samples();
     let (names, fractional) = match &raw.labels {
+        Some(Labels::Numbers { outputs, .. }) if *outputs > 1 => {
+            let name = |place: usize| raw.label_columns.get(place).map(|column| column.name.clone());
+            let names = (0..*outputs).map(|place| name(place).unwrap_or_else(|| place.to_string()));
+            (names.collect(), false)
+        }
         Some(Labels::Numbers { values, .. }) => {
             let kinds = kinds(values);
             (
@@ -138,13 +198,22 @@ pub(crate) fn codes(raw: &Raw, classes: &[String]) -> Result<Vec<u32>> {
     };
     match &raw.labels {
         Some(Labels::Numbers { values, outputs: 1 }) => {
-            let kinds: Vec<f64> = classes.iter().map(|class| class.parse().unwrap_or(f64::NAN)).collect();
+            let number = |(class, code): (&String, u32)| Some((class.parse::<f64>().ok()?.to_bits(), code));
+            let known: HashMap<u64, u32> = classes.iter().zip(0..).filter_map(number).collect();
             let code = |(sample, value): (usize, &f64)| {
-                let found = kinds.binary_search_by(|kind| kind.total_cmp(&(value + 0.0)));
-                found.map(|code| code as u32).map_err(|_| unknown(sample, &value.to_string()))
+                // Adding 0 makes -0 a plain 0.
+                let found = known.get(&(value + 0.0).to_bits());
+                found.copied().ok_or_else(|| unknown(sample, &value.to_string()))
             };
             values.iter().enumerate().map(code).collect()
         }
+        Some(Labels::Numbers { values, outputs }) if *outputs == classes.len() => one_hot(values, *outputs)
+            .map_err(|sample| {
+                raw.label_error(
+                    sample,
+                    "has not exactly one 1 among zeros; mend the row or remove the sample",
+                )
+            }),
         Some(Labels::Text { codes, vocabulary }) => {
             let known: HashMap<&str, u32> =
                 classes.iter().zip(0..).map(|(class, code)| (class.as_str(), code)).collect();
@@ -211,7 +280,16 @@ mod tests {
     #[test]
     fn a_task_that_does_not_fit_is_refused() {
         for (raw, choice, problem) in [
-            (numbers(&[0.0; 4], 2), TaskChoice::Classification, "has 2 columns"),
+            (
+                numbers(&[0.0, 1.0, 1.0, 1.0], 2),
+                TaskChoice::Classification,
+                "sample 2: the labels has 2 columns",
+            ),
+            (
+                numbers(&[0.0, 1.0, 0.0, 2.0], 2),
+                TaskChoice::Classification,
+                "sample 2: the labels has 2 columns",
+            ),
             (
                 numbers(&[0.0, 1.0, 2.0, 0.0], 2),
                 TaskChoice::MultiLabel,
@@ -250,6 +328,18 @@ mod tests {
                 "sample 2: the label \"11\" is out of range: the training part has the 3 classes 0, 9, 10"
             ),
             "{error}"
+        );
+        // Too large for f64 to keep them apart, and so known by their names.
+        let large = ["5", "9007199254740992", "9007199254740993"].map(String::from);
+        assert_eq!(codes(&text(&["9007199254740993", "5"]), &large).unwrap(), [2, 0]);
+        assert_eq!(codes(&numbers(&[5.0], 1), &large).unwrap(), [0]);
+        // One 1 in each row.
+        let rows = numbers(&[0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0], 2);
+        assert_eq!(task(&rows, TaskChoice::Classification).unwrap(), Task::Classification);
+        let found = names(&rows).unwrap();
+        assert_eq!(
+            (&found[..], codes(&rows, &found).unwrap()),
+            (&["0", "1"].map(String::from)[..], vec![1, 0, 1, 1])
         );
         let error = codes(&text(&["a", "c"]), &["a", "b"].map(String::from)).unwrap_err().to_string();
         assert!(error.contains("sample 2: the label \"c\" is out of range"), "{error}");

@@ -253,6 +253,10 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     tone(&long, 8000, 4000, 500.0);
     let error = load_with(&splits.preparation, long.to_str().unwrap(), false).unwrap_err().to_string();
     assert!(error.contains("long.wav: has 48 frames of 10 ms, the model takes 32; cut it"), "{error}");
+    let short = folder.path().join("short.wav");
+    tone(&short, 8000, 100, 500.0);
+    let error = load_with(&splits.preparation, short.to_str().unwrap(), false).unwrap_err().to_string();
+    assert!(error.contains("short.wav: lasts 12.500 ms, less than a frame of 25 ms"), "{error}");
     let text = format!("{text}\naudio.seconds = 0.25");
     let splits = load(&settings(&list, &text), 1).unwrap();
     assert_eq!(splits.train.shape, Shape::sequence(23, 39));

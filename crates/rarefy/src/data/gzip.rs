@@ -1,10 +1,11 @@
-//! Opens a file whether or not it is gzipped, told by its first two bytes, not by its name.
+//! Opens a file whether or not it is gzipped, told by its first two bytes, not by its name. A byte order mark, which some
+//! programs write before UTF-8 text, is passed over.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::{Error, Result};
 
@@ -33,9 +34,46 @@ pub(crate) fn open(path: &Path) -> Result<Opened<'static>> {
     }
     if start.starts_with(&[0x1f, 0x8b]) {
         let at_most = about.len().saturating_mul(MOST_SHRUNK);
-        return Ok(Opened { reader: Box::new(MultiGzDecoder::new(reader)), at_most });
+        let reader = BufReader::new(Members(Some(GzDecoder::new(reader))));
+        return Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most });
     }
-    Ok(Opened { reader: Box::new(reader), at_most: about.len() })
+    Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most: about.len() })
+}
+
+fn without_mark<R: BufRead>(path: &Path, mut reader: R) -> Result<R> {
+    if reader.fill_buf().map_err(read_error(path))?.starts_with(b"\xef\xbb\xbf") {
+        reader.consume(3);
+    }
+    Ok(reader)
+}
+
+/// The members of a gzip file one after another. Zeros may follow the last, as tapes and archives fill files up.
+struct Members<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for Members<R> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        while let Some(member) = &mut self.0 {
+            let count = member.read(out)?;
+            if count > 0 || out.is_empty() {
+                return Ok(count);
+            }
+            let mut rest = self.0.take().expect("it was there").into_inner();
+            loop {
+                let bytes = rest.fill_buf()?;
+                let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+                if zeros < bytes.len() {
+                    rest.consume(zeros);
+                    self.0 = Some(GzDecoder::new(rest));
+                    break;
+                }
+                if zeros == 0 {
+                    return Ok(0);
+                }
+                rest.consume(zeros);
+            }
+        }
+        Ok(0)
+    }
 }
 
 /// What a failed read of packed data means: broken contents, or a system that refused.
@@ -77,6 +115,9 @@ pub(crate) mod tests {
             ("plain", text.clone(), true),
             ("packed", whole.clone(), true),
             ("members", members, true),
+            ("zeros", [&whole[..], &[0; 70_000]].concat(), true),
+            ("mark", [&b"\xef\xbb\xbf"[..], &text].concat(), true),
+            ("packed mark", packed(&[&b"\xef\xbb\xbf"[..], &text].concat()), true),
             ("flipped", flipped, false),
             ("cut", cut, false),
             ("trailing", trailing, false),

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use super::array::{Array, Element};
 use super::gzip;
+use super::settings::TaskChoice;
 use super::source::{Format, Raw, Source};
 use crate::{Error, Result};
 
@@ -75,7 +76,7 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
     let label_array = read_array(labels)?;
     let samples = features.shape[0];
     let (cells, shape) = features.into_features(images)?;
-    let found = label_array.into_labels(labels, samples)?;
+    let found = label_array.into_labels(labels, samples, TaskChoice::Auto)?;
     let raw = Raw::arrays(images, Format::Idx, cells, shape, Some(found));
     Ok(Raw { label_path: Some(labels.to_path_buf()), ..raw })
 }

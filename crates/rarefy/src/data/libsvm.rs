@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! +1 3:0.5 17:2      # a comment     a number: a class or a value
-//! 4,17 3:0.5                         numbers of labels, counted from 0: multi-label; none of them begins with a feature
+//! 4,17 3:0.5                         numbers of labels, counted from 0: multi-label, where a line may have none
 //! ```
 //!
 //! Features count from 1, or from 0 if the training file holds a feature 0. Format: Chang and Lin's LIBSVM, its README.
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::csr::Csr;
 use super::gzip;
 use super::preparation::Preparation;
-use super::settings::DataSettings;
+use super::settings::{DataSettings, TaskChoice};
 use super::source::{Cells, FileReading, Format, LabelColumn, Labels, Raw};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -39,7 +39,12 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         (None, Some((highest, _))) => (highest + 1).saturating_sub(first_index) as usize,
         (None, None) => return Err(Error::data(path, "holds no feature that is not zero")),
     };
-    let multi_label = lines.labels.iter().any(|label| label.is_empty() || label.contains(','));
+    let multi_label =
+        settings.task == TaskChoice::MultiLabel || lines.labels.iter().any(|label| label.contains(','));
+    if let (false, Some(sample)) = (multi_label, lines.labels.iter().position(String::is_empty)) {
+        let problem = "has no label before its features; write it, or set data.task = \"multi-label\" if a sample may have none";
+        return Err(Error::data_at(path, format!("line {}", lines.numbers[sample]), problem));
+    }
     let reading = LibsvmReading { first_index, multi_label };
     let outputs = multi_label.then(|| lines.highest_label(path)).transpose()?.map(|label| label + 1);
     lines.into_raw(path, reading, features, "data.features or data.first_index", Some(outputs))
@@ -71,9 +76,12 @@ pub(super) fn looks_like(path: &Path) -> Result<bool> {
         let mut features = words.clone().skip(1).peekable();
         ends && words.next().is_some_and(is_label)
             && features.peek().is_some()
-            && features.all(|word| feature(word).is_some())
+            && features.all(|word| feature(word).is_some() || word.starts_with(QUERY))
     }))
 }
+
+/// What a line for ranking holds after its label.
+const QUERY: &str = "qid:";
 
 fn without_comment(line: &str) -> &str {
     line.split('#').next().unwrap_or("")
@@ -128,9 +136,14 @@ impl Lines {
                 row.clear();
                 for word in words {
                     row.push(feature(word).ok_or_else(|| {
-                        wrong(format!(
-                            "{word:?} is no feature; write INDEX:VALUE with a whole and a finite number"
-                        ))
+                        wrong(match word.starts_with(QUERY) {
+                            true => format!(
+                                "{word:?} groups lines for ranking, which is not learned here; remove it"
+                            ),
+                            false => format!(
+                                "{word:?} is no feature; write INDEX:VALUE with a whole and a finite number"
+                            ),
+                        })
                     })?);
                 }
                 row.sort_unstable_by_key(|&(index, _)| index);
@@ -194,7 +207,10 @@ impl Lines {
     }
 
     fn wrong_label(&self, path: &Path, sample: usize, what: &str) -> Error {
-        let problem = format!("begins with {:?}, not with {what}; mend the label", self.labels[sample]);
+        let problem = match self.labels[sample].as_str() {
+            "" => "has no label before its features; write it".into(),
+            label => format!("begins with {label:?}, not with {what}; mend the label"),
+        };
         Error::data_at(path, format!("line {}", self.numbers[sample]), problem)
     }
 
@@ -252,7 +268,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::super::gzip::tests::packed;
-    use super::super::{Features, Targets, TaskChoice, load, load_with};
+    use super::super::{Features, Targets, load, load_with};
     use super::*;
 
     fn settings(path: &Path) -> DataSettings {
@@ -303,7 +319,7 @@ mod tests {
         for (text, targets, problem) in [
             ("1 4:1\n", true, "line 1: holds feature 4, but the last of 3 is 3; set data.features"),
             ("1 0:1\n", true, "line 1: holds feature 0, but features count from 1; set data.first_index = 0"),
-            ("2:1\n", true, "line 1: begins with \"\", not with a finite number"),
+            ("2:1\n", true, "line 1: has no label before its features"),
             ("3 2:1\n", true, "the label \"3\" is out of range"),
         ] {
             let error = read(text, targets).unwrap_err().to_string();
@@ -314,6 +330,29 @@ mod tests {
         std::fs::rename(&new, &table).unwrap();
         let error = load_with(&preparation, table.to_str().unwrap(), true).unwrap_err().to_string();
         assert!(error.contains("give a libsvm file"), "{error}");
+    }
+
+    #[test]
+    fn a_line_without_a_label_is_a_mistake_unless_others_have_several() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.libsvm");
+        for (text, problem) in [
+            ("1 1:1\n2 2:1\n1 1:2\n 2:3\n", "line 4: has no label before its features"),
+            ("-1 1:1\n+1 2:1\n\n 2:3\n", "line 4: has no label before its features"),
+            ("1 qid:3 1:1\n", "line 1: \"qid:3\" groups lines for ranking"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = load(&settings(&path), 1).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        std::fs::write(&path, "1 1:1\n0 2:1\n1 1:2\n 2:3\n").unwrap();
+        let asked = DataSettings { task: TaskChoice::MultiLabel, ..settings(&path) };
+        let values = vec![0.0, 1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0];
+        assert_eq!(load(&asked, 1).unwrap().train.targets, Targets::Values { values, outputs: 2 });
+        // What some editors write before the text is no label.
+        let marked = path.with_extension("txt");
+        std::fs::write(&marked, "\u{feff}1 1:1\n2 2:1\n1 1:2\n2 2:3\n").unwrap();
+        assert_eq!(load(&settings(&marked), 1).unwrap().preparation.classes, ["1", "2"]);
     }
 
     #[test]

@@ -175,12 +175,25 @@ mod tests {
     fn broken_matrices_say_what_to_do() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.npz");
+        // Neither rows nor columns: a list of cells.
+        let entries = ["row.npy", "col.npy", "shape.npy", "data.npy"].map(|name| (name, ints(&[0, 1])));
+        let mut entries: Vec<(&str, &[u8])> =
+            entries.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+        let format = file("|S3", "False", "()", b"coo");
+        entries.push(("format.npy", &format));
+        std::fs::write(&path, archive(&entries)).unwrap();
+        let error = load(&settings(&path), 1).unwrap_err().to_string();
+        assert!(
+            error.contains("of the format \"coo\"; save it with scipy.sparse.save_npz(file, x.tocsr())"),
+            "{error}"
+        );
         for (name, bytes, problem) in [
             (
                 "format.npy",
                 file("|S3", "False", "()", b"csc"),
                 "of the format \"csc\"; save it with scipy.sparse.save_npz(file, x.tocsr())",
             ),
+            ("indptr.npy", Vec::new(), "holds no array named indptr"),
             ("indices.npy", Vec::new(), "holds no array named indices"),
             ("indices.npy", ints(&[2, 0, 3, 0]), "row 2: column 3 is not one of 3"),
             ("indices.npy", ints(&[2, 0, -1, 0]), "row 2: column -1"),

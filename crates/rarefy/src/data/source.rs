@@ -16,7 +16,7 @@ use super::parts::Parts;
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Decimal, Header, LabelType};
 use super::text::{self, Texts, token_kind};
-use super::{audio, builtin, csv, idx, images, npy, sniff};
+use super::{audio, builtin, classes, csv, idx, images, npy, sniff};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -273,10 +273,10 @@ impl Raw {
 
 /// Reads what the settings name.
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
-    let source = match place(&settings.path)? {
+    let mut source = match place(&settings.path)? {
         Place::Digits => Parts::whole(builtin::digits()),
         Place::Idx(path) => idx::read(&path)?,
-        Place::Npy(path) => npy::read(&path, settings.label_path.as_deref())?,
+        Place::Npy(path) => npy::read(&path, settings.label_path.as_deref(), settings.task)?,
         Place::Csv(path) => Parts::whole(csv::read(&path, settings)?),
         Place::Jsonl(path) => Parts::whole(text::read_jsonl(&path, settings)?),
         Place::Libsvm(path) => Parts::whole(libsvm::read(&path, settings)?),
@@ -285,6 +285,7 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
         Place::Files(path, Kind::Text) => text::read_files(&path, settings)?,
     };
     refuse_settings_of_others(settings, source.train.format)?;
+    source.train.notes.extend(classes::note(&source.train, settings.task));
     let kind = token_kind(settings.text.as_ref());
     source.try_map(|part| text::without_empty(part, kind, settings.skip_bad))
 }
@@ -377,7 +378,7 @@ pub(crate) fn read_for_model(
         Place::Digits => Ok(builtin::digits()),
         Place::Idx(path) if targets => idx::read(&path).map(own_test),
         Place::Idx(path) => idx::read_unlabelled(&path),
-        Place::Npy(path) if targets => npy::read(&path, None).map(own_test),
+        Place::Npy(path) if targets => npy::read(&path, None, classes::task_of(preparation)).map(own_test),
         Place::Npy(path) => npy::read_unlabelled(&path),
         Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_) => unreachable!("read or refused above"),
     }

@@ -225,8 +225,23 @@ fn several_label_columns_are_labels_or_values() {
     assert_eq!((splits.preparation.task, splits.preparation.outputs), (Task::MultiLabel, 2));
     let found = describe(&two).unwrap();
     assert_eq!((found.classes[0].name.as_str(), found.classes[0].samples), ("a", 10));
-    let values = load(&DataSettings { task: TaskChoice::Regression, ..two }, 1).unwrap();
+    let values = load(&DataSettings { task: TaskChoice::Regression, ..two.clone() }, 1).unwrap();
     assert_eq!(values.preparation.task, Task::Regression);
+    let asks =
+        |notes: &[String]| notes.iter().any(|note| note.contains("set data.task = \"classification\""));
+    assert!(!asks(&found.notes));
+    // With exactly one 1 in each row they may be classes, named by their columns.
+    let text: String = (0..20).map(|i| format!("{i},{},{}\n", i % 2, 1 - i % 2)).collect();
+    write(&folder, "t.csv", &format!("x,a,b\n{text}"));
+    assert!(asks(&describe(&two).unwrap().notes));
+    let splits = load(&DataSettings { task: TaskChoice::Classification, ..two }, 1).unwrap();
+    assert_eq!(
+        (splits.preparation.task, &splits.preparation.classes[..]),
+        (Task::Classification, &["a", "b"].map(String::from)[..])
+    );
+    let new = write(&folder, "new.csv", "b,a,x\n1,0,5\n0,1,6\n");
+    let found = load_with(&splits.preparation, new.to_str().unwrap(), true).unwrap().dataset;
+    assert_eq!(labels(&found), [1, 0]);
 }
 
 #[test]

@@ -102,6 +102,14 @@ impl<'a> Reader<'a> {
 
     fn read(&self, path: &Path) -> Result<Clip> {
         let recording = wav::read(path)?;
+        let ms = 1000.0 * recording.samples.len() as f64 / f64::from(recording.rate.max(1));
+        if ms < self.settings.window_ms {
+            let problem = format!(
+                "lasts {ms:.3} ms, less than a frame of {} ms (data.audio.window_ms); remove it",
+                self.settings.window_ms
+            );
+            return Err(Error::data(path, problem));
+        }
         let features = self.converter(path, recording.rate)?.convert(&recording.samples);
         Ok(Clip { rate: recording.rate, features })
     }

@@ -144,7 +144,8 @@ pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bo
     }
     let mut labels = Vec::new();
     if targets {
-        let are_classes = preparation.task == Task::Classification;
+        // Several columns are classes by their ones.
+        let are_classes = preparation.task == Task::Classification && preparation.labels.len() == 1;
         for label in &preparation.labels {
             let text = are_classes && (label.text || !classes::are_numbers(&preparation.classes));
             let at = place(&label.name, label.position)?;

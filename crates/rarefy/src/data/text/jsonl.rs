@@ -1,4 +1,4 @@
-//! JSON lines: one object per line, with a text and a label.
+//! JSON lines: one object per line, with a text and a label; or the same objects as an array.
 //!
 //! ```text
 //! {"text": "Rain all day", "label": "weather"}
@@ -8,12 +8,12 @@
 use std::io::Read;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
-use super::super::gzip;
 use super::super::preparation::Preparation;
-use super::super::settings::DataSettings;
+use super::super::settings::{DataSettings, TaskChoice};
 use super::super::source::{Cells, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::super::{classes, gzip};
 use super::texts::Texts;
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -28,75 +28,125 @@ pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
             return Err(Error::setting("data.label", "a document of JSON lines has one label; give one key"));
         }
     };
-    read_keys(path, text, Some(label))
+    read_keys(path, text, Some(label), settings.task)
 }
 
 /// Reads a new file for a model: the same keys. Without `targets` there need be no labels.
 pub(crate) fn read_for_model(path: &Path, preparation: &Preparation, targets: bool) -> Result<Raw> {
     let text = preparation.columns.first().map_or("text", |column| &column.name);
     let label = preparation.labels.first().map_or("label", |label| &label.name);
-    read_keys(path, text, targets.then_some(label))
+    read_keys(path, text, targets.then_some(label), classes::task_of(preparation))
 }
 
-fn read_keys(path: &Path, text: &str, label: Option<&str>) -> Result<Raw> {
+fn read_keys(path: &Path, text: &str, label: Option<&str>, task: TaskChoice) -> Result<Raw> {
     let mut bytes = Vec::new();
     gzip::open(path)?.reader.read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
-    let (mut texts, mut lines) = (Texts::default(), Vec::new());
-    let (mut numbers, mut words) = (Vec::new(), Vec::new());
-    for (bytes, line) in bytes.split(|&byte| byte == b'\n').zip(1u64..) {
-        if bytes.trim_ascii().is_empty() {
-            continue;
-        }
-        let wrong = |problem: String| Error::data_at(path, format!("line {line}"), problem);
-        let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|error| {
-            wrong(format!("is not a JSON object on a line of its own ({error}); write one object per line"))
+    let mut found = Found::new(path, text, label);
+    let mut lines = Vec::new();
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        let objects: Vec<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(|error| {
+            Error::data(
+                path,
+                format!("is not a JSON array of objects ({error}); mend it, or write one object per line"),
+            )
         })?;
+        for (object, number) in objects.iter().zip(1..) {
+            found.add(object, format!("sample {number}"))?;
+        }
+    } else {
+        for (bytes, line) in bytes.split(|&byte| byte == b'\n').zip(1u64..) {
+            if bytes.trim_ascii().is_empty() {
+                continue;
+            }
+            let at = format!("line {line}");
+            let object = serde_json::from_slice(bytes).map_err(|error| {
+                let problem = match std::str::from_utf8(bytes) {
+                    Ok(_) => format!(
+                        "is not a JSON object on a line of its own ({error}); write one object per line"
+                    ),
+                    Err(_) => "is not UTF-8 text; save the file as UTF-8".into(),
+                };
+                Error::data_at(path, &at, problem)
+            })?;
+            found.add(&object, at)?;
+            lines.push(line);
+        }
+    }
+    found.into_raw(lines, task)
+}
+/// The samples of a file as far as they have been read.
+struct Found<'a> {
+    path: &'a Path,
+    /// The keys.
+    text: &'a str,
+    label: Option<&'a str>,
+    texts: Texts,
+    numbers: Vec<Number>,
+    words: Vec<String>,
+}
+
+impl<'a> Found<'a> {
+    fn new(path: &'a Path, text: &'a str, label: Option<&'a str>) -> Found<'a> {
+        Found { path, text, label, texts: Texts::default(), numbers: Vec::new(), words: Vec::new() }
+    }
+
+    /// Adds a sample, `at` being its place for messages.
+    fn add(&mut self, object: &Map<String, Value>, at: String) -> Result<()> {
+        let wrong = |problem: String| Error::data_at(self.path, &at, problem);
         let value = |key: &str, setting: &str| {
             object.get(key).ok_or_else(|| {
                 let keys = object.keys().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
                 wrong(format!("has no key {key:?}, only {keys}; name the key with {setting}"))
             })
         };
-        match value(text, "data.text.column")? {
-            Value::String(text) => texts.push(text),
-            other => return Err(wrong(format!("{text:?} is {other}, not text; mend the line"))),
+        match value(self.text, "data.text.column")? {
+            Value::String(text) => self.texts.push(text),
+            other => return Err(wrong(format!("{:?} is {other}, not text; mend the line", self.text))),
         }
-        if let Some(label) = label {
-            match value(label, "data.label")? {
-                Value::String(word) => words.push(word.clone()),
-                Value::Number(number) => numbers.push(number.as_f64().unwrap_or(f64::NAN)),
-                Value::Bool(flag) => numbers.push(f64::from(u8::from(*flag))),
-                other => {
-                    let problem = format!("the label {label:?} is {other}; give a text or a number");
-                    return Err(wrong(problem));
-                }
-            }
-            if !numbers.is_empty() && !words.is_empty() {
-                let problem = format!(
-                    "the label {label:?} is a text on some lines and a number on others; write all alike"
-                );
-                return Err(wrong(problem));
+        let Some(label) = self.label else { return Ok(()) };
+        match value(label, "data.label")? {
+            Value::String(word) => self.words.push(word.clone()),
+            Value::Number(number) => self.numbers.push(number.clone()),
+            Value::Bool(flag) => self.numbers.push(u8::from(*flag).into()),
+            other => {
+                return Err(wrong(format!("the label {label:?} is {other}; give a text or a number")));
             }
         }
-        lines.push(line);
+        if !self.numbers.is_empty() && !self.words.is_empty() {
+            let problem = format!(
+                "the label {label:?} is a text on some lines and a number on others; write all alike"
+            );
+            return Err(wrong(problem));
+        }
+        Ok(())
     }
-    if lines.is_empty() {
-        return Err(Error::data(path, "holds no lines"));
+
+    fn labels(&mut self, task: TaskChoice) -> Labels {
+        if !self.words.is_empty() {
+            return Labels::of_words(std::mem::take(&mut self.words));
+        }
+        let whole: Option<Vec<i128>> = self.numbers.iter().map(Number::as_i128).collect();
+        if let Some(whole) = whole.filter(|whole| classes::need_names(whole, task)) {
+            return Labels::of_words(whole.iter().map(i128::to_string).collect());
+        }
+        let values = self.numbers.iter().map(|number| number.as_f64().unwrap_or(f64::NAN)).collect();
+        Labels::Numbers { values, outputs: 1 }
     }
-    let labels = label.map(|_| match words.is_empty() {
-        true => Labels::Numbers { values: numbers, outputs: 1 },
-        false => Labels::of_words(words),
-    });
-    let raw = Raw::arrays(path, Format::Jsonl, Cells::Texts(texts), Shape::flat(1), labels);
-    Ok(Raw {
-        columns: vec![RawColumn { name: text.to_string(), position: 0, vocabulary: None }],
-        label_columns: label
-            .iter()
-            .map(|label| LabelColumn { name: label.to_string(), position: 1, text: false })
-            .collect(),
-        lines,
-        ..raw
-    })
+
+    /// The samples, of which each stands on one of `lines` if there are any.
+    fn into_raw(mut self, lines: Vec<u64>, task: TaskChoice) -> Result<Raw> {
+        if self.texts.len() == 0 {
+            return Err(Error::data(self.path, "holds no lines"));
+        }
+        let labels = self.label.map(|_| self.labels(task));
+        let column = |name: &str| LabelColumn { name: name.to_string(), position: 1, text: false };
+        Ok(Raw {
+            columns: vec![RawColumn { name: self.text.to_string(), position: 0, vocabulary: None }],
+            label_columns: self.label.into_iter().map(column).collect(),
+            lines,
+            ..Raw::arrays(self.path, Format::Jsonl, Cells::Texts(self.texts), Shape::flat(1), labels)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +173,22 @@ mod tests {
         assert!(
             matches!(numbers.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == [3.0, 1.0])
         );
+        // An array, and what an editor writes before the text.
+        let text = "\u{feff}[{\"text\": \"a\", \"label\": 3},\n  {\"text\": \"b\", \"label\": 4}]";
+        assert!(
+            matches!(read(text).unwrap().labels, Some(Labels::Numbers { values, .. }) if values == [3.0, 4.0])
+        );
+        let marked = read("\u{feff}{\"text\":\"a\",\"label\":3}\n{\"text\":\"b\",\"label\":true}").unwrap();
+        assert_eq!(marked.lines, [1, 2]);
+        // Two classes that are one number in 64-bit floats.
+        let large = read(
+            "{\"text\":\"a\",\"label\":9007199254740992}\n{\"text\":\"b\",\"label\":9007199254740993}\n"
+                .repeat(2)
+                .as_str(),
+        )
+        .unwrap();
+        let Some(Labels::Text { vocabulary, .. }) = large.labels else { panic!("names") };
+        assert_eq!(vocabulary, ["9007199254740992", "9007199254740993"]);
         for (text, problem) in [
             ("{\"text\":\"a\",\"label\":1}\n[1]", "line 2: is not a JSON object"),
             (
@@ -137,6 +203,9 @@ mod tests {
                 "line 2: the label \"label\" is a text on some",
             ),
             ("\n\n", "holds no lines"),
+            ("[]", "holds no lines"),
+            ("[{\"text\":\"a\",\"label\":1}, {\"text\":\"b\"}]", "sample 2: has no key \"label\""),
+            ("[1]", "is not a JSON array of objects"),
         ] {
             let error = read(text).err().unwrap().to_string();
             assert!(error.contains(problem), "{problem}: {error}");
