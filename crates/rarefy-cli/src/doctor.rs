@@ -10,7 +10,7 @@ use rarefy::kernels::{self, Activation, Finish, Isa};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
-use rarefy::train::processor;
+use rarefy::train::{free_memory_bytes, memory_bytes, processor};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -60,8 +60,8 @@ pub fn run(_: &DoctorArgs, output: &Output) -> Result<()> {
         os: system(),
         processor: processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
-        memory_bytes: memory("MemTotal:"),
-        memory_free_bytes: memory("MemAvailable:"),
+        memory_bytes: memory_bytes(),
+        memory_free_bytes: free_memory_bytes(),
         instruction_sets: Isa::available().into_iter().map(Isa::name).collect(),
         isa: isa.name(),
         peak_gflops: kernels::measure_peak(isa),
@@ -203,12 +203,4 @@ fn system() -> String {
     let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     let name = name.map_or(String::new(), |name| format!(", {}", name.trim_matches('"')));
     format!("{} {}{name}", std::env::consts::OS, std::env::consts::ARCH)
-}
-
-/// A line of the system's own account of its memory, where there is one.
-fn memory(key: &str) -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(1024 * kilobytes)
 }

@@ -4,7 +4,7 @@
 
 use rarefy::data::{self, Splits};
 use rarefy::layers::NetworkSpec;
-use rarefy::train::Settings;
+use rarefy::train::{Settings, free_memory_bytes};
 
 use super::Task;
 
@@ -38,7 +38,7 @@ pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
     let widest = tasks.iter().map(|task| task.run.settings.threads).max().unwrap_or(0).max(1);
     let by_cores = (cores / widest).max(1);
     let of_cores = format!("{cores} cores");
-    let (count, reason) = match (asked, available_bytes()) {
+    let (count, reason) = match (asked, free_memory_bytes()) {
         (Some(asked), _) => (asked.min(tasks.len()), format!("asked for, {of_cores}")),
         (None, None) => (1, "free memory is not known here; --jobs sets more".into()),
         (None, Some(available)) => {
@@ -94,13 +94,6 @@ fn run_bytes(spec: &NetworkSpec, batch_size: usize, splits: &Splits) -> anyhow::
     // A label is a number of four bytes too.
     let numbers = COPIES * weights as u64 + SAMPLE_COPIES * (samples * (splits.train.inputs() + 1)) as u64;
     Ok(FIXED_BYTES + buffers as u64 + 4 * numbers)
-}
-
-/// Memory that programs can have; `None` where the system does not tell.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kilobytes| 1024 * kilobytes)
 }
 
 fn gigabytes(bytes: u64) -> String {

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
-use rarefy::train::{Control, Ending, Outcome, Run, peak_rss_bytes, processor};
+use rarefy::train::{Control, Ending, Outcome, Run, TwinCosts, free_memory_bytes, peak_rss_bytes, processor};
 use serde::Serialize;
 
 use super::progress::Progress;
+use super::summary::bytes;
 use super::target::Target;
 use crate::output::Output;
 
@@ -41,11 +42,30 @@ pub struct Figures {
     pub test_perplexity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_bits_per_character: Option<f64>,
-    pub inference_1_ms: f64,
-    pub inference_256_ms: f64,
+    pub inference_1_ms: Option<f64>,
+    pub inference_256_ms: Option<f64>,
     pub training_bytes: usize,
     pub model_bytes: usize,
+    /// Why a dense twin was counted and not timed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_timed: Option<String>,
 }
+
+/// What is done about the dense twin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Twin {
+    /// It is counted.
+    Count,
+    /// Some of its steps are timed too.
+    Time,
+    /// It is trained too.
+    Train,
+}
+
+/// The share of free memory that a dense twin may take.
+const TWIN_MEMORY: f64 = 0.5;
+/// The seconds that building and timing it may take.
+const TWIN_SECONDS: f64 = 60.0;
 
 /// What a run ends with.
 #[derive(Serialize)]
@@ -63,9 +83,9 @@ pub struct Summary {
     pub dense_twin: Figures,
 }
 
-/// Collects the run's figures, and measures those of its dense twin.
+/// Collects the run's figures and those of its dense twin.
 pub fn summarise(
-    baseline: bool,
+    twin: Twin,
     run: &mut Run,
     directory: &Path,
     outcome: &Outcome,
@@ -75,31 +95,21 @@ pub fn summarise(
     let peak = peak_rss_bytes();
     let mut figures = figures_of(run, outcome);
     figures.peak_rss_bytes = Some(peak);
-    let mut twin = run.dense_twin()?;
-    let dense_twin = if baseline && outcome.ending != Ending::Interrupted {
-        output.say("training the dense twin");
-        let mut progress = Progress::new(&twin, output);
-        let trained = twin.train(&mut |event| {
-            progress.show(&event);
-            if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
-        })?;
-        progress.finish();
-        figures_of(&twin, &trained)
-    } else {
-        let step_ms = twin.time_steps(1.0);
-        let (nnz, cells) = twin.network().connections();
-        Figures {
-            nnz,
-            parameters: parameters(twin.network()),
-            sparsity: 1.0 - nnz as f64 / cells as f64,
-            flops: twin.network().flops(),
-            step_ms: Some(step_ms),
-            seconds_per_epoch: Some(1e-3 * step_ms * twin.steps_per_epoch() as f64),
-            inference_1_ms: twin.time_inference(twin.network(), 1),
-            inference_256_ms: twin.time_inference(twin.network(), 256),
-            training_bytes: twin.training_bytes(),
-            model_bytes: rarefy::train::model_bytes(twin.network()),
-            ..Figures::default()
+    let costs = run.twin_costs()?;
+    let dense_twin = match reason_not_to_time(twin, run, outcome.ending, &costs) {
+        Some(reason) => Figures { not_timed: Some(reason), ..counted(&costs) },
+        None => {
+            let mut other = run.dense_twin()?;
+            let mut dense = match twin {
+                Twin::Train => trained(&mut other, interrupted, output)?,
+                _ => counted(&costs),
+            };
+            let network = other.network();
+            dense.inference_1_ms = Some(other.time_inference(network, 1));
+            dense.inference_256_ms = Some(other.time_inference(network, 256));
+            let [ours, theirs] = run.time_in_turn(&mut other, 2.0);
+            (figures.step_ms, dense.step_ms) = (Some(ours), Some(theirs));
+            dense
         }
     };
     Ok(Summary {
@@ -113,6 +123,47 @@ pub fn summarise(
         figures,
         dense_twin,
     })
+}
+
+/// Why the dense twin is only counted; `None` if it is to be built.
+fn reason_not_to_time(twin: Twin, run: &Run, ending: Ending, costs: &TwinCosts) -> Option<String> {
+    if twin == Twin::Count {
+        return Some("not timed".into());
+    }
+    if ending == Ending::Interrupted {
+        return Some("interrupted".into());
+    }
+    let needs = costs.training_bytes + costs.buffer_bytes;
+    if free_memory_bytes().is_some_and(|free| needs as f64 > TWIN_MEMORY * free as f64) {
+        return Some(format!("does not fit: {}", bytes(needs)));
+    }
+    // Who asks for its training waits for it.
+    let seconds = run.twin_seconds(costs);
+    (twin == Twin::Time && seconds > TWIN_SECONDS).then(|| format!("would take {:.0} min", seconds / 60.0))
+}
+
+/// The figures that are known without building it.
+fn counted(costs: &TwinCosts) -> Figures {
+    Figures {
+        nnz: costs.nnz,
+        parameters: costs.parameters,
+        flops: costs.flops,
+        training_bytes: costs.training_bytes,
+        model_bytes: costs.model_bytes,
+        ..Figures::default()
+    }
+}
+
+/// The figures of the dense twin once it is trained.
+fn trained(twin: &mut Run, interrupted: &AtomicBool, output: &Output) -> Result<Figures> {
+    output.say("training the dense twin");
+    let mut progress = Progress::new(twin, output);
+    let outcome = twin.train(&mut |event| {
+        progress.show(&event);
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    })?;
+    progress.finish();
+    Ok(figures_of(twin, &outcome))
 }
 
 fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
@@ -136,10 +187,11 @@ fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
         test_loss: outcome.test.map(|score| score.loss()),
         test_perplexity: outcome.test_language.map(|score| score.perplexity),
         test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
-        inference_1_ms: run.time_inference(network, 1),
-        inference_256_ms: run.time_inference(network, 256),
+        inference_1_ms: Some(run.time_inference(network, 1)),
+        inference_256_ms: Some(run.time_inference(network, 256)),
         training_bytes: outcome.training_bytes,
         model_bytes: outcome.model_bytes,
+        not_timed: None,
     }
 }
 

@@ -19,6 +19,7 @@ use rarefy::train::{Control, Run, Settings, free_run_directory};
 use crate::config::Config;
 use crate::data::{TASKS, delimiter, skipped_text, table_text};
 use crate::output::Output;
+use figures::Twin;
 pub use progress::Progress;
 pub use summary::{bytes, count};
 
@@ -131,6 +132,9 @@ pub struct TrainArgs {
     /// Train the dense twin too, so that the table compares accuracies
     #[arg(long)]
     baseline: bool,
+    /// Count the dense twin, but do not build it to time its steps
+    #[arg(long, conflicts_with = "baseline")]
+    no_twin: bool,
     /// Print the settings as resolved and stop
     #[arg(long)]
     print_config: bool,
@@ -169,7 +173,12 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     });
     progress.finish();
     let outcome = outcome.map_err(|error| stopped(error, &directory))?;
-    let summary = figures::summarise(args.baseline, &mut run, &directory, &outcome, interrupted, output)?;
+    let twin = match (args.baseline, args.no_twin) {
+        (true, _) => Twin::Train,
+        (_, true) => Twin::Count,
+        _ => Twin::Time,
+    };
+    let summary = figures::summarise(twin, &mut run, &directory, &outcome, interrupted, output)?;
     summary::describe_end(&run, &summary, output);
     let value = serde_json::to_value(&summary)?;
     std::fs::write(directory.join("summary.json"), format!("{value:#}\n"))
@@ -252,7 +261,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
         && args.hidden.is_none();
     ensure!(
         fixed,
-        "--resume: goes on with the settings of the run; only --threads and --baseline can be given with it"
+        "--resume: goes on with the settings of the run; only --threads, --baseline and --no-twin can be given with it"
     );
     Ok(Run::resume(directory, |settings| {
         if let Some(threads) = args.threads {

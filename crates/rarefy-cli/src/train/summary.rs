@@ -57,19 +57,21 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
         ]);
     }
     let seconds = |value: f64| format!("{value:.3} s");
-    let speedup = sparse.seconds_per_epoch.zip(dense.seconds_per_epoch);
-    rows.push(vec![
-        "training time per epoch".into(),
-        optional(sparse.seconds_per_epoch, &seconds),
-        optional(dense.seconds_per_epoch, &seconds),
-        speedup.map_or("-".into(), |(a, b)| ratio(a, b)),
-    ]);
-    for (name, a, b) in [
-        ("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms),
-        ("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms),
-    ] {
-        let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
-        rows.push(vec![name.into(), microseconds(a), microseconds(b), ratio(a, b)]);
+    let milliseconds = |value: f64| format!("{value:.3} ms");
+    let microseconds = |value: f64| format!("{:.1} us", 1e3 * value);
+    let times: [(&str, Option<f64>, Option<f64>, &dyn Fn(f64) -> String); 4] = [
+        ("training time per epoch", sparse.seconds_per_epoch, dense.seconds_per_epoch, &seconds),
+        ("training step, in turn", sparse.step_ms, dense.step_ms, &milliseconds),
+        ("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms, &microseconds),
+        ("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms, &microseconds),
+    ];
+    for (name, a, b, unit) in times {
+        let gain = a.zip(b).map_or("-".into(), |(a, b)| ratio(a, b));
+        rows.push(vec![name.into(), optional(a, unit), optional(b, unit), gain]);
+    }
+    if let Some(reason) = &dense.not_timed {
+        let step = rows.iter_mut().find(|row| row[0] == "training step, in turn").expect("pushed above");
+        (step[0], step[2]) = ("training step".into(), reason.clone());
     }
     for (name, a, b) in
         [("weights", sparse.nnz, dense.nnz), ("operations of a prediction", sparse.flops, dense.flops)]
@@ -93,11 +95,15 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     output.say(&format!("\n{ending}{best}, {:.2} % sparse", 100.0 * sparse.sparsity));
     output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
     worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
-    if dense.epochs.is_none() {
-        output.say("dense twin: the same network in this engine's dense storage, timed on some steps");
-        output.say("here; it was not trained, --baseline does that to compare accuracies");
+    if dense.not_timed.is_some() {
+        output.say("dense twin: the same network in this engine's dense storage, counted and not built");
+    } else if dense.epochs.is_none() {
+        output.say("dense twin: the same network in this engine's dense storage, its steps timed in turn with those of");
+        output.say(
+            "the sparse one as it ended; it was not trained, --baseline does that to compare accuracies",
+        );
     }
-    if speedup.is_some_and(|(sparse, dense)| sparse > dense) {
+    if sparse.step_ms.zip(dense.step_ms).is_some_and(|(sparse, dense)| sparse > dense) {
         let density = 1.0 - sparse.sparsity;
         output.say(&if density > BREAK_EVEN_DENSITY {
             format!(
@@ -138,6 +144,7 @@ pub fn bytes(count: usize) -> String {
     match count {
         0..10_000 => format!("{count} B"),
         10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
-        _ => format!("{:.1} MB", count as f64 / 1e6),
+        10_000_000..10_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.1} GB", count as f64 / 1e9),
     }
 }

@@ -66,6 +66,30 @@ impl Network {
         Network::assemble(spec, storage, &mut |_, shape, _| load(&shape.name, shape.rows, shape.cols))
     }
 
+    /// The same network, its weights stored as `storage` says and in row order, without what training adds.
+    pub fn copy(&self, storage: Storage) -> Network {
+        let mut weights = self.parameters.iter().filter(|parameter| parameter.is_weight());
+        let mut copy = Network::load(&self.spec, storage, |_, rows, cols| {
+            let weights = &weights.next().expect("the same layers have the same weights").weights;
+            let values = weights.live_values();
+            Ok(match weights.pattern() {
+                Some(pattern) => Weights::of_live_values(pattern.clone(), storage, values),
+                None => {
+                    let mut dense = Weights::dense(rows, cols);
+                    dense.values_mut().copy_from_slice(&values);
+                    dense
+                }
+            })
+        })
+        .expect("weights in memory can be had");
+        for (copy, parameter) in copy.parameters.iter_mut().zip(&self.parameters) {
+            if !parameter.is_weight() {
+                copy.weights = parameter.weights.clone();
+            }
+        }
+        copy
+    }
+
     fn assemble(spec: &NetworkSpec, storage: Storage, source: &mut Source<'_>) -> Result<Network> {
         let shapes = spec.shapes().map_err(|problem| Error::setting("network", problem))?;
         let mut builder = Builder::new(storage, source);

@@ -97,12 +97,8 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
         let links: Vec<(usize, f32)> = links.collect();
         index += 1;
         let pattern = Pattern::from_cells(rows, cols, links.iter().map(|(cell, _)| *cell));
-        let mut weights = Weights::zeros(pattern, Storage::Auto);
-        let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-        for (slot, (_, value)) in slots.into_iter().zip(links) {
-            weights.values_mut()[slot] = value;
-        }
-        Ok(weights)
+        let values = links.into_iter().map(|(_, value)| value).collect();
+        Ok(Weights::of_live_values(pattern, Storage::Auto, values))
     })
     .expect("weights in memory can be had");
     // What is neither weights nor bias keeps its size: a norm before the first layer.

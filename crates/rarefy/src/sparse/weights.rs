@@ -28,6 +28,31 @@ pub enum Storage {
     Dense,
 }
 
+impl Storage {
+    /// Whether a matrix with so many connections is compressed.
+    pub fn is_compressed(self, nnz: usize, cells: usize) -> bool {
+        match self {
+            Storage::Auto => (nnz as f64 / cells.max(1) as f64) < BREAK_EVEN_DENSITY,
+            Storage::Sparse => true,
+            Storage::Dense => false,
+        }
+    }
+
+    /// Numbers that a matrix with so many connections stores.
+    pub fn slots(self, rows: usize, cols: usize, nnz: usize) -> usize {
+        if self.is_compressed(nnz, rows * cols) { nnz } else { rows * cols }
+    }
+
+    /// Bytes of the index that says where these stand, by rows and, where a backward pass needs it, by columns.
+    pub fn index_bytes(self, rows: usize, cols: usize, nnz: usize) -> usize {
+        match self.is_compressed(nnz, rows * cols) {
+            true => 4 * (nnz + rows + 1) + 4 * (nnz + cols + 1),
+            false if nnz < rows * cols => 4 * (nnz + rows + 1),
+            false => 0,
+        }
+    }
+}
+
 /// Which slots are neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
@@ -101,18 +126,30 @@ impl Weights {
     /// Zeros on a pattern, stored as `storage` says, in row order.
     pub fn zeros(pattern: Pattern, storage: Storage) -> Weights {
         let (rows, cols) = (pattern.rows(), pattern.cols());
-        let density = pattern.nnz() as f64 / (rows * cols).max(1) as f64;
-        let compressed = match storage {
-            Storage::Auto => density < BREAK_EVEN_DENSITY,
-            Storage::Sparse => true,
-            Storage::Dense => false,
-        };
-        if compressed {
+        if storage.is_compressed(pattern.nnz(), rows * cols) {
             let values = vec![0.0; pattern.nnz()];
             return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, transposed: Vec::new() });
         }
         let pattern = (pattern.nnz() < rows * cols).then_some(pattern);
         Weights::Dense(Dense { pattern, ..Dense::zeros(rows, cols) })
+    }
+
+    /// Weights of the given values, one for each connection in the order of the cells.
+    ///
+    /// # Panics
+    /// If there is not a value for each connection.
+    pub fn of_live_values(pattern: Pattern, storage: Storage, values: Vec<f32>) -> Weights {
+        assert_eq!(values.len(), pattern.nnz(), "there must be a value for each connection");
+        if storage.is_compressed(pattern.nnz(), pattern.rows() * pattern.cols()) {
+            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, transposed: Vec::new() });
+        }
+        let (mut weights, mut values) = (Weights::zeros(pattern, Storage::Dense), values.into_iter());
+        let Weights::Dense(Dense { values: stored, pattern, .. }) = &mut weights else { unreachable!() };
+        match pattern {
+            Some(pattern) => pattern.cells().zip(values).for_each(|(cell, value)| stored[cell] = value),
+            None => stored.fill_with(|| values.next().expect("as many as cells")),
+        }
+        weights
     }
 
     /// Output features.
@@ -256,7 +293,17 @@ impl Weights {
 
     /// Values of the live connections, in the order of the cells.
     pub fn live_values(&self) -> Vec<f32> {
-        self.connections().map(|(_, slot)| self.values()[slot]).collect()
+        self.live_in_row_order().into_owned()
+    }
+
+    /// The same, lent where they stand like that.
+    pub fn live_in_row_order(&self) -> Cow<'_, [f32]> {
+        match self {
+            Weights::Dense(Dense { pattern: Some(_), .. }) => {
+                self.connections().map(|(_, slot)| self.values()[slot]).collect()
+            }
+            _ => self.in_row_order(self.values()),
+        }
     }
 
     /// Zeroes what an array aligned with the stored values holds for absent connections.

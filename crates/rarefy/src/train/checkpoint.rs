@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Tensor, TensorFile, network_tensors};
-use super::save::write_atomically;
+use super::model::{network_tensors, read_network};
+use super::save::write_with;
+use super::tensors::{self, Tensor, TensorFile};
 use super::{Engine, Score, Settings};
 use crate::control::ControllerState;
 use crate::data::TargetScale;
@@ -72,20 +73,22 @@ pub(super) fn save(
     for (parameter, slots) in engine.network.parameters().zip(&engine.state) {
         for (index, slot) in slots.iter().enumerate() {
             let name = format!("{}.state.{index}", parameter.name);
-            tensors.push(Tensor::floats(name, vec![slot.len()], &parameter.weights.in_row_order(slot)));
+            let numbers = || parameter.weights.in_row_order(slot);
+            tensors.push(Tensor::floats(name, vec![slot.len()], numbers));
         }
     }
     tensors.extend(engine.effective.tensors(&engine.network));
     for (index, carried) in engine.buffers.carried().into_iter().enumerate() {
         let numbers: &[f32] = bytemuck::must_cast_slice(carried.begin.rows());
-        tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], numbers));
+        tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], || numbers.into()));
     }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
     let position = Position { control, optimizer: Some(engine.memory), ..position.clone() };
     let header = Header { format: FORMAT, settings: settings.clone(), fingerprint, position };
     let text = serde_json::to_string(&header).expect("a header is plain data");
-    let bytes = TensorFile::bytes(tensors, HashMap::from([("run".to_string(), text)]));
-    write_atomically(&checkpoint_path(directory), &bytes)
+    write_with(&checkpoint_path(directory), |file| {
+        tensors::write(file, tensors, HashMap::from([("run".to_string(), text)]))
+    })
 }
 
 /// A checkpoint that was read.
@@ -105,8 +108,8 @@ impl Checkpoint {
         if !path.exists() {
             return Err(Error::model(&path, "is not there: this folder holds no run that could go on"));
         }
-        let file = TensorFile::read(&path)?;
-        let text = file.metadata("run")?;
+        let file = TensorFile::open(&path)?;
+        let text = file.words_about("run")?;
         let version: serde_json::Value = serde_json::from_str(&text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
         if version["format"] != FORMAT && version["format"] != UNSCALED {
@@ -173,7 +176,7 @@ impl Checkpoint {
                 .file
                 .problem("was written for other data: the files have changed since; start a new run"));
         }
-        self.file.network(spec, settings.sparsity.storage)
+        read_network(&self.file, spec, settings.sparsity.storage)
     }
 
     /// Puts the optimizer's and the controller's state into a fresh engine.

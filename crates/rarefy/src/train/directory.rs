@@ -107,22 +107,3 @@ pub fn free_run_directory(parent: &Path, name: &str) -> PathBuf {
         .find(|path| !path.exists())
         .expect("numbers do not end")
 }
-
-/// The processor's name, for records of measurements.
-pub fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let named = |key: &str| {
-        let line = text.lines().find(|line| line.starts_with(key))?;
-        Some(line.split(':').nth(1)?.trim().to_string())
-    };
-    let family = named("cpu family").map_or(String::new(), |family| format!(" family {family}"));
-    named("model name").map_or_else(|| std::env::consts::ARCH.to_string(), |name| name + &family)
-}
-
-/// The most memory that this process has held, in bytes; 0 where the system does not tell.
-pub fn peak_rss_bytes() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
-    kilobytes.unwrap_or(0) * 1024
-}

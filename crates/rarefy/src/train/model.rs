@@ -10,12 +10,12 @@
 //! ```
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
-use super::save::write_atomically;
+use super::save::{write_atomically, write_with};
+use super::tensors::{self, Tensor, TensorFile};
 use crate::data::Preparation;
 use crate::layers::{Network, NetworkSpec};
 use crate::losses::Head;
@@ -67,8 +67,7 @@ impl Model {
         let text = std::fs::read(&config_path)
             .map_err(Error::io(&config_path, "cannot read the model's description"))?;
         let config = parse_config(&config_path, &text)?;
-        let tensors = TensorFile::read(&file)?;
-        let network = tensors.network(&config.network, Storage::Auto)?;
+        let network = read_network(&TensorFile::open(&file)?, &config.network, Storage::Auto)?;
         Ok(Model { network, config })
     }
 }
@@ -101,158 +100,58 @@ fn parse_config(path: &Path, text: &[u8]) -> Result<ModelConfig> {
 /// # Errors
 /// If a file cannot be written; what was there before stays.
 pub fn save_model(directory: &Path, network: &Network, config: &ModelConfig) -> Result<()> {
-    let bytes = TensorFile::in_memory(network).bytes;
     let text = serde_json::to_vec_pretty(config).expect("a description is plain data");
     write_atomically(&directory.join("config.json"), &text)?;
-    write_atomically(&directory.join("model.safetensors"), &bytes)
+    write_with(&directory.join("model.safetensors"), |file| {
+        tensors::write(file, network_tensors(network), HashMap::new())
+    })
 }
 
 /// Bytes of a network's arrays on disk.
 pub fn model_bytes(network: &Network) -> usize {
-    TensorFile::in_memory(network).bytes.len()
-}
-
-/// A named array to be written.
-pub(super) struct Tensor {
-    pub(super) name: String,
-    pub(super) dtype: Dtype,
-    pub(super) shape: Vec<usize>,
-    pub(super) data: Vec<u8>,
-}
-
-impl Tensor {
-    pub(super) fn floats(name: impl Into<String>, shape: Vec<usize>, values: &[f32]) -> Tensor {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Tensor { name: name.into(), dtype: Dtype::F32, shape, data }
-    }
-
-    fn indices(name: String, values: &[u32]) -> Tensor {
-        let data = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        Tensor { name, dtype: Dtype::I32, shape: vec![values.len()], data }
-    }
+    tensors::file_bytes(network_tensors(network))
 }
 
 /// The arrays of a network's parameters.
-pub(super) fn network_tensors(network: &Network) -> Vec<Tensor> {
+pub(super) fn network_tensors(network: &Network) -> Vec<Tensor<'_>> {
     let mut tensors = Vec::new();
     for parameter in network.parameters() {
         let (name, weights) = (&parameter.name, &parameter.weights);
+        let values = || weights.live_in_row_order();
         match weights.pattern() {
             Some(pattern) => {
                 let index = pattern.index();
-                let values = weights.live_values();
                 tensors.push(Tensor::indices(format!("{name}.crow_indices"), index.offsets()));
                 tensors.push(Tensor::indices(format!("{name}.col_indices"), index.indices()));
-                tensors.push(Tensor::floats(format!("{name}.values"), vec![values.len()], &values));
+                tensors.push(Tensor::floats(format!("{name}.values"), vec![pattern.nnz()], values));
             }
             None if parameter.is_weight() => {
-                let values = weights.in_row_order(weights.values());
-                tensors.push(Tensor::floats(name, vec![weights.rows(), weights.cols()], &values));
+                tensors.push(Tensor::floats(name, vec![weights.rows(), weights.cols()], values));
             }
-            None => tensors.push(Tensor::floats(name, vec![weights.rows()], weights.values())),
+            None => tensors.push(Tensor::floats(name, vec![weights.rows()], values)),
         }
     }
     tensors
 }
 
-/// A safetensors file in memory.
-pub(super) struct TensorFile {
-    path: PathBuf,
-    bytes: Vec<u8>,
-}
-
-impl TensorFile {
-    /// The arrays of a network, as they would be on disk.
-    pub(super) fn in_memory(network: &Network) -> TensorFile {
-        TensorFile {
-            path: PathBuf::new(),
-            bytes: TensorFile::bytes(network_tensors(network), HashMap::new()),
+/// The network whose parameters a file's arrays are.
+pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Storage) -> Result<Network> {
+    let mut network = Network::load(spec, storage, |name, rows, cols| {
+        if !file.has(&format!("{name}.values")) {
+            let mut weights = Weights::dense(rows, cols);
+            weights.values_mut().copy_from_slice(&file.floats(name, rows * cols)?);
+            return Ok(weights);
         }
+        let crow_indices = file.indices(&format!("{name}.crow_indices"))?;
+        let col_indices = file.indices(&format!("{name}.col_indices"))?;
+        let values = file.floats(&format!("{name}.values"), col_indices.len())?;
+        let pattern = Pattern::new(rows, cols, crow_indices, col_indices)
+            .map_err(|problem| file.problem(format!("\"{name}\": {problem}")))?;
+        Ok(Weights::of_live_values(pattern, storage, values))
+    })?;
+    for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {
+        let values = file.floats(&parameter.name, parameter.weights.rows())?;
+        parameter.weights.values_mut().copy_from_slice(&values);
     }
-
-    pub(super) fn read(path: &Path) -> Result<TensorFile> {
-        let bytes = std::fs::read(path).map_err(Error::io(path, "cannot read"))?;
-        let file = TensorFile { path: path.to_path_buf(), bytes };
-        file.parsed()?;
-        Ok(file)
-    }
-
-    /// The file's contents: arrays and words about them.
-    pub(super) fn bytes(tensors: Vec<Tensor>, metadata: HashMap<String, String>) -> Vec<u8> {
-        let views = tensors.iter().map(|tensor| {
-            let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.data);
-            (tensor.name.as_str(), view.expect("shape and data of a tensor agree"))
-        });
-        safetensors::serialize(views, Some(metadata)).expect("arrays in memory can be written")
-    }
-
-    fn parsed(&self) -> Result<SafeTensors<'_>> {
-        SafeTensors::deserialize(&self.bytes).map_err(|error| {
-            self.problem(format!("is not a whole safetensors file ({error}); it may have been cut short: copy or train it again"))
-        })
-    }
-
-    pub(super) fn problem(&self, problem: impl Into<String>) -> Error {
-        Error::model(&self.path, problem)
-    }
-
-    /// The words about the arrays.
-    pub(super) fn metadata(&self, key: &str) -> Result<String> {
-        let (_, metadata) =
-            SafeTensors::read_metadata(&self.bytes).map_err(|error| self.problem(error.to_string()))?;
-        let value = metadata.metadata().as_ref().and_then(|words| words.get(key).cloned());
-        value.ok_or_else(|| self.problem(format!("has no \"{key}\"; it is not a checkpoint")))
-    }
-
-    /// The numbers of an array.
-    pub(super) fn floats(&self, name: &str, length: usize) -> Result<Vec<f32>> {
-        let numbers = self.all_floats(name)?;
-        if numbers.len() != length {
-            return Err(self.problem(format!("\"{name}\" has {} numbers, not {length}", numbers.len())));
-        }
-        Ok(numbers)
-    }
-
-    /// The numbers of an array, however many.
-    pub(super) fn all_floats(&self, name: &str) -> Result<Vec<f32>> {
-        Ok(self.words(name, Dtype::F32)?.into_iter().map(f32::from_bits).collect())
-    }
-
-    fn words(&self, name: &str, dtype: Dtype) -> Result<Vec<u32>> {
-        let tensors = self.parsed()?;
-        let tensor = tensors.tensor(name).map_err(|_| self.problem(format!("lacks \"{name}\"")))?;
-        if tensor.dtype() != dtype {
-            return Err(self.problem(format!("\"{name}\" holds {:?}, not {dtype:?}", tensor.dtype())));
-        }
-        let (words, _) = tensor.data().as_chunks::<4>();
-        Ok(words.iter().map(|&word| u32::from_le_bytes(word)).collect())
-    }
-
-    /// The network whose parameters these arrays are.
-    pub(super) fn network(&self, spec: &NetworkSpec, storage: Storage) -> Result<Network> {
-        let has = |name: &str| self.parsed().map(|tensors| tensors.tensor(name).is_ok());
-        let mut network = Network::load(spec, storage, |name, rows, cols| {
-            if !has(&format!("{name}.values"))? {
-                let mut weights = Weights::dense(rows, cols);
-                weights.values_mut().copy_from_slice(&self.floats(name, rows * cols)?);
-                return Ok(weights);
-            }
-            let crow_indices = self.words(&format!("{name}.crow_indices"), Dtype::I32)?;
-            let col_indices = self.words(&format!("{name}.col_indices"), Dtype::I32)?;
-            let values = self.floats(&format!("{name}.values"), col_indices.len())?;
-            let pattern = Pattern::new(rows, cols, crow_indices, col_indices)
-                .map_err(|problem| self.problem(format!("\"{name}\": {problem}")))?;
-            let mut weights = Weights::zeros(pattern, storage);
-            let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-            for (slot, value) in slots.into_iter().zip(values) {
-                weights.values_mut()[slot] = value;
-            }
-            Ok(weights)
-        })?;
-        for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {
-            let values = self.floats(&parameter.name, parameter.weights.rows())?;
-            parameter.weights.values_mut().copy_from_slice(&values);
-        }
-        Ok(network)
-    }
+    Ok(network)
 }

@@ -1,26 +1,26 @@
 //! A run from its start (or its last checkpoint) to its end: epochs, validation, the best model, checkpoints.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::assemble::{build_loss, drawn, engine};
 use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
-use super::directory::{RunDirectory, processor};
+use super::directory::RunDirectory;
+use super::machine::processor;
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::record::{Control, Ending, EpochRecord, Event, Outcome};
 use super::{Engine, LanguageScore, NumberScore, Progress, Score, Settings};
 use super::{check_transcripts, evaluate_numbers, predict, score};
-use crate::control::TargetSettings;
 use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec, Pass, SparsitySettings};
+use crate::layers::{Network, NetworkSpec, Pass};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Method, Schedule};
-use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse;
 use crate::tiles::LANES;
-use crate::topology::{self, Topology, TopologySettings};
+use crate::topology::Topology;
 use crate::{Error, Result};
 
 /// Samples of a batch when predicting.
@@ -30,7 +30,7 @@ const PREDICT_BATCH: usize = 256;
 pub struct Run {
     settings: Settings,
     directory: Option<RunDirectory>,
-    splits: Splits,
+    pub(super) splits: Arc<Splits>,
     fingerprint: u64,
     pub(super) engine: Engine,
     pub(super) loss: Loss,
@@ -41,7 +41,7 @@ pub struct Run {
     pub(super) schedule_epochs: u64,
     isa: Isa,
     position: Position,
-    pool: rayon::ThreadPool,
+    pub(super) pool: rayon::ThreadPool,
 }
 
 impl Run {
@@ -51,7 +51,7 @@ impl Run {
     /// Settings or data that cannot be used; a folder that holds a run.
     pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
         settings.check()?;
-        let splits = data::load(&settings.data, settings.seed)?;
+        let splits = Arc::new(data::load(&settings.data, settings.seed)?);
         let mut run = Run::new(settings, splits, None, drawn)?;
         // Only now, so that settings that do not fit the data leave no empty folder.
         run.directory = directory.map(RunDirectory::create).transpose()?;
@@ -81,7 +81,7 @@ impl Run {
         let mut settings = checkpoint.settings.clone();
         adjust(&mut settings);
         settings.check()?;
-        let splits = data::load(&settings.data, settings.seed)?;
+        let splits = Arc::new(data::load(&settings.data, settings.seed)?);
         let fingerprint = splits.fingerprint();
         let mut run = Run::new(settings, splits, Some(folder), |settings, spec, _, _| {
             checkpoint.network(settings, fingerprint, spec)
@@ -92,9 +92,9 @@ impl Run {
         Ok(run)
     }
 
-    fn new(
+    pub(super) fn new(
         settings: Settings,
-        splits: Splits,
+        splits: Arc<Splits>,
         directory: Option<RunDirectory>,
         network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
     ) -> Result<Run> {
@@ -160,23 +160,6 @@ impl Run {
         engine.sparsifier.zeros = self.engine.sparsifier.zeros;
         (self.engine, self.position) = (engine, Position::default());
         Ok(())
-    }
-
-    /// The dense twin of this run: the same network with every connection, in dense storage, in memory.
-    ///
-    /// # Errors
-    /// If its memory cannot be described; in practice none.
-    pub fn dense_twin(&self) -> Result<Run> {
-        let mut settings = self.settings.clone();
-        settings.sparsity = SparsitySettings::dense();
-        settings.topology =
-            TopologySettings { method: topology::Method::Static, ..TopologySettings::default() };
-        settings.penalty = PenaltySettings::default();
-        settings.constraint = ConstraintSettings::default();
-        settings.target = TargetSettings::default();
-        Run::new(settings, self.splits.clone(), None, |settings, spec, _, _| {
-            Network::random(spec, &settings.sparsity, settings.seed)
-        })
     }
 
     /// The settings as resolved.
@@ -460,38 +443,9 @@ impl Run {
         self.splits.characters(part).map(|characters| LanguageScore::new(score, characters))
     }
 
-    /// Milliseconds of a training step on real batches: the median of some, within about `seconds`.
-    pub fn time_steps(&mut self, seconds: f64) -> f64 {
-        let batch_size = self.settings.train.batch_size;
-        let order = epoch_order(self.splits.train.len(), self.settings.seed, 0);
-        let chunks: Vec<&[usize]> = order.chunks_exact(batch_size).collect();
-        let mut batch = Batch::new(&self.splits.train, batch_size);
-        let mut next = batch.clone();
-        let augmentation = self.splits.augmentation.as_ref();
-        batch.fill_for_training(&self.splits.train, chunks[0], augmentation, 0);
-        let rate = self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000);
-        let (engine, train) = (&mut self.engine, &self.splits.train);
-        let mut times = Vec::new();
-        self.pool.install(|| {
-            let start = Instant::now();
-            for step in 1.. {
-                let begin = Instant::now();
-                rayon::join(
-                    || engine.step(&batch, step, rate),
-                    || {
-                        let samples = chunks[step as usize % chunks.len()];
-                        next.fill_for_training(train, samples, augmentation, 0);
-                    },
-                );
-                std::mem::swap(&mut batch, &mut next);
-                times.push(begin.elapsed().as_secs_f64());
-                if times.len() >= 5 && start.elapsed().as_secs_f64() > seconds {
-                    break;
-                }
-            }
-        });
-        // The first steps touch their memory for the first time.
-        1e3 * median(times.split_off(2)).expect("five steps at least")
+    /// The learning rate of a run's beginning.
+    pub(super) fn first_learning_rate(&self) -> f32 {
+        self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000)
     }
 
     /// Milliseconds that a network takes to predict `samples` training samples at once: the median of repeated passes, ten
@@ -547,9 +501,7 @@ impl Run {
     }
 
     fn model(&self, network: &Network) -> Result<Model> {
-        let config = self.config(network);
-        let tensors = super::model::TensorFile::in_memory(network);
-        Ok(Model { network: tensors.network(&config.network, sparse::Storage::Auto)?, config })
+        Ok(Model { network: network.copy(sparse::Storage::Auto), config: self.config(network) })
     }
 
     fn save_model(&self, network: &Network) -> Result<()> {
@@ -584,7 +536,8 @@ pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> 
     total
 }
 
-fn median(mut times: Vec<f64>) -> Option<f64> {
+/// The median of some numbers; `None` of none.
+pub(super) fn median(mut times: Vec<f64>) -> Option<f64> {
     times.sort_by(f64::total_cmp);
     times.get(times.len() / 2).copied()
 }

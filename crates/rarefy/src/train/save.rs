@@ -1,30 +1,41 @@
 //! Writing files so that a crash, a kill or a full disk leaves either the old one or the new one, never half of one.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Writes `bytes` to `.saving-NAME` beside `path`, makes sure that they are on the disk, and renames that to `path`. What
+/// Writes `bytes` to `path`; see [`write_with`].
+///
+/// # Errors
+/// As of [`write_with`].
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_with(path, |file| file.write_all(bytes))
+}
+
+/// Lets `write` write to `.saving-NAME` beside `path`, makes sure that it is on the disk, and renames that to `path`. What
 /// a killed process left there is overwritten. Two writers of one path must keep each other out, as runs do by locking
 /// their folder.
 ///
 /// # Errors
 /// If the disk is full or the folder cannot be written; what was at `path` stays.
-pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
     let action = "cannot save (the file that was there before, if any, is unharmed)";
     let mut name = std::ffi::OsString::from(".saving-");
     name.push(path.file_name().unwrap_or_default());
     let beside = path.with_file_name(name);
-    let write = || -> std::io::Result<()> {
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+    let save = || -> std::io::Result<()> {
+        let mut file = BufWriter::new(File::create(&beside)?);
+        write(&mut file)?;
+        file.into_inner()?.sync_all()?;
         std::fs::rename(&beside, path)?;
         sync_folder(path)
     };
-    write().map_err(|error| {
+    save().map_err(|error| {
         // On a full disk its room is needed.
         let _ = std::fs::remove_file(&beside);
         Error::io(path, action)(error)

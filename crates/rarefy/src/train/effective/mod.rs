@@ -23,7 +23,7 @@ mod thresholds;
 
 use std::ops::Range;
 
-use super::model::{Tensor, TensorFile};
+use super::tensors::{Tensor, TensorFile};
 use crate::Result;
 use crate::layers::{Network, Parameter, Role};
 use crate::optimizers::{Optimizer, StepSize, UpdateRule};
@@ -366,14 +366,16 @@ impl Effective {
     }
 
     /// What a checkpoint keeps.
-    pub(super) fn tensors(&self, network: &Network) -> Vec<Tensor> {
+    pub(super) fn tensors(&self, network: &Network) -> Vec<Tensor<'_>> {
         let mut tensors = Vec::new();
         for ((weight, _), part) in weights(network).zip(&self.parts) {
             let name = format!("{}.effective", weight.name);
             for (index, slot) in part.state.iter().enumerate() {
-                tensors.push(Tensor::floats(format!("{name}.state.{index}"), vec![slot.len()], slot));
+                tensors.push(Tensor::floats(format!("{name}.state.{index}"), vec![slot.len()], || {
+                    slot[..].into()
+                }));
             }
-            tensors.push(Tensor::floats(name, vec![part.own.len()], &part.own));
+            tensors.push(Tensor::floats(name, vec![part.own.len()], || part.own[..].into()));
         }
         tensors
     }

@@ -1,0 +1,263 @@
+//! Safetensors files, read and written one array at a time: a file may be as large as the memory that is left.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+
+use crate::{Error, Result};
+
+/// Bytes that say how long the header is.
+const LENGTH_BYTES: usize = 8;
+
+/// The longest header that the format allows.
+const MOST_HEADER_BYTES: u64 = 100_000_000;
+
+/// Numbers that are read or written in one go.
+const CHUNK: usize = 16 * 1024;
+
+/// A named array to be written: numbers of four bytes, made when it is their turn.
+pub(super) struct Tensor<'a> {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    numbers: Numbers<'a>,
+}
+
+enum Numbers<'a> {
+    Floats(Box<dyn Fn() -> Cow<'a, [f32]> + 'a>),
+    Indices(&'a [u32]),
+}
+
+impl<'a> Tensor<'a> {
+    pub(super) fn floats(
+        name: impl Into<String>,
+        shape: Vec<usize>,
+        values: impl Fn() -> Cow<'a, [f32]> + 'a,
+    ) -> Tensor<'a> {
+        Tensor { name: name.into(), dtype: Dtype::F32, shape, numbers: Numbers::Floats(Box::new(values)) }
+    }
+
+    pub(super) fn indices(name: String, values: &'a [u32]) -> Tensor<'a> {
+        Tensor { name, dtype: Dtype::I32, shape: vec![values.len()], numbers: Numbers::Indices(values) }
+    }
+
+    fn bytes(&self) -> usize {
+        4 * self.shape.iter().product::<usize>()
+    }
+}
+
+/// The file's beginning: how long its header is and the header, which says where each array stands. They stand in the
+/// order that the format's own writer gives them.
+fn header(tensors: &mut [Tensor<'_>], words: HashMap<String, String>) -> Vec<u8> {
+    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
+    let mut end = 0;
+    let infos = tensors.iter().map(|tensor| {
+        let start = end;
+        end += tensor.bytes();
+        let info =
+            TensorInfo { dtype: tensor.dtype, shape: tensor.shape.clone(), data_offsets: (start, end) };
+        (tensor.name.clone(), info)
+    });
+    let metadata = Metadata::new(Some(words), infos.collect()).expect("arrays stand one after the other");
+    let mut text = serde_json::to_vec(&metadata).expect("a header is plain data");
+    text.resize(text.len().next_multiple_of(8), b' ');
+    [&(text.len() as u64).to_le_bytes()[..], &text].concat()
+}
+
+/// Bytes of a file with these arrays.
+pub(super) fn file_bytes(mut tensors: Vec<Tensor<'_>>) -> usize {
+    header(&mut tensors, HashMap::new()).len() + tensors.iter().map(Tensor::bytes).sum::<usize>()
+}
+
+/// Writes arrays and words about them.
+pub(super) fn write(
+    out: &mut dyn Write,
+    mut tensors: Vec<Tensor<'_>>,
+    words: HashMap<String, String>,
+) -> std::io::Result<()> {
+    out.write_all(&header(&mut tensors, words))?;
+    for tensor in tensors {
+        match tensor.numbers {
+            Numbers::Floats(values) => write_words(out, bytemuck::must_cast_slice(&values()))?,
+            Numbers::Indices(values) => write_words(out, values)?,
+        }
+    }
+    Ok(())
+}
+
+fn write_words(out: &mut dyn Write, words: &[u32]) -> std::io::Result<()> {
+    let mut bytes = [0; 4 * CHUNK];
+    for words in words.chunks(CHUNK) {
+        let bytes = &mut bytes[..4 * words.len()];
+        for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        out.write_all(bytes)?;
+    }
+    Ok(())
+}
+
+/// A file that was opened: its header is in memory, its arrays are not.
+pub(super) struct TensorFile {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    /// Where the arrays begin.
+    start: u64,
+}
+
+impl TensorFile {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is not a whole safetensors file.
+    pub(super) fn open(path: &Path) -> Result<TensorFile> {
+        let read = Error::io(path, "cannot read");
+        let mut file = File::open(path).map_err(read)?;
+        let length = file.metadata().map_err(Error::io(path, "cannot read"))?.len();
+        let broken = |problem: String| {
+            Error::model(
+                path,
+                format!(
+                    "is not a whole safetensors file ({problem}); it may have been cut short: copy or train it again"
+                ),
+            )
+        };
+        let mut bytes = [0; LENGTH_BYTES];
+        file.read_exact(&mut bytes).map_err(|_| broken("it has no header".into()))?;
+        let start = u64::from_le_bytes(bytes).saturating_add(LENGTH_BYTES as u64);
+        if start > length.min(MOST_HEADER_BYTES) {
+            return Err(broken("its header does not end".into()));
+        }
+        let mut text = vec![0; start as usize - LENGTH_BYTES];
+        file.read_exact(&mut text).map_err(Error::io(path, "cannot read"))?;
+        let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
+        let end = start.saturating_add(metadata.data_len() as u64);
+        if end != length {
+            return Err(broken(format!("it has {length} bytes and should have {end}")));
+        }
+        Ok(TensorFile { path: path.to_path_buf(), file, metadata, start })
+    }
+
+    pub(super) fn problem(&self, problem: impl Into<String>) -> Error {
+        Error::model(&self.path, problem)
+    }
+
+    /// The words about the arrays.
+    pub(super) fn words_about(&self, key: &str) -> Result<String> {
+        let value = self.metadata.metadata().as_ref().and_then(|words| words.get(key).cloned());
+        value.ok_or_else(|| self.problem(format!("has no \"{key}\"; it is not a checkpoint")))
+    }
+
+    /// Whether there is an array of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.metadata.info(name).is_some()
+    }
+
+    /// The numbers of an array.
+    pub(super) fn floats(&self, name: &str, length: usize) -> Result<Vec<f32>> {
+        let numbers = self.all_floats(name)?;
+        if numbers.len() != length {
+            return Err(self.problem(format!("\"{name}\" has {} numbers, not {length}", numbers.len())));
+        }
+        Ok(numbers)
+    }
+
+    /// The numbers of an array, however many.
+    pub(super) fn all_floats(&self, name: &str) -> Result<Vec<f32>> {
+        self.read(name, Dtype::F32)
+    }
+
+    /// The indices of an array.
+    pub(super) fn indices(&self, name: &str) -> Result<Vec<u32>> {
+        self.read(name, Dtype::I32)
+    }
+
+    /// The numbers of an array, four bytes each.
+    fn read<T: bytemuck::Pod>(&self, name: &str, dtype: Dtype) -> Result<Vec<T>> {
+        let info = self.metadata.info(name).ok_or_else(|| self.problem(format!("lacks \"{name}\"")))?;
+        if info.dtype != dtype {
+            return Err(self.problem(format!("\"{name}\" holds {:?}, not {dtype:?}", info.dtype)));
+        }
+        let (start, end) = info.data_offsets;
+        // The header was checked: offsets fit shape and type, and the file ends where the last array does.
+        let mut numbers = vec![T::zeroed(); (end - start) / size_of::<T>()];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut numbers);
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(self.start + start as u64)).and_then(|_| file.read_exact(bytes));
+        read.map_err(Error::io(&self.path, "cannot read"))?;
+        if cfg!(target_endian = "big") {
+            bytes.chunks_exact_mut(4).for_each(<[u8]>::reverse);
+        }
+        Ok(numbers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Files are byte for byte those of the format's own writer, and come back as they were.
+    #[test]
+    fn files_are_those_of_the_format() {
+        let tensors = || {
+            vec![
+                Tensor::floats("b.values", vec![2, 2], || {
+                    Cow::Owned(vec![1.0, -2.0, 0.5, f32::MIN_POSITIVE])
+                }),
+                Tensor::floats("a", vec![0], || Cow::Owned(Vec::new())),
+                Tensor::indices("b.col_indices".into(), &[0, 7, u32::MAX]),
+            ]
+        };
+        let words = HashMap::from([("run".to_string(), "a \"word\"".to_string())]);
+        let mut bytes = Vec::new();
+        write(&mut bytes, tensors(), words.clone()).unwrap();
+        let data: Vec<(String, Vec<u8>, Dtype, Vec<usize>)> = tensors()
+            .into_iter()
+            .map(|tensor| {
+                let bytes: Vec<u8> = match tensor.numbers {
+                    Numbers::Floats(values) => {
+                        values().iter().flat_map(|value| value.to_le_bytes()).collect()
+                    }
+                    Numbers::Indices(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                };
+                (tensor.name, bytes, tensor.dtype, tensor.shape)
+            })
+            .collect();
+        let views = data.iter().map(|(name, bytes, dtype, shape)| {
+            (name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), bytes).unwrap())
+        });
+        assert_eq!(bytes, safetensors::serialize(views, Some(words)).unwrap());
+        let mut plain = Vec::new();
+        write(&mut plain, tensors(), HashMap::new()).unwrap();
+        assert_eq!(file_bytes(tensors()), plain.len());
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.safetensors");
+        std::fs::write(&path, &bytes).unwrap();
+        let file = TensorFile::open(&path).unwrap();
+        assert_eq!(file.floats("b.values", 4).unwrap(), [1.0, -2.0, 0.5, f32::MIN_POSITIVE]);
+        assert_eq!(file.indices("b.col_indices").unwrap(), [0, 7, u32::MAX]);
+        assert!(file.all_floats("a").unwrap().is_empty() && file.has("a") && !file.has("c"));
+        assert_eq!(file.words_about("run").unwrap(), "a \"word\"");
+        for (name, words) in [("c", "lacks \"c\""), ("b.col_indices", "holds I32, not F32")] {
+            let error = file.all_floats(name).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        for (bytes, words) in [
+            (&bytes[..5], "no header"),
+            (&bytes[..40], "does not end"),
+            (&bytes[..bytes.len() - 1], "should have"),
+            (&[255; 20], "does not end"),
+            (b"\x02\0\0\0\0\0\0\0??", "expected"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = TensorFile::open(&path).err().unwrap().to_string();
+            assert!(error.contains("not a whole safetensors file") && error.contains(words), "{error}");
+        }
+    }
+}
