@@ -56,19 +56,16 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
             if target.held { "held" } else { "missed" }.into(),
         ]);
     }
-    let seconds = |value: f64| format!("{value:.3} s");
-    let milliseconds = |value: f64| format!("{value:.3} ms");
-    let microseconds = |value: f64| format!("{:.1} us", 1e3 * value);
-    let times: [(&str, Option<f64>, Option<f64>, &dyn Fn(f64) -> String); 4] = [
-        ("training time per epoch", sparse.seconds_per_epoch, dense.seconds_per_epoch, &seconds),
-        ("training step, in turn", sparse.step_ms, dense.step_ms, &milliseconds),
-        ("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms, &microseconds),
-        ("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms, &microseconds),
-    ];
-    for (name, a, b, unit) in times {
+    let mut times = |name: &str, a: Option<f64>, b: Option<f64>, unit: &dyn Fn(f64) -> String| {
         let gain = a.zip(b).map_or("-".into(), |(a, b)| ratio(a, b));
         rows.push(vec![name.into(), optional(a, unit), optional(b, unit), gain]);
-    }
+    };
+    let seconds = |value: f64| format!("{value:.3} s");
+    times("training time per epoch", sparse.seconds_per_epoch, dense.seconds_per_epoch, &seconds);
+    times("training step, in turn", sparse.step_ms, dense.step_ms, &|ms| format!("{ms:.3} ms"));
+    let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
+    times("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms, &microseconds);
+    times("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms, &microseconds);
     if let Some(reason) = &dense.not_timed {
         let step = rows.iter_mut().find(|row| row[0] == "training step, in turn").expect("pushed above");
         (step[0], step[2]) = ("training step".into(), reason.clone());
