@@ -74,7 +74,7 @@ pub trait UpdateRule {
     /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
     fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], slots: &mut [&mut [f32]]);
 
-    /// Writes to `out` how far one unit of gradient moves each weight at this step: the step size that a proximal
+    /// Writes to `out` how far one unit of a steady gradient moves each weight in a step: the step size that a proximal
     /// penalty needs (ProxGen: Yun, Lozano and Yang 2021, algorithm 1). `slots` are those after [`UpdateRule::update`].
     ///
     /// # Panics

@@ -66,7 +66,7 @@ impl UpdateRule for Rmsprop {
         assert_eq!(slots.len(), self.slots(), "rmsprop's slots");
         check_lengths(out.len(), [slots[0].len()]);
         for (out, &v) in out.iter_mut().zip(slots[0]) {
-            *out = step.learning_rate / (v.sqrt() + self.epsilon);
+            *out = step.learning_rate / ((1.0 - self.momentum) * (v.sqrt() + self.epsilon));
         }
     }
 }

@@ -6,7 +6,8 @@
 //! w <- w - learning_rate * v                      plain
 //! w <- w - learning_rate * (g + momentum * v)     Nesterov
 //! ```
-//! Without momentum there is no `v` and `w <- w - learning_rate * g`.
+//! A steady gradient moves a weight by `learning_rate / (1 - momentum)` times itself a step, which is what proximal penalties
+//! are told: their lambda means the same with any momentum. Without momentum there is no `v` and `w <- w - learning_rate * g`.
 
 use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
 
@@ -56,7 +57,7 @@ impl UpdateRule for Sgd {
     #[inline(always)]
     fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
-        out.fill(step.learning_rate);
+        out.fill(step.learning_rate / (1.0 - self.momentum));
     }
 }
 

@@ -13,6 +13,11 @@ impl Bounds {
         Bounds { lower, upper }
     }
 
+    /// Whether a weight may be below 0, and whether above.
+    pub fn sides(&self) -> [bool; 2] {
+        [self.lower < 0.0, self.upper > 0.0]
+    }
+
     /// Clips each value. NaN stays NaN.
     #[inline(always)]
     pub fn apply(&self, values: &mut [f32]) {

@@ -136,7 +136,8 @@ impl GroupL1 {
         Shrinkage { norm, pull }
     }
 
-    fn pull(&self, size: usize) -> f64 {
+    /// What the norm of a gradient must beat to move a group of so many zeros: lambda times the root of its size.
+    pub fn pull(&self, size: usize) -> f64 {
         f64::from(self.lambda) * (size as f64).sqrt()
     }
 }

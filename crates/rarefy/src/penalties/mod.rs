@@ -104,6 +104,17 @@ impl Penalty {
         }
     }
 
+    /// How strong a gradient must be to move a weight off 0: the slope of the penalty there.
+    pub fn slope_at_zero(&self) -> f32 {
+        match self {
+            Penalty::L1(penalty) => penalty.slope(f32::MIN_POSITIVE),
+            Penalty::ElasticNet(penalty) => penalty.slope(f32::MIN_POSITIVE),
+            Penalty::Mcp(penalty) => penalty.slope(f32::MIN_POSITIVE),
+            // Of a root: no gradient is as steep.
+            Penalty::LHalf(_) => f32::INFINITY,
+        }
+    }
+
     /// The proximal step, in place: the global minimiser, the one nearer to 0 if there are two.
     ///
     /// # Panics

@@ -135,8 +135,23 @@ fn largest_gradients(
     best.into_cells()
 }
 
+/// The absent cells of the largest scores above 0, at most `count` of them; in order. `score` rates a gradient.
+pub fn strongest_absent(view: &mut View<'_>, count: usize, score: impl Fn(f32) -> f32) -> Vec<usize> {
+    let (rows, cols) = (view.weights.rows(), view.weights.cols());
+    let mut best = Best { threshold: if count == 0 { f32::INFINITY } else { 0.0 }, ..Best::new(count) };
+    let live: Vec<usize> = view.weights.connections().map(|(cell, _)| cell).collect();
+    let (mut live, mut scores) = (&live[..], vec![0.0; cols]);
+    for_each_row(rows, cols, &mut view.absent, |row, gradients| {
+        let (here, rest) = live.split_at(live.partition_point(|&cell| cell < (row + 1) * cols));
+        scores.iter_mut().zip(gradients).for_each(|(to, &gradient)| *to = score(gradient));
+        best.offer_absent(row * cols, &scores, here);
+        live = rest;
+    });
+    best.into_cells()
+}
+
 /// Calls `look(row, gradients of its cells)` for each row, asking for the gradients of a block of rows at a time.
-pub(super) fn for_each_row(
+pub fn for_each_row(
     rows: usize,
     cols: usize,
     gradients: &mut CellGradients<'_>,

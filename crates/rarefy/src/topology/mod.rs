@@ -34,7 +34,7 @@ use std::ops::Range;
 
 pub use amount::{Amount, Counts};
 pub use drop::Drop;
-pub use grow::{Grow, Value};
+pub use grow::{Grow, Value, for_each_row, strongest_absent};
 pub use phases::Phases;
 pub use preset::{DropName, Method, TopologySettings};
 pub use scope::Scope;

@@ -31,6 +31,7 @@ pub(super) fn engine(
     if settings.optimizer.method().is_bregman() {
         sparsifier.zeros = Zeros::StayUntilEnd;
     }
+    sparsifier.has_whole_batches = settings.train.batch_size >= splits.train.len();
     let steps = splits.train.len().div_ceil(settings.train.batch_size) as u64;
     Ok(Engine::new(EngineParts {
         network,

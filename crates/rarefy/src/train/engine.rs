@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::effective::{Effective, Map};
 use super::score::score_in;
-use super::{Progress, Score, Sparsifier, Zeros};
+use super::{Progress, Score, Sparsifier};
 use crate::Result;
 use crate::data::Batch;
 use crate::kernels::{Isa, fetch_place};
@@ -14,7 +14,7 @@ use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Pattern, Rewire};
-use crate::topology::{CellGradients, Topology, View};
+use crate::topology::{CellGradients, Topology, View, When};
 
 /// Numbers that one piece of an optimizer's work covers.
 const CHUNK: usize = 8192;
@@ -84,6 +84,14 @@ pub struct Churn {
     pub dropped: usize,
     /// Grown.
     pub grown: usize,
+}
+
+impl std::ops::Add for Churn {
+    type Output = Churn;
+
+    fn add(self, other: Churn) -> Churn {
+        Churn { dropped: self.dropped + other.dropped, grown: self.grown + other.grown }
+    }
 }
 
 impl Engine {
@@ -259,11 +267,12 @@ impl Engine {
         }
     }
 
-    /// Takes exact zeros out of storage if it is time to; `progress` names the step that was just done.
+    /// Takes exact zeros out of storage if it is time to, and lets connections that left come back; `progress` names the
+    /// step that was just done, `batch` must be its batch. Without one nothing comes back.
     ///
     /// # Errors
-    /// If a penalty has left a layer without a weight.
-    pub fn compact(&mut self, progress: &Progress) -> Result<Churn> {
+    /// If a penalty or a constraint has left a layer without a weight.
+    pub fn compact(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
         if !self.sparsifier.is_due(progress) {
             return Ok(Churn::default());
         }
@@ -283,21 +292,52 @@ impl Engine {
         } else {
             self.effective.withdraw(&mut self.network);
         }
-        let Some(kept) = kept? else { return Ok(Churn::default()) };
+        let kept = kept?.map_or_else(Vec::new, |kept| kept.patterns);
+        let returning = batch.map_or_else(Vec::new, |batch| self.returning(batch, progress));
         let mut churn = Churn::default();
-        for (index, parameter) in self.network.parameters_mut().enumerate() {
-            let Some(pattern) = &kept.patterns[index] else { continue };
-            churn.dropped += parameter.weights.nnz() - pattern.nnz();
-            let (new, rewire) = parameter.weights.rewire(pattern.clone(), parameter.storage);
-            for slot in &mut self.state[index] {
-                *slot = rewire.carry(slot, 0.0);
-            }
-            parameter.gradient = vec![0.0; new.values().len()];
-            parameter.touched = None;
-            parameter.weights = new;
+        for index in self.weights() {
+            let kept = kept.get(index).cloned().flatten();
+            let grown = returning.get(index).filter(|cells| !cells.is_empty());
+            let weights = &self.network.parameter(index).weights;
+            let pattern = match grown {
+                Some(grown) => {
+                    let stays: Vec<usize> = match &kept {
+                        Some(pattern) => pattern.cells().collect(),
+                        None => weights.connections().map(|(cell, _)| cell).collect(),
+                    };
+                    let mut cells = [&stays[..], grown].concat();
+                    // Two sorted runs: the stable sort merges them.
+                    cells.sort();
+                    Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
+                }
+                None => match kept {
+                    Some(pattern) => pattern,
+                    None => continue,
+                },
+            };
+            churn = churn + self.rewire_parameter(index, pattern, None);
         }
         self.sparsifier.patterns_changed();
         Ok(churn)
+    }
+
+    /// For each parameter the connections that have left and may come back: only where training began with all of them, and
+    /// no topology method moves them.
+    fn returning(&self, batch: &Batch, progress: &Progress) -> Vec<Vec<usize>> {
+        let mut returning = vec![Vec::new(); self.network.parameters().len()];
+        if self.topology.when != When::Never {
+            return returning;
+        }
+        let holds = self.sparsifier.holds(&self.network);
+        for (index, parameter) in self.network.weights() {
+            let cells = parameter.weights.rows() * parameter.weights.cols();
+            let places = self.sparsifier.places(parameter, progress);
+            if places > 0 && self.targets[index] == cells && parameter.weights.nnz() < cells {
+                let mut view = self.view(index, batch, progress.step);
+                returning[index] = holds[index].absent(&mut view, places);
+            }
+        }
+        returning
     }
 
     /// Adds to the bias what the connections that leave for `pattern` have carried from neurons whose output is one
@@ -337,9 +377,8 @@ impl Engine {
         let mut churn = Churn::default();
         for ((index, pattern), stream) in weights.into_iter().zip(patterns).zip(streams) {
             if let Some(pattern) = pattern {
-                let moved = self.rewire_parameter(index, pattern, stream);
-                churn.dropped += moved.dropped;
-                churn.grown += moved.grown;
+                let drawn = self.topology.grow.draws_values().then_some(stream);
+                churn = churn + self.rewire_parameter(index, pattern, drawn);
             }
         }
         self.effective.choose_largest(&self.network, &self.targets);
@@ -372,10 +411,11 @@ impl Engine {
         }
     }
 
-    fn rewire_parameter(&mut self, index: usize, pattern: Pattern, mut stream: Stream) -> Churn {
+    /// Moves a parameter's connections; grown ones are 0 unless they are `drawn` from a stream.
+    fn rewire_parameter(&mut self, index: usize, pattern: Pattern, drawn: Option<Stream>) -> Churn {
         let parameter = self.network.parameter_mut(index);
         let (mut new, rewire): (_, Rewire) = parameter.weights.rewire(pattern, parameter.storage);
-        if self.topology.grow.draws_values() {
+        if let Some(mut stream) = drawn {
             parameter.init.fill_grown(&mut new, rewire.grown(), &mut stream);
         }
         let grown = rewire.grown().len();
@@ -405,10 +445,10 @@ impl Engine {
         self.sparsifier.is_settled(t) && nnz <= parameters().map(|(_, target)| target).sum()
     }
 
-    /// Live connections and cells of all weight matrices. What an optimizer grows from zero lives from when it has grown.
+    /// Live connections and cells of all weight matrices. Under a penalty or a constraint a zero is none, stored or not.
     pub fn connections(&self) -> (usize, usize) {
         let (nnz, cells) = self.network.connections();
-        if self.sparsifier.zeros == Zeros::Leave {
+        if self.sparsifier.is_idle() {
             return (nnz, cells);
         }
         let weights = self.network.weights();

@@ -208,7 +208,7 @@ impl LambdaPath {
             if start == Start::Dense && network.is_some() {
                 let progress = Progress { step: 1, total: 1, epoch: 1 };
                 run.engine.sparsifier.zeros = Zeros::Leave;
-                run.engine.compact(&progress)?;
+                run.engine.compact(None, &progress)?;
                 run.engine.sparsifier.zeros = Zeros::Stay;
             }
             Ok((ended, network))
@@ -331,7 +331,7 @@ fn largest_lambda(run: &mut Run) -> f64 {
 
 /// The network without stored zeros and the neurons that they leave dead; `None` if no way leads from inputs to outputs.
 fn without_zeros(network: &Network) -> Option<Network> {
-    let live = Live::of(network, &[]).costs(|entry| entry.value != 0.0);
+    let live = Live::of(network, &[], &[]).costs(|entry| entry.value != 0.0);
     if live.iter().any(|layer| layer.nnz == 0) {
         return None;
     }

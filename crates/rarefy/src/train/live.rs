@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use super::returning::Hold;
 use crate::control::{Budget, LayerCost};
 use crate::layers::Network;
 use crate::sparse::Pattern;
@@ -20,16 +21,17 @@ pub struct Kept {
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     parameter: u32,
-    /// One of the largest nonzeros of its layer, as many as the layer has outputs: kept come what may.
+    /// Kept come what may: one of the largest nonzeros of its layer, as many as the layer has outputs, or a zero that may
+    /// come back.
     is_safe: bool,
     /// The weight; 0 if it is part of a dead chain.
     pub(super) value: f32,
     /// What tells zeros apart: the gradient, or the stored value where the effective one is zero.
-    promise: f32,
+    pub(super) promise: f32,
     /// Part of a chain that dies by a cut.
     is_removed: bool,
-    row: u32,
-    col: u32,
+    pub(super) row: u32,
+    pub(super) col: u32,
 }
 
 impl Entry {
@@ -74,8 +76,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// All stored connections, layer by layer; those of dead chains become zero.
-    pub(super) fn of(network: &Network, stored: &[&[f32]]) -> Live {
+    /// All stored connections, layer by layer; those of dead chains become zero. Zeros that the `holds` of their parameters
+    /// let go are kept, and lead like others; without any all zeros may leave.
+    pub(super) fn of(network: &Network, stored: &[&[f32]], holds: &[Hold]) -> Live {
         let mut stored = stored.iter();
         let (mut entries, mut shapes) = (Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
@@ -91,18 +94,23 @@ impl Live {
             let values = parameter.weights.values();
             let promises = stored.next().map_or(&parameter.gradient[..], |stored| stored);
             let cols = parameter.weights.cols();
-            entries.extend(parameter.weights.connections().map(|(cell, slot)| Entry {
-                parameter: index as u32,
-                is_safe: false,
-                value: values[slot],
-                promise: promises[slot],
-                is_removed: false,
-                row: (cell / cols) as u32,
-                col: (cell % cols) as u32,
+            let hold = holds.get(index).unwrap_or(&Hold::Firm);
+            entries.extend(parameter.weights.connections().map(|(cell, slot)| {
+                let mut entry = Entry {
+                    parameter: index as u32,
+                    is_safe: false,
+                    value: values[slot],
+                    promise: promises[slot],
+                    is_removed: false,
+                    row: (cell / cols) as u32,
+                    col: (cell % cols) as u32,
+                };
+                entry.is_safe = entry.value == 0.0 && hold.lets_go(&entry);
+                entry
             }));
         }
         let mut live = Live { entries, constants: vec![Vec::new(); shapes.len()], shapes };
-        live.remove_dead_chains(|entry| entry.value != 0.0, |entry| entry.value = 0.0);
+        live.remove_dead_chains(Entry::counts, |entry| (entry.value, entry.is_safe) = (0.0, false));
         live
     }
 

@@ -14,6 +14,7 @@ mod model;
 mod number_score;
 mod plan;
 mod record;
+mod returning;
 mod revive;
 mod run;
 mod sample_score;

@@ -306,7 +306,9 @@ impl Run {
                 position.dropped += churn.dropped;
                 position.grown += churn.grown;
             }
-            position.dropped += engine.compact(&progress)?.dropped;
+            let churn = engine.compact(Some(&current), &progress)?;
+            position.dropped += churn.dropped;
+            position.grown += churn.grown;
             position.step = step;
             position.score.add(score);
             std::mem::swap(&mut current, &mut next);

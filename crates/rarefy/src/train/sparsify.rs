@@ -1,16 +1,23 @@
-//! What penalties, constraints and the closed loop do to the weights after an optimizer's step, and when exact zeros
-//! leave storage.
+//! What penalties, constraints and the closed loop do to the weights after an optimizer's step, when exact zeros leave
+//! storage and when they come back.
 //!
 //! ```text
 //! each step      optimizer -> proximal step or projection          zeros appear, still stored
-//! now and then   controller looks at the cost, moves lambda
+//! each look      controller looks at the cost, moves lambda
 //!                compaction: zeros leave by a Rewire               time and memory fall
+//! each 10th      absent connections whose gradient is strong enough come back (`returning`)
 //! at END         under a target: the smallest leave until the budget holds, lambda = 0, the rest trains on
 //! ```
+//! Where each batch is the whole training part its gradient is that of the loss, and zeros which that may bring back stay
+//! stored: so a convex problem reaches its optimum. The gradient of a smaller batch is mostly noise, which moves nearly
+//! every weight off 0 again: all zeros leave, without which a network would never get sparse, and at each tenth look a few
+//! come back. What never was a connection, because training began with less than all, does not come.
+//!
 //! Under a target zeros leave storage only as far as the wanted curve says; the others, those of the largest gradients,
 //! stay and may come back. So lambda may be too strong for a while and nothing is lost.
 
-use super::live::{Kept, Live};
+use super::live::{Entry, Kept, Live};
+use super::returning::{Hold, holds, nonzeros, room};
 use crate::control::{Budget, Controller, END, LayerCost};
 use crate::layers::{Network, Parameter};
 use crate::penalties::{
@@ -28,6 +35,12 @@ const LOOKS: u64 = 200;
 /// Steps between two looks at gates, at least. An adaptive optimizer moves a gate by 0.01 a step and from open to closed it has
 /// 4.4 to go: looked at every step, lambda overshoots; after hundreds of steps all gates of a layer have closed unseen.
 const STEPS_OF_GATES: u64 = 25;
+
+/// Looks from one at absent connections to the next.
+const LOOKS_BEYOND: u64 = 10;
+
+/// The share of a layer's weights that come back at once where gradients are noise.
+const NOISY_RETURN: f64 = 0.01;
 
 /// How long zeros stay stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -50,6 +63,8 @@ pub struct Sparsifier {
     pub control: Option<(Controller, Budget)>,
     /// How long zeros stay stored.
     pub zeros: Zeros,
+    /// Whether each batch is the whole training part.
+    pub has_whole_batches: bool,
     /// For each parameter the groups of its weights, as long as its pattern stands; empty for what has none.
     groups: Vec<GroupSlots>,
     steps: Vec<f32>,
@@ -78,6 +93,7 @@ impl Sparsifier {
             constraint,
             control,
             zeros: Zeros::Leave,
+            has_whole_batches: false,
             groups: Vec::new(),
             steps: Vec::new(),
         })
@@ -157,10 +173,26 @@ impl Sparsifier {
     /// Whether zeros may leave after the step that was just done.
     pub fn is_due(&self, progress: &Progress) -> bool {
         let gates = self.penalty.method == PenaltyMethod::L0Gates;
-        let every = (progress.total / LOOKS).max(if gates { STEPS_OF_GATES } else { 1 });
-        let last = progress.step == progress.total;
+        let every = every(progress).max(if gates { STEPS_OF_GATES } else { 1 });
         let may_leave = !self.is_idle() && self.zeros != Zeros::Stay;
-        may_leave && (progress.step.is_multiple_of(every) || is_at_end(progress) || last)
+        may_leave && (progress.step.is_multiple_of(every) || is_at_end(progress) || is_last(progress))
+    }
+
+    /// How many connections may come back to a parameter after the step that was just done.
+    pub fn places(&self, parameter: &Parameter, progress: &Progress) -> usize {
+        let is_time = progress.step.is_multiple_of(LOOKS_BEYOND * every(progress)) && !is_last(progress);
+        let groups = matches!(self.regularizer(), Some(Regularizer::Groups(..)));
+        match self.has_whole_batches {
+            _ if !is_time || self.control.is_some() || self.zeros != Zeros::Leave => 0,
+            true => room(parameter),
+            false if groups => 0,
+            false => (NOISY_RETURN * nonzeros(parameter) as f64).ceil() as usize,
+        }
+    }
+
+    /// What holds the zeros of each parameter, at its place.
+    pub(super) fn holds(&self, network: &Network) -> Vec<Hold> {
+        holds(network, self.regularizer(), self.constraint)
     }
 
     /// Whether the budget must hold after the step that was just done.
@@ -182,14 +214,16 @@ impl Sparsifier {
         progress: &Progress,
     ) -> Result<Option<Kept>> {
         let (t, at_end) = (progress.fraction(), is_at_end(progress));
-        let mut live = Live::of(network, stored);
+        let keeps = self.has_whole_batches && self.control.is_none() && !is_last(progress);
+        let holds = if keeps { self.holds(network) } else { Vec::new() };
+        let mut live = Live::of(network, stored, &holds);
         let nonzeros = live.costs(|entry| entry.value != 0.0);
         let Some((controller, budget)) = &mut self.control else {
             if self.zeros == Zeros::StayUntilEnd && t < END {
                 return Ok(None);
             }
-            check_layers(network, &nonzeros, progress.step)?;
-            let count = live.entries.iter().filter(|entry| entry.value != 0.0).count();
+            check_layers(network, &live.costs(Entry::counts), progress.step)?;
+            let count = live.entries.iter().filter(|entry| entry.counts()).count();
             live.cut(count);
             return Ok(live.kept(network));
         };
@@ -261,6 +295,15 @@ impl GroupSlots {
 fn is_at_end(progress: &Progress) -> bool {
     let before = (progress.step - 1) as f64 / progress.total as f64;
     progress.fraction() >= END && before < END
+}
+
+/// Steps from one look to the next.
+fn every(progress: &Progress) -> u64 {
+    (progress.total / LOOKS).max(1)
+}
+
+fn is_last(progress: &Progress) -> bool {
+    progress.step == progress.total
 }
 
 fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {
