@@ -236,9 +236,9 @@ fn column(column: &ColumnDescription) -> Vec<String> {
 }
 
 /// A number in few characters.
-fn short(value: f32) -> String {
+fn short(value: f64) -> String {
     let size = value.abs();
-    if value == value.trunc() && size < 1e7 {
+    if value == value.trunc() && size < 1e15 {
         format!("{value}")
     } else if (1e-3..1e6).contains(&size) {
         format!("{value:.3}")

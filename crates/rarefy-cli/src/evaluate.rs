@@ -80,7 +80,7 @@ struct Language {
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;
-    let (path, part, Loaded { dataset, text }) = match &args.data {
+    let (path, part, Loaded { dataset, text, unknown }) = match &args.data {
         Some(path) => {
             let has_test_part = preparation.task != Task::LanguageModel && data::has_test_part(path)?;
             let part = if has_test_part { "its test part" } else { "all samples" };
@@ -140,6 +140,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     if let Metrics::Regression(found) = &metrics {
         worse_than_mean(found.r2).into_iter().for_each(|note| output.say(note));
     }
+    unknown.iter().for_each(|found| output.say(&format!("note: {found}")));
     if args.data.is_some() && part == "all samples" && path == trained_on(&args.model) {
         output.say(
             "note: these samples include those that the model was trained on; leave DATA out to score the test part alone",
@@ -151,6 +152,9 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     });
     if let Some(counts) = text {
         object["text"] = json!(counts);
+    }
+    if !unknown.is_empty() {
+        object["unknown_categories"] = json!(unknown);
     }
     add_metrics(&mut object, &metrics, &names)?;
     output.json(&object)
@@ -176,8 +180,10 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
         "{name}: has changed since the model was trained on it, so its test part is not the same; give DATA to evaluate on"
     );
     let text = splits.text.iter().find(|(part, _)| *part == "test").map(|(_, counts)| *counts);
+    let of_test = splits.unknown.into_iter().filter(|(part, _)| *part == "test");
+    let unknown = of_test.map(|(_, found)| found).collect();
     match splits.test {
-        Some(dataset) => Ok((name, Loaded { dataset, text })),
+        Some(dataset) => Ok((name, Loaded { dataset, text, unknown })),
         None => bail!("{name}: the run kept no test part apart; give DATA to evaluate on"),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rarefy::data::text::TextCounts;
-use rarefy::data::{self, Loaded, TargetScaler, Task};
+use rarefy::data::{self, Loaded, TargetScaler, Task, UnknownCategories};
 use rarefy::losses::Head;
 use serde::Serialize;
 
@@ -59,6 +59,9 @@ struct Answer<'a> {
     files: Option<&'a [PathBuf]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<TextCounts>,
+    /// Table columns with categories that training had not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unknown_categories: Vec<UnknownCategories>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,8 +111,9 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         "{}: this model gives numbers, not probabilities; leave --probabilities out",
         args.model.display()
     );
-    let Loaded { dataset, text } = data::load_with(preparation, data, false)?;
+    let Loaded { dataset, text, unknown } = data::load_with(preparation, data, false)?;
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
+    unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));
     let names = output_names(preparation);
     let (scores, said) = match preparation.task {
         Task::Transcription => {
@@ -146,6 +150,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         outputs: &names,
         files: files.as_deref(),
         text,
+        unknown_categories: unknown,
         output: args.output.as_deref(),
         predictions: args.output.is_none().then(|| table.predictions()),
         probabilities: (args.output.is_none() && args.probabilities).then(|| table.rows().collect()),

@@ -336,6 +336,9 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
     for note in &splits.notes {
         output.say(&format!("note: {note}"));
     }
+    for (part, found) in &splits.unknown {
+        output.say(&format!("note: {part} part, {found}"));
+    }
     for (part, counts) in &splits.text {
         output.say(&format!("{part} text: {counts}"));
     }

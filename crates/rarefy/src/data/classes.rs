@@ -1,7 +1,9 @@
 //! What the labels are: the task they ask for, the classes they name, and each label as a target.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
+use super::alike::boolean;
 use super::preparation::Preparation;
 use super::settings::TaskChoice;
 use super::source::{Format, Labels, Raw};
@@ -215,11 +217,14 @@ pub(crate) fn codes(raw: &Raw, classes: &[String]) -> Result<Vec<u32>> {
                 )
             }),
         Some(Labels::Text { codes, vocabulary }) => {
-            let known: HashMap<&str, u32> =
-                classes.iter().zip(0..).map(|(class, code)| (class.as_str(), code)).collect();
+            // Exact names win: a class may be named TRUE beside another one named true.
+            let meant = classes.iter().map(|class| boolean(class)).zip(0..);
+            let mut known: HashMap<Cow<str>, u32> = meant.collect();
+            known.extend(classes.iter().map(|class| Cow::Borrowed(class.as_str())).zip(0..));
             let code = |(sample, &word): (usize, &u32)| {
                 let word = &vocabulary[word as usize];
-                known.get(word.as_str()).copied().ok_or_else(|| unknown(sample, word))
+                let found = known.get(word.as_str()).or_else(|| known.get(&boolean(word)));
+                found.copied().ok_or_else(|| unknown(sample, word))
             };
             codes.iter().enumerate().map(code).collect()
         }

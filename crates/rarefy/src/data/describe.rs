@@ -101,13 +101,13 @@ pub enum ColumnKind {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct NumberDescription {
     /// The smallest.
-    pub min: f32,
+    pub min: f64,
     /// The largest.
-    pub max: f32,
+    pub max: f64,
     /// The mean.
-    pub mean: f32,
+    pub mean: f64,
     /// The standard deviation.
-    pub deviation: f32,
+    pub deviation: f64,
 }
 
 /// Reads a source and says what it holds.
@@ -124,7 +124,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let task = classes::task(raw, settings.task)?;
     let names = if task == Task::Classification { classes::names(raw)? } else { Vec::new() };
     let all: Vec<usize> = (0..raw.samples()).collect();
-    let (preparation, Loaded { dataset, text }) = Preparation::fit(raw, task, names, settings, &all)?;
+    let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
     let test_samples = match &settings.test_path {
         Some(path) => Some(read_for_model(&preparation, path, true, settings.skip_bad)?.samples()),
         None => source.test.as_ref().map(Raw::samples),
@@ -137,6 +137,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         }
         _ => (Vec::new(), preparation.constant_inputs),
     };
+    let fallen = preparation.fallen_together(raw);
     let nonzeros = match &dataset.features {
         Features::Sparse(rows) => Some(rows.nnz()),
         Features::Dense(_) | Features::Tokens { .. } => None,
@@ -154,7 +155,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         classes: class_counts(&preparation, &dataset.targets),
         dialect: preparation.dialect,
         labels: preparation.labels,
-        notes: raw.notes.clone(),
+        notes: raw.notes.iter().cloned().chain(fallen).collect(),
         constant_columns,
         columns,
         nonzeros,
@@ -223,12 +224,17 @@ fn columns(raw: &Raw) -> Vec<ColumnDescription> {
     let found = moments(raw.samples(), raw.width, |sample, out| raw.copy_row(sample, out));
     let describe = |(column, about): (usize, super::scale::Moments)| {
         let categories = raw.columns.get(column).and_then(|column| column.vocabulary.as_ref()).map(Vec::len);
-        let numbers = NumberDescription {
-            min: about.min,
-            max: about.max,
-            mean: about.mean as f32,
-            deviation: about.deviation as f32,
+        let shift = raw.shifts.iter().find(|shift| shift.column == column);
+        let [min, max, mean, deviation] = match shift {
+            Some(shift) => [
+                shift.undo(about.min.into()),
+                shift.undo(about.max.into()),
+                shift.undo(about.mean),
+                about.deviation * shift.unit,
+            ],
+            None => [about.min, about.max, about.mean as f32, about.deviation as f32].map(plain),
         };
+        let numbers = NumberDescription { min, max, mean, deviation };
         ColumnDescription {
             name: raw.column_name(column).into_owned(),
             kind: if categories.is_some() { ColumnKind::Category } else { ColumnKind::Number },
@@ -239,6 +245,11 @@ fn columns(raw: &Raw) -> Vec<ColumnDescription> {
         }
     };
     found.into_iter().enumerate().map(describe).collect()
+}
+
+/// The number of the same few digits: 0.1 for the `f32` that is shown so.
+fn plain(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or(number.into())
 }
 
 #[cfg(test)]

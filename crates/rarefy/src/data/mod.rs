@@ -7,6 +7,7 @@
 //!
 //! Samples are split before anything is learned from them: means, categories and scale come from the training part.
 
+mod alike;
 mod array;
 mod audio;
 mod augment;
@@ -31,6 +32,7 @@ mod settings;
 mod shown;
 mod sniff;
 mod source;
+mod span;
 mod split;
 mod target_scaler;
 pub mod text;
@@ -46,10 +48,11 @@ pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, Numbe
 pub use files::SkippedFile;
 pub use images::{ImageColor, ImageReading, ImageSize};
 pub use libsvm::LibsvmReading;
-pub use preparation::{Coding, Column, Preparation};
+pub use preparation::{Coding, Column, Preparation, UnknownCategories};
 pub use scale::Scaler;
 pub use settings::{DataSettings, Decimal, Header, LabelType, Missing, Scale, TargetScale, TaskChoice};
 pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
+pub use span::Shift;
 pub use target_scaler::{TargetFigures, TargetScaler};
 pub use transcripts::{Units, fewest_steps};
 
@@ -75,6 +78,8 @@ pub struct Splits {
     pub skipped: Vec<SkippedFile>,
     /// For text, how many tokens are unknown in each part, in the order of the parts above.
     pub text: Vec<(&'static str, TextCounts)>,
+    /// For tables, the categories in each other part that training has not.
+    pub unknown: Vec<(&'static str, UnknownCategories)>,
     /// What was decided about a table without being asked for, and what looks odd in it.
     pub notes: Vec<String>,
 }
@@ -123,6 +128,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     let mut text: Vec<(&str, TextCounts)> =
         train.text.map(|counts| ("training", counts)).into_iter().collect();
     let train = train.dataset;
+    let mut unknown = Vec::new();
     let mut part = |name, own: Option<&source::Raw>, split_off: &[usize]| {
         let all: Vec<usize>;
         let (raw, samples) = match own {
@@ -133,8 +139,9 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
             None if split_off.is_empty() => return Ok(None),
             None => (raw, split_off),
         };
-        let Loaded { dataset, text: counts } = preparation.encode(raw, samples, true)?;
+        let Loaded { dataset, text: counts, unknown: categories } = preparation.encode(raw, samples, true)?;
         text.extend(counts.map(|counts| (name, counts)));
+        unknown.extend(categories.into_iter().map(|found| (name, found)));
         Ok::<_, Error>(Some(dataset))
     };
     let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
@@ -154,8 +161,9 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
         return Err(Error::setting("data.augment", problem));
     }
-    let notes = source.train.notes;
-    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, notes })
+    let mut notes = preparation.fallen_together(raw);
+    notes.splice(0..0, source.train.notes);
+    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, unknown, notes })
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
@@ -189,6 +197,8 @@ pub struct Loaded {
     pub dataset: Dataset,
     /// For text, how many tokens are unknown.
     pub text: Option<TextCounts>,
+    /// For tables, the columns with categories that training has not.
+    pub unknown: Vec<UnknownCategories>,
 }
 
 /// Samples and what is to be predicted for them.

@@ -1,13 +1,16 @@
 //! How raw samples become the numbers that a network sees: missing numbers filled, categories coded one-hot, all scaled.
 //! Everything is learned from the training part and stored with the model, so a new file is coded the same way.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::alike::meaning;
 use super::scale::{Moments, Scaler, moments};
 use super::settings::{DataSettings, Missing, Scale};
 use super::source::{Cells, Dialect, FileReading, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::span::{Close, Shift};
 use super::target_scaler::TargetScaler;
 use super::text::{TextCoding, TooLong};
 use super::transcripts::{self, Units};
@@ -47,8 +50,11 @@ pub struct Preparation {
     pub reading: Option<FileReading>,
     /// What is done where a number is missing.
     pub missing: Missing,
-    /// How a missing cell is written, be it in upper or lower case.
+    /// How a missing cell is written; in a column of numbers be it in upper or lower case.
     pub missing_markers: Vec<String>,
+    /// Columns that are read as `(x - origin) / unit`, because `f32` could not tell their numbers apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shifts: Vec<Shift>,
     /// How the numbers are scaled.
     pub scaler: Scaler,
     /// How numbers to predict are scaled, and what undoes it.
@@ -75,7 +81,7 @@ pub struct Column {
 pub enum Coding {
     /// A number each.
     Number {
-        /// What a missing cell becomes: the mean of the training part.
+        /// What a missing cell becomes: the mean of the training part, as it is read.
         mean: f32,
     },
     /// One-hot: a 1 at the category's place, else 0. A missing or unknown category is all zeros.
@@ -85,6 +91,25 @@ pub enum Coding {
     },
     /// A bag of words, or tokens; such a column stands alone.
     Text(TextCoding),
+}
+
+/// Categories of a column that training has not: all inputs of such a cell are zero.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnknownCategories {
+    /// The column.
+    pub column: String,
+    /// Cells with such a category.
+    pub unknown: usize,
+    /// Cells with any.
+    pub cells: usize,
+}
+
+impl std::fmt::Display for UnknownCategories {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let UnknownCategories { column, unknown, cells } = self;
+        let hold = if *unknown == 1 { "holds" } else { "hold" };
+        write!(f, "column {column}: {unknown} of {cells} cells {hold} a category that training had not")
+    }
 }
 
 impl Column {
@@ -163,6 +188,7 @@ impl Preparation {
             reading: raw.reading.clone(),
             missing: settings.missing,
             missing_markers: settings.missing_markers.clone(),
+            shifts: raw.shifts.clone(),
             scaler: Scaler::None,
             target_scaler: TargetScaler::fit(settings.target_scale, raw, task, train)?,
             constant_inputs: 0,
@@ -233,6 +259,41 @@ impl Preparation {
         let mut loaded = self.code(raw, samples, targets)?;
         self.scale(&mut loaded.dataset);
         Ok(loaded)
+    }
+
+    /// A note for each column of which numbers fall together in `f32` once they are scaled.
+    pub(crate) fn fallen_together(&self, raw: &Raw) -> Vec<String> {
+        if raw.close.is_empty() {
+            return Vec::new();
+        }
+        let mut starts = vec![0];
+        starts.extend(self.columns.iter().scan(0, |start, column| {
+            *start += column.inputs();
+            Some(*start)
+        }));
+        let input = |column: usize| if self.columns.is_empty() { column } else { starts[column] };
+        let scaled = |which: usize| {
+            let mut row = vec![0.0; self.shape.features()];
+            for close in &raw.close {
+                let shift = self.shifts.iter().find(|shift| shift.column == close.column);
+                let number = close.numbers[which];
+                row[input(close.column)] = shift.map_or(number as f32, |shift| shift.apply(number));
+            }
+            self.scaler.apply(&mut row);
+            row
+        };
+        let (first, second) = (scaled(0), scaled(1));
+        let fall = |close: &&Close| first[input(close.column)] == second[input(close.column)];
+        let note = |close: &Close| {
+            let advice = match self.scaler {
+                Scaler::Columns { .. } => "check the column for numbers that are far off",
+                Scaler::None | Scaler::Global { .. } => "set data.scale = \"standard\"",
+            };
+            let [a, b] = close.numbers;
+            let name = raw.column_name(close.column);
+            format!("column {name:?} holds {a} and {b}, which fall together in 32 bits; {advice}")
+        };
+        raw.close.iter().filter(fall).map(note).collect()
     }
 
     /// Scales, and makes the steps zero that fill samples up: until then they are NaN, which counts for no mean.
@@ -311,12 +372,12 @@ impl Preparation {
             (Cells::Sparse(rows), _) => {
                 let features = Features::Sparse(rows.subset(samples));
                 let dataset = Dataset { shape, features, lengths: Vec::new(), targets };
-                return Ok(Loaded { dataset, text: None });
+                return Ok(Loaded { dataset, text: None, unknown: Vec::new() });
             }
             (Cells::Texts(texts), Some(text)) => {
                 let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;
                 let dataset = Dataset { shape, features: coded.features, lengths: coded.lengths, targets };
-                return Ok(Loaded { dataset, text: Some(coded.counts) });
+                return Ok(Loaded { dataset, text: Some(coded.counts), unknown: Vec::new() });
             }
             _ => {}
         }
@@ -326,7 +387,7 @@ impl Preparation {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
             let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
             let dataset = Dataset { shape, features: Features::Dense(features), targets, lengths };
-            return Ok(Loaded { dataset, text: None });
+            return Ok(Loaded { dataset, text: None, unknown: Vec::new() });
         }
         // For each column, the place of each word of this file among the categories of the training part.
         let places: Vec<Vec<Option<usize>>> = self
@@ -334,25 +395,35 @@ impl Preparation {
             .iter()
             .zip(&raw.columns)
             .map(|(column, found)| {
-                let known: HashMap<&str, usize> = match &column.coding {
-                    Coding::Category { values } => values.iter().map(String::as_str).zip(0..).collect(),
-                    Coding::Number { .. } | Coding::Text(_) => HashMap::new(),
+                let values = match &column.coding {
+                    Coding::Category { values } => &values[..],
+                    Coding::Number { .. } | Coding::Text(_) => &[],
                 };
-                let words = found.vocabulary.iter().flatten();
-                words.map(|word| known.get(word.as_str()).copied()).collect()
+                // Exact texts win: a model may have been trained on 1 and 01 as two.
+                let mut known: HashMap<Cow<str>, usize> =
+                    values.iter().map(|value| meaning(value)).zip(0..).collect();
+                known.extend(values.iter().map(|value| Cow::Borrowed(value.as_str())).zip(0..));
+                let place =
+                    |word: &String| known.get(word.as_str()).or_else(|| known.get(&meaning(word))).copied();
+                found.vocabulary.iter().flatten().map(place).collect()
             })
             .collect();
+        let mut filled = vec![(0, 0); raw.width];
         let mut cells = vec![0.0; raw.width];
         for (row, &sample) in rows {
             raw.copy_row(sample, &mut cells);
             let mut start = 0;
-            for ((column, places), &cell) in self.columns.iter().zip(&places).zip(&cells) {
+            for (((column, places), filled), &cell) in
+                self.columns.iter().zip(&places).zip(&mut filled).zip(&cells)
+            {
                 match column.coding {
                     Coding::Number { mean } => row[start] = if cell.is_nan() { mean } else { cell },
                     Coding::Category { .. } if cell.is_nan() => {}
                     Coding::Category { .. } => {
-                        if let Some(place) = places[cell as usize] {
-                            row[start + place] = 1.0;
+                        filled.1 += 1;
+                        match places[cell as usize] {
+                            Some(place) => row[start + place] = 1.0,
+                            None => filled.0 += 1,
                         }
                     }
                     Coding::Text(_) => unreachable!("text stands alone"),
@@ -361,7 +432,13 @@ impl Preparation {
             }
         }
         let dataset = Dataset { shape, features: Features::Dense(features), lengths: Vec::new(), targets };
-        Ok(Loaded { dataset, text: None })
+        let unknown = self.columns.iter().zip(filled).filter(|(_, (unknown, _))| *unknown > 0);
+        let unknown = unknown.map(|(column, (unknown, cells))| UnknownCategories {
+            column: column.name.clone(),
+            unknown,
+            cells,
+        });
+        Ok(Loaded { dataset, text: None, unknown: unknown.collect() })
     }
 }
 

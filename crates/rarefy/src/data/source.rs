@@ -15,6 +15,7 @@ use super::libsvm::{self, LibsvmReading};
 use super::parts::Parts;
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Decimal, Header, LabelType};
+use super::span::{Close, Shift};
 use super::text::{self, Texts, token_kind};
 use super::{audio, builtin, classes, csv, idx, images, npy, sniff};
 use crate::tiles::Shape;
@@ -124,6 +125,9 @@ pub(crate) struct Raw {
     pub dialect: Option<Dialect>,
     /// CSV only: the line of each sample.
     pub lines: Vec<u64>,
+    /// Columns that `cells` holds shifted, and numbers that may fall together when scaled.
+    pub shifts: Vec<Shift>,
+    pub close: Vec<Close>,
     /// CSV only: what the user should know about how it was read.
     pub notes: Vec<String>,
     pub labels: Option<Labels>,
@@ -219,6 +223,8 @@ impl Raw {
             label_columns: Vec::new(),
             dialect: None,
             lines: Vec::new(),
+            shifts: Vec::new(),
+            close: Vec::new(),
             notes: Vec::new(),
             labels,
             label_path: None,

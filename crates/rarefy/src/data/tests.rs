@@ -308,3 +308,108 @@ fn an_idx_test_label_beyond_the_training_classes_is_out_of_range() {
     let error = load_with(&splits.preparation, csv.to_str().unwrap(), false).unwrap_err().to_string();
     assert!(error.contains("the model was trained on arrays"), "{error}");
 }
+
+/// Lines of a file of two columns, whose label is each other line `b`.
+fn alternating(numbers: impl Iterator<Item = f64>) -> String {
+    let lines = numbers.enumerate().map(|(i, number)| format!("{number},{}\n", ["a", "b"][i % 2]));
+    format!("x,label\n{}", lines.collect::<String>())
+}
+
+#[test]
+fn numbers_that_f32_would_join_stay_apart_and_a_model_reads_them_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, number) in [
+        ("days", (|i| 20_240_101.0 + i) as fn(f64) -> f64),
+        ("milliseconds", |i| 1.7e12 + 1000.0 * i),
+        ("offset", |i| 101_325_000.0 + 3.0 * (i % 2.0)),
+        ("tiny", |i| 1e-50 * (i - 20.0)),
+    ] {
+        let all: Vec<f64> = (0..60).map(|i| number(f64::from(i))).collect();
+        let path = write(&folder, "t.csv", &alternating(all.iter().copied()));
+        for scale in [Scale::Standard, Scale::MinMax] {
+            let settings = DataSettings { scale, validation_fraction: 0.0, ..settings(&path) };
+            let splits = load(&DataSettings { test_fraction: 0.0, ..settings.clone() }, 1).unwrap();
+            assert!(splits.notes.is_empty() && splits.preparation.constant_inputs == 0, "{name}");
+            let (mean, least) = match scale {
+                Scale::MinMax => (0.0, all.iter().copied().fold(f64::INFINITY, f64::min)),
+                _ => (all.iter().sum::<f64>() / 60.0, 0.0),
+            };
+            let spread = match scale {
+                Scale::MinMax => all.iter().copied().fold(f64::NEG_INFINITY, f64::max) - least,
+                _ => {
+                    (all.iter().map(|x| ((x - mean) / all[59]).powi(2)).sum::<f64>() / 60.0).sqrt() * all[59]
+                }
+            };
+            for (&coded, &number) in splits.train.dense().unwrap().iter().zip(&all) {
+                let expected = (number - mean - least) / spread;
+                assert!((f64::from(coded) - expected).abs() < 1e-4, "{name}: {coded} {expected}");
+            }
+            // A few lines alone, and the model's file.
+            let text = serde_json::to_string(&splits.preparation).unwrap();
+            let preparation: Preparation = serde_json::from_str(&text).unwrap();
+            let new = write(&folder, "new.csv", &alternating(all[7..9].iter().copied()));
+            let found = load_with(&preparation, new.to_str().unwrap(), false).unwrap().dataset;
+            assert_eq!(found.dense().unwrap(), &splits.train.dense().unwrap()[7..9], "{name}");
+        }
+        let found = describe(&settings(&path)).unwrap();
+        let numbers = found.columns[0].numbers.unwrap();
+        assert!((numbers.max / all[59] - 1.0).abs() < 1e-6 || name == "offset", "{name}: {numbers:?}");
+    }
+}
+
+#[test]
+fn numbers_that_still_fall_together_are_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let far = (0..60).map(|i| if i == 30 { 1e12 } else { f64::from(i) });
+    let path = write(&folder, "t.csv", &alternating(far));
+    let notes = describe(&settings(&path)).unwrap().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("column \"x\" holds 0 and 1, which fall together")),
+        "{notes:?}"
+    );
+    let days = write(&folder, "d.csv", &alternating((0..60).map(|i| 20_240_101.0 + f64::from(i))));
+    let plain = DataSettings { scale: Scale::None, ..settings(&days) };
+    let notes = describe(&plain).unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("set data.scale = \"standard\"")), "{notes:?}");
+}
+
+#[test]
+fn categories_mean_what_they_say_and_unknown_ones_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String =
+        (0..40).map(|i| format!("{},{},{}\n", i % 4, ["True", "FALSE"][i % 2], i % 2)).collect();
+    let path = write(&folder, "t.csv", &format!("code,flag,y\n{lines}"));
+    let settings = DataSettings { categorical: vec!["code".into()], ..settings(&path) };
+    let preparation = load(&settings, 1).unwrap().preparation;
+    assert_eq!(
+        preparation.input_names(),
+        ["code=0", "code=1", "code=2", "code=3", "flag=FALSE", "flag=True"]
+    );
+    let new = |text: &str| {
+        let path = write(&folder, "new.csv", &format!("code,flag\n{text}"));
+        load_with(&preparation, path.to_str().unwrap(), false).unwrap()
+    };
+    let known = new("1,True\n2,FALSE\n");
+    for same in ["1.0,TRUE\n2.0,false\n", "01,true\n002,False\n", "1e0,True\n2.,FALSE\n"] {
+        assert_eq!(new(same), known, "{same}");
+    }
+    assert!(known.unknown.is_empty());
+    let found = new("7,True\n,maybe\n1,\n");
+    let counts: Vec<String> = found.unknown.iter().map(|found| found.to_string()).collect();
+    assert_eq!(
+        counts,
+        [
+            "column code: 1 of 2 cells holds a category that training had not",
+            "column flag: 1 of 2 cells holds a category that training had not"
+        ]
+    );
+    // The parts of a file too.
+    let rare: String =
+        (0..40).map(|i| format!("{},{}\n", if i == 0 { "gold" } else { "red" }, i % 2)).collect();
+    let test = write(&folder, "rare.csv", &format!("flag,y\n{rare}"));
+    let plain = write(&folder, "plain.csv", &format!("flag,y\n{}", rare.replace("gold", "red")));
+    let test_path = test.to_str().map(String::from);
+    let settings = DataSettings { test_path, ..self::settings(&plain) };
+    let unknown = load(&settings, 1).unwrap().unknown;
+    assert_eq!((unknown.len(), unknown[0].0, unknown[0].1.unknown), (1, "test", 1));
+}

@@ -19,6 +19,7 @@ use std::path::Path;
 use super::preparation::{Coding, Column, Preparation};
 use super::settings::{DataSettings, LabelType};
 use super::source::{Dialect, Raw};
+use super::span::may_shift;
 use super::text::TextSettings;
 use super::{Task, classes, shown};
 use crate::{Error, Result};
@@ -54,7 +55,13 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     }
     let (roles, notes) = table.roles(&labels)?;
     let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
-    let features = (0..names.len()).filter(is_feature).collect();
+    let features: Vec<usize> = (0..names.len()).filter(is_feature).collect();
+    let numbers = || (0..).zip(&features).filter(|&(_, &column)| roles[column] == Role::Number);
+    let shifts = match may_shift(settings.scale) {
+        true => numbers().filter_map(|(place, &column)| seen[column].span.shift(place)).collect(),
+        false => Vec::new(),
+    };
+    let close = numbers().filter_map(|(place, &column)| seen[column].span.close(place)).collect();
     let plan = Plan {
         path,
         dialect,
@@ -62,12 +69,13 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         roles,
         features,
         labels,
+        shifts,
         missing: settings.missing,
         markers: &settings.missing_markers,
         text_labels: settings.label_type == LabelType::Text,
         notes,
     };
-    plan.read(seen[0].rows)
+    Ok(Raw { close, ..plan.read(seen[0].rows)? })
 }
 
 /// The columns of the text and of the label in a file of texts. Each is the one the settings name, or the one named so,
@@ -161,6 +169,7 @@ pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bo
         roles,
         features,
         labels,
+        shifts: preparation.shifts.clone(),
         missing: preparation.missing,
         markers: &preparation.missing_markers,
         text_labels: preparation.labels.iter().any(|label| label.text),

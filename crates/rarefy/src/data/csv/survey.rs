@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
 use super::super::source::Dialect;
+use super::super::span::Span;
 use super::numbers::{Spelling, parse};
 use super::records::Records;
 use crate::{Error, Result};
@@ -37,6 +38,8 @@ pub(super) struct Seen {
     /// Cells that count the lines from where the first line begins.
     counting: usize,
     first_number: f64,
+    /// What its numbers span.
+    pub span: Span,
     /// Whole numbers, and whether one of them is too large for `f64`.
     integers: usize,
     is_large: bool,
@@ -80,6 +83,7 @@ impl Seen {
         }
         if let Some(number) = parse(cell, dialect.decimal) {
             self.numbers += 1;
+            self.span.add(number);
             if row == 0 {
                 self.first_number = number;
             }

@@ -1,11 +1,14 @@
 //! The second pass over a CSV file: cells into numbers, categories into positions in a vocabulary.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::super::alike::{boolean, is_date, meaning};
 use super::super::settings::Missing;
 use super::super::shown;
 use super::super::source::{Cells, Dialect, Format, LabelColumn, Labels, Raw, RawColumn};
+use super::super::span::Shift;
 use super::super::text::Texts;
 use super::numbers::{Spelling, parse};
 use super::records::Records;
@@ -37,6 +40,8 @@ pub(super) struct Plan<'a> {
     pub features: Vec<usize>,
     /// Columns of the file that hold labels.
     pub labels: Vec<usize>,
+    /// Features that are read shifted.
+    pub shifts: Vec<Shift>,
     pub missing: Missing,
     pub markers: &'a [String],
     /// Whether the settings want labels as they are written.
@@ -53,20 +58,44 @@ struct Vocabulary {
 }
 
 impl Vocabulary {
-    fn code(&mut self, word: &str) -> u32 {
+    /// The code of a word, the same for words that mean the same.
+    fn code<'a>(&mut self, word: &'a str, meaning: impl Fn(&'a str) -> Cow<'a, str>) -> u32 {
         if let Some(&code) = self.known.get(word) {
             return code;
         }
-        let code = self.words.len() as u32;
-        self.words.push(word.to_string());
+        let next = self.words.len() as u32;
+        let code = *self.known.entry(meaning(word).into_owned()).or_insert(next);
+        if code == next {
+            self.words.push(word.to_string());
+        }
         self.known.insert(word.to_string(), code);
         code
+    }
+
+    /// What is odd about the words of a column.
+    fn notes(&self, column: &str) -> Vec<String> {
+        let mut notes = Vec::new();
+        let mut folded: HashMap<String, &str> = HashMap::new();
+        for word in &self.words {
+            if let Some(other) = folded.insert(word.to_lowercase(), word) {
+                let (other, word) = (shown(other), shown(word));
+                notes.push(format!("column {column:?}: {other} and {word} differ in case alone"));
+            }
+        }
+        notes.truncate(3);
+        if !self.words.is_empty() && self.words.iter().all(|word| is_date(word)) {
+            let kinds = self.words.len();
+            notes.push(format!(
+                "column {column:?} holds dates, read as {kinds} categories; a new date will be none of them, numbers (year, month, days since a date) would say more"
+            ));
+        }
+        notes
     }
 }
 
 impl Plan<'_> {
     /// Reads the file; `rows` says how many lines to expect, 0 if that is not known.
-    pub(super) fn read(self, rows: usize) -> Result<Raw> {
+    pub(super) fn read(mut self, rows: usize) -> Result<Raw> {
         let (width, outputs) = (self.features.len(), self.labels.len());
         if width == 0 {
             return Err(Error::data(
@@ -81,6 +110,8 @@ impl Plan<'_> {
                 places[column] = place;
             }
         }
+        let mut shifts = vec![None; width];
+        self.shifts.iter().for_each(|shift| shifts[shift.column] = Some(*shift));
         let mut cells = Vec::with_capacity(rows * width);
         let mut values = Vec::with_capacity(rows * outputs);
         let mut classes = Vocabulary::default();
@@ -119,10 +150,17 @@ impl Plan<'_> {
                     continue;
                 }
                 match role {
-                    Role::Number => cells[cell_start + place] = self.number(line, column, cell)? as f32,
-                    Role::Category => cells[cell_start + place] = vocabularies[place].code(cell) as f32,
+                    Role::Number => {
+                        let number = self.number(line, column, cell)?;
+                        cells[cell_start + place] =
+                            shifts[place].map_or(number as f32, |shift| shift.apply(number));
+                    }
+                    Role::Category => {
+                        cells[cell_start + place] = vocabularies[place].code(cell, meaning) as f32
+                    }
                     Role::NumberLabel => values[value_start + place] = self.number(line, column, cell)?,
-                    Role::TextLabel => codes.push(classes.code(cell)),
+                    Role::TextLabel if self.text_labels => codes.push(classes.code(cell, Cow::Borrowed)),
+                    Role::TextLabel => codes.push(classes.code(cell, boolean)),
                     Role::Ignore | Role::Text => unreachable!("passed over above"),
                 }
             }
@@ -130,6 +168,10 @@ impl Plan<'_> {
         if lines.is_empty() {
             return Err(Error::data(self.path, "holds no samples"));
         }
+        for (place, &column) in self.features.iter().enumerate() {
+            self.notes.extend(vocabularies[place].notes(&self.names[column]));
+        }
+        self.labels.iter().for_each(|&label| self.notes.extend(classes.notes(&self.names[label])));
         let labels = match self.labels[..] {
             [] => None,
             [label] if self.roles[label] == Role::TextLabel => {
@@ -170,6 +212,7 @@ impl Plan<'_> {
             label_columns,
             dialect: Some(self.dialect),
             lines,
+            shifts: self.shifts,
             notes: self.notes,
             ..Raw::arrays(self.path, Format::Csv, cells, shape, labels)
         })

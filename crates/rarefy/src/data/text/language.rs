@@ -74,6 +74,7 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
         augmentation: None,
         skipped: kept.skipped,
         text,
+        unknown: Vec::new(),
         notes: Vec::new(),
     })
 }
@@ -138,6 +139,7 @@ fn preparation(settings: &DataSettings, coding: TextCoding) -> Preparation {
         reading: None,
         missing: settings.missing,
         missing_markers: settings.missing_markers.clone(),
+        shifts: Vec::new(),
         scaler: Scaler::None,
         target_scaler: TargetScaler::None,
         constant_inputs: 0,
@@ -162,7 +164,7 @@ fn part(tokenizer: &Tokenizer, context: usize, excerpts: &[Excerpt]) -> Loaded {
         lengths,
         targets: Targets::Steps { labels: targets, steps: context, classes: vocabulary },
     };
-    Loaded { dataset, text: Some(counts) }
+    Loaded { dataset, text: Some(counts), unknown: Vec::new() }
 }
 
 /// Reads the documents of a file, plain or gzipped, or a folder, in the order of their paths; none of them empty.

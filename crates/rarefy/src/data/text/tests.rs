@@ -116,7 +116,7 @@ fn tokens_are_ids_in_order_and_batches_hold_them_with_their_lengths() {
     let mut cutting = splits.preparation.clone();
     cutting.columns[0].coding =
         super::super::Coding::Text(TextCoding::Tokens { tokenizer, context, truncate: true });
-    let Loaded { dataset, text } = load_with(&cutting, name, true).unwrap();
+    let Loaded { dataset, text, .. } = load_with(&cutting, name, true).unwrap();
     assert_eq!(dataset.features, ids(&[4, UNKNOWN, 0, 5, 5, 5]));
     let counts = TextCounts { documents: 2, characters: 10, tokens: 5, unknown: 1, truncated: 1 };
     assert_eq!(text, Some(counts));

@@ -1,0 +1,149 @@
+//! Columns whose numbers `f32` cannot tell apart: days as 20240101, milliseconds since 1970, sizes of 1e-50. Such a column is
+//! read as `(x - origin) / unit` in `f64`, from 0 to 1, and only that becomes an `f32`; scaled to mean 0 and deviation 1, or
+//! from 0 to 1, it is what the numbers themselves would be. Origin and unit come from the whole file, for they change nothing
+//! but the rounding.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::Scale;
+
+/// What rounding to `f32` may take from a column, as a part of what the column spans.
+const FINE: f64 = 1.0 / (1 << 20) as f64;
+
+/// A column that is read as `(x - origin) / unit`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Shift {
+    /// Which one, from 0.
+    pub column: usize,
+    /// Taken from each number.
+    pub origin: f64,
+    /// What the rest is divided by.
+    pub unit: f64,
+}
+
+impl Shift {
+    /// A number as it is read.
+    pub(crate) fn apply(&self, number: f64) -> f32 {
+        ((number - self.origin) / self.unit) as f32
+    }
+
+    /// The number that was read so.
+    pub(crate) fn undo(&self, number: f64) -> f64 {
+        number * self.unit + self.origin
+    }
+}
+
+/// Whether columns may be shifted: not where numbers are to stay as they are, or to be compared with those of other columns.
+pub(crate) fn may_shift(scale: Scale) -> bool {
+    matches!(scale, Scale::Auto | Scale::Standard | Scale::MinMax)
+}
+
+/// Two numbers of a column that may fall together once they are scaled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Close {
+    pub column: usize,
+    pub numbers: [f64; 2],
+}
+
+/// What the numbers of a column span.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    min: f64,
+    max: f64,
+    /// The most that rounding to `f32` takes from a number.
+    rounding: f64,
+    last: f64,
+    /// Of numbers on lines that follow each other, those closest but not equal, or some that are equal as `f32`.
+    closest: [f64; 2],
+    is_joined: bool,
+}
+
+impl Default for Span {
+    fn default() -> Span {
+        Span {
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+            rounding: 0.0,
+            last: f64::NAN,
+            closest: [0.0, f64::INFINITY],
+            is_joined: false,
+        }
+    }
+}
+
+impl Span {
+    /// Takes one more number.
+    pub(crate) fn add(&mut self, number: f64) {
+        self.min = self.min.min(number);
+        self.max = self.max.max(number);
+        self.rounding = self.rounding.max((number - f64::from(number as f32)).abs());
+        let gap = (number - self.last).abs();
+        let is_joined = number as f32 == self.last as f32;
+        if gap > 0.0 && (is_joined, -gap) > (self.is_joined, -(self.closest[1] - self.closest[0]).abs()) {
+            (self.closest, self.is_joined) = ([self.last, number], is_joined);
+        }
+        self.last = number;
+    }
+
+    /// How the column is to be read, if not as it is.
+    pub(crate) fn shift(&self, column: usize) -> Option<Shift> {
+        let unit = self.max - self.min;
+        let is_coarse = self.rounding > unit * FINE;
+        (unit > 0.0 && unit.is_finite() && is_coarse).then_some(Shift { column, origin: self.min, unit })
+    }
+
+    /// Numbers that may fall together.
+    pub(crate) fn close(&self, column: usize) -> Option<Close> {
+        let gap = (self.closest[1] - self.closest[0]).abs();
+        let may_fall = self.is_joined || gap <= (self.max - self.min) * FINE;
+        may_fall.then_some(Close { column, numbers: self.closest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(numbers: impl IntoIterator<Item = f64>) -> Span {
+        let mut span = Span::default();
+        numbers.into_iter().for_each(|number| span.add(number));
+        span
+    }
+
+    #[test]
+    fn only_what_f32_cannot_hold_is_shifted() {
+        let days = span((0..30).map(|day| 20_240_101.0 + f64::from(day)));
+        let shift = days.shift(3).unwrap();
+        assert_eq!((shift.column, shift.origin, shift.unit), (3, 20_240_101.0, 29.0));
+        assert_eq!((shift.apply(20_240_130.0), shift.undo(1.0)), (1.0, 20_240_130.0));
+        for numbers in [
+            vec![1.7e12, 1.7e12 + 1000.0, 1.7e12 + 5000.0],
+            vec![101_325_000.0, 101_325_003.0],
+            vec![1e-50, 3e-50, -2e-50],
+        ] {
+            let shift = span(numbers.clone()).shift(0).unwrap();
+            let mut read: Vec<f32> = numbers.iter().map(|&number| shift.apply(number)).collect();
+            read.sort_by(f32::total_cmp);
+            read.dedup();
+            assert_eq!(read.len(), numbers.len());
+        }
+        for numbers in [
+            vec![0.1, 0.2, 0.7],
+            vec![1950.0, 2020.0],
+            vec![7.3, 7.3],
+            vec![1.0, 2.0, 1e12],
+            vec![],
+            vec![20_240_101.0],
+        ] {
+            assert_eq!(span(numbers).shift(0), None);
+        }
+    }
+
+    #[test]
+    fn close_numbers_are_found_beside_those_far_off() {
+        assert_eq!(span([1.0, 2.0, 4.0]).close(0), None);
+        assert_eq!(span([5.0, 5.0]).close(0), None);
+        let found = span([3.0, 1.0, 2.0, 1e12]).close(7).unwrap();
+        assert_eq!((found.column, found.numbers), (7, [1.0, 2.0]));
+    }
+}
