@@ -124,7 +124,7 @@ fn slope(mut loss: impl FnMut(f64) -> f64) -> f64 {
 }
 
 fn assert_near(found: f64, expected: f64, scale: f64, what: &dyn Fn() -> String) {
-    let is_near = (found - expected).abs() <= 2e-4 * (1.0 + scale);
+    let is_near = (found - expected).abs() <= 5e-4 * (1.0 + scale);
     assert!(is_near, "{}: {found}, and by the reference {expected}", what());
 }
 
@@ -203,10 +203,16 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
     true
 }
 
+/// Checks layers, written as in a file.
+fn check_written(number: u64, shape: Shape, has_lengths: bool, layers: &str) {
+    let layers: HashMap<String, Vec<LayerSpec>> = toml::from_str(&format!("layers = [{layers}]")).unwrap();
+    let inputs = Inputs { shape, is_tokens: false, has_lengths };
+    assert!(check(&mut Draw(Stream::new(17, Purpose::Bench, number, 0)), inputs, &layers["layers"]));
+}
+
 /// Below the first parameter nobody needs a gradient, and what is above still needs its own inputs.
 #[test]
 fn the_first_layers_may_have_no_parameters() {
-    let linear = "{layer = 'linear', outputs = 3}";
     for (number, (shape, layers)) in (0..).zip([
         (Shape::flat(5), "{layer = 'elementwise', activation = 'relu'}"),
         (Shape::flat(5), "{layer = 'elementwise', activation = 'tanh'}"),
@@ -214,11 +220,17 @@ fn the_first_layers_may_have_no_parameters() {
         (Shape { height: 4, width: 4, channels: 2 }, "{layer = 'max-pool', kernel = 2}, {layer = 'flatten'}"),
         (Shape::sequence(4, 3), "{layer = 'residual', body = [{layer = 'dropout', rate = 0.4}]}"),
     ]) {
-        let layers: HashMap<String, Vec<LayerSpec>> =
-            toml::from_str(&format!("layers = [{layers}, {linear}]")).unwrap();
-        let inputs = Inputs { shape, is_tokens: false, has_lengths: false };
-        assert!(check(&mut Draw(Stream::new(17, Purpose::Bench, number, 0)), inputs, &layers["layers"]));
+        check_written(number, shape, false, &format!("{layers}, {{layer = 'linear', outputs = 3}}"));
     }
+}
+
+/// What is made of a summary of a short sample is no shorter than that of others.
+#[test]
+fn steps_made_of_one_step_are_all_there() {
+    let two = "{layer = 'last-step'}, {layer = 'conv1d', filters = 2, kernel = 2, padding = 1}";
+    let layers =
+        format!("{{layer = 'parallel', join = 'add', branches = [[{two}]]}}, {{layer = 'global-max-pool'}}");
+    (0..4).for_each(|number| check_written(number, Shape::sequence(4, 3), true, &layers));
 }
 
 #[test]

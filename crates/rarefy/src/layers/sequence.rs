@@ -213,7 +213,13 @@ impl Sequence {
 
     /// How many steps of output a sequence of `steps` steps makes, where lengths differ.
     pub fn steps(&self, steps: u32) -> u32 {
-        self.layers.iter().fold(steps, |steps, layer| layer.steps(steps))
+        // Where all steps have become one that is there for every sample, so is whatever is made of it.
+        match self.output() {
+            Some(output) if self.layers.iter().any(|layer| layer.output().positions() == 1) => {
+                output.positions() as u32
+            }
+            _ => self.layers.iter().fold(steps, |steps, layer| layer.steps(steps)),
+        }
     }
 
     /// Whether all layers work on folded tiles ([`Layer::folds`]).
