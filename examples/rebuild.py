@@ -387,6 +387,15 @@ def predicted(head, outputs, classes):
     return [sigmoid(x) for x in outputs] if head == "sigmoid" else outputs
 
 
+def in_their_unit(scaler, outputs):
+    """Numbers to predict were scaled for the network; this undoes it."""
+    if scaler == "none":
+        return outputs
+    ((kind, about),) = scaler.items()
+    numbers = [y * about["deviations"][at] + about["means"][at] for at, y in enumerate(outputs)]
+    return [math.exp(y) for y in numbers] if kind == "log" else numbers
+
+
 def main(folder, samples):
     network = Network(folder)
     given = json.loads(Path(samples).read_text())
@@ -400,6 +409,7 @@ def main(folder, samples):
             numbers = numbers[:end] + [0.0] * (len(numbers) - end)
         outputs.append(network.outputs(numbers, steps))
     predictions = [predicted(network.config["head"], made, preparation["outputs"]) for made in outputs]
+    predictions = [in_their_unit(preparation.get("target_scaler", "none"), made) for made in predictions]
     print(json.dumps({"outputs": outputs, "predictions": predictions}))
 
 

@@ -20,11 +20,16 @@ use serde_json::{Value, json};
 
 const SAMPLES: usize = 3;
 
-/// How numbers were prepared: not at all, or each channel by itself.
-fn preparation(inputs: Inputs, network: &Network, draw: &mut Draw) -> Preparation {
+/// How numbers were prepared: tokens not at all, others each channel by itself; what is predicted in one of all ways where it
+/// is numbers.
+fn preparation(inputs: Inputs, network: &Network, head: Head, draw: &mut Draw) -> Preparation {
     let channels = inputs.shape.channels;
     let mut numbers = |at: f32| (0..channels).map(|_| at + 0.3 * draw.0.normal()).collect::<Vec<f32>>();
     let columns = json!({"columns": {"offsets": numbers(0.0), "multipliers": numbers(1.0)}});
+    let outputs = network.output().features();
+    let figures = json!({"means": vec![0.7; outputs], "deviations": vec![0.2; outputs]});
+    let ways = [json!("none"), json!({ "standard": figures }), json!({ "log": figures })];
+    let target_scaler = &ways[if head == Head::Identity { draw.0.below(3) } else { 0 }];
     let described = json!({
         "format": "npy",
         "task": "classification",
@@ -34,6 +39,7 @@ fn preparation(inputs: Inputs, network: &Network, draw: &mut Draw) -> Preparatio
         "missing": "error",
         "missing_markers": [],
         "scaler": if inputs.is_tokens { json!("none") } else { columns },
+        "target_scaler": target_scaler,
         "constant_inputs": 0,
     });
     serde_json::from_value(described).unwrap()
@@ -72,7 +78,7 @@ fn assert_near(found: &Value, expected: &[f32], what: &str) {
 fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) {
     let network = draw.built(inputs, layers);
     let head = draw.of(&[Head::Softmax, Head::Sigmoid, Head::Identity]);
-    let config = ModelConfig::new(&network, head, preparation(inputs, &network, draw));
+    let config = ModelConfig::new(&network, head, preparation(inputs, &network, head, draw));
     let folder = tempfile::tempdir().unwrap();
     save_model(folder.path(), &network, &config).unwrap();
     let (input, batch) = draw.batch(inputs, SAMPLES);
@@ -87,7 +93,8 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) {
     assert!(said.status.success(), "{title}: {}", String::from_utf8_lossy(&said.stderr));
     let rebuilt: Value = serde_json::from_slice(&said.stdout).unwrap();
 
-    let input = prepared(&input, &serde_json::to_value(&config.preparation).unwrap(), inputs);
+    let preparation = serde_json::to_value(&config.preparation).unwrap();
+    let input = prepared(&input, &preparation, inputs);
     let mut buffers = network.buffers(SAMPLES, false);
     network.forward(&Pass::predict(Isa::detect()), &input, &mut buffers);
     let mut output = buffers.output().clone();
@@ -96,8 +103,14 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) {
         assert_near(&rebuilt["outputs"][sample], &output.sample(sample), &title);
     }
     output.rows_mut().chunks_exact_mut(channels).for_each(|rows| head.apply(rows));
+    let in_its_unit = |y: f32| match &preparation["target_scaler"] {
+        scaler if scaler.get("standard").is_some() => 0.2 * y + 0.7,
+        scaler if scaler.get("log").is_some() => (0.2 * y + 0.7).exp(),
+        _ => y,
+    };
     for sample in 0..SAMPLES {
-        assert_near(&rebuilt["predictions"][sample], &output.sample(sample), &format!("{title}, {head:?}"));
+        let expected: Vec<f32> = output.sample(sample).into_iter().map(in_its_unit).collect();
+        assert_near(&rebuilt["predictions"][sample], &expected, &format!("{title}, {head:?}"));
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use rarefy::kernels::Activation;
 use rarefy::layers::{Choices, LayerSpec, NetworkSettings, Preset};
 use rarefy::tiles::Shape;
+use rarefy::train::ModelConfig;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -109,4 +110,16 @@ fn the_network_on_the_page_can_be_built() {
     let text = page.split("```toml").nth(1).unwrap().split("```").next().unwrap();
     let settings: NetworkSettings = toml::from_str(text).unwrap();
     settings.spec(Shape { height: 28, width: 28, channels: 1 }, 10).unwrap();
+}
+
+#[test]
+fn the_description_that_the_file_format_shows_can_be_read() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/file-format.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let shown = page.split("```json").nth(1).unwrap().split("```").next().unwrap();
+    let config: ModelConfig = serde_json::from_str(shown).unwrap();
+    config.network.check().unwrap();
+    for key in serde_json::to_value(&config.preparation).unwrap().as_object().unwrap().keys() {
+        assert!(page.contains(&format!("`{key}`")), "{key}");
+    }
 }
