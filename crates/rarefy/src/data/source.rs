@@ -279,7 +279,13 @@ impl Raw {
 
 /// Reads what the settings name.
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
-    let mut source = match place(&settings.path)? {
+    let as_table =
+        !settings.ignore.is_empty() || settings.text.as_ref().is_some_and(|text| text.column.is_some());
+    let mut source = match place(&settings.path, as_table)? {
+        Place::Csv(path) if !as_table => {
+            refuse_list(&path)?;
+            Parts::whole(csv::read(&path, settings)?)
+        }
         Place::Digits => Parts::whole(builtin::digits()),
         Place::Idx(path) => idx::read(&path)?,
         Place::Npy(path) => npy::read(&path, settings.label_path.as_deref(), settings.task)?,
@@ -294,6 +300,15 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     source.train.notes.extend(classes::note(&source.train, settings.task));
     let kind = token_kind(settings.text.as_ref());
     source.try_map(|part| text::without_empty(part, kind, settings.skip_bad))
+}
+
+/// Refuses a table that looks like a list of files whose columns are not clear.
+fn refuse_list(path: &Path) -> Result<()> {
+    let Some((column, file)) = files::named_file(path)? else { return Ok(()) };
+    let problem = format!(
+        "column {column} names files, such as {file:?}, so this looks like a list of files: name its columns path and label in the first line; if it is a table leave the column out with data.ignore"
+    );
+    Err(Error::data(path, problem))
 }
 
 /// Refuses settings that say something about another kind of file.
@@ -343,8 +358,8 @@ pub(crate) fn read_for_model(
         let raw = read_text_for_model(preparation, path, targets, skip_bad)?;
         return text::without_empty(raw, text.kind(), skip_bad);
     }
-    let place = place(path)?;
     let table = preparation.format == Format::Csv;
+    let place = place(path, table)?;
     let refuse = |what: &str| {
         let problem = format!("is not what the model was trained on; give {what}");
         Err(Error::data(Path::new(path), problem))
@@ -396,7 +411,7 @@ fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, ski
         let problem = format!("is not what the model was trained on; give {what}");
         Err(Error::data(Path::new(path), problem))
     };
-    match (preparation.format, place(path)?) {
+    match (preparation.format, place(path, preparation.format == Format::Csv)?) {
         (Format::Csv, Place::Csv(path)) => csv::read_for_model(&path, preparation, targets),
         (Format::Jsonl, Place::Jsonl(path)) => text::read_jsonl_for_model(&path, preparation, targets),
         (Format::Text, Place::Files(path, Kind::Text)) => {
@@ -416,7 +431,7 @@ fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, ski
 /// # Errors
 /// If there is no such path, or it cannot be listed.
 pub fn sample_files(path: &str) -> Result<Option<Vec<PathBuf>>> {
-    match place(path)? {
+    match place(path, false)? {
         Place::Files(path, kind) => {
             let (files, _) = files::list_for_model(&path, kind, false)?;
             Ok(Some(files.into_iter().map(|file| file.path).collect()))
@@ -430,7 +445,7 @@ pub fn sample_files(path: &str) -> Result<Option<Vec<PathBuf>>> {
 /// # Errors
 /// If there is no such path, or it is not data that could be read.
 pub fn has_test_part(path: &str) -> Result<bool> {
-    match place(path)? {
+    match place(path, false)? {
         Place::Digits | Place::Csv(_) | Place::Jsonl(_) | Place::Libsvm(_) => Ok(false),
         Place::Idx(path) => Ok(idx::has_test_part(&path)),
         Place::Npy(path) => npy::has_test_part(&path),
@@ -450,13 +465,20 @@ enum Place {
     Files(PathBuf, Kind),
 }
 
-/// Finds what a path or name stands for, by name and then by the first bytes.
-fn place(path: &str) -> Result<Place> {
-    if path == "digits" {
-        return Ok(Place::Digits);
+/// Finds what a path or name stands for, by name and then by the first bytes. What could be a list of files is a table if it
+/// is to be read `as_table`.
+fn place(path: &str, as_table: bool) -> Result<Place> {
+    let is_builtin = path == "digits" || builtin::KNOWN.contains(&path);
+    if is_builtin && Path::new(path).exists() {
+        let problem = format!(
+            "is the name of known data, and is here too; give ./{path} for what is here, or rename it"
+        );
+        return Err(Error::data(Path::new(path), problem));
     }
-    if builtin::KNOWN.contains(&path) {
-        return builtin::find(path).map(Place::Idx);
+    match path {
+        "digits" => return Ok(Place::Digits),
+        _ if is_builtin => return builtin::find(path).map(Place::Idx),
+        _ => {}
     }
     let path = PathBuf::from(path);
     let about = std::fs::metadata(&path).map_err(|source| match source.kind() {
@@ -493,11 +515,14 @@ fn place(path: &str) -> Result<Place> {
     if let Some(what) = sniff::foreign(&start) {
         return Err(Error::data(&path, what));
     }
-    if let Some(kind) = files::kind(&path)? {
+    if (!as_table || files::is_sample(&path))
+        && let Some(kind) = files::kind(&path)?
+    {
         return Ok(Place::Files(path, kind));
     }
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    if ends(&[".jsonl", ".ndjson"]) {
+    let is_json = matches!(start.trim_ascii_start().first(), Some(b'{' | b'['));
+    if ends(&[".jsonl", ".ndjson"]) || (is_json && ends(&[".json"])) {
         return Ok(Place::Jsonl(path));
     }
     if ends(&[".libsvm", ".svm", ".svmlight"]) {
@@ -527,8 +552,41 @@ mod tests {
         for (path, problem) in
             [("/no/such/file", "no such file or folder"), (empty.as_str(), "this folder holds neither")]
         {
-            let error = place(path).err().unwrap().to_string();
+            let error = place(path, false).err().unwrap().to_string();
             assert!(error.contains(problem) && error.contains(path), "{error}");
+        }
+    }
+
+    #[test]
+    fn tables_of_file_names_and_json_are_known_for_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        let settings = |text: &str| -> DataSettings {
+            let settings: DataSettings = toml::from_str(text).unwrap();
+            DataSettings { path: path.to_str().unwrap().into(), ..settings }
+        };
+        // The files are not there.
+        std::fs::write(&path, "filename,size,label\na.png,1,x\nb.png,2,y\nc.png,3,x\nd.png,4,y\n").unwrap();
+        let error = read(&settings("")).err().unwrap().to_string();
+        assert!(
+            error.contains("column 1 names files, such as \"a.png\", so this looks like a list"),
+            "{error}"
+        );
+        assert_eq!(read(&settings("ignore = 'filename'")).unwrap().train.width, 1);
+        // A table still where they are.
+        std::fs::write(folder.path().join("a.png"), "").unwrap();
+        assert_eq!(read(&settings("ignore = 'filename'")).unwrap().train.width, 1);
+        for (text, format) in [
+            ("{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n", Format::Jsonl),
+            (
+                "\u{feff}[\n {\"text\": \"a\", \"label\": \"x\"},\n {\"text\": \"b\", \"label\": \"y\"}\n]",
+                Format::Jsonl,
+            ),
+        ] {
+            let path = folder.path().join("t.json");
+            std::fs::write(&path, text).unwrap();
+            let settings = DataSettings { path: path.to_str().unwrap().into(), ..DataSettings::default() };
+            assert_eq!(read(&settings).unwrap().train.format, format);
         }
     }
 

@@ -106,8 +106,16 @@ pub(crate) fn kind(path: &Path) -> Result<Option<Kind>> {
     }
 }
 
+/// The first name of an image or a recording in a table, with its column from 1.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(crate) fn named_file(path: &Path) -> Result<Option<(usize, String)>> {
+    manifest::named_file(path)
+}
+
 /// Whether a file is surely a sample and no list.
-fn is_sample(path: &Path) -> bool {
+pub(crate) fn is_sample(path: &Path) -> bool {
     Kind::of(path).is_some_and(|kind| kind != Kind::Text)
 }
 

@@ -167,11 +167,39 @@ fn a_list_names_files_labels_and_parts_in_any_order_of_columns() {
 }
 
 #[test]
+fn a_list_is_known_by_files_that_are_there_whatever_its_columns_are_called() {
+    let root = tree(&["cold/0.png", "warm/1.png", "0.png"]);
+    let csv = root.path().join("list.csv");
+    for text in [
+        "\u{feff}path,label\ncold/0.png,cold\nwarm/1.png,warm\n",
+        "Filename,Label\ncold/0.png,cold\nwarm/1.png,warm\n",
+        "path;label\ncold/0.png;cold\nwarm/1.png;warm\n",
+        "label\timage\ncold\tcold/0.png\nwarm\twarm/1.png\n",
+        "path,label,width\ncold/0.png,cold,16\nwarm/1.png,warm,16\n",
+        ",path,label\n0,cold/0.png,cold\n1,warm/1.png,warm\n",
+        "id,width,file,class\n0,16,cold/0.png,cold\n1,16,warm/1.png,warm\n",
+        "file,weather\ncold/0.png,cold\nwarm/1.png,warm\n",
+    ] {
+        std::fs::write(&csv, text).unwrap();
+        assert_eq!(kind(&csv).unwrap(), Some(Kind::Images), "{text}");
+        let found = list(&csv, Kind::Images).unwrap();
+        assert_eq!(shown(root.path(), &found.parts.train), ["cold/0.png=0", "warm/1.png=1"], "{text}");
+        assert_eq!(found.classes, ["cold", "warm"]);
+    }
+    // Which column is the label, or the file, is not clear.
+    for text in ["file,width,height\ncold/0.png,16,9\n", "file,thumbnail,label\ncold/0.png,0.png,cold\n"] {
+        std::fs::write(&csv, text).unwrap();
+        assert_eq!(kind(&csv).unwrap(), None, "{text}");
+        assert_eq!(named_file(&csv).unwrap(), Some((1, "cold/0.png".into())));
+    }
+}
+
+#[test]
 fn other_tables_are_no_lists() {
     let root = tree(&[]);
     let csv = root.path().join("table.csv");
     for text in [
-        "path,label,age\na.wav,1,2\n",
+        "filename,label\na.wav,1\n",
         "path,label\n5,1\n",
         "path,label\n",
         "1,2\n3,4\n",
