@@ -13,6 +13,7 @@ mod audio;
 mod augment;
 mod batches;
 mod builtin;
+mod check;
 mod classes;
 mod csr;
 mod csv;

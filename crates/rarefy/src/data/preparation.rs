@@ -114,7 +114,7 @@ impl std::fmt::Display for UnknownCategories {
 
 impl Column {
     /// How many inputs it becomes.
-    fn inputs(&self) -> usize {
+    pub(super) fn inputs(&self) -> usize {
         match &self.coding {
             Coding::Number { .. } => 1,
             Coding::Category { values } => values.len(),

@@ -56,7 +56,7 @@ impl Describe for AttentionSpec {
                 };
                 // Drawn as before a hyperbolic tangent: no rectifier will halve what comes out.
                 builder.weight("weight", shape, Activation::Tanh)?;
-                builder.vector("bias", channels, 0.0, Role::Bias);
+                builder.vector("bias", channels, 0.0, Role::Bias)?;
                 crate::Result::Ok(())
             })?;
         }

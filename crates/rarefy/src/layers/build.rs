@@ -39,9 +39,15 @@ impl WeightShape {
 /// Where weights come from, given which one it is, its shape and how it would be drawn.
 pub(super) type Source<'a> = dyn FnMut(usize, &WeightShape, Init) -> Result<Weights> + 'a;
 
+/// Where the other arrays come from, by name and length. It is asked before there is room for that length, which may be a
+/// slip in a file.
+pub(super) type Vectors<'a> = dyn FnMut(&str, usize) -> Result<Vec<f32>> + 'a;
+
 /// Gathers the parameters of a network while its layers are built.
 pub struct Builder<'a> {
     source: &'a mut Source<'a>,
+    /// If there is none, arrays are as at a start.
+    vectors: Option<&'a mut Vectors<'a>>,
     storage: Storage,
     /// The name of the layer being built.
     name: String,
@@ -54,9 +60,13 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(storage: Storage, source: &'a mut Source<'a>) -> Builder<'a> {
+    pub(super) fn new(
+        storage: Storage,
+        source: &'a mut Source<'a>,
+        vectors: Option<&'a mut Vectors<'a>>,
+    ) -> Builder<'a> {
         let name = "layers".to_string();
-        Builder { source, storage, name, parameters: Vec::new(), weights: 0, layers: 0, joint: None }
+        Builder { source, vectors, storage, name, parameters: Vec::new(), weights: 0, layers: 0, joint: None }
     }
 
     pub(super) fn finish(self) -> Vec<Parameter> {
@@ -115,16 +125,33 @@ impl<'a> Builder<'a> {
     }
 
     /// An array of `length` numbers that all begin as `value`.
-    pub fn vector(&mut self, part: &str, length: usize, value: f32, role: Role) {
-        self.values(part, &vec![value; length], role);
+    ///
+    /// # Errors
+    /// Those of where arrays come from.
+    pub fn vector(&mut self, part: &str, length: usize, value: f32, role: Role) -> Result<()> {
+        self.values(part, length, |_| value, role)
     }
 
-    /// An array that begins as `values`.
-    pub fn values(&mut self, part: &str, values: &[f32], role: Role) {
-        let mut weights = Weights::dense(values.len(), 1);
-        weights.values_mut().copy_from_slice(values);
+    /// An array of `length` numbers, that at `index` beginning as `start(index)`.
+    ///
+    /// # Errors
+    /// Those of where arrays come from.
+    pub fn values(
+        &mut self,
+        part: &str,
+        length: usize,
+        start: impl Fn(usize) -> f32,
+        role: Role,
+    ) -> Result<()> {
+        let name = format!("{}.{part}", self.name);
+        let values = match &mut self.vectors {
+            Some(vectors) => vectors(&name, length)?,
+            None => (0..length).map(start).collect(),
+        };
+        let mut weights = Weights::dense(length, 1);
+        weights.values_mut().copy_from_slice(&values);
         self.parameters.push(Parameter {
-            name: format!("{}.{part}", self.name),
+            name,
             weights,
             gradient: Vec::new(),
             touched: None,
@@ -134,6 +161,7 @@ impl<'a> Builder<'a> {
             uses: 1,
             joint: None,
         });
+        Ok(())
     }
 
     /// Says that the weight just made has the features at this point as its inputs, one for each column, and that its

@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::spec::check_units;
 use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
@@ -32,6 +33,38 @@ impl Size {
             Size::Square(side) => [side, side],
             Size::Sides(sides) => sides,
         }
+    }
+}
+
+/// The longest side of a kernel, a stride, a padding or a dilation.
+const MAX_SIDE: usize = 1 << 20;
+
+/// The most entries of the table that says which positions windows read.
+const MAX_READS: usize = 1 << 28;
+
+/// Checks that sizes can be counted with.
+///
+/// # Errors
+/// If one is too large.
+pub(super) fn check_sides(sizes: &[[usize; 2]]) -> Result<(), String> {
+    match sizes.as_flattened().iter().find(|&&side| side > MAX_SIDE) {
+        Some(side) => {
+            Err(format!("a kernel, stride, padding or dilation may be at most {MAX_SIDE}, not {side}"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that the windows can be listed.
+///
+/// # Errors
+/// If there are too many, or they are too large.
+pub(super) fn check_reads(geometry: &Geometry, output: Shape) -> Result<(), String> {
+    check_units("the inputs of a filter", geometry.cols())?;
+    let positions = output.positions().checked_add(geometry.input.positions());
+    match positions.and_then(|positions| positions.checked_mul(geometry.offsets())) {
+        Some(reads) if reads <= MAX_READS => Ok(()),
+        _ => Err(format!("its windows on {} read more than {MAX_READS} positions in all", geometry.input)),
     }
 }
 
@@ -129,6 +162,8 @@ impl Conv2dSpec {
         if self.filters == 0 || [kernel, stride, dilation].as_flattened().contains(&0) || self.groups == 0 {
             return Err("filters, kernel, stride, dilation and groups must be at least 1".into());
         }
+        check_units("filters", self.filters)?;
+        check_sides(&[kernel, stride, dilation])?;
         if !input.channels.is_multiple_of(self.groups) || !self.filters.is_multiple_of(self.groups) {
             return Err(format!(
                 "{} channels and {} filters cannot be cut into {} groups alike",
@@ -147,7 +182,8 @@ impl Conv2dSpec {
         if geometry.offsets() > MAX_OFFSETS {
             return Err(format!("a kernel has at most {MAX_OFFSETS} offsets, not {}", geometry.offsets()));
         }
-        if geometry.output().is_none() {
+        check_sides(&[geometry.padding])?;
+        let Some(output) = geometry.output() else {
             let [height, width] = geometry.padding;
             return Err(format!(
                 "its window of {} x {}{} is larger than the input of {} x {} with {height} and {width} zeros around it",
@@ -161,7 +197,8 @@ impl Conv2dSpec {
                 input.height,
                 input.width
             ));
-        }
+        };
+        check_reads(&geometry, output)?;
         if !self.activation.is_fusable() {
             return Err(format!(
                 "{:?} cannot be fused into a product; make it a layer of its own",
@@ -190,7 +227,7 @@ impl Describe for Conv2dSpec {
         };
         builder.weight("weight", shape, self.activation)?;
         if self.bias {
-            builder.vector("bias", self.filters, 0.0, Role::Bias);
+            builder.vector("bias", self.filters, 0.0, Role::Bias)?;
         }
         builder.part();
         let zeros = if self.bias { Vec::new() } else { vec![0.0; self.filters] };

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::spec::check_units;
 use super::{Builder, Describe, Flow, Layer, Parameter, Pass, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Padding, Product};
 use crate::tiles::{Shape, Tiles};
@@ -26,6 +27,8 @@ impl Describe for EmbeddingSpec {
         if self.vocabulary == 0 || self.channels == 0 {
             return Err("vocabulary and channels must be at least 1".into());
         }
+        check_units("vocabulary", self.vocabulary)?;
+        check_units("channels", self.channels)?;
         if input.height != 1 || input.channels != 1 {
             return Err(format!(
                 "it wants a sequence with one token at each step, not {} numbers",

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::spec::check_units;
 use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
@@ -31,6 +32,7 @@ impl Describe for LinearSpec {
                     .into(),
             );
         }
+        check_units("outputs", self.outputs)?;
         if !self.activation.is_fusable() {
             return Err(format!(
                 "{:?} cannot be fused into a product; make it a layer of its own",
@@ -76,7 +78,7 @@ impl Linear {
             is_compressed: false,
         };
         builder.weight("weight", shape, activation)?;
-        builder.vector("bias", outputs, 0.0, Role::Bias);
+        builder.vector("bias", outputs, 0.0, Role::Bias)?;
         if input.positions() == 1 {
             builder.join(activation)
         } else {

@@ -61,7 +61,7 @@ pub use residual::ResidualSpec;
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
 pub use shrink::without_dead_neurons;
-pub use spec::{Describe, LayerSpec, NetworkSpec};
+pub use spec::{Describe, LayerSpec, MAX_LAYERS, MAX_UNITS, NetworkSpec};
 
 use crate::kernels::{Activation, Isa, Product};
 use crate::tiles::{Shape, Tiles};

@@ -1,6 +1,6 @@
 //! A network: a sequence of layers, and its parameters.
 
-use super::build::Source;
+use super::build::{Source, Vectors};
 use super::{
     Buffers, Builder, Describe, Flow, Layer, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence,
     SparsitySettings, WeightShape,
@@ -41,7 +41,7 @@ impl Network {
         let shapes = spec.weight_shapes()?;
         let axes: Vec<Vec<usize>> = shapes.iter().map(WeightShape::axes).collect();
         let counts = sparse::allocate(sparsity.allocation, sparsity.density, &axes)?;
-        Network::assemble(spec, sparsity.storage, &mut |index, shape, init| {
+        let mut draw = |index: usize, shape: &WeightShape, init| {
             let place = index as u64;
             let mut stream = Stream::new(seed, Purpose::Pattern, place, 0);
             let pattern = draw(shape.rows, shape.cols, counts[index], &mut stream);
@@ -50,7 +50,8 @@ impl Network {
             let usual = if index + 1 == shapes.len() { Init::Glorot } else { init };
             sparsity.init(usual).fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));
             Ok(weights)
-        })
+        };
+        Network::assemble(spec, sparsity.storage, &mut draw, None)
     }
 
     /// A network whose weights `load(name, rows, cols)` finds, as from a model file; the other parameters are as at a
@@ -63,7 +64,22 @@ impl Network {
         storage: Storage,
         mut load: impl FnMut(&str, usize, usize) -> Result<Weights>,
     ) -> Result<Network> {
-        Network::assemble(spec, storage, &mut |_, shape, _| load(&shape.name, shape.rows, shape.cols))
+        let mut source = |_, shape: &WeightShape, _| load(&shape.name, shape.rows, shape.cols);
+        Network::assemble(spec, storage, &mut source, None)
+    }
+
+    /// The same with all arrays, `vectors(name, length)` finding those that are not weights.
+    ///
+    /// # Errors
+    /// Those of `load` and `vectors`.
+    pub fn load_all(
+        spec: &NetworkSpec,
+        storage: Storage,
+        mut load: impl FnMut(&str, usize, usize) -> Result<Weights>,
+        mut vectors: impl FnMut(&str, usize) -> Result<Vec<f32>>,
+    ) -> Result<Network> {
+        let mut source = |_, shape: &WeightShape, _| load(&shape.name, shape.rows, shape.cols);
+        Network::assemble(spec, storage, &mut source, Some(&mut vectors))
     }
 
     /// The same network, its weights stored as `storage` says and in row order, without what training adds.
@@ -90,9 +106,14 @@ impl Network {
         copy
     }
 
-    fn assemble(spec: &NetworkSpec, storage: Storage, source: &mut Source<'_>) -> Result<Network> {
+    fn assemble<'a>(
+        spec: &NetworkSpec,
+        storage: Storage,
+        source: &'a mut Source<'a>,
+        vectors: Option<&'a mut Vectors<'a>>,
+    ) -> Result<Network> {
         let shapes = spec.shapes().map_err(|problem| Error::setting("network", problem))?;
-        let mut builder = Builder::new(storage, source);
+        let mut builder = Builder::new(storage, source, vectors);
         let mut sequence = builder.sequence(&spec.layers, &shapes)?;
         sequence.fold_small_batches();
         let mut parameters = builder.finish();
@@ -275,10 +296,11 @@ impl NetworkSpec {
 
     /// The network without any connection, `see` being told the shape of each weight.
     fn without_connections(&self, mut see: impl FnMut(&WeightShape)) -> Result<Network> {
-        Network::assemble(self, Storage::Sparse, &mut |_, shape, _| {
+        let mut source = |_, shape: &WeightShape, _| {
             see(shape);
             Ok(Weights::zeros(Pattern::empty(shape.rows, shape.cols), Storage::Sparse))
-        })
+        };
+        Network::assemble(self, Storage::Sparse, &mut source, None)
     }
 }
 

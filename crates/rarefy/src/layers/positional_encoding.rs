@@ -46,7 +46,7 @@ impl Describe for PositionalEncodingSpec {
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         let constants = match self.positions {
             Positions::Learned => {
-                builder.vector("positions", input.features(), 0.0, Role::Scale);
+                builder.vector("positions", input.features(), 0.0, Role::Scale)?;
                 None
             }
             Positions::Sinusoidal => Some(sinusoids(input)),

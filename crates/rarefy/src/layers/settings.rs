@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::presets::Choices;
+use super::spec::{MAX_LAYERS, MAX_UNITS};
 use super::{Inputs, LayerSpec, NetworkSpec, Outputs, Preset, described};
 use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
@@ -111,15 +112,24 @@ impl NetworkSettings {
         if self.hidden.contains(&0) {
             return wrong("hidden", "a layer needs at least one unit".into());
         }
+        if let Some(units) = self.hidden.iter().find(|units| **units > MAX_UNITS) {
+            return wrong("hidden", format!("a layer may have at most {MAX_UNITS} units, not {units}"));
+        }
+        if self.hidden.len() >= MAX_LAYERS {
+            return wrong(
+                "hidden",
+                format!("there may be fewer than {MAX_LAYERS} layers, not {}", self.hidden.len()),
+            );
+        }
         if !(0.0..1.0).contains(&self.dropout) {
             return wrong("dropout", format!("{} is not in [0, 1)", self.dropout));
         }
         if !(0.0..=1.0).contains(&self.slope) {
             return wrong("slope", format!("{} is not in [0, 1]", self.slope));
         }
-        for (key, number) in [("width", self.width), ("depth", self.depth)] {
-            if number == Some(0) {
-                return wrong(key, "must be at least 1".into());
+        for (key, number, most) in [("width", self.width, MAX_UNITS), ("depth", self.depth, MAX_LAYERS)] {
+            if let Some(number) = number.filter(|number| !(1..=most).contains(number)) {
+                return wrong(key, format!("must be from 1 to {most}, not {number}"));
             }
         }
         if self.is_described() {
@@ -452,7 +462,7 @@ mod tests {
             ("dropout = 1.0".into(), "network.dropout: 1 is not in [0, 1)"),
             (format!("hidden = [3]\n{layers}"), "network.hidden: where layers are written out, they say it"),
             (format!("dropout = 0.1\n{layers}"), "network.dropout: where layers are written out"),
-            (format!("depth = 0\n{layers}"), "network.depth: must be at least 1"),
+            (format!("depth = 0\n{layers}"), "network.depth: must be from 1 to 1024, not 0"),
         ] {
             let error = settings(&text).check().unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");

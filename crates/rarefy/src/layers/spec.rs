@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     AttentionPoolSpec, AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec,
     DropoutSpec, ElementwiseSpec, EmbeddingSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
-    GroupNormSpec, GruSpec, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec,
-    ParallelSpec, PositionalEncodingSpec, ResidualSpec, RmsNormSpec, RnnSpec,
+    GroupNormSpec, GruSpec, Inputs, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec,
+    Outputs, ParallelSpec, PositionalEncodingSpec, ResidualSpec, RmsNormSpec, RnnSpec, described,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
@@ -176,6 +176,23 @@ impl Describe for LayerSpec {
     }
 }
 
+/// The most units of a layer, filters, or vectors of an embedding: beyond it a number is a slip.
+pub const MAX_UNITS: usize = 1 << 24;
+
+/// The most layers in a row.
+pub const MAX_LAYERS: usize = 1024;
+
+/// Checks a number of units.
+///
+/// # Errors
+/// If it is beyond [`MAX_UNITS`].
+pub(super) fn check_units(what: &str, count: usize) -> Result<(), String> {
+    match count <= MAX_UNITS {
+        true => Ok(()),
+        false => Err(format!("{what} may be at most {MAX_UNITS}, not {count}")),
+    }
+}
+
 /// A network's shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -200,14 +217,25 @@ impl NetworkSpec {
     /// # Errors
     /// If there is no last linear layer without activation, or a layer does not fit what it is given.
     pub fn check(&self) -> Result<(), String> {
-        if self.inputs.features() == 0 {
-            return Err("the network has no inputs".into());
-        }
         let last = self.layers.last().ok_or("the network has no layers")?;
         if !matches!(last, LayerSpec::Linear(LinearSpec { activation: Activation::Identity, .. })) {
             return Err("the last layer must be linear without activation".into());
         }
         self.shapes().map(|_| ())
+    }
+
+    /// Checks what came from a file, and that it is a network for such samples, of which such outputs are asked.
+    ///
+    /// # Errors
+    /// As [`NetworkSpec::check`]; what does not fit.
+    pub fn check_for(&self, inputs: Inputs, outputs: impl Into<Outputs>) -> Result<(), String> {
+        self.check()?;
+        // A perceptron takes an image as plain numbers.
+        if ![inputs.shape, Shape::flat(inputs.shape.features())].contains(&self.inputs) {
+            return Err(format!("the network takes {}, and its data is {}", self.inputs, inputs.shape));
+        }
+        let inputs = Inputs { shape: self.inputs, ..inputs };
+        described::network(inputs, outputs.into(), &self.layers).map(|_| ())
     }
 }
 
@@ -216,11 +244,16 @@ impl NetworkSpec {
 /// # Errors
 /// A layer that does not fit what it is given, with its name and place.
 pub(super) fn shapes(inputs: Shape, layers: &[LayerSpec]) -> Result<Vec<Shape>, String> {
+    inputs.check()?;
+    if layers.len() > MAX_LAYERS {
+        return Err(format!("there may be at most {MAX_LAYERS} layers, not {}", layers.len()));
+    }
     let mut shapes = vec![inputs];
     for (position, layer) in layers.iter().enumerate() {
         let input = shapes[position];
         let output = layer
             .output(input)
+            .and_then(|output| output.check().map(|()| output))
             .map_err(|problem| format!("layer {} ({}) on {input}: {problem}", position + 1, layer.name()))?;
         shapes.push(output);
     }

@@ -79,7 +79,7 @@ impl Pattern {
         crow_indices: Vec<u32>,
         col_indices: Vec<u32>,
     ) -> Result<Pattern, String> {
-        if crow_indices.len() != rows + 1 {
+        if crow_indices.len().checked_sub(1) != Some(rows) {
             return Err(format!("crow_indices has {} entries for {rows} rows", crow_indices.len()));
         }
         if crow_indices[0] != 0 || crow_indices[rows] as usize != col_indices.len() {
@@ -94,7 +94,10 @@ impl Pattern {
             if pair[0] > pair[1] {
                 return Err(format!("crow_indices falls at row {row}"));
             }
-            let line = &col_indices[pair[0] as usize..pair[1] as usize];
+            // It may rise beyond the end here and fall further on.
+            let Some(line) = col_indices.get(pair[0] as usize..pair[1] as usize) else {
+                return Err(format!("row {row} ends at {} of {} nonzeros", pair[1], col_indices.len()));
+            };
             if line.windows(2).any(|pair| pair[0] >= pair[1]) {
                 return Err(format!("col_indices of row {row} are not sorted and unique"));
             }
@@ -241,6 +244,8 @@ mod tests {
             (&[0, 2, 3][..], &[1, 3, 0][..], "3 entries for 3 rows"),
             (&[0, 2, 2, 4], &[1, 3, 0], "not from 0 to 3"),
             (&[0, 3, 2, 3], &[1, 3, 0], "row 0"),
+            (&[0, 1, 9, 3], &[1, 3, 0], "row 1 ends at 9 of 3 nonzeros"),
+            (&[], &[], "0 entries for 3 rows"),
             (&[0, 2, 2, 3], &[3, 1, 0], "sorted"),
             (&[0, 2, 2, 3], &[1, 1, 0], "unique"),
             (&[0, 2, 2, 3], &[1, 4, 0], "beyond its 4 columns"),

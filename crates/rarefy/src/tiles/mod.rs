@@ -33,6 +33,9 @@ pub const HALF: usize = LANES / 2;
 /// In place of a class: there nothing is to be predicted, as at the padding of a sequence.
 pub const IGNORED: u32 = u32::MAX;
 
+/// The most numbers of a sample; of one without positions, of which only the nonzeros may be kept, eight times as many.
+const MAX_FEATURES: usize = 1 << 28;
+
 /// One feature of one tile: a cache-line aligned row of samples.
 #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
@@ -108,6 +111,20 @@ impl Shape {
     /// A sequence of `steps` times `channels` features.
     pub fn sequence(steps: usize, channels: usize) -> Shape {
         Shape { height: 1, width: steps, channels }
+    }
+
+    /// Checks sizes that came from a file or a user: that a sample can be counted and held.
+    ///
+    /// # Errors
+    /// If it holds no numbers, or too many.
+    pub fn check(&self) -> Result<(), String> {
+        let most = if (self.height, self.width) == (1, 1) { 8 * MAX_FEATURES } else { MAX_FEATURES };
+        let features = self.height.checked_mul(self.width).and_then(|it| it.checked_mul(self.channels));
+        match features {
+            Some(0) => Err(format!("samples of {self} hold no numbers")),
+            Some(features) if features <= most => Ok(()),
+            _ => Err(format!("samples of {self} hold more than the {most} numbers that there may be")),
+        }
     }
 
     /// Places of an image, or steps of a sequence.

@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 
 use super::save::{write_atomically, write_with};
 use super::tensors::{self, Tensor, TensorFile};
-use crate::data::Preparation;
-use crate::layers::{Network, NetworkSpec};
+use crate::data::{Preparation, Task};
+use crate::layers::{Inputs, Network, NetworkSpec, Outputs};
 use crate::losses::Head;
 use crate::sparse::{Pattern, Storage, Weights};
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// The newest format that this version reads, and the one it writes.
@@ -54,6 +55,28 @@ impl ModelConfig {
         let rarefy = env!("CARGO_PKG_VERSION").to_string();
         ModelConfig { format: FORMAT, rarefy, network: network.spec().clone(), head, preparation }
     }
+
+    /// Checks what came from a file: each part by itself, and that they are parts of one model.
+    fn check(&self) -> std::result::Result<(), String> {
+        let preparation = &self.preparation;
+        preparation.check().map_err(|problem| format!("the preparation contradicts itself: {problem}"))?;
+        let inputs = Inputs { shape: preparation.shape, vocabulary: preparation.vocabulary() };
+        let outputs = match preparation.task {
+            Task::Transcription => Outputs::EachStep(preparation.outputs),
+            Task::LanguageModel => Shape::sequence(preparation.shape.width, preparation.outputs).into(),
+            Task::Classification | Task::MultiLabel | Task::Regression => preparation.outputs.into(),
+        };
+        self.network.check_for(inputs, outputs)?;
+        let fits = match preparation.task {
+            Task::Classification => true,
+            Task::MultiLabel | Task::Regression => self.head != Head::Softmax,
+            Task::Transcription | Task::LanguageModel => self.head == Head::Softmax,
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(format!("the head {:?} is not for the task {:?}", self.head, preparation.task)),
+        }
+    }
 }
 
 impl Model {
@@ -67,7 +90,9 @@ impl Model {
         let text = std::fs::read(&config_path)
             .map_err(Error::io(&config_path, "cannot read the model's description"))?;
         let config = parse_config(&config_path, &text)?;
-        let network = read_network(&TensorFile::open(&file)?, &config.network, Storage::Auto)?;
+        let tensors = TensorFile::open(&file)?;
+        let network = read_network(&tensors, &config.network, Storage::Auto)?;
+        tensors.check_all_read()?;
         Ok(Model { network, config })
     }
 }
@@ -91,7 +116,9 @@ fn parse_config(path: &Path, text: &[u8]) -> Result<ModelConfig> {
     }
     let config: ModelConfig = serde_json::from_slice(text)
         .map_err(|error| Error::model(path, format!("is not a model's description ({error})")))?;
-    config.network.check().map_err(|problem| Error::model(path, problem))?;
+    config.check().map_err(|problem| {
+        Error::model(path, format!("{problem}; it was changed or damaged: copy or train it again"))
+    })?;
     Ok(config)
 }
 
@@ -136,22 +163,19 @@ pub(super) fn network_tensors(network: &Network) -> Vec<Tensor<'_>> {
 
 /// The network whose parameters a file's arrays are.
 pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Storage) -> Result<Network> {
-    let mut network = Network::load(spec, storage, |name, rows, cols| {
+    let weights = |name: &str, rows: usize, cols: usize| {
         if !file.has(&format!("{name}.values")) {
+            let values = file.values(name, &[rows, cols])?;
             let mut weights = Weights::dense(rows, cols);
-            weights.values_mut().copy_from_slice(&file.floats(name, rows * cols)?);
+            weights.values_mut().copy_from_slice(&values);
             return Ok(weights);
         }
         let crow_indices = file.indices(&format!("{name}.crow_indices"))?;
         let col_indices = file.indices(&format!("{name}.col_indices"))?;
-        let values = file.floats(&format!("{name}.values"), col_indices.len())?;
+        let values = file.values(&format!("{name}.values"), &[col_indices.len()])?;
         let pattern = Pattern::new(rows, cols, crow_indices, col_indices)
             .map_err(|problem| file.problem(format!("\"{name}\": {problem}")))?;
         Ok(Weights::of_live_values(pattern, storage, values))
-    })?;
-    for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {
-        let values = file.floats(&parameter.name, parameter.weights.rows())?;
-        parameter.weights.values_mut().copy_from_slice(&values);
-    }
-    Ok(network)
+    };
+    Network::load_all(spec, storage, weights, |name, length| file.values(name, &[length]))
 }

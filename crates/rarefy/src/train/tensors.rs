@@ -1,7 +1,8 @@
 //! Safetensors files, read and written one array at a time: a file may be as large as the memory that is left.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -108,6 +109,8 @@ pub(super) struct TensorFile {
     metadata: Metadata,
     /// Where the arrays begin.
     start: u64,
+    /// The arrays that were asked for.
+    asked: RefCell<BTreeSet<String>>,
 }
 
 impl TensorFile {
@@ -140,7 +143,7 @@ impl TensorFile {
         if end != length {
             return Err(broken(format!("it has {length} bytes and should have {end}")));
         }
-        Ok(TensorFile { path: path.to_path_buf(), file, metadata, start })
+        Ok(TensorFile { path: path.to_path_buf(), file, metadata, start, asked: RefCell::default() })
     }
 
     pub(super) fn problem(&self, problem: impl Into<String>) -> Error {
@@ -158,13 +161,38 @@ impl TensorFile {
         self.metadata.info(name).is_some()
     }
 
-    /// The numbers of an array.
+    /// The numbers of a list of that length.
     pub(super) fn floats(&self, name: &str, length: usize) -> Result<Vec<f32>> {
-        let numbers = self.all_floats(name)?;
-        if numbers.len() != length {
-            return Err(self.problem(format!("\"{name}\" has {} numbers, not {length}", numbers.len())));
+        self.shaped_floats(name, &[length])
+    }
+
+    /// The numbers of a list of that length, or of none.
+    pub(super) fn floats_or_none(&self, name: &str, length: usize) -> Result<Vec<f32>> {
+        let is_empty = self.info(name, Dtype::F32)?.shape == [0];
+        self.shaped_floats(name, &[if is_empty { 0 } else { length }])
+    }
+
+    /// The numbers of a parameter, which passes compute with.
+    pub(super) fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let values = self.shaped_floats(name, shape)?;
+        let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(values) };
+        let place = match shape {
+            [_, cols] => format!("row {}, column {}", at / cols, at % cols),
+            _ => format!("place {at}"),
+        };
+        Err(self.problem(format!(
+            "\"{name}\" holds {} at {place}, counted from 0, and a network computes with finite numbers alone; train it again",
+            values[at]
+        )))
+    }
+
+    fn shaped_floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let found = &self.info(name, Dtype::F32)?.shape;
+        if found != shape {
+            let problem = format!("\"{name}\" has the shape {found:?}, the network asks for {shape:?}");
+            return Err(self.problem(problem));
         }
-        Ok(numbers)
+        self.read(name, Dtype::F32)
     }
 
     /// The numbers of an array, however many.
@@ -177,13 +205,30 @@ impl TensorFile {
         self.read(name, Dtype::I32)
     }
 
-    /// The numbers of an array, four bytes each.
-    fn read<T: bytemuck::Pod>(&self, name: &str, dtype: Dtype) -> Result<Vec<T>> {
+    /// Checks that the file holds nothing that was not asked for: it would be of another network.
+    pub(super) fn check_all_read(&self) -> Result<()> {
+        let asked = self.asked.borrow();
+        match self.metadata.offset_keys().iter().find(|name| !asked.contains(*name)) {
+            Some(name) => Err(self.problem(format!(
+                "holds \"{name}\", which the network does not have; it is of another network than described"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// What the header says about an array of that type.
+    fn info(&self, name: &str, dtype: Dtype) -> Result<&TensorInfo> {
         let info = self.metadata.info(name).ok_or_else(|| self.problem(format!("lacks \"{name}\"")))?;
         if info.dtype != dtype {
             return Err(self.problem(format!("\"{name}\" holds {:?}, not {dtype:?}", info.dtype)));
         }
-        let (start, end) = info.data_offsets;
+        Ok(info)
+    }
+
+    /// The numbers of an array, four bytes each.
+    fn read<T: bytemuck::Pod>(&self, name: &str, dtype: Dtype) -> Result<Vec<T>> {
+        let (start, end) = self.info(name, dtype)?.data_offsets;
+        self.asked.borrow_mut().insert(name.to_string());
         // The header was checked: offsets fit shape and type, and the file ends where the last array does.
         let mut numbers = vec![T::zeroed(); (end - start) / size_of::<T>()];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut numbers);
@@ -240,7 +285,7 @@ mod tests {
         let path = folder.path().join("t.safetensors");
         std::fs::write(&path, &bytes).unwrap();
         let file = TensorFile::open(&path).unwrap();
-        assert_eq!(file.floats("b.values", 4).unwrap(), [1.0, -2.0, 0.5, f32::MIN_POSITIVE]);
+        assert_eq!(file.values("b.values", &[2, 2]).unwrap(), [1.0, -2.0, 0.5, f32::MIN_POSITIVE]);
         assert_eq!(file.indices("b.col_indices").unwrap(), [0, 7, u32::MAX]);
         assert!(file.all_floats("a").unwrap().is_empty() && file.has("a") && !file.has("c"));
         assert_eq!(file.words_about("run").unwrap(), "a \"word\"");

@@ -43,6 +43,20 @@ pub struct AudioReading {
     pub features: AudioSettings,
 }
 
+impl AudioReading {
+    /// Checks what came from a file.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        self.features.check().map_err(|error| error.to_string())?;
+        match RATES.contains(&self.sample_rate) {
+            true => Ok(()),
+            false => Err(format!("{} samples a second are no rate", self.sample_rate)),
+        }
+    }
+}
+
 /// The features of a recording.
 struct Clip {
     /// The sample rate of the file.

@@ -9,6 +9,8 @@
 //! see `words`. Hashing needs no vocabulary: 2^bits features, those that collide share one, with a sign each so that they
 //! cancel rather than add up (Weinberger et al. 2009).
 
+use std::ops::RangeInclusive;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,12 @@ use super::murmur::signed_place;
 use super::vocabulary::Vocabulary;
 use super::words::each_ngram;
 use crate::{Error, Result};
+
+/// Words of the longest run that may be a feature.
+const NGRAMS: RangeInclusive<usize> = 1..=8;
+
+/// Bits that words may be hashed to.
+const HASH_BITS: RangeInclusive<u32> = 1..=30;
 
 /// How the counts of a document are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -74,7 +82,7 @@ impl BagSettings {
     pub fn check(&self) -> Result<()> {
         let refuse =
             |key: &str, problem: String| Err(Error::setting(format!("data.text.bag.{key}"), problem));
-        if !(1..=8).contains(&self.ngrams) {
+        if !NGRAMS.contains(&self.ngrams) {
             return refuse("ngrams", format!("{} is not a number of words from 1 to 8", self.ngrams));
         }
         if self.sublinear && self.weighting != Weighting::TfIdf {
@@ -84,7 +92,7 @@ impl BagSettings {
             return refuse("max_features", "0 leaves no features; give more, or leave it out".into());
         }
         match self.hash_bits {
-            Some(bits) if !(1..=30).contains(&bits) => {
+            Some(bits) if !HASH_BITS.contains(&bits) => {
                 refuse("hash_bits", format!("{bits} is not from 1 to 30; 18 gives 262144 features"))
             }
             Some(_) if self.max_features.is_some() => refuse(
@@ -175,6 +183,27 @@ impl Bag {
         let words: Vec<String> = chosen.into_iter().map(|(word, _)| word).collect();
         bag.features = Features::Known(Vocabulary::try_from(words).expect("keys of a map are unique"));
         Ok(bag)
+    }
+
+    /// Checks what came from a file.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
+        if !NGRAMS.contains(&self.ngrams) {
+            return Err(format!("{} words make no run", self.ngrams));
+        }
+        if let Features::Hashed(bits) = self.features
+            && !HASH_BITS.contains(&bits)
+        {
+            return Err(format!("words are hashed to {bits} bits"));
+        }
+        let counts = if self.weighting == Weighting::TfIdf { self.features() } else { 0 };
+        if self.document_counts.len() != counts {
+            let found = self.document_counts.len();
+            return Err(format!("{found} features of {} have a count of documents", self.features()));
+        }
+        Ok(())
     }
 
     /// Number of features.

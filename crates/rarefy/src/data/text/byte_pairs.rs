@@ -19,6 +19,8 @@ use super::count::{choose, count};
 const BYTES: usize = 256;
 /// Characters after which a piece is cut, so that coding takes a time that grows with the text, not with its square.
 const LONGEST_PIECE: usize = 64;
+/// Bytes of such a piece: of its characters, and of the blanks before it.
+const LONGEST_TOKEN: usize = 4 * (LONGEST_PIECE + 1);
 /// How many tokens are learned unless the settings say.
 const USUAL: usize = 4096;
 
@@ -91,9 +93,16 @@ impl TryFrom<Vec<Pair>> for BytePairs {
         for (&(left, right), rank) in merges.iter().zip(0..) {
             let known = |token: u32| bytes.get(token as usize);
             let joined = known(left).zip(known(right)).map(|(left, right)| [&left[..], right].concat());
-            bytes.push(
-                joined.ok_or(format!("merge {rank} joins {left} and {right}, which are not there yet"))?,
-            );
+            let joined =
+                joined.ok_or(format!("merge {rank} joins {left} and {right}, which are not there yet"))?;
+            // In a file lengths could double from merge to merge.
+            if joined.len() > LONGEST_TOKEN {
+                return Err(format!(
+                    "merge {rank} makes a token of {} bytes, longer than a piece of text",
+                    joined.len()
+                ));
+            }
+            bytes.push(joined);
             if ranks.insert((left, right), rank).is_some() {
                 return Err(format!("merge {rank} joins {left} and {right} a second time"));
             }

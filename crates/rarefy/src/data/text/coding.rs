@@ -82,6 +82,18 @@ impl TextCoding {
         Ok(TextCoding::Tokens { tokenizer, context, truncate: tokens.truncate })
     }
 
+    /// Checks what came from a file.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(crate) fn check(&self) -> std::result::Result<(), String> {
+        match self {
+            TextCoding::Bag(bag) => bag.check(),
+            TextCoding::Tokens { context: 0, .. } => Err("a sample has no tokens".into()),
+            TextCoding::Tokens { .. } => Ok(()),
+        }
+    }
+
     /// How a sample is laid out: plain features, or a sequence of ids.
     pub fn shape(&self) -> Shape {
         match self {

@@ -39,10 +39,10 @@ impl Describe for BatchNormSpec {
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        builder.vector("scale", input.channels, 1.0, Role::Scale);
-        builder.vector("shift", input.channels, 0.0, Role::Scale);
-        builder.vector("mean", input.channels, 0.0, Role::Statistic);
-        builder.vector("variance", input.channels, 1.0, Role::Statistic);
+        builder.vector("scale", input.channels, 1.0, Role::Scale)?;
+        builder.vector("shift", input.channels, 0.0, Role::Scale)?;
+        builder.vector("mean", input.channels, 0.0, Role::Statistic)?;
+        builder.vector("variance", input.channels, 1.0, Role::Statistic)?;
         builder.part();
         Ok(Box::new(BatchNorm { shape: input, activation: self.activation }))
     }

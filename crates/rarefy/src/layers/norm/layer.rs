@@ -27,8 +27,8 @@ impl Describe for LayerNormSpec {
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        builder.vector("scale", input.channels, 1.0, Role::Scale);
-        builder.vector("shift", input.channels, 0.0, Role::Scale);
+        builder.vector("scale", input.channels, 1.0, Role::Scale)?;
+        builder.vector("shift", input.channels, 0.0, Role::Scale)?;
         builder.part();
         Ok(Box::new(LayerNorm { shape: input, zeros: None }))
     }

@@ -18,7 +18,7 @@ impl Describe for RmsNormSpec {
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        builder.vector("scale", input.channels, 1.0, Role::Scale);
+        builder.vector("scale", input.channels, 1.0, Role::Scale)?;
         builder.part();
         Ok(Box::new(LayerNorm { shape: input, zeros: Some(vec![0.0; input.channels]) }))
     }

@@ -20,6 +20,7 @@ pub use global::{GlobalAveragePoolSpec, GlobalMaxPoolSpec, GlobalPool};
 pub use last::{LastStep, LastStepSpec};
 pub use max::{MaxPool, MaxPoolSpec};
 
+use super::conv::{check_reads, check_sides};
 use crate::kernels::{Geometry, MAX_OFFSETS};
 use crate::layers::Size;
 use crate::tiles::Shape;
@@ -57,6 +58,7 @@ impl Window {
         if [kernel, stride, dilation].as_flattened().contains(&0) {
             return Err("kernel, stride and dilation must be at least 1".into());
         }
+        check_sides(&[kernel, stride, padding, dilation])?;
         let (filters, groups) = (input.channels, input.channels);
         let geometry = Geometry { input, filters, kernel, stride, padding, dilation, groups };
         if geometry.offsets() > MAX_OFFSETS {
@@ -72,6 +74,7 @@ impl Window {
                 input.height, input.width, padding[0], padding[1]
             ));
         };
+        check_reads(&geometry, output)?;
         let sizes = [(input.height, output.height), (input.width, output.width)];
         for (axis, (size, windows)) in sizes.into_iter().enumerate() {
             let is_within = |window: usize, offset: usize| {

@@ -26,6 +26,7 @@ pub use rnn::{Rnn, RnnSpec};
 
 use self::cell::Cell;
 use self::sweep::{Direction, Room};
+use super::spec::check_units;
 use super::{Builder, Carried, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
@@ -46,6 +47,7 @@ impl Plan {
         if self.hidden == 0 {
             return Err("hidden must be at least 1".into());
         }
+        check_units("hidden", self.hidden)?;
         if self.is_bidirectional && self.carries {
             return Err(
                 "a bidirectional layer cannot carry its state: it reads each sequence from both ends; \
@@ -92,11 +94,10 @@ impl<C: Cell + 'static> Recurrent<C> {
             is_compressed: false,
         };
         builder.weight("weight_ih", weight(input.channels), cell.activation())?;
-        let bias: Vec<f32> = (0..rows).map(|row| cell.start_of_bias(row / plan.hidden)).collect();
-        builder.values("bias_ih", &bias, Role::Bias);
+        builder.values("bias_ih", rows, |row| cell.start_of_bias(row / plan.hidden), Role::Bias)?;
         builder.weight("weight_hh", weight(plan.hidden), cell.activation())?;
         if C::KEEPS_APART {
-            builder.vector("bias_hh", rows, 0.0, Role::Bias);
+            builder.vector("bias_hh", rows, 0.0, Role::Bias)?;
         }
         Ok(())
     }

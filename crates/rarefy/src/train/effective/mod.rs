@@ -384,7 +384,13 @@ impl Effective {
     pub(super) fn restore(&mut self, network: &Network, file: &TensorFile) -> Result<()> {
         for ((weight, _), part) in weights(network).zip(&mut self.parts) {
             let name = format!("{}.effective", weight.name);
-            part.own = file.all_floats(&name)?;
+            let length = match self.map {
+                Map::Same => 0,
+                Map::Largest { .. } => weight.weights.values().len(),
+                Map::Thresholds => 1,
+                Map::Gates => weight.weights.rows(),
+            };
+            part.own = file.floats_or_none(&name, length)?;
             if part.own.is_empty() {
                 *part = Part::default();
             } else if let Map::Largest { .. } = self.map {

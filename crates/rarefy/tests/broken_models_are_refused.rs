@@ -1,0 +1,206 @@
+//! A model's files are checked before anything is computed or allocated by what they say: each array against the network, the
+//! network against the data, and the description against itself.
+
+use std::path::Path;
+
+use rarefy::train::{Control, Model, Run, Settings};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Value, json};
+
+/// An array of a file.
+struct Array {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Vec<u8>,
+}
+
+fn train(toml: &str, folder: &Path) {
+    let mut settings: Settings = toml::from_str(toml).unwrap();
+    (settings.train.epochs, settings.threads) = (1, 1);
+    Run::start(settings, Some(folder)).unwrap().train(&mut |_| Control::Continue).unwrap();
+    Model::open(folder).unwrap_or_else(|error| panic!("{toml}: {error}"));
+}
+
+fn refused(folder: &Path) -> String {
+    match Model::open(folder) {
+        Ok(_) => "it was opened".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn arrays_are_those_of_the_network_and_finite() {
+    let folder = tempfile::tempdir().unwrap();
+    let folders = [0.3, 1.0].map(|density| {
+        let folder = folder.path().join(density.to_string());
+        train(&format!("[network]\nhidden = [8]\n[sparsity]\ndensity = {density}"), &folder);
+        folder
+    });
+    type Change = fn(&mut Vec<Array>);
+    fn array<'a>(arrays: &'a mut [Array], name: &str) -> &'a mut Array {
+        arrays.iter_mut().find(|array| array.name == name).unwrap()
+    }
+    fn set(array: &mut Array, place: usize, word: [u8; 4]) {
+        array.data[4 * place..][..4].copy_from_slice(&word);
+    }
+    const CROW: &str = "layers.0.weight.crow_indices";
+    let [sparse, dense] = &folders;
+    let table: &[(&Path, Change, &str)] = &[
+        (
+            sparse,
+            |it| set(array(it, "layers.0.weight.values"), 5, f32::NAN.to_le_bytes()),
+            "\"layers.0.weight.values\" holds NaN at place 5",
+        ),
+        (
+            sparse,
+            |it| set(array(it, "layers.1.bias"), 2, f32::INFINITY.to_le_bytes()),
+            "\"layers.1.bias\" holds inf at place 2",
+        ),
+        (
+            dense,
+            |it| set(array(it, "layers.1.weight"), 9, f32::NEG_INFINITY.to_le_bytes()),
+            "\"layers.1.weight\" holds -inf at row 1, column 1",
+        ),
+        (
+            dense,
+            |it| array(it, "layers.1.weight").shape = vec![8, 10],
+            "\"layers.1.weight\" has the shape [8, 10], the network asks for [10, 8]",
+        ),
+        (
+            sparse,
+            |it| array(it, "layers.0.bias").shape = vec![2, 4],
+            "\"layers.0.bias\" has the shape [2, 4], the network asks for [8]",
+        ),
+        (sparse, |it| set(array(it, CROW), 3, 70_000u32.to_le_bytes()), "row 2 ends at 70000 of"),
+        (sparse, |it| set(array(it, CROW), 3, 0u32.to_le_bytes()), "crow_indices falls at row 2"),
+        (sparse, |it| array(it, CROW).dtype = Dtype::F32, "holds F32, not I32"),
+        (sparse, |it| it.retain(|array| array.name != "layers.0.bias"), "lacks \"layers.0.bias\""),
+        (
+            dense,
+            |it| {
+                let data = vec![0; 8];
+                it.push(Array { name: "layers.2.bias".into(), dtype: Dtype::F32, shape: vec![2], data });
+            },
+            "holds \"layers.2.bias\", which the network does not have",
+        ),
+    ];
+    for (folder, change, problem) in table {
+        let path = folder.join("model.safetensors");
+        let good = std::fs::read(&path).unwrap();
+        let tensors = SafeTensors::deserialize(&good).unwrap();
+        let mut arrays: Vec<Array> = tensors
+            .iter()
+            .map(|(name, tensor)| Array {
+                name: name.into(),
+                dtype: tensor.dtype(),
+                shape: tensor.shape().to_vec(),
+                data: tensor.data().to_vec(),
+            })
+            .collect();
+        change(&mut arrays);
+        let views = arrays.iter().map(|array| {
+            (array.name.as_str(), TensorView::new(array.dtype, array.shape.clone(), &array.data).unwrap())
+        });
+        std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
+        let error = refused(folder);
+        assert!(error.contains(problem), "{problem}: {error}");
+        std::fs::write(&path, good).unwrap();
+    }
+}
+
+/// Of each kind of model a few fields, and what is said of another value there.
+#[test]
+fn a_description_agrees_with_itself_and_the_arrays() {
+    const HUGE: u64 = 1 << 50;
+    let digits = "[network]\nhidden = [8]";
+    let image = "[network]\nlayers = [{layer = 'conv2d', filters = 4, kernel = 3, padding = 'same'}, {layer = 'flatten'}, {layer = 'linear'}]
+        [data]\nshape = [8, 8, 1]";
+    let table = "[data]\npath = 'FOLDER/table.csv'\nlabel = 'y'\ntask = 'regression'\n[train]\nbatch_size = 8\n[network]\nhidden = [4]";
+    let bag = "[data]\npath = 'FOLDER/texts.csv'\nlabel = 'y'\ntext.column = 'text'\n[train]\nbatch_size = 8\n[network]\nhidden = [4]";
+    let language = "[data]\npath = 'FOLDER/text.txt'\ntask = 'language-model'\ntext.tokens.context = 8\ntext.tokens.kind = 'byte-pairs'
+        [train]\nbatch_size = 4\n[network]\nlayers = [{layer = 'embedding', channels = 4}, {layer = 'lstm', hidden = 4}, {layer = 'linear'}]";
+    let spec = "/network/layers";
+    let column = |index: usize, rest: &str| format!("/preparation/columns/{index}/{rest}");
+    let text = |rest: &str| column(0, &format!("coding/text/{rest}"));
+    #[rustfmt::skip]
+    let cases: Vec<(&str, String, Value, &str)> = vec![
+        (digits, "/network/inputs".into(), json!(65), "the network takes 65, and its data is 8 x 8 x 1"),
+        (digits, format!("{spec}/0/outputs"), json!(9), "\"layers.0.weight\""),
+        (digits, format!("{spec}/0/outputs"), json!(HUGE), "outputs may be at most 16777216"),
+        (digits, format!("{spec}/0/outputs"), json!(1 << 24), "\"layers.0.weight\""),
+        (digits, format!("{spec}/1/outputs"), json!(11), "asks for 10"),
+        (digits, "/preparation/inputs".into(), json!(HUGE), "more than the"),
+        (digits, "/preparation/inputs".into(), json!([HUGE, HUGE, HUGE]), "more than the"),
+        (digits, "/preparation/outputs".into(), json!(9), "there are 9 outputs for 10"),
+        (digits, "/preparation/classes/3".into(), json!("4"), "a class is there twice"),
+        (digits, "/preparation/constant_inputs".into(), json!(65), "65 of 64 inputs are constant"),
+        (digits, "/preparation/format".into(), json!("images"), "Images files are not read like that"),
+        (digits, "/preparation/units".into(), json!("words"), "units are what a transcription"),
+        (digits, "/preparation/task".into(), json!("regression"), "Regression has no classes"),
+        (image, format!("{spec}/0/kernel"), json!([HUGE, HUGE]), "may be at most 1048576"),
+        (image, format!("{spec}/0/padding"), json!(HUGE), "may be at most 1048576"),
+        (image, format!("{spec}/0/groups"), json!(0), "must be at least 1"),
+        (table, column(0, "position"), json!(1), "two columns stand at the same place"),
+        (table, column(1, "position"), json!(9), "a column stands beyond the 3"),
+        (table, column(1, "coding/category/values/0"), json!("red"), "has a category twice"),
+        (table, column(0, "coding"), json!({"category": {"values": ["a", "b"]}}), "the columns make 4 inputs"),
+        (table, "/preparation/scaler/columns/offsets".into(), json!([0.0]), "1 offsets and 3 multipliers"),
+        (table, "/preparation/dialect/delimiter".into(), json!("\""), "cannot separate cells"),
+        (table, "/head".into(), json!("softmax"), "the head Softmax is not for the task Regression"),
+        (bag, text("bag/features/known"), json!(["a"]), "have a count of documents"),
+        (bag, text("bag/features"), json!({"hashed": 63}), "words are hashed to 63 bits"),
+        (bag, text("bag/ngrams"), json!(HUGE), "make no run"),
+        (language, text("tokens/context"), json!(9), "the text makes 9 steps"),
+        (language, text("tokens/tokenizer"), json!({"byte-pairs": []}), "outputs for 260"),
+        (language, format!("{spec}/0/vocabulary"), json!(5), "a vector for each of 5 tokens"),
+        (language, format!("{spec}/0/channels"), json!(HUGE), "channels may be at most"),
+        (language, format!("{spec}/1/hidden"), json!(HUGE), "hidden may be at most"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let row = |index: usize| format!("{},{},{}\n", index % 5, ["red", "blue"][index % 2], index % 7);
+    std::fs::write(
+        folder.path().join("table.csv"),
+        format!("a,colour,y\n{}", (0..40).map(row).collect::<String>()),
+    )
+    .unwrap();
+    let row =
+        |index: usize| format!("{},{}\n", ["good so so", "bad so"][index % 2], ["yes", "no"][index % 2]);
+    std::fs::write(
+        folder.path().join("texts.csv"),
+        format!("text,y\n{}", (0..40).map(row).collect::<String>()),
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("text.txt"), "to be or not to be ".repeat(40)).unwrap();
+    let mut trained: Vec<&str> = Vec::new();
+    for (settings, pointer, value, problem) in cases {
+        let number = trained.iter().position(|known| *known == settings).unwrap_or(trained.len());
+        let run = folder.path().join(number.to_string());
+        if number == trained.len() {
+            trained.push(settings);
+            train(&settings.replace("FOLDER", folder.path().to_str().unwrap()), &run);
+        }
+        let path = run.join("config.json");
+        let good = std::fs::read(&path).unwrap();
+        let mut config: Value = serde_json::from_slice(&good).unwrap();
+        match config.pointer_mut(&pointer) {
+            Some(place) => *place = value,
+            // What is left out where there is none.
+            None => config["preparation"][pointer.rsplit('/').next().unwrap()] = value,
+        }
+        std::fs::write(&path, config.to_string()).unwrap();
+        let error = refused(&run);
+        assert!(error.contains(problem), "{pointer}: {problem}: {error}");
+        std::fs::write(&path, good).unwrap();
+    }
+}
+
+/// Each merge joins the token before it with itself: 40 of them would make a token of a terabyte.
+#[test]
+fn merges_do_not_double_without_end() {
+    let merges: Vec<[u32; 2]> =
+        std::iter::once([97, 97]).chain((0..40).map(|merge| [256 + merge; 2])).collect();
+    let text = json!({"byte-pairs": merges}).to_string();
+    let error = serde_json::from_str::<rarefy::data::text::Tokenizer>(&text).unwrap_err().to_string();
+    assert!(error.contains("longer than a piece of text"), "{error}");
+}
