@@ -50,7 +50,7 @@ impl MachineArgs {
     /// Runs `work` on this machine.
     pub fn install<R: Send>(&self, work: impl FnOnce(Isa) -> R + Send) -> Result<R> {
         let isa = Isa::named(&self.isa)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(self.threads).build()?;
+        let pool = train::thread_pool(self.threads)?;
         Ok(pool.install(|| work(isa)))
     }
 

@@ -368,7 +368,7 @@ fn method_named(name: &str) -> Result<Method> {
 }
 
 fn rayon_pool(threads: usize) -> Result<rayon::ThreadPool> {
-    Ok(rayon::ThreadPoolBuilder::new().num_threads(threads).build()?)
+    Ok(rarefy::train::thread_pool(threads)?)
 }
 
 /// Seconds of one call, repeated until five milliseconds have passed.

@@ -36,8 +36,10 @@ impl Config {
             bail!("--set {assignment}: has no \"=\"; write --set section.key=value");
         };
         let (key, value) = (key.trim(), value.trim());
+        // A whole number out of range is no word.
+        let is_number = value.trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit());
         let parses = format!("value = {value}").parse::<Table>().is_ok();
-        let quoted = if parses { value.to_string() } else { Value::from(value).to_string() };
+        let quoted = if parses || is_number { value.to_string() } else { Value::from(value).to_string() };
         self.text(&format!("{key} = {quoted}")).map_err(|error| anyhow!("--set {assignment}: {error}"))
     }
 
@@ -98,7 +100,9 @@ impl Config {
     fn text(&mut self, text: &str) -> Result<(), String> {
         // Read as settings first: that finds unknown keys and wrong types, with their place in the text.
         read::<Settings>(text)?;
-        let over: Table = text.parse().expect("it was read as settings");
+        let over = text.parse().map_err(|_| {
+            format!("a whole number is above {}, the largest that settings can hold", i64::MAX)
+        })?;
         self.lay(over);
         Ok(())
     }
@@ -175,6 +179,8 @@ mod tests {
             ("network.layers=[{layer = 'linear', output = 3}]", "did you mean `outputs`"),
             ("network.layers=[{layer = 'lineer'}]", "did you mean `linear`"),
             ("seed", "no \"=\""),
+            ("seed=9223372036854775808", "above 9223372036854775807, the largest"),
+            ("seed=99999999999999999999999999", "invalid type: integer"),
         ] {
             let error = Config::defaults().set(assignment).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains(assignment), "{error}");

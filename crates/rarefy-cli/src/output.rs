@@ -2,6 +2,7 @@
 //! has gone away (`rarefy data digits | head`) is no error.
 
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -59,10 +60,20 @@ impl Output {
             if error.kind() == ErrorKind::BrokenPipe {
                 std::process::exit(0);
             }
-            eprintln!("error: cannot write to stdout: {error}");
+            complain(&format!("error: cannot write to stdout: {error}"));
             std::process::exit(1);
         }
     }
+}
+
+/// A path that messages and JSON name, so it must be UTF-8 text: refused by clap before any work.
+pub fn named_path(text: &str) -> std::result::Result<PathBuf, std::convert::Infallible> {
+    Ok(text.into())
+}
+
+/// Says what went wrong, if anybody can hear it: `eprintln!` would panic where not.
+pub fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// A plain table, all columns but the first to the right.

@@ -147,6 +147,7 @@ fn a_description_agrees_with_itself_and_the_arrays() {
         (table, column(0, "coding"), json!({"category": {"values": ["a", "b"]}}), "the columns make 4 inputs"),
         (table, "/preparation/scaler/columns/offsets".into(), json!([0.0]), "1 offsets and 3 multipliers"),
         (table, "/preparation/dialect/delimiter".into(), json!("\""), "cannot separate cells"),
+        (table, "/preparation/target_scaler/standard/means".into(), json!([]), "[0, 1] means and deviations"),
         (table, "/head".into(), json!("softmax"), "the head Softmax is not for the task Regression"),
         (bag, text("bag/features/known"), json!(["a"]), "have a count of documents"),
         (bag, text("bag/features"), json!({"hashed": 63}), "words are hashed to 63 bits"),

@@ -17,7 +17,7 @@ use rarefy::data;
 use rarefy::train::{RunDirectory, Settings};
 use serde_json::json;
 
-use crate::output::{Output, table};
+use crate::output::{Output, named_path, table};
 use crate::text_plot::text_plot;
 use result::State;
 use summary::{RunSummary, Summary};
@@ -53,9 +53,10 @@ validation part, or with train.keep_best = false the last one. DIR gets table.md
 do not depend on --jobs; seconds do.")]
 pub struct CompareArgs {
     /// The sweep, a TOML file
+    #[arg(value_parser = named_path)]
     sweep: PathBuf,
     /// The folder for the runs and the report [default: compare/NAME OF THE FILE]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = named_path)]
     out: Option<PathBuf>,
     /// Runs at the same time [default: as many as cores and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]

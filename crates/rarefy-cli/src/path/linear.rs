@@ -11,7 +11,7 @@ use rarefy::convex::{
 };
 use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
 use rarefy::report::{Candidate, regression};
-use rarefy::train::{ModelConfig, Settings};
+use rarefy::train::{ModelConfig, Settings, thread_pool};
 use serde::Serialize;
 
 use super::linear_model::{linear_network, saved_settings};
@@ -19,7 +19,7 @@ use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
 use crate::amount::amount;
 use crate::config::Config;
-use crate::output::{Output, table};
+use crate::output::{Output, named_path, table};
 use crate::train::bytes;
 use save::Saved;
 
@@ -46,7 +46,7 @@ pub struct LinearArgs {
     #[arg(long)]
     max_iterations: Option<usize>,
     /// Write the coefficients: penalties x (features + 1) numbers, the last one of a row its intercept
-    #[arg(long, value_name = "FILE.npy")]
+    #[arg(long, value_name = "FILE.npy", value_parser = named_path)]
     save_coefficients: Option<PathBuf>,
 }
 
@@ -144,10 +144,7 @@ struct Summary<'a> {
 /// Follows the path.
 pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
     let settings = settings(args)?;
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(settings.threads)
-        .build()?
-        .install(|| follow(args, &settings, output))
+    thread_pool(settings.threads)?.install(|| follow(args, &settings, output))
 }
 
 fn settings(args: &PathArgs) -> Result<Settings> {

@@ -55,6 +55,7 @@ pub fn linear_network(
             })
         })
         .collect();
+    let inputs = Shape::flat(inputs.features());
     let spec = NetworkSpec { inputs, layers: vec![LayerSpec::linear(outputs.len(), Activation::Identity)] };
     let mut network = Network::load(&spec, Storage::Auto, |_, rows, cols| {
         let pattern = Pattern::from_cells(rows, cols, links.iter().map(|(cell, _)| *cell));

@@ -14,7 +14,7 @@ use rarefy::convex::Start;
 use rarefy::data::Splits;
 use rarefy::report::{Candidate, best, knee};
 
-use crate::output::Output;
+use crate::output::{Output, named_path};
 
 /// Arguments of `rarefy path`.
 #[derive(clap::Args)]
@@ -66,7 +66,7 @@ pub struct PathArgs {
     #[arg(long, value_enum)]
     from: Option<FromArg>,
     /// Save the chosen model, for evaluate, predict and inspect
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = named_path)]
     save_model: Option<PathBuf>,
     /// Which model --save-model takes
     #[arg(long, value_enum, default_value = "knee")]

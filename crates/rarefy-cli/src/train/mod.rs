@@ -18,7 +18,7 @@ use rarefy::train::{Control, Run, Settings, free_run_directory};
 
 use crate::config::Config;
 use crate::data::{TASKS, delimiter, skipped_text, table_text};
-use crate::output::Output;
+use crate::output::{Output, complain, named_path};
 use figures::Twin;
 pub use progress::Progress;
 pub use summary::{bytes, count};
@@ -124,10 +124,10 @@ pub struct TrainArgs {
     #[arg(long)]
     isa: Option<String>,
     /// The run's folder [default: runs/DATA-N]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = named_path)]
     run_dir: Option<PathBuf>,
     /// Go on with a run from its last checkpoint, bit for bit
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "config", "run_dir", "print_config"])]
+    #[arg(long, value_name = "DIR", value_parser = named_path, conflicts_with_all = ["data", "config", "run_dir", "print_config"])]
     resume: Option<PathBuf>,
     /// Train the dense twin too, so that the table compares accuracies
     #[arg(long)]
@@ -296,7 +296,7 @@ pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nstopping: saving and reporting (once more to stop at once)");
+        complain("\nstopping: saving and reporting (once more to stop at once)");
     })?;
     Ok(&INTERRUPTED)
 }

@@ -7,6 +7,7 @@ use super::Task;
 use super::preparation::{Coding, Column, Preparation};
 use super::scale::Scaler;
 use super::source::{FileReading, Format};
+use super::target_scaler::TargetScaler;
 use super::text::TextCoding;
 use crate::tiles::Shape;
 
@@ -24,6 +25,7 @@ impl Preparation {
         self.check_positions()?;
         self.check_reading()?;
         self.check_scaler()?;
+        self.check_target_scaler()?;
         let inputs = self.shape.features();
         ensure(self.constant_inputs <= inputs, || {
             format!("{} of {inputs} inputs are constant", self.constant_inputs)
@@ -138,6 +140,23 @@ impl Preparation {
         })?;
         let fits = [1, self.shape.channels, self.shape.features()].contains(&count);
         ensure(fits, || format!("the scaler has {count} columns for inputs of {}", self.shape))
+    }
+}
+
+impl Preparation {
+    /// That each output has its figures, if it is scaled.
+    fn check_target_scaler(&self) -> Checked {
+        let (TargetScaler::Standard(figures) | TargetScaler::Log(figures)) = &self.target_scaler else {
+            return Ok(());
+        };
+        ensure(self.task == Task::Regression, || format!("{:?} predicts no numbers to scale", self.task))?;
+        let counts = [figures.means.len(), figures.deviations.len()];
+        ensure(counts == [self.outputs; 2], || {
+            format!("the target scaler has {counts:?} means and deviations for {} outputs", self.outputs)
+        })?;
+        ensure(figures.deviations.iter().all(|&deviation| deviation > 0.0), || {
+            "a deviation of the target scaler is not above 0".into()
+        })
     }
 }
 

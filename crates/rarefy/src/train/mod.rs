@@ -24,6 +24,7 @@ mod settings;
 mod sparse_start;
 mod sparsify;
 mod tensors;
+mod threads;
 mod transcripts;
 mod twin;
 
@@ -42,5 +43,6 @@ pub use sample_score::{SampleScore, score_samples};
 pub use score::{Score, predict, score};
 pub use settings::{Settings, TrainSettings};
 pub use sparsify::{Sparsifier, Zeros};
+pub use threads::thread_pool;
 pub use transcripts::check_transcripts;
 pub use twin::TwinCosts;

@@ -12,7 +12,7 @@ use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::record::{Control, Ending, EpochRecord, Event, Outcome};
 use super::{Engine, LanguageScore, NumberScore, Progress, Score, Settings};
-use super::{check_transcripts, evaluate_numbers, predict, score};
+use super::{check_transcripts, evaluate_numbers, predict, score, thread_pool};
 use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, Pass};
@@ -41,7 +41,7 @@ pub struct Run {
     pub(super) schedule_epochs: u64,
     isa: Isa,
     position: Position,
-    pub(super) pool: rayon::ThreadPool,
+    pub(super) pool: Arc<rayon::ThreadPool>,
 }
 
 impl Run {
@@ -51,8 +51,9 @@ impl Run {
     /// Settings or data that cannot be used; a folder that holds a run.
     pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
         settings.check()?;
-        let splits = Arc::new(data::load(&settings.data, settings.seed)?);
-        let mut run = Run::new(settings, splits, None, drawn)?;
+        let pool = Arc::new(thread_pool(settings.threads)?);
+        let splits = Arc::new(pool.install(|| data::load(&settings.data, settings.seed))?);
+        let mut run = Run::new(settings, splits, None, pool, drawn)?;
         // Only now, so that settings that do not fit the data leave no empty folder.
         run.directory = directory.map(RunDirectory::create).transpose()?;
         if let Some(directory) = &run.directory {
@@ -81,9 +82,10 @@ impl Run {
         let mut settings = checkpoint.settings.clone();
         adjust(&mut settings);
         settings.check()?;
-        let splits = Arc::new(data::load(&settings.data, settings.seed)?);
+        let pool = Arc::new(thread_pool(settings.threads)?);
+        let splits = Arc::new(pool.install(|| data::load(&settings.data, settings.seed))?);
         let fingerprint = splits.fingerprint();
-        let mut run = Run::new(settings, splits, Some(folder), |settings, spec, _, _| {
+        let mut run = Run::new(settings, splits, Some(folder), pool, |settings, spec, _, _| {
             checkpoint.network(settings, fingerprint, spec)
         })?;
         checkpoint.restore(&mut run.engine)?;
@@ -96,6 +98,7 @@ impl Run {
         settings: Settings,
         splits: Arc<Splits>,
         directory: Option<RunDirectory>,
+        pool: Arc<rayon::ThreadPool>,
         network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
     ) -> Result<Run> {
         if settings.train.batch_size > splits.train.len() {
@@ -129,8 +132,6 @@ impl Run {
         for part in splits.validation.iter().chain(&splits.test) {
             check_transcripts(&engine.network, &splits.preparation, part, 0)?;
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(settings.threads).build();
-        let pool = pool.map_err(|error| Error::setting("threads", error.to_string()))?;
         let fingerprint = splits.fingerprint();
         let schedule = settings.schedule.build(settings.optimizer.method())?;
         let position = Position::default();
@@ -218,13 +219,9 @@ impl Run {
 
     /// Changes the run in its own threads.
     pub(super) fn in_own_pool<R: Send>(&mut self, work: impl FnOnce(&mut Run) -> R + Send) -> R {
-        // The pool is taken out for the time, because what runs in it needs the whole run.
-        let placeholder =
-            rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("one thread can be had");
-        let pool = std::mem::replace(&mut self.pool, placeholder);
-        let result = pool.install(|| work(self));
-        self.pool = pool;
-        result
+        // What runs in the pool needs the whole run.
+        let pool = self.pool.clone();
+        pool.install(|| work(self))
     }
 
     /// Trains until `epochs` are done, and says how that ended and how long each whole epoch took.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::threads::check_threads;
 use crate::control::TargetSettings;
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
@@ -88,6 +89,9 @@ impl Default for TrainSettings {
     }
 }
 
+/// The most epochs.
+const MAX_EPOCHS: u64 = 1_000_000_000;
+
 /// The largest batch: what the tree that sums over tiles has room for.
 const MAX_BATCH: usize = 1 << 19;
 
@@ -97,6 +101,8 @@ impl Settings {
     /// # Errors
     /// [`Error::Setting`] with the key and what to do.
     pub fn check(&self) -> Result<()> {
+        self.check_numbers()?;
+        check_threads(self.threads)?;
         self.data.check()?;
         self.sparsity.check()?;
         self.topology.build()?;
@@ -114,11 +120,15 @@ impl Settings {
         if self.train.epochs == 0 {
             return Err(Error::setting("train.epochs", "0 epochs train nothing; use at least 1"));
         }
+        if self.train.epochs > MAX_EPOCHS {
+            let problem = format!("{} is more than {MAX_EPOCHS}", self.train.epochs);
+            return Err(Error::setting("train.epochs", problem));
+        }
         if self.train.batch_size == 0 || self.train.batch_size > MAX_BATCH {
             let problem = format!("{} is not between 1 and {MAX_BATCH}", self.train.batch_size);
             return Err(Error::setting("train.batch_size", problem));
         }
-        if self.train.checkpoint_minutes.is_nan() || self.train.checkpoint_minutes <= 0.0 {
+        if self.train.checkpoint_minutes <= 0.0 {
             return Err(Error::setting("train.checkpoint_minutes", "must be above 0"));
         }
         if self.train.patience > 0 && self.data.validation_fraction == 0.0 {
@@ -128,6 +138,21 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+
+    /// That every number can be written to `config.toml` and a checkpoint, and be read again.
+    fn check_numbers(&self) -> Result<()> {
+        let json = serde_json::to_value(self).expect("settings are plain data");
+        let is_too_large = |value: &serde_json::Value| value.as_u64().is_some_and(|it| it > i64::MAX as u64);
+        if let Some(key) = first_json(&json, &is_too_large) {
+            return Err(Error::setting(key, format!("must be at most {}", i64::MAX)));
+        }
+        // JSON has no numbers that are not finite, and turns them into nothing.
+        let toml = toml::Value::try_from(self).expect("whole numbers are in range");
+        match first_not_finite(&toml) {
+            Some((key, number)) => Err(Error::setting(key, format!("must be a finite number, not {number}"))),
+            None => Ok(()),
+        }
     }
 
     fn is_language_model(&self) -> bool {
@@ -293,10 +318,58 @@ impl Settings {
     }
 }
 
+/// The dotted key of the first value that `is_bad`.
+fn first_json(value: &serde_json::Value, is_bad: &dyn Fn(&serde_json::Value) -> bool) -> Option<String> {
+    let within = |key: String, value| Some(joined(key, first_json(value, is_bad)?));
+    match value {
+        serde_json::Value::Object(map) => map.iter().find_map(|(key, value)| within(key.clone(), value)),
+        serde_json::Value::Array(list) => list.iter().find_map(|value| within(String::new(), value)),
+        value => is_bad(value).then(String::new),
+    }
+}
+
+/// The dotted key of the first number that is not finite, and the number.
+fn first_not_finite(value: &toml::Value) -> Option<(String, f64)> {
+    let within = |key: &str, value| {
+        let (rest, number) = first_not_finite(value)?;
+        Some((joined(key.into(), rest), number))
+    };
+    match value {
+        toml::Value::Table(table) => table.iter().find_map(|(key, value)| within(key, value)),
+        toml::Value::Array(list) => list.iter().find_map(|value| within("", value)),
+        toml::Value::Float(number) => (!number.is_finite()).then(|| (String::new(), *number)),
+        _ => None,
+    }
+}
+
+/// A key and what stands within it; members of lists have no names.
+fn joined(key: String, rest: String) -> String {
+    if key.is_empty() || rest.is_empty() { key + &rest } else { format!("{key}.{rest}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tiles::Shape;
+
+    #[test]
+    fn every_number_can_be_written_and_read_again() {
+        for (text, problem) in [
+            (
+                "[train]\ncheckpoint_minutes = inf",
+                "train.checkpoint_minutes: must be a finite number, not inf",
+            ),
+            ("[optimizer]\nmomentum = nan", "optimizer.momentum: must be a finite number, not NaN"),
+            ("[loss]\nclass_weights = [1.0, inf]", "loss.class_weights: must be a finite number, not inf"),
+            ("seed = 9223372036854775808", "seed: must be at most 9223372036854775807"),
+            ("threads = 4096", "threads: 4096 is more than 1024"),
+            ("[train]\nepochs = 1000000000000", "train.epochs: 1000000000000 is more than"),
+            ("[network]\nhidden = [100000000]", "network.hidden: a layer may have at most 16777216 units"),
+        ] {
+            let error = toml::from_str::<Settings>(text).unwrap().check().unwrap_err().to_string();
+            assert!(error.starts_with(problem), "{text}: {error}");
+        }
+    }
 
     #[test]
     fn what_does_not_go_together_is_refused() {

@@ -126,7 +126,7 @@ impl Run {
             target: TargetSettings::default(),
             ..self.settings().clone()
         };
-        Run::new(settings, self.splits.clone(), None, |settings, spec, _, _| {
+        Run::new(settings, self.splits.clone(), None, self.pool.clone(), |settings, spec, _, _| {
             Network::random(spec, &settings.sparsity, settings.seed)
         })
     }
