@@ -1,4 +1,4 @@
-//! `docs/methods.md` names every method that settings offer, and no other.
+//! `docs/methods.md` and `docs/training.md` name every method that settings offer, and no other.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,10 +19,24 @@ fn documented(text: &str, heading: &str) -> BTreeSet<String> {
     rows.map(|row| row.split('`').nth(1).unwrap().to_string()).collect()
 }
 
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)).unwrap()
+}
+
+#[test]
+fn the_page_of_training_lists_losses_and_schedules() {
+    let text = page("training.md");
+    let mut losses = names::<rarefy::losses::LossMethod>();
+    losses.remove("auto");
+    assert_eq!(documented(&text, "Losses"), losses);
+    for name in names::<rarefy::optimizers::ScheduleMethod>() {
+        assert!(text.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 #[test]
 fn the_page_lists_what_there_is() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/methods.md");
-    let text = std::fs::read_to_string(page).unwrap();
+    let text = page("methods.md");
     for (heading, names) in [
         ("Topology", names::<rarefy::topology::Method>()),
         ("Penalties", names::<rarefy::penalties::PenaltyMethod>()),
