@@ -7,7 +7,8 @@ use std::path::Path;
 use super::classes;
 use super::gzip::{Opened, read_error};
 use super::settings::TaskChoice;
-use super::source::{Cells, Labels};
+use super::source::{Cells, Format, Labels, Raw};
+use super::span::{Close, Shift, Shifting, Span};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -37,6 +38,15 @@ impl Element {
             Element::U64 | Element::I64 | Element::F64 => 8,
         }
     }
+}
+
+/// An array as samples.
+pub(crate) struct Samples {
+    pub cells: Cells,
+    pub shape: Shape,
+    /// Columns that `cells` holds shifted, and numbers that may fall together when scaled.
+    pub shifts: Vec<Shift>,
+    pub close: Vec<Close>,
 }
 
 /// An array in row-major order.
@@ -95,7 +105,7 @@ impl Array {
     }
 
     /// Each number through `convert`.
-    pub(crate) fn map<T>(&self, convert: impl Fn(f64) -> T) -> Vec<T> {
+    pub(crate) fn map<T>(&self, mut convert: impl FnMut(f64) -> T) -> Vec<T> {
         macro_rules! numbers {
             ($type:ty) => {{
                 let (items, _) = self.bytes.as_chunks::<{ size_of::<$type>() }>();
@@ -155,7 +165,7 @@ impl Array {
 
     /// The array as samples: the first dimension counts them. Of the others one is plain features, two are an image of
     /// bytes or a sequence of features, three are an image with its channels last; more are laid out in a row.
-    pub(crate) fn into_features(self, path: &Path) -> Result<(Cells, Shape)> {
+    pub(crate) fn into_features(self, path: &Path, shifting: &Shifting) -> Result<Samples> {
         if self.shape.len() < 2 {
             return Err(Error::data(
                 path,
@@ -173,9 +183,27 @@ impl Array {
             _ => Shape::flat(width),
         };
         if self.element == Element::U8 {
-            return Ok((Cells::Bytes(self.bytes), shape));
+            return Ok(Samples::plain(Cells::Bytes(self.bytes), shape));
         }
-        let numbers: Vec<f32> = self.map(|number| number as f32);
+        let spans = self.spans(width);
+        let shifts = match shifting {
+            Shifting::Never => Vec::new(),
+            Shifting::WhereNeeded => (0..).zip(&spans).filter_map(|(at, span)| span.shift(at)).collect(),
+            Shifting::As(shifts) => shifts.clone(),
+        };
+        let close = (0..).zip(&spans).filter_map(|(at, span)| span.close(at)).collect();
+        let mut by_column = vec![None; width];
+        for shift in &shifts {
+            if let Some(place) = by_column.get_mut(shift.column) {
+                *place = Some(*shift);
+            }
+        }
+        let mut columns = by_column.iter().cycle();
+        let numbers: Vec<f32> = self.map(|number| match columns.next() {
+            // What is not finite stays so.
+            Some(Some(shift)) if (number as f32).is_finite() => shift.apply(number),
+            _ => number as f32,
+        });
         if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
             return Err(Error::data_at(
                 path,
@@ -186,7 +214,22 @@ impl Array {
                 ),
             ));
         }
-        Ok((Cells::Numbers(numbers), shape))
+        Ok(Samples { shifts, close, ..Samples::plain(Cells::Numbers(numbers), shape) })
+    }
+
+    /// What each column spans, for types that `f32` cannot hold.
+    fn spans(&self, width: usize) -> Vec<Span> {
+        let is_wide =
+            matches!(self.element, Element::U32 | Element::I32 | Element::U64 | Element::I64 | Element::F64);
+        let mut spans = vec![Span::default(); if is_wide { width } else { 0 }];
+        if is_wide {
+            let mut column = 0;
+            self.map(|number| {
+                spans[column].add(number);
+                column = (column + 1) % width;
+            });
+        }
+        spans
     }
 
     /// The array as labels, one row per sample.
@@ -233,6 +276,19 @@ fn half(bits: u16) -> f64 {
     if bits >> 15 == 1 { -size } else { size }
 }
 
+impl Samples {
+    /// Samples that are read as they are.
+    pub(crate) fn plain(cells: Cells, shape: Shape) -> Samples {
+        Samples { cells, shape, shifts: Vec::new(), close: Vec::new() }
+    }
+
+    /// As a source.
+    pub(crate) fn into_raw(self, path: &Path, format: Format, labels: Option<Labels>) -> Raw {
+        let Samples { cells, shape, shifts, close } = self;
+        Raw { shifts, close, ..Raw::arrays(path, format, cells, shape, labels) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +312,8 @@ mod tests {
                     let bytes: Vec<u8> = [3 as $type, 7 as $type, 100 as $type, 0 as $type].iter()
                         .flat_map(|n| if big_endian { n.to_be_bytes() } else { n.to_le_bytes() }).collect();
                     let array = read(&bytes, 99, &[2, 2], Element::$element, big_endian).unwrap();
-                    let (cells, shape) = array.into_features(Path::new("a")).unwrap();
+                    let Samples { cells, shape, .. } =
+                        array.into_features(Path::new("a"), &Shifting::WhereNeeded).unwrap();
                     let mut row = [0.0; 2];
                     cells.copy_row(1, shape.features(), &mut row);
                     assert_eq!(row, [100.0, 0.0], "{}", stringify!($type));
@@ -315,7 +372,8 @@ mod tests {
     fn features_and_labels_must_be_usable() {
         let nan: Vec<u8> = [1.0f32, f32::NAN].iter().flat_map(|n| n.to_le_bytes()).collect();
         let array = |shape: &[usize]| read(&nan, 8, shape, Element::F32, false).unwrap();
-        let feature_error = |shape| array(shape).into_features(Path::new("a")).err().unwrap().to_string();
+        let feature_error =
+            |shape| array(shape).into_features(Path::new("a"), &Shifting::Never).err().unwrap().to_string();
         assert!(feature_error(&[1, 2]).contains("sample 1, column 2: NaN"));
         assert!(feature_error(&[2]).contains("at least two dimensions"));
         let label_error = |shape, samples| {

@@ -15,6 +15,7 @@ use super::array::{Array, Element};
 use super::gzip;
 use super::settings::TaskChoice;
 use super::source::{Format, Raw, Source};
+use super::span::Shifting;
 use crate::{Error, Result};
 
 /// Whether a folder holds a training part.
@@ -53,8 +54,7 @@ pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
         false => Some(path.to_path_buf()),
     };
     let file = file.ok_or_else(|| missing(path, "t10k-images-idx3-ubyte"))?;
-    let (cells, shape) = read_array(&file)?.into_features(&file)?;
-    Ok(Raw::arrays(&file, Format::Idx, cells, shape, None))
+    Ok(read_array(&file)?.into_features(&file, &Shifting::Never)?.into_raw(&file, Format::Idx, None))
 }
 
 fn missing(folder: &Path, name: &str) -> Error {
@@ -75,9 +75,9 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
     let features = read_array(images)?;
     let label_array = read_array(labels)?;
     let samples = features.shape[0];
-    let (cells, shape) = features.into_features(images)?;
+    let features = features.into_features(images, &Shifting::Never)?;
     let found = label_array.into_labels(labels, samples, TaskChoice::Auto)?;
-    let raw = Raw::arrays(images, Format::Idx, cells, shape, Some(found));
+    let raw = features.into_raw(images, Format::Idx, Some(found));
     Ok(Raw { label_path: Some(labels.to_path_buf()), ..raw })
 }
 

@@ -18,11 +18,12 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
-use super::array::{Array, Element};
+use super::array::{Array, Element, Samples};
 use super::gzip::{self, Opened};
 use super::scipy;
 use super::settings::TaskChoice;
 use super::source::{Cells, Format, Labels, Raw, Source};
+use super::span::Shifting;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -68,15 +69,22 @@ fn find_sparse(folder: &Path, names: &[&str]) -> Option<PathBuf> {
 }
 
 /// Reads a folder or an `.npz` file with features and labels, or features alone whose labels are at `label_path`; `task` tells
-/// whether large whole numbers are classes.
-pub(crate) fn read(path: &Path, label_path: Option<&str>, task: TaskChoice) -> Result<Source> {
+/// whether large whole numbers are classes. All parts are shifted as the training part is.
+pub(crate) fn read(
+    path: &Path,
+    label_path: Option<&str>,
+    task: TaskChoice,
+    shifting: &Shifting,
+) -> Result<Source> {
     let mut store = Store::open(path)?;
-    let train = match store.features(path, &FEATURES)? {
+    let train = match store.features(path, &FEATURES, shifting)? {
         Some(features) => store.labelled(path, features, &LABELS, label_path, task)?,
         None => return Err(store.no_features(path)),
     };
+    let shifting = Shifting::As(train.shifts.clone());
     let mut part = |features: &[&str], labels: &[&str]| {
-        let found = if store.holds_one_matrix() { None } else { store.features(path, features)? };
+        let found =
+            if store.holds_one_matrix() { None } else { store.features(path, features, &shifting)? };
         found.map(|found| store.labelled(path, found, labels, None, task)).transpose()
     };
     let validation = part(&VALIDATION_FEATURES, &VALIDATION_LABELS)?;
@@ -92,14 +100,14 @@ pub(crate) fn read(path: &Path, label_path: Option<&str>, task: TaskChoice) -> R
 }
 
 /// Reads features alone: an `.npy` file, or the test part (else the training part) of a folder or `.npz` file.
-pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
+pub(crate) fn read_unlabelled(path: &Path, shifting: &Shifting) -> Result<Raw> {
     let mut store = Store::open(path)?;
-    let found = match store.features(path, &TEST_FEATURES)? {
+    let found = match store.features(path, &TEST_FEATURES, shifting)? {
         Some(found) => Some(found),
-        None => store.features(path, &FEATURES)?,
+        None => store.features(path, &FEATURES, shifting)?,
     };
-    let (cells, shape) = found.ok_or_else(|| store.no_features(path))?;
-    Ok(Raw::arrays(path, Format::Npy, cells, shape, None))
+    let found = found.ok_or_else(|| store.no_features(path))?;
+    Ok(found.into_raw(path, Format::Npy, None))
 }
 
 /// Where named arrays lie.
@@ -175,12 +183,12 @@ impl Store {
     }
 
     /// The features of the first name that there is; a sparse matrix in an archive goes by no name.
-    fn features(&mut self, path: &Path, names: &[&str]) -> Result<Option<(Cells, Shape)>> {
+    fn features(&mut self, path: &Path, names: &[&str], shifting: &Shifting) -> Result<Option<Samples>> {
         if self.is_sparse() {
             return self.sparse(path).map(Some);
         }
         if let Some(array) = self.first(path, names)? {
-            return array.into_features(path).map(Some);
+            return array.into_features(path, shifting).map(Some);
         }
         match self {
             Store::Folder => {
@@ -191,7 +199,7 @@ impl Store {
     }
 
     /// The sparse matrix in an archive.
-    fn sparse(&mut self, path: &Path) -> Result<(Cells, Shape)> {
+    fn sparse(&mut self, path: &Path) -> Result<Samples> {
         if let Store::Archive(archive, _) = self
             && let Ok(format) = archive.by_name("format.npy")
         {
@@ -202,7 +210,7 @@ impl Store {
         }
         let rows = scipy::read(path, |name| self.first(path, &[name]))?;
         let shape = Shape::flat(rows.features());
-        Ok((Cells::Sparse(rows), shape))
+        Ok(Samples::plain(Cells::Sparse(rows), shape))
     }
 
     fn no_features(&self, path: &Path) -> Error {
@@ -225,12 +233,12 @@ impl Store {
     fn labelled(
         &mut self,
         path: &Path,
-        (cells, shape): (Cells, Shape),
+        features: Samples,
         names: &[&str],
         label_path: Option<&str>,
         task: TaskChoice,
     ) -> Result<Raw> {
-        let raw = Raw::arrays(path, Format::Npy, cells, shape, None);
+        let raw = features.into_raw(path, Format::Npy, None);
         let beside = [(&FEATURES[..], &LABELS[..]), (&TEST_FEATURES, &TEST_LABELS)];
         let file = match label_path {
             Some(file) => Some(PathBuf::from(file)),
@@ -433,6 +441,14 @@ pub(crate) mod tests {
             writer.write_all(bytes).unwrap();
         }
         writer.finish().unwrap().into_inner()
+    }
+
+    fn read(path: &Path, label_path: Option<&str>, task: TaskChoice) -> Result<Source> {
+        super::read(path, label_path, task, &Shifting::WhereNeeded)
+    }
+
+    fn read_unlabelled(path: &Path) -> Result<Raw> {
+        super::read_unlabelled(path, &Shifting::Never)
     }
 
     #[test]

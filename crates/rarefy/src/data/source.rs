@@ -15,7 +15,7 @@ use super::libsvm::{self, LibsvmReading};
 use super::parts::Parts;
 use super::preparation::Preparation;
 use super::settings::{DataSettings, Decimal, Header, LabelType};
-use super::span::{Close, Shift};
+use super::span::{Close, Shift, Shifting};
 use super::text::{self, Texts, token_kind};
 use super::{audio, builtin, classes, csv, idx, images, npy, sniff};
 use crate::tiles::Shape;
@@ -288,7 +288,10 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
         }
         Place::Digits => Parts::whole(builtin::digits()),
         Place::Idx(path) => idx::read(&path)?,
-        Place::Npy(path) => npy::read(&path, settings.label_path.as_deref(), settings.task)?,
+        Place::Npy(path) => {
+            let shifting = Shifting::by(settings.scale);
+            npy::read(&path, settings.label_path.as_deref(), settings.task, &shifting)?
+        }
         Place::Csv(path) => Parts::whole(csv::read(&path, settings)?),
         Place::Jsonl(path) => Parts::whole(text::read_jsonl(&path, settings)?),
         Place::Libsvm(path) => Parts::whole(libsvm::read(&path, settings)?),
@@ -385,6 +388,7 @@ pub(crate) fn read_for_model(
         }
         (None, _) => {}
     }
+    let shifting = Shifting::As(preparation.shifts.clone());
     let own_test = |source: Source| source.test.unwrap_or(source.train);
     match place {
         Place::Csv(path) if table => csv::read_for_model(&path, preparation, targets),
@@ -399,8 +403,10 @@ pub(crate) fn read_for_model(
         Place::Digits => Ok(builtin::digits()),
         Place::Idx(path) if targets => idx::read(&path).map(own_test),
         Place::Idx(path) => idx::read_unlabelled(&path),
-        Place::Npy(path) if targets => npy::read(&path, None, classes::task_of(preparation)).map(own_test),
-        Place::Npy(path) => npy::read_unlabelled(&path),
+        Place::Npy(path) if targets => {
+            npy::read(&path, None, classes::task_of(preparation), &shifting).map(own_test)
+        }
+        Place::Npy(path) => npy::read_unlabelled(&path, &shifting),
         Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_) => unreachable!("read or refused above"),
     }
 }

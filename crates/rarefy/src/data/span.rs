@@ -38,6 +38,21 @@ pub(crate) fn may_shift(scale: Scale) -> bool {
     matches!(scale, Scale::Auto | Scale::Standard | Scale::MinMax)
 }
 
+/// Which columns of an array are read shifted.
+pub(crate) enum Shifting {
+    Never,
+    WhereNeeded,
+    /// Those that were so in training.
+    As(Vec<Shift>),
+}
+
+impl Shifting {
+    /// For a file to train on.
+    pub(crate) fn by(scale: Scale) -> Shifting {
+        if may_shift(scale) { Shifting::WhereNeeded } else { Shifting::Never }
+    }
+}
+
 /// Two numbers of a column that may fall together once they are scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Close {

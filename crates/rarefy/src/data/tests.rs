@@ -413,3 +413,21 @@ fn categories_mean_what_they_say_and_unknown_ones_are_counted() {
     let unknown = load(&settings, 1).unwrap().unknown;
     assert_eq!((unknown.len(), unknown[0].0, unknown[0].1.unknown), (1, "test", 1));
 }
+
+#[test]
+fn arrays_of_large_numbers_are_scaled_in_f64_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let times: Vec<u8> = (0..60u64).flat_map(|i| (1.7e12 + 1000.0 * i as f64).to_le_bytes()).collect();
+    let labels: Vec<u8> = (0..60).map(|i| i % 2).collect();
+    let x = npy::tests::file("<f8", "False", "(60, 1)", &times);
+    let path = folder.path().join("t.npz");
+    let y = npy::tests::file("|u1", "False", "(60,)", &labels);
+    let entries = [("x.npy", &x[..]), ("x_test.npy", &x), ("y.npy", &y), ("y_test.npy", &y)];
+    std::fs::write(&path, npy::tests::archive(&entries)).unwrap();
+    let splits = load(&DataSettings { validation_fraction: 0.0, ..settings(&path) }, 1).unwrap();
+    let numbers = splits.train.dense().unwrap();
+    assert!(numbers.windows(2).all(|pair| (pair[1] - pair[0] - 0.057735).abs() < 1e-4), "{numbers:?}");
+    assert_eq!(splits.test.unwrap().dense().unwrap(), numbers);
+    let again = load_with(&splits.preparation, path.to_str().unwrap(), false).unwrap();
+    assert_eq!(again.dataset.dense().unwrap(), numbers);
+}
