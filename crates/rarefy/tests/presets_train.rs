@@ -296,8 +296,11 @@ fn settings(small: &Small, folder: &Path) -> Settings {
             std::fs::write(&path, words(0, 350)).unwrap();
             data.path = path.to_str().unwrap().into();
             data.task = TaskChoice::LanguageModel;
-            let tokens =
-                TokenSettings { kind: TokenKind::Characters, context: Some(8), ..TokenSettings::default() };
+            let tokens = TokenSettings {
+                kind: Some(TokenKind::Characters),
+                context: Some(8),
+                ..TokenSettings::default()
+            };
             data.text = Some(TextSettings { tokens: Some(tokens), ..TextSettings::default() });
         }
     }

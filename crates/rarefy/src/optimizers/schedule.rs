@@ -7,7 +7,9 @@
 //! cosine     1 -> final_fraction, half a cosine                  (Loshchilov and Hutter 2017, equation 5)
 //! one-cycle  start_fraction -> 1 at peak_at -> final_fraction    (Smith and Topin 2018; cosine, as PyTorch's)
 //! ```
-//! The warm-up rises straight from 0 to 1 (Goyal et al. 2017, section 2.2). One-cycle rises by itself and has none.
+//! One-cycle has its foot at the first step, its peak at step `peak_at * total` and its end at the last step, as
+//! `OneCycleLR(total_steps)` with `div_factor = 1 / start_fraction` and `final_div_factor = start_fraction / final_fraction`.
+//! The warm-up of `n` steps rises straight from `1 / (n + 1)` to 1 (Goyal et al. 2017, section 2.2). One-cycle rises by itself and has none.
 
 use std::f64::consts::PI;
 
@@ -126,7 +128,7 @@ impl Schedule {
         let done = step.saturating_sub(1) as f64;
         let total = total.max(1) as f64;
         if *method == ScheduleMethod::OneCycle {
-            return one_cycle((done / total).min(1.0), settings) as f32;
+            return one_cycle(done.min(total - 1.0), total, settings) as f32;
         }
         let warm = (f64::from(*warmup) * total).round().min(total - 1.0);
         if done < warm {
@@ -149,12 +151,13 @@ impl Schedule {
     }
 }
 
-fn one_cycle(t: f64, settings: &ScheduleSettings) -> f64 {
-    let peak = f64::from(settings.peak_at);
-    let (foot, fall) = if t < peak {
-        (settings.start_fraction, 1.0 - t / peak)
+/// After `done` of `total` steps.
+fn one_cycle(done: f64, total: f64, settings: &ScheduleSettings) -> f64 {
+    let (peak, last) = ((f64::from(settings.peak_at) * total - 1.0).max(0.0), total - 1.0);
+    let (foot, fall) = if done < peak {
+        (settings.start_fraction, 1.0 - done / peak)
     } else {
-        (settings.final_fraction, (t - peak) / (1.0 - peak))
+        (settings.final_fraction, if last > peak { (done - peak) / (last - peak) } else { 0.0 })
     };
     let foot = f64::from(foot);
     foot + (1.0 - foot) * half_cosine(fall)
@@ -205,9 +208,9 @@ mod tests {
             (Cosine,   0.0,   999, 100, 0.0),
             (Cosine,   0.05,    1,   1, 1.0),
             (OneCycle, 0.05,    1, 100, 0.04),
-            (OneCycle, 0.05,   16, 100, 0.52),
-            (OneCycle, 0.05,   31, 100, 1.0),
-            (OneCycle, 0.05,   66, 100, 0.5),
+            (OneCycle, 0.05,   30, 100, 1.0),
+            (OneCycle, 0.05,   65, 100, 0.5),
+            (OneCycle, 0.05,  100, 100, 0.0),
             (OneCycle, 0.05,  101, 100, 0.0),
         ];
         for (method, warmup, step, total, factor) in table {
@@ -216,6 +219,36 @@ mod tests {
                 (got - factor).abs() < 1e-6,
                 "{method:?}, {warmup} warm-up, step {step}: {got}, not {factor}"
             );
+        }
+    }
+
+    /// Recorded from torch.optim.lr_scheduler.OneCycleLR(total_steps) of PyTorch 2, div_factor 25, final_div_factor 1e4.
+    #[test]
+    fn one_cycle_is_torchs() {
+        let settings = ScheduleSettings {
+            method: Some(ScheduleMethod::OneCycle),
+            final_fraction: 4e-6,
+            ..Default::default()
+        };
+        let schedule = settings.build(Method::Sgd).unwrap();
+        let ten = [
+            0.04,
+            0.52,
+            1.0,
+            0.950_484_6,
+            0.811_745_7,
+            0.611_262,
+            0.388_742,
+            0.188_258_3,
+            0.049_519_37,
+            4e-6,
+        ];
+        let hundred =
+            [(1, 0.04), (2, 0.042_813_78), (30, 1.0), (31, 0.999_496_5), (61, 0.589_280_1), (100, 4e-6)];
+        let of_ten = (1..).zip(ten).map(|(step, factor)| (10, step, factor));
+        for (total, step, factor) in of_ten.chain(hundred.map(|(step, factor)| (100, step, factor))) {
+            let got = schedule.factor(step, total);
+            assert!((got - factor).abs() < 1e-6, "step {step} of {total}: {got}, not {factor}");
         }
     }
 

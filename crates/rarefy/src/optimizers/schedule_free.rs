@@ -1,15 +1,15 @@
-//! Schedule-free gradient descent and AdamW (Defazio et al. 2024, equations 3 to 5 and algorithm 1), as `schedulefree`
-//! 1.4: an average in place of a schedule. Gradients are taken at `y` (the network's values while training), steps are
+//! Schedule-free gradient descent and AdamW (Defazio et al. 2024, equations 3 to 5), as `SGDScheduleFree` and
+//! `AdamWScheduleFree` of the package `schedulefree` 1.4: an average in place of a schedule. Gradients are taken at `y` (the network's values while training), steps are
 //! made from `z`, and the model is the average `x`:
 //! ```text
 //! z <- z - l * (g + weight_decay * y)                                     sgd
 //! v <- beta2 * v + (1 - beta2) * g^2                                      adamw
-//! z <- z - l * sqrt(1 - beta2^t) * (g / (sqrt(v) + epsilon) + weight_decay * y)
+//! z <- z - l * (g / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay * y)
 //! x <- (1 - c) * x + c * z        c = (largest l so far)^2 / the sum of these squares over all steps
 //! y <- beta1 * x + (1 - beta1) * z
 //! ```
-//! `l` is the learning rate, warm-up included; for adamw the root belongs to it in `c` too. Beta1 interpolates, it is no
-//! momentum. A connection that is grown starts with `x = z = y`.
+//! `l` is the learning rate, warm-up included. The paper's algorithm 1 makes the root of `1 - beta2^t` a part of it, which leaves
+//! early steps almost out of the average; the package does not. Beta1 interpolates, it is no momentum. A connection that is grown starts with `x = z = y`.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,14 +47,16 @@ impl ScheduleFree {
     }
 
     pub(super) fn prepare(&self, memory: &mut Average, step: &mut StepSize) {
-        if self.is_adaptive {
-            let root = correction(self.beta2, step.step).sqrt();
-            step.learning_rate = (f64::from(step.learning_rate) * root) as f32;
-        }
         memory.largest = memory.largest.max(f64::from(step.learning_rate));
         let weight = memory.largest * memory.largest;
         memory.sum += weight;
         step.averaging = if memory.sum > 0.0 { (weight / memory.sum) as f32 } else { 0.0 };
+    }
+
+    /// What roots of the second moment are multiplied by, because it starts at 0.
+    #[inline(always)]
+    fn scale(&self, step: &StepSize) -> f32 {
+        correction(self.beta2, step.step).sqrt().recip() as f32
     }
 }
 
@@ -78,11 +80,11 @@ impl UpdateRule for ScheduleFree {
                 }
             }
             [iterate, _, square] => {
-                let rest = 1.0 - self.beta2;
+                let (rest, scale) = (1.0 - self.beta2, self.scale(step));
                 let state = iterate.iter_mut().zip(square.iter_mut());
                 for ((y, &g), (z, v)) in values.iter().zip(gradients).zip(state) {
                     *v = flush(self.beta2 * *v + rest * (g * g));
-                    *z -= rate * (g / (v.sqrt() + self.epsilon) + decay * y);
+                    *z -= rate * (g / (scale * v.sqrt() + self.epsilon) + decay * y);
                 }
             }
             _ => panic!("schedule-free methods have 2 or 3 slots, not {}", slots.len()),
@@ -101,11 +103,60 @@ impl UpdateRule for ScheduleFree {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
         match slots {
             [_, _, square] => {
+                let scale = self.scale(step);
                 for (out, &v) in out.iter_mut().zip(square.iter()) {
-                    *out = step.learning_rate / (v.sqrt() + self.epsilon);
+                    *out = step.learning_rate / (scale * v.sqrt() + self.epsilon);
                 }
             }
             _ => out.fill(step.learning_rate),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values while training and the average after each of eight gradients, from 1 with rate 0.1 and decay 0.1, recorded
+    /// from schedulefree 1.4 in f64; warm-up is the package's `warmup_steps`.
+    #[test]
+    fn steps_are_the_packages() {
+        let gradients = [0.5, -0.25, 1.0, 0.125, -2.0, 0.5, 0.5, -0.75];
+        #[rustfmt::skip]
+        let table = [
+            (Method::ScheduleFreeAdamw, 0,
+             [0.89, 0.91989528, 0.86391192, 0.83407968, 0.8698751, 0.86625508, 0.85349156, 0.86469186],
+             [0.89, 0.91717752, 0.87278952, 0.84301272, 0.86220014, 0.86490343, 0.85777101, 0.8618421]),
+            (Method::ScheduleFreeAdamw, 4,
+             [0.9725, 0.99444732, 0.91556261, 0.8778774, 0.94368946, 0.94623384, 0.93306301, 0.94749304],
+             [0.9725, 0.99391202, 0.91968627, 0.88124133, 0.93382923, 0.94346388, 0.93596776, 0.94371585]),
+            (Method::ScheduleFreeSgd, 0,
+             [0.94, 0.94858, 0.90712568, 0.88486215, 0.9263207, 0.9264005, 0.91714453, 0.92863592],
+             [0.94, 0.9478, 0.91390473, 0.89156429, 0.91639029, 0.92306376, 0.91936424, 0.92481817]),
+            (Method::ScheduleFreeSgd, 4,
+             [0.985, 0.9912115, 0.93615062, 0.9095991, 0.98103521, 0.98649131, 0.97619781, 0.98987473],
+             [0.985, 0.99106, 0.93904059, 0.91196796, 0.97012986, 0.98283778, 0.97805222, 0.98600012]),
+        ];
+        for (method, warmup, values, averages) in table {
+            let settings = OptimizerSettings { method, weight_decay: Some(0.1), ..Default::default() };
+            let optimizer = settings.build().unwrap();
+            let mut memory = optimizer.memory();
+            let mut value = [1.0f32];
+            let mut slots = vec![[0.0f32]; optimizer.slots()];
+            let views = |slots: &mut Vec<[f32; 1]>, act: &mut dyn FnMut(&mut [&mut [f32]])| {
+                act(&mut slots.iter_mut().map(|slot| &mut slot[..]).collect::<Vec<_>>());
+            };
+            views(&mut slots, &mut |slots| optimizer.begin(&value, slots));
+            for (at, gradient) in gradients.into_iter().enumerate() {
+                let rate = if at < warmup { 0.1 * (at + 1) as f32 / warmup as f32 } else { 0.1 };
+                let mut step = StepSize::new(rate, at as u64 + 1);
+                optimizer.prepare(&mut memory, &mut step);
+                views(&mut slots, &mut |slots| optimizer.update(&step, &mut value, &[gradient], slots));
+                let case = format!("{method:?}, warm-up {warmup}, step {}", at + 1);
+                assert!((f64::from(value[0]) - values[at]).abs() < 1e-6, "{case}: {}", value[0]);
+                let average = slots[optimizer.average_slot().unwrap()][0];
+                assert!((f64::from(average) - averages[at]).abs() < 1e-6, "{case}: average {average}");
+            }
         }
     }
 }

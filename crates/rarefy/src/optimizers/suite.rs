@@ -40,7 +40,7 @@ fn cases() -> Vec<Case> {
         row("adagrad",          with(Method::Adagrad, 0.0, 0.1), 1, [0.9, 0.925_766_3],          0.166_666_67),
         row("prodigy",          prodigy,                         4, [0.999_996_7, 0.999_994_8],  6.324_555e-5),
         row("schedule-free sgd",   with(Method::ScheduleFreeSgd, 0.0, 0.1),   2, [0.94, 0.94858],            0.1),
-        row("schedule-free adamw", with(Method::ScheduleFreeAdamw, 0.0, 0.1), 3, [0.899_683_8, 0.943_674_5], 0.2),
+        row("schedule-free adamw", with(Method::ScheduleFreeAdamw, 0.0, 0.1), 3, [0.89, 0.919_895_3], 0.2),
         row("armijo",           with(Method::Armijo, 0.0, 0.0),         1, [0.95, 0.999_999_7], 0.1),
         row("barzilai-borwein", with(Method::BarzilaiBorwein, 0.0, 0.0), 2, [0.95, 0.966_666_7], 0.1),
         row("linbreg",          with(Method::Linbreg, 0.0, 0.0), 1, [0.95, 0.975],               0.1),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Features;
 use super::bag::Bag;
 use super::sequences::{Sequences, TooLong};
-use super::settings::TextSettings;
+use super::settings::{TextSettings, TokenSettings};
 use super::tokenizer::{TokenKind, Tokenizer};
 use crate::Result;
 use crate::tiles::Shape;
@@ -67,7 +67,7 @@ pub(crate) struct Coded {
 
 /// What a token is under these settings.
 pub(crate) fn token_kind(settings: Option<&TextSettings>) -> TokenKind {
-    settings.and_then(|text| text.tokens.as_ref()).map_or(TokenKind::Words, |tokens| tokens.kind)
+    settings.and_then(|text| text.tokens.as_ref()).map_or(TokenKind::Words, TokenSettings::kind)
 }
 
 impl TextCoding {

@@ -101,7 +101,7 @@ fn whole_text(
     Ok((part(tokenizer, *context, &excerpts), kept.skipped))
 }
 
-/// What a token is and how many are read at a time; characters, unless the settings say something about tokens.
+/// What a token is, a character unless the settings say another, and how many are read at a time.
 fn token_settings(settings: &DataSettings) -> Result<TokenSettings> {
     refuse_settings_of_others(settings, Format::Text)?;
     let text = settings.text.clone().unwrap_or_default();
@@ -120,8 +120,8 @@ fn token_settings(settings: &DataSettings) -> Result<TokenSettings> {
             return Err(Error::setting(key, problem));
         }
     }
-    let characters = || TokenSettings { kind: TokenKind::Characters, ..TokenSettings::default() };
-    Ok(text.tokens.unwrap_or_else(characters))
+    let tokens = text.tokens.unwrap_or_default();
+    Ok(TokenSettings { kind: tokens.kind.or(Some(TokenKind::Characters)), ..tokens })
 }
 
 fn preparation(settings: &DataSettings, coding: TextCoding) -> Preparation {
@@ -268,7 +268,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.txt");
         std::fs::write(&path, "abcdefghijklmnopqrstuvwxyz ".repeat(10)).unwrap();
-        let splits = load(&settings(&path, "tokens.kind = 'characters'\ntokens.context = 6")).unwrap();
+        // Characters, whatever else is said about tokens.
+        let splits = load(&settings(&path, "tokens.context = 6")).unwrap();
         let mut batch = Batch::new(&splits.train, 3);
         let order = run_order(splits.train.len(), 3);
         let mut before = None;
@@ -301,7 +302,12 @@ mod tests {
             (b" \n", context(2), "a.txt: holds nothing but blanks"),
             (b"", context(2), "the file is empty"),
             (b"ab ab ab ab", context(100), "data.text.tokens.context: 100 is more than the 8 tokens"),
-            (b"ab ab ab ab", "tokens = {}".into(), "data.text.tokens.context: 128 is more than the 3 tokens"),
+            (b"ab ab ab ab", "tokens = {}".into(), "data.text.tokens.context: 128 is more than the 8 tokens"),
+            (
+                b"ab ab ab ab",
+                "tokens.kind = 'words'".into(),
+                "data.text.tokens.context: 128 is more than the 3 tokens",
+            ),
             (b"ab ab", "bag = {}".into(), "data.text.bag: says nothing about the running text"),
             (b"ab ab", "tokens.truncate = true".into(), "data.text.tokens.truncate: says nothing"),
             (b"ab ab", "column = 'a'".into(), "data.text.column: says nothing"),

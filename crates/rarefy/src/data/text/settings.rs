@@ -26,8 +26,9 @@ pub struct TextSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TokenSettings {
-    /// What a token is.
-    pub kind: TokenKind,
+    /// What a token is; a word unless given, for a language model a character.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<TokenKind>,
     /// Times that a token must come in the training part to be known (a pair of tokens, to be merged).
     pub min_count: u64,
     /// At most so many ids, those of padding, unknown, begin and end among them; byte pairs have 4100 unless given.
@@ -42,15 +43,19 @@ pub struct TokenSettings {
 
 impl Default for TokenSettings {
     fn default() -> TokenSettings {
-        let kind = TokenKind::Words;
-        TokenSettings { kind, min_count: 2, max_vocabulary: None, context: None, truncate: false }
+        TokenSettings { kind: None, min_count: 2, max_vocabulary: None, context: None, truncate: false }
     }
 }
 
 impl TokenSettings {
+    /// What a token of a document is: as set, or a word.
+    pub(super) fn kind(&self) -> TokenKind {
+        self.kind.unwrap_or(TokenKind::Words)
+    }
+
     /// A tokenizer that has learned from the documents of the training part.
     pub(super) fn fit(&self, documents: &[&str]) -> Result<Tokenizer> {
-        let tokenizer = Tokenizer::fit(self.kind, documents, self.min_count, self.max_vocabulary);
+        let tokenizer = Tokenizer::fit(self.kind(), documents, self.min_count, self.max_vocabulary);
         if tokenizer.size() == SPECIALS as usize {
             let problem = format!(
                 "no token comes {} times in the {} training documents, so there is nothing to learn from; lower it or give more text",
@@ -78,7 +83,7 @@ impl TextSettings {
             bag.check()?;
         }
         let Some(tokens) = &self.tokens else { return Ok(()) };
-        let least = match tokens.kind {
+        let least = match tokens.kind() {
             TokenKind::BytePairs => SPECIALS as usize + 256,
             TokenKind::Words | TokenKind::Characters => SPECIALS as usize + 1,
         };
