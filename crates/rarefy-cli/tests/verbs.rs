@@ -379,7 +379,10 @@ fn numbers_are_predicted_from_a_table_without_its_labels() {
 
     let found = object(&["evaluate", run, path_text(&table)]);
     let (rmse, loss) = (found["rmse"].as_f64().unwrap(), found["loss"].as_f64().unwrap());
-    assert!((rmse * rmse - loss).abs() < 1e-3 * loss, "{rmse} {loss}");
+    let config: Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new(run).join("config.json")).unwrap()).unwrap();
+    let unit = config["preparation"]["target_scaler"]["standard"]["deviations"][0].as_f64().unwrap();
+    assert!(((rmse / unit).powi(2) - loss).abs() < 1e-3 * loss, "{rmse} {unit} {loss}");
     assert!(found["mae"].as_f64().unwrap() <= rmse && found["per_output"][0]["r2"].is_number());
 
     let unlabelled = folder.path().join("new.csv");
@@ -530,13 +533,13 @@ fn runs_that_cannot_go_on_say_why() {
     said(&resume);
 
     let checkpoint = std::fs::read(path("checkpoint.safetensors")).unwrap();
-    let format = br#"\"format\":2"#;
+    let format = br#"\"format\":3"#;
     let at = checkpoint.windows(format.len()).position(|bytes| bytes == format).unwrap();
     let mut newer = checkpoint.clone();
     newer[at + format.len() - 1] = b'9';
     for (bytes, problem) in [
         (&checkpoint[..checkpoint.len() - 1], "is not a whole safetensors file"),
-        (&newer[..], "is in format 9, this version reads format 2: go on with the rarefy that wrote it"),
+        (&newer[..], "is in format 9, this version reads format 3: go on with the rarefy that wrote it"),
     ] {
         std::fs::write(path("checkpoint.safetensors"), bytes).unwrap();
         let message = refusal(&resume);
