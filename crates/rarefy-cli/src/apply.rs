@@ -9,6 +9,8 @@ use rarefy::losses::best_path;
 use rarefy::tiles::{LANES, Shape, Tiles};
 use rarefy::train::{self, Model};
 
+use crate::amount::amount;
+
 /// Samples of a batch.
 const BATCH: usize = 256;
 
@@ -110,6 +112,24 @@ pub fn output_names(preparation: &Preparation) -> Vec<String> {
         })
     };
     (0..preparation.outputs).map(name).collect()
+}
+
+/// How numbers to predict were scaled for the network, if they were.
+pub fn targets_text(preparation: &Preparation) -> Option<String> {
+    const NAMED: usize = 5;
+    let scaler = &preparation.target_scaler;
+    let ln = if scaler.is_log() { "ln " } else { "" };
+    let names = output_names(preparation);
+    let mut each: Vec<String> = (names.iter().enumerate().take(NAMED))
+        .map(|(output, name)| {
+            let (mean, deviation) = scaler.mean_and_deviation(output);
+            format!("{ln}{name} {} ± {}", amount(mean), amount(deviation))
+        })
+        .collect();
+    if names.len() > NAMED {
+        each.push("...".into());
+    }
+    (!scaler.is_none()).then(|| format!("{}; to the network 0 ± 1", each.join(", ")))
 }
 
 /// The place of the highest of some numbers; of equal ones the first, as in training.

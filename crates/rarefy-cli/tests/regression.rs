@@ -40,7 +40,7 @@ fn the_command_of_the_readme_learns_prices() {
     let (shown, trained) =
         told(&["train", data, "--label", "price", "--task", "regression", "--run-dir", run]);
     assert!(number(&trained, "test_r2") >= 0.99, "{trained}");
-    for words in ["val RMSE ", "val R2 ", "test R2", "test RMSE"] {
+    for words in ["targets price 2", " ± 9", "val RMSE ", "val R2 ", "test R2", "test RMSE"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     assert!(!shown.contains("test loss") && !shown.contains("R2 is below 0"), "{shown}");
@@ -50,6 +50,11 @@ fn the_command_of_the_readme_learns_prices() {
         assert_eq!(number(&evaluated, key), number(&trained, trained_as), "{key}");
     }
     assert!(shown.contains("loss (mean-squared-error of scaled targets)"), "{shown}");
+
+    let inspected = told(&["inspect", run]).0;
+    for words in ["targets   price 2", "validation R2 0.99", "validation RMSE "] {
+        assert!(inspected.contains(words), "{words}: {inspected}");
+    }
 
     let (_, predicted) = told(&["predict", run, data]);
     let prices = predicted["predictions"].as_array().unwrap();

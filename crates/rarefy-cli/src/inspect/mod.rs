@@ -12,7 +12,8 @@ use rarefy::train::{Model, Settings};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::apply::{model_folder, open_model};
+use crate::amount::amount;
+use crate::apply::{model_folder, open_model, targets_text};
 use crate::data::task_text;
 use crate::output::{Output, table};
 
@@ -249,7 +250,11 @@ fn data_text(found: &Inspection, model: &Model) -> String {
         0 => String::new(),
         count => format!(", {count} constant in training"),
     };
-    format!("task      {task}{classes}\ninputs    {}{columns}{constant}", found.inputs)
+    let targets = match targets_text(preparation) {
+        Some(text) => format!("\ntargets   {text}"),
+        None => String::new(),
+    };
+    format!("task      {task}{classes}{targets}\ninputs    {}{columns}{constant}", found.inputs)
 }
 
 fn run_text(run: &Training) -> String {
@@ -265,10 +270,17 @@ fn run_text(run: &Training) -> String {
         ),
     ];
     let epoch = |title: &str, record: &Value| {
-        let figures = ["train_loss", "validation_loss", "validation_accuracy"];
+        let number: fn(f64) -> String = |value| format!("{value:.4}");
+        let figures = [
+            ("train loss", "train_loss", number),
+            ("validation loss", "validation_loss", number),
+            ("validation accuracy", "validation_accuracy", number),
+            ("validation RMSE", "validation_rmse", amount),
+            ("validation R2", "validation_r2", number),
+        ];
         let shown = figures
             .iter()
-            .filter_map(|key| Some(format!("{} {:.4}", key.replace('_', " "), record[*key].as_f64()?)));
+            .filter_map(|(name, key, text)| Some(format!("{name} {}", text(record[*key].as_f64()?))));
         format!("{title:8}  epoch {}: {}", record["epoch"], shown.collect::<Vec<_>>().join(", "))
     };
     lines.extend(run.best.as_ref().map(|record| epoch("best", record)));

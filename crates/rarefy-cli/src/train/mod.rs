@@ -16,6 +16,7 @@ use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::topology::Method;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
+use crate::apply::targets_text;
 use crate::config::Config;
 use crate::data::{TASKS, delimiter, skipped_text, table_text};
 use crate::output::{Output, complain, named_path};
@@ -351,6 +352,7 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
             splits.preparation.constant_inputs
         ));
     }
+    targets_text(&splits.preparation).iter().for_each(|text| output.say(&format!("targets {text}")));
     let method = format!("{:?}", settings.topology.method).to_lowercase();
     let network = run.network();
     output.say(&format!(
