@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::parse_target;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
@@ -182,8 +182,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     let summary = figures::summarise(twin, &mut run, &directory, &outcome, interrupted, output)?;
     summary::describe_end(&run, &summary, output);
     let value = serde_json::to_value(&summary)?;
-    std::fs::write(directory.join("summary.json"), format!("{value:#}\n"))
-        .with_context(|| format!("{}: cannot write the summary", directory.display()))?;
+    run.write("summary.json", &format!("{value:#}\n"))?;
     output.json(&value)
 }
 
@@ -334,7 +333,7 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
     if let Some(dialect) = &splits.preparation.dialect {
         output.say(&table_text(dialect, &splits.preparation.labels, &settings.data));
     }
-    for note in &splits.notes {
+    for note in run.notes().iter().chain(&splits.notes) {
         output.say(&format!("note: {note}"));
     }
     for (part, found) in &splits.unknown {

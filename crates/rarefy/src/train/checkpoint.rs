@@ -13,6 +13,7 @@ use super::tensors::{self, Tensor, TensorFile};
 use super::{Engine, Score, Settings};
 use crate::control::ControllerState;
 use crate::data::TargetScale;
+use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec};
 use crate::optimizers::Memory;
 use crate::{Error, Result};
@@ -48,6 +49,9 @@ struct Header {
     settings: Settings,
     /// Tells whether the data is still the same.
     fingerprint: u64,
+    /// The instruction set that computed so far; nothing in older files.
+    #[serde(default)]
+    isa: String,
     position: Position,
 }
 
@@ -84,7 +88,13 @@ pub(super) fn save(
     }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
     let position = Position { control, optimizer: Some(engine.memory), ..position.clone() };
-    let header = Header { format: FORMAT, settings: settings.clone(), fingerprint, position };
+    let header = Header {
+        format: FORMAT,
+        settings: settings.clone(),
+        fingerprint,
+        isa: engine.isa().name().into(),
+        position,
+    };
     let text = serde_json::to_string(&header).expect("a header is plain data");
     write_with(&checkpoint_path(directory), |file| {
         tensors::write(file, tensors, HashMap::from([("run".to_string(), text)]))
@@ -98,6 +108,8 @@ pub(super) struct Checkpoint {
     pub(super) settings: Settings,
     /// The data it was written for.
     fingerprint: u64,
+    /// The instruction set that computed so far.
+    isa: String,
     /// Where the run stood.
     pub(super) position: Position,
 }
@@ -130,6 +142,7 @@ impl Checkpoint {
             file,
             settings: header.settings,
             fingerprint: header.fingerprint,
+            isa: header.isa,
             position: header.position,
         })
     }
@@ -157,6 +170,28 @@ impl Checkpoint {
             )),
             None => Ok(()),
         }
+    }
+
+    /// Checks that a run whose epochs have so many steps can stand there.
+    pub(super) fn check_position(&self, steps: u64) -> Result<()> {
+        let Position { step, epoch, .. } = self.position;
+        let begun = epoch.checked_mul(steps).filter(|_| epoch <= self.settings.train.epochs);
+        match begun.and_then(|begun| step.checked_sub(begun)) {
+            Some(done) if done <= steps => Ok(()),
+            _ => Err(self.file.problem(format!(
+                "stands at step {step} and epoch {epoch} where an epoch has {steps} steps; it is damaged, start a new run"
+            ))),
+        }
+    }
+
+    /// What to say about going on with another instruction set.
+    pub(super) fn other_isa(&self, isa: Isa) -> Option<String> {
+        (!self.isa.is_empty() && self.isa != isa.name()).then(|| {
+            format!(
+                "computed with {} so far, and here with {isa}: from now on bits may differ from a run on one machine",
+                self.isa
+            )
+        })
     }
 
     /// The network as it was, after checking that settings and data are still the same.
@@ -205,7 +240,8 @@ impl Checkpoint {
                 *number = saved;
             }
         });
-        engine.effective.restore(&engine.network, &self.file)
+        engine.effective.restore(&engine.network, &self.file)?;
+        self.file.check_all_read()
     }
 }
 

@@ -95,6 +95,11 @@ impl std::ops::Add for Churn {
 }
 
 impl Engine {
+    /// The instruction set that it computes with.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Allocates gradients, optimizer state and buffers.
     pub fn new(parts: EngineParts) -> Engine {
         let EngineParts { mut network, optimizer, .. } = parts;

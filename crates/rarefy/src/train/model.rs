@@ -122,16 +122,19 @@ fn parse_config(path: &Path, text: &[u8]) -> Result<ModelConfig> {
     Ok(config)
 }
 
-/// Writes a model's two files, each in one go.
+/// Writes a model's two files, each in one go. A process that is killed in between leaves no wrong pair.
 ///
 /// # Errors
-/// If a file cannot be written; what was there before stays.
+/// If a file cannot be written; what was there before stays, if it is of the same description.
 pub fn save_model(directory: &Path, network: &Network, config: &ModelConfig) -> Result<()> {
     let text = serde_json::to_vec_pretty(config).expect("a description is plain data");
-    write_atomically(&directory.join("config.json"), &text)?;
-    write_with(&directory.join("model.safetensors"), |file| {
-        tensors::write(file, network_tensors(network), HashMap::new())
-    })
+    let (description, arrays) = (directory.join("config.json"), directory.join("model.safetensors"));
+    // Rather no model for a moment than a description beside the arrays of another.
+    if arrays.exists() && std::fs::read(&description).map_or(true, |found| found != text) {
+        std::fs::remove_file(&arrays).map_err(Error::io(&arrays, "cannot remove the model before"))?;
+    }
+    write_atomically(&description, &text)?;
+    write_with(&arrays, |file| tensors::write(file, network_tensors(network), HashMap::new()))
 }
 
 /// Bytes of a network's arrays on disk.

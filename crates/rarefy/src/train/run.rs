@@ -41,6 +41,7 @@ pub struct Run {
     pub(super) schedule_epochs: u64,
     isa: Isa,
     position: Position,
+    notes: Vec<String>,
     pub(super) pool: Arc<rayon::ThreadPool>,
 }
 
@@ -63,9 +64,7 @@ impl Run {
             });
             directory.write("environment.json", &format!("{environment:#}\n"))?;
             run.save_checkpoint()?;
-            // Last, because it marks the folder as taken: a start that failed (a full disk) can be tried again.
-            let text = toml::to_string(&run.settings).expect("settings are plain data");
-            directory.write("config.toml", &text)?;
+            directory.write_settings(&run.settings)?;
         }
         Ok(run)
     }
@@ -88,9 +87,16 @@ impl Run {
         let mut run = Run::new(settings, splits, Some(folder), pool, |settings, spec, _, _| {
             checkpoint.network(settings, fingerprint, spec)
         })?;
+        checkpoint.check_position(run.steps_per_epoch())?;
         checkpoint.restore(&mut run.engine)?;
+        run.notes.extend(checkpoint.other_isa(run.isa));
         run.position = checkpoint.position;
-        run.directory.as_ref().expect("opened above").truncate_metrics(run.position.metrics)?;
+        let folder = run.directory.as_ref().expect("opened above");
+        folder.truncate_metrics(run.position.metrics)?;
+        // A start may have been killed before it came to that.
+        if !directory.join("config.toml").exists() {
+            folder.write_settings(&run.settings)?;
+        }
         Ok(run)
     }
 
@@ -148,6 +154,7 @@ impl Run {
             schedule_epochs,
             isa,
             position,
+            notes: Vec::new(),
             pool,
         })
     }
@@ -161,6 +168,19 @@ impl Run {
         engine.sparsifier.zeros = self.engine.sparsifier.zeros;
         (self.engine, self.position) = (engine, Position::default());
         Ok(())
+    }
+
+    /// What whoever runs it should know.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Writes a small text file into the run's folder, if it has one, in one go.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        self.directory.as_ref().map_or(Ok(()), |directory| directory.write(name, text))
     }
 
     /// The settings as resolved.

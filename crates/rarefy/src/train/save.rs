@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// How the name begins of a file that is being written.
+pub(super) const BESIDE: &str = ".saving-";
+
 /// Writes `bytes` to `path`; see [`write_with`].
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub(super) fn write_with(
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
     let action = "cannot save (the file that was there before, if any, is unharmed)";
-    let mut name = std::ffi::OsString::from(".saving-");
+    let mut name = std::ffi::OsString::from(BESIDE);
     name.push(path.file_name().unwrap_or_default());
     let beside = path.with_file_name(name);
     let save = || -> std::io::Result<()> {

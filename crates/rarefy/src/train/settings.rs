@@ -462,10 +462,7 @@ mod tests {
             let checked = toml::from_str::<Settings>(&text).unwrap().check();
             assert_eq!(checked.is_ok(), is_good, "{deviation}");
             if let Err(error) = checked {
-                assert!(
-                    error.to_string().starts_with("sparsity.deviation: must be above 0, not "),
-                    "{error}"
-                );
+                assert!(error.to_string().starts_with("sparsity.deviation: must be "), "{error}");
             }
         }
     }

@@ -205,10 +205,11 @@ impl TensorFile {
         self.read(name, Dtype::I32)
     }
 
-    /// Checks that the file holds nothing that was not asked for: it would be of another network.
+    /// Checks that the file holds no numbers that were not asked for: they would be of another network.
     pub(super) fn check_all_read(&self) -> Result<()> {
         let asked = self.asked.borrow();
-        match self.metadata.offset_keys().iter().find(|name| !asked.contains(*name)) {
+        let holds = |name: &String| self.metadata.info(name).is_some_and(|info| !info.shape.contains(&0));
+        match self.metadata.offset_keys().iter().find(|name| !asked.contains(*name) && holds(name)) {
             Some(name) => Err(self.problem(format!(
                 "holds \"{name}\", which the network does not have; it is of another network than described"
             ))),
