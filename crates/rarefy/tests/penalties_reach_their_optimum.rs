@@ -87,6 +87,7 @@ fn settings(path: &std::path::Path) -> Settings {
     settings.data.path = path.to_str().unwrap().into();
     settings.data.task = toml::Value::from("regression").try_into().unwrap();
     settings.data.scale = toml::Value::from("none").try_into().unwrap();
+    settings.data.target_scale = toml::Value::from("none").try_into().ok();
     settings.data.validation_fraction = 0.0;
     settings.data.test_fraction = 0.0;
     settings.network.hidden = vec![];

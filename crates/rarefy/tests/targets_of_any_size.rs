@@ -81,6 +81,19 @@ fn another_unit_changes_predictions_by_that_and_nothing_else() {
 }
 
 #[test]
+fn a_run_goes_on_with_targets_in_its_unit_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let data = write(folder.path(), &[|sum| sum]);
+    let mut settings = settings(&data, 1, None);
+    settings.train.epochs = 1;
+    train(settings, Some(&run));
+    write(folder.path(), &[|sum| 2.0 * sum]);
+    let error = Run::resume(&run, |_| ()).err().unwrap().to_string();
+    assert!(error.contains("was written for other data"), "{error}");
+}
+
+#[test]
 fn several_targets_have_a_scale_each_and_the_saved_model_undoes_them() {
     let folder = tempfile::tempdir().unwrap();
     let data = write(folder.path(), &[|sum| 1e-4 * sum, |_| 7.0, |sum| 3e6 - 1e5 * sum]);

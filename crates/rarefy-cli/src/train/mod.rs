@@ -42,6 +42,7 @@ Examples:
   rarefy train digits                          the built-in data, offline, in seconds
   rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
   rarefy train table.csv --label price --task regression
+  rarefy train table.csv --label price --task regression --set data.target_scale=log
   rarefy train speech.csv --set data.audio.features=mfcc --set data.augment.time_masks=2
   rarefy train photos --set data.image_size=32 --set data.augment.flip=true --skip-bad
   rarefy train news.tsv --text body --label topic
