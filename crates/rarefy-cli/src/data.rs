@@ -155,9 +155,10 @@ pub fn table_text(dialect: &Dialect, labels: &[LabelColumn], settings: &DataSett
         Decimal::Comma => "decimal comma",
         Decimal::Auto | Decimal::Point => "decimal point",
     };
+    let quotes = if dialect.quote { "" } else { ", quotes are plain characters" };
     let delimiter = dialect.delimiter;
     format!(
-        "label    {names}{chosen}\nlayout   {header}, {delimiter:?} between cells, {decimal} (data.header, data.delimiter, data.decimal)"
+        "label    {names}{chosen}\nlayout   {header}, {delimiter:?} between cells, {decimal}{quotes} (data.header, data.delimiter, data.decimal, data.quote)"
     )
 }
 

@@ -51,7 +51,9 @@ pub use images::{ImageColor, ImageReading, ImageSize};
 pub use libsvm::LibsvmReading;
 pub use preparation::{Coding, Column, Preparation, UnknownCategories};
 pub use scale::Scaler;
-pub use settings::{DataSettings, Decimal, Header, LabelType, Missing, Scale, TargetScale, TaskChoice};
+pub use settings::{
+    DataSettings, Decimal, Header, LabelType, Missing, Quote, Scale, TargetScale, TaskChoice,
+};
 pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
 pub use span::Shift;
 pub use target_scaler::{TargetFigures, TargetScaler};

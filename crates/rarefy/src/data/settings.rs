@@ -46,9 +46,11 @@ pub struct DataSettings {
     pub label_type: LabelType,
     /// Whether the first line of a CSV file names the columns.
     pub header: Header,
-    /// What separates the cells of a CSV file; found out (comma, semicolon or tab) if not given.
+    /// What separates the cells of a CSV file; found out (comma, semicolon or tab) if not given. Of blanks any number does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
+    /// Whether quotes in a CSV file hold cells together.
+    pub quote: Quote,
     /// What stands before the fraction of a number in a CSV file.
     pub decimal: Decimal,
     /// CSV columns to treat as categories though they hold numbers, all or some. Columns of text alone are categories
@@ -112,6 +114,7 @@ impl Default for DataSettings {
             label_type: LabelType::Auto,
             header: Header::Auto,
             delimiter: None,
+            quote: Quote::Auto,
             decimal: Decimal::Auto,
             categorical: Vec::new(),
             ignore: Vec::new(),
@@ -195,6 +198,19 @@ pub enum Decimal {
     /// A comma; points may group thousands.
     #[serde(rename = ",")]
     Comma,
+}
+
+/// Whether quotes hold cells together, as in `"a, b"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Quote {
+    /// They do, unless tabs separate the cells and a quote is not closed at the end of its cell.
+    #[default]
+    Auto,
+    /// They do.
+    Yes,
+    /// They are characters like others.
+    No,
 }
 
 /// What labels are.

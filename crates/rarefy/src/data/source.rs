@@ -14,7 +14,7 @@ use super::images::{ImageColor, ImageReading};
 use super::libsvm::{self, LibsvmReading};
 use super::parts::Parts;
 use super::preparation::Preparation;
-use super::settings::{DataSettings, Decimal, Header, LabelType};
+use super::settings::{DataSettings, Decimal, Header, LabelType, Quote};
 use super::span::{Close, Shift, Shifting};
 use super::text::{self, Texts, token_kind};
 use super::{audio, builtin, classes, csv, idx, images, npy, sniff};
@@ -96,6 +96,13 @@ pub struct Dialect {
     /// How numbers are written.
     #[serde(default)]
     pub decimal: Decimal,
+    /// Whether quotes hold cells together; else they are characters like others.
+    #[serde(default = "yes")]
+    pub quote: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How files were read that do not say it themselves.
@@ -332,6 +339,7 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
         ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
         ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
         ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
+        ("data.quote", settings.quote != Quote::Auto, csv, "CSV files"),
         ("data.decimal", settings.decimal != Decimal::Auto, csv, "CSV files"),
         ("data.label_type", settings.label_type != LabelType::Auto, csv, "CSV files"),
         ("data.header", settings.header != Header::Auto, csv, "CSV files"),

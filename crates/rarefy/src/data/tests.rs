@@ -431,3 +431,15 @@ fn arrays_of_large_numbers_are_scaled_in_f64_too() {
     let again = load_with(&splits.preparation, path.to_str().unwrap(), false).unwrap();
     assert_eq!(again.dataset.dense().unwrap(), numbers);
 }
+
+#[test]
+fn a_quoted_cell_of_nothing_is_a_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "t.csv", &alternating((0..40).map(f64::from)));
+    let preparation = load(&settings(&path), 1).unwrap().preparation;
+    for text in ["x\n1\n\n2\n\"\"\n3\n", "x\r\n1\r\n\r\n2\r\n\"\"\r\n3"] {
+        let new = write(&folder, "new.csv", text);
+        let found = load_with(&preparation, new.to_str().unwrap(), false).unwrap();
+        assert_eq!(found.dataset.len(), 4, "{text:?}");
+    }
+}

@@ -4,10 +4,12 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use super::super::gzip;
-use super::super::settings::{DataSettings, Decimal, Header};
+use super::super::settings::{DataSettings, Decimal, Header, Quote};
 use super::super::source::Dialect;
 use super::header::names_columns;
+use super::lines::said_delimiter;
 use super::numbers::{has_decimal_comma, has_decimal_point, parse};
+use super::quotes;
 use super::records::Records;
 use crate::{Error, Result};
 
@@ -26,10 +28,17 @@ type Lines = Vec<Vec<String>>;
 
 /// Finds the layout of a file and the names of its columns (positions from 1 where it has none).
 pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, Vec<String>)> {
-    let (delimiter, lines) = match settings.delimiter {
-        Some(delimiter) => (delimiter, first_lines(path, delimiter)?),
-        None => find_delimiter(path)?,
+    let delimiter = match settings.delimiter {
+        Some(delimiter) => delimiter,
+        None => find_delimiter(path, settings.quote)?,
     };
+    let quote = match settings.quote {
+        Quote::No => false,
+        // Texts between tabs are seldom quoted, and hold lone quotes instead.
+        Quote::Auto if delimiter == '\t' => quotes::lone(path, delimiter)?.is_none(),
+        Quote::Auto | Quote::Yes => quotes::check(path, delimiter).map(|()| true)?,
+    };
+    let lines = first_lines(path, delimiter, quote)?;
     let Some(first) = lines.first() else {
         return Err(Error::data(path, "holds no lines"));
     };
@@ -43,7 +52,7 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
         Header::No => false,
         Header::Auto => names_columns(&lines, settings, decimal),
     };
-    let dialect = Dialect { delimiter, header, columns: first.len(), decimal };
+    let dialect = Dialect { delimiter, header, columns: first.len(), decimal, quote };
     let names = name_columns(header, first);
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
@@ -62,7 +71,7 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
 
 /// The names and number of the columns of a file whose layout is known. Two may have the same name.
 pub(super) fn names(path: &Path, dialect: &Dialect) -> Result<(Vec<String>, usize)> {
-    let mut records = Records::open(path, dialect.delimiter)?;
+    let mut records = Records::open_as(path, dialect)?;
     let Some((_, first)) = records.next()? else {
         return Err(Error::data(path, "holds no lines"));
     };
@@ -90,7 +99,7 @@ fn check_width(path: &Path, delimiter: char, lines: &[Vec<String>]) -> Result<()
     if odd > 0 && usual > width && odd * 2 < lines.len() {
         let cells = if width == 1 { "cell" } else { "cells" };
         let problem = format!(
-            "has {width} {cells} where the lines below have {usual}; if it is a title or a comment remove it, else give each column a name"
+            "has {width} {cells} where the lines below have {usual}; remove it if it is a title or a comment; else each column needs a name, and a cell that holds the delimiter needs quotes, without a blank before them"
         );
         return Err(Error::data_at(path, "line 1", problem));
     }
@@ -103,18 +112,24 @@ fn check_width(path: &Path, delimiter: char, lines: &[Vec<String>]) -> Result<()
     Ok(())
 }
 
-/// The delimiter that fits best, and the first lines by it.
-fn find_delimiter(path: &Path) -> Result<(char, Lines)> {
-    let mut best = (',', first_lines(path, ',')?);
+/// The delimiter that the file names, or else the one that fits best.
+fn find_delimiter(path: &Path, quote: Quote) -> Result<char> {
+    let mut start = Vec::new();
+    gzip::open(path)?.reader.take(16).read_to_end(&mut start).map_err(gzip::read_error(path))?;
+    if let Some(delimiter) = said_delimiter(&start) {
+        return Ok(delimiter);
+    }
+    let mut best = (',', first_lines(path, ',', quote != Quote::No)?);
     for delimiter in [';', '\t'] {
-        let lines = first_lines(path, delimiter).unwrap_or_default();
+        let quote = quote == Quote::Yes || (quote == Quote::Auto && delimiter != '\t');
+        let lines = first_lines(path, delimiter, quote).unwrap_or_default();
         let fit = score(&lines);
         // What a comma splits may be numbers: 0,5;3,25;low has as many commas as semicolons.
         if fit > score(&best.1) || (fit.0 && commas_are_decimal(&lines)) {
             best = (delimiter, lines);
         }
     }
-    Ok(best)
+    Ok(best.0)
 }
 
 /// How well a delimiter fits: lines of the same width first, be it after a title, then more columns.
@@ -139,11 +154,11 @@ fn find_decimal(delimiter: char, lines: &[Vec<String>]) -> Decimal {
 }
 
 /// The cells of the first lines, each whole.
-fn first_lines(path: &Path, delimiter: char) -> Result<Lines> {
+fn first_lines(path: &Path, delimiter: char, quote: bool) -> Result<Lines> {
     let mut most = START;
     loop {
         let (start, is_whole) = read_start(path, most)?;
-        match lines_of(path, start, delimiter) {
+        match lines_of(path, start, delimiter, quote) {
             Ok(lines) if is_whole || lines.len() > 1 => return Ok(lines),
             Err(error) if is_whole => return Err(error),
             _ if most >= MOST => {
@@ -161,13 +176,15 @@ fn read_start(path: &Path, most: u64) -> Result<(Vec<u8>, bool)> {
     gzip::open(path)?.reader.take(most).read_to_end(&mut start).map_err(gzip::read_error(path))?;
     let is_whole = (start.len() as u64) < most;
     if !is_whole {
-        start.truncate(start.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
+        // Lines of an old Mac end with \r.
+        let end = if start.contains(&b'\n') { b'\n' } else { b'\r' };
+        start.truncate(start.iter().rposition(|&byte| byte == end).map_or(0, |end| end + 1));
     }
     Ok((start, is_whole))
 }
 
-fn lines_of(path: &Path, start: Vec<u8>, delimiter: char) -> Result<Lines> {
-    let mut records = Records::of(path, Box::new(Cursor::new(start)), delimiter);
+fn lines_of(path: &Path, start: Vec<u8>, delimiter: char, quote: bool) -> Result<Lines> {
+    let mut records = Records::of(path, Box::new(Cursor::new(start)), delimiter, quote)?;
     let mut lines = Lines::new();
     while lines.len() < LINES {
         match records.next() {

@@ -6,7 +6,9 @@ mod columns;
 mod decide;
 mod dialect;
 mod header;
+mod lines;
 mod numbers;
+mod quotes;
 mod records;
 mod survey;
 mod table;
@@ -117,6 +119,9 @@ fn text_and_label(
 /// `targets` the label columns may be missing and are not read.
 pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bool) -> Result<Raw> {
     let trained = preparation.dialect.as_ref().expect("a model trained on CSV knows its layout");
+    if trained.quote {
+        quotes::check(path, trained.delimiter)?;
+    }
     let (names, width) = names(path, trained)?;
     let given: BTreeSet<usize> = preparation.labels.iter().map(|label| label.position).collect();
     let without_labels = !targets && width + given.len() == trained.columns;

@@ -8,6 +8,8 @@ use std::rc::Rc;
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Terminator};
 
 use super::super::gzip;
+use super::super::source::Dialect;
+use super::lines::Lines;
 use crate::{Error, Result};
 
 /// Reads line after line.
@@ -33,24 +35,36 @@ impl Read for Watched {
 }
 
 impl<'a> Records<'a> {
-    /// Opens a file.
+    /// Opens a file whose quotes are quotes.
     pub(in super::super) fn open(path: &'a Path, delimiter: char) -> Result<Records<'a>> {
-        Ok(Records::of(path, Box::new(gzip::open(path)?.reader), delimiter))
+        Records::of(path, Box::new(gzip::open(path)?.reader), delimiter, true)
     }
 
-    /// Reads from elsewhere, in the name of a file.
-    pub(in super::super) fn of(path: &'a Path, from: Box<dyn Read>, delimiter: char) -> Records<'a> {
+    /// Opens a file whose layout is known.
+    pub(super) fn open_as(path: &'a Path, dialect: &Dialect) -> Result<Records<'a>> {
+        Records::of(path, Box::new(gzip::open(path)?.reader), dialect.delimiter, dialect.quote)
+    }
+
+    /// Reads from elsewhere, in the name of a file; `quote` says whether quotes are more than characters.
+    pub(in super::super) fn of(
+        path: &'a Path,
+        from: Box<dyn Read>,
+        delimiter: char,
+        quote: bool,
+    ) -> Result<Records<'a>> {
         // Lines end at \n alone, and the last one surely does, or line numbers could not be told: the crate's own are
-        // wrong after blank lines and for \r\n. Cells are trimmed, so the \r goes away.
+        // wrong after blank lines and for \r\n.
         let ended = Rc::new(Cell::new(false));
-        let watched = Watched { from: Box::new(from.chain(&b"\n"[..])), ended: ended.clone() };
+        let lines = Lines::new(from, delimiter, quote).map_err(gzip::read_error(path))?;
+        let watched = Watched { from: Box::new(lines.chain(&b"\n"[..])), ended: ended.clone() };
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter as u8)
+            .quoting(quote)
             .terminator(Terminator::Any(b'\n'))
             .from_reader(watched);
-        Records { path, reader, record: StringRecord::new(), ended }
+        Ok(Records { path, reader, record: StringRecord::new(), ended })
     }
 
     /// The next line that is not blank: its number, and its cells (to be trimmed).
@@ -68,7 +82,9 @@ impl<'a> Records<'a> {
                     "a quote that opens here is never closed; close it, or double it if it is part of the text",
                 ));
             }
-            if self.record.len() > 1 || !self.record[0].trim().is_empty() {
+            // Blank lines give no cell or one of blanks; a cell of nothing was quoted.
+            let first = &self.record[0];
+            if self.record.len() > 1 || first.is_empty() || !first.trim().is_empty() {
                 let line = self.reader.position().line() - 1 - self.newlines();
                 return Ok(Some((line, &self.record)));
             }

@@ -142,7 +142,7 @@ pub(super) fn survey(
     names: &[String],
 ) -> Result<Vec<Seen>> {
     let mut seen = vec![Seen::default(); names.len()];
-    let mut records = Records::open(path, dialect.delimiter)?;
+    let mut records = Records::open_as(path, dialect)?;
     if dialect.header {
         records.next()?;
     }

@@ -120,7 +120,7 @@ impl Plan<'_> {
         let mut texts = Texts::default();
         let mut vocabularies: Vec<Vocabulary> = Vec::new();
         vocabularies.resize_with(width, Vocabulary::default);
-        let mut records = Records::open(self.path, self.dialect.delimiter)?;
+        let mut records = Records::open_as(self.path, &self.dialect)?;
         if self.dialect.header {
             records.next()?;
         }

@@ -1,6 +1,6 @@
 //! CSV files, good and bad, as a user would give them.
 
-use super::super::settings::{DataSettings, Decimal, Header, LabelType, Missing, TaskChoice};
+use super::super::settings::{DataSettings, Decimal, Header, LabelType, Missing, Quote, TaskChoice};
 use super::super::source::{Labels, Raw};
 use super::*;
 
@@ -366,4 +366,53 @@ fn other_encodings_are_refused_by_line() {
     std::fs::write(&path, b"a,b,y\n1,2,0\n3,caf\xe9,1\n").unwrap();
     let error = read(&path, &DataSettings::default()).err().unwrap().to_string();
     assert!(error.contains("line 3") && error.contains("UTF-8"), "{error}");
+}
+
+#[test]
+fn layouts_of_other_programs_are_read() {
+    let numbers = |raw: &Raw| (0..raw.samples()).map(|sample| row(raw, sample)).collect::<Vec<_>>().concat();
+    for (text, delimiter) in [
+        ("a,b,y\r1,2,0\r3,4,1\r", None),
+        ("a,b,y\r\n1,2,0\r\n3,4,1\r\n", None),
+        ("sep=;\r\na;b;y\r\n1;2;0\r\n3;4;1\r\n", None),
+        ("\u{feff}sep=|\na|b|y\n1|2|0\n3|4|1\n", None),
+        ("   1    2  0\n   3\t 4  1  \n", Some(' ')),
+        ("a  b  y\n1  2  0\n3  4  1\n", Some(' ')),
+    ] {
+        let raw = read_text(text, |settings| settings.delimiter = delimiter).unwrap();
+        assert_eq!(numbers(&raw), [1.0, 2.0, 3.0, 4.0], "{text:?}");
+        assert!(
+            matches!(&raw.labels, Some(Labels::Numbers { values, .. }) if *values == [0.0, 1.0]),
+            "{text:?}"
+        );
+    }
+    // Lines keep their numbers.
+    let error = read_text("sep=;\na;b;y\n1;2;0\n3;x;1\n5;6;0\n", |_| ()).err().unwrap();
+    assert!(error.contains("line 4, column \"b\""), "{error}");
+}
+
+#[test]
+fn lone_quotes_join_no_lines() {
+    let lines = |lone: &str| -> String {
+        (0..8).map(|i| format!("{}\t{lone}text {i}\n", ["ham", "spam"][i % 2])).collect()
+    };
+    let read = |text: &str, quote| {
+        read_text(text, |settings| {
+            settings.text = Some(toml::from_str("column = '2'").unwrap());
+            settings.quote = quote;
+        })
+    };
+    for lone in ["", "\"", "\"so\" "] {
+        let raw = read(&lines(lone), Quote::Auto).unwrap();
+        assert_eq!((raw.samples(), raw.dialect.unwrap().quote), (8, lone.is_empty()), "{lone}");
+    }
+    assert!(read(&lines("\""), Quote::Yes).err().unwrap().contains("line 1: a quote that opens here"));
+    // Where commas separate, nobody knows.
+    let commas = lines("\"").replace('\t', ",");
+    let error = read(&commas, Quote::Auto).err().unwrap();
+    assert!(error.contains("line 1: a quote that opens here") && error.contains("data.quote"), "{error}");
+    assert_eq!(read(&commas, Quote::No).unwrap().samples(), 8);
+    // Cells that are quoted as a whole stay so, over lines too.
+    let raw = read_text("a\tb\ty\n1\t\"2\"\t\"0\"\n\"3\"\t4\t1\n", |_| ()).unwrap();
+    assert_eq!((row(&raw, 1), names(&raw)), (vec![3.0, 4.0], vec!["a", "b"]));
 }

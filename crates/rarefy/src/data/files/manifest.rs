@@ -63,7 +63,7 @@ fn first_lines(path: &Path) -> Result<Vec<FirstLines>> {
     let mut start = Vec::new();
     gzip::open(path)?.reader.take(1 << 16).read_to_end(&mut start).map_err(gzip::read_error(path))?;
     let cut = |delimiter| {
-        let mut records = Records::of(path, Box::new(Cursor::new(start.clone())), delimiter);
+        let mut records = Records::of(path, Box::new(Cursor::new(start.clone())), delimiter, true).ok()?;
         // What is no text, or opens a quote that never closes, is no list.
         let mut line = || {
             let (_, record) = records.next().ok()??;
