@@ -160,11 +160,7 @@ impl Plain {
             _ => {}
         }
         // What is left looks at each number alone.
-        let rate = match self.settings.method {
-            Method::ScheduleFreeAdamw => l * second.sqrt(),
-            _ => l,
-        };
-        self.reach = self.reach.max(rate);
+        self.reach = self.reach.max(l);
         self.weights += self.reach * self.reach;
         let c = self.reach * self.reach / self.weights;
         for i in 0..g.len() {
@@ -197,8 +193,8 @@ impl Plain {
                     // `start` is the average.
                     self.v[i] = beta2 * self.v[i] + (1.0 - beta2) * g * g;
                     let is_adaptive = self.settings.method == Method::ScheduleFreeAdamw;
-                    let g = if is_adaptive { g / (self.v[i].sqrt() + epsilon) } else { g };
-                    self.z[i] -= rate * (g + decay * w);
+                    let g = if is_adaptive { g / ((self.v[i] / second).sqrt() + epsilon) } else { g };
+                    self.z[i] -= l * (g + decay * w);
                     self.start[i] = (1.0 - c) * self.start[i] + c * self.z[i];
                     self.w[i] = beta1 * self.start[i] + (1.0 - beta1) * self.z[i];
                 }

@@ -3,7 +3,7 @@
 //!
 //! - Outputs are the reference's.
 //! - Parameters' gradients, as training asks for them, are the reference's central differences, and have the same bits where the
-//!   gradient of the input is asked for too, which is right as well.
+//!   gradient of the input is asked for too, which is right as well. Those of absent connections, which growth rules ask for, are too.
 
 mod networks;
 mod reference;
@@ -104,6 +104,16 @@ impl Trained {
         }
         self.network.backward_to_input(&self.pass, &self.input, gradient_input, &mut self.buffers);
     }
+
+    /// The gradients of all cells of a weight, as growth rules ask for them after a pass.
+    fn cell_gradients(&self, index: usize) -> Vec<f32> {
+        let weights = &self.network.parameter(index).weights;
+        let (rows, cols) = (weights.rows(), weights.cols());
+        let mut cells = vec![f32::NAN; rows * cols];
+        let product = self.network.product(index, &self.input, &self.buffers);
+        product.row_gradients(self.pass.isa, (rows, cols), 0..rows, &mut cells, &mut Vec::new());
+        cells
+    }
 }
 
 /// The sum of all outputs, each times its factor.
@@ -117,10 +127,16 @@ fn loss(output: &Batch, factors: &[Vec<f64>]) -> f64 {
         .sum()
 }
 
-/// The derivative at 0.
-fn slope(mut loss: impl FnMut(f64) -> f64) -> f64 {
+/// The slopes on either side of 0, where the loss is `here`.
+fn slopes(here: f64, mut loss: impl FnMut(f64) -> f64) -> [f64; 2] {
     const STEP: f64 = 1e-6;
-    (loss(STEP) - loss(-STEP)) / (2.0 * STEP)
+    [(here - loss(-STEP)) / STEP, (loss(STEP) - here) / STEP]
+}
+
+/// Compares gradients with the slope along a way.
+fn assert_slope(gradients: &[f32], ways: &[f64], expected: f64, what: &dyn Fn() -> String) {
+    let terms = || gradients.iter().zip(ways).map(|(&gradient, way)| f64::from(gradient) * way);
+    assert_near(terms().sum(), expected, terms().map(f64::abs).sum(), what);
 }
 
 fn assert_near(found: f64, expected: f64, scale: f64, what: &dyn Fn() -> String) {
@@ -143,6 +159,7 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
     }
     let mut factors = expected.samples.clone();
     factors.iter_mut().flatten().for_each(|factor| *factor = f64::from(draw.0.normal()));
+    let here = loss(&expected, &factors);
 
     trained.pass(&factors, None);
     let gradients: Vec<Vec<f32>> =
@@ -164,41 +181,57 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
     }
 
     // All numbers of an array at once, each moved its own way.
-    for (parameter, gradients) in trained.network.parameters().zip(&gradients) {
+    for (index, (parameter, gradients)) in trained.network.parameters().zip(&gradients).enumerate() {
         if parameter.role == Role::Statistic {
             continue;
         }
-        let ways: Vec<(usize, usize, f64)> = parameter
-            .weights
-            .connections()
-            .map(|(cell, slot)| (cell, slot, f64::from(draw.0.normal())))
+        let name = &parameter.name;
+        let start = reference.arrays[name].clone();
+        let mut live = vec![0.0; start.len()];
+        parameter.weights.connections().for_each(|(cell, slot)| live[cell] = gradients[slot]);
+        let mut slopes = |ways: &[f64]| {
+            let slopes = slopes(here, |step| {
+                let array = reference.arrays.get_mut(name).unwrap();
+                array.iter_mut().zip(&start).zip(ways).for_each(|((w, start), way)| *w = start + step * way);
+                loss(&reference.forward(&trained.batch), &factors)
+            });
+            reference.arrays.insert(name.clone(), start.clone());
+            slopes
+        };
+        let is_live = |cell: usize| parameter.weights.connections().any(|(live, _)| live == cell);
+        let ways: Vec<f64> = (0..live.len())
+            .map(|cell| if is_live(cell) { f64::from(draw.0.normal()) } else { 0.0 })
             .collect();
-        let start = reference.arrays[&parameter.name].clone();
-        let expected = slope(|step| {
-            let array = reference.arrays.get_mut(&parameter.name).unwrap();
-            ways.iter().for_each(|&(cell, _, way)| array[cell] = start[cell] + step * way);
-            loss(&reference.forward(&trained.batch), &factors)
-        });
-        reference.arrays.insert(parameter.name.clone(), start);
-        let terms = || ways.iter().map(|&(_, slot, way)| f64::from(gradients[slot]) * way);
-        let scale = terms().map(f64::abs).sum();
-        assert_near(terms().sum(), expected, scale, &|| format!("{title}, gradient of {}", parameter.name));
+        let [left, right] = slopes(&ways);
+        assert_slope(&live, &ways, (left + right) / 2.0, &|| format!("{title}, gradient of {name}"));
+        if !parameter.is_weight() {
+            continue;
+        }
+        let cells = trained.cell_gradients(index);
+        for cell in (0..cells.len()).filter(|&cell| is_live(cell)) {
+            let (found, expected) = (f64::from(cells[cell]), f64::from(live[cell]));
+            assert_near(found, expected, expected.abs(), &|| format!("{title}, {name} {cell} as if absent"));
+        }
+        let ways: Vec<f64> = cells.iter().map(|_| f64::from(draw.0.normal())).collect();
+        let [left, right] = slopes(&ways);
+        // What has only absent connections is 0 or its bias at every position: a kink of rectifiers and of what takes the largest.
+        if (left - right).abs() < 1e-3 * (1.0 + left.abs()) {
+            assert_slope(&cells, &ways, left, &|| format!("{title}, absent connections of {name}"));
+        }
     }
     if !inputs.is_tokens {
         let mut way = trained.batch.samples.clone();
         way.iter_mut().flatten().for_each(|way| *way = f64::from(draw.0.normal()));
-        let expected = slope(|step| {
+        let [left, right] = slopes(here, |step| {
             let mut batch = trained.batch.clone();
             let numbers = batch.samples.iter_mut().flatten().zip(way.iter().flatten());
             numbers.for_each(|(number, way)| *number += step * way);
             loss(&reference.forward(&batch), &factors)
         });
         let samples = 0..trained.input.samples();
-        let found: Vec<f64> =
-            samples.flat_map(|sample| gradient_input.sample(sample)).map(f64::from).collect();
-        let terms = || found.iter().zip(way.iter().flatten()).map(|(gradient, way)| gradient * way);
-        let scale = terms().map(f64::abs).sum();
-        assert_near(terms().sum(), expected, scale, &|| format!("{title}, gradient of the input"));
+        let found: Vec<f32> = samples.flat_map(|sample| gradient_input.sample(sample)).collect();
+        let expected = (left + right) / 2.0;
+        assert_slope(&found, &way.concat(), expected, &|| format!("{title}, gradient of the input"));
     }
     true
 }

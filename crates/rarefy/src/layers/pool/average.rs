@@ -79,12 +79,12 @@ impl Layer for AveragePool {
                     let mut counts = [0.0f32; LANES];
                     rows.fill(Row::ZERO);
                     for (_, read) in self.windows.reads_of(position) {
-                        let is_real: [bool; LANES] = std::array::from_fn(|lane| (read as u32) < steps[lane]);
-                        (0..LANES).for_each(|lane| counts[lane] += if is_real[lane] { 1.0 } else { 0.0 });
+                        let is_real = |lane: usize| (read as u32) < steps[lane];
+                        (0..LANES).for_each(|lane| counts[lane] += if is_real(lane) { 1.0 } else { 0.0 });
                         let inputs = &input.tile(tile)[read * channels..][..channels];
                         for (row, input) in rows.iter_mut().zip(inputs) {
                             for lane in 0..LANES {
-                                row.0[lane] += if is_real[lane] { input.0[lane] } else { 0.0 };
+                                row.0[lane] += if is_real(lane) { input.0[lane] } else { 0.0 };
                             }
                         }
                     }

@@ -118,34 +118,32 @@ impl Vectorized for Largest<'_> {
             let (tile, position) =
                 ((self.first + index) / self.positions, (self.first + index) % self.positions);
             let mut found = self.found.chunks_exact_mut(channels).nth(index);
-            rows.fill(Row([f32::NEG_INFINITY; LANES]));
+            let steps = self.input.real_steps(tile, steps);
+            let first = self.windows.reads_of(position).map(|(_, read)| read as u32).next().unwrap_or(0);
+            // Where not even the first position is the sample's, none is, and nothing will be larger.
+            let smallest = steps.map(|steps| if first < steps { f32::NEG_INFINITY } else { 0.0 });
+            rows.fill(Row(smallest));
             if let Some(found) = &mut found {
                 found.fill(Row([NOWHERE; LANES]));
             }
-            let steps = self.input.real_steps(tile, steps);
-            let mut is_empty = [true; LANES];
             for (offset, read) in self.windows.reads_of(position) {
-                let is_real: [bool; LANES] = std::array::from_fn(|lane| (read as u32) < steps[lane]);
-                (0..LANES).for_each(|lane| is_empty[lane] &= !is_real[lane]);
+                let is_real = |lane: usize| (read as u32) < steps[lane];
                 let inputs = &self.input.tile(tile)[read * channels..][..channels];
                 // Where it was first, before the numbers tell no more.
                 if let Some(found) = &mut found {
                     for (found, (row, input)) in found.iter_mut().zip(rows.iter().zip(inputs)) {
                         for lane in 0..LANES {
-                            let is_larger = is_real[lane] & exceeds(input.0[lane], row.0[lane]);
+                            let is_larger = is_real(lane) & exceeds(input.0[lane], row.0[lane]);
                             found.0[lane] = if is_larger { offset as f32 } else { found.0[lane] };
                         }
                     }
                 }
                 for (row, input) in rows.iter_mut().zip(inputs) {
                     for lane in 0..LANES {
-                        let is_larger = is_real[lane] & exceeds(input.0[lane], row.0[lane]);
+                        let is_larger = is_real(lane) & exceeds(input.0[lane], row.0[lane]);
                         row.0[lane] = if is_larger { input.0[lane] } else { row.0[lane] };
                     }
                 }
-            }
-            for row in rows {
-                (0..LANES).for_each(|lane| row.0[lane] = if is_empty[lane] { 0.0 } else { row.0[lane] });
             }
         }
     }
