@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use rarefy::data::{Batch, Dataset, Preparation, Task};
+use rarefy::data::{self, Batch, Dataset, Loaded, Preparation, Task};
 use rarefy::kernels::Isa;
 use rarefy::losses::best_path;
 use rarefy::tiles::{LANES, Shape, Tiles};
-use rarefy::train::{self, Model};
+use rarefy::train::{self, Model, Settings};
 
 use crate::amount::amount;
 
@@ -94,6 +94,26 @@ pub fn open_model(path: &Path) -> Result<Model> {
 pub fn model_folder(model: &Path) -> PathBuf {
     let folder = if model.is_dir() { Some(model) } else { model.parent() };
     folder.unwrap_or(Path::new("")).to_path_buf()
+}
+
+/// The settings of the run in a model's folder; none if they are not there or of another version.
+pub fn run_settings(model: &Path) -> Option<Settings> {
+    toml::from_str(&std::fs::read_to_string(model_folder(model).join("config.toml")).ok()?).ok()
+}
+
+/// Reads new data for a model. What cannot be read is left out where `skip_bad` asks for it or the model was trained so.
+pub fn load_new(
+    model: &Path,
+    preparation: &Preparation,
+    path: &str,
+    targets: bool,
+    skip_bad: bool,
+) -> Result<Loaded> {
+    let load = match skip_bad || run_settings(model).is_some_and(|settings| settings.data.skip_bad) {
+        true => data::load_readable,
+        false => data::load_with,
+    };
+    Ok(load(preparation, path, targets)?)
 }
 
 /// A name for each output: the class, the label column, or `output_2`; of a transcription the units.

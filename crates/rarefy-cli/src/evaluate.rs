@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Batch, Loaded, Preparation, TargetScale, Targets, Task};
+use rarefy::data::{self, Batch, Format, Loaded, Preparation, TargetScale, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
 use rarefy::report::{self, Hits};
 use rarefy::tiles::{IGNORED, Tiles};
@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::amount::{amount, r2, worse_than_mean};
-use crate::apply::{MachineArgs, model_folder, open_model, output_names};
+use crate::apply::{MachineArgs, load_new, model_folder, open_model, output_names, run_settings};
+use crate::data::skipped_text;
 use crate::output::{Output, table};
 
 /// Most classes, labels or outputs that get a line each.
@@ -39,6 +40,10 @@ pub struct EvaluateArgs {
     model: PathBuf,
     /// digits, fashion-mnist, mnist, or a labelled file or folder; without it, the run's own test part
     data: Option<String>,
+    /// Leave out images and recordings that cannot be read and texts that are empty, and say which; as always for a model that
+    /// was trained so
+    #[arg(long, requires = "data")]
+    skip_bad: bool,
     #[command(flatten)]
     machine: MachineArgs,
 }
@@ -80,11 +85,13 @@ struct Language {
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;
-    let (path, part, Loaded { dataset, text, unknown }) = match &args.data {
+    let (path, part, Loaded { dataset, text, unknown, skipped, .. }) = match &args.data {
         Some(path) => {
-            let has_test_part = preparation.task != Task::LanguageModel && data::has_test_part(path)?;
+            // A table that names files is no list of them to a model of tables.
+            let has_parts = preparation.task != Task::LanguageModel && preparation.format != Format::Csv;
+            let has_test_part = has_parts && data::has_test_part(path)?;
             let part = if has_test_part { "its test part" } else { "all samples" };
-            (path.clone(), part, data::load_with(preparation, path, true)?)
+            (path.clone(), part, load_new(&args.model, preparation, path, true, args.skip_bad)?)
         }
         None => {
             let (path, loaded) = test_part_of_run(&args.model, &model)?;
@@ -141,7 +148,13 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         worse_than_mean(found.r2).into_iter().for_each(|note| output.say(note));
     }
     unknown.iter().for_each(|found| output.say(&format!("note: {found}")));
-    if args.data.is_some() && part == "all samples" && path == trained_on(&args.model) {
+    if !skipped.is_empty() {
+        output.say(&skipped_text(&skipped));
+    }
+    if args.data.is_some()
+        && part == "all samples"
+        && run_settings(&args.model).is_some_and(|settings| settings.data.path == path)
+    {
         output.say(
             "note: these samples include those that the model was trained on; leave DATA out to score the test part alone",
         );
@@ -152,6 +165,9 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     });
     if let Some(counts) = text {
         object["text"] = json!(counts);
+    }
+    if !skipped.is_empty() {
+        object["skipped"] = json!(skipped);
     }
     if !unknown.is_empty() {
         object["unknown_categories"] = json!(unknown);
@@ -183,15 +199,11 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     let of_test = splits.unknown.into_iter().filter(|(part, _)| *part == "test");
     let unknown = of_test.map(|(_, found)| found).collect();
     match splits.test {
-        Some(dataset) => Ok((name, Loaded { dataset, text, unknown })),
+        Some(dataset) => {
+            Ok((name, Loaded { text, unknown, skipped: splits.skipped, ..Loaded::new(dataset) }))
+        }
         None => bail!("{name}: the run kept no test part apart; give DATA to evaluate on"),
     }
-}
-
-/// The path that the run in this model's folder was trained on; empty if unknown.
-fn trained_on(model: &Path) -> String {
-    let text = std::fs::read_to_string(model_folder(model).join("config.toml")).unwrap_or_default();
-    toml::from_str::<Settings>(&text).map(|settings| settings.data.path).unwrap_or_default()
 }
 
 fn plain_loss(head: Head) -> (Loss, &'static str) {

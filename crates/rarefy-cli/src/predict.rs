@@ -1,16 +1,18 @@
 //! `rarefy predict`: a prediction for each sample of new data, as CSV or JSON, or text that a language model writes.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rarefy::data::text::TextCounts;
-use rarefy::data::{self, Loaded, TargetScaler, Task, UnknownCategories};
+use rarefy::data::{Loaded, SkippedFile, TargetScaler, Task, UnknownCategories};
 use rarefy::losses::Head;
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, highest, open_model, output_names};
+use crate::apply::{MachineArgs, highest, load_new, open_model, output_names};
+use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
 
@@ -22,6 +24,7 @@ Examples:
   rarefy predict runs/table-1 new.csv --probabilities --output predictions.csv
   rarefy predict runs/table-1 new.csv --json | jq '.predictions[0]'
   rarefy predict runs/speech-1 recording.wav
+  rarefy predict runs/photos-1 photos --skip-bad
   rarefy predict runs/speeches-1 --generate --prompt 'My fellow' --tokens 300 --temperature 0.7
 
 DATA needs no labels; if it has any they are not looked at. Data with a test part of its own gives that part. \
@@ -44,6 +47,10 @@ pub struct PredictArgs {
     /// Also give the probability of each class or label
     #[arg(long, conflicts_with = "generate")]
     probabilities: bool,
+    /// Leave the prediction empty for images and recordings that cannot be read and texts that are empty, and say which; as
+    /// always for a model that was trained so
+    #[arg(long, conflicts_with = "generate")]
+    skip_bad: bool,
     #[command(flatten)]
     machine: MachineArgs,
 }
@@ -55,8 +62,11 @@ struct Answer<'a> {
     data: &'a str,
     samples: usize,
     outputs: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    files: Option<&'a [PathBuf]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<&'a Path>,
+    /// What could not be read; its prediction is null.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    skipped: &'a [SkippedFile],
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<TextCounts>,
     /// Table columns with categories that training had not.
@@ -65,9 +75,9 @@ struct Answer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    predictions: Option<Vec<Prediction<'a>>>,
+    predictions: Option<Vec<Option<Prediction<'a>>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    probabilities: Option<Vec<&'a [f32]>>,
+    probabilities: Option<Vec<Option<&'a [f32]>>>,
 }
 
 /// What is predicted for a sample.
@@ -111,9 +121,13 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         "{}: this model gives numbers, not probabilities; leave --probabilities out",
         args.model.display()
     );
-    let Loaded { dataset, text, unknown } = data::load_with(preparation, data, false)?;
+    let Loaded { dataset, text, unknown, files, skipped } =
+        load_new(&args.model, preparation, data, false, args.skip_bad)?;
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
     unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));
+    if !skipped.is_empty() {
+        output.aside(&format!("{}\n  their predictions are left empty", skipped_text(&skipped)));
+    }
     let names = output_names(preparation);
     let (scores, said) = match preparation.task {
         Task::Transcription => {
@@ -122,11 +136,12 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         }
         _ => (args.machine.predict(&model, &dataset, |_, _, _| ())?, Vec::new()),
     };
-    let files = data::sample_files(data)?;
     let table = Table {
         task: preparation.task,
         scaler: &preparation.target_scaler,
-        files: files.as_deref(),
+        samples: dataset.len(),
+        files: &files,
+        skipped: &skipped,
         names: &names,
         scores: &scores,
         said: &said,
@@ -148,20 +163,23 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         data,
         samples: dataset.len(),
         outputs: &names,
-        files: files.as_deref(),
+        files: table.files(),
+        skipped: &skipped,
         text,
         unknown_categories: unknown,
         output: args.output.as_deref(),
         predictions: args.output.is_none().then(|| table.predictions()),
-        probabilities: (args.output.is_none() && args.probabilities).then(|| table.rows().collect()),
+        probabilities: (args.output.is_none() && args.probabilities).then(|| table.probabilities()),
     })
 }
 
-/// Predictions, a row for each sample.
+/// Predictions, a row for each sample, and one without a prediction for what could not be read.
 struct Table<'a> {
     task: Task,
+    samples: usize,
     /// The file of each sample, for images, recordings and text files.
-    files: Option<&'a [PathBuf]>,
+    files: &'a [PathBuf],
+    skipped: &'a [SkippedFile],
     names: &'a [String],
     /// What undoes the scaling of numbers.
     scaler: &'a TargetScaler,
@@ -172,26 +190,51 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn rows(&self) -> impl Iterator<Item = &'a [f32]> + use<'a> {
-        self.scores.chunks_exact(self.names.len())
+    /// What each row is of: a sample, or what could not be read.
+    fn rows(&self) -> impl Iterator<Item = std::result::Result<usize, &'a SkippedFile>> + use<'a> {
+        let skipped: HashMap<usize, &SkippedFile> =
+            self.skipped.iter().map(|file| (file.position, file)).collect();
+        let mut samples = 0..self.samples;
+        (0..self.samples + skipped.len()).map(move |position| match skipped.get(&position) {
+            Some(file) => Err(*file),
+            None => Ok(samples.next().expect("a position is of a sample or of a file that was left out")),
+        })
     }
 
-    fn predictions(&self) -> Vec<Prediction<'a>> {
-        match self.task {
-            Task::Transcription => self.said.iter().map(|text| Prediction::Text(text)).collect(),
-            _ => self.rows().map(|row| self.prediction(row)).collect(),
+    /// The scores of a sample.
+    fn scores(&self, sample: usize) -> &'a [f32] {
+        &self.scores[sample * self.names.len()..][..self.names.len()]
+    }
+
+    fn file(&self, row: std::result::Result<usize, &'a SkippedFile>) -> &'a Path {
+        row.map_or_else(|skipped| &skipped.path, |sample| &self.files[sample])
+    }
+
+    /// The file of each row, if samples have files.
+    fn files(&self) -> Vec<&'a Path> {
+        self.rows().filter(|_| !self.files.is_empty()).map(|row| self.file(row)).collect()
+    }
+
+    fn probabilities(&self) -> Vec<Option<&'a [f32]>> {
+        self.rows().map(|row| row.ok().map(|sample| self.scores(sample))).collect()
+    }
+
+    fn predictions(&self) -> Vec<Option<Prediction<'a>>> {
+        self.rows().map(|row| row.ok().map(|sample| self.prediction(sample))).collect()
+    }
+
+    fn prediction(&self, sample: usize) -> Prediction<'a> {
+        if self.task == Task::Transcription {
+            return Prediction::Text(&self.said[sample]);
         }
-    }
-
-    fn prediction(&self, row: &'a [f32]) -> Prediction<'a> {
-        match (self.task, row) {
-            (Task::Classification, _) => Prediction::Class(&self.names[highest(row)]),
-            (Task::MultiLabel, _) => {
+        match (self.task, self.scores(sample)) {
+            (Task::Classification, row) => Prediction::Class(&self.names[highest(row)]),
+            (Task::MultiLabel, row) => {
                 let present = self.names.iter().zip(row).filter(|(_, score)| **score > 0.5);
                 Prediction::Labels(present.map(|(name, _)| name.as_str()).collect())
             }
             (Task::Regression, [value]) => Prediction::Number(self.scaler.undo_rounded(0, *value)),
-            (Task::Regression, _) => Prediction::Numbers(self.numbers(row).collect()),
+            (Task::Regression, row) => Prediction::Numbers(self.numbers(row).collect()),
             (Task::LanguageModel, _) => unreachable!("refused above"),
             (Task::Transcription, _) => unreachable!("texts have no rows of scores"),
         }
@@ -213,31 +256,36 @@ impl<'a> Table<'a> {
         if self.probabilities {
             header.extend(self.names.iter().map(|name| format!("probability_{name}")));
         }
-        if self.files.is_some() {
+        let width = header.len();
+        if !self.files.is_empty() {
             header.insert(0, "file".into());
         }
         csv.write_record(&header).map_err(cause)?;
-        for (sample, text) in self.said.iter().enumerate() {
-            let file = self.files.map(|files| files[sample].display().to_string());
-            csv.write_record(file.iter().chain([text])).map_err(cause)?;
-        }
-        for (sample, row) in self.rows().enumerate() {
-            let mut cells: Vec<String> = match self.task {
-                Task::Classification => vec![self.names[highest(row)].clone()],
-                Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
-                Task::Regression => self.numbers(row).map(|number| number.to_string()).collect(),
-                Task::LanguageModel => unreachable!("refused above"),
-                Task::Transcription => unreachable!("texts have no rows of scores"),
-            };
-            if self.probabilities {
-                cells.extend(row.iter().map(f32::to_string));
-            }
-            if let Some(files) = self.files {
-                cells.insert(0, files[sample].display().to_string());
-            }
-            csv.write_record(&cells).map_err(cause)?;
+        for row in self.rows() {
+            let file = (!self.files.is_empty()).then(|| self.file(row).display().to_string());
+            let cells = row.map_or_else(|_| vec![String::new(); width], |sample| self.cells(sample));
+            csv.write_record(file.into_iter().chain(cells)).map_err(cause)?;
         }
         csv.flush()
+    }
+
+    /// What stands in the row of a sample, besides its file.
+    fn cells(&self, sample: usize) -> Vec<String> {
+        if self.task == Task::Transcription {
+            return vec![self.said[sample].clone()];
+        }
+        let row = self.scores(sample);
+        let mut cells: Vec<String> = match self.task {
+            Task::Classification => vec![self.names[highest(row)].clone()],
+            Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
+            Task::Regression => self.numbers(row).map(|number| number.to_string()).collect(),
+            Task::LanguageModel => unreachable!("refused above"),
+            Task::Transcription => unreachable!("texts have no rows of scores"),
+        };
+        if self.probabilities {
+            cells.extend(row.iter().map(f32::to_string));
+        }
+        cells
     }
 }
 

@@ -276,7 +276,27 @@ fn recordings_are_trained_on_and_predicted_by_name_and_bad_ones_are_reported() {
     let one = object(&["predict", run, path_text(&b)]);
     assert_eq!((&one["files"][0], &one["predictions"][0]), (&path_text(&b).into(), &"low".into()));
     assert_eq!(object(&["evaluate", run])["samples"], 8);
-    assert!(refusal(&["evaluate", run, data]).contains("bad.wav: is cut short"));
+    // A model that was trained without bad files leaves them out of its own folder again.
+    let shown = said(&["evaluate", run, data]);
+    assert!(shown.contains("40 samples") && shown.contains("left out 1 sample "), "{shown}");
+    assert!(object(&["evaluate", run, data])["skipped"][0]["path"].as_str().unwrap().ends_with("bad.wav"));
+    // A file without a prediction keeps its place.
+    std::fs::write(new.join("aa.wav"), "RIFF").unwrap();
+    std::fs::remove_file(Path::new(run).join("config.toml")).unwrap();
+    let message = refusal(&["predict", run, path_text(&new)]);
+    assert!(message.contains("aa.wav: is cut short") && message.contains("out with --skip-bad"), "{message}");
+    let bad = new.join("aa.wav");
+    let expected =
+        format!("file,prediction\n{},high\n{},\n{},low\n", a.display(), bad.display(), b.display());
+    assert_eq!(said(&["predict", run, path_text(&new), "--skip-bad"]), expected);
+    let answer = object(&["predict", run, path_text(&new), "--skip-bad", "--probabilities"]);
+    assert_eq!(answer["predictions"], serde_json::json!(["high", null, "low"]));
+    assert_eq!((answer["samples"].as_u64(), answer["files"][1].as_str()), (Some(2), bad.to_str()));
+    assert!(answer["probabilities"][1].is_null() && answer["skipped"][0]["path"] == answer["files"][1]);
+    assert!(
+        refusal(&["predict", digits_run(), "digits", "--skip-bad"])
+            .contains("is for images, WAV files and texts")
+    );
 }
 
 /// Recordings of one to three tones, each told by the letters of its tones, in a list.

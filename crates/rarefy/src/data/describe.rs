@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::files::SkippedFile;
+use super::files::{Bad, SkippedFile};
 use super::scale::moments;
 use super::settings::{DataSettings, TaskChoice};
 use super::source::{Dialect, Format, LabelColumn, Raw, read, read_for_model};
@@ -126,7 +126,9 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let all: Vec<usize> = (0..raw.samples()).collect();
     let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
     let test_samples = match &settings.test_path {
-        Some(path) => Some(read_for_model(&preparation, path, true, settings.skip_bad)?.samples()),
+        Some(path) => {
+            Some(read_for_model(&preparation, path, true, Bad::in_training(settings.skip_bad))?.samples())
+        }
         None => source.test.as_ref().map(Raw::samples),
     };
     let (columns, constant_columns) = match (&raw.reading, &dataset.features) {

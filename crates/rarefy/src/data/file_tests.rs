@@ -91,7 +91,7 @@ fn a_folder_of_images_is_split_scaled_and_read_again_for_a_model() {
     let unlabelled = load_with(&splits.preparation, path, false).unwrap().dataset;
     assert_eq!(again.features, unlabelled.features);
     assert_eq!(labels(&again), [[0; 20], [1; 20]].concat());
-    let names = sample_files(path).unwrap().unwrap();
+    let names = load_with(&splits.preparation, path, false).unwrap().files;
     assert_eq!(names[21], folder.path().join("top/001.png"));
     let one = load_with(&splits.preparation, names[21].to_str().unwrap(), false).unwrap().dataset;
     assert_eq!(one.dense().unwrap(), row(&again, 21));
@@ -187,9 +187,13 @@ fn a_bad_file_is_named_or_left_out_and_reported() {
         assert_eq!((splits.train, splits.preparation), (before.train, before.preparation.clone()));
         let described = describe(&settings(&root, "skip_bad = true")).unwrap();
         assert_eq!((described.samples, described.skipped), (10, splits.skipped));
-        // A model never leaves a file out in silence, and does not speak of a setting that it has not.
+        // A model leaves it out only if asked to, and does not speak of a setting that it has not.
         let error = load_with(&before.preparation, root.to_str().unwrap(), true).unwrap_err().to_string();
         assert!(error.starts_with(&bad.display().to_string()) && !error.contains("skip_bad"), "{error}");
+        assert!(error.ends_with("or leave such files out with --skip-bad"), "{error}");
+        let kept = load_readable(&before.preparation, root.to_str().unwrap(), true).unwrap();
+        assert_eq!((kept.dataset.len(), kept.files.len(), kept.skipped.len()), (10, 10, 1));
+        assert_eq!((&kept.skipped[0].path, kept.skipped[0].position), (&bad, 10));
     }
 }
 
@@ -247,12 +251,15 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     let path = list.to_str().unwrap();
     assert!(has_test_part(path).unwrap());
     assert_eq!(load_with(&splits.preparation, path, true).unwrap().dataset, test);
-    assert_eq!(sample_files(path).unwrap().unwrap().len(), 4);
+    assert_eq!(load_with(&splits.preparation, path, false).unwrap().files.len(), 4);
     // A longer recording than any is refused by name.
     let long = folder.path().join("long.wav");
     tone(&long, 8000, 4000, 500.0);
     let error = load_with(&splits.preparation, long.to_str().unwrap(), false).unwrap_err().to_string();
     assert!(error.contains("long.wav: has 48 frames of 10 ms, the model takes 32; cut it"), "{error}");
+    // Of many files it is one that can be left out: high, long and low, as nothing has classes here.
+    let kept = load_readable(&splits.preparation, folder.path().to_str().unwrap(), false).unwrap();
+    assert_eq!((kept.dataset.len(), kept.skipped.len()), (16, 1));
     let short = folder.path().join("short.wav");
     tone(&short, 8000, 100, 500.0);
     let error = load_with(&splits.preparation, short.to_str().unwrap(), false).unwrap_err().to_string();

@@ -39,6 +39,8 @@ mod target_scaler;
 pub mod text;
 mod transcripts;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 pub use audio::{AudioFeatures, AudioReading, AudioSettings};
@@ -54,13 +56,14 @@ pub use scale::Scaler;
 pub use settings::{
     DataSettings, Decimal, Header, LabelType, Missing, Quote, Scale, TargetScale, TaskChoice,
 };
-pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part, sample_files};
+pub use source::{Dialect, FileReading, Format, LabelColumn, has_test_part};
 pub use span::Shift;
 pub use target_scaler::{TargetFigures, TargetScaler};
 pub use transcripts::{Units, fewest_steps};
 
 use crate::tiles::Shape;
 use crate::{Error, Result};
+use files::Bad;
 use shown::shown;
 use text::TextCounts;
 
@@ -142,7 +145,8 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
             None if split_off.is_empty() => return Ok(None),
             None => (raw, split_off),
         };
-        let Loaded { dataset, text: counts, unknown: categories } = preparation.encode(raw, samples, true)?;
+        let Loaded { dataset, text: counts, unknown: categories, .. } =
+            preparation.encode(raw, samples, true)?;
         text.extend(counts.map(|counts| (name, counts)));
         unknown.extend(categories.into_iter().map(|found| (name, found)));
         Ok::<_, Error>(Some(dataset))
@@ -150,7 +154,10 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
     let mut skipped = source.skipped();
     let given = match &settings.test_path {
-        Some(path) => Some(source::read_for_model(&preparation, path, true, settings.skip_bad)?),
+        Some(path) => {
+            let bad = Bad::in_training(settings.skip_bad);
+            Some(source::read_for_model(&preparation, path, true, bad)?)
+        }
         None => None,
     };
     skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
@@ -176,12 +183,32 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
 pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
-    if preparation.task == Task::LanguageModel {
-        return text::load_language_with(preparation, path);
+    load_new(preparation, path, targets, Bad::for_model(false))
+}
+
+/// As [`load_with`], but leaves out images and recordings that cannot be read or that the model cannot take, and empty texts,
+/// and reports them.
+///
+/// # Errors
+/// As for [`load_with`]; a model of other data; and if nothing is left.
+pub fn load_readable(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
+    let is_skippable = preparation.text().is_some()
+        || matches!(preparation.reading, Some(FileReading::Images(_) | FileReading::Audio(_)));
+    if !is_skippable {
+        let problem = "is for images, WAV files and texts, and the model was trained on none; leave it out";
+        return Err(Error::setting("--skip-bad", problem));
     }
-    let raw = source::read_for_model(preparation, path, targets, false)?;
+    load_new(preparation, path, targets, Bad::for_model(true))
+}
+
+fn load_new(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Loaded> {
+    if preparation.task == Task::LanguageModel {
+        return text::load_language_with(preparation, path, bad);
+    }
+    let raw = source::read_for_model(preparation, path, targets, bad)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
-    preparation.encode(&raw, &all, targets)
+    let loaded = preparation.encode(&raw, &all, targets)?;
+    Ok(Loaded { files: raw.files, skipped: raw.skipped, ..loaded })
 }
 
 impl Splits {
@@ -202,6 +229,17 @@ pub struct Loaded {
     pub text: Option<TextCounts>,
     /// For tables, the columns with categories that training has not.
     pub unknown: Vec<UnknownCategories>,
+    /// For images, recordings and text files, the file of each sample.
+    pub files: Vec<PathBuf>,
+    /// What could not be read and was left out.
+    pub skipped: Vec<SkippedFile>,
+}
+
+impl Loaded {
+    /// Samples of which there is nothing to tell.
+    pub fn new(dataset: Dataset) -> Loaded {
+        Loaded { dataset, text: None, unknown: Vec::new(), files: Vec::new(), skipped: Vec::new() }
+    }
 }
 
 /// Samples and what is to be predicted for them.

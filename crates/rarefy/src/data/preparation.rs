@@ -372,12 +372,12 @@ impl Preparation {
             (Cells::Sparse(rows), _) => {
                 let features = Features::Sparse(rows.subset(samples));
                 let dataset = Dataset { shape, features, lengths: Vec::new(), targets };
-                return Ok(Loaded { dataset, text: None, unknown: Vec::new() });
+                return Ok(Loaded::new(dataset));
             }
             (Cells::Texts(texts), Some(text)) => {
                 let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;
                 let dataset = Dataset { shape, features: coded.features, lengths: coded.lengths, targets };
-                return Ok(Loaded { dataset, text: Some(coded.counts), unknown: Vec::new() });
+                return Ok(Loaded { text: Some(coded.counts), ..Loaded::new(dataset) });
             }
             _ => {}
         }
@@ -387,7 +387,7 @@ impl Preparation {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
             let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
             let dataset = Dataset { shape, features: Features::Dense(features), targets, lengths };
-            return Ok(Loaded { dataset, text: None, unknown: Vec::new() });
+            return Ok(Loaded::new(dataset));
         }
         // For each column, the place of each word of this file among the categories of the training part.
         let places: Vec<Vec<Option<usize>>> = self
@@ -438,7 +438,7 @@ impl Preparation {
             unknown,
             cells,
         });
-        Ok(Loaded { dataset, text: None, unknown: unknown.collect() })
+        Ok(Loaded { unknown: unknown.collect(), ..Loaded::new(dataset) })
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audio::{AudioReading, AudioSettings};
 use super::csr::Csr;
-use super::files::{self, Kind, LabelledFile, SkippedFile};
+use super::files::{self, Bad, Kind, LabelledFile, SkippedFile};
 use super::images::{ImageColor, ImageReading};
 use super::libsvm::{self, LibsvmReading};
 use super::parts::Parts;
@@ -309,7 +309,7 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     refuse_settings_of_others(settings, source.train.format)?;
     source.train.notes.extend(classes::note(&source.train, settings.task));
     let kind = token_kind(settings.text.as_ref());
-    source.try_map(|part| text::without_empty(part, kind, settings.skip_bad))
+    source.try_map(|part| text::without_empty(part, kind, Bad::in_training(settings.skip_bad)))
 }
 
 /// Refuses a table that looks like a list of files whose columns are not clear.
@@ -359,15 +359,10 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
 
 /// Reads a new file for a model: the test part where the path has one of its own. Of many files those that are broken
 /// may be left out.
-pub(crate) fn read_for_model(
-    preparation: &Preparation,
-    path: &str,
-    targets: bool,
-    skip_bad: bool,
-) -> Result<Raw> {
+pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Raw> {
     if let Some(text) = preparation.text() {
-        let raw = read_text_for_model(preparation, path, targets, skip_bad)?;
-        return text::without_empty(raw, text.kind(), skip_bad);
+        let raw = read_text_for_model(preparation, path, targets, bad)?;
+        return text::without_empty(raw, text.kind(), bad);
     }
     let table = preparation.format == Format::Csv;
     let place = place(path, table)?;
@@ -377,10 +372,10 @@ pub(crate) fn read_for_model(
     };
     match (&preparation.reading, &place) {
         (Some(FileReading::Images(reading)), Place::Files(path, Kind::Images)) => {
-            return images::read_for_model(path, reading, targets, skip_bad);
+            return images::read_for_model(path, reading, targets, bad);
         }
         (Some(FileReading::Audio(reading)), Place::Files(path, Kind::Audio)) => {
-            return audio::read_for_model(path, reading, preparation.shape.width, targets, skip_bad);
+            return audio::read_for_model(path, reading, preparation.shape.width, targets, bad);
         }
         (Some(FileReading::Libsvm(reading)), Place::Libsvm(path)) => {
             return libsvm::read_for_model(path, reading, preparation, targets);
@@ -420,7 +415,7 @@ pub(crate) fn read_for_model(
 }
 
 /// Reads new texts for a model that was trained on the same kind of file.
-fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, skip_bad: bool) -> Result<Raw> {
+fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Raw> {
     let refuse = |what: &str| {
         let problem = format!("is not what the model was trained on; give {what}");
         Err(Error::data(Path::new(path), problem))
@@ -428,29 +423,12 @@ fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, ski
     match (preparation.format, place(path, preparation.format == Format::Csv)?) {
         (Format::Csv, Place::Csv(path)) => csv::read_for_model(&path, preparation, targets),
         (Format::Jsonl, Place::Jsonl(path)) => text::read_jsonl_for_model(&path, preparation, targets),
-        (Format::Text, Place::Files(path, Kind::Text)) => {
-            text::read_files_for_model(&path, targets, skip_bad)
-        }
+        (Format::Text, Place::Files(path, Kind::Text)) => text::read_files_for_model(&path, targets, bad),
         // A single document.
-        (Format::Text, Place::Csv(path)) if !targets => text::read_files_for_model(&path, false, skip_bad),
+        (Format::Text, Place::Csv(path)) if !targets => text::read_files_for_model(&path, false, bad),
         (Format::Csv, _) => refuse("a CSV file with the same columns"),
         (Format::Jsonl, _) => refuse("JSON lines (.jsonl) with the same keys"),
         (_, _) => refuse("a folder or a CSV list of TXT files, or, without labels, a single one"),
-    }
-}
-
-/// The files that the samples of a path come from, in their order, if these are images, recordings or texts; read for a model
-/// without targets.
-///
-/// # Errors
-/// If there is no such path, or it cannot be listed.
-pub fn sample_files(path: &str) -> Result<Option<Vec<PathBuf>>> {
-    match place(path, false)? {
-        Place::Files(path, kind) => {
-            let (files, _) = files::list_for_model(&path, kind, false)?;
-            Ok(Some(files.into_iter().map(|file| file.path).collect()))
-        }
-        _ => Ok(None),
     }
 }
 

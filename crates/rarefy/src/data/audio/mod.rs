@@ -23,7 +23,7 @@ pub(crate) use augment::Frames;
 pub(crate) use resample::RATES;
 pub use settings::{AudioFeatures, AudioSettings};
 
-use super::files::{self, Kept, Kind, LabelledFile, Listing};
+use super::files::{self, Bad, Kept, Kind, Listing};
 use super::parts::Parts;
 use super::settings::{DataSettings, TaskChoice};
 use super::source::{Cells, FileReading, Format, Labels, Raw, Source};
@@ -169,8 +169,9 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     };
     let reader = Reader::new(&settings.audio, settings.sample_rate);
     let parts = parts.try_map(|part| {
-        files::read_all(part, Kind::Audio, settings.skip_bad, |file| reader.read(&file.path))
-            .map_err(files::advise)
+        files::read_all(part, Kind::Audio, Bad::in_training(settings.skip_bad), |file| {
+            reader.read(&file.path)
+        })
     })?;
     let sample_rate = match settings.sample_rate {
         Some(rate) => rate,
@@ -191,13 +192,12 @@ pub(super) fn read_for_model(
     reading: &AudioReading,
     frames: usize,
     targets: bool,
-    skip_bad: bool,
+    bad: Bad,
 ) -> Result<Raw> {
     let (files, classes) = files::list_for_model(path, Kind::Audio, targets)?;
     let reader = Reader::new(&reading.features, Some(reading.sample_rate));
-    let read_one = |file: &LabelledFile| reader.read(&file.path);
-    let part = files::read_all(files, Kind::Audio, skip_bad, read_one)?;
-    for (file, clip) in part.files.iter().zip(&part.contents) {
+    let part = files::read_all(files, Kind::Audio, bad, |file| {
+        let clip = reader.read(&file.path)?;
         if clip.rate != reading.sample_rate && !reading.resample {
             let problem = format!(
                 "has {} samples a second, the model was trained on {}; convert it, or train with data.sample_rate",
@@ -213,7 +213,8 @@ pub(super) fn read_for_model(
             );
             return Err(Error::data(&file.path, problem));
         }
-    }
+        Ok(clip)
+    })?;
     Ok(raw(path, part, frames, classes.as_deref(), reading.clone()))
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use reading::SkippedFile;
-pub(crate) use reading::{Kept, advise, read_all};
+pub(crate) use reading::{Bad, Kept, read_all};
 
 use super::parts::Parts;
 use crate::{Error, Result};

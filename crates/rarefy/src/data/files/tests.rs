@@ -241,15 +241,19 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
             }
         }
     };
-    let read = |files, skip_bad, first| read_all(files, Kind::Images, skip_bad, bad_from(first));
-    let error = read(files.clone(), false, 1).map_err(advise).unwrap_err().to_string();
+    let read =
+        |files, skip_bad, first| read_all(files, Kind::Images, Bad::in_training(skip_bad), bad_from(first));
+    let error = read(files.clone(), false, 1).unwrap_err().to_string();
     assert_eq!(error, "7.png: is bad; or leave such files out with data.skip_bad = true");
     let kept = read(files.clone(), true, 1).unwrap();
     let expected: Vec<u32> = (0..200).filter(|number| *number == 0 || number % 7 != 0).collect();
     assert_eq!(kept.contents, expected);
     assert!(kept.files.iter().zip(&expected).all(|(file, number)| file.class == number % 3));
     assert_eq!(kept.skipped.len(), 28);
-    assert_eq!(kept.skipped[0], SkippedFile { path: "7.png".into(), problem: "7.png: is bad".into() });
+    assert_eq!(
+        kept.skipped[0],
+        SkippedFile { path: "7.png".into(), problem: "7.png: is bad".into(), position: 7 }
+    );
     let none = read(files[..1].to_vec(), true, 0).unwrap_err().to_string();
     assert_eq!(none, "0.png: is bad");
     // A file of another kind is one more that cannot be read.
@@ -257,5 +261,8 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
     let mixed = vec![files[1].clone(), note];
     let error = read(mixed.clone(), false, 7).unwrap_err().to_string();
     assert!(error.starts_with("note.txt: is not a PNG or JPEG file"), "{error}");
-    assert_eq!(read(mixed, true, 7).unwrap().skipped.len(), 1);
+    assert_eq!(read(mixed, true, 7).unwrap().skipped[0].position, 1);
+    // Of a single file there are no others to go on with.
+    let one = read_all(files[7..8].to_vec(), Kind::Images, Bad::for_model(false), bad_from(1));
+    assert_eq!(one.unwrap_err().to_string(), "7.png: is bad");
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use augment::{Border, Image};
 pub use settings::{ImageColor, ImageSize};
 
-use super::files::{self, Kept, Kind, Listing};
+use super::files::{self, Bad, Kept, Kind, Listing};
 use super::settings::DataSettings;
 use super::source::{Cells, FileReading, Format, Labels, Raw, Source};
 use crate::tiles::Shape;
@@ -37,7 +37,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let parts = parts.try_map(|part| {
         let decode =
             |file: &files::LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
-        files::read_all(part, Kind::Images, settings.skip_bad, decode).map_err(files::advise)
+        files::read_all(part, Kind::Images, Bad::in_training(settings.skip_bad), decode)
     })?;
     let all = || parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
     let (first, image) = all().next().expect("a part has a file");
@@ -61,29 +61,25 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
 }
 
 /// Reads images for a model.
-pub(super) fn read_for_model(
-    path: &Path,
-    reading: &ImageReading,
-    targets: bool,
-    skip_bad: bool,
-) -> Result<Raw> {
+pub(super) fn read_for_model(path: &Path, reading: &ImageReading, targets: bool, bad: Bad) -> Result<Raw> {
     let (files, classes) = files::list_for_model(path, Kind::Images, targets)?;
     let color = if reading.channels == 3 { ImageColor::Rgb } else { reading.color };
     let size = reading.resize.then_some(reading.size);
-    let part = files::read_all(files, Kind::Images, skip_bad, |file| decode::read(&file.path, color, size))?;
-    for (file, found) in part.files.iter().zip(&part.contents) {
-        if found.size() != reading.size {
-            let (found, trained) = (show(found.size()), show(reading.size));
+    let part = files::read_all(files, Kind::Images, bad, |file| {
+        let image = decode::read(&file.path, color, size)?;
+        if image.size() != reading.size {
+            let (found, trained) = (show(image.size()), show(reading.size));
             let problem = format!(
                 "is {found}, the model was trained on {trained}; resize it, or train with data.image_size"
             );
             return Err(Error::data(&file.path, problem));
         }
-        if found.channels != reading.channels {
+        if image.channels != reading.channels {
             let problem = "is in colour, the model was trained on grey images; convert it, or train with data.image_color = \"grey\"";
             return Err(Error::data(&file.path, problem));
         }
-    }
+        Ok(image)
+    })?;
     Ok(raw(path, part, classes.as_deref(), reading.clone()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::files::{self, Kept, Kind, LabelledFile, Listing};
+use super::super::files::{self, Bad, Kept, Kind, LabelledFile, Listing};
 use super::super::settings::DataSettings;
 use super::super::source::{Cells, Format, Labels, Raw, RawColumn, Source};
 use crate::tiles::Shape;
@@ -12,15 +12,15 @@ use crate::{Error, Result};
 pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let Listing { classes, parts, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
     parts.try_map(|files| {
-        let kept = files::read_all(files, Kind::Text, settings.skip_bad, read_file).map_err(files::advise)?;
+        let kept = files::read_all(files, Kind::Text, Bad::in_training(settings.skip_bad), read_file)?;
         Ok(raw(path, kept, Some(&classes)))
     })
 }
 
 /// Reads documents for a model.
-pub(crate) fn read_for_model(path: &Path, targets: bool, skip_bad: bool) -> Result<Raw> {
+pub(crate) fn read_for_model(path: &Path, targets: bool, bad: Bad) -> Result<Raw> {
     let (files, classes) = files::list_for_model(path, Kind::Text, targets)?;
-    Ok(raw(path, files::read_all(files, Kind::Text, skip_bad, read_file)?, classes.as_deref()))
+    Ok(raw(path, files::read_all(files, Kind::Text, bad, read_file)?, classes.as_deref()))
 }
 
 fn read_file(file: &LabelledFile) -> Result<String> {

@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::super::augment::AugmentSettings;
-use super::super::files::{self as sources, Kept, Kind, LabelledFile};
+use super::super::files::{self as sources, Bad, Kept, Kind, LabelledFile};
 use super::super::preparation::{Coding, Column, Preparation};
 use super::super::scale::Scaler;
 use super::super::settings::{DataSettings, Scale, TargetScale};
@@ -34,7 +34,8 @@ const CONTEXT: usize = 128;
 /// context longer than the training part.
 pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
     let tokens = token_settings(settings)?;
-    let mut kept = read(Path::new(&settings.path), settings.skip_bad)?;
+    let bad = Bad::in_training(settings.skip_bad);
+    let mut kept = read(Path::new(&settings.path), bad)?;
     let documents: Vec<&str> = kept.contents.iter().map(String::as_str).collect();
     let test_fraction = if settings.test_path.is_some() { 0.0 } else { settings.test_fraction };
     let parts = cut_by_position(&documents, settings.validation_fraction, test_fraction);
@@ -53,7 +54,7 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
     let some = |part: Loaded| Some(part).filter(|part| !part.dataset.is_empty());
     let test = match &settings.test_path {
         Some(path) => {
-            let (test, skipped) = whole_text(&preparation, path, settings.skip_bad)?;
+            let (test, skipped) = whole_text(&preparation, path, bad)?;
             kept.skipped.extend(skipped);
             Some(test)
         }
@@ -83,19 +84,20 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
 ///
 /// # Errors
 /// Files that are missing, empty or no UTF-8 text; a text of a single token.
-pub(crate) fn load_with(preparation: &Preparation, path: &str) -> Result<Loaded> {
-    whole_text(preparation, path, false).map(|(loaded, _)| loaded)
+pub(crate) fn load_with(preparation: &Preparation, path: &str, bad: Bad) -> Result<Loaded> {
+    let (loaded, skipped) = whole_text(preparation, path, bad)?;
+    Ok(Loaded { skipped, ..loaded })
 }
 
 fn whole_text(
     preparation: &Preparation,
     path: &str,
-    skip_bad: bool,
+    bad: Bad,
 ) -> Result<(Loaded, Vec<sources::SkippedFile>)> {
     let Some(TextCoding::Tokens { tokenizer, context, .. }) = preparation.text() else {
         unreachable!("a language model has a tokenizer");
     };
-    let kept = read(Path::new(path), skip_bad)?;
+    let kept = read(Path::new(path), bad)?;
     let excerpt = |text| Excerpt { text, begins: true, ends: true };
     let excerpts: Vec<Excerpt> = kept.contents.iter().map(|text| excerpt(text)).collect();
     Ok((part(tokenizer, *context, &excerpts), kept.skipped))
@@ -164,11 +166,11 @@ fn part(tokenizer: &Tokenizer, context: usize, excerpts: &[Excerpt]) -> Loaded {
         lengths,
         targets: Targets::Steps { labels: targets, steps: context, classes: vocabulary },
     };
-    Loaded { dataset, text: Some(counts), unknown: Vec::new() }
+    Loaded { text: Some(counts), ..Loaded::new(dataset) }
 }
 
 /// Reads the documents of a file, plain or gzipped, or a folder, in the order of their paths; none of them empty.
-fn read(path: &Path, skip_bad: bool) -> Result<Kept<String>> {
+fn read(path: &Path, bad: Bad) -> Result<Kept<String>> {
     let files = match path.is_dir() {
         true if sources::has_test_part(path, Kind::Text)? => {
             let problem = "holds the folders train and test, but a language model's parts are cut by position; give one of them, the other by data.test_path";
@@ -184,9 +186,7 @@ fn read(path: &Path, skip_bad: bool) -> Result<Kept<String>> {
             return Ok(Kept { files, contents: vec![read_document(path)?], skipped: Vec::new() });
         }
     };
-    let is_one = files.len() == 1;
-    let kept = sources::read_all(files, Kind::Text, skip_bad, |file| read_document(&file.path));
-    if is_one { kept } else { kept.map_err(sources::advise) }
+    sources::read_all(files, Kind::Text, bad, |file| read_document(&file.path))
 }
 
 /// Whether a file's name says that it is a table.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::{DataSettings, Features, Loaded, Splits, Targets, load, load_with};
+use super::super::{DataSettings, Features, Loaded, Splits, Targets, load, load_readable, load_with};
 use super::*;
 use crate::tiles::Shape;
 
@@ -220,7 +220,17 @@ fn empty_documents_are_named_or_left_out_and_reported() {
         assert!(splits.skipped[0].problem.contains(place), "{}", splits.skipped[0].problem);
         let Targets::Classes { labels, .. } = &splits.train.targets else { panic!() };
         assert_eq!(labels.iter().sum::<u32>(), 2);
+        let error = load_with(&splits.preparation, path.to_str().unwrap(), true).unwrap_err().to_string();
+        assert!(error.contains("leave such documents out with --skip-bad"), "{error}");
     }
+    // For a model each keeps its place, also after a file that is no text.
+    let mut given = settings(&files, Some("bag.weighting = 'counts'"));
+    given.skip_bad = true;
+    let preparation = load(&given, 1).unwrap().preparation;
+    std::fs::write(files.join("x/1.txt"), b"\xff").unwrap();
+    let kept = load_readable(&preparation, files.to_str().unwrap(), false).unwrap();
+    let left_out: Vec<usize> = kept.skipped.iter().map(|file| file.position).collect();
+    assert_eq!((kept.dataset.len(), left_out), (3, vec![0, 2, 3]));
     // Marks are characters.
     let given = DataSettings {
         skip_bad: true,

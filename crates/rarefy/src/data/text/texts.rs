@@ -1,6 +1,8 @@
 //! Documents in memory, one after another in one string, and what is done about empty ones.
 
-use super::super::files::SkippedFile;
+use std::collections::HashSet;
+
+use super::super::files::{Bad, SkippedFile};
 use super::super::source::{Cells, Labels, Raw};
 use super::tokenizer::TokenKind;
 use crate::{Error, Result};
@@ -45,7 +47,7 @@ impl<T: AsRef<str>> FromIterator<T> for Texts {
 }
 
 /// Refuses documents without a token, or leaves them out and reports them. What does not hold text passes through.
-pub(crate) fn without_empty(mut raw: Raw, kind: TokenKind, skip_bad: bool) -> Result<Raw> {
+pub(crate) fn without_empty(mut raw: Raw, kind: TokenKind, bad: Bad) -> Result<Raw> {
     let Cells::Texts(texts) = &raw.cells else { return Ok(raw) };
     let is_empty: Vec<bool> = (0..texts.len()).map(|sample| kind.is_empty(texts.text(sample))).collect();
     if !is_empty.contains(&true) {
@@ -59,16 +61,22 @@ pub(crate) fn without_empty(mut raw: Raw, kind: TokenKind, skip_bad: bool) -> Re
         Some(file) => Error::data(file, problem),
         None => Error::data_at(&raw.path, raw.place(sample), problem),
     };
+    // Where each sample stood before files were left out.
+    let gone: HashSet<usize> = raw.skipped.iter().map(|file| file.position).collect();
+    let positions = (0..).filter(|position| !gone.contains(position));
     let mut kept = Vec::new();
-    for (sample, is_empty) in is_empty.into_iter().enumerate() {
-        if !is_empty {
-            kept.push(sample);
-        } else if skip_bad {
-            let path = raw.files.get(sample).unwrap_or(&raw.path).clone();
-            raw.skipped.push(SkippedFile { path, problem: error(&raw, sample, problem).to_string() });
-        } else {
-            let problem = format!("{problem}, or leave such documents out with data.skip_bad = true");
-            return Err(error(&raw, sample, &problem));
+    for ((sample, is_empty), position) in is_empty.into_iter().enumerate().zip(positions) {
+        match bad {
+            _ if !is_empty => kept.push(sample),
+            Bad::LeaveOut => {
+                let path = raw.files.get(sample).unwrap_or(&raw.path).clone();
+                let problem = error(&raw, sample, problem).to_string();
+                raw.skipped.push(SkippedFile { path, problem, position });
+            }
+            Bad::Refuse(how) => {
+                let problem = format!("{problem}, or leave such documents out with {how}");
+                return Err(error(&raw, sample, &problem));
+            }
         }
     }
     if kept.is_empty() {
