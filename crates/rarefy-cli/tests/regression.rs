@@ -82,6 +82,25 @@ fn what_is_worse_than_the_mean_says_so() {
 }
 
 #[test]
+fn a_run_older_than_the_scaling_is_evaluated_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, run) = (homes(folder.path(), 1e-5), folder.path().join("run"));
+    let [data, run] = [&data, &run].map(|path| path.to_str().unwrap());
+    let unscaled = ["--set", "data.target_scale=none", "--hidden", "8", "--epochs", "2", "--density", "0.5"];
+    let (_, trained) = told(&[&["train", data, "--run-dir", run], &unscaled[..]].concat());
+    let config = Path::new(run).join("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let older = text.replace("target_scale = \"none\"\n", "");
+    assert_ne!(text, older);
+    std::fs::write(&config, older).unwrap();
+    let (shown, evaluated) = told(&["evaluate", run]);
+    for (trained_as, key) in [("test_rmse", "rmse"), ("test_r2", "r2"), ("test_loss", "loss")] {
+        assert_eq!(number(&evaluated, key), number(&trained, trained_as), "{key}");
+    }
+    assert!(shown.contains("loss (mean-squared-error)"), "{shown}");
+}
+
+#[test]
 fn a_path_is_the_same_in_any_unit() {
     let folder = tempfile::tempdir().unwrap();
     let of = |unit: f64, more: &[&str]| {
