@@ -258,12 +258,18 @@ fn labels_that_cannot_be_learned_are_refused() {
             TaskChoice::MultiLabel,
             "line 3: the label column \"2\" holds 2; multi-label labels are 0 or 1",
         ),
-        (lines(|i| f64::from(i) * 1e38), TaskChoice::Regression, "not a finite f32"),
     ] {
         let path = write(&folder, "t.csv", &text);
         let error = load(&DataSettings { task, ..settings(&path) }, 1).unwrap_err().to_string();
         assert!(error.contains(problem), "{error}");
     }
+    // Too large for single precision, unless scaled.
+    let path = write(&folder, "t.csv", &lines(|i| f64::from(i) * 1e38));
+    let numbers =
+        |scale| DataSettings { task: TaskChoice::Regression, target_scale: Some(scale), ..settings(&path) };
+    let error = load(&numbers(TargetScale::None), 1).unwrap_err().to_string();
+    assert!(error.contains("the value to predict is too large for an f32 number"), "{error}");
+    load(&numbers(TargetScale::Standard), 1).unwrap();
     for (text, task) in [("1,2,0\n", TaskChoice::Auto), ("a,b,y\n1,2,0.5\n", TaskChoice::Regression)] {
         let path = write(&folder, "t.csv", text);
         let error = load(&DataSettings { task, ..settings(&path) }, 1).unwrap_err().to_string();

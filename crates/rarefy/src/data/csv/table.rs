@@ -218,10 +218,13 @@ impl Plan<'_> {
         })
     }
 
-    /// A cell as a number that an `f32` can hold.
+    /// A cell as a number that an `f32` can hold; labels are scaled before they are that.
     fn number(&self, line: u64, column: usize, cell: &str) -> Result<f64> {
+        let is_label = self.roles[column] == Role::NumberLabel;
         let problem = match parse(cell, self.dialect.decimal) {
-            Some(number) if (number as f32).is_finite() => return Ok(number),
+            Some(number) if (number as f32).is_finite() || (is_label && number.is_finite()) => {
+                return Ok(number);
+            }
             Some(_) => format!(
                 "{} is not a finite f32 number; mend the cell, or add its text to data.missing_markers",
                 shown(cell)
