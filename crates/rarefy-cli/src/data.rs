@@ -25,6 +25,7 @@ Examples:
   rarefy data digits
   rarefy data table.csv --label price --task regression
   rarefy data table.tsv --delimiter tab --all
+  rarefy data export.csv --set data.decimal=, --set data.ignore=id
   rarefy data photos --set data.image_size=32 --skip-bad
   rarefy data news.tsv --text body --label topic
   rarefy data speeches.txt --task language-model

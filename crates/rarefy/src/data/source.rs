@@ -17,7 +17,7 @@ use super::preparation::Preparation;
 use super::settings::{DataSettings, Decimal, Header, LabelType, Quote};
 use super::span::{Close, Shift, Shifting};
 use super::text::{self, Texts, token_kind};
-use super::{audio, builtin, classes, csv, idx, images, npy, sniff};
+use super::{audio, builtin, classes, csv, idx, images, npy, shown, sniff};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -278,7 +278,7 @@ impl Raw {
     pub(crate) fn label_name(&self) -> String {
         match &self.label_columns[..] {
             [] => "the labels".into(),
-            [column] => format!("the label column {:?}", column.name),
+            [column] => format!("the label column {}", shown(&column.name)),
             _ => "the label columns".into(),
         }
     }

@@ -449,3 +449,27 @@ fn a_quoted_cell_of_nothing_is_a_row() {
         assert_eq!(found.dataset.len(), 4, "{text:?}");
     }
 }
+
+#[test]
+fn a_preparation_saved_by_an_earlier_version_reads_as_it_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = r#"{"format": "csv", "task": "classification", "inputs": [1, 1, 4], "outputs": 2, "classes": ["0", "1"],
+        "columns": [{"name": "size", "position": 0, "coding": {"number": {"mean": 0.1}}},
+            {"name": "code", "position": 1, "coding": {"category": {"values": ["01", "1", "red"]}}}],
+        "labels": [{"name": "y", "position": 2}], "dialect": {"delimiter": ",", "header": true, "columns": 3},
+        "missing": "mean", "missing_markers": ["", "?", "NA", "N/A", "NaN", "null"],
+        "scaler": {"columns": {"offsets": [0.1, 0.0, 0.0, 0.0], "multipliers": [2.0, 1.0, 1.0, 1.0]}},
+        "constant_inputs": 0}"#;
+    let preparation: Preparation = serde_json::from_str(saved).unwrap();
+    let new = write(&folder, "new.csv", "size,code,y\n0.6,01,0\nna,1,1\n?,na,0\n0.1,red,1\n0.1,Null,1\n");
+    let found = load_with(&preparation, new.to_str().unwrap(), true).unwrap().dataset;
+    let expected: [[f32; 4]; 5] = [
+        [1.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 1.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+        [0.0, 0.0, 0.0, 0.0],
+    ];
+    assert_eq!(found.dense().unwrap(), expected.concat());
+    assert_eq!(labels(&found), [0, 1, 0, 1, 1]);
+}

@@ -144,7 +144,7 @@ impl Table<'_> {
     /// What nobody has decided about a column, and where it is seen.
     fn problem(&self, column: usize, role: Role) -> Option<(String, String)> {
         let seen = &self.seen[column];
-        let place = || format!("column {:?}", self.names[column]);
+        let place = || format!("column {}", shown(&self.names[column]));
         match role {
             Role::Number | Role::NumberLabel if seen.numbers > 0 => {
                 let (line, cell) = seen.first_text.as_ref()?;

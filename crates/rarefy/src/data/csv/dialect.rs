@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::super::gzip;
 use super::super::settings::{DataSettings, Decimal, Header, Quote};
+use super::super::shown;
 use super::super::source::Dialect;
 use super::header::names_columns;
 use super::lines::said_delimiter;
@@ -35,7 +36,7 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
     let quote = match settings.quote {
         Quote::No => false,
         // Texts between tabs are seldom quoted, and hold lone quotes instead.
-        Quote::Auto if delimiter == '\t' => quotes::lone(path, delimiter)?.is_none(),
+        Quote::Auto if delimiter == '\t' && quotes::look(path, delimiter)?.are_plain() => false,
         Quote::Auto | Quote::Yes => quotes::check(path, delimiter).map(|()| true)?,
     };
     let lines = first_lines(path, delimiter, quote)?;
@@ -61,8 +62,8 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
             path,
             "line 1",
             format!(
-                "two columns are named {:?}; rename one, or set data.header = \"no\" if the line is a sample",
-                pair[0]
+                "two columns are named {}; rename one, or set data.header = \"no\" if the line is a sample",
+                shown(pair[0])
             ),
         )),
         None => Ok((dialect, names)),

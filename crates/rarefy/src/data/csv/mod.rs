@@ -74,6 +74,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         shifts,
         missing: settings.missing,
         markers: &settings.missing_markers,
+        merge: true,
         text_labels: settings.label_type == LabelType::Text,
         notes,
     };
@@ -177,6 +178,7 @@ pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bo
         shifts: preparation.shifts.clone(),
         missing: preparation.missing,
         markers: &preparation.missing_markers,
+        merge: false,
         text_labels: preparation.labels.iter().any(|label| label.text),
         notes: Vec::new(),
     };

@@ -18,18 +18,35 @@ enum At {
     End,
 }
 
-/// The line of the first cell whose opening quote is not closed as it should be, if there is one.
-pub(super) fn lone(path: &Path, delimiter: char) -> Result<Option<u64>> {
+/// What was found.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Quotes {
+    /// The line of the first cell whose opening quote is not closed as it should be.
+    pub lone: Option<u64>,
+    /// Whether a cell of the first line is quoted, so that quotes are meant as such.
+    pub are_meant: bool,
+}
+
+impl Quotes {
+    /// Whether quotes are characters like others.
+    pub(super) fn are_plain(&self) -> bool {
+        self.lone.is_some() && !self.are_meant
+    }
+}
+
+/// Looks at all quotes of a file, up to the first lone one.
+pub(super) fn look(path: &Path, delimiter: char) -> Result<Quotes> {
     let failed = gzip::read_error(path);
     let mut from = Lines::new(Box::new(gzip::open(path)?.reader), delimiter, true).map_err(&failed)?;
     let mut chunk = vec![0; 1 << 16];
     let (mut at, mut line, mut opened) = (At::Start, 1, 1);
     // In texts between tabs, a cell of several lines and tabs is several cells between lone quotes.
     let (mut lines, mut tabs) = (false, false);
+    let mut are_meant = false;
     loop {
         let count = from.read(&mut chunk).map_err(&failed)?;
         let Some(&last) = chunk[..count].last() else {
-            return Ok((at == At::Quoted).then_some(opened));
+            return Ok(Quotes { lone: (at == At::Quoted).then_some(opened), are_meant });
         };
         if matches!(at, At::Start | At::Cell) && !chunk[..count].contains(&b'"') {
             line += chunk[..count].iter().filter(|&&byte| byte == b'\n').count() as u64;
@@ -55,9 +72,14 @@ pub(super) fn lone(path: &Path, delimiter: char) -> Result<Option<u64>> {
                     tabs |= byte == b'\t' && delimiter == '\t';
                     At::Quoted
                 }
-                At::End if is_end && lines && tabs => return Ok(Some(opened)),
-                At::End if !is_end && byte != b' ' => return Ok(Some(opened)),
-                At::End if !is_end => At::End,
+                At::End if (is_end && lines && tabs) || !(is_end || byte == b' ') => {
+                    return Ok(Quotes { lone: Some(opened), are_meant });
+                }
+                At::End if is_end => {
+                    are_meant |= opened == 1;
+                    At::Start
+                }
+                At::End => At::End,
                 _ if is_end => At::Start,
                 _ => At::Cell,
             };
@@ -68,7 +90,7 @@ pub(super) fn lone(path: &Path, delimiter: char) -> Result<Option<u64>> {
 
 /// That there is no such quote.
 pub(super) fn check(path: &Path, delimiter: char) -> Result<()> {
-    match lone(path, delimiter)? {
+    match look(path, delimiter)?.lone {
         None => Ok(()),
         Some(line) => Err(Error::data_at(
             path,
@@ -99,7 +121,14 @@ mod tests {
             ("a\tb\nx\t\"two\nfour\"\n", '\t', None),
         ] {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(lone(&path, delimiter).unwrap(), expected, "{text}");
+            assert_eq!(look(&path, delimiter).unwrap().lone, expected, "{text}");
+        }
+        for (text, are_meant) in [("a\t\"b\"\nx\t\"y\n", true), ("a\tb\nx\t\"y\"\nx\t\"y\n", false)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(
+                look(&path, '\t').unwrap(),
+                Quotes { lone: Some(text.matches('\n').count() as u64), are_meant }
+            );
         }
     }
 }

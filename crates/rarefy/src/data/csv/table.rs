@@ -46,9 +46,14 @@ pub(super) struct Plan<'a> {
     pub markers: &'a [String],
     /// Whether the settings want labels as they are written.
     pub text_labels: bool,
+    /// Whether words that mean the same become one. For a model they stay as they are, for it finds them by itself.
+    pub merge: bool,
     /// What the user should know.
     pub notes: Vec<String>,
 }
+
+/// What a word means, the same for words that mean the same.
+type Meaning = fn(&str) -> Cow<str>;
 
 /// Words in order of appearance.
 #[derive(Default)]
@@ -59,7 +64,7 @@ struct Vocabulary {
 
 impl Vocabulary {
     /// The code of a word, the same for words that mean the same.
-    fn code<'a>(&mut self, word: &'a str, meaning: impl Fn(&'a str) -> Cow<'a, str>) -> u32 {
+    fn code(&mut self, word: &str, meaning: Meaning) -> u32 {
         if let Some(&code) = self.known.get(word) {
             return code;
         }
@@ -110,6 +115,9 @@ impl Plan<'_> {
                 places[column] = place;
             }
         }
+        let as_written: Meaning = |word| Cow::Borrowed(word);
+        let of_category = if self.merge { meaning } else { as_written };
+        let of_class = if self.merge && !self.text_labels { boolean } else { as_written };
         let mut shifts = vec![None; width];
         self.shifts.iter().for_each(|shift| shifts[shift.column] = Some(*shift));
         let mut cells = Vec::with_capacity(rows * width);
@@ -156,11 +164,10 @@ impl Plan<'_> {
                             shifts[place].map_or(number as f32, |shift| shift.apply(number));
                     }
                     Role::Category => {
-                        cells[cell_start + place] = vocabularies[place].code(cell, meaning) as f32
+                        cells[cell_start + place] = vocabularies[place].code(cell, of_category) as f32
                     }
                     Role::NumberLabel => values[value_start + place] = self.number(line, column, cell)?,
-                    Role::TextLabel if self.text_labels => codes.push(classes.code(cell, Cow::Borrowed)),
-                    Role::TextLabel => codes.push(classes.code(cell, boolean)),
+                    Role::TextLabel => codes.push(classes.code(cell, of_class)),
                     Role::Ignore | Role::Text => unreachable!("passed over above"),
                 }
             }
@@ -258,7 +265,7 @@ impl Plan<'_> {
 /// Where a cell stands, for messages.
 pub(super) fn at(dialect: &Dialect, names: &[String], line: u64, column: usize) -> String {
     match dialect.header {
-        true => format!("line {line}, column {:?}", names[column]),
+        true => format!("line {line}, column {}", shown(&names[column])),
         false => format!("line {line}, column {}", column + 1),
     }
 }

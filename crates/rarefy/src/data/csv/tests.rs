@@ -406,6 +406,8 @@ fn lone_quotes_join_no_lines() {
         let raw = read(&lines(lone), Quote::Auto).unwrap();
         assert_eq!((raw.samples(), raw.dialect.unwrap().quote), (8, lone.is_empty()), "{lone}");
     }
+    let quoted = format!("\"kind\"\t\"text\"\n{}", lines("\""));
+    assert!(read(&quoted, Quote::Auto).err().unwrap().contains("line 2: a quote that opens here"));
     assert!(read(&lines("\""), Quote::Yes).err().unwrap().contains("line 1: a quote that opens here"));
     // Where commas separate, nobody knows.
     let commas = lines("\"").replace('\t', ",");
@@ -415,4 +417,25 @@ fn lone_quotes_join_no_lines() {
     // Cells that are quoted as a whole stay so, over lines too.
     let raw = read_text("a\tb\ty\n1\t\"2\"\t\"0\"\n\"3\"\t4\t1\n", |_| ()).unwrap();
     assert_eq!((row(&raw, 1), names(&raw)), (vec![3.0, 4.0], vec!["a", "b"]));
+}
+
+#[test]
+fn what_looks_odd_is_noted() {
+    for (cells, notes) in [
+        (["red", "blue"], &[][..]),
+        (["red", "RED"], &["column \"c\": \"red\" and \"RED\" differ in case alone"]),
+        (["2024-01-05", "2024-01-06"], &["column \"c\" holds dates, read as 2 categories"]),
+        // One boolean, however it is written.
+        (["TRUE", "true"], &[]),
+    ] {
+        let raw = read_text(&format!("a,c,y\n1,{0},{0}\n7,{1},{1}\n", cells[0], cells[1]), |settings| {
+            settings.ignore = vec!["a".into()];
+        });
+        let raw = raw.unwrap();
+        let of_feature = raw.notes.iter().filter(|note| note.starts_with("column \"c\""));
+        assert_eq!(of_feature.clone().count(), notes.len(), "{:?}", raw.notes);
+        assert!(of_feature.zip(notes).all(|(note, start)| note.starts_with(start)), "{:?}", raw.notes);
+        let kinds = if cells[0] == "TRUE" { 1 } else { 2 };
+        assert!(matches!(&raw.labels, Some(Labels::Text { vocabulary, .. }) if vocabulary.len() == kinds));
+    }
 }
