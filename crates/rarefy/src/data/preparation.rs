@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::alike::meaning;
@@ -164,6 +165,7 @@ impl Preparation {
                 "no column holds anything in the training part; check the file, and data.missing_markers",
             ));
         }
+        shape.check().map_err(|problem| Error::data(&raw.path, problem))?;
         let units = (task == Task::Transcription).then_some(settings.units);
         let classes = match units {
             Some(units) => transcripts::units(raw, units, train)?,
@@ -204,9 +206,11 @@ impl Preparation {
                 return Err(Error::setting("data.scale", problem));
             }
             Features::Sparse(rows) => {
-                let mut used = vec![false; inputs];
-                rows.indices().iter().for_each(|&index| used[index as usize] = true);
-                preparation.constant_inputs = used.iter().filter(|used| !**used).count();
+                // There may be far more inputs than nonzeros.
+                let mut used = rows.indices().to_vec();
+                used.par_sort_unstable();
+                used.dedup();
+                preparation.constant_inputs = inputs - used.len();
                 return Ok((preparation, loaded));
             }
             Features::Tokens { .. } => return Ok((preparation, loaded)),

@@ -329,6 +329,9 @@ impl DataSettings {
                 "must be one plain character, such as \",\", \";\" or \"\\t\"",
             ));
         }
+        if let Some(shape) = self.shape {
+            shape.check().map_err(|problem| Error::setting("data.shape", problem))?;
+        }
         if let Some(rate) = self.sample_rate.filter(|rate| !RATES.contains(rate)) {
             let problem = format!("{rate} is not a rate from {} to {} Hz", RATES.start(), RATES.end());
             return Err(Error::setting("data.sample_rate", problem));

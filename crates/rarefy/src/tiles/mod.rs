@@ -33,7 +33,7 @@ pub const HALF: usize = LANES / 2;
 /// In place of a class: there nothing is to be predicted, as at the padding of a sequence.
 pub const IGNORED: u32 = u32::MAX;
 
-/// The most numbers of a sample; of one without positions, of which only the nonzeros may be kept, eight times as many.
+/// The most numbers of a sample; of one without positions, of which only the nonzeros may be kept, four times as many.
 const MAX_FEATURES: usize = 1 << 28;
 
 /// One feature of one tile: a cache-line aligned row of samples.
@@ -118,7 +118,7 @@ impl Shape {
     /// # Errors
     /// If it holds no numbers, or too many.
     pub fn check(&self) -> Result<(), String> {
-        let most = if (self.height, self.width) == (1, 1) { 8 * MAX_FEATURES } else { MAX_FEATURES };
+        let most = if (self.height, self.width) == (1, 1) { 4 * MAX_FEATURES } else { MAX_FEATURES };
         let features = self.height.checked_mul(self.width).and_then(|it| it.checked_mul(self.channels));
         match features {
             Some(0) => Err(format!("samples of {self} hold no numbers")),

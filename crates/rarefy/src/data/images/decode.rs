@@ -31,6 +31,9 @@ impl Decoded {
     }
 }
 
+/// The most bytes of a decoded image.
+const MOST_BYTES: u64 = 512 << 20;
+
 /// Reads a file. With `color` auto the file decides; with a `size` the image is stretched or shrunk to it.
 ///
 /// # Errors
@@ -79,6 +82,13 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
         error => Error::data(path, format!("is a damaged image ({error}); get the file again")),
     };
     let mut decoder = reader.into_decoder().map_err(refuse)?;
+    // The decoder makes room for what the header says before it reads a pixel.
+    if decoder.total_bytes() > MOST_BYTES {
+        let (width, height) = decoder.dimensions();
+        let problem =
+            format!("is {height} pixels high and {width} wide: larger than 512 MiB when decoded; shrink it");
+        return Err(Error::data(path, problem));
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(refuse)?;
     image.apply_orientation(orientation);

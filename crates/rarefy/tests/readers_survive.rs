@@ -1,0 +1,427 @@
+//! Whatever a file holds, its reader gives data or an error: it never panics, never asks for much more memory than the file is
+//! worth, and is done within seconds. Small good files are changed at random, the same way each time.
+//!
+//! For hours, with other changes in each round, until something is found or it is stopped:
+//! `cargo test --release -p rarefy --test readers_survive -- --ignored --nocapture`.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use rarefy::data::{DataSettings, load, load_with};
+use rarefy::kernels::Isa;
+use rarefy::train::{Control, Model, Run, Settings, predict};
+
+/// Bytes that all that is alive may take: no file here is larger than some kilobytes.
+const MOST_BYTES: isize = 1 << 30;
+
+/// How long one file may take on a busy machine, unoptimised.
+const LONGEST: Duration = Duration::from_secs(20);
+
+/// Refuses memory beyond the limit, which ends the process, and says what was read.
+struct Limited;
+
+static ALIVE: AtomicIsize = AtomicIsize::new(0);
+static READER: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: calls go to the system's allocator, or return null, which says that there is no memory.
+unsafe impl GlobalAlloc for Limited {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if !take(layout.size()) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if !take(layout.size()) {
+            return std::ptr::null_mut();
+        }
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALIVE.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+fn take(bytes: usize) -> bool {
+    let alive = ALIVE.fetch_add(bytes as isize, Ordering::Relaxed);
+    let is_too_much = bytes > MOST_BYTES as usize || alive + bytes as isize > MOST_BYTES;
+    if is_too_much {
+        let reader = READER.load(Ordering::Relaxed);
+        let _ = writeln!(std::io::stderr(), "reader {reader}, counted from 0, asks for {bytes} bytes more");
+    }
+    !is_too_much
+}
+
+#[global_allocator]
+static ALLOCATOR: Limited = Limited;
+
+/// A change to the bytes of a file.
+#[derive(Debug, Clone)]
+enum Edit {
+    Put(Index, Vec<u8>),
+    Insert(Index, Vec<u8>),
+    Remove(Index, u8),
+    Cut(Index),
+    Again(Index, Index),
+    /// Another number for the digits from there on.
+    Number(Index, &'static str),
+    /// The byte that a field or a list ends with.
+    Letter(Index, char),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let extremes = prop::sample::select(vec![
+        vec![0u8],
+        vec![0xff],
+        vec![0x7f],
+        vec![0xff; 4],
+        vec![0xff, 0xff, 0xff, 0x7f],
+        vec![0x7f, 0xff, 0xff, 0xff],
+        vec![0; 4],
+        vec![0xff; 8],
+        vec![0, 0, 0, 0, 1, 0, 0, 0],
+        vec![0, 0, 0xc0, 0x7f],
+    ]);
+    let bytes = prop_oneof![extremes, prop::collection::vec(any::<u8>(), 1..6)];
+    let numbers = [
+        "0",
+        "-1",
+        "1e308",
+        "1e-320",
+        "nan",
+        "inf",
+        "4294967295",
+        "3000000000",
+        "9223372036854775807",
+        "18446744073709551615",
+        "340282366920938463463374607431768211456",
+        "1073741824",
+        "65536",
+        "null",
+        "",
+    ];
+    prop_oneof![
+        1 => (any::<Index>(), bytes.clone()).prop_map(|(at, bytes)| Edit::Put(at, bytes)),
+        1 => (any::<Index>(), bytes).prop_map(|(at, bytes)| Edit::Insert(at, bytes)),
+        1 => (any::<Index>(), any::<u8>()).prop_map(|(at, count)| Edit::Remove(at, count)),
+        1 => any::<Index>().prop_map(Edit::Cut),
+        1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Edit::Again(from, to)),
+        3 => (any::<Index>(), prop::sample::select(numbers.to_vec())).prop_map(|(at, number)| Edit::Number(at, number)),
+        1 => (any::<Index>(), prop::sample::select(vec![',', ':', '\n', '"', '[', '{', ' ', ';', '\t']))
+            .prop_map(|(at, letter)| Edit::Letter(at, letter)),
+    ]
+}
+
+impl Edit {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        let length = bytes.len();
+        match self {
+            Edit::Put(at, new) => {
+                let at = at.index(length);
+                let end = length.min(at + new.len());
+                bytes[at..end].copy_from_slice(&new[..end - at]);
+            }
+            Edit::Insert(at, new) => {
+                drop(bytes.splice(at.index(length)..at.index(length), new.iter().copied()))
+            }
+            Edit::Remove(at, count) => {
+                let at = at.index(length);
+                bytes.drain(at..length.min(at + usize::from(*count)));
+            }
+            Edit::Cut(at) => bytes.truncate(at.index(length)),
+            Edit::Again(from, to) => {
+                let piece: Vec<u8> = bytes[from.index(length)..].iter().take(64).copied().collect();
+                drop(bytes.splice(to.index(length)..to.index(length), piece));
+            }
+            Edit::Number(at, number) => {
+                let is_digit = |byte: &u8| byte.is_ascii_digit();
+                let at = at.index(length);
+                let Some(start) = bytes[at..].iter().position(is_digit).map(|more| at + more) else { return };
+                let end = bytes[start..]
+                    .iter()
+                    .position(|byte| !is_digit(byte))
+                    .map_or(length, |more| start + more);
+                drop(bytes.splice(start..end, number.bytes()));
+            }
+            Edit::Letter(at, letter) => bytes[at.index(length)] = *letter as u8,
+        }
+    }
+}
+
+/// A kind of file: a good one, how its changed bytes become a file, and what reads it.
+struct Reader {
+    name: &'static str,
+    good: Vec<u8>,
+    wrap: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    read: Box<dyn Fn(&[u8])>,
+}
+
+fn data_settings(path: &Path) -> DataSettings {
+    DataSettings { path: path.to_str().unwrap().into(), ..DataSettings::default() }
+}
+
+/// A reader of data that lie at `file`, wrapped.
+fn data(
+    name: &'static str,
+    file: PathBuf,
+    good: Vec<u8>,
+    wrap: impl Fn(&[u8]) -> Vec<u8> + 'static,
+    change: impl Fn(&mut DataSettings) + 'static,
+) -> Reader {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let mut settings = data_settings(&file);
+    change(&mut settings);
+    let read = move |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        let _ = load(&settings, 0);
+    };
+    Reader { name, good, wrap: Box::new(wrap), read: Box::new(read) }
+}
+
+fn plain(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec()
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+fn zipped(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        archive.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(bytes).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+fn npy(kind: &str, shape: &str, bytes: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    [&b"\x93NUMPY\x01\x00"[..], &(header.len() as u16).to_le_bytes(), header.as_bytes(), bytes].concat()
+}
+
+fn words(numbers: &[u32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+/// A PNG file whose chunks have the sums that belong to them.
+fn summed(png: &[u8]) -> Vec<u8> {
+    let mut bytes = png.to_vec();
+    let mut at = 8;
+    while let Some(length) = bytes.get(at..at + 4) {
+        let length = u32::from_be_bytes(length.try_into().unwrap()) as usize;
+        let Some(end) = at.checked_add(8 + length).filter(|end| end + 4 <= bytes.len()) else { break };
+        let mut sum = flate2::Crc::new();
+        sum.update(&bytes[at + 4..end]);
+        bytes[end..end + 4].copy_from_slice(&sum.sum().to_be_bytes());
+        at = end + 4;
+    }
+    bytes
+}
+
+fn picture(format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let pixel = |x, y| image::Rgb([x as u8 * 9, y as u8 * 7, 3]);
+    image::DynamicImage::from(image::RgbImage::from_fn(9, 7, pixel)).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn sound() -> Vec<u8> {
+    let samples: Vec<u8> = (0..400u16).flat_map(|at| (at * 163).to_le_bytes()).collect();
+    let mut bytes = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    bytes.extend([8000u32, 16000].map(u32::to_le_bytes).concat());
+    bytes.extend(b"\x02\0\x10\0data");
+    bytes.extend((samples.len() as u32).to_le_bytes());
+    [bytes, samples].concat()
+}
+
+/// The readers of everything that `load` takes.
+fn data_readers(folder: &Path) -> Vec<Reader> {
+    let at = |name: &str| folder.join(name);
+    let table: String =
+        (0..24).map(|row| format!("{},{},{}\n", row % 5, ["red", "blue"][row % 2], row % 3)).collect();
+    let table = format!("a,colour,y\n{table}").into_bytes();
+    let lines: String =
+        (0..24).map(|row| format!("{{\"text\": \"a b c{row}\", \"label\": {}}}\n", row % 2)).collect();
+    let svm: String = (0..24).map(|row| format!("{} 1:{row} {}:0.5\n", row % 2, 2 + row % 7)).collect();
+    let x = npy("<f4", "(12, 3)", &words(&[0x3f80_0000; 36]));
+    let y = npy("<i4", "(12,)", &words(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]));
+    let images = [&[0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0, 3][..], &[7; 72]].concat();
+    let labels = [&[0, 0, 8, 1, 0, 0, 0, 12][..], &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]].concat();
+    let mut readers = vec![
+        data("csv", at("t.csv"), table.clone(), plain, |_| ()),
+        data("csv, gzipped", at("t.csv.gz"), table.clone(), gzipped, |_| ()),
+        data("gzip", at("g.csv.gz"), gzipped(&table), plain, |_| ()),
+        data("json lines", at("t.jsonl"), lines.into_bytes(), plain, |_| ()),
+        data("libsvm", at("t.libsvm"), svm.into_bytes(), plain, |_| ()),
+        data("npy", at("npy/x.npy"), x.clone(), plain, |_| ()),
+        data("zip", at("z.npz"), zipped(&[("x.npy", &x), ("y.npy", &y)]), plain, |_| ()),
+        data("idx", at("idx/train-images-idx3-ubyte"), images, plain, |_| ()),
+        data("text", at("t.txt"), "to be or not to be ".repeat(30).into_bytes(), plain, |settings| {
+            settings.task = rarefy::data::TaskChoice::LanguageModel;
+            settings.text = Some(toml::from_str("tokens.context = 8").unwrap());
+        }),
+    ];
+    std::fs::write(at("npy/y.npy"), &y).unwrap();
+    std::fs::write(at("idx/train-labels-idx1-ubyte"), &labels).unwrap();
+    let inner = y.clone();
+    readers.push(data("npz", at("n.npz"), x, move |x| zipped(&[("x.npy", x), ("y.npy", &inner)]), |_| ()));
+    // Each array of SciPy's in turn.
+    let arrays: [(&str, Vec<u8>); 6] = [
+        ("indices.npy", npy("<i4", "(12,)", &words(&[0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3]))),
+        ("indptr.npy", npy("<i4", "(13,)", &words(&(0..13).collect::<Vec<_>>()))),
+        ("shape.npy", npy("<i8", "(2,)", &words(&[12, 0, 4, 0]))),
+        ("data.npy", npy("<f4", "(12,)", &words(&[0x3f80_0000; 12]))),
+        ("format.npy", npy("|S3", "()", b"csr")),
+        ("y.npy", y),
+    ];
+    for (place, name) in ["scipy indices", "scipy indptr", "scipy shape"].into_iter().enumerate() {
+        let arrays = arrays.clone();
+        let good = arrays[place].1.clone();
+        let wrap = move |changed: &[u8]| {
+            let files: Vec<(&str, &[u8])> = arrays
+                .iter()
+                .enumerate()
+                .map(|(at, (name, bytes))| (*name, if at == place { changed } else { &bytes[..] }))
+                .collect();
+            zipped(&files)
+        };
+        readers.push(data(name, at(&format!("s{place}.npz")), good, wrap, |_| ()));
+    }
+    // Pictures and sounds: one file of several is changed.
+    let png = picture(image::ImageFormat::Png);
+    let jpeg = picture(image::ImageFormat::Jpeg);
+    for (name, end, good) in [("png", "png", png), ("jpeg", "jpg", jpeg), ("wav", "wav", sound())] {
+        let classes = at(name);
+        for class in ["a", "b"] {
+            std::fs::create_dir_all(classes.join(class)).unwrap();
+            for number in 0..6 {
+                std::fs::write(classes.join(class).join(format!("{number}.{end}")), &good).unwrap();
+            }
+        }
+        let mut reader = data(
+            name,
+            classes.join("a").join(format!("0.{end}")),
+            good,
+            if end == "png" { summed } else { plain },
+            |_| (),
+        );
+        let (settings, file) = (data_settings(&classes), classes.join("a").join(format!("0.{end}")));
+        reader.read = Box::new(move |bytes| {
+            std::fs::write(&file, bytes).unwrap();
+            let _ = load(&settings, 0);
+        });
+        readers.push(reader);
+    }
+    readers
+}
+
+/// The readers of what a run writes.
+fn run_readers(folder: &Path) -> Vec<Reader> {
+    let run = folder.join("run");
+    let settings = "threads = 1\n[network]\nhidden = [6]\n[train]\nepochs = 1\nbatch_size = 128\n[sparsity]\ndensity = 0.2";
+    let mut begun = Run::start(toml::from_str(settings).unwrap(), Some(&run)).unwrap();
+    begun.train(&mut |_| Control::Continue).unwrap();
+    drop(begun);
+    let good = |name: &str| std::fs::read(run.join(name)).unwrap();
+    let model = {
+        let run = run.clone();
+        move |file: &'static str, good: Vec<u8>| {
+            let run = run.clone();
+            move |bytes: &[u8]| {
+                std::fs::write(run.join(file), bytes).unwrap();
+                if let Ok(model) = Model::open(&run)
+                    && let Ok(loaded) = load_with(&model.config.preparation, "digits", false)
+                {
+                    predict(&model.network, Isa::named("auto").unwrap(), &loaded.dataset, 64, |_, _| ());
+                }
+                std::fs::write(run.join(file), &good).unwrap();
+            }
+        }
+    };
+    let resumed = {
+        let run = run.clone();
+        move |bytes: &[u8]| {
+            std::fs::write(run.join("checkpoint.safetensors"), bytes).unwrap();
+            let _ = std::fs::remove_file(run.join("config.toml"));
+            let _ = Run::resume(&run, |settings| settings.threads = 1);
+        }
+    };
+    let settings_of = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes);
+        if let Ok(settings) = toml::from_str::<Settings>(&text)
+            && settings.check().is_ok()
+        {
+            let _ = toml::to_string(&settings).unwrap();
+        }
+    };
+    let reader = |name, file: &str, read: Box<dyn Fn(&[u8])>| Reader {
+        name,
+        good: good(file),
+        wrap: Box::new(plain),
+        read,
+    };
+    vec![
+        reader("config.json", "config.json", Box::new(model("config.json", good("config.json")))),
+        reader("model", "model.safetensors", Box::new(model("model.safetensors", good("model.safetensors")))),
+        reader("config.toml", "config.toml", Box::new(settings_of)),
+        reader("checkpoint", "checkpoint.safetensors", Box::new(resumed)),
+    ]
+}
+
+/// Reads `cases` changed files with each reader; `round` names the changes.
+fn survive(cases: u32, round: u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut readers = data_readers(folder.path());
+    readers.extend(run_readers(folder.path()));
+    for (number, reader) in readers.iter().enumerate() {
+        READER.store(number, Ordering::Relaxed);
+        let mut seed = [number as u8; 32];
+        seed[..8].copy_from_slice(&round.to_le_bytes());
+        let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+        let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+        let result = runner.run(&prop::collection::vec(edit(), 0..5), |edits| {
+            let mut bytes = reader.good.clone();
+            edits.iter().for_each(|edit| edit.apply(&mut bytes));
+            let start = Instant::now();
+            (reader.read)(&(reader.wrap)(&bytes));
+            match start.elapsed() < LONGEST {
+                true => Ok(()),
+                false => Err(TestCaseError::fail("it takes too long")),
+            }
+        });
+        result.unwrap_or_else(|error| panic!("reader {number}, {}, round {round}: {error}", reader.name));
+    }
+}
+
+#[test]
+fn readers_survive_changed_files() {
+    survive(60, 0);
+}
+
+#[test]
+#[ignore = "never ends by itself"]
+fn readers_survive_for_hours() {
+    for round in 1.. {
+        let start = Instant::now();
+        survive(500, round);
+        println!("round {round}: {:.0} s", start.elapsed().as_secs_f64());
+    }
+}
