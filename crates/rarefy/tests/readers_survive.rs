@@ -163,12 +163,22 @@ impl Edit {
     }
 }
 
+/// Whether a file was read, or why not.
+type Read = Result<(), String>;
+
+fn told<T, E: ToString>(read: Result<T, E>) -> Result<T, String> {
+    read.map_err(|error| error.to_string())
+}
+
+type Wrap = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+type ReadBytes = Box<dyn Fn(&[u8]) -> Read>;
+
 /// A kind of file: a good one, how its changed bytes become a file, and what reads it.
 struct Reader {
     name: &'static str,
     good: Vec<u8>,
-    wrap: Box<dyn Fn(&[u8]) -> Vec<u8>>,
-    read: Box<dyn Fn(&[u8])>,
+    wrap: Wrap,
+    read: ReadBytes,
 }
 
 fn data_settings(path: &Path) -> DataSettings {
@@ -188,7 +198,7 @@ fn data(
     change(&mut settings);
     let read = move |bytes: &[u8]| {
         std::fs::write(&file, bytes).unwrap();
-        let _ = load(&settings, 0);
+        told(load(&settings, 0)).map(drop)
     };
     Reader { name, good, wrap: Box::new(wrap), read: Box::new(read) }
 }
@@ -265,13 +275,16 @@ fn data_readers(folder: &Path) -> Vec<Reader> {
     let y = npy("<i4", "(12,)", &words(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]));
     let images = [&[0, 0, 8, 3, 0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0, 3][..], &[7; 72]].concat();
     let labels = [&[0, 0, 8, 1, 0, 0, 0, 12][..], &[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]].concat();
+    let labels_path = at("npy/y.npy").to_str().unwrap().to_string();
     let mut readers = vec![
         data("csv", at("t.csv"), table.clone(), plain, |_| ()),
         data("csv, gzipped", at("t.csv.gz"), table.clone(), gzipped, |_| ()),
         data("gzip", at("g.csv.gz"), gzipped(&table), plain, |_| ()),
         data("json lines", at("t.jsonl"), lines.into_bytes(), plain, |_| ()),
         data("libsvm", at("t.libsvm"), svm.into_bytes(), plain, |_| ()),
-        data("npy", at("npy/x.npy"), x.clone(), plain, |_| ()),
+        data("npy", at("npy/x.npy"), x.clone(), plain, move |settings| {
+            settings.label_path = Some(labels_path.clone())
+        }),
         data("zip", at("z.npz"), zipped(&[("x.npy", &x), ("y.npy", &y)]), plain, |_| ()),
         data("idx", at("idx/train-images-idx3-ubyte"), images, plain, |_| ()),
         data("text", at("t.txt"), "to be or not to be ".repeat(30).into_bytes(), plain, |settings| {
@@ -326,64 +339,92 @@ fn data_readers(folder: &Path) -> Vec<Reader> {
         let (settings, file) = (data_settings(&classes), classes.join("a").join(format!("0.{end}")));
         reader.read = Box::new(move |bytes| {
             std::fs::write(&file, bytes).unwrap();
-            let _ = load(&settings, 0);
+            told(load(&settings, 0)).map(drop)
         });
         readers.push(reader);
     }
     readers
 }
 
-/// The readers of what a run writes.
+/// A run of one epoch on the data at `path`.
+fn trained(run: &Path, settings: &str, path: &str) {
+    let mut settings: Settings = toml::from_str(settings).unwrap();
+    (settings.data.path, settings.threads) = (path.into(), 1);
+    (settings.train.epochs, settings.train.batch_size) = (1, 4);
+    Run::start(settings, Some(run)).unwrap().train(&mut |_| Control::Continue).unwrap();
+}
+
+/// A reader of a file of a model, which then predicts.
+fn model(name: &'static str, run: &Path, file: &'static str, path: String) -> Reader {
+    let (run, good) = (run.to_path_buf(), std::fs::read(run.join(file)).unwrap());
+    let whole = good.clone();
+    let read = move |bytes: &[u8]| {
+        std::fs::write(run.join(file), bytes).unwrap();
+        let opened = Model::open(&run);
+        std::fs::write(run.join(file), &whole).unwrap();
+        let model = told(opened)?;
+        let loaded = told(load_with(&model.config.preparation, &path, true))?;
+        predict(&model.network, Isa::named("auto").unwrap(), &loaded.dataset, 64, |_, _| ());
+        Ok(())
+    };
+    Reader { name, good, wrap: Box::new(plain), read: Box::new(read) }
+}
+
+/// The readers of what runs write.
 fn run_readers(folder: &Path) -> Vec<Reader> {
-    let run = folder.join("run");
-    let settings = "threads = 1\n[network]\nhidden = [6]\n[train]\nepochs = 1\nbatch_size = 128\n[sparsity]\ndensity = 0.2";
-    let mut begun = Run::start(toml::from_str(settings).unwrap(), Some(&run)).unwrap();
-    begun.train(&mut |_| Control::Continue).unwrap();
-    drop(begun);
-    let good = |name: &str| std::fs::read(run.join(name)).unwrap();
-    let model = {
-        let run = run.clone();
-        move |file: &'static str, good: Vec<u8>| {
-            let run = run.clone();
-            move |bytes: &[u8]| {
-                std::fs::write(run.join(file), bytes).unwrap();
-                if let Ok(model) = Model::open(&run)
-                    && let Ok(loaded) = load_with(&model.config.preparation, "digits", false)
-                {
-                    predict(&model.network, Isa::named("auto").unwrap(), &loaded.dataset, 64, |_, _| ());
-                }
-                std::fs::write(run.join(file), &good).unwrap();
-            }
+    let table: String =
+        (0..24).map(|row| format!("{},{},{}\n", row % 5, ["red", "blue"][row % 2], row % 3)).collect();
+    std::fs::write(folder.join("table.csv"), format!("a,colour,y\n{table}")).unwrap();
+    let texts: String = (0..24).map(|row| format!("a b c,{}\n", ["no", "yes"][row % 2])).collect();
+    std::fs::write(folder.join("texts.csv"), format!("text,y\n{texts}")).unwrap();
+    std::fs::write(folder.join("speech.txt"), "to be or not to be ".repeat(30)).unwrap();
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_string();
+    let small = "[sparsity]\ndensity = 0.5\n[network]\nhidden = [3]\n";
+    let embedded = "[network]\nlayers = [{layer = 'embedding', channels = 4}, {layer = 'lstm', hidden = 4}, {layer = 'linear'}]";
+    let convolved =
+        "[network]\nlayers = [{layer = 'conv2d', filters = 2, kernel = 3}, {layer = 'max-pool', kernel = 2},
+        {layer = 'batch-norm'}, {layer = 'flatten'}, {layer = 'linear'}]\n[data]\nvalidation_fraction = 0.7";
+    let mut readers = Vec::new();
+    for (names, settings, path) in [
+        (["config.json of a table", "model of a table"], small.to_string(), at("table.csv")),
+        (
+            ["config.json of words", "model of words"],
+            format!("{small}[data]\nlabel = 'y'\ntext.column = 'text'"),
+            at("texts.csv"),
+        ),
+        (
+            ["config.json of tokens", "model of tokens"],
+            format!("{embedded}\n[data]\ntask = 'language-model'\ntext.tokens.context = 8"),
+            at("speech.txt"),
+        ),
+        (["config.json of images", "model of images"], convolved.to_string(), "digits".to_string()),
+    ] {
+        let run = folder.join(names[0]);
+        trained(&run, &settings, &path);
+        for (name, file) in names.into_iter().zip(["config.json", "model.safetensors"]) {
+            readers.push(model(name, &run, file, path.clone()));
         }
+    }
+    let run = folder.join("config.json of a table");
+    let (checkpoint, config) = (run.join("checkpoint.safetensors"), run.join("config.toml"));
+    let good = std::fs::read(&checkpoint).unwrap();
+    let (settings, text) = (std::fs::read(&config).unwrap(), std::fs::read(&config).unwrap());
+    let resumed = move |bytes: &[u8]| {
+        std::fs::write(&checkpoint, bytes).unwrap();
+        std::fs::write(run.join("config.toml"), &text).unwrap();
+        told(Run::resume(&run, |settings| settings.threads = 1)).map(drop)
     };
-    let resumed = {
-        let run = run.clone();
-        move |bytes: &[u8]| {
-            std::fs::write(run.join("checkpoint.safetensors"), bytes).unwrap();
-            let _ = std::fs::remove_file(run.join("config.toml"));
-            let _ = Run::resume(&run, |settings| settings.threads = 1);
-        }
+    let checked = |bytes: &[u8]| {
+        let settings = told(toml::from_str::<Settings>(&String::from_utf8_lossy(bytes)))?;
+        told(settings.check())?;
+        // What was found good can be written.
+        toml::to_string(&settings).expect("every number can be written");
+        Ok(())
     };
-    let settings_of = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes);
-        if let Ok(settings) = toml::from_str::<Settings>(&text)
-            && settings.check().is_ok()
-        {
-            let _ = toml::to_string(&settings).unwrap();
-        }
-    };
-    let reader = |name, file: &str, read: Box<dyn Fn(&[u8])>| Reader {
-        name,
-        good: good(file),
-        wrap: Box::new(plain),
-        read,
-    };
-    vec![
-        reader("config.json", "config.json", Box::new(model("config.json", good("config.json")))),
-        reader("model", "model.safetensors", Box::new(model("model.safetensors", good("model.safetensors")))),
-        reader("config.toml", "config.toml", Box::new(settings_of)),
-        reader("checkpoint", "checkpoint.safetensors", Box::new(resumed)),
-    ]
+    let reader = |name, good, read: ReadBytes| Reader { name, good, wrap: Box::new(plain), read };
+    readers.push(reader("checkpoint", good, Box::new(resumed)));
+    readers.push(reader("config.toml", settings, Box::new(checked)));
+    readers
 }
 
 /// Reads `cases` changed files with each reader; `round` names the changes.
@@ -393,6 +434,8 @@ fn survive(cases: u32, round: u64) {
     readers.extend(run_readers(folder.path()));
     for (number, reader) in readers.iter().enumerate() {
         READER.store(number, Ordering::Relaxed);
+        let good = (reader.read)(&(reader.wrap)(&reader.good));
+        assert_eq!(good, Ok(()), "{}: the good file", reader.name);
         let mut seed = [number as u8; 32];
         seed[..8].copy_from_slice(&round.to_le_bytes());
         let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
@@ -401,13 +444,64 @@ fn survive(cases: u32, round: u64) {
             let mut bytes = reader.good.clone();
             edits.iter().for_each(|edit| edit.apply(&mut bytes));
             let start = Instant::now();
-            (reader.read)(&(reader.wrap)(&bytes));
+            let _ = (reader.read)(&(reader.wrap)(&bytes));
             match start.elapsed() < LONGEST {
                 true => Ok(()),
                 false => Err(TestCaseError::fail("it takes too long")),
             }
         });
         result.unwrap_or_else(|error| panic!("reader {number}, {}, round {round}: {error}", reader.name));
+    }
+}
+
+/// Some bytes that promise more than there is memory: what is promised is looked at before there is room for it.
+#[test]
+fn small_files_that_ask_for_much_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = npy("<i4", "(2,)", &words(&[0, 1]));
+    let chunk = |name: &[u8], contents: &[u8]| {
+        [&(contents.len() as u32).to_be_bytes()[..], name, contents, &[0; 4]].concat()
+    };
+    let side = 100_000u32.to_be_bytes();
+    let picture = [
+        &b"\x89PNG\r\n\x1a\n"[..],
+        &chunk(b"IHDR", &[&side[..], &side, &[8, 2, 0, 0, 0]].concat()),
+        &chunk(b"IDAT", &[0x78, 0x9c, 0x63, 0, 0, 0, 1, 0, 1]),
+        &chunk(b"IEND", b""),
+    ];
+    let matrix = [
+        ("indices.npy", npy("<i4", "(2,)", &words(&[0, 1]))),
+        ("indptr.npy", npy("<i4", "(3,)", &words(&[0, 1, 2]))),
+        ("shape.npy", npy("<i8", "(2,)", &words(&[2, 0, 4_000_000_000, 0]))),
+        ("data.npy", npy("<f4", "(2,)", &words(&[0x3f80_0000; 2]))),
+        ("format.npy", npy("|S3", "()", b"csr")),
+        ("y.npy", labels.clone()),
+    ];
+    let matrix: Vec<(&str, &[u8])> = matrix.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+    let array = npy("<f4", "(4000000000, 1000000000)", &[0; 64]);
+    let images = [&[0, 0, 8, 3][..], &[0xff; 12], &[7; 64]].concat();
+    let mut sound = sound();
+    sound[40..44].copy_from_slice(&0x4000_0000u32.to_le_bytes());
+    // What is read, the file in it, and what is said; the folders hold it in both of two classes.
+    for (read, name, bytes, problem) in [
+        ("pictures", "1.png", summed(&picture.concat()), "larger than 512 MiB"),
+        ("sounds", "1.wav", sound, "is cut short"),
+        ("t.libsvm", "", b"0 3000000000:1\n1 1:1\n0 2:1\n".to_vec(), "more than the 1073741824"),
+        ("s.npz", "", zipped(&matrix), "more than the 1073741824"),
+        ("n.npz", "", zipped(&[("x.npy", &array), ("y.npy", &labels)]), "x.npy"),
+        ("x-images-idx3-ubyte", "", images, "x-images"),
+    ] {
+        let path = folder.path().join(read);
+        if name.is_empty() {
+            std::fs::write(&path, bytes).unwrap();
+        } else {
+            for class in ["a", "b"] {
+                std::fs::create_dir_all(path.join(class)).unwrap();
+                std::fs::write(path.join(class).join(name), &bytes).unwrap();
+            }
+        }
+        let error = load(&data_settings(&path), 0).unwrap_err().to_string();
+        assert!(error.contains(problem), "{read}: {error}");
     }
 }
 
