@@ -73,8 +73,8 @@ impl Config {
         self.table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", advise(error.message())))
     }
 
-    /// Defaults that depend on what was given: a penalty decides by itself which connections stay, so it starts from
-    /// all of them; a target replaces the density.
+    /// Defaults that depend on what was given: a penalty decides by itself which connections stay, so under `static`, its
+    /// default, it starts from all of them unless a density was given; a target replaces the density.
     fn complete(&mut self) -> Result<()> {
         let given =
             |section: &str, key: &str| self.given.get(section).and_then(|section| section.get(key)).cloned();
@@ -85,7 +85,9 @@ impl Config {
         if has_target && !has_penalty && density.is_some() {
             bail!("sparsity.density contradicts the target: it follows from it; give one of them");
         }
-        if has_penalty && density.is_none() && given("topology", "method").is_none() {
+        let method = given("topology", "method");
+        let is_static = method.as_ref().is_none_or(|method| method.as_str() == Some("static"));
+        if has_penalty && density.is_none() && is_static {
             self.flag("sparsity.density", Some(1.0));
             self.flag("topology.method", Some("static"));
         }

@@ -43,9 +43,10 @@ fn every_penalty_ends_at_its_target() {
             let outcome = train(settings(penalty, target.clone()));
             let (nnz, _) = outcome.model.network.connections();
             let name = format!("{penalty:?} {target:?}: {nnz} weights, {} bytes", outcome.model_bytes);
-            let close = |reached: f64, asked: f64| (reached / asked - 1.0).abs() < 0.02;
+            // Within the budget, and not far below.
+            let close = |reached: f64, asked: f64| reached <= asked && reached > 0.98 * asked;
             if let Some(sparsity) = target.sparsity {
-                assert!((1.0 - nnz as f64 / CELLS - sparsity).abs() < 0.002, "{name}");
+                assert!(close(nnz as f64 / CELLS, 1.0 - sparsity), "{name}");
             }
             assert!(target.nnz.is_none_or(|asked| close(nnz as f64, asked as f64)), "{name}");
             assert!(target.flops.is_none_or(|asked| close(2.0 * nnz as f64, asked as f64)), "{name}");
@@ -53,10 +54,11 @@ fn every_penalty_ends_at_its_target() {
                 target.bytes.is_none_or(|asked| close(outcome.model_bytes as f64, asked as f64)),
                 "{name}"
             );
-            let zeros = outcome.model.network.parameters().filter(|parameter| parameter.is_weight());
-            let zeros =
-                zeros.flat_map(|parameter| parameter.weights.live_values()).filter(|&value| value == 0.0);
-            assert!(zeros.count() * 20 < nnz, "{name}: what was asked for is not made of zeros");
+            let mut weights = outcome.model.network.weights();
+            assert!(
+                weights.all(|(_, it)| it.weights.live_values().iter().all(|&value| value != 0.0)),
+                "{name}"
+            );
             let accuracy = outcome.test.unwrap().accuracy();
             assert!(accuracy > 0.7, "{name}: {accuracy}");
         }

@@ -60,7 +60,7 @@ pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use residual::ResidualSpec;
 pub use sequence::{Buffers, Sequence};
 pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
-pub use shrink::without_dead_neurons;
+pub use shrink::{without_dead_neurons, without_zeros};
 pub use spec::{Describe, LayerSpec, MAX_LAYERS, MAX_UNITS, NetworkSpec};
 
 use crate::kernels::{Activation, Isa, Product};

@@ -1,4 +1,5 @@
-//! Removes the neurons that nothing reaches or that reach nothing; the smaller network computes the same function.
+//! Removes stored zeros, and the neurons that nothing reaches or that reach nothing; the smaller network computes the same
+//! function.
 //!
 //! ```text
 //! forwards   a neuron without inputs puts out one number, f(bias): what leads on from it moves into the next bias
@@ -63,6 +64,23 @@ pub fn without_dead_neurons(network: &Network) -> Option<Network> {
         return None;
     }
     Some(build(network, &positions, &layers, &kept))
+}
+
+/// The network with the connections that are not zero.
+pub fn without_zeros(network: &Network) -> Network {
+    let mut parameters = network.weights();
+    let mut thin = Network::load(network.spec(), Storage::Auto, |_, rows, cols| {
+        let weights = &parameters.next().expect("a network of the same spec").1.weights;
+        let stored = weights.connections().map(|(cell, slot)| (cell, weights.values()[slot]));
+        let (cells, values): (Vec<usize>, _) = stored.filter(|(_, value)| *value != 0.0).unzip();
+        let pattern = Pattern::from_cells(rows, cols, cells.into_iter());
+        Ok(Weights::of_live_values(pattern, Storage::Auto, values))
+    })
+    .expect("weights in memory can be had");
+    for (to, from) in thin.parameters_mut().zip(network.parameters()).filter(|(to, _)| !to.is_weight()) {
+        to.weights.values_mut().copy_from_slice(from.weights.values());
+    }
+    thin
 }
 
 fn links(network: &Network, position: usize) -> Links {

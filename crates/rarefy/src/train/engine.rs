@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use super::effective::{Effective, Map};
 use super::score::score_in;
-use super::{Progress, Score, Sparsifier};
+use super::{Progress, Score, Sparsifier, model_bytes};
 use crate::Result;
+use crate::control::Budget;
 use crate::data::Batch;
 use crate::kernels::{Isa, fetch_place};
-use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons};
+use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons, without_zeros};
 use crate::losses::{Lanes, Loss};
 use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::{Regularizer, Steps};
@@ -223,13 +224,22 @@ impl Engine {
         self.effective.update(&self.optimizer, &step, self.sparsifier.lambda().unwrap_or(0.0));
     }
 
-    /// The network as it predicts; `None` if it is the one that is trained.
+    /// The network as it predicts; `None` if it is the one that is trained. It stores no zeros but in a layer that has every
+    /// connection and that nothing makes sparse.
     pub fn model(&self) -> Option<Network> {
         let predicting = self.effective.model(&self.network);
-        if self.sparsifier.is_idle() {
-            return predicting;
+        let network = predicting.as_ref().unwrap_or(&self.network);
+        let is_idle = self.sparsifier.is_idle();
+        let has_zeros = network.weights().any(|(_, parameter)| {
+            let may_leave = !is_idle || parameter.weights.pattern().is_some();
+            let mut stored = parameter.weights.connections();
+            may_leave && stored.any(|(_, slot)| parameter.weights.values()[slot] == 0.0)
+        });
+        let thin = if has_zeros { Some(without_zeros(network)) } else { predicting };
+        if is_idle {
+            return thin;
         }
-        without_dead_neurons(predicting.as_ref().unwrap_or(&self.network)).or(predicting)
+        without_dead_neurons(thin.as_ref().unwrap_or(&self.network)).or(thin)
     }
 
     /// A part of the optimizer's work on all parameters.
@@ -281,6 +291,18 @@ impl Engine {
         if !self.sparsifier.is_due(progress) {
             return Ok(Churn::default());
         }
+        let mut churn = self.look(batch, progress)?;
+        while self.sparsifier.reaches_target(progress) && self.exceeds_bytes() {
+            let more = self.look(batch, progress)?;
+            if more.dropped == 0 {
+                break;
+            }
+            churn = churn + more;
+        }
+        Ok(churn)
+    }
+
+    fn look(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
         let open = self.effective.open_connections(&self.network);
         self.effective.deploy(&mut self.network);
         let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), open, progress);
@@ -324,6 +346,20 @@ impl Engine {
         }
         self.sparsifier.patterns_changed();
         Ok(churn)
+    }
+
+    /// Whether a model of now has more bytes than its budget; then the budget learns by how many its file's header is longer
+    /// than was thought, which depends on the digits in it.
+    fn exceeds_bytes(&mut self) -> bool {
+        if !matches!(self.sparsifier.control, Some((_, Budget::Bytes { .. }))) {
+            return false;
+        }
+        let model = self.model();
+        let bytes = model_bytes(model.as_ref().unwrap_or(&self.network)) as f64;
+        let Some((_, Budget::Bytes { limit, fixed })) = &mut self.sparsifier.control else { unreachable!() };
+        let excess = (bytes - *limit).max(0.0);
+        *fixed += excess;
+        excess > 0.0
     }
 
     /// For each parameter the connections that have left and may come back: only where training began with all of them, and

@@ -16,9 +16,8 @@ use super::{model_bytes, score, score_samples};
 use crate::control::TargetSettings;
 use crate::convex::{Start, lambda_grid};
 use crate::data::{Batch, Dataset, Task, TaskChoice};
-use crate::layers::{Network, Pass, without_dead_neurons};
+use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
 use crate::penalties::{GroupBy, Penalty, Regularizer};
-use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology;
 use crate::{Error, Result};
 
@@ -204,7 +203,7 @@ impl LambdaPath {
             }
             run.engine.sparsifier.set_lambda(lambda as f32);
             let (ended, _) = run.train_to(epochs * (done + 1), &mut listen)?;
-            let network = without_zeros(&run.engine.network);
+            let network = living(&run.engine.network);
             if start == Start::Dense && network.is_some() {
                 let progress = Progress { step: 1, total: 1, epoch: 1 };
                 run.engine.sparsifier.zeros = Zeros::Leave;
@@ -330,27 +329,11 @@ fn largest_lambda(run: &mut Run) -> f64 {
 }
 
 /// The network without stored zeros and the neurons that they leave dead; `None` if no way leads from inputs to outputs.
-fn without_zeros(network: &Network) -> Option<Network> {
+fn living(network: &Network) -> Option<Network> {
     let live = Live::of(network, &[], &[]).costs(|entry| entry.value != 0.0);
     if live.iter().any(|layer| layer.nnz == 0) {
         return None;
     }
-    let mut thin = Network::load(network.spec(), Storage::Auto, |name, rows, cols| {
-        let mut named = network.parameters().filter(|parameter| parameter.name == name);
-        let weights = &named.next().expect("a network of the same spec").weights;
-        let stored = weights.connections().map(|(cell, slot)| (cell, weights.values()[slot]));
-        let nonzeros: Vec<(usize, f32)> = stored.filter(|(_, value)| *value != 0.0).collect();
-        let pattern = Pattern::from_cells(rows, cols, nonzeros.iter().map(|(cell, _)| *cell));
-        let mut thin = Weights::zeros(pattern, Storage::Auto);
-        let slots: Vec<usize> = thin.connections().map(|(_, slot)| slot).collect();
-        for (slot, (_, value)) in slots.into_iter().zip(nonzeros) {
-            thin.values_mut()[slot] = value;
-        }
-        Ok(thin)
-    })
-    .expect("weights in memory can be had");
-    for (to, from) in thin.parameters_mut().zip(network.parameters()).filter(|(to, _)| !to.is_weight()) {
-        to.weights.values_mut().copy_from_slice(from.weights.values());
-    }
+    let thin = without_zeros(network);
     Some(without_dead_neurons(&thin).unwrap_or(thin))
 }

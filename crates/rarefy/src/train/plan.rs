@@ -33,7 +33,7 @@ impl Plan {
             .collect();
         let grows = settings.optimizer.method().is_bregman();
         let fixed = fixed_bytes(spec)?;
-        let Some(budget) = Budget::new(&settings.target, &whole, fixed)? else {
+        let Some(mut budget) = Budget::new(&settings.target, &whole, fixed)? else {
             let end = settings.sparsity.density;
             let filled = grows.then(|| sparse_start::density(end));
             return Ok(Plan { start: topology.start_density(end), end, filled, control: None });
@@ -48,7 +48,14 @@ impl Plan {
             Err(_) => layers(vec![0; whole.len()]),
         };
         if settings.penalty.build()?.is_none() {
-            let count = budget.most_within(budget.limit(), 1, cells, &mut at);
+            let mut count = budget.most_within(budget.limit(), 1, cells, &mut at);
+            if let Budget::Bytes { limit, fixed } = budget {
+                // The file's header has digits that depend on the count.
+                let counts = at(count).iter().map(|layer| layer.nnz).collect();
+                let excess = (bytes_with(spec, counts)? as f64 - limit).max(0.0);
+                budget = Budget::Bytes { limit, fixed: fixed + excess };
+                count = budget.most_within(limit, 1, cells, &mut at);
+            }
             let end = count as f64 / cells as f64;
             return Ok(Plan { start: topology.start_density(end), end, filled: None, control: None });
         }
@@ -107,6 +114,16 @@ fn counts(settings: &Settings, spec: &NetworkSpec, density: f64) -> Result<Vec<u
 /// So many connections of each layer as a share of its cells is.
 fn share_of(whole: &[LayerCost], share: f64) -> Vec<usize> {
     whole.iter().map(|layer| (share * layer.cells() as f64).ceil() as usize).collect()
+}
+
+/// Bytes of a model file with so many connections of each layer.
+fn bytes_with(spec: &NetworkSpec, counts: Vec<usize>) -> Result<usize> {
+    let mut counts = counts.into_iter();
+    let network = Network::load(spec, Storage::Sparse, |_, rows, cols| {
+        let count = counts.next().expect("one per weight");
+        Ok(Weights::zeros(Pattern::from_cells(rows, cols, 0..count), Storage::Auto))
+    })?;
+    Ok(model_bytes(&network))
 }
 
 /// Bytes of a model file that depend neither on connections nor on neurons: names, shapes.
