@@ -542,7 +542,12 @@ fn runs_that_cannot_go_on_say_why() {
     let run = copied_run();
     let path = |name: &str| run.path().join(name);
     let message = refusal(&["train", "digits", "--run-dir", path_text(run.path())]);
-    assert!(message.contains("holds a run already; go on with it by --resume"), "{message}");
+    assert!(
+        message.contains(
+            "holds a run already; choose another folder, or go on with that run by  rarefy train --resume"
+        ),
+        "{message}"
+    );
 
     let config = std::fs::read_to_string(path("config.toml")).unwrap();
     std::fs::write(path("config.toml"), config.replace("epochs = 2", "epochs = 4")).unwrap();

@@ -10,6 +10,7 @@ use rarefy::convex::{
     self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns, Start, lambda_grid,
 };
 use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
+use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Candidate, regression};
 use rarefy::train::{ModelConfig, Settings, thread_pool};
 use serde::Serialize;
@@ -122,6 +123,7 @@ struct Choice {
 struct Summary<'a> {
     data: &'a str,
     loss: Loss,
+    l1_ratio: f64,
     solver: Method,
     tolerance: f64,
     samples: usize,
@@ -152,13 +154,14 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     for assignment in &args.set {
         let key = assignment.split(['=', '.']).next().unwrap_or_default().trim();
         ensure!(
-            matches!(key, "data" | "seed" | "threads"),
-            "--set {assignment}: is for networks, which need --hidden; linear models know the settings of [data], seed and threads"
+            matches!(key, "data" | "penalty" | "seed" | "threads"),
+            "--set {assignment}: is for networks, which need --hidden; linear models know the settings of [data] and [penalty], seed and threads"
         );
         config.set(assignment)?;
     }
     config.flag("data.path", Some(args.data.clone()));
     config.flag("data.label", args.label.clone().map(|label| vec![label]));
+    config.flag("penalty.method", args.penalty.clone());
     config.flag("seed", args.seed);
     config.flag("threads", args.threads);
     let mut settings = config.settings()?;
@@ -169,7 +172,30 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     Ok(settings)
 }
 
+/// The part of L1 in the penalty.
+fn l1_ratio(settings: &Settings) -> Result<f64> {
+    let penalty = &settings.penalty;
+    penalty.build()?;
+    ensure!(
+        penalty.lambda.is_none(),
+        "penalty.lambda: a path goes through many; leave it out and give the largest as --lambda-max"
+    );
+    match penalty.method {
+        PenaltyMethod::None | PenaltyMethod::L1 => Ok(1.0),
+        PenaltyMethod::ElasticNet => {
+            // Through the decimal text: 0.9 as an f32 is not 0.9.
+            let ratio: f64 = penalty.l1_ratio().to_string().parse()?;
+            ensure!(ratio > 0.0, "penalty.l1_ratio: is 0, which makes no zeros; raise it");
+            Ok(ratio)
+        }
+        _ => bail!(
+            "penalty.method: linear models have l1 or elastic-net; the others are for networks: --hidden 64"
+        ),
+    }
+}
+
 fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
+    let l1_ratio = l1_ratio(settings)?;
     let splits = data::load(&settings.data, settings.seed)?;
     ensure!(
         splits.augmentation.is_none(),
@@ -205,13 +231,13 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     };
     let start = args.from.map_or(Start::Sparse, |from| from.start());
     let begun = Instant::now();
-    let largest = args.lambda_max.map_or_else(|| problem.lambda_max(1.0), Ok)?;
+    let largest = args.lambda_max.map_or_else(|| problem.lambda_max(l1_ratio), Ok)?;
     let ratio = args.lambda_min_ratio.unwrap_or(LAMBDA_MIN_RATIO);
     let lambdas = lambda_grid(largest, ratio, args.lambdas.unwrap_or(LAMBDAS))?;
     solver.check()?;
     let folder = save::claim(args.save_model.as_deref())?;
     let mut answers = Vec::with_capacity(lambdas.len());
-    convex::path(&problem, &lambdas, 1.0, solver, start, |answer| answers.push(answer))?;
+    convex::path(&problem, &lambdas, l1_ratio, solver, start, |answer| answers.push(answer))?;
     let seconds = begun.elapsed().as_secs_f64();
     answers.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
     let points: Vec<Point> = answers.iter().map(|answer| point(answer, validation.as_ref())).collect();
@@ -230,6 +256,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let summary = Summary {
         data: &args.data,
         loss,
+        l1_ratio,
         solver: method,
         tolerance: solver.tolerance,
         samples: splits.train.len(),

@@ -17,7 +17,9 @@ pub fn saved_settings(settings: &Settings, answer: &Solution) -> Settings {
     settings.network.hidden = Vec::new();
     settings.sparsity = SparsitySettings::dense();
     settings.topology.method = topology::Method::Static;
-    settings.penalty.method = PenaltyMethod::L1;
+    if settings.penalty.method == PenaltyMethod::None {
+        settings.penalty.method = PenaltyMethod::L1;
+    }
     settings.penalty.lambda = Some(answer.lambda as f32);
     settings
 }

@@ -24,15 +24,17 @@ use crate::output::{Output, named_path};
 Examples:
   rarefy path table.csv --label price                       linear models
   rarefy path table.csv --label sick --lambdas 50 --json
+  rarefy path table.csv --label price --penalty elastic-net --set penalty.l1_ratio=0.9
   rarefy path digits --hidden 256                           networks
   rarefy path fashion-mnist --hidden 256,256 --penalty mcp --epochs 3 --batch-size 128 --svg path.svg
   rarefy path digits --hidden 64 --from sparse --save-model runs/small
 
 --hidden or --network (or --set network...=...) makes it a path of networks; without them models are linear.
 
-Linear models: mean loss + lambda |w|_1, from the smallest lambda at which no feature is used down to a part of it. The \
-loss is half the squared difference for numbers and the log-loss for two classes. The gap is how far above the optimum \
-the objective is at most. Settings of --set: those of [data], seed and threads.
+Linear models: mean loss + lambda |w|_1, or with --penalty elastic-net lambda (r |w|_1 + (1 - r) / 2 |w|^2), r being \
+penalty.l1_ratio (0.5), from the smallest lambda at which no feature is used down to a part of it. The loss is half the squared \
+difference for numbers and the log-loss for two classes. The gap is how far above the optimum the objective is at most. \
+Settings of --set: those of [data], penalty.l1_ratio, seed and threads.
 
 Networks: each lambda is trained for --epochs, from the weights and the optimizer state of the one before, under any \
 penalty that makes exact zeros; the learning-rate schedule starts again. From dense, lambda rises until nothing is left, \
@@ -55,6 +57,10 @@ pub struct PathArgs {
     /// How many penalties [default: 100 for linear models, 20 for networks]
     #[arg(long)]
     lambdas: Option<usize>,
+    /// Penalty: l1, elastic-net (--set penalty.l1_ratio=0.5), for networks also mcp, l-half, group-neurons, group-inputs
+    /// [default: l1]
+    #[arg(long)]
+    penalty: Option<String>,
     /// The largest penalty [default: about the smallest that leaves nothing]
     #[arg(long, value_name = "LAMBDA")]
     lambda_max: Option<f64>,

@@ -34,9 +34,6 @@ pub struct NetworkArgs {
     pub hidden: Option<Vec<i64>>,
     #[arg(long, conflicts_with = "hidden", value_name = "NAME|FILE", help = crate::network::help())]
     pub network: Option<String>,
-    /// Penalty: l1, elastic-net, mcp, l-half, group-neurons, group-inputs [default: l1]
-    #[arg(long)]
-    penalty: Option<String>,
     /// Passes over the training part at each lambda [default: 5]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     epochs: Option<i64>,
@@ -55,7 +52,6 @@ impl NetworkArgs {
     /// The first flag that was given.
     pub fn given(&self) -> Option<&'static str> {
         let flags = [
-            ("--penalty", self.penalty.is_some()),
             ("--epochs", self.epochs.is_some()),
             ("--batch-size", self.batch_size.is_some()),
             ("--optimizer", self.optimizer.is_some()),
@@ -161,7 +157,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("data.path", Some(args.data.clone()));
     config.flag("data.label", args.label.clone().map(|label| vec![label]));
     config.flag("network.hidden", network.hidden.clone());
-    config.flag("penalty.method", network.penalty.clone());
+    config.flag("penalty.method", args.penalty.clone());
     config.flag("train.epochs", network.epochs);
     config.flag("train.batch_size", network.batch_size);
     config.flag("optimizer.method", network.optimizer.clone());

@@ -46,7 +46,7 @@ impl RunDirectory {
         if path.join("config.toml").exists() || checkpoint_path(path).exists() {
             return Err(Error::model(
                 path,
-                "holds a run already; go on with it by --resume, or choose another --run-dir",
+                "holds a run already; choose another folder, or go on with that run by  rarefy train --resume",
             ));
         }
         Ok(directory)
@@ -75,7 +75,7 @@ impl RunDirectory {
             }
             Err(TryLockError::WouldBlock) => Err(Error::model(
                 path,
-                "another run is at work in this folder; wait for it or choose another --run-dir",
+                "another run is at work in this folder; wait for it or choose another folder",
             )),
             Err(TryLockError::Error(error)) => Err(Error::io(&file_path, "cannot lock")(error)),
         }

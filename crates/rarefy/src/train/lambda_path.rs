@@ -259,7 +259,10 @@ fn check(settings: &Settings, start: Start) -> Result<()> {
         }
     }
     if settings.penalty.lambda.is_some() {
-        return wrong("penalty.lambda", "a path goes through many; say the largest by lambda_max");
+        return wrong(
+            "penalty.lambda",
+            "a path goes through many; leave it out and give the largest as --lambda-max (lambda_max)",
+        );
     }
     if settings.target != TargetSettings::default() {
         return wrong("target", "does not go with a path: it steers lambda, the path fixes it; remove one");

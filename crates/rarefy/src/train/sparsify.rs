@@ -222,7 +222,7 @@ impl Sparsifier {
             if self.zeros == Zeros::StayUntilEnd && t < END {
                 return Ok(None);
             }
-            check_layers(network, &live.costs(Entry::counts), progress.step)?;
+            self.check_layers(network, &live.costs(Entry::counts), progress.step)?;
             let count = live.entries.iter().filter(|entry| entry.counts()).count();
             live.cut(count);
             return Ok(live.kept(network));
@@ -247,6 +247,27 @@ impl Sparsifier {
             live.cut(wanted.max(count));
         }
         Ok(live.kept(network))
+    }
+
+    /// # Errors
+    /// If a layer has nothing left, with the setting that made it so.
+    fn check_layers(&self, network: &Network, layers: &[LayerCost], step: u64) -> Result<()> {
+        let names = network.weights().map(|(_, parameter)| &parameter.name);
+        let Some((name, _)) = names.zip(layers).find(|(_, layer)| layer.nnz == 0) else { return Ok(()) };
+        let penalty = ("penalty.lambda", "lower it, or ask for a target instead");
+        let (key, cure) = match &self.constraint {
+            None => penalty,
+            _ if self.lambda().is_some_and(|lambda| lambda > 0.0) => {
+                ("penalty.lambda", "with the constraint; lower it, or loosen the constraint")
+            }
+            Some(Constraint::L1Ball(..)) => ("constraint.radius", "raise it"),
+            Some(Constraint::TopK(..)) => {
+                ("constraint.keep", "raise it, or set constraint.scope = \"layer\"")
+            }
+            Some(Constraint::Bounds(_)) => ("constraint.method", "use wider bounds, or none"),
+        };
+        let problem = format!("has driven every weight of {name} to zero by step {step}; {cure}");
+        Err(Error::setting(key, problem))
     }
 
     /// Whether there is neither penalty nor constraint.
@@ -306,20 +327,6 @@ fn is_last(progress: &Progress) -> bool {
     progress.step == progress.total
 }
 
-fn check_layers(network: &Network, nonzeros: &[LayerCost], step: u64) -> Result<()> {
-    let names =
-        network.parameters().filter(|parameter| parameter.is_weight()).map(|parameter| &parameter.name);
-    match names.zip(nonzeros).find(|(_, layer)| layer.nnz == 0) {
-        Some((name, _)) => Err(Error::setting(
-            "penalty.lambda",
-            format!(
-                "has driven every weight of {name} to zero by step {step}; lower it, or ask for a target instead"
-            ),
-        )),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,5 +355,35 @@ mod tests {
         // Row 1 and row 7 are left, so of the next layer what leads on from there.
         let next: Vec<usize> = kept.patterns[2].as_ref().unwrap().cells().collect();
         assert_eq!(next, [1, 7, 9, 15, 17, 23]);
+    }
+
+    #[test]
+    fn what_has_emptied_a_layer_is_named() {
+        let settings = NetworkSettings { hidden: vec![8], ..NetworkSettings::default() };
+        let spec = settings.spec(Shape::flat(4), 3).unwrap();
+        let mut network = Network::random(&spec, &SparsitySettings::dense(), 1).unwrap();
+        network.parameters_mut().next().unwrap().weights.values_mut().fill(0.0);
+        for parameter in network.parameters_mut() {
+            parameter.gradient = vec![0.0; parameter.weights.values().len()];
+        }
+        let (l1, none) = ("method = 'l1'", "");
+        for (penalty, constraint, key) in [
+            (
+                l1,
+                "",
+                "penalty.lambda: has driven every weight of layers.0.weight to zero by step 50; lower it",
+            ),
+            (none, "method = 'l1-ball'\nradius = 1.0", "constraint.radius"),
+            (none, "method = 'top-k'\nkeep = 0.1", "constraint.keep"),
+            (none, "method = 'non-negative'", "constraint.method"),
+            (l1, "method = 'non-negative'", "penalty.lambda"),
+        ] {
+            let (penalty, constraint) =
+                (toml::from_str(penalty).unwrap(), toml::from_str(constraint).unwrap());
+            let mut sparsifier = Sparsifier::new(&penalty, &constraint, None).unwrap();
+            let progress = Progress { step: 50, total: 500, epoch: 50 };
+            let error = sparsifier.compact(&network, &[], None, &progress).err().unwrap().to_string();
+            assert!(error.starts_with(key), "{error}");
+        }
     }
 }
