@@ -101,6 +101,13 @@ impl Budget {
         }
     }
 
+    /// Adds to the bytes besides weights and biases.
+    pub fn correct(&mut self, more: f64) {
+        if let Budget::Bytes { fixed, .. } = self {
+            *fixed += more;
+        }
+    }
+
     /// The limit, in the same unit.
     pub fn limit(&self) -> f64 {
         match *self {

@@ -348,18 +348,17 @@ impl Engine {
         Ok(churn)
     }
 
-    /// Whether a model of now has more bytes than its budget; then the budget learns by how many its file's header is longer
-    /// than was thought, which depends on the digits in it.
+    /// Whether a model of now has more bytes than its budget; then the budget learns how much longer its file's header is than was
+    /// thought, which depends on the digits in it.
     fn exceeds_bytes(&mut self) -> bool {
-        if !matches!(self.sparsifier.control, Some((_, Budget::Bytes { .. }))) {
-            return false;
-        }
-        let model = self.model();
+        let Some((_, Budget::Bytes { limit, .. })) = self.sparsifier.control else { return false };
+        // Zeros counted: they may grow yet.
+        let model = without_dead_neurons(&self.network);
         let bytes = model_bytes(model.as_ref().unwrap_or(&self.network)) as f64;
-        let Some((_, Budget::Bytes { limit, fixed })) = &mut self.sparsifier.control else { unreachable!() };
-        let excess = (bytes - *limit).max(0.0);
-        *fixed += excess;
-        excess > 0.0
+        if bytes > limit {
+            self.sparsifier.correct_bytes(&self.network, bytes);
+        }
+        bytes > limit
     }
 
     /// For each parameter the connections that have left and may come back: only where training began with all of them, and

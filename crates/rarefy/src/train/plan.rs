@@ -49,12 +49,15 @@ impl Plan {
         };
         if settings.penalty.build()?.is_none() {
             let mut count = budget.most_within(budget.limit(), 1, cells, &mut at);
-            if let Budget::Bytes { limit, fixed } = budget {
+            while let Budget::Bytes { limit, .. } = budget {
                 // The file's header has digits that depend on the count.
-                let counts = at(count).iter().map(|layer| layer.nnz).collect();
-                let excess = (bytes_with(spec, counts)? as f64 - limit).max(0.0);
-                budget = Budget::Bytes { limit, fixed: fixed + excess };
-                count = budget.most_within(limit, 1, cells, &mut at);
+                let layers = at(count);
+                let bytes = bytes_with(spec, layers.iter().map(|layer| layer.nnz).collect())? as f64;
+                if bytes <= limit || count == 1 {
+                    break;
+                }
+                budget.correct(bytes - budget.cost(&layers));
+                count = budget.most_within(limit, 1, count - 1, &mut at);
             }
             let end = count as f64 / cells as f64;
             return Ok(Plan { start: topology.start_density(end), end, filled: None, control: None });

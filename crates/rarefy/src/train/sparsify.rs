@@ -249,6 +249,13 @@ impl Sparsifier {
         Ok(live.kept(network))
     }
 
+    /// Lets a budget of bytes know that a model of what is stored has so many.
+    pub fn correct_bytes(&mut self, network: &Network, bytes: f64) {
+        if let Some((_, budget)) = &mut self.control {
+            budget.correct(bytes - budget.cost(&Live::of(network, &[], &[]).costs(|_| true)));
+        }
+    }
+
     /// # Errors
     /// If a layer has nothing left, with the setting that made it so.
     fn check_layers(&self, network: &Network, layers: &[LayerCost], step: u64) -> Result<()> {
