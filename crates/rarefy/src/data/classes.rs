@@ -105,6 +105,23 @@ pub(crate) fn note(raw: &Raw, choice: TaskChoice) -> Option<String> {
     })
 }
 
+/// A note where numbers were taken for values, and may be classes.
+pub(crate) fn doubt(raw: &Raw, choice: TaskChoice, task: Task) -> Option<String> {
+    let Some(Labels::Numbers { values, outputs: 1 }) = &raw.labels else { return None };
+    let kinds = kinds(values);
+    let may_be_classes = choice == TaskChoice::Auto
+        && task == Task::Regression
+        && kinds.len() * 2 <= values.len()
+        && kinds.iter().all(|kind| kind.fract() == 0.0);
+    may_be_classes.then(|| {
+        format!(
+            "{} holds {} different whole numbers, too many to be taken for classes; if they are, set data.task = \"classification\"",
+            raw.label_name(),
+            kinds.len()
+        )
+    })
+}
+
 fn refuse(raw: &Raw, why: &str) -> Error {
     Error::data(&raw.path, format!("{} {why}; set data.task or data.label", raw.label_name()))
 }

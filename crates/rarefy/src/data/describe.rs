@@ -139,6 +139,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         }
         _ => (Vec::new(), preparation.constant_inputs),
     };
+    let doubt = classes::doubt(raw, settings.task, task);
     let fallen = preparation.fallen_together(raw);
     let nonzeros = match &dataset.features {
         Features::Sparse(rows) => Some(rows.nnz()),
@@ -157,7 +158,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         classes: class_counts(&preparation, &dataset.targets),
         dialect: preparation.dialect,
         labels: preparation.labels,
-        notes: raw.notes.iter().cloned().chain(fallen).collect(),
+        notes: raw.notes.iter().cloned().chain(fallen).chain(doubt).collect(),
         constant_columns,
         columns,
         nonzeros,

@@ -172,6 +172,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
         return Err(Error::setting("data.augment", problem));
     }
     let mut notes = preparation.fallen_together(raw);
+    notes.extend(classes::doubt(raw, settings.task, task));
     notes.splice(0..0, source.train.notes);
     Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, unknown, notes })
 }

@@ -473,3 +473,17 @@ fn a_preparation_saved_by_an_earlier_version_reads_as_it_did() {
     assert_eq!(found.dense().unwrap(), expected.concat());
     assert_eq!(labels(&found), [0, 1, 0, 1, 1]);
 }
+
+#[test]
+fn many_whole_numbers_may_be_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kinds, noted) in [(102, true), (100, false)] {
+        let lines: String =
+            (0..4 * kinds).map(|i| format!("{},{}\n", f64::from(i) / 7.0, i % kinds)).collect();
+        let path = write(&folder, "t.csv", &format!("x,y\n{lines}"));
+        let notes = load(&settings(&path), 1).unwrap().notes;
+        let hint = "holds 102 different whole numbers, too many to be taken for classes";
+        assert_eq!(notes.iter().any(|note| note.contains(hint)), noted, "{notes:?}");
+        assert_eq!(describe(&settings(&path)).unwrap().notes, notes);
+    }
+}

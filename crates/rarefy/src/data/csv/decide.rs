@@ -89,7 +89,11 @@ impl Table<'_> {
         let seen = &self.seen[column];
         match column {
             _ if labels.contains(&column) && labels.len() == 1 && self.is_text_label(seen) => Role::TextLabel,
-            _ if labels.contains(&column) => Role::NumberLabel,
+            _ if labels.contains(&column) => {
+                notes
+                    .extend(self.code(column, "data.label_type = \"text\" keeps labels as they are written"));
+                Role::NumberLabel
+            }
             _ if self.text == Some(column) => Role::Text,
             _ if self.text.is_some() || self.ignored.contains(&column) => Role::Ignore,
             _ if self.categorical.contains(&column) => Role::Category,
@@ -106,6 +110,7 @@ impl Table<'_> {
             }
             _ => {
                 notes.extend(self.doubt(column));
+                notes.extend(self.code(column, "data.categorical makes categories of them"));
                 if seen.is_text() { Role::Category } else { Role::Number }
             }
         }
@@ -122,6 +127,13 @@ impl Table<'_> {
             TaskChoice::Auto | TaskChoice::Transcription => seen.is_text(),
             TaskChoice::MultiLabel | TaskChoice::Regression | TaskChoice::LanguageModel => false,
         }
+    }
+
+    /// That numbers look like codes, whose zeros in front mean something.
+    fn code(&self, column: usize, cure: &str) -> Option<String> {
+        let code = shown(self.seen[column].code.as_ref()?);
+        let name = shown(&self.names[column]);
+        Some(format!("column {name} holds {code} and is read as numbers; if these are codes, {cure}"))
     }
 
     /// What is odd about a feature column that is read nevertheless.

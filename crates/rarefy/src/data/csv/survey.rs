@@ -40,6 +40,8 @@ pub(super) struct Seen {
     first_number: f64,
     /// What its numbers span.
     pub span: Span,
+    /// The first whole number that begins with a zero, as codes do.
+    pub code: Option<String>,
     /// Whole numbers, and whether one of them is too large for `f64`.
     integers: usize,
     is_large: bool,
@@ -90,6 +92,9 @@ impl Seen {
             self.counting += usize::from(number == self.first_number + row as f64);
             if is_integer(cell) {
                 self.integers += 1;
+                if self.code.is_none() && cell.len() > 1 && cell.starts_with('0') {
+                    self.code = Some(cell.to_string());
+                }
                 self.is_large |= number.abs() >= EXACT;
             }
             return;

@@ -342,7 +342,8 @@ fn labels_stay_apart_as_text_and_beyond_f64() {
     };
     let zip = "a,zip\n1,01\n2,1\n3,01\n4,1\n";
     assert_eq!(vocabulary(zip, LabelType::Text), ["01", "1"]);
-    assert!(read_text(zip, |_| ()).unwrap().label_columns.iter().all(|label| !label.text));
+    let raw = read_text(zip, |_| ()).unwrap();
+    assert!(raw.notes.iter().any(|note| note.contains("\"01\" and is read as numbers")), "{:?}", raw.notes);
     let ids = "a,id\n1,9007199254740993\n2,9007199254740992\n3,9007199254740993\n4,9007199254740992\n";
     assert_eq!(vocabulary(ids, LabelType::Auto), ["9007199254740993", "9007199254740992"]);
 }
