@@ -47,7 +47,7 @@ fn settings(data: DataSettings) -> Settings {
         data,
         threads: 1,
         network: NetworkSettings { hidden: vec![32], ..NetworkSettings::default() },
-        train: TrainSettings { epochs: 2, batch_size: 16, ..TrainSettings::default() },
+        train: TrainSettings { epochs: 2, batch_size: Some(16), ..TrainSettings::default() },
         ..Settings::default()
     }
 }
@@ -520,13 +520,19 @@ fn train_refuses_by_name_and_leaves_no_folder() {
         (&["--sparsity", "100%"], "--sparsity 1: is not from 0 to below 1"),
         (&["--sparsity", "95"], "did you mean 0.95?"),
         (&["--target", "sparsity=95"], "for 95 % write 0.95"),
-        (&[], "train.batch_size: 32 is more than the 21 training samples"),
+        (&["--batch-size", "32"], "train.batch_size: 32 is more than the 21 training samples"),
     ] {
         let message =
             refusal(&[&["train", path_text(&table), "--run-dir", path_text(&run)][..], arguments].concat());
         assert!(message.contains(problem), "{message}");
         assert!(!run.exists(), "{message}");
     }
+    // The default fits few samples, is told, and is written down.
+    let shown =
+        said(&["train", path_text(&table), "--run-dir", path_text(&run), "--epochs", "1", "--hidden", "4"]);
+    assert!(shown.contains("note: batches of 8 samples, for there are but 21 to train on"), "{shown}");
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert_eq!(toml::from_str::<Settings>(&config).unwrap().train.batch_size, Some(8));
     let shown = said(&["train", "digits", "--sparsity", "95%", "--print-config"]);
     assert_eq!(toml::from_str::<Settings>(&shown).unwrap().sparsity.density, 0.05);
     for arguments in [["--seed", "-1"], ["--hidden", "4,-4"], ["--epochs", "0"], ["--sparsity", "95x"]] {

@@ -25,7 +25,7 @@ fn runs_end_with_the_connections_asked_for() {
         settings.network.hidden = vec![128, 96];
         settings.sparsity.density = 0.02;
         settings.train.epochs = 6;
-        settings.train.batch_size = 32;
+        settings.train.batch_size = Some(32);
         settings.optimizer.learning_rate = Some(0.01.into());
         if matches!(settings.topology.method, Method::Granet | Method::Gmp | Method::Mest) {
             settings.topology.every = Some(5);

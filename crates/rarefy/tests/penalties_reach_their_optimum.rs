@@ -97,7 +97,7 @@ fn settings(path: &std::path::Path) -> Settings {
     settings.optimizer.method = Method::Sgd;
     settings.optimizer.learning_rate = Some(3.5e-4.into());
     settings.schedule = toml::from_str("method = 'constant'").unwrap();
-    settings.train.batch_size = SAMPLES;
+    settings.train.batch_size = Some(SAMPLES);
     settings
 }
 

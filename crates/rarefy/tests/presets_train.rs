@@ -306,7 +306,7 @@ fn settings(small: &Small, folder: &Path) -> Settings {
     }
     settings.sparsity.density = 0.1;
     // Three steps of an epoch, and connections move at the second.
-    (settings.train.epochs, settings.train.batch_size, settings.train.keep_best) = (2, 40, false);
+    (settings.train.epochs, settings.train.batch_size, settings.train.keep_best) = (2, Some(40), false);
     settings.topology.every = Some(2);
     settings
 }

@@ -350,7 +350,7 @@ fn data_readers(folder: &Path) -> Vec<Reader> {
 fn trained(run: &Path, settings: &str, path: &str) {
     let mut settings: Settings = toml::from_str(settings).unwrap();
     (settings.data.path, settings.threads) = (path.into(), 1);
-    (settings.train.epochs, settings.train.batch_size) = (1, 4);
+    (settings.train.epochs, settings.train.batch_size) = (1, Some(4));
     Run::start(settings, Some(run)).unwrap().train(&mut |_| Control::Continue).unwrap();
 }
 

@@ -22,7 +22,7 @@ fn settings_of(topology: TopologySettings) -> Settings {
         settings.topology.every = Some(7);
     }
     settings.train.epochs = 3;
-    settings.train.batch_size = 100;
+    settings.train.batch_size = Some(100);
     settings
 }
 
@@ -140,7 +140,7 @@ fn optimized(method: Optimizer) -> Settings {
     }
     if method == Optimizer::BarzilaiBorwein {
         settings.network.dropout = 0.0;
-        settings.train.batch_size = 1258;
+        settings.train.batch_size = Some(1258);
         settings.train.epochs = 30;
     }
     if method.is_bregman() {
@@ -217,7 +217,7 @@ fn bad_runs_are_refused_with_advice() {
     assert!(error.contains("update rarefy"), "{error}");
 
     let mut large = settings(Method::Static);
-    large.train.batch_size = 100_000;
+    large.train.batch_size = Some(100_000);
     refused(Run::start(large, None), "train.batch_size");
     let mut wild = settings(Method::Static);
     wild.optimizer.learning_rate = Some(1e30.into());
@@ -235,7 +235,7 @@ fn a_run_goes_on_with_its_own_data_only() {
     let mut settings = settings(Method::Static);
     settings.data.path = file.display().to_string();
     settings.data.test_path = Some(folder.path().join("test.csv").display().to_string());
-    settings.train.batch_size = 4;
+    settings.train.batch_size = Some(4);
     std::fs::write(folder.path().join("test.csv"), "a,b,label\n1,2,no\n2,0,yes\n").unwrap();
     let directory = folder.path().join("run");
     train(settings, &directory);

@@ -76,9 +76,11 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
         }
         let splits = &sources[0].1;
         let spec = settings.network_for(&splits.train)?;
-        let size = |settings: &Settings| (settings.network.clone(), settings.train.batch_size);
+        let size = |settings: &Settings| {
+            (settings.network.clone(), settings.train.batch_size_for(splits.train.len()))
+        };
         if !seen.iter().any(|other| other.data == settings.data && size(other) == size(settings)) {
-            most = most.max(run_bytes(&spec, settings.train.batch_size, splits)?);
+            most = most.max(run_bytes(&spec, size(settings).1, splits)?);
             seen.push(settings);
         }
     }

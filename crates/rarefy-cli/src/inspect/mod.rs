@@ -262,11 +262,12 @@ fn run_text(run: &Training) -> String {
     let name = |value: Value| value.as_str().unwrap_or("-").to_string();
     let method = name(serde_json::to_value(settings.topology.method).unwrap_or_default());
     let optimizer = name(serde_json::to_value(settings.optimizer.method).unwrap_or_default());
+    let batch = settings.train.batch_size.map_or("-".to_string(), |size| size.to_string());
     let mut lines = vec![
         format!("data      {}, seed {}", settings.data.path, settings.seed),
         format!(
-            "trained   {} of {} epochs, batch {}, {optimizer}, {method}, density {}",
-            run.epochs, settings.train.epochs, settings.train.batch_size, settings.sparsity.density
+            "trained   {} of {} epochs, batch {batch}, {optimizer}, {method}, density {}",
+            run.epochs, settings.train.epochs, settings.sparsity.density
         ),
     ];
     let epoch = |title: &str, record: &Value| {

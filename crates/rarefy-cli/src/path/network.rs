@@ -37,7 +37,7 @@ pub struct NetworkArgs {
     /// Passes over the training part at each lambda [default: 5]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     epochs: Option<i64>,
-    /// Samples of a mini-batch
+    /// Samples of a mini-batch [default: 32, or 16 or 8 where an epoch would have fewer than 10 steps]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
     /// Optimizer, as in train [default: adam]
@@ -176,7 +176,7 @@ fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Star
     let lambdas = path.lambdas();
     let way = if start == Start::Dense { "dense to sparse" } else { "sparse to dense" };
     format!(
-        "{}: {} training, {} validation samples\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each",
+        "{}: {} training, {} validation samples\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each, batches of {}",
         args.data,
         splits.train.len(),
         splits.validation.as_ref().map_or(0, |part| part.len()),
@@ -185,6 +185,7 @@ fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Star
         lambdas[lambdas.len() - 1],
         lambdas.len(),
         settings.train.epochs,
+        path.run().batch_size(),
     )
 }
 
@@ -262,6 +263,7 @@ fn report(
     if let (Some(folder), Some(at)) = (&folder, taken) {
         let mut settings = settings.clone();
         settings.penalty.lambda = Some(points[at].lambda as f32);
+        settings.train.batch_size = Some(path.run().batch_size());
         let network = &points[at].network;
         save::write(folder, &settings, network, &path.model_config(network), &summary)?;
     }

@@ -96,7 +96,7 @@ pub struct TrainArgs {
     /// Passes over the training part
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     epochs: Option<i64>,
-    /// Samples of a mini-batch
+    /// Samples of a mini-batch [default: 32, or 16 or 8 where an epoch would have fewer than 10 steps]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
     /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,

@@ -31,8 +31,9 @@ pub(super) fn engine(
     if settings.optimizer.method().is_bregman() {
         sparsifier.zeros = Zeros::StayUntilEnd;
     }
-    sparsifier.has_whole_batches = settings.train.batch_size >= splits.train.len();
-    let steps = splits.train.len().div_ceil(settings.train.batch_size) as u64;
+    let batch_size = settings.train.batch_size_for(splits.train.len());
+    sparsifier.has_whole_batches = batch_size >= splits.train.len();
+    let steps = splits.train.len().div_ceil(batch_size) as u64;
     Ok(Engine::new(EngineParts {
         network,
         loss: loss.clone(),
@@ -44,7 +45,7 @@ pub(super) fn engine(
         sparsifier,
         isa,
         seed: settings.seed,
-        batch_size: settings.train.batch_size,
+        batch_size,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
     }))
 }

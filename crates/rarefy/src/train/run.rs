@@ -11,6 +11,7 @@ use super::machine::processor;
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
 use super::record::{Control, Ending, EpochRecord, Event, Outcome};
+use super::settings::DEFAULT_BATCH;
 use super::{Engine, LanguageScore, NumberScore, Progress, Score, Settings};
 use super::{check_transcripts, evaluate_numbers, predict, score, thread_pool};
 use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
@@ -101,29 +102,28 @@ impl Run {
     }
 
     pub(super) fn new(
-        settings: Settings,
+        mut settings: Settings,
         splits: Arc<Splits>,
         directory: Option<RunDirectory>,
         pool: Arc<rayon::ThreadPool>,
         network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
     ) -> Result<Run> {
-        if settings.train.batch_size > splits.train.len() {
-            let problem = format!(
-                "{} is more than the {} training samples; lower it",
-                settings.train.batch_size,
-                splits.train.len()
-            );
+        let samples = splits.train.len();
+        let batch_size = settings.train.batch_size_for(samples);
+        if batch_size > samples {
+            let problem = format!("{batch_size} is more than the {samples} training samples; lower it");
             return Err(Error::setting("train.batch_size", problem));
         }
-        if settings.optimizer.method() == Method::BarzilaiBorwein
-            && settings.train.batch_size < splits.train.len()
-        {
-            let problem = format!(
-                "barzilai-borwein needs the whole training part in a batch: set it to {}",
-                splits.train.len()
-            );
+        if settings.optimizer.method() == Method::BarzilaiBorwein && batch_size < samples {
+            let problem =
+                format!("barzilai-borwein needs the whole training part in a batch: set it to {samples}");
             return Err(Error::setting("train.batch_size", problem));
         }
+        let mut notes = Vec::new();
+        if settings.train.batch_size.is_none() && batch_size < DEFAULT_BATCH {
+            notes.push(format!("batches of {batch_size} samples, for there are but {samples} to train on"));
+        }
+        settings.train.batch_size = Some(batch_size);
         let isa = Isa::named(&settings.isa)?;
         let loss = build_loss(&settings, &splits)?;
         let judge = match splits.preparation.task {
@@ -154,7 +154,7 @@ impl Run {
             schedule_epochs,
             isa,
             position,
-            notes: Vec::new(),
+            notes,
             pool,
         })
     }
@@ -213,9 +213,14 @@ impl Run {
         self.pool.install(work)
     }
 
+    /// Samples of a mini-batch.
+    pub fn batch_size(&self) -> usize {
+        self.settings.train.batch_size_for(self.splits.train.len())
+    }
+
     /// Steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        self.splits.train.len().div_ceil(self.settings.train.batch_size) as u64
+        self.splits.train.len().div_ceil(self.batch_size()) as u64
     }
 
     /// Epochs done before this sitting.
@@ -279,7 +284,7 @@ impl Run {
 
     /// The rest of the epoch under way. The next batch is gathered while a step is computed.
     fn train_epoch(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Control> {
-        let batch_size = self.settings.train.batch_size;
+        let batch_size = self.batch_size();
         let steps = self.steps_per_epoch();
         let total = steps * self.settings.train.epochs;
         let schedule_steps = steps * self.schedule_epochs;

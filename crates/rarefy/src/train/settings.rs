@@ -73,8 +73,9 @@ impl Default for Settings {
 pub struct TrainSettings {
     /// Passes over the training part.
     pub epochs: u64,
-    /// Samples of a mini-batch.
-    pub batch_size: usize,
+    /// Samples of a mini-batch; if not given 32, or fewer of few training samples: see [`TrainSettings::batch_size_for`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<usize>,
     /// Stop when the validation part has not got better for so many epochs; 0 never stops early.
     pub patience: u64,
     /// Keep the model of the epoch that was best on the validation part, rather than the last one's.
@@ -85,7 +86,21 @@ pub struct TrainSettings {
 
 impl Default for TrainSettings {
     fn default() -> TrainSettings {
-        TrainSettings { epochs: 50, batch_size: 32, patience: 0, keep_best: true, checkpoint_minutes: 5.0 }
+        TrainSettings { epochs: 50, batch_size: None, patience: 0, keep_best: true, checkpoint_minutes: 5.0 }
+    }
+}
+
+/// Samples of a mini-batch where there are enough to train on.
+pub(super) const DEFAULT_BATCH: usize = 32;
+
+impl TrainSettings {
+    /// Samples of a mini-batch of so many training samples. Unless it is given it is [`DEFAULT_BATCH`], halved as long as an epoch has fewer
+    /// than 10 steps, but not below 8; and not more than there are samples.
+    pub fn batch_size_for(&self, samples: usize) -> usize {
+        self.batch_size.unwrap_or_else(|| {
+            let size = [DEFAULT_BATCH, DEFAULT_BATCH / 2].into_iter().find(|size| samples >= 10 * size);
+            size.unwrap_or(DEFAULT_BATCH / 4).min(samples)
+        })
     }
 }
 
@@ -124,8 +139,8 @@ impl Settings {
             let problem = format!("{} is more than {MAX_EPOCHS}", self.train.epochs);
             return Err(Error::setting("train.epochs", problem));
         }
-        if self.train.batch_size == 0 || self.train.batch_size > MAX_BATCH {
-            let problem = format!("{} is not between 1 and {MAX_BATCH}", self.train.batch_size);
+        if let Some(size) = self.train.batch_size.filter(|size| !(1..=MAX_BATCH).contains(size)) {
+            let problem = format!("{size} is not between 1 and {MAX_BATCH}");
             return Err(Error::setting("train.batch_size", problem));
         }
         if self.train.checkpoint_minutes <= 0.0 {
@@ -351,6 +366,19 @@ fn joined(key: String, rest: String) -> String {
 mod tests {
     use super::*;
     use crate::tiles::Shape;
+
+    #[test]
+    fn a_batch_that_is_not_given_fits_the_samples() {
+        let size = |given, samples| {
+            TrainSettings { batch_size: given, ..TrainSettings::default() }.batch_size_for(samples)
+        };
+        for (samples, expected) in
+            [(1, 1), (5, 5), (28, 8), (159, 8), (160, 16), (319, 16), (320, 32), (1258, 32)]
+        {
+            assert_eq!(size(None, samples), expected, "{samples} samples");
+        }
+        assert_eq!(size(Some(64), 28), 64);
+    }
 
     #[test]
     fn every_number_can_be_written_and_read_again() {

@@ -52,7 +52,7 @@ impl Run {
             flops: 0,
             model_bytes: 0,
             training_bytes: 0,
-            buffer_bytes: network.spec().buffer_bytes(self.settings().train.batch_size, true)?,
+            buffer_bytes: network.spec().buffer_bytes(self.batch_size(), true)?,
         };
         let (mut shapes, mut tensors) = (shapes.iter(), Vec::new());
         // Only to be counted.
@@ -89,7 +89,7 @@ impl Run {
     pub fn twin_seconds(&self, costs: &TwinCosts) -> f64 {
         const DRAWN_A_SECOND: f64 = 1e8;
         const BYTES_A_SECOND: f64 = 4e9;
-        let samples = self.settings().train.batch_size.next_multiple_of(LANES);
+        let samples = self.batch_size().next_multiple_of(LANES);
         // Forward, and backward to the inputs and to the weights.
         let products = 3.0 * costs.flops as f64 * samples as f64 / self.dense_flops_a_second();
         let step = products + costs.training_bytes as f64 / BYTES_A_SECOND;
@@ -135,7 +135,7 @@ impl Run {
     /// that what else the machine does slows both alike, within about `seconds`. Both train on by these steps.
     pub fn time_in_turn(&mut self, other: &mut Run, seconds: f64) -> [f64; 2] {
         let order = epoch_order(self.splits.train.len(), self.settings().seed, 0);
-        let chunks: Vec<&[usize]> = order.chunks_exact(self.settings().train.batch_size).collect();
+        let chunks: Vec<&[usize]> = order.chunks_exact(self.batch_size()).collect();
         let mut timers = [Timer::new(self, chunks[0]), Timer::new(other, chunks[0])];
         let start = Instant::now();
         for step in 1.. {
@@ -160,7 +160,7 @@ struct Timer<'a> {
 impl Timer<'_> {
     fn new<'a>(run: &'a mut Run, samples: &[usize]) -> Timer<'a> {
         let (train, augmentation) = (&run.splits.train, run.splits.augmentation.as_ref());
-        let mut batch = Batch::new(train, run.settings().train.batch_size);
+        let mut batch = Batch::new(train, run.batch_size());
         batch.fill_for_training(train, samples, augmentation, 0);
         Timer { next: batch.clone(), run, batch, times: Vec::new() }
     }

@@ -79,7 +79,11 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
         ImageError::IoError(source) if source.kind() != ErrorKind::UnexpectedEof => {
             Error::io(path, "cannot read")(source)
         }
-        error => Error::data(path, format!("is a damaged image ({error}); get the file again")),
+        error => {
+            // The decoders break their lines.
+            let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+            Error::data(path, format!("is a damaged image ({error}); get the file again"))
+        }
     };
     let mut decoder = reader.into_decoder().map_err(refuse)?;
     // The decoder makes room for what the header says before it reads a pixel.
@@ -266,6 +270,7 @@ mod tests {
         ] {
             let error = read_bytes(&bytes, AUTO, None).unwrap_err().to_string();
             assert!(error.contains("a.jpeg: ") && error.contains(problem), "{problem}: {error}");
+            assert!(!error.contains('\n'), "{error}");
         }
     }
 
