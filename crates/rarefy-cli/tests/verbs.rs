@@ -713,12 +713,46 @@ fn texts_go_from_a_table_to_predictions() {
     let quick = [&quick[..], &["--density", "0.5", "--run-dir", run]].concat();
     let told = said(&[&["train", table, "--skip-bad"][..], &columns, &quick].concat());
     assert!(told.contains("test text: 200 tokens, 0 of them unknown (0.0 %)"), "{told}");
-    let message = refusal(&["evaluate", run, table]);
-    assert!(message.contains("line 202"), "{message}");
+    // The model leaves out what training left out, and says so.
+    let told = said(&["evaluate", run, table]);
+    assert!(told.contains("left out 1 sample") && told.contains("line 202"), "{told}");
     std::fs::write(&new, "body\nsnow and wind\nA goal!\n").unwrap();
     let found = rarefy(&["predict", run, path_text(&new)]);
     assert_eq!(text(&found.stdout), "prediction\nweather\nsport\n");
     assert!(text(&found.stderr).contains("text: 5 tokens, 2 of them unknown (40.0 %)"), "{found:?}");
+}
+
+#[test]
+fn tables_say_how_they_are_read_and_how_many_categories_are_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, lines: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("label;size;colour\n{lines}")).unwrap();
+        path
+    };
+    let line = |i: usize| format!("{};{},5;{}\n", ["a", "b"][i % 2], i % 7, ["red", "blue"][i % 2]);
+    let table = write("t.csv", &(0..60).map(line).collect::<String>());
+    let new = write("new.csv", "a;1,5;green\nb;2,5;blue\na;3,5;Red\n");
+    let (table, new, run) = (path_text(&table), path_text(&new), folder.path().join("run"));
+    let run = path_text(&run);
+    let told =
+        said(&["train", table, "--epochs", "1", "--hidden", "8", "--batch-size", "16", "--run-dir", run]);
+    for told in [&said(&["data", table]), &told] {
+        for words in [
+            "label    label (by its name; --label chooses another)",
+            "layout   line 1 names the columns, ';' between cells, decimal comma",
+        ] {
+            assert!(told.contains(words), "{words}: {told}");
+        }
+    }
+    let found = object(&["data", table]);
+    assert_eq!((&found["dialect"]["decimal"], &found["labels"][0]["name"]), (&",".into(), &"label".into()));
+    let note = "note: column colour: 2 of 3 cells hold a category that training had not";
+    assert!(text(&rarefy(&["predict", run, new]).stderr).contains(note));
+    assert!(said(&["evaluate", run, new]).contains(note));
+    for verb in ["predict", "evaluate"] {
+        assert_eq!(object(&[verb, run, new])["unknown_categories"][0]["unknown"], 2);
+    }
 }
 
 /// A text of 2000 characters, in a file.
