@@ -171,6 +171,24 @@ mod tests {
     }
 
     #[test]
+    fn a_penalty_starts_with_all_connections_unless_told_otherwise() {
+        use rarefy::topology::Method::{Rigl, Static};
+        for (given, density, method) in [
+            (&["penalty.method=l1"][..], 1.0, Static),
+            (&["penalty.method=l1", "topology.method=static"], 1.0, Static),
+            (&["penalty.method=l1", "topology.method=static", "sparsity.density=0.3"], 0.3, Static),
+            (&["penalty.method=l1", "topology.method=rigl"], 0.1, Rigl),
+            (&["penalty.method=l1", "sparsity.density=0.3"], 0.3, Rigl),
+            (&["penalty.method=none", "topology.method=static"], 0.1, Static),
+        ] {
+            let mut config = Config::defaults();
+            given.iter().for_each(|assignment| config.set(assignment).unwrap());
+            let settings = config.settings().unwrap();
+            assert_eq!((settings.sparsity.density, settings.topology.method), (density, method), "{given:?}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_and_corrected() {
         for (assignment, words) in [
             ("optimizer.momentun=0.9", "did you mean `momentum`"),

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use rarefy::data::TargetScale;
 use rarefy::losses::LossMethod;
 use rarefy::optimizers::Method;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
@@ -88,6 +89,7 @@ fn settings(path: &std::path::Path) -> Settings {
     settings.data.task = toml::Value::from("regression").try_into().unwrap();
     settings.data.scale = toml::Value::from("none").try_into().unwrap();
     settings.data.target_scale = toml::Value::from("none").try_into().ok();
+    settings.data.target_scale = Some(TargetScale::None);
     settings.data.validation_fraction = 0.0;
     settings.data.test_fraction = 0.0;
     settings.network.hidden = vec![];
@@ -127,17 +129,23 @@ fn convex_problems_end_at_their_optimum() {
     std::fs::write(&path, problem.csv()).unwrap();
     let (l1, net) = (PenaltyMethod::L1, PenaltyMethod::ElasticNet);
     let (any, positive) = (ConstraintMethod::None, ConstraintMethod::NonNegative);
+    let lasso = problem.solve([8.0, 0.0], f64::NEG_INFINITY);
+    let radius = lasso.iter().map(|w| w.abs()).sum::<f64>() as f32;
     for (penalty, lambda, constraint, momentum) in [
         (l1, 8.0, any, 0.0),
         (l1, 8.0, any, 0.9),
         (l1, 3.0, positive, 0.0),
         (net, 12.0, any, 0.0),
         (PenaltyMethod::None, 0.0, positive, 0.0),
+        (PenaltyMethod::None, 0.0, ConstraintMethod::L1Ball, 0.0),
     ] {
+        let is_ball = constraint == ConstraintMethod::L1Ball;
         let mut settings = settings(&path);
         settings.penalty.method = penalty;
         settings.penalty.lambda = (penalty != PenaltyMethod::None).then_some(lambda);
         settings.constraint.method = constraint;
+        // The ball on which the Lasso's optimum lies has the same one.
+        settings.constraint.radius = is_ball.then_some(radius);
         settings.optimizer.momentum = momentum;
         if momentum > 0.0 {
             settings.optimizer.learning_rate = Some(3.5e-5.into());
@@ -145,7 +153,7 @@ fn convex_problems_end_at_their_optimum() {
         settings.train.epochs = 5000;
         let strength = if penalty == net { [lambda / 2.0; 2] } else { [lambda, 0.0] }.map(f64::from);
         let lower = if constraint == positive { 0.0 } else { f64::NEG_INFINITY };
-        let best = problem.solve(strength, lower);
+        let best = if is_ball { lasso.clone() } else { problem.solve(strength, lower) };
         let (weights, grown) = train(settings);
         let case = format!("{penalty:?} {constraint:?} momentum {momentum}");
         let [got, want] = [&weights, &best].map(|weights| problem.objective(weights, strength));

@@ -161,7 +161,7 @@ mod tests {
         assert!(!left.exists());
         std::fs::write(checkpoint_path(folder.path()), "").unwrap();
         let error = RunDirectory::create(folder.path()).err().unwrap().to_string();
-        assert!(error.contains("holds a run already; go on with it by --resume"), "{error}");
+        assert!(error.contains("holds a run already; choose another folder"), "{error}");
     }
 
     #[test]

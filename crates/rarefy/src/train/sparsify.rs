@@ -45,7 +45,7 @@ const NOISY_RETURN: f64 = 0.01;
 /// How long zeros stay stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Zeros {
-    /// Until the next look.
+    /// Until a look at which nothing pulls them off 0.
     #[default]
     Leave,
     /// Until END: the optimizer may still revive them, and lambda holds them back.
