@@ -147,6 +147,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     if let Metrics::Regression(found) = &metrics {
         worse_than_mean(found.r2).into_iter().for_each(|note| output.say(note));
     }
+    absent_classes(&metrics).iter().for_each(|note| output.say(note));
     unknown.iter().for_each(|found| output.say(&format!("note: {found}")));
     if !skipped.is_empty() {
         output.say(&skipped_text(&skipped));
@@ -236,6 +237,22 @@ fn measure(preparation: &Preparation, predictions: &[f32], targets: &Targets) ->
             Metrics::Regression(report::regression(&in_unit(predictions), *outputs, &in_unit(values)))
         }
     }
+}
+
+/// What macro F1 means where some classes have no sample.
+fn absent_classes(metrics: &Metrics) -> Option<String> {
+    let (hits, what) = match metrics {
+        Metrics::Classification(found) => (&found.per_class, "classes"),
+        Metrics::MultiLabel(found) => (&found.per_label, "labels"),
+        Metrics::Regression(_) | Metrics::Language(_) | Metrics::Transcription(_) => return None,
+    };
+    let absent = hits.iter().filter(|hits| hits.support == 0).count();
+    (absent > 0).then(|| {
+        format!(
+            "note: {absent} of {} {what} have no sample here; macro F1 takes those of them that were predicted as 0, and leaves the others out",
+            hits.len()
+        )
+    })
 }
 
 fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {

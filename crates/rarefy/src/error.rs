@@ -75,6 +75,16 @@ impl Error {
         Error::Data { path: path.to_path_buf(), at: Some(at.into()), problem: problem.into() }
     }
 
+    /// The same error, said to be about a part of the file, as in "sample 3 of the test part".
+    pub(crate) fn of_part(self, part: &str) -> Error {
+        match self {
+            Error::Data { path, at: Some(at), problem } if at.starts_with("sample ") => {
+                Error::Data { path, at: Some(format!("{at} of the {part} part")), problem }
+            }
+            other => other,
+        }
+    }
+
     /// An [`Error::Setting`].
     pub fn setting(key: impl Into<String>, problem: impl Into<String>) -> Error {
         Error::Setting { key: key.into(), problem: problem.into() }

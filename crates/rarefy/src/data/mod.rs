@@ -146,7 +146,10 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
             None => (raw, split_off),
         };
         let Loaded { dataset, text: counts, unknown: categories, .. } =
-            preparation.encode(raw, samples, true)?;
+            preparation.encode(raw, samples, true).map_err(|error| match own {
+                Some(own) if own.label_path.is_none() => error.of_part(name),
+                _ => error,
+            })?;
         text.extend(counts.map(|counts| (name, counts)));
         unknown.extend(categories.into_iter().map(|found| (name, found)));
         Ok::<_, Error>(Some(dataset))

@@ -419,6 +419,7 @@ fn element(kind: &str) -> Option<(Element, bool)> {
 pub(crate) mod tests {
     use std::io::Write;
 
+    use super::super::settings::DataSettings;
     use super::*;
 
     pub(crate) fn file(kind: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
@@ -538,6 +539,18 @@ pub(crate) mod tests {
         std::fs::write(&path, archive(&entries)).unwrap();
         let error = read(&path, None, TaskChoice::Auto).err().unwrap().to_string();
         assert!(error.contains("the validation part has 2 columns, the training part 1"), "{error}");
+        // A class that the training part has not is of that part.
+        let (x, y) =
+            (file("|u1", "False", "(4, 1)", &[1, 2, 3, 4]), file("|u1", "False", "(4,)", &[0, 1, 0, 1]));
+        let other = file("|u1", "False", "(4,)", &[0, 1, 2, 1]);
+        let entries = [("x.npy", &x[..]), ("y.npy", &y), ("x_val.npy", &x), ("y_val.npy", &other)];
+        std::fs::write(&path, archive(&entries)).unwrap();
+        let settings = DataSettings { path: path.to_str().unwrap().into(), ..DataSettings::default() };
+        let error = super::super::load(&settings, 1).unwrap_err().to_string();
+        assert!(
+            error.contains("sample 3 of the validation part: the label \"2\" is out of range"),
+            "{error}"
+        );
     }
 
     #[test]
