@@ -63,6 +63,13 @@ enum Command {
 fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
     let output = Output { json: cli.json, quiet: cli.quiet };
+    // Files are read in threads, one for each core; where the system gives none, reading would panic.
+    if !matches!(cli.command, Command::Train(_))
+        && let Err(error) = rayon::ThreadPoolBuilder::new().build_global()
+    {
+        output::complain(&format!("error: the system gives no more threads ({error})"));
+        return std::process::ExitCode::FAILURE;
+    }
     let result = match &cli.command {
         Command::Train(args) => train::run(args, &output),
         Command::Compare(args) => compare::run(args, &output),

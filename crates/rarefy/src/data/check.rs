@@ -80,7 +80,9 @@ impl Preparation {
             let labels = self.labels.iter().map(|label| label.position);
             self.columns.iter().map(|column| column.position).chain(labels)
         };
-        let Some(dialect) = &self.dialect else { return Ok(()) };
+        let Some(dialect) = &self.dialect else {
+            return ensure(self.format != Format::Csv, || "nothing says how its CSV file is laid out".into());
+        };
         ensure(dialect.delimiter.is_ascii() && !"\"\r\n".contains(dialect.delimiter), || {
             format!("{:?} cannot separate cells", dialect.delimiter)
         })?;

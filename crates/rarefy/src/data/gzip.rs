@@ -12,6 +12,11 @@ use crate::{Error, Result};
 /// Deflate shrinks data at most 1032 times, so a file bounds what can come out of it.
 pub(crate) const MOST_SHRUNK: u64 = 1032;
 
+/// How many times larger than the file what comes out of it may be, beyond the first [`FREE`] bytes: data shrink to a tenth,
+/// seldom to a hundredth. A file made to fill the memory shrinks a thousandfold.
+const LARGEST_RATIO: u64 = 200;
+const FREE: u64 = 1 << 30;
+
 /// A file opened for reading, unpacked on the way.
 pub(crate) struct Opened<'a> {
     /// The plain bytes.
@@ -34,7 +39,8 @@ pub(crate) fn open(path: &Path) -> Result<Opened<'static>> {
     }
     if start.starts_with(&[0x1f, 0x8b]) {
         let at_most = about.len().saturating_mul(MOST_SHRUNK);
-        let reader = BufReader::new(Members(Some(GzDecoder::new(reader))));
+        let left = FREE.max(about.len().saturating_mul(LARGEST_RATIO));
+        let reader = BufReader::new(Members { member: Some(GzDecoder::new(reader)), left });
         return Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most });
     }
     Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most: about.len() })
@@ -48,22 +54,27 @@ fn without_mark<R: BufRead>(path: &Path, mut reader: R) -> Result<R> {
 }
 
 /// The members of a gzip file one after another. Zeros may follow the last, as tapes and archives fill files up.
-struct Members<R>(Option<GzDecoder<R>>);
+struct Members<R> {
+    member: Option<GzDecoder<R>>,
+    /// Bytes that may come yet.
+    left: u64,
+}
 
 impl<R: BufRead> Read for Members<R> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        while let Some(member) = &mut self.0 {
+        while let Some(member) = &mut self.member {
             let count = member.read(out)?;
             if count > 0 || out.is_empty() {
+                self.left = self.left.checked_sub(count as u64).ok_or(ErrorKind::FileTooLarge)?;
                 return Ok(count);
             }
-            let mut rest = self.0.take().expect("it was there").into_inner();
+            let mut rest = self.member.take().expect("it was there").into_inner();
             loop {
                 let bytes = rest.fill_buf()?;
                 let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
                 if zeros < bytes.len() {
                     rest.consume(zeros);
-                    self.0 = Some(GzDecoder::new(rest));
+                    self.member = Some(GzDecoder::new(rest));
                     break;
                 }
                 if zeros == 0 {
@@ -82,6 +93,12 @@ pub(crate) fn read_error(path: &Path) -> impl Fn(std::io::Error) -> Error {
         ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Other => {
             Error::data(path, format!("the compressed data is broken ({source}); get the file again"))
         }
+        ErrorKind::FileTooLarge => Error::data(
+            path,
+            format!(
+                "unpacks to more than {LARGEST_RATIO} times its size; if it is meant so, unpack it and give the plain file"
+            ),
+        ),
         _ => Error::io(path, "cannot read")(source),
     }
 }
@@ -130,6 +147,20 @@ pub(crate) mod tests {
                 Err(error) => {
                     assert!(!good && error.to_string().contains("get the file again"), "{name}: {error}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_unpacks_without_end_is_refused() {
+        let file = packed(&[0; 5000]);
+        for (left, is_good) in [(5000, true), (4999, false)] {
+            let mut reader = Members { member: Some(GzDecoder::new(&file[..])), left };
+            let mut found = Vec::new();
+            let read = reader.read_to_end(&mut found).map_err(read_error(Path::new("a.gz")));
+            assert_eq!(read.is_ok(), is_good);
+            if let Err(error) = read {
+                assert!(error.to_string().contains("unpacks to more than 200 times its size"), "{error}");
             }
         }
     }
