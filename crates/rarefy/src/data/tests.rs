@@ -477,9 +477,9 @@ fn a_preparation_saved_by_an_earlier_version_reads_as_it_did() {
 #[test]
 fn many_whole_numbers_may_be_classes() {
     let folder = tempfile::tempdir().unwrap();
-    for (kinds, noted) in [(102, true), (100, false)] {
+    for (kinds, step, noted) in [(102, 1, true), (102, 3, false), (100, 1, false)] {
         let lines: String =
-            (0..4 * kinds).map(|i| format!("{},{}\n", f64::from(i) / 7.0, i % kinds)).collect();
+            (0..4 * kinds).map(|i| format!("{},{}\n", f64::from(i) / 7.0, step * (i % kinds))).collect();
         let path = write(&folder, "t.csv", &format!("x,y\n{lines}"));
         let notes = load(&settings(&path), 1).unwrap().notes;
         let hint = "holds 102 different whole numbers, too many to be taken for classes";
