@@ -146,6 +146,8 @@ fn a_description_agrees_with_itself_and_the_arrays() {
         (table, column(1, "coding/category/values/0"), json!("red"), "has a category twice"),
         (table, column(0, "coding"), json!({"category": {"values": ["a", "b"]}}), "the columns make 4 inputs"),
         (table, "/preparation/scaler/columns/offsets".into(), json!([0.0]), "1 offsets and 3 multipliers"),
+        (table, "/preparation/shifts".into(), json!([{"column": 9, "origin": 0.0, "unit": 1.0}]), "is no column of numbers"),
+        (table, "/preparation/shifts".into(), json!([{"column": 0, "origin": 0.0, "unit": 0.0}]), "is not above 0"),
         (table, "/preparation/dialect".into(), json!(null), "nothing says how its CSV file is laid out"),
         (table, "/preparation/dialect/delimiter".into(), json!("\""), "cannot separate cells"),
         (table, "/preparation/target_scaler/standard/means".into(), json!([]), "[0, 1] means and deviations"),

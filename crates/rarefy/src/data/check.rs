@@ -24,6 +24,7 @@ impl Preparation {
         self.check_outputs()?;
         self.check_positions()?;
         self.check_reading()?;
+        self.check_shifts()?;
         self.check_scaler()?;
         self.check_target_scaler()?;
         let inputs = self.shape.features();
@@ -121,6 +122,27 @@ impl Preparation {
         // `data.shape` may lay the same numbers out in another way.
         ensure(read.is_none_or(|read| read.features() == self.shape.features()), || {
             format!("the inputs are {}, and files are read as others", self.shape)
+        })
+    }
+
+    /// That only numbers are shifted, each column once.
+    fn check_shifts(&self) -> Checked {
+        let count = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
+        let is_number = |column: usize| {
+            column < count
+                && self
+                    .columns
+                    .get(column)
+                    .is_none_or(|column| matches!(column.coding, Coding::Number { .. }))
+        };
+        ensure(self.shifts.iter().all(|shift| is_number(shift.column)), || {
+            "what is shifted is no column of numbers".into()
+        })?;
+        ensure(all_differ(self.shifts.iter().map(|shift| shift.column)), || {
+            "a column is shifted twice".into()
+        })?;
+        ensure(self.shifts.iter().all(|shift| shift.unit > 0.0), || {
+            "the unit of a shifted column is not above 0".into()
         })
     }
 
