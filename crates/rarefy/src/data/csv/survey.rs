@@ -40,7 +40,7 @@ pub(super) struct Seen {
     first_number: f64,
     /// What its numbers span.
     pub span: Span,
-    /// The first whole number that begins with a zero, as codes do.
+    /// The first number that looks like a code.
     pub code: Option<String>,
     /// Whole numbers, and whether one of them is too large for `f64`.
     integers: usize,
@@ -85,6 +85,9 @@ impl Seen {
         }
         if let Some(number) = parse(cell, dialect.decimal) {
             self.numbers += 1;
+            if self.code.is_none() && is_code(cell) {
+                self.code = Some(cell.to_string());
+            }
             self.span.add(number);
             if row == 0 {
                 self.first_number = number;
@@ -92,9 +95,6 @@ impl Seen {
             self.counting += usize::from(number == self.first_number + row as f64);
             if is_integer(cell) {
                 self.integers += 1;
-                if self.code.is_none() && cell.len() > 1 && cell.starts_with('0') {
-                    self.code = Some(cell.to_string());
-                }
                 self.is_large |= number.abs() >= EXACT;
             }
             return;
@@ -137,6 +137,15 @@ pub(super) fn is_missing_in_any_case(cell: &str, markers: &[String]) -> bool {
 fn is_integer(cell: &str) -> bool {
     let digits = cell.strip_prefix(['+', '-']).unwrap_or(cell);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a number is written as codes are: `01234`, or `1e5` among others in base 16.
+fn is_code(cell: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match cell.split_once(['e', 'E']) {
+        Some((front, back)) => is_digits(front) && is_digits(back),
+        None => cell.len() > 1 && cell.starts_with('0') && is_digits(cell),
+    }
 }
 
 /// Reads all lines and counts.

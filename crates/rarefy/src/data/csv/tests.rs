@@ -342,8 +342,15 @@ fn labels_stay_apart_as_text_and_beyond_f64() {
     };
     let zip = "a,zip\n1,01\n2,1\n3,01\n4,1\n";
     assert_eq!(vocabulary(zip, LabelType::Text), ["01", "1"]);
-    let raw = read_text(zip, |_| ()).unwrap();
-    assert!(raw.notes.iter().any(|note| note.contains("\"01\" and is read as numbers")), "{:?}", raw.notes);
+    for (label, code) in
+        [("01", true), ("1e5", true), ("1e+05", false), ("0.1", false), ("0", false), ("10", false)]
+    {
+        let raw = read_text(&format!("a,y\n1,{label}\n2,2\n5,{label}\n"), |_| ()).unwrap();
+        let note = format!(
+            "column \"y\" holds {label:?} and is read as numbers; if these are codes, data.label_type"
+        );
+        assert_eq!(raw.notes.iter().any(|found| found.starts_with(&note)), code, "{:?}", raw.notes);
+    }
     let ids = "a,id\n1,9007199254740993\n2,9007199254740992\n3,9007199254740993\n4,9007199254740992\n";
     assert_eq!(vocabulary(ids, LabelType::Auto), ["9007199254740993", "9007199254740992"]);
 }
