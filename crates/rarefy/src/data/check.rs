@@ -165,9 +165,7 @@ impl Preparation {
         let fits = [1, self.shape.channels, self.shape.features()].contains(&count);
         ensure(fits, || format!("the scaler has {count} columns for inputs of {}", self.shape))
     }
-}
 
-impl Preparation {
     /// That each output has its figures, if it is scaled.
     fn check_target_scaler(&self) -> Checked {
         let (TargetScaler::Standard(figures) | TargetScaler::Log(figures)) = &self.target_scaler else {
