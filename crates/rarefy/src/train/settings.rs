@@ -94,7 +94,7 @@ impl Default for TrainSettings {
 pub(super) const DEFAULT_BATCH: usize = 32;
 
 impl TrainSettings {
-    /// Samples of a mini-batch of so many training samples. Unless it is given it is [`DEFAULT_BATCH`], halved as long as an epoch has fewer
+    /// Samples of a mini-batch of so many training samples. Unless it is given it is `DEFAULT_BATCH`, halved as long as an epoch has fewer
     /// than 10 steps, but not below 8; and not more than there are samples.
     pub fn batch_size_for(&self, samples: usize) -> usize {
         self.batch_size.unwrap_or_else(|| {
