@@ -29,7 +29,7 @@ Examples:
   rarefy evaluate runs/speeches-1 other.txt     perplexity and bits per character of a language model
 
 DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
-(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders with train and test, in any case, lists with a column \
+(fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders Train and Test, lists with a column \
 split) is scored on that part; other data on all its \
 samples, those the model was trained on too. Without DATA the test part that training kept apart is scored.
 
@@ -367,4 +367,19 @@ fn percent(part: f64) -> String {
 
 fn number(value: f64) -> String {
     format!("{value:.4}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_without_a_sample_are_told() {
+        // Of three classes the samples are of the first two; one is taken for the third.
+        let scores = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
+        let found = |labels: &[u32]| Metrics::Classification(report::classification(&scores, 3, labels));
+        let note = absent_classes(&found(&[0, 1, 1])).unwrap();
+        assert!(note.starts_with("note: 1 of 3 classes have no sample here"), "{note}");
+        assert_eq!(absent_classes(&found(&[0, 1, 2])), None);
+    }
 }

@@ -544,6 +544,19 @@ fn train_refuses_by_name_and_leaves_no_folder() {
 }
 
 #[test]
+fn known_data_and_a_folder_of_that_name_are_not_mixed_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = "1,a\n2,b\n3,a\n4,b\n";
+    std::fs::write(folder.path().join("digits"), table).unwrap();
+    let data = |path: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rarefy"));
+        command.current_dir(folder.path()).args(["data", path]).output().unwrap()
+    };
+    assert!(text(&data("digits").stderr).contains("give ./digits for what is here"));
+    assert!(text(&data("./digits").stdout).contains("./digits: 4 samples"));
+}
+
+#[test]
 fn runs_that_cannot_go_on_say_why() {
     let run = copied_run();
     let path = |name: &str| run.path().join(name);

@@ -359,6 +359,10 @@ fn read_array(path: &Path, mut from: Opened) -> Result<Array> {
 fn read_labels(path: &Path, mut from: Opened, samples: usize, task: TaskChoice) -> Result<Labels> {
     let header = Header::read(path, &mut from)?;
     let Some((width, is_wide)) = header.text() else {
+        if header.kind == "|O" {
+            let problem = "its labels are Python objects; save them as texts or numbers, as in y.astype(str)";
+            return Err(Error::data(path, problem));
+        }
         return header.numbers(path, from)?.into_labels(path, samples, task);
     };
     let ([found] | [found, 1]) = header.shape[..] else {
@@ -590,6 +594,7 @@ pub(crate) mod tests {
             ),
             (good.clone(), file("|u1", "False", "(3,)", &[0, 1, 0]), "3 labels for 2 samples"),
             (good.clone(), file("|S1", "False", "(3,)", b"aba"), "3 labels for 2 samples"),
+            (good.clone(), file("|O", "False", "(2,)", &[0; 4]), "as in y.astype(str)"),
             (good.clone(), file("|S1", "False", "(2, 2)", b"abab"), "texts as labels need one dimension"),
             (good.clone(), file("|S1", "False", "(2,)", b"a\0"), "sample 2: its label is empty"),
             (good.clone(), file("|S1", "False", "(2,)", b"a\xff"), "sample 2: its label is no text"),
