@@ -227,7 +227,7 @@ impl Products {
             }
             1 => {
                 let finish = Finish::Gate { activation: Activation::Identity, outputs: input.rows() };
-                kernels::multiply_transposed(*isa, weights, gradient, gradient_input, finish);
+                kernels::multiply_transposed(*isa, weights, gradient, gradient_input, finish, scratch);
             }
             _ => {
                 let out = &mut gradient_weights[..weights.values().len()];

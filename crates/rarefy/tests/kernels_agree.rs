@@ -74,7 +74,8 @@ fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
     let finish = Finish::Activate { bias: &case.bias, activation: Activation::Tanh };
     kernels::multiply(isa, &weights, &case.input, &mut results.output, finish);
     let gate = Finish::Gate { activation: Activation::Relu, outputs: case.input.rows() };
-    kernels::multiply_transposed(isa, &mut weights, &case.gradient, &mut results.gradient_input, gate);
+    let (gradient_input, room) = (&mut results.gradient_input, &mut scratch);
+    kernels::multiply_transposed(isa, &mut weights, &case.gradient, gradient_input, gate, room);
     kernels::weight_gradient(
         isa,
         &weights,

@@ -119,9 +119,10 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
         kernels::convolve(isa, &weights, &windows, &input, &mut output, finish);
         lap(&mut times[0]);
         let finish = Finish::Gate { activation: Activation::Relu, outputs: input.rows() };
-        kernels::convolve_transposed(isa, &mut weights, &windows, &gradient, &mut gradient_input, finish);
+        let (weights, room) = (&mut weights, &mut out);
+        kernels::convolve_transposed(isa, weights, &windows, &gradient, &mut gradient_input, finish, room);
         lap(&mut times[1]);
-        kernels::convolution_gradient(isa, &weights, &windows, &gradient, &input, &mut out, &mut scratch);
+        kernels::convolution_gradient(isa, weights, &windows, &gradient, &input, room, &mut scratch);
         lap(&mut times[2]);
     }
     let [forward_ms, gradient_input_ms, gradient_weight_ms] = times.map(|mut times| {

@@ -15,7 +15,6 @@
 use std::ops::Range;
 
 use super::isa::{Isa, Kind};
-use super::product::gather_columns;
 use super::spmm::{Finish, split_tiles};
 use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
 use super::{par_chunks, scalar, tree};
@@ -141,17 +140,14 @@ pub(super) fn convolve(
     });
 }
 
-/// `gradient_input = finish(W^T * gradient)`.
+/// `gradient_input = finish(W^T * gradient)`; the entries are those of `W^T`.
 pub(super) fn convolve_transposed(
     isa: Isa,
-    sparse: &mut Sparse,
-    windows: &Windows,
+    entries: &Entries<'_>,
     gradient: &Tiles,
     gradient_input: &mut Tiles,
-    finish: Finish<'_>,
 ) {
-    let (index, values) = gather_columns(sparse);
-    let entries = Entries { index, values, windows, finish };
+    let windows = entries.windows;
     let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
     let (tiles, per_tile) = (gradient.tiles(), gradient_input.features());
     split_tiles(0..tiles, gradient_input.rows_mut(), per_tile, &|tile, output| {
@@ -162,19 +158,19 @@ pub(super) fn convolve_transposed(
                 let first_row = tile * per_tile + first * channels;
                 with_bases(windows, &windows.read_by, gradient.tile(tile), filters, positions, |bases| {
                     match isa.kind() {
-                        Kind::Scalar => scalar::convolve_transposed(&entries, bases, first_row, output),
+                        Kind::Scalar => scalar::convolve_transposed(entries, bases, first_row, output),
                         // SAFETY: an `Isa` of this kind exists only where the processor has these features.
                         #[cfg(target_arch = "x86_64")]
                         Kind::Avx2 => unsafe {
-                            super::avx2::convolve_transposed(&entries, bases, first_row, output)
+                            super::avx2::convolve_transposed(entries, bases, first_row, output)
                         },
                         // SAFETY: as above.
                         #[cfg(target_arch = "x86_64")]
                         Kind::Avx512 => unsafe {
-                            super::avx512::convolve_transposed(&entries, bases, first_row, output)
+                            super::avx512::convolve_transposed(entries, bases, first_row, output)
                         },
                         #[cfg(target_arch = "aarch64")]
-                        Kind::Neon => scalar::convolve_transposed(&entries, bases, first_row, output),
+                        Kind::Neon => scalar::convolve_transposed(entries, bases, first_row, output),
                     }
                 });
             }

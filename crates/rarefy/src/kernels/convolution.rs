@@ -1,7 +1,9 @@
 //! The three products of a convolution, for either storage. Shapes are those of the [`Windows`]; weights are `filters x
 //! cols`, a filter's columns going channel by channel, offset by offset.
 
-use super::{Finish, Isa, Windows, conv, conv_dense};
+use super::conv::{self, Entries};
+use super::product::gather_columns;
+use super::{Finish, Isa, Windows, conv_dense};
 use crate::sparse::Weights;
 use crate::tiles::Tiles;
 
@@ -24,7 +26,7 @@ pub fn convolve(
     }
 }
 
-/// `gradient_input = finish(W^T * gradient)`.
+/// `gradient_input = finish(W^T * gradient)`; `room` is as in [`multiply_transposed`](super::multiply_transposed).
 ///
 /// # Panics
 /// As for [`convolve`].
@@ -35,6 +37,7 @@ pub fn convolve_transposed(
     gradient: &Tiles,
     gradient_input: &mut Tiles,
     finish: Finish<'_>,
+    room: &mut Vec<f32>,
 ) {
     check(weights, windows, gradient_input, gradient);
     match weights {
@@ -43,7 +46,9 @@ pub fn convolve_transposed(
             conv_dense::convolve_transposed(isa, values, windows, gradient, gradient_input, finish);
         }
         Weights::Sparse(sparse) => {
-            conv::convolve_transposed(isa, sparse, windows, gradient, gradient_input, finish);
+            let (index, values) = gather_columns(sparse, room);
+            let entries = Entries { index, values, windows, finish };
+            conv::convolve_transposed(isa, &entries, gradient, gradient_input);
         }
     }
 }

@@ -35,13 +35,13 @@ impl<'a> Piecewise<'a> {
         })
     }
 
-    /// The lines of `W^T`.
-    pub fn transposed(weights: &'a mut Weights) -> Piecewise<'a> {
+    /// The lines of `W^T`; `room` is as in [`multiply_transposed`](super::multiply_transposed).
+    pub fn transposed(weights: &'a mut Weights, room: &'a mut Vec<f32>) -> Piecewise<'a> {
         let (rows, cols) = (weights.rows(), weights.cols());
         Piecewise(match weights {
             Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), rows, cols).transposed()),
             Weights::Sparse(sparse) => {
-                let (index, values) = gather_columns(sparse);
+                let (index, values) = gather_columns(sparse, room);
                 Lined::Sparse(index, values)
             }
         })

@@ -46,7 +46,8 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     }
 }
 
-/// `gradient_input = finish(W^T gradient)`.
+/// `gradient_input = finish(W^T gradient)`. `room` grows to what the values of compressed storage need: that of a gradient
+/// which is still to be computed will do.
 ///
 /// # Panics
 /// If shapes do not fit, or the weights do not stand in row order.
@@ -56,6 +57,7 @@ pub fn multiply_transposed(
     gradient: &Tiles,
     gradient_input: &mut Tiles,
     finish: Finish<'_>,
+    room: &mut Vec<f32>,
 ) {
     let panels = Panels::new(gradient, positions(weights, gradient_input, gradient));
     assert_eq!(weights.order(), Order::Rows, "the gradient of a dense input");
@@ -66,24 +68,63 @@ pub fn multiply_transposed(
             dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), panels, finish);
         }
         Weights::Sparse(sparse) => {
-            let (index, values) = gather_columns(sparse);
+            let (index, values) = gather_columns(sparse, room);
             let output = gradient_input.rows_mut();
             spmm::spmm(isa, index, values, gradient.rows(), output, panels, finish);
         }
     }
 }
 
-/// The index by columns and the values in its order. They are gathered once a pass: one random read per weight here, instead
-/// of one per weight and tile in the loop.
-pub(super) fn gather_columns(sparse: &mut Sparse) -> (&Index, &[f32]) {
-    let (pattern, values, transposed) = sparse.transposed_mut();
-    let transpose = pattern.transpose();
-    par_chunks(transposed, 8192, &|start, chunk| {
-        for (value, &position) in chunk.iter_mut().zip(&transpose.positions[start..]) {
-            *value = values[position as usize];
+/// The index by columns and the values in its order, which are put into `room` once a pass: one random write per weight
+/// here, instead of one random read per weight and tile in the loop.
+pub(super) fn gather_columns<'a>(sparse: &'a mut Sparse, room: &'a mut Vec<f32>) -> (&'a Index, &'a [f32]) {
+    let (pattern, values, next) = sparse.begin_columns();
+    room.resize(values.len(), 0.0);
+    // Each piece goes through all rows, so there are no more than threads to do it.
+    let pieces = rayon::current_num_threads().min(values.len() / 8192).max(1);
+    put_columns(pattern, values, 0..pattern.cols(), next, room, pieces);
+    (pattern.transpose(), room)
+}
+
+/// Puts the values of some columns into column order: `next` has the place where each begins, `out` those of all of them.
+fn put_columns(
+    pattern: &Pattern,
+    values: &[f32],
+    columns: Range<usize>,
+    next: &mut [u32],
+    out: &mut [f32],
+    pieces: usize,
+) {
+    let offsets = pattern.transpose().offsets();
+    let first = offsets[columns.start];
+    if pieces > 1 && columns.len() > 1 {
+        // So many connections on either side.
+        let half = first + (offsets[columns.end] - first) / 2;
+        let middle = columns.start + offsets[columns.clone()].partition_point(|&offset| offset < half);
+        let middle = middle.clamp(columns.start + 1, columns.end - 1);
+        let (left_next, right_next) = next.split_at_mut(middle - columns.start);
+        let (left, right) = out.split_at_mut((offsets[middle] - first) as usize);
+        rayon::join(
+            || put_columns(pattern, values, columns.start..middle, left_next, left, pieces / 2),
+            || put_columns(pattern, values, middle..columns.end, right_next, right, pieces - pieces / 2),
+        );
+        return;
+    }
+    let is_whole = columns == (0..pattern.cols());
+    for row in 0..pattern.rows() {
+        let line = pattern.index().line(row);
+        let (mut cols, mut values) = (&pattern.index().indices()[line.clone()], &values[line]);
+        if !is_whole {
+            let before = |end: usize| cols.partition_point(|&col| (col as usize) < end);
+            let part = before(columns.start)..before(columns.end);
+            (cols, values) = (&cols[part.clone()], &values[part]);
         }
-    });
-    (&transpose.index, transposed)
+        for (&col, &value) in cols.iter().zip(values) {
+            let place = &mut next[col as usize - columns.start];
+            out[(*place - first) as usize] = value;
+            *place += 1;
+        }
+    }
 }
 
 /// The gradient of every live connection, summed over the batch, into `out`; zero for absent ones in dense storage. `scratch` grows to what dense storage

@@ -47,7 +47,7 @@ impl<'a> Stored<'a> {
             (Weights::Dense(_), Order::Rows) => Slots::Cells([weights.cols(), 1]),
             (Weights::Dense(_), Order::Columns) => Slots::Cells([1, weights.rows()]),
             (Weights::Sparse(_), Order::Columns) => Slots::Columns,
-            (Weights::Sparse(sparse), Order::Rows) => Slots::Rows(&sparse.pattern().transpose().positions),
+            (Weights::Sparse(sparse), Order::Rows) => Slots::Rows(sparse.pattern().row_places()),
         };
         Stored { rows: weights.rows(), pattern: weights.pattern(), slots }
     }
@@ -63,7 +63,7 @@ impl<'a> Stored<'a> {
         let Some(pattern) = self.pattern else {
             return rows.for_each(|row| each(row, slot_of(row, 0)));
         };
-        let index = &pattern.transpose().index;
+        let index = pattern.transpose();
         let line = index.line(feature);
         let listed = &index.indices()[line.clone()];
         let from = listed.partition_point(|&row| (row as usize) < rows.start);
@@ -80,7 +80,7 @@ impl<'a> Stored<'a> {
     fn fetch(self, values: &[f32], features: &[u32]) {
         let Slots::Columns = self.slots else { return };
         let Some(pattern) = self.pattern else { return };
-        let index = &pattern.transpose().index;
+        let index = pattern.transpose();
         if let Some(&feature) = features.get(2 * AHEAD) {
             fetch_place(index.offsets(), feature as usize);
         }
@@ -95,7 +95,7 @@ impl<'a> Stored<'a> {
     fn column(self, feature: usize) -> Option<Range<usize>> {
         match self.slots {
             Slots::Cells([1, rows]) => Some(feature * rows..(feature + 1) * rows),
-            Slots::Columns => self.pattern.map(|pattern| pattern.transpose().index.line(feature)),
+            Slots::Columns => self.pattern.map(|pattern| pattern.transpose().line(feature)),
             Slots::Cells(_) | Slots::Rows(_) => None,
         }
     }

@@ -135,7 +135,7 @@ impl Layer for Attention {
         let ([query, key, value], heads, gradient, units, scratch) = parts(work);
         let through = Finish::Gate { activation: Activation::Identity, outputs: &[] };
         let last = &mut parameters[6].weights;
-        kernels::multiply_transposed(pass.isa, last, flow.gradient, gradient, through);
+        kernels::multiply_transposed(pass.isa, last, flow.gradient, gradient, through, scratch);
         let mut parameter_gradients = |index: usize, gradient: &Tiles, input: &Tiles| {
             let [weight, bias] = &mut parameters[index..index + 2] else { unreachable!("eight parameters") };
             let out = &mut weight.gradient;
@@ -153,12 +153,26 @@ impl Layer for Attention {
         let Some(gradient_input) = flow.gradient_input else { return };
         let identity = Activation::Identity;
         let through = Finish::Gate { activation: identity, outputs: &[] };
-        kernels::multiply_transposed(pass.isa, &mut parameters[0].weights, query, gradient_input, through);
+        kernels::multiply_transposed(
+            pass.isa,
+            &mut parameters[0].weights,
+            query,
+            gradient_input,
+            through,
+            scratch,
+        );
         let finish = Finish::Add { terms: gradient_input.rows(), activation: identity, outputs: &[] };
-        kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, finish);
+        kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, finish, scratch);
         let (terms, outputs) = (gradient.rows(), flow.input.rows());
         let finish = Finish::Add { terms, activation: flow.gate, outputs };
-        kernels::multiply_transposed(pass.isa, &mut parameters[4].weights, value, gradient_input, finish);
+        kernels::multiply_transposed(
+            pass.isa,
+            &mut parameters[4].weights,
+            value,
+            gradient_input,
+            finish,
+            scratch,
+        );
     }
 
     fn product<'a>(

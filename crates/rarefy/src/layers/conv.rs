@@ -347,11 +347,12 @@ impl Layer for Conv {
         let input = self.real(flow.input, &work.tiles[0]);
         if let Some(output) = flow.gradient_input {
             let finish = Finish::Gate { activation: flow.gate, outputs: flow.input.rows() };
-            let weights = &mut weight.weights;
+            let (weights, room) = (&mut weight.weights, &mut weight.gradient);
             if is_pointwise {
-                kernels::multiply_transposed(pass.isa, weights, flow.gradient, output, finish);
+                kernels::multiply_transposed(pass.isa, weights, flow.gradient, output, finish, room);
             } else {
-                kernels::convolve_transposed(pass.isa, weights, &self.windows, flow.gradient, output, finish);
+                let windows = &self.windows;
+                kernels::convolve_transposed(pass.isa, weights, windows, flow.gradient, output, finish, room);
             }
             if self.reaches_beyond(flow.input) {
                 output.clear_beyond(flow.input, self.input().positions());

@@ -131,7 +131,10 @@ impl Layer for Linear {
                 flow.gradient,
                 gradient_input,
                 finish,
+                &mut weight.gradient,
             );
+            // The values have been there.
+            weight.touched = None;
         }
         let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
         if flow.input.columns().is_some() {

@@ -27,12 +27,12 @@ impl Init {
         // The mean number of connections of a column stands in for the fan-out of each.
         let fan_out = weights.nnz() as f32 / weights.cols().max(1) as f32;
         let fan_in = weights.fan_in().into_iter();
-        let deviations: Vec<f32> = fan_in.map(|fan_in| self.deviation(fan_in as f32, fan_out)).collect();
-        let cols = weights.cols();
-        let slots: Vec<(usize, usize)> = weights.connections().collect();
-        for (cell, slot) in slots {
-            weights.values_mut()[slot] = deviations[cell / cols] * stream.normal();
+        let mut values = Vec::with_capacity(weights.nnz());
+        for fan_in in fan_in {
+            let deviation = self.deviation(fan_in as f32, fan_out);
+            values.extend((0..fan_in).map(|_| deviation * stream.normal()));
         }
+        weights.set_live_values(values);
     }
 
     /// Draws the values of grown connections, given by their slots in order: as small as in a dense layer, as SET's later

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A position is an index into `col_indices`; values, gradients and optimizer state are arrays of one number per
-//! position. The transpose lists the same connections by column, and where each one stands in row order; it is built
-//! at the first backward pass that needs it.
+//! position. The transpose lists the same connections by column; it is built at the first backward pass that needs it.
+//! Which position a connection has there is found by going through the rows in order and counting for each column, so
+//! that nobody keeps a number a connection for it.
 
 use std::sync::OnceLock;
 
@@ -45,21 +46,13 @@ impl Index {
     }
 }
 
-/// The same connections by column.
-#[derive(Debug, Clone)]
-pub struct Transpose {
-    /// `ccol_indices` and `row_indices`.
-    pub index: Index,
-    /// For each entry in column order, its position in row order.
-    pub positions: Vec<u32>,
-}
-
 /// The connections of a `rows x cols` weight matrix: at most `u32::MAX` of them.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     cols: usize,
     index: Index,
-    transpose: OnceLock<Transpose>,
+    transpose: OnceLock<Index>,
+    positions: OnceLock<Vec<u32>>,
 }
 
 impl PartialEq for Pattern {
@@ -114,6 +107,7 @@ impl Pattern {
             cols,
             index: Index { offsets: crow_indices, indices: col_indices },
             transpose: OnceLock::new(),
+            positions: OnceLock::new(),
         }
     }
 
@@ -191,8 +185,8 @@ impl Pattern {
         &self.index
     }
 
-    /// Compressed columns, built at the first call.
-    pub fn transpose(&self) -> &Transpose {
+    /// Compressed columns, `ccol_indices` and `row_indices`, built at the first call.
+    pub fn transpose(&self) -> &Index {
         self.transpose.get_or_init(|| {
             let mut offsets = vec![0u32; self.cols + 1];
             for &col in &self.index.indices {
@@ -203,17 +197,39 @@ impl Pattern {
             }
             let mut next = offsets.clone();
             let mut indices = vec![0; self.nnz()];
-            let mut positions = vec![0; self.nnz()];
             for row in 0..self.rows() {
-                for position in self.index.line(row) {
-                    let slot = &mut next[self.index.indices[position] as usize];
-                    indices[*slot as usize] = row as u32;
-                    positions[*slot as usize] = position as u32;
-                    *slot += 1;
+                for &col in &self.index.indices[self.index.line(row)] {
+                    let place = &mut next[col as usize];
+                    indices[*place as usize] = row as u32;
+                    *place += 1;
                 }
             }
-            Transpose { index: Index { offsets, indices }, positions }
+            Index { offsets, indices }
         })
+    }
+
+    /// For each connection in row order, its place in column order.
+    pub fn column_places(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut next = self.transpose().offsets.clone();
+        self.index.indices.iter().map(move |&col| {
+            next[col as usize] += 1;
+            next[col as usize] as usize - 1
+        })
+    }
+
+    /// For each connection in column order, its place in row order; kept from the first call on, for who looks up some
+    /// columns and not all.
+    pub fn row_places(&self) -> &[u32] {
+        self.positions.get_or_init(|| {
+            let mut places = vec![0; self.nnz()];
+            self.column_places().zip(0..).for_each(|(place, position)| places[place] = position);
+            places
+        })
+    }
+
+    /// Gives back the memory of what is built at a first call.
+    pub fn forget_columns(&mut self) {
+        (self.transpose, self.positions) = (OnceLock::new(), OnceLock::new());
     }
 
     /// The cells `row * cols + col` in row order, one per position.
@@ -226,8 +242,8 @@ impl Pattern {
     /// Bytes of the index, the transpose included once it is built.
     pub fn bytes(&self) -> usize {
         let entries = |index: &Index| index.offsets.len() + index.indices.len();
-        let transpose = self.transpose.get().map_or(0, |t| entries(&t.index) + t.positions.len());
-        4 * (entries(&self.index) + transpose)
+        let positions = self.positions.get().map_or(0, Vec::len);
+        4 * (entries(&self.index) + self.transpose.get().map_or(0, entries) + positions)
     }
 }
 
@@ -271,9 +287,11 @@ mod tests {
         let cells: Vec<usize> = pattern.cells().collect();
         let transpose = pattern.transpose();
         for col in 0..5 {
-            for entry in transpose.index.line(col) {
-                let row = transpose.index.indices()[entry] as usize;
-                assert_eq!(cells[transpose.positions[entry] as usize], row * 5 + col);
+            for entry in transpose.line(col) {
+                let row = transpose.indices()[entry] as usize;
+                let position = pattern.row_places()[entry] as usize;
+                assert_eq!(cells[position], row * 5 + col);
+                assert_eq!(pattern.column_places().nth(position), Some(entry));
             }
         }
         let again = Pattern::from_cells(7, 5, cells.into_iter());

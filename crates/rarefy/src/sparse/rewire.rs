@@ -16,12 +16,12 @@ pub struct Rewire {
 }
 
 /// Marks a slot that continues nothing.
-const NEW: u32 = u32::MAX;
+pub(super) const NEW: u32 = u32::MAX;
 
 impl Rewire {
-    /// For each new slot the old one it continues, and the slots of grown connections.
-    pub(super) fn new(source: impl Iterator<Item = Option<u32>>, grown: Vec<usize>) -> Rewire {
-        Rewire { source: source.map(|old| old.unwrap_or(NEW)).collect(), grown }
+    /// For each new slot the old one it continues or [`NEW`], and the slots of grown connections.
+    pub(super) fn new(source: Vec<u32>, grown: Vec<usize>) -> Rewire {
+        Rewire { source, grown }
     }
 
     /// An array aligned with the old slots, carried over to the new ones; slots that continue nothing get `fill`.

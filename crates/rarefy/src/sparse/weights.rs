@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::rewire::NEW;
 use super::{Pattern, Rewire};
 
 /// Below this density compressed storage is faster than dense storage with gaps; by whole steps of machines with AVX-512
@@ -86,8 +87,8 @@ pub struct Sparse {
     pattern: Pattern,
     values: Vec<f32>,
     order: Order,
-    /// The values in column order if they stand in row order, refreshed for each backward pass; empty until the first.
-    transposed: Vec<f32>,
+    /// Room for a place of each column, for who goes through the rows; empty until a backward pass asks for it.
+    next: Vec<u32>,
 }
 
 impl Sparse {
@@ -101,10 +102,11 @@ impl Sparse {
         &self.values
     }
 
-    /// The pattern, the values in row order and room for the values in column order.
-    pub(crate) fn transposed_mut(&mut self) -> (&Pattern, &[f32], &mut [f32]) {
-        self.transposed.resize(self.values.len(), 0.0);
-        (&self.pattern, &self.values, &mut self.transposed)
+    /// The pattern, the values, and for each column the place in column order where it begins, to count on.
+    pub(crate) fn begin_columns(&mut self) -> (&Pattern, &[f32], &mut [u32]) {
+        self.next.clear();
+        self.next.extend_from_slice(&self.pattern.transpose().offsets()[..self.pattern.cols()]);
+        (&self.pattern, &self.values, &mut self.next)
     }
 }
 
@@ -128,7 +130,7 @@ impl Weights {
         let (rows, cols) = (pattern.rows(), pattern.cols());
         if storage.is_compressed(pattern.nnz(), rows * cols) {
             let values = vec![0.0; pattern.nnz()];
-            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, transposed: Vec::new() });
+            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, next: Vec::new() });
         }
         let pattern = (pattern.nnz() < rows * cols).then_some(pattern);
         Weights::Dense(Dense { pattern, ..Dense::zeros(rows, cols) })
@@ -141,14 +143,10 @@ impl Weights {
     pub fn of_live_values(pattern: Pattern, storage: Storage, values: Vec<f32>) -> Weights {
         assert_eq!(values.len(), pattern.nnz(), "there must be a value for each connection");
         if storage.is_compressed(pattern.nnz(), pattern.rows() * pattern.cols()) {
-            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, transposed: Vec::new() });
+            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, next: Vec::new() });
         }
-        let (mut weights, mut values) = (Weights::zeros(pattern, Storage::Dense), values.into_iter());
-        let Weights::Dense(Dense { values: stored, pattern, .. }) = &mut weights else { unreachable!() };
-        match pattern {
-            Some(pattern) => pattern.cells().zip(values).for_each(|(cell, value)| stored[cell] = value),
-            None => stored.fill_with(|| values.next().expect("as many as cells")),
-        }
+        let mut weights = Weights::zeros(pattern, Storage::Dense);
+        weights.set_live_values(values);
         weights
     }
 
@@ -181,9 +179,7 @@ impl Weights {
         let rows = self.in_row_order(self.values()).into_owned();
         match self {
             Weights::Dense(dense) => dense.order = order,
-            Weights::Sparse(sparse) => {
-                (sparse.order, sparse.transposed) = (order, Vec::new());
-            }
+            Weights::Sparse(sparse) => sparse.order = order,
         }
         let values = self.from_row_order(rows);
         self.values_mut().copy_from_slice(&values);
@@ -194,12 +190,7 @@ impl Weights {
         match self {
             _ if self.order() == Order::Rows => array.into(),
             Weights::Dense(dense) => transposed(array, dense.cols, dense.rows).into(),
-            Weights::Sparse(sparse) => {
-                let mut rows = vec![0.0; array.len()];
-                let positions = &sparse.pattern.transpose().positions;
-                positions.iter().zip(array).for_each(|(&position, value)| rows[position as usize] = *value);
-                rows.into()
-            }
+            Weights::Sparse(sparse) => sparse.pattern.column_places().map(|place| array[place]).collect(),
         }
     }
 
@@ -209,8 +200,9 @@ impl Weights {
             _ if self.order() == Order::Rows => array,
             Weights::Dense(dense) => transposed(&array, dense.rows, dense.cols),
             Weights::Sparse(sparse) => {
-                let positions = &sparse.pattern.transpose().positions;
-                positions.iter().map(|&position| array[position as usize]).collect()
+                let mut columns = vec![0.0; array.len()];
+                sparse.pattern.column_places().zip(array).for_each(|(place, value)| columns[place] = value);
+                columns
             }
         }
     }
@@ -271,24 +263,23 @@ impl Weights {
     }
 
     /// `(cell, slot)` of each live connection, in the order of the cells, a cell being `row * cols + col`.
-    pub fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let cells: Box<dyn Iterator<Item = usize>> = match self.pattern() {
-            Some(pattern) => Box::new(pattern.cells()),
-            None => Box::new(0..self.values().len()),
-        };
+    pub fn connections(&self) -> Box<dyn Iterator<Item = (usize, usize)> + '_> {
         let (rows, cols) = (self.rows(), self.cols());
-        let slot_of: Box<dyn Fn(usize, usize) -> usize> = match (self, self.order()) {
-            (Weights::Dense(_), Order::Rows) => Box::new(|_, cell| cell),
-            (Weights::Dense(_), Order::Columns) => Box::new(move |_, cell| cell % cols * rows + cell / cols),
-            (Weights::Sparse(_), Order::Rows) => Box::new(|position, _| position),
-            (Weights::Sparse(sparse), Order::Columns) => {
-                let mut slots = vec![0; sparse.values.len()];
-                let positions = &sparse.pattern.transpose().positions;
-                positions.iter().enumerate().for_each(|(slot, &position)| slots[position as usize] = slot);
-                Box::new(move |position, _| slots[position])
+        let column_slot = move |cell: usize| cell % cols * rows + cell / cols;
+        match (self, self.pattern(), self.order()) {
+            (Weights::Sparse(_), Some(pattern), Order::Rows) => Box::new(pattern.cells().zip(0..)),
+            (Weights::Sparse(_), Some(pattern), Order::Columns) => {
+                Box::new(pattern.cells().zip(pattern.column_places()))
             }
-        };
-        cells.enumerate().map(move |(position, cell)| (cell, slot_of(position, cell)))
+            (_, Some(pattern), Order::Rows) => Box::new(pattern.cells().map(|cell| (cell, cell))),
+            (_, Some(pattern), Order::Columns) => {
+                Box::new(pattern.cells().map(move |cell| (cell, column_slot(cell))))
+            }
+            (_, None, Order::Rows) => Box::new((0..rows * cols).map(|cell| (cell, cell))),
+            (_, None, Order::Columns) => {
+                Box::new((0..rows * cols).map(move |cell| (cell, column_slot(cell))))
+            }
+        }
     }
 
     /// Values of the live connections, in the order of the cells.
@@ -306,12 +297,32 @@ impl Weights {
         }
     }
 
+    /// Sets the values of the live connections, given in the order of the cells.
+    ///
+    /// # Panics
+    /// If there is not a value for each.
+    pub fn set_live_values(&mut self, values: Vec<f32>) {
+        assert_eq!(values.len(), self.nnz(), "there must be a value for each connection");
+        match self {
+            Weights::Dense(Dense { pattern: Some(pattern), values: stored, order, rows, cols }) => {
+                for (cell, value) in pattern.cells().zip(values) {
+                    let (row, col) = (cell / *cols, cell % *cols);
+                    stored[if *order == Order::Rows { cell } else { col * *rows + row }] = value;
+                }
+            }
+            _ => {
+                let mut values = self.from_row_order(values);
+                self.swap_values(&mut values);
+            }
+        }
+    }
+
     /// Zeroes what an array aligned with the stored values holds for absent connections.
     pub fn clear_absent(&self, array: &mut [f32]) {
         let Weights::Dense(Dense { rows, cols, order, pattern: Some(pattern), .. }) = self else { return };
         let (index, length) = match order {
             Order::Rows => (pattern.index(), *cols),
-            Order::Columns => (&pattern.transpose().index, *rows),
+            Order::Columns => (pattern.transpose(), *rows),
         };
         // Gaps are short and of any length: copying what stays is nine times as fast as filling them.
         let mut kept = vec![0.0; length];
@@ -329,29 +340,40 @@ impl Weights {
     pub fn rewire(&self, pattern: Pattern, storage: Storage) -> (Weights, Rewire) {
         let mut new = Weights::zeros(pattern, storage);
         new.set_order(self.order());
-        let mut source = vec![None; new.values().len()];
+        let mut source = vec![NEW; new.values().len()];
         let mut grown = Vec::new();
         let mut old = self.connections().peekable();
         for (cell, slot) in new.connections() {
             while old.next_if(|&(old_cell, _)| old_cell < cell).is_some() {}
             match old.next_if(|&(old_cell, _)| old_cell == cell) {
-                Some((_, old_slot)) => source[slot] = Some(old_slot as u32),
+                Some((_, old_slot)) => source[slot] = old_slot as u32,
                 None => grown.push(slot),
             }
         }
-        let rewire = Rewire::new(source.into_iter(), grown);
+        let rewire = Rewire::new(source, grown);
         new.values_mut().copy_from_slice(&rewire.carry(self.values(), 0.0));
         (new, rewire)
     }
 
-    /// Bytes of values and index, the transposed copies included once they exist.
+    /// Gives back the memory of what a backward pass builds when it is missing.
+    pub fn forget_columns(&mut self) {
+        match self {
+            Weights::Dense(dense) => dense.pattern.iter_mut().for_each(Pattern::forget_columns),
+            Weights::Sparse(sparse) => {
+                sparse.pattern.forget_columns();
+                sparse.next = Vec::new();
+            }
+        }
+    }
+
+    /// Bytes of values and index, that by columns included once it exists.
     pub fn bytes(&self) -> usize {
         let index = self.pattern().map_or(0, Pattern::bytes);
-        let transposed = match self {
+        let room = match self {
             Weights::Dense(_) => 0,
-            Weights::Sparse(sparse) => sparse.transposed.len(),
+            Weights::Sparse(sparse) => sparse.next.len(),
         };
-        4 * (self.values().len() + transposed) + index
+        4 * (self.values().len() + room) + index
     }
 }
 

@@ -65,7 +65,7 @@ impl Scores {
     }
 
     fn fill(&mut self, pattern: &Pattern, roots: &[f32], u: usize) {
-        let (rows, columns) = (pattern.index(), &pattern.transpose().index);
+        let (rows, columns) = (pattern.index(), pattern.transpose());
         let row = |row: usize| &rows.indices()[rows.line(row)];
         let column = |col: usize| &columns.indices()[columns.line(col)];
         self.row.fill(0.0);

@@ -159,7 +159,7 @@ impl Layer for AttentionPool {
         kernels::weight_gradient(pass.isa, &query.weights, scores, flow.input, out, scratch);
         let Some(gradient_input) = flow.gradient_input else { return };
         let finish = Finish::Gate { activation: Activation::Identity, outputs: flow.input.rows() };
-        kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, finish);
+        kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, finish, scratch);
         par_chunks(
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,

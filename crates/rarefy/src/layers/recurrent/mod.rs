@@ -189,8 +189,9 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         for ((direction, room), parameters) in
             self.directions().zip(rooms).zip(parameters.chunks_exact_mut(Self::COUNT))
         {
-            let weights = &mut parameters[2].weights;
-            sweep::backward(isa, &self.cell, direction, weights, room, flow.input, flow.gradient);
+            // The gradient is computed after this.
+            let Parameter { weights, gradient: values, .. } = &mut parameters[2];
+            sweep::backward(isa, &self.cell, direction, weights, values, room, flow.input, flow.gradient);
             let (gates, apart) = (&room[Room::GATES], Self::recurrent_gradient(room));
             let [weight, bias, recurrent, recurrent_bias @ ..] = parameters else { unreachable!() };
             let out = &mut weight.gradient;
@@ -208,14 +209,21 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         let weights = &mut parameters[0].weights;
         let [sum] = sum else {
             let finish = Finish::Gate { activation: flow.gate, outputs };
-            return kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], gradient_input, finish);
+            return kernels::multiply_transposed(
+                isa,
+                weights,
+                &rooms[Room::GATES],
+                gradient_input,
+                finish,
+                scratch,
+            );
         };
         let finish = Finish::Gate { activation: Activation::Identity, outputs: &[] };
-        kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, finish);
+        kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, finish, scratch);
         let finish = Finish::Add { terms: sum.rows(), activation: flow.gate, outputs };
         let weights = &mut parameters[Self::COUNT].weights;
         let gates = &rooms[Room::COUNT + Room::GATES];
-        kernels::multiply_transposed(isa, weights, gates, gradient_input, finish);
+        kernels::multiply_transposed(isa, weights, gates, gradient_input, finish, scratch);
     }
 
     fn product<'a>(

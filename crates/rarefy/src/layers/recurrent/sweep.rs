@@ -173,17 +173,20 @@ pub(super) fn forward<C: Cell>(
     });
 }
 
-/// All steps backward, after [`forward`]: `room` then holds the gradients of the gates' sums.
+/// All steps backward, after [`forward`]: `room` then holds the gradients of the gates' sums. `values` is room for those of
+/// the weights.
+#[allow(clippy::too_many_arguments)]
 pub(super) fn backward<C: Cell>(
     isa: Isa,
     cell: &C,
     direction: Direction,
     weights: &mut Weights,
+    values: &mut Vec<f32>,
     room: &mut [Tiles],
     input: &Tiles,
     gradient: &Tiles,
 ) {
-    let weights = Piecewise::transposed(weights);
+    let weights = Piecewise::transposed(weights, values);
     let piece = direction.piece(&weights);
     let [gates, hidden, cells, apart, edge] = room else { panic!("a direction has {} tiles", Room::COUNT) };
     let (hidden, cells) = (&*hidden, &*cells);
