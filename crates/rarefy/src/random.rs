@@ -95,13 +95,31 @@ impl Stream {
         }
         let mut chosen = Vec::with_capacity(count);
         while chosen.len() < count {
-            for _ in chosen.len()..count {
-                chosen.push(self.below(bound));
-            }
-            chosen.sort_unstable();
+            let before = chosen.len();
+            chosen.extend((before..count).map(|_| self.below(bound)));
+            chosen[before..].sort_unstable();
+            merge(&mut chosen, before);
             chosen.dedup();
         }
         chosen
+    }
+}
+
+/// Makes one sorted list of two, the second of which, short but for the first time, begins at `middle`.
+fn merge(list: &mut [usize], middle: usize) {
+    if middle == 0 {
+        return;
+    }
+    let (mut left, mut tail) = (middle, list[middle..].to_vec());
+    for place in (0..list.len()).rev() {
+        let Some(&last) = tail.last() else { return };
+        if left > 0 && list[left - 1] > last {
+            left -= 1;
+            list[place] = list[left];
+        } else {
+            list[place] = last;
+            tail.pop();
+        }
     }
 }
 
@@ -135,7 +153,7 @@ mod tests {
             counts[stream.below(7)] += 1;
         }
         assert!(counts.iter().all(|&count| (9_500..10_500).contains(&count)), "{counts:?}");
-        for (bound, count) in [(0, 0), (5, 5), (1000, 1), (1000, 900)] {
+        for (bound, count) in [(0, 0), (5, 5), (1000, 1), (1000, 500), (1000, 900), (1 << 40, 5000)] {
             let chosen = stream.choose(bound, count);
             assert_eq!(chosen.len(), count);
             assert!(

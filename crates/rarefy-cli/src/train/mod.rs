@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
-use rarefy::control::parse_target;
+use rarefy::control::{parse_bytes, parse_target};
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::topology::Method;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
@@ -125,6 +125,9 @@ pub struct TrainArgs {
     /// Instruction set: auto, scalar, avx2, avx512, neon
     #[arg(long)]
     isa: Option<String>,
+    /// The memory that the run may hold, as in 8GB [default: what the machine has left]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory_limit: Option<usize>,
     /// The run's folder [default: runs/DATA-N]
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     run_dir: Option<PathBuf>,
@@ -233,6 +236,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("seed", args.seed);
     config.flag("threads", args.threads);
     config.flag("isa", args.isa.clone());
+    config.flag("memory_limit", args.memory_limit.map(|bytes| bytes as i64));
     let settings = config.settings()?;
     settings.check()?;
     Ok(settings)
@@ -259,6 +263,7 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
         && args.delimiter.is_none()
         && args.text.is_none()
         && !args.skip_bad
+        && args.memory_limit.is_none()
         && args.hidden.is_none();
     ensure!(
         fixed,
@@ -302,6 +307,11 @@ pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
     Ok(&INTERRUPTED)
 }
 
+/// A density for people.
+fn short(density: f64) -> String {
+    if density < 1e-3 { format!("{density:.2e}") } else { format!("{density:.4}") }
+}
+
 /// What the network is to end as.
 fn wanted(settings: &Settings) -> String {
     let target = &settings.target;
@@ -314,9 +324,12 @@ fn wanted(settings: &Settings) -> String {
         (Some(sparsity), _) => format!("sparsity {sparsity} at the end"),
         (None, Some(budget)) => budget,
         (None, None) if shrinks => "at the end those that are not zero".into(),
-        (None, None) => format!("density {:.4} at the end", settings.sparsity.density),
+        (None, None) => format!("density {} at the end", short(settings.sparsity.density)),
     }
 }
+
+/// Seconds of an update of connections that are worth a word.
+const LONG_UPDATE: f64 = 1.0;
 
 fn describe_start(run: &Run, directory: &Path, output: &Output) {
     let (splits, settings) = (run.splits(), run.settings());
@@ -365,6 +378,15 @@ fn describe_start(run: &Run, directory: &Path, output: &Output) {
     output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
     output.say(&crate::network::table(network.figures().iter().filter(|layer| layer.cells > 0)));
     output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
+    if let Some(updates) = run.dense_updates().filter(|updates| updates.seconds > LONG_UPDATE) {
+        output.say(&format!(
+            "note: {method} looks at {} absent connections at each of {} updates, about {:.0} s each, {:.0} min in all; --method gse looks at a sample of them",
+            summary::count(updates.cells - nnz),
+            updates.updates,
+            updates.seconds,
+            updates.updates as f64 * updates.seconds / 60.0
+        ));
+    }
     if run.epochs_done() > 0 {
         output.say(&format!("going on after epoch {}", run.epochs_done()));
     }

@@ -9,4 +9,4 @@ mod target;
 
 pub use budget::{Budget, LayerCost};
 pub use controller::{Controller, ControllerState, END};
-pub use target::{TargetSettings, parse_target};
+pub use target::{TargetSettings, parse_bytes, parse_target};

@@ -80,9 +80,7 @@ pub fn parse_target(text: &str) -> Result<(String, f64)> {
     if !["sparsity", "nnz", "bytes", "flops"].contains(&key) {
         return Err(wrong());
     }
-    let digits = value.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(value.len());
-    let number: f64 = value[..digits].parse().map_err(|_| wrong())?;
-    let unit = value[digits..].trim();
+    let (number, unit) = number_and_unit(value).ok_or_else(wrong)?;
     let scale = match (key, unit.strip_suffix(['B', 'b']).filter(|_| key == "bytes").unwrap_or(unit)) {
         (_, "") => 1.0,
         ("sparsity", "%") => 0.01,
@@ -93,6 +91,29 @@ pub fn parse_target(text: &str) -> Result<(String, f64)> {
     };
     let number = if key == "sparsity" { number * scale } else { (number * scale).round() };
     Ok((format!("target.{key}"), number))
+}
+
+/// Reads a number of bytes as a person writes it: `800MB`, `8GB`, `8000000`.
+///
+/// # Errors
+/// What can be written.
+pub fn parse_bytes(text: &str) -> std::result::Result<usize, String> {
+    let scale = |unit: &str| match unit.strip_suffix(['B', 'b']).unwrap_or(unit) {
+        "" => Some(1.0),
+        "k" | "K" => Some(1e3),
+        "M" => Some(1e6),
+        "G" => Some(1e9),
+        _ => None,
+    };
+    let bytes = number_and_unit(text).and_then(|(number, unit)| Some(number * scale(unit)?));
+    bytes
+        .map(|bytes| bytes.round() as usize)
+        .ok_or_else(|| "write a number of bytes such as 800MB or 8GB".into())
+}
+
+fn number_and_unit(text: &str) -> Option<(f64, &str)> {
+    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    Some((text[..digits].parse().ok()?, text[digits..].trim()))
 }
 
 #[cfg(test)]
@@ -117,6 +138,14 @@ mod tests {
             let error = parse_target(text).unwrap_err().to_string();
             assert!(error.contains("write sparsity=0.98"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn people_write_bytes() {
+        for (text, bytes) in [("800MB", 800_000_000), ("1.5 GB", 1_500_000_000), ("20k", 20_000), ("7", 7)] {
+            assert_eq!(parse_bytes(text), Ok(bytes));
+        }
+        assert!(["", "GB", "-5", "5 TB", "x"].into_iter().all(|text| parse_bytes(text).is_err()));
     }
 
     #[test]

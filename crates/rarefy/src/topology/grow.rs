@@ -186,8 +186,7 @@ impl Best {
         if score > self.threshold {
             self.cells.push((score, cell));
             if self.cells.len() >= 3 * self.count {
-                self.shrink();
-                self.threshold = self.cells.iter().fold(f32::INFINITY, |least, best| least.min(best.0));
+                self.tighten();
             }
         }
     }
@@ -210,9 +209,17 @@ impl Best {
         }
     }
 
-    /// Takes over what another found.
+    /// One that finds what is better than what this one has, among later cells.
+    pub(super) fn beyond(&self) -> Best {
+        Best { cells: Vec::new(), ..*self }
+    }
+
+    /// Takes over what another found among later cells.
     pub(super) fn append(&mut self, mut other: Best) {
         self.cells.append(&mut other.cells);
+        if self.cells.len() >= 3 * self.count {
+            self.tighten();
+        }
     }
 
     /// The cells, in order.
@@ -221,6 +228,11 @@ impl Best {
         let mut cells: Vec<usize> = self.cells.into_iter().map(|(_, cell)| cell).collect();
         cells.sort_unstable();
         cells
+    }
+
+    fn tighten(&mut self) {
+        self.shrink();
+        self.threshold = self.cells.iter().fold(f32::INFINITY, |least, best| least.min(best.0));
     }
 
     fn shrink(&mut self) {

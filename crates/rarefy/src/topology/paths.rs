@@ -18,6 +18,8 @@ use crate::sparse::Pattern;
 
 /// Rows that are scored in one go. Fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 16;
+/// Pieces of so many rows whose best are listed side by side.
+const AT_ONCE: usize = 64;
 
 /// The `count` absent cells of the highest scores, in order; fewer if no more are joined by a path.
 pub(super) fn best(live: &[usize], rows: usize, cols: usize, count: usize) -> Vec<usize> {
@@ -27,26 +29,29 @@ pub(super) fn best(live: &[usize], rows: usize, cols: usize, count: usize) -> Ve
     let roots: Vec<f32> =
         (0..=longest).map(|degree| if degree == 0 { 0.0 } else { 1.0 / (degree as f32).sqrt() }).collect();
     let starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
-    let parts: Vec<Best> = starts
-        .into_par_iter()
-        .map_init(
-            || Scores::new(rows, cols),
-            |scores, start| {
-                let mut best = Best::new(count);
-                for row in start..(start + ROWS).min(rows) {
-                    scores.fill(&pattern, &roots, row);
-                    for (col, &score) in scores.row.iter().enumerate() {
-                        if score > 0.0 {
-                            best.offer(score, row * cols + col);
+    let mut all = Best::new(count);
+    for starts in starts.chunks(AT_ONCE) {
+        // What is no better than what was found need not be listed.
+        let parts: Vec<Best> = starts
+            .par_iter()
+            .map_init(
+                || Scores::new(rows, cols),
+                |scores, &start| {
+                    let mut best = all.beyond();
+                    for row in start..(start + ROWS).min(rows) {
+                        scores.fill(&pattern, &roots, row);
+                        for (col, &score) in scores.row.iter().enumerate() {
+                            if score > 0.0 {
+                                best.offer(score, row * cols + col);
+                            }
                         }
                     }
-                }
-                best
-            },
-        )
-        .collect();
-    let mut all = Best::new(count);
-    parts.into_iter().for_each(|part| all.append(part));
+                    best
+                },
+            )
+            .collect();
+        parts.into_iter().for_each(|part| all.append(part));
+    }
     all.into_cells()
 }
 

@@ -1,7 +1,7 @@
 //! From settings and data to what a run trains with: the network that it starts from, its loss, its engine.
 
 use super::plan::Plan;
-use super::{Engine, EngineParts, Settings, Sparsifier, Zeros, sparse_start};
+use super::{Engine, EngineParts, Settings, Sparsifier, Zeros, memory, sparse_start};
 use crate::Result;
 use crate::data::{Features, Splits, Targets, Task};
 use crate::kernels::Isa;
@@ -50,13 +50,14 @@ pub(super) fn engine(
     }))
 }
 
-/// The network that a run starts from.
+/// The network that a run starts from, if it fits into the memory.
 pub(super) fn drawn(
     settings: &Settings,
     spec: &NetworkSpec,
     topology: &Topology,
     plan: &Plan,
 ) -> Result<Network> {
+    memory::check(settings, spec, topology, plan)?;
     let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
     let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
         topology.start_pattern(rows, cols, nnz, stream)

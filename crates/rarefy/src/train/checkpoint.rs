@@ -245,10 +245,11 @@ impl Checkpoint {
     }
 }
 
-/// The dotted key of the first setting that differs, but for the number of threads, which changes no bit.
+/// The dotted key of the first setting that differs, but for the number of threads and the memory limit, which change no bit.
 fn first_difference(a: &Settings, b: &Settings) -> Option<String> {
     let table = |settings: &Settings| {
-        serde_json::to_value(Settings { threads: 0, ..settings.clone() }).expect("settings are plain data")
+        serde_json::to_value(Settings { threads: 0, memory_limit: None, ..settings.clone() })
+            .expect("settings are plain data")
     };
     difference(&table(a), &table(b))
 }

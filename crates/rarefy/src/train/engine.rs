@@ -142,8 +142,24 @@ impl Engine {
         }
     }
 
+    /// Gives back the memory of what the next step makes anew: gradients, and indices by columns.
+    pub(super) fn rest(&mut self) {
+        for parameter in self.network.parameters_mut() {
+            (parameter.gradient, parameter.touched) = (Vec::new(), None);
+            parameter.weights.forget_columns();
+        }
+    }
+
+    /// Makes room for gradients after a rest.
+    fn wake(&mut self) {
+        for parameter in self.network.parameters_mut().filter(|parameter| parameter.is_trained()) {
+            parameter.gradient.resize(parameter.weights.values().len(), 0.0);
+        }
+    }
+
     /// One step on a batch; `step` counts from 1.
     pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
+        self.wake();
         let pass = Pass { isa: self.isa, training: Some((self.seed, step)) };
         self.buffers.resize(batch.samples);
         self.effective.enter(&mut self.network, self.seed, step);

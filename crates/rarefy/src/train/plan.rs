@@ -88,6 +88,14 @@ impl Plan {
         Ok(Plan { start, end: start, filled, control: Some((controller, budget)) })
     }
 
+    /// Connections that each weight starts with.
+    ///
+    /// # Errors
+    /// A density that leaves a layer without connections.
+    pub(super) fn counts_at_start(&self, settings: &Settings, spec: &NetworkSpec) -> Result<Vec<usize>> {
+        counts(settings, spec, self.start)
+    }
+
     /// Connections that each parameter is to end with by the topology method's doing.
     pub(super) fn counts(
         &self,

@@ -420,6 +420,9 @@ impl Run {
 
     fn outcome(&mut self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
         let kept = self.position.best.filter(|_| self.settings.train.keep_best).map(|(epoch, _)| epoch);
+        let training_bytes = self.engine.bytes();
+        // The kept model comes from its file, beside the network that was trained.
+        self.engine.rest();
         // Without a best epoch to keep, the last state is the model.
         self.engine.swap_average();
         let last = self.engine.model();
@@ -445,7 +448,7 @@ impl Run {
             test_numbers: found.and_then(|(_, numbers)| numbers),
             test_language: test.and_then(|score| self.language_score("test", &score)),
             model_bytes: super::model_bytes(&model.network),
-            training_bytes: self.engine.bytes(),
+            training_bytes,
             model,
         })
     }

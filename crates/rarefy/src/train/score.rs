@@ -186,6 +186,9 @@ fn count_correct(rows: &[Row], labels: &[u32]) -> usize {
     labels.iter().zip(&class).filter(|(label, class)| label == class).count()
 }
 
+/// Bytes of activations up to which samples are predicted many at once: beyond, more than a tile gains nothing.
+const MOST_BUFFER_BYTES: usize = 64 << 20;
+
 /// The outputs of a network for a whole data set, `work(first sample, outputs)` being called batch by batch.
 pub fn predict(
     network: &Network,
@@ -194,6 +197,8 @@ pub fn predict(
     batch_size: usize,
     mut work: impl FnMut(&Batch, &mut Tiles),
 ) {
+    let bytes = network.spec().buffer_bytes(batch_size, false).expect("the layers of a network fit");
+    let batch_size = if bytes > MOST_BUFFER_BYTES { batch_size.min(LANES) } else { batch_size };
     let mut buffers = network.buffers(batch_size, false);
     let mut batch = Batch::new(dataset, batch_size);
     let order: Vec<usize> = (0..dataset.len()).collect();

@@ -22,6 +22,9 @@ pub struct Settings {
     pub threads: usize,
     /// The instruction set: `auto`, `scalar`, `avx2`, `avx512`, `neon`.
     pub isa: String,
+    /// Bytes of memory that the run may hold, its data included; none for what the machine has left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<usize>,
     /// Where samples come from.
     pub data: DataSettings,
     /// The network.
@@ -52,6 +55,7 @@ impl Default for Settings {
             seed: 0,
             threads: 0,
             isa: "auto".into(),
+            memory_limit: None,
             data: DataSettings::default(),
             network: NetworkSettings::default(),
             sparsity: SparsitySettings::default(),

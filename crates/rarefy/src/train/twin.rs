@@ -9,16 +9,14 @@ use super::{Run, Settings};
 use crate::Result;
 use crate::control::TargetSettings;
 use crate::data::{Batch, epoch_order};
-use crate::kernels::{self, Activation, Finish};
 use crate::layers::{Network, SparsitySettings};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintSettings, PenaltySettings};
-use crate::sparse::{Storage, Weights};
-use crate::tiles::{LANES, Tiles};
+use crate::sparse::Storage;
 use crate::topology::{self, TopologySettings};
 
 /// Turns that a timing takes at least; the first two touch their memory for the first time and do not count.
-const TURNS: usize = 5;
+pub(super) const TURNS: usize = 5;
 
 /// What a dense twin costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,35 +80,6 @@ impl Run {
         }
         costs.model_bytes = file_bytes(tensors);
         Ok(costs)
-    }
-
-    /// Seconds that it will take about to build the dense twin and to time its steps: told from its operations, the rate
-    /// of a short product, and the memory that a step goes through.
-    pub fn twin_seconds(&self, costs: &TwinCosts) -> f64 {
-        const DRAWN_A_SECOND: f64 = 1e8;
-        const BYTES_A_SECOND: f64 = 4e9;
-        let samples = self.batch_size().next_multiple_of(LANES);
-        // Forward, and backward to the inputs and to the weights.
-        let products = 3.0 * costs.flops as f64 * samples as f64 / self.dense_flops_a_second();
-        let step = products + costs.training_bytes as f64 / BYTES_A_SECOND;
-        costs.nnz as f64 / DRAWN_A_SECOND + TURNS as f64 * step
-    }
-
-    /// How fast this machine multiplies dense matrices as it is busy now.
-    fn dense_flops_a_second(&self) -> f64 {
-        const SIZE: usize = 1024;
-        let weights = Weights::dense(SIZE, SIZE);
-        let (input, mut output) = (Tiles::zeros(SIZE, LANES), Tiles::zeros(SIZE, LANES));
-        let finish = Finish::Activate { bias: &[0.0; SIZE], activation: Activation::Identity };
-        let times = self.in_pool(|| {
-            let mut product = || {
-                let start = Instant::now();
-                kernels::multiply(self.isa(), &weights, &input, &mut output, finish);
-                start.elapsed().as_secs_f64()
-            };
-            (0..5).map(|_| product()).collect()
-        });
-        (2 * SIZE * SIZE * LANES) as f64 / median(times).expect("five products")
     }
 
     /// The dense twin, in memory.
@@ -187,6 +156,7 @@ impl Timer<'_> {
 mod tests {
     use super::*;
     use crate::layers::NetworkSettings;
+    use crate::sparse::Weights;
     use crate::train::model_bytes;
 
     /// What is counted is what would be built.

@@ -1,0 +1,129 @@
+//! What a run will take of the memory, told before it is taken: a run that does not fit is refused with the number.
+
+use super::machine::{free_memory_bytes, rss_bytes};
+use super::plan::Plan;
+use super::{Settings, sparse_start};
+use crate::layers::NetworkSpec;
+use crate::optimizers::UpdateRule;
+use crate::penalties::{ConstraintMethod, PenaltyMethod};
+use crate::topology::{self, Topology};
+use crate::{Error, Result};
+
+/// Bytes a connection that an update of a topology works with, in the largest matrix: what stays, what comes, the map.
+const UPDATE_BYTES: usize = 40;
+/// Bytes a connection that choosing which zeros leave works with, in all matrices.
+const ZEROS_BYTES: usize = 48;
+
+/// What a run takes beside its data, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Needs {
+    connections: usize,
+    /// Weights, index, gradients and optimizer state.
+    weights: usize,
+    /// Activations of a batch and their gradients.
+    buffers: usize,
+    /// What moving connections takes for a while.
+    moves: usize,
+}
+
+/// Refuses a run that takes more than there is.
+///
+/// # Errors
+/// [`Error::Setting`] with the numbers and what to lower.
+pub(super) fn check(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<()> {
+    let needs = needs(settings, spec, topology, plan)?;
+    let left = settings.memory_limit.map(|limit| (limit as u64).saturating_sub(rss_bytes()));
+    let (key, left) = match (left, free_memory_bytes()) {
+        (Some(left), free) if free.is_none_or(|free| left <= free) => ("memory_limit", left),
+        (_, Some(free)) => ("network", free),
+        (_, None) => return Ok(()),
+    };
+    let Needs { connections, weights, buffers, moves } = needs;
+    if (weights + buffers + moves) as u64 <= left {
+        return Ok(());
+    }
+    let gb = |bytes: u64| format!("{:.3} GB", bytes as f64 / 1e9);
+    let problem = format!(
+        "the run needs {} ({} for {connections} connections with gradients and optimizer state, {} for activations, {} to \
+         move connections) and {} are left; lower sparsity.density, the network's width (--hidden) or train.batch_size",
+        gb((weights + buffers + moves) as u64),
+        gb(weights as u64),
+        gb(buffers as u64),
+        gb(moves as u64),
+        gb(left)
+    );
+    Err(Error::setting(key, problem))
+}
+
+fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Needs> {
+    let numbers = 2 + settings.optimizer.build()?.slots();
+    let counts = plan.counts_at_start(settings, spec)?;
+    let (mut weights, mut largest) = (0, 0);
+    for (shape, &nnz) in spec.weight_shapes()?.iter().zip(&counts) {
+        let (rows, cols, storage) = (shape.rows, shape.cols, settings.sparsity.storage);
+        let index = storage.index_bytes(rows, cols, nnz);
+        weights += 4 * numbers * (storage.slots(rows, cols, nnz) + rows) + index;
+        // A full matrix has nowhere to move a connection to.
+        largest = largest.max(if nnz < rows * cols { nnz } else { 0 });
+    }
+    let connections = counts.iter().sum();
+    let moves = match topology.when {
+        topology::When::Never => 0,
+        _ => UPDATE_BYTES * largest,
+    };
+    let makes_zeros = sparse_start::penalty(settings).method != PenaltyMethod::None
+        || settings.constraint.method != ConstraintMethod::None;
+    let zeros = if makes_zeros { ZEROS_BYTES * connections } else { 0 };
+    // What is not given is no more than for many samples.
+    let buffers = spec.buffer_bytes(settings.train.batch_size_for(usize::MAX), true)?;
+    Ok(Needs { connections, weights, buffers, moves: moves.max(zeros) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layers::NetworkSettings;
+    use crate::tiles::Shape;
+
+    fn checked(text: &str) -> Result<()> {
+        let settings: Settings = toml::from_str(text).unwrap();
+        let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
+        let topology = settings.topology.build().unwrap();
+        check(&settings, &spec, &topology, &Plan::new(&settings, &spec, &topology)?)
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_the_numbers() {
+        let wide = "[network]\nhidden = [4000000, 4000000]\n";
+        let error = checked(&format!("{wide}[sparsity]\ndensity = 1e-4")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("network: the run needs ") && error.contains("lower sparsity.density"),
+            "{error}"
+        );
+        let (dense, thin) = ("[sparsity]\ndensity = 1.0", "[sparsity]\ndensity = 1e-3");
+        let limited = "memory_limit = 2000000000\n[network]\nhidden = [16384, 16384]\n";
+        let error = checked(&format!("{limited}{dense}")).unwrap_err().to_string();
+        // Values, gradients and Adam's two moments of all cells.
+        assert!(
+            error.starts_with("memory_limit: the run needs 4.") && error.contains("269647872"),
+            "{error}"
+        );
+        checked(&format!("{limited}{thin}")).unwrap();
+    }
+
+    #[test]
+    fn a_connection_costs_what_is_stored_for_it() {
+        let settings = Settings {
+            network: NetworkSettings { hidden: vec![1000], ..NetworkSettings::default() },
+            topology: toml::from_str("method = 'static'").unwrap(),
+            ..Settings::default()
+        };
+        let spec = settings.network.spec(Shape::flat(1000), 10).unwrap();
+        let topology = settings.topology.build().unwrap();
+        let plan = Plan::new(&settings, &spec, &topology).unwrap();
+        let Needs { connections, weights, moves, .. } = needs(&settings, &spec, &topology, &plan).unwrap();
+        assert_eq!((connections, moves), (101_000, 0));
+        let each = weights as f64 / connections as f64;
+        assert!((23.0..25.0).contains(&each), "{each}");
+    }
+}
