@@ -50,7 +50,7 @@ fn runs_end_with_the_connections_asked_for() {
             weights.map(|parameter| Weights::nnz(&parameter.weights)).collect()
         };
         assert_eq!(counts(run.network()), expected, "{name}: the last state");
-        // It stores no zeros: connections grown at 0 whose gradient is 0.
+        // It stores no zeros: connections grown at 0 whose gradient is 0, of which CHT makes the most.
         let kept = counts(&outcome.model.network);
         let fits = kept.iter().zip(&expected).all(|(kept, asked)| kept <= asked && 2 * kept > *asked);
         assert!(fits, "{name}: the model has {kept:?} of {expected:?}");

@@ -97,9 +97,13 @@ pub fn state(folder: &Path, settings: &Settings) -> Result<State> {
     }
     let text = std::fs::read_to_string(&config)
         .with_context(|| format!("{}: cannot read the run's settings", config.display()))?;
-    let then: Settings = toml::from_str(&text).with_context(|| {
+    let mut then: Settings = toml::from_str(&text).with_context(|| {
         format!("{}: these settings cannot be used; remove the folder to train it again", config.display())
     })?;
+    // A run writes down what its default became with its data; who goes on with it compares these.
+    if settings.train.batch_size.is_none() {
+        then.train.batch_size = None;
+    }
     if let Some((key, then, now)) = difference(&then, settings) {
         bail!(
             "{key}: {} was trained with {then}, now the sweep says {now}; change it back, choose another --out, or \

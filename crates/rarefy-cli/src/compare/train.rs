@@ -67,6 +67,14 @@ fn train_one(
         true => Run::resume(&task.folder, |then| then.threads = settings.threads)?,
         false => Run::start(settings, Some(&task.folder))?,
     };
+    let batch_size = task.run.settings.train.batch_size_for(run.splits().train.len());
+    anyhow::ensure!(
+        run.batch_size() == batch_size,
+        "train.batch_size: {} was trained with {}, now the sweep says {batch_size}; change it back, choose another --out, or \
+         remove that folder to train it again",
+        task.folder.display(),
+        run.batch_size()
+    );
     progress.add_epochs(run.epochs_done(), false);
     let trained = run.train(&mut |event| {
         if let Event::Epoch(_) = event {
