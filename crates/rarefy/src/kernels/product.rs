@@ -9,7 +9,7 @@ use super::lookup::{self, Padding};
 use super::{
     Finish, Isa, Windows, conv, conv_dense, fetch::fetch, par_chunks, sddmm, spmm, tree, wide_input,
 };
-use crate::sparse::{Index, Order, Pattern, Sparse, Touched, Weights};
+use crate::sparse::{Index, KEPT_PLACES, Order, Pattern, Sparse, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
@@ -75,15 +75,28 @@ pub fn multiply_transposed(
     }
 }
 
-/// The index by columns and the values in its order, which are put into `room` once a pass: one random write per weight
-/// here, instead of one random read per weight and tile in the loop.
+/// The index by columns and the values in its order, which are put into `room` once a pass: one random read or write per
+/// weight here, instead of one random read per weight and tile in the loop.
 pub(super) fn gather_columns<'a>(sparse: &'a mut Sparse, room: &'a mut Vec<f32>) -> (&'a Index, &'a [f32]) {
+    room.resize(sparse.values().len(), 0.0);
+    if room.len() > KEPT_PLACES {
+        count_columns(sparse, room, rayon::current_num_threads());
+    } else {
+        let (places, values) = (sparse.pattern().row_places(), sparse.values());
+        par_chunks(room, 8192, &|start, chunk| {
+            for (value, &place) in chunk.iter_mut().zip(&places[start..]) {
+                *value = values[place as usize];
+            }
+        });
+    }
+    (sparse.pattern().transpose(), room)
+}
+
+/// Puts the values into column order without a list of their places. Each piece goes through all rows, so there are to be no
+/// more than threads to do it.
+fn count_columns(sparse: &mut Sparse, out: &mut [f32], pieces: usize) {
     let (pattern, values, next) = sparse.begin_columns();
-    room.resize(values.len(), 0.0);
-    // Each piece goes through all rows, so there are no more than threads to do it.
-    let pieces = rayon::current_num_threads().min(values.len() / 8192).max(1);
-    put_columns(pattern, values, 0..pattern.cols(), next, room, pieces);
-    (pattern.transpose(), room)
+    put_columns(pattern, values, 0..pattern.cols(), next, out, pieces);
 }
 
 /// Puts the values of some columns into column order: `next` has the place where each begins, `out` those of all of them.
@@ -366,4 +379,28 @@ fn positions_of((rows, cols): (usize, usize), input: &Tiles, output: &Tiles) -> 
         output.samples()
     );
     positions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+    use crate::sparse::Storage;
+
+    #[test]
+    fn values_by_column_are_the_same_counted_or_looked_up() {
+        let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
+        for (rows, cols, nnz) in [(1, 1, 1), (7, 5, 20), (40, 90, 700), (3, 200, 0)] {
+            let pattern = Pattern::random(rows, cols, nnz, &mut stream);
+            let mut weights = Weights::zeros(pattern, Storage::Sparse);
+            weights.values_mut().iter_mut().zip(1u16..).for_each(|(value, at)| *value = f32::from(at));
+            let Weights::Sparse(sparse) = &mut weights else { panic!("compressed storage was asked for") };
+            let looked_up = gather_columns(sparse, &mut Vec::new()).1.to_vec();
+            for pieces in 1..5 {
+                let mut counted = vec![0.0; nnz];
+                count_columns(sparse, &mut counted, pieces);
+                assert_eq!(counted, looked_up, "{rows} x {cols}, {nnz} in {pieces} pieces");
+            }
+        }
+    }
 }

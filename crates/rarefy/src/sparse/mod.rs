@@ -10,6 +10,7 @@ mod weights;
 pub use allocate::{Allocation, allocate, check_density};
 pub use init::Init;
 
+pub(crate) use pattern::KEPT_PLACES;
 pub use pattern::{Index, Pattern};
 pub use rewire::Rewire;
 pub use weights::{BREAK_EVEN_DENSITY, Dense, Order, Sparse, Storage, Touched, Weights};

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use super::pattern::KEPT_PLACES;
 use super::rewire::NEW;
 use super::{Pattern, Rewire};
 
@@ -47,7 +48,10 @@ impl Storage {
     /// Bytes of the index that says where these stand, by rows and, where a backward pass needs it, by columns.
     pub fn index_bytes(self, rows: usize, cols: usize, nnz: usize) -> usize {
         match self.is_compressed(nnz, rows * cols) {
-            true => 4 * (nnz + rows + 1) + 4 * (nnz + cols + 1),
+            true => {
+                let places = if nnz <= KEPT_PLACES { nnz } else { 0 };
+                4 * (nnz + rows + 1) + 4 * (nnz + cols + 1 + places)
+            }
             false if nnz < rows * cols => 4 * (nnz + rows + 1),
             false => 0,
         }
