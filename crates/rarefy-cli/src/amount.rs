@@ -10,6 +10,13 @@ pub fn amount(value: f64) -> String {
     format!("{value:.*}", (4.0 - first).max(0.0) as usize)
 }
 
+/// A sparsity in percent, with as many digits as tell it from 100 %.
+pub fn sparsity(share: f64) -> String {
+    let text = |digits: usize| format!("{:.digits$}", 100.0 * share);
+    let tells = |digits: &usize| share >= 1.0 || !text(*digits).starts_with("100");
+    format!("{} %", text((2..9).find(tells).unwrap_or(9)))
+}
+
 /// A share of explained variance.
 pub fn r2(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
@@ -39,6 +46,15 @@ mod tests {
             (f64::NAN, "NaN"),
         ] {
             assert_eq!(amount(value), expected);
+        }
+    }
+
+    #[test]
+    fn a_sparsity_below_100_percent_is_not_shown_as_100() {
+        for (share, expected) in
+            [(0.9, "90.00 %"), (1.0, "100.00 %"), (0.99998, "99.998 %"), (0.999_951, "99.995 %")]
+        {
+            assert_eq!(sparsity(share), expected);
         }
     }
 }

@@ -12,7 +12,7 @@ use rarefy::train::{Model, Settings};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::amount::amount;
+use crate::amount::{amount, sparsity};
 use crate::apply::{model_folder, open_model, targets_text};
 use crate::data::task_text;
 use crate::output::{Output, table};
@@ -220,10 +220,10 @@ fn text(found: &Inspection, model: &Model) -> String {
         format!("{}: written by rarefy {}, format {}", found.path.display(), found.rarefy, found.format),
         table(&header, rows),
         format!(
-            "{} of {} weights, {:.2} % sparse, and {} biases; {} bytes on disk",
+            "{} of {} weights, {} sparse, and {} biases; {} bytes on disk",
             found.nnz,
             found.cells,
-            100.0 * found.sparsity,
+            sparsity(found.sparsity),
             found.biases,
             found.model_bytes
         ),

@@ -5,7 +5,7 @@ use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Run};
 
 use super::figures::{Figures, Summary};
-use crate::amount::{amount, worse_than_mean};
+use crate::amount::{amount, sparsity, worse_than_mean};
 use crate::output::{Output, table};
 
 /// The table, and what to do next.
@@ -89,7 +89,7 @@ pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     let best = sparse
         .best_epoch
         .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
-    output.say(&format!("\n{ending}{best}, {:.2} % sparse", 100.0 * sparse.sparsity));
+    output.say(&format!("\n{ending}{best}, {} sparse", sparsity(sparse.sparsity)));
     output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
     worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
     if dense.not_timed.is_some() {
