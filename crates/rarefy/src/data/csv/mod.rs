@@ -59,9 +59,10 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
     let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
     let features: Vec<usize> = (0..names.len()).filter(is_feature).collect();
     let numbers = || (0..).zip(&features).filter(|&(_, &column)| roles[column] == Role::Number);
-    let shifts = match may_shift(settings.scale) {
-        true => numbers().filter_map(|(place, &column)| seen[column].span.shift(place)).collect(),
-        false => Vec::new(),
+    let shifts = if may_shift(settings.scale) {
+        numbers().filter_map(|(place, &column)| seen[column].span.shift(place)).collect()
+    } else {
+        Vec::new()
     };
     let close = numbers().filter_map(|(place, &column)| seen[column].span.close(place)).collect();
     let plan = Plan {
