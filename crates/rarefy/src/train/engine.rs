@@ -1,26 +1,16 @@
-//! One training step: forward, loss, backward, clipping, optimizer; and now and then new connections.
-
-use std::ops::Range;
+//! One training step: forward, loss, backward, clipping, optimizer.
 
 use super::effective::{Effective, Map};
 use super::score::score_in;
-use super::{Progress, Score, Sparsifier, model_bytes};
-use crate::Result;
-use crate::control::Budget;
+use super::update::{MAX_SLOTS, Part, Update, views};
+use super::{Score, Sparsifier};
 use crate::data::Batch;
-use crate::kernels::{Isa, fetch_place};
+use crate::kernels::Isa;
 use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons, without_zeros};
 use crate::losses::{Lanes, Loss};
 use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
-use crate::penalties::{Regularizer, Steps};
-use crate::random::{Purpose, Stream};
-use crate::sparse::{Pattern, Rewire};
-use crate::topology::{CellGradients, Topology, View, When};
-
-/// Numbers that one piece of an optimizer's work covers.
-const CHUNK: usize = 8192;
-/// Ranges of touched weights that one piece of its work covers.
-const RANGES: usize = 256;
+use crate::penalties::Regularizer;
+use crate::topology::Topology;
 
 /// What a step computes with besides the network.
 pub struct Engine {
@@ -36,13 +26,13 @@ pub struct Engine {
     pub(super) optimizer: Optimizer,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
-    topology: Topology,
+    pub(super) topology: Topology,
     /// Connections that each parameter is to end with.
-    targets: Vec<usize>,
+    pub(super) targets: Vec<usize>,
     /// The penalty, the constraint, and what steers them.
     pub sparsifier: Sparsifier,
-    isa: Isa,
-    seed: u64,
+    pub(super) isa: Isa,
+    pub(super) seed: u64,
     pub(super) buffers: Buffers,
     /// Room for the loss.
     room: Vec<Lanes>,
@@ -76,23 +66,6 @@ pub struct EngineParts {
     pub batch_size: usize,
     /// Whether of the inputs only those are given that are not zero.
     pub has_sparse_inputs: bool,
-}
-
-/// Connections that an update moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Churn {
-    /// Dropped.
-    pub dropped: usize,
-    /// Grown.
-    pub grown: usize,
-}
-
-impl std::ops::Add for Churn {
-    type Output = Churn;
-
-    fn add(self, other: Churn) -> Churn {
-        Churn { dropped: self.dropped + other.dropped, grown: self.grown + other.grown }
-    }
 }
 
 impl Engine {
@@ -298,199 +271,6 @@ impl Engine {
         }
     }
 
-    /// Takes exact zeros out of storage if it is time to, and lets connections that left come back; `progress` names the
-    /// step that was just done, `batch` must be its batch. Without one nothing comes back.
-    ///
-    /// # Errors
-    /// If a penalty or a constraint has left a layer without a weight.
-    pub fn compact(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
-        if !self.sparsifier.is_due(progress) {
-            return Ok(Churn::default());
-        }
-        let mut churn = self.look(batch, progress)?;
-        while self.sparsifier.reaches_target(progress) && self.exceeds_bytes() {
-            let more = self.look(batch, progress)?;
-            if more.dropped == 0 {
-                break;
-            }
-            churn = churn + more;
-        }
-        Ok(churn)
-    }
-
-    fn look(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
-        let open = self.effective.open_connections(&self.network);
-        self.effective.deploy(&mut self.network);
-        let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), open, progress);
-        // While the effective values are in place: they are what the network computes with.
-        if let Ok(Some(kept)) = &kept {
-            for index in self.weights() {
-                if let Some(pattern) = &kept.patterns[index] {
-                    self.move_into_bias(index, pattern, &kept.constants[index]);
-                }
-            }
-        }
-        if self.sparsifier.reaches_target(progress) {
-            self.effective.fold();
-        } else {
-            self.effective.withdraw(&mut self.network);
-        }
-        let kept = kept?.map_or_else(Vec::new, |kept| kept.patterns);
-        let returning = batch.map_or_else(Vec::new, |batch| self.returning(batch, progress));
-        let mut churn = Churn::default();
-        for index in self.weights() {
-            let kept = kept.get(index).cloned().flatten();
-            let grown = returning.get(index).filter(|cells| !cells.is_empty());
-            let weights = &self.network.parameter(index).weights;
-            let pattern = match grown {
-                Some(grown) => {
-                    let stays: Vec<usize> = match &kept {
-                        Some(pattern) => pattern.cells().collect(),
-                        None => weights.connections().map(|(cell, _)| cell).collect(),
-                    };
-                    let mut cells = [&stays[..], grown].concat();
-                    // Two sorted runs: the stable sort merges them.
-                    cells.sort();
-                    Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
-                }
-                None => match kept {
-                    Some(pattern) => pattern,
-                    None => continue,
-                },
-            };
-            churn = churn + self.rewire_parameter(index, pattern, None);
-        }
-        self.sparsifier.patterns_changed();
-        Ok(churn)
-    }
-
-    /// Whether a model of now has more bytes than its budget; then the budget learns how much longer its file's header is than was
-    /// thought, which depends on the digits in it.
-    fn exceeds_bytes(&mut self) -> bool {
-        let Some((_, Budget::Bytes { limit, .. })) = self.sparsifier.control else { return false };
-        // Zeros counted: they may grow yet.
-        let model = without_dead_neurons(&self.network);
-        let bytes = model_bytes(model.as_ref().unwrap_or(&self.network)) as f64;
-        if bytes > limit {
-            self.sparsifier.correct_bytes(&self.network, bytes);
-        }
-        bytes > limit
-    }
-
-    /// For each parameter the connections that have left and may come back: only where training began with all of them, and
-    /// no topology method moves them.
-    fn returning(&self, batch: &Batch, progress: &Progress) -> Vec<Vec<usize>> {
-        let mut returning = vec![Vec::new(); self.network.parameters().len()];
-        if self.topology.when != When::Never {
-            return returning;
-        }
-        let holds = self.sparsifier.holds(&self.network);
-        for (index, parameter) in self.network.weights() {
-            let cells = parameter.weights.rows() * parameter.weights.cols();
-            let places = self.sparsifier.places(parameter, progress);
-            if places > 0 && self.targets[index] == cells && parameter.weights.nnz() < cells {
-                let mut view = self.view(index, batch, progress.step);
-                returning[index] = holds[index].absent(&mut view, places);
-            }
-        }
-        returning
-    }
-
-    /// Adds to the bias what the connections that leave for `pattern` have carried from neurons whose output is one
-    /// number, so that the network computes what it did.
-    fn move_into_bias(&mut self, index: usize, pattern: &Pattern, constants: &[bool]) {
-        if !constants.contains(&true) {
-            return;
-        }
-        let weights = &self.network.parameter(index).weights;
-        let cols = weights.cols();
-        let mut kept = pattern.cells().peekable();
-        let mut moved = vec![0.0; weights.rows()];
-        for (cell, slot) in weights.connections() {
-            while kept.next_if(|&other| other < cell).is_some() {}
-            let value = weights.values()[slot];
-            if kept.peek() != Some(&cell) && constants[cell % cols] && value != 0.0 {
-                moved[cell / cols] += value * self.network.constant_output(index, cell % cols);
-            }
-        }
-        let bias = self.network.bias_of(index).expect("what is joined to neurons has a bias");
-        for (bias, moved) in self.network.parameter_mut(bias).weights.values_mut().iter_mut().zip(moved) {
-            *bias += moved;
-        }
-    }
-
-    /// Moves connections if the topology method says so after the step that `progress` names. The batch must be the
-    /// one of that step.
-    pub fn rewire(&mut self, batch: &Batch, progress: &Progress) -> Option<Churn> {
-        if !self.topology.when.is_due(progress) {
-            return None;
-        }
-        let weights = self.weights();
-        let mut views: Vec<View<'_>> =
-            weights.iter().map(|&index| self.view(index, batch, progress.step)).collect();
-        let patterns = self.topology.update(&mut views, progress);
-        let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
-        let mut churn = Churn::default();
-        for ((index, pattern), stream) in weights.into_iter().zip(patterns).zip(streams) {
-            if let Some(pattern) = pattern {
-                let drawn = self.topology.grow.draws_values().then_some(stream);
-                churn = churn + self.rewire_parameter(index, pattern, drawn);
-            }
-        }
-        self.effective.choose_largest(&self.network, &self.targets);
-        self.sparsifier.patterns_changed();
-        Some(churn)
-    }
-
-    /// The indices of the weight matrices.
-    fn weights(&self) -> Vec<usize> {
-        self.network.weights().map(|(index, _)| index).collect()
-    }
-
-    /// What an update sees of a weight matrix.
-    fn view<'a>(&'a self, index: usize, batch: &'a Batch, step: u64) -> View<'a> {
-        let parameter = self.network.parameter(index);
-        let product = self.network.product(index, &batch.input, &self.buffers);
-        let shape = (parameter.weights.rows(), parameter.weights.cols());
-        let mut scratch = Vec::new();
-        let absent = CellGradients {
-            rows: Box::new(move |rows, out| product.row_gradients(self.isa, shape, rows, out, &mut scratch)),
-            cells: Box::new(move |cells, out| product.cell_gradients(self.isa, cells, out)),
-        };
-        View {
-            weights: &parameter.weights,
-            gradients: &parameter.gradient,
-            target: self.targets[index],
-            is_joined: parameter.joint.is_some(),
-            absent,
-            stream: Stream::new(self.seed, Purpose::Topology, index as u64, step),
-        }
-    }
-
-    /// Moves a parameter's connections; grown ones are 0 unless they are `drawn` from a stream.
-    fn rewire_parameter(&mut self, index: usize, pattern: Pattern, drawn: Option<Stream>) -> Churn {
-        let parameter = self.network.parameter_mut(index);
-        let (mut new, rewire): (_, Rewire) = parameter.weights.rewire(pattern, parameter.storage);
-        if let Some(mut stream) = drawn {
-            parameter.init.fill_grown(&mut new, rewire.grown(), &mut stream);
-        }
-        let grown = rewire.grown().len();
-        let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
-        let state = &mut self.state[index];
-        for slot in state.iter_mut() {
-            *slot = rewire.carry(slot, 0.0);
-        }
-        for &slot in rewire.grown() {
-            let mut views =
-                views(state).map(|view| if view.is_empty() { view } else { &mut view[slot..][..1] });
-            self.optimizer.begin(&new.values()[slot..][..1], &mut views[..self.optimizer.slots()]);
-        }
-        parameter.gradient = vec![0.0; new.values().len()];
-        parameter.touched = None;
-        parameter.weights = new;
-        churn
-    }
-
     /// Whether a model of now is as sparse as it is to be, when the share `t` of the run is done: earlier ones are not
     /// what was asked for, however good.
     pub fn is_settled(&self, model: &Network, t: f64) -> bool {
@@ -522,138 +302,4 @@ impl Engine {
                 .map(|parameter| parameter.weights.bytes() + 4 * parameter.gradient.len())
                 .sum::<usize>()
     }
-}
-
-/// The most arrays of state that an optimizer keeps for a parameter.
-const MAX_SLOTS: usize = 4;
-
-/// A parameter's slots as slices; those that the optimizer does not keep are empty.
-fn views(slots: &mut [Vec<f32>]) -> [&mut [f32]; MAX_SLOTS] {
-    let mut views = slots.iter_mut().map(Vec::as_mut_slice);
-    std::array::from_fn(|_| views.next().unwrap_or_default())
-}
-
-/// A part of an optimizer's step.
-#[derive(Clone, Copy, PartialEq)]
-enum Part {
-    /// All of it, for an optimizer that looks at each weight alone.
-    Whole,
-    /// State and sums.
-    Gather,
-    /// The step.
-    Move,
-    /// The penalty's proximal step.
-    Shrink,
-}
-
-/// An optimizer's work on one parameter, halved between threads.
-struct Update<'a> {
-    optimizer: &'a Optimizer,
-    part: Part,
-    step: &'a StepSize,
-    isa: Isa,
-    /// What acts on these weights one by one.
-    regularizer: Option<Regularizer>,
-}
-
-impl Update<'_> {
-    #[inline(always)]
-    fn chunk(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) -> Sums {
-        if matches!(self.part, Part::Whole | Part::Gather)
-            && let Some(Regularizer::Subgradient(penalty)) = &self.regularizer
-        {
-            penalty.add_subgradient(values, gradients);
-        }
-        if self.part == Part::Gather {
-            return self.optimizer.gather(self.step, values, gradients, slots);
-        }
-        if self.part != Part::Shrink {
-            self.optimizer.update(self.step, values, gradients, slots);
-        }
-        if self.part != Part::Move
-            && let Some(Regularizer::Prox(penalty)) = &self.regularizer
-        {
-            let mut steps = [0.0; CHUNK];
-            let steps = &mut steps[..values.len()];
-            let mut views = slots.iter().map(|slot| &**slot);
-            let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            self.optimizer.step_size(self.step, &slots[..self.optimizer.slots()], steps);
-            penalty.prox(values, Steps::Each(steps));
-        }
-        Sums::default()
-    }
-
-    /// The sums are added up in the order of the halves, so that threads do not change them.
-    fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: [&mut [f32]; MAX_SLOTS]) -> Sums {
-        if values.len() <= CHUNK {
-            let slots = &mut slots[..self.optimizer.slots()];
-            return self.isa.vectorize(|| self.chunk(values, gradients, slots));
-        }
-        let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
-        let (left, right) = values.split_at_mut(middle);
-        let (left_gradients, right_gradients) = gradients.split_at_mut(middle);
-        let (left_slots, right_slots) = split_views(slots, middle);
-        let (left, right) = rayon::join(
-            || self.split(left, left_gradients, left_slots),
-            || self.split(right, right_gradients, right_slots),
-        );
-        left + right
-    }
-
-    /// The work on the weights that a batch has touched, if it has touched few: their number, and not that of all, says
-    /// how long it takes. The arrays begin at slot `first`.
-    ///
-    /// The other weights stay as they are: momentum does not move them on and decay does not shrink them until their
-    /// feature is seen again (the "lazy" updates of torch's `SparseAdam`). Not so with a penalty, which acts on every
-    /// weight: then all are updated.
-    fn split_touched(
-        &self,
-        touched: &[Range<usize>],
-        first: usize,
-        values: &mut [f32],
-        gradients: &mut [f32],
-        mut slots: [&mut [f32]; MAX_SLOTS],
-    ) {
-        if touched.len() <= RANGES {
-            return self.isa.vectorize(|| {
-                for (at, range) in touched.iter().enumerate() {
-                    if let Some(next) = touched.get(at + 8) {
-                        fetch_place(values, next.start - first);
-                        fetch_place(gradients, next.start - first);
-                        slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
-                    }
-                    let range = range.start - first..range.end - first;
-                    let mut slots =
-                        slots.each_mut().map(|slot| slot.get_mut(range.clone()).unwrap_or_default());
-                    let slots = &mut slots[..self.optimizer.slots()];
-                    self.chunk(&mut values[range.clone()], &mut gradients[range], slots);
-                }
-            });
-        }
-        let (left_touched, right_touched) = touched.split_at(touched.len() / 2);
-        let border = right_touched[0].start;
-        let (left, right) = values.split_at_mut(border - first);
-        let (left_gradients, right_gradients) = gradients.split_at_mut(border - first);
-        let (left_slots, right_slots) = split_views(slots, border - first);
-        rayon::join(
-            || self.split_touched(left_touched, first, left, left_gradients, left_slots),
-            || self.split_touched(right_touched, border, right, right_gradients, right_slots),
-        );
-    }
-}
-
-/// Halves of slots; those that the optimizer does not keep stay empty.
-fn split_views(
-    slots: [&mut [f32]; MAX_SLOTS],
-    middle: usize,
-) -> ([&mut [f32]; MAX_SLOTS], [&mut [f32]; MAX_SLOTS]) {
-    let mut rights: [&mut [f32]; MAX_SLOTS] = Default::default();
-    let mut index = 0;
-    let lefts = slots.map(|slot| {
-        let (left, right) = slot.split_at_mut(middle.min(slot.len()));
-        rights[index] = right;
-        index += 1;
-        left
-    });
-    (lefts, rights)
 }

@@ -18,6 +18,7 @@ mod plan;
 mod record;
 mod returning;
 mod revive;
+mod rewiring;
 mod run;
 mod sample_score;
 mod save;
@@ -29,10 +30,11 @@ mod tensors;
 mod threads;
 mod transcripts;
 mod twin;
+mod update;
 
 pub use crate::topology::Progress;
 pub use directory::{RunDirectory, free_run_directory};
-pub use engine::{Churn, Engine, EngineParts};
+pub use engine::{Engine, EngineParts};
 pub use foresight::DenseUpdates;
 pub use generate::{Sampling, Writer};
 pub use lambda_path::{LambdaPath, PathEvent, PathOutcome, PathPoint, PathSettings};
@@ -41,6 +43,7 @@ pub use machine::{free_memory_bytes, memory_bytes, peak_rss_bytes, processor, rs
 pub use model::{Model, ModelConfig, model_bytes, save_model};
 pub use number_score::{NumberScore, evaluate_numbers};
 pub use record::{Control, Ending, EpochRecord, Event, Outcome};
+pub use rewiring::Churn;
 pub use run::{Run, evaluate};
 pub use sample_score::{SampleScore, score_samples};
 pub use score::{Score, predict, score};

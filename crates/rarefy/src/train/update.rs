@@ -1,0 +1,151 @@
+//! The optimizer's work on a parameter, cut into pieces that threads share.
+
+use std::ops::Range;
+
+use crate::kernels::{Isa, fetch_place};
+use crate::optimizers::{Optimizer, StepSize, Sums, UpdateRule};
+use crate::penalties::{Regularizer, Steps};
+
+/// Numbers that one piece of an optimizer's work covers.
+const CHUNK: usize = 8192;
+/// Ranges of touched weights that one piece of its work covers.
+const RANGES: usize = 256;
+
+/// The most arrays of state that an optimizer keeps for a parameter.
+pub(super) const MAX_SLOTS: usize = 4;
+
+/// A parameter's slots as slices; those that the optimizer does not keep are empty.
+pub(super) fn views(slots: &mut [Vec<f32>]) -> [&mut [f32]; MAX_SLOTS] {
+    let mut views = slots.iter_mut().map(Vec::as_mut_slice);
+    std::array::from_fn(|_| views.next().unwrap_or_default())
+}
+
+/// A part of an optimizer's step.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Part {
+    /// All of it, for an optimizer that looks at each weight alone.
+    Whole,
+    /// State and sums.
+    Gather,
+    /// The step.
+    Move,
+    /// The penalty's proximal step.
+    Shrink,
+}
+
+/// An optimizer's work on one parameter, halved between threads.
+pub(super) struct Update<'a> {
+    pub(super) optimizer: &'a Optimizer,
+    pub(super) part: Part,
+    pub(super) step: &'a StepSize,
+    pub(super) isa: Isa,
+    /// What acts on these weights one by one.
+    pub(super) regularizer: Option<Regularizer>,
+}
+
+impl Update<'_> {
+    #[inline(always)]
+    fn chunk(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) -> Sums {
+        if matches!(self.part, Part::Whole | Part::Gather)
+            && let Some(Regularizer::Subgradient(penalty)) = &self.regularizer
+        {
+            penalty.add_subgradient(values, gradients);
+        }
+        if self.part == Part::Gather {
+            return self.optimizer.gather(self.step, values, gradients, slots);
+        }
+        if self.part != Part::Shrink {
+            self.optimizer.update(self.step, values, gradients, slots);
+        }
+        if self.part != Part::Move
+            && let Some(Regularizer::Prox(penalty)) = &self.regularizer
+        {
+            let mut steps = [0.0; CHUNK];
+            let steps = &mut steps[..values.len()];
+            let mut views = slots.iter().map(|slot| &**slot);
+            let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
+            self.optimizer.step_size(self.step, &slots[..self.optimizer.slots()], steps);
+            penalty.prox(values, Steps::Each(steps));
+        }
+        Sums::default()
+    }
+
+    /// The sums are added up in the order of the halves, so that threads do not change them.
+    pub(super) fn split(
+        &self,
+        values: &mut [f32],
+        gradients: &mut [f32],
+        mut slots: [&mut [f32]; MAX_SLOTS],
+    ) -> Sums {
+        if values.len() <= CHUNK {
+            let slots = &mut slots[..self.optimizer.slots()];
+            return self.isa.vectorize(|| self.chunk(values, gradients, slots));
+        }
+        let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
+        let (left, right) = values.split_at_mut(middle);
+        let (left_gradients, right_gradients) = gradients.split_at_mut(middle);
+        let (left_slots, right_slots) = split_views(slots, middle);
+        let (left, right) = rayon::join(
+            || self.split(left, left_gradients, left_slots),
+            || self.split(right, right_gradients, right_slots),
+        );
+        left + right
+    }
+
+    /// The work on the weights that a batch has touched, if it has touched few: their number, and not that of all, says
+    /// how long it takes. The arrays begin at slot `first`.
+    ///
+    /// The other weights stay as they are: momentum does not move them on and decay does not shrink them until their
+    /// feature is seen again (the "lazy" updates of torch's `SparseAdam`). Not so with a penalty, which acts on every
+    /// weight: then all are updated.
+    pub(super) fn split_touched(
+        &self,
+        touched: &[Range<usize>],
+        first: usize,
+        values: &mut [f32],
+        gradients: &mut [f32],
+        mut slots: [&mut [f32]; MAX_SLOTS],
+    ) {
+        if touched.len() <= RANGES {
+            return self.isa.vectorize(|| {
+                for (at, range) in touched.iter().enumerate() {
+                    if let Some(next) = touched.get(at + 8) {
+                        fetch_place(values, next.start - first);
+                        fetch_place(gradients, next.start - first);
+                        slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
+                    }
+                    let range = range.start - first..range.end - first;
+                    let mut slots =
+                        slots.each_mut().map(|slot| slot.get_mut(range.clone()).unwrap_or_default());
+                    let slots = &mut slots[..self.optimizer.slots()];
+                    self.chunk(&mut values[range.clone()], &mut gradients[range], slots);
+                }
+            });
+        }
+        let (left_touched, right_touched) = touched.split_at(touched.len() / 2);
+        let border = right_touched[0].start;
+        let (left, right) = values.split_at_mut(border - first);
+        let (left_gradients, right_gradients) = gradients.split_at_mut(border - first);
+        let (left_slots, right_slots) = split_views(slots, border - first);
+        rayon::join(
+            || self.split_touched(left_touched, first, left, left_gradients, left_slots),
+            || self.split_touched(right_touched, border, right, right_gradients, right_slots),
+        );
+    }
+}
+
+/// Halves of slots; those that the optimizer does not keep stay empty.
+fn split_views(
+    slots: [&mut [f32]; MAX_SLOTS],
+    middle: usize,
+) -> ([&mut [f32]; MAX_SLOTS], [&mut [f32]; MAX_SLOTS]) {
+    let mut rights: [&mut [f32]; MAX_SLOTS] = Default::default();
+    let mut index = 0;
+    let lefts = slots.map(|slot| {
+        let (left, right) = slot.split_at_mut(middle.min(slot.len()));
+        rights[index] = right;
+        index += 1;
+        left
+    });
+    (lefts, rights)
+}
