@@ -6,10 +6,9 @@ use anyhow::{Result, ensure};
 use rarefy::data::{self, Batch, Dataset, Loaded, Preparation, Task};
 use rarefy::kernels::Isa;
 use rarefy::losses::best_path;
+use rarefy::report::amount;
 use rarefy::tiles::{LANES, Shape, Tiles};
 use rarefy::train::{self, Model, Settings};
-
-use crate::amount::amount;
 
 /// Samples of a batch.
 const BATCH: usize = 256;

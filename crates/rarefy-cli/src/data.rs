@@ -5,15 +5,12 @@ use rarefy::data::{
     ColumnDescription, DataSettings, Decimal, Description, Dialect, LabelColumn, SkippedFile, Task, describe,
 };
 
+use crate::arguments::{TASKS, delimiter};
 use crate::config::Config;
 use crate::output::{Output, table};
 
 /// Lines of a list unless all are asked for.
 const FEW: usize = 30;
-
-/// What `--task` may be.
-pub const TASKS: [&str; 6] =
-    ["auto", "classification", "multi-label", "regression", "transcription", "language-model"];
 
 /// Characters of the longest bar.
 const BAR: f64 = 30.0;
@@ -63,14 +60,6 @@ pub struct DataArgs {
     /// Show all classes and columns
     #[arg(long)]
     all: bool,
-}
-
-/// Reads `--delimiter`.
-pub fn delimiter(text: &str) -> Result<char, String> {
-    match text {
-        "tab" | "\\t" => Ok('\t'),
-        _ => text.parse().map_err(|_| "give one character, or tab".to_string()),
-    }
 }
 
 /// Describes.

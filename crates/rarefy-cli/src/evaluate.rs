@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use rarefy::data::{self, Batch, Format, Loaded, Preparation, TargetScale, Targets, Task};
 use rarefy::losses::{Head, Loss, LossSettings};
-use rarefy::report::{self, Hits};
+use rarefy::metrics::{self, Hits};
+use rarefy::report::{amount, r2, worse_than_mean};
 use rarefy::tiles::{IGNORED, Tiles};
 use rarefy::train::{self, LanguageScore, Model, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::amount::{amount, r2, worse_than_mean};
 use crate::apply::{MachineArgs, load_new, model_folder, open_model, output_names, run_settings};
 use crate::data::skipped_text;
 use crate::output::{Output, table};
@@ -52,9 +52,9 @@ pub struct EvaluateArgs {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Metrics {
-    Classification(report::Classification),
-    MultiLabel(report::MultiLabel),
-    Regression(report::Regression),
+    Classification(metrics::Classification),
+    MultiLabel(metrics::MultiLabel),
+    Regression(metrics::Regression),
     Language(Language),
     Transcription(Transcription),
 }
@@ -221,20 +221,20 @@ fn plain_loss(head: Head) -> (Loss, &'static str) {
 fn measure(preparation: &Preparation, predictions: &[f32], targets: &Targets) -> Metrics {
     match targets {
         Targets::Classes { labels, classes } => {
-            Metrics::Classification(report::classification(predictions, *classes, labels))
+            Metrics::Classification(metrics::classification(predictions, *classes, labels))
         }
         Targets::Steps { labels, classes, .. } => {
             let steps = predictions.chunks(*classes).zip(labels).filter(|&(_, &label)| label != IGNORED);
             let (predictions, labels): (Vec<&[f32]>, Vec<u32>) = steps.unzip();
-            Metrics::Classification(report::classification(&predictions.concat(), *classes, &labels))
+            Metrics::Classification(metrics::classification(&predictions.concat(), *classes, &labels))
         }
         Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => {
-            Metrics::MultiLabel(report::multi_label(predictions, *outputs, values, 0.5))
+            Metrics::MultiLabel(metrics::multi_label(predictions, *outputs, values, 0.5))
         }
         Targets::Sequences { .. } => unreachable!("scored by their best paths"),
         Targets::Values { values, outputs } => {
             let in_unit = |numbers: &[f32]| preparation.target_scaler.undo_all(*outputs, numbers);
-            Metrics::Regression(report::regression(&in_unit(predictions), *outputs, &in_unit(values)))
+            Metrics::Regression(metrics::regression(&in_unit(predictions), *outputs, &in_unit(values)))
         }
     }
 }
@@ -377,7 +377,7 @@ mod tests {
     fn classes_without_a_sample_are_told() {
         // Of three classes the samples are of the first two; one is taken for the third.
         let scores = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
-        let found = |labels: &[u32]| Metrics::Classification(report::classification(&scores, 3, labels));
+        let found = |labels: &[u32]| Metrics::Classification(metrics::classification(&scores, 3, labels));
         let note = absent_classes(&found(&[0, 1, 1])).unwrap();
         assert!(note.starts_with("note: 1 of 3 classes have no sample here"), "{note}");
         assert_eq!(absent_classes(&found(&[0, 1, 2])), None);

@@ -1,7 +1,7 @@
 //! The program `rarefy`.
 
-mod amount;
 mod apply;
+mod arguments;
 mod bench;
 mod compare;
 mod completions;
@@ -11,10 +11,12 @@ mod doctor;
 mod evaluate;
 mod generate;
 mod inspect;
+mod interrupt;
 mod network;
 mod output;
 mod path;
 mod predict;
+mod progress;
 mod text_plot;
 mod train;
 

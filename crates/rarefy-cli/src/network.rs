@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rarefy::layers::{LayerFigures, NetworkSettings, Preset};
+use rarefy::report::{bytes, count};
 use serde::Deserialize;
 use toml::Table;
 
 use crate::config;
 use crate::output;
-use crate::train::{bytes, count};
 
 /// A file with a section.
 #[derive(Deserialize)]

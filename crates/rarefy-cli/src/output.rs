@@ -2,7 +2,6 @@
 //! has gone away (`rarefy data digits | head`) is no error.
 
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
 
 use anyhow::Result;
 use comfy_table::{CellAlignment, Table, presets};
@@ -64,11 +63,6 @@ impl Output {
             std::process::exit(1);
         }
     }
-}
-
-/// A path that messages and JSON name, so it must be UTF-8 text: refused by clap before any work.
-pub fn named_path(text: &str) -> std::result::Result<PathBuf, std::convert::Infallible> {
-    Ok(text.into())
 }
 
 /// Says what went wrong, if anybody can hear it: `eprintln!` would panic where not.

@@ -10,6 +10,7 @@ pub mod kernels;
 pub mod layers;
 pub mod losses;
 pub mod math;
+pub mod metrics;
 pub mod optimizers;
 pub mod penalties;
 pub mod random;

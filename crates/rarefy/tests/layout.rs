@@ -5,6 +5,7 @@ use std::path::Path;
 /// Each module and what it may import, besides `error` (all may).
 const TABLE: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("metrics", &[]),
     ("math", &[]),
     ("random", &[]),
     ("tiles", &[]),
@@ -28,10 +29,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "kernels",
             "layers",
             "losses",
+            "metrics",
             "optimizers",
             "penalties",
             "random",
-            "report",
             "sparse",
             "tiles",
             "topology",

@@ -17,7 +17,9 @@ use rarefy::data;
 use rarefy::train::{RunDirectory, Settings};
 use serde_json::json;
 
-use crate::output::{Output, named_path, table};
+use crate::arguments::named_path;
+use crate::interrupt::watch_for_interrupt;
+use crate::output::{Output, table};
 use crate::text_plot::text_plot;
 use result::State;
 use summary::{RunSummary, Summary};
@@ -104,7 +106,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
             begun: matches!(state, State::Begun),
         })
         .collect();
-    let interrupted = crate::train::watch_for_interrupt()?;
+    let interrupted = watch_for_interrupt()?;
     let total = each().count();
     output.say(&format!(
         "{total} runs in {} rows, {} done already, in {}",

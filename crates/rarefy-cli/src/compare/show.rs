@@ -1,13 +1,11 @@
 //! A comparison for people: the table, what to know about it, and the plot of score against nonzeros.
 
-use rarefy::report::mean;
 use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front};
+use rarefy::report::{amount, bytes, mean};
 
 use super::score::Score;
 use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary};
-use crate::amount::amount;
 use crate::output::table;
-use crate::train::bytes;
 
 /// The table for a terminal.
 pub fn text_table(summary: &Summary) -> String {

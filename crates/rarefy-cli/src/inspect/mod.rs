@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use rarefy::data::Task;
 use rarefy::layers::{Parameter, Role};
 use rarefy::losses::Head;
+use rarefy::report::{amount, sparsity};
 use rarefy::train::{Model, Settings};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::amount::{amount, sparsity};
 use crate::apply::{model_folder, open_model, targets_text};
 use crate::data::task_text;
 use crate::output::{Output, table};

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::value_parser;
 use rarefy::data::{self, DataSettings};
 use rarefy::layers::{Inputs, LayerFigures, Network, NetworkSettings, SparsitySettings};
+use rarefy::report::{bytes, count};
 use rarefy::tiles::Shape;
 use rarefy::train::Settings;
 use serde::Serialize;
@@ -13,7 +14,6 @@ use serde::Serialize;
 use crate::apply::open_model;
 use crate::network;
 use crate::output::Output;
-use crate::train::{bytes, count};
 
 /// Which network, and for what data.
 #[derive(clap::Args)]

@@ -10,18 +10,18 @@ use rarefy::convex::{
     self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns, Start, lambda_grid,
 };
 use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
+use rarefy::metrics::regression;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::{Candidate, regression};
+use rarefy::report::{Candidate, amount, bytes};
 use rarefy::train::{ModelConfig, Settings, thread_pool};
 use serde::Serialize;
 
 use super::linear_model::{linear_network, saved_settings};
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
-use crate::amount::amount;
+use crate::arguments::named_path;
 use crate::config::Config;
-use crate::output::{Output, named_path, table};
-use crate::train::bytes;
+use crate::output::{Output, table};
 use save::Saved;
 
 /// Penalties unless told otherwise.

@@ -14,7 +14,8 @@ use rarefy::convex::Start;
 use rarefy::data::Splits;
 use rarefy::report::{Candidate, best, knee};
 
-use crate::output::{Output, named_path};
+use crate::arguments::named_path;
+use crate::output::Output;
 
 /// Arguments of `rarefy path`.
 #[derive(clap::Args)]

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::value_parser;
 use rarefy::convex::Start;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::Candidate;
+use rarefy::report::{Candidate, amount, bytes, r2};
 use rarefy::train::{
     Control, Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings,
     SampleScore, Settings,
@@ -15,10 +15,11 @@ use serde::Serialize;
 
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
-use crate::amount::{amount, r2};
+use crate::arguments::learning_rate;
 use crate::config::Config;
+use crate::interrupt::watch_for_interrupt;
 use crate::output::{Output, table};
-use crate::train::{Progress, bytes, learning_rate, watch_for_interrupt};
+use crate::progress::Progress;
 
 use save::Saved;
 

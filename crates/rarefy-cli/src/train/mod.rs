@@ -1,28 +1,26 @@
 //! `rarefy train`: settings in, a run with progress, and at its end an honest table against the dense twin.
 
 mod figures;
-mod progress;
+mod show;
 mod summary;
 mod target;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
-use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::topology::Method;
 use rarefy::train::{Control, Run, Settings, free_run_directory};
 
-use crate::apply::targets_text;
+use crate::arguments::{TASKS, delimiter, learning_rate, named_path, share};
 use crate::config::Config;
-use crate::data::{TASKS, delimiter, skipped_text, table_text};
-use crate::output::{Output, complain, named_path};
-use figures::Twin;
-pub use progress::Progress;
-pub use summary::{bytes, count};
+use crate::interrupt::watch_for_interrupt;
+use crate::output::Output;
+use crate::progress::Progress;
+use summary::Twin;
 
 /// The help of `--method`, which names all methods there are.
 fn method_help() -> String {
@@ -145,16 +143,6 @@ pub struct TrainArgs {
     print_config: bool,
 }
 
-/// Reads a share as a number or in percent; whether it is in range is for the settings to say.
-fn share(text: &str) -> Result<f64, String> {
-    let (digits, scale) = match text.strip_suffix('%') {
-        Some(digits) => (digits.trim_end(), 0.01),
-        None => (text, 1.0),
-    };
-    let number: f64 = digits.parse().map_err(|_| "give a number such as 0.95, or 95%")?;
-    Ok(((number * scale) * 1e12).round() / 1e12)
-}
-
 /// Trains.
 pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     let (mut run, directory) = match &args.resume {
@@ -169,7 +157,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
             (Run::start(settings, Some(&directory))?, directory)
         }
     };
-    describe_start(&run, &directory, output);
+    show::describe_start(&run, &directory, output);
     let interrupted = watch_for_interrupt()?;
     let mut progress = Progress::new(&run, output);
     let outcome = run.train(&mut |event| {
@@ -183,8 +171,8 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         (_, true) => Twin::Count,
         _ => Twin::Time,
     };
-    let summary = figures::summarise(twin, &mut run, &directory, &outcome, interrupted, output)?;
-    summary::describe_end(&run, &summary, output);
+    let summary = summary::summarise(twin, &mut run, &directory, &outcome, interrupted, output)?;
+    show::describe_end(&run, &summary, output);
     let value = serde_json::to_value(&summary)?;
     run.write("summary.json", &format!("{value:#}\n"))?;
     output.json(&value)
@@ -242,15 +230,6 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     Ok(settings)
 }
 
-/// A number or `auto`.
-pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
-    match (text, text.parse::<f64>()) {
-        ("auto", _) => Ok(text.into()),
-        (_, Ok(rate)) => Ok(rate.into()),
-        _ => Err("is neither a number nor auto".into()),
-    }
-}
-
 fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
     let fixed = args.set.is_empty()
         && [args.sparsity, args.density].iter().all(Option::is_none)
@@ -293,101 +272,4 @@ fn stopped(error: rarefy::Error, directory: &Path) -> anyhow::Error {
         directory.display()
     );
     anyhow!("{:#}\n{advice}", anyhow::Error::from(error))
-}
-
-/// A flag that Ctrl-C raises; a second Ctrl-C ends the program at once.
-pub fn watch_for_interrupt() -> Result<&'static AtomicBool> {
-    static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        complain("\nstopping: saving and reporting (once more to stop at once)");
-    })?;
-    Ok(&INTERRUPTED)
-}
-
-/// A density for people.
-fn short(density: f64) -> String {
-    if density < 1e-3 { format!("{density:.2e}") } else { format!("{density:.4}") }
-}
-
-/// What the network is to end as.
-fn wanted(settings: &Settings) -> String {
-    let target = &settings.target;
-    let budgets = [("weights", target.nnz), ("bytes", target.bytes), ("operations", target.flops)];
-    let budget =
-        budgets.iter().find_map(|(unit, asked)| Some(format!("at most {} {unit} at the end", (*asked)?)));
-    let shrinks = settings.penalty.method != PenaltyMethod::None
-        || settings.constraint.method != ConstraintMethod::None;
-    match (target.sparsity, budget) {
-        (Some(sparsity), _) => format!("sparsity {sparsity} at the end"),
-        (None, Some(budget)) => budget,
-        (None, None) if shrinks => "at the end those that are not zero".into(),
-        (None, None) => format!("density {} at the end", short(settings.sparsity.density)),
-    }
-}
-
-/// Seconds of an update of connections that are worth a word.
-const LONG_UPDATE: f64 = 1.0;
-
-fn describe_start(run: &Run, directory: &Path, output: &Output) {
-    let (splits, settings) = (run.splits(), run.settings());
-    let count = |part: &Option<rarefy::data::Dataset>| part.as_ref().map_or(0, |part| part.len());
-    let (nnz, cells) = run.network().connections();
-    output.say(&format!(
-        "{}: {} training, {} validation, {} test samples, {} inputs, {} outputs",
-        settings.data.path,
-        splits.train.len(),
-        count(&splits.validation),
-        count(&splits.test),
-        splits.train.shape,
-        splits.train.targets.outputs()
-    ));
-    if let Some(dialect) = &splits.preparation.dialect {
-        output.say(&table_text(dialect, &splits.preparation.labels, &settings.data));
-    }
-    for note in run.notes().iter().chain(&splits.notes) {
-        output.say(&format!("note: {note}"));
-    }
-    for (part, found) in &splits.unknown {
-        output.say(&format!("note: {part} part, {found}"));
-    }
-    for (part, counts) in &splits.text {
-        output.say(&format!("{part} text: {counts}"));
-    }
-    if !splits.skipped.is_empty() {
-        output.say(&skipped_text(&splits.skipped));
-    }
-    if splits.preparation.constant_inputs > 0 {
-        output.say(&format!(
-            "note: {} inputs are constant in the training part",
-            splits.preparation.constant_inputs
-        ));
-    }
-    targets_text(&splits.preparation).iter().for_each(|text| output.say(&format!("targets {text}")));
-    let method = format!("{:?}", settings.topology.method).to_lowercase();
-    let network = run.network();
-    output.say(&format!(
-        "network {}: {} to {}, method {method}, seed {}",
-        crate::network::name(&settings.network),
-        network.spec().inputs,
-        network.output(),
-        settings.seed
-    ));
-    output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
-    output.say(&crate::network::table(network.figures().iter().filter(|layer| layer.cells > 0)));
-    output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
-    if let Some(updates) = run.dense_updates().filter(|updates| updates.seconds > LONG_UPDATE) {
-        output.say(&format!(
-            "note: {method} looks at {} absent connections at each of {} updates, about {:.0} s each, {:.0} min in all; --method gse looks at a sample of them",
-            summary::count(updates.cells - nnz),
-            updates.updates,
-            updates.seconds,
-            updates.updates as f64 * updates.seconds / 60.0
-        ));
-    }
-    if run.epochs_done() > 0 {
-        output.say(&format!("going on after epoch {}", run.epochs_done()));
-    }
 }

@@ -1,147 +1,117 @@
-//! What a run shows at its end: a table against the dense twin, and what to do next.
+//! What a run ends with: its figures beside those of its dense twin.
 
-use rarefy::data::Task;
-use rarefy::sparse::BREAK_EVEN_DENSITY;
-use rarefy::train::{Ending, Run};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::figures::{Figures, Summary};
-use crate::amount::{amount, sparsity, worse_than_mean};
-use crate::output::{Output, table};
+use anyhow::Result;
+use rarefy::report::bytes;
+use rarefy::train::{Control, Ending, Outcome, Run, TwinCosts, free_memory_bytes, peak_rss_bytes, processor};
+use serde::Serialize;
 
-/// The table, and what to do next.
-pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
-    let (sparse, dense) = (&summary.figures, &summary.dense_twin);
-    let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);
-    let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
-    let percent = |value: f64| format!("{:.2} %", 100.0 * value);
-    let mut rows = vec![];
-    let shares = [
-        ("test accuracy", sparse.test_accuracy, dense.test_accuracy),
-        ("test label error rate", sparse.test_label_error_rate, dense.test_label_error_rate),
-    ];
-    if let Some((name, sparse, dense)) = shares.into_iter().find(|(_, sparse, _)| sparse.is_some()) {
-        let gain = sparse.zip(dense).map(|(a, b)| 100.0 * (a - b));
-        rows.push(vec![
-            name.into(),
-            optional(sparse, &percent),
-            optional(dense, &percent),
-            gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
-        ]);
-    }
-    let four: fn(f64) -> String = |value| format!("{value:.4}");
-    let three: fn(f64) -> String = |value| format!("{value:.3}");
-    // The loss where nothing says more.
-    let loss = |figures: &Figures| {
-        let says_more = figures.test_accuracy.or(figures.test_label_error_rate).or(figures.test_rmse);
-        figures.test_loss.filter(|_| says_more.is_none())
-    };
-    for (name, number, a, b) in [
-        ("test loss", four, loss(sparse), loss(dense)),
-        ("test R2", four, sparse.test_r2, dense.test_r2),
-        ("test RMSE", amount, sparse.test_rmse, dense.test_rmse),
-        ("test perplexity", three, sparse.test_perplexity, dense.test_perplexity),
-        ("test bits per character", three, sparse.test_bits_per_character, dense.test_bits_per_character),
-    ] {
-        if a.is_some() {
-            let sign = |gain: f64| if gain < 0.0 { "" } else { "+" };
-            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{}{}", sign(a - b), number(a - b)));
-            rows.push(vec![name.into(), optional(a, &number), optional(b, &number), gain]);
-        }
-    }
-    if let Some(target) = &summary.target {
-        rows.push(vec![
-            format!("{}, asked {}", target.key, target.text(target.asked)),
-            target.text(target.reached),
-            target.text(target.of_other(dense)),
-            if target.held { "held" } else { "missed" }.into(),
-        ]);
-    }
-    let mut times = |name: &str, a: Option<f64>, b: Option<f64>, unit: &dyn Fn(f64) -> String| {
-        let gain = a.zip(b).map_or("-".into(), |(a, b)| ratio(a, b));
-        rows.push(vec![name.into(), optional(a, unit), optional(b, unit), gain]);
-    };
-    let seconds = |value: f64| format!("{value:.3} s");
-    times("training time per epoch", sparse.seconds_per_epoch, dense.seconds_per_epoch, &seconds);
-    times("training step, in turn", sparse.step_ms, dense.step_ms, &|ms| format!("{ms:.3} ms"));
-    let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
-    times("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms, &microseconds);
-    times("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms, &microseconds);
-    if let Some(reason) = &dense.not_timed {
-        let step = rows.iter_mut().find(|row| row[0] == "training step, in turn").expect("pushed above");
-        (step[0], step[2]) = ("training step".into(), reason.clone());
-    }
-    for (name, a, b) in
-        [("weights", sparse.nnz, dense.nnz), ("operations of a prediction", sparse.flops, dense.flops)]
-    {
-        rows.push(vec![name.into(), count(a), count(b), ratio(a as f64, b as f64)]);
-    }
-    for (name, a, b) in [
-        ("weights, gradients, optimizer", sparse.training_bytes, dense.training_bytes),
-        ("file", sparse.model_bytes, dense.model_bytes),
-    ] {
-        rows.push(vec![name.into(), bytes(a), bytes(b), ratio(a as f64, b as f64)]);
-    }
-    let ending = match summary.ending {
-        Ending::Finished => format!("done after {} epochs", sparse.epochs.unwrap_or(0)),
-        Ending::EarlyStopped => format!("stopped early after {} epochs", sparse.epochs.unwrap_or(0)),
-        Ending::Interrupted => format!("interrupted after {} whole epochs", sparse.epochs.unwrap_or(0)),
-    };
-    let best = sparse
-        .best_epoch
-        .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
-    output.say(&format!("\n{ending}{best}, {} sparse", sparsity(sparse.sparsity)));
-    output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
-    worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
-    if dense.not_timed.is_some() {
-        output.say("dense twin: the same network in this engine's dense storage, counted and not built");
-    } else if dense.epochs.is_none() {
-        output.say("dense twin: the same network in this engine's dense storage, its steps timed in turn with those of");
-        output.say(
-            "the sparse one as it ended; it was not trained, --baseline does that to compare accuracies",
-        );
-    }
-    if sparse.step_ms.zip(dense.step_ms).is_some_and(|(sparse, dense)| sparse > dense) {
-        let density = 1.0 - sparse.sparsity;
-        output.say(&if density > BREAK_EVEN_DENSITY {
-            format!(
-                "sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY},\nthis run has {density:.2}"
-            )
-        } else {
-            "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
-        });
-    }
-    let directory = summary.run_dir.display();
-    output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
-    output.say(&match summary.ending {
-        Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
-        _ => {
-            let predict = match run.splits().preparation.task {
-                Task::LanguageModel => "--generate",
-                _ => &run.settings().data.path,
+use super::figures::{Figures, counted, figures_of};
+use super::target::Target;
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// What is done about the dense twin.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Twin {
+    /// It is counted.
+    Count,
+    /// Some of its steps are timed too.
+    Time,
+    /// It is trained too.
+    Train,
+}
+
+/// The share of free memory that a dense twin may take.
+const TWIN_MEMORY: f64 = 0.5;
+/// The seconds that building and timing it may take.
+const TWIN_SECONDS: f64 = 60.0;
+
+/// What a run ends with.
+#[derive(Serialize)]
+pub struct Summary {
+    pub run_dir: PathBuf,
+    pub ending: Ending,
+    pub seed: u64,
+    pub threads: usize,
+    pub isa: &'static str,
+    pub processor: String,
+    #[serde(flatten)]
+    pub figures: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<Target>,
+    pub dense_twin: Figures,
+}
+
+/// Collects the run's figures and those of its dense twin.
+pub fn summarise(
+    twin: Twin,
+    run: &mut Run,
+    directory: &Path,
+    outcome: &Outcome,
+    interrupted: &AtomicBool,
+    output: &Output,
+) -> Result<Summary> {
+    let peak = peak_rss_bytes();
+    let mut figures = figures_of(run, outcome);
+    figures.peak_rss_bytes = Some(peak);
+    let costs = run.twin_costs()?;
+    let dense_twin = match reason_not_to_time(twin, run, outcome.ending, &costs) {
+        Some(reason) => Figures { not_timed: Some(reason), ..counted(&costs) },
+        None => {
+            let mut other = run.dense_twin()?;
+            let mut dense = match twin {
+                Twin::Train => trained(&mut other, interrupted, output)?,
+                _ => counted(&costs),
             };
-            format!(
-                "next     rarefy evaluate {directory}\n         rarefy predict {directory} {predict}\n         rarefy inspect {directory}"
-            )
+            let network = other.network();
+            dense.inference_1_ms = Some(other.time_inference(network, 1));
+            dense.inference_256_ms = Some(other.time_inference(network, 256));
+            let [ours, theirs] = run.time_in_turn(&mut other, 2.0);
+            (figures.step_ms, dense.step_ms) = (Some(ours), Some(theirs));
+            dense
         }
-    });
+    };
+    Ok(Summary {
+        run_dir: directory.to_path_buf(),
+        ending: outcome.ending,
+        seed: run.settings().seed,
+        threads: run.threads(),
+        isa: run.isa().name(),
+        processor: processor(),
+        target: Target::of(&run.settings().target, &figures),
+        figures,
+        dense_twin,
+    })
 }
 
-/// A number of things for people.
-pub fn count(number: usize) -> String {
-    match number {
-        0..100_000 => number.to_string(),
-        100_000..10_000_000 => format!("{:.1} k", number as f64 / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.1} M", number as f64 / 1e6),
-        _ => format!("{:.1} G", number as f64 / 1e9),
+/// Why the dense twin is only counted; `None` if it is to be built.
+fn reason_not_to_time(twin: Twin, run: &Run, ending: Ending, costs: &TwinCosts) -> Option<String> {
+    if twin == Twin::Count {
+        return Some("not timed".into());
     }
+    if ending == Ending::Interrupted {
+        return Some("interrupted".into());
+    }
+    let needs = costs.training_bytes + costs.buffer_bytes;
+    if free_memory_bytes().is_some_and(|free| needs as f64 > TWIN_MEMORY * free as f64) {
+        return Some(format!("does not fit: {}", bytes(needs)));
+    }
+    // Who asks for its training waits for it.
+    let seconds = run.twin_seconds(costs);
+    (twin == Twin::Time && seconds > TWIN_SECONDS).then(|| format!("would take {:.0} min", seconds / 60.0))
 }
 
-/// A number of bytes for people.
-pub fn bytes(count: usize) -> String {
-    match count {
-        0..10_000 => format!("{count} B"),
-        10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
-        10_000_000..10_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
-        _ => format!("{:.1} GB", count as f64 / 1e9),
-    }
+/// The figures of the dense twin once it is trained.
+fn trained(twin: &mut Run, interrupted: &AtomicBool, output: &Output) -> Result<Figures> {
+    output.say("training the dense twin");
+    let mut progress = Progress::new(twin, output);
+    let outcome = twin.train(&mut |event| {
+        progress.show(&event);
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    })?;
+    progress.finish();
+    Ok(figures_of(twin, &outcome))
 }

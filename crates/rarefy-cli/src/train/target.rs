@@ -2,10 +2,10 @@
 //! bytes or operations, at least so sparse.
 
 use rarefy::control::TargetSettings;
+use rarefy::report::bytes;
 use serde::Serialize;
 
 use super::figures::Figures;
-use super::summary::bytes;
 
 /// The rounding of a share.
 const ROUNDING: f64 = 1e-9;

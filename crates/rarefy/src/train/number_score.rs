@@ -7,7 +7,7 @@ use crate::data::{Dataset, TargetScaler, Targets};
 use crate::kernels::Isa;
 use crate::layers::Network;
 use crate::losses::Loss;
-use crate::report::regression;
+use crate::metrics::regression;
 
 /// The errors of predicted numbers over a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

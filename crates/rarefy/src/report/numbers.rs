@@ -1,4 +1,4 @@
-//! Errors of predicted numbers for people. They are in the unit of the targets, so they may be of any size.
+//! Numbers as people read them: counts, bytes, shares, and errors of predictions, which may be of any size.
 
 /// A number with five digits that count: `331369`, `1234.5`, `0.0071234`, `3.1235e-7`.
 pub fn amount(value: f64) -> String {
@@ -27,6 +27,26 @@ pub fn worse_than_mean(r2: Option<f64>) -> Option<&'static str> {
     let note =
         "note: R2 is below 0: on these samples the mean of their targets would predict better than the model";
     r2.is_some_and(|r2| r2 < 0.0).then_some(note)
+}
+
+/// A number of things for people.
+pub fn count(number: usize) -> String {
+    match number {
+        0..100_000 => number.to_string(),
+        100_000..10_000_000 => format!("{:.1} k", number as f64 / 1e3),
+        10_000_000..10_000_000_000 => format!("{:.1} M", number as f64 / 1e6),
+        _ => format!("{:.1} G", number as f64 / 1e9),
+    }
+}
+
+/// A number of bytes for people.
+pub fn bytes(count: usize) -> String {
+    match count {
+        0..10_000 => format!("{count} B"),
+        10_000..10_000_000 => format!("{:.1} kB", count as f64 / 1e3),
+        10_000_000..10_000_000_000 => format!("{:.1} MB", count as f64 / 1e6),
+        _ => format!("{:.1} GB", count as f64 / 1e9),
+    }
 }
 
 #[cfg(test)]

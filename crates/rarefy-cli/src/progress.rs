@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::data::Task;
+use rarefy::report::{amount, r2};
 use rarefy::train::{EpochRecord, Event, Run, Score};
 
-use crate::amount::{amount, r2};
 use crate::output::Output;
 
 /// The time from one redrawing of the bar to the next.

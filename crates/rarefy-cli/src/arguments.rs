@@ -1,0 +1,40 @@
+//! What several verbs' arguments have in common: how their values are read.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+
+/// What `--task` may be.
+pub const TASKS: [&str; 6] =
+    ["auto", "classification", "multi-label", "regression", "transcription", "language-model"];
+
+/// A path that messages and JSON name, so it must be UTF-8 text: refused by clap before any work.
+pub fn named_path(text: &str) -> Result<PathBuf, Infallible> {
+    Ok(text.into())
+}
+
+/// Reads a share as a number or in percent; whether it is in range is for the settings to say.
+pub fn share(text: &str) -> Result<f64, String> {
+    let (digits, scale) = match text.strip_suffix('%') {
+        Some(digits) => (digits.trim_end(), 0.01),
+        None => (text, 1.0),
+    };
+    let number: f64 = digits.parse().map_err(|_| "give a number such as 0.95, or 95%")?;
+    Ok(((number * scale) * 1e12).round() / 1e12)
+}
+
+/// Reads `--delimiter`.
+pub fn delimiter(text: &str) -> Result<char, String> {
+    match text {
+        "tab" | "\\t" => Ok('\t'),
+        _ => text.parse().map_err(|_| "give one character, or tab".to_string()),
+    }
+}
+
+/// A number or `auto`.
+pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
+    match (text, text.parse::<f64>()) {
+        ("auto", _) => Ok(text.into()),
+        (_, Ok(rate)) => Ok(rate.into()),
+        _ => Err("is neither a number nor auto".into()),
+    }
+}

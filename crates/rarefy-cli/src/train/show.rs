@@ -1,0 +1,220 @@
+//! What a run shows: where it starts from, and at its end a table against the dense twin and what to do next.
+
+use std::path::Path;
+
+use rarefy::data::Task;
+use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
+use rarefy::report::{amount, bytes, count, sparsity, worse_than_mean};
+use rarefy::sparse::BREAK_EVEN_DENSITY;
+use rarefy::train::{Ending, Run, Settings};
+
+use super::figures::Figures;
+use super::summary::Summary;
+use crate::apply::targets_text;
+use crate::data::{skipped_text, table_text};
+use crate::network;
+use crate::output::{Output, table};
+
+/// A density for people.
+fn short(density: f64) -> String {
+    if density < 1e-3 { format!("{density:.2e}") } else { format!("{density:.4}") }
+}
+
+/// What the network is to end as.
+fn wanted(settings: &Settings) -> String {
+    let target = &settings.target;
+    let budgets = [("weights", target.nnz), ("bytes", target.bytes), ("operations", target.flops)];
+    let budget =
+        budgets.iter().find_map(|(unit, asked)| Some(format!("at most {} {unit} at the end", (*asked)?)));
+    let shrinks = settings.penalty.method != PenaltyMethod::None
+        || settings.constraint.method != ConstraintMethod::None;
+    match (target.sparsity, budget) {
+        (Some(sparsity), _) => format!("sparsity {sparsity} at the end"),
+        (None, Some(budget)) => budget,
+        (None, None) if shrinks => "at the end those that are not zero".into(),
+        (None, None) => format!("density {} at the end", short(settings.sparsity.density)),
+    }
+}
+
+/// Seconds of an update of connections that are worth a word.
+const LONG_UPDATE: f64 = 1.0;
+
+/// What is trained, on what.
+pub fn describe_start(run: &Run, directory: &Path, output: &Output) {
+    let (splits, settings) = (run.splits(), run.settings());
+    let samples = |part: &Option<rarefy::data::Dataset>| part.as_ref().map_or(0, |part| part.len());
+    let (nnz, cells) = run.network().connections();
+    output.say(&format!(
+        "{}: {} training, {} validation, {} test samples, {} inputs, {} outputs",
+        settings.data.path,
+        splits.train.len(),
+        samples(&splits.validation),
+        samples(&splits.test),
+        splits.train.shape,
+        splits.train.targets.outputs()
+    ));
+    if let Some(dialect) = &splits.preparation.dialect {
+        output.say(&table_text(dialect, &splits.preparation.labels, &settings.data));
+    }
+    for note in run.notes().iter().chain(&splits.notes) {
+        output.say(&format!("note: {note}"));
+    }
+    for (part, found) in &splits.unknown {
+        output.say(&format!("note: {part} part, {found}"));
+    }
+    for (part, counts) in &splits.text {
+        output.say(&format!("{part} text: {counts}"));
+    }
+    if !splits.skipped.is_empty() {
+        output.say(&skipped_text(&splits.skipped));
+    }
+    if splits.preparation.constant_inputs > 0 {
+        output.say(&format!(
+            "note: {} inputs are constant in the training part",
+            splits.preparation.constant_inputs
+        ));
+    }
+    targets_text(&splits.preparation).iter().for_each(|text| output.say(&format!("targets {text}")));
+    let method = format!("{:?}", settings.topology.method).to_lowercase();
+    let trained = run.network();
+    output.say(&format!(
+        "network {}: {} to {}, method {method}, seed {}",
+        network::name(&settings.network),
+        trained.spec().inputs,
+        trained.output(),
+        settings.seed
+    ));
+    output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
+    output.say(&network::table(trained.figures().iter().filter(|layer| layer.cells > 0)));
+    output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
+    if let Some(updates) = run.dense_updates().filter(|updates| updates.seconds > LONG_UPDATE) {
+        output.say(&format!(
+            "note: {method} looks at {} absent connections at each of {} updates, about {:.0} s each, {:.0} min in all; --method gse looks at a sample of them",
+            count(updates.cells - nnz),
+            updates.updates,
+            updates.seconds,
+            updates.updates as f64 * updates.seconds / 60.0
+        ));
+    }
+    if run.epochs_done() > 0 {
+        output.say(&format!("going on after epoch {}", run.epochs_done()));
+    }
+}
+
+/// The table, and what to do next.
+pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
+    let (sparse, dense) = (&summary.figures, &summary.dense_twin);
+    let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);
+    let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
+    let percent = |value: f64| format!("{:.2} %", 100.0 * value);
+    let mut rows = vec![];
+    let shares = [
+        ("test accuracy", sparse.test_accuracy, dense.test_accuracy),
+        ("test label error rate", sparse.test_label_error_rate, dense.test_label_error_rate),
+    ];
+    if let Some((name, sparse, dense)) = shares.into_iter().find(|(_, sparse, _)| sparse.is_some()) {
+        let gain = sparse.zip(dense).map(|(a, b)| 100.0 * (a - b));
+        rows.push(vec![
+            name.into(),
+            optional(sparse, &percent),
+            optional(dense, &percent),
+            gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
+        ]);
+    }
+    let four: fn(f64) -> String = |value| format!("{value:.4}");
+    let three: fn(f64) -> String = |value| format!("{value:.3}");
+    // The loss where nothing says more.
+    let loss = |figures: &Figures| {
+        let says_more = figures.test_accuracy.or(figures.test_label_error_rate).or(figures.test_rmse);
+        figures.test_loss.filter(|_| says_more.is_none())
+    };
+    for (name, number, a, b) in [
+        ("test loss", four, loss(sparse), loss(dense)),
+        ("test R2", four, sparse.test_r2, dense.test_r2),
+        ("test RMSE", amount, sparse.test_rmse, dense.test_rmse),
+        ("test perplexity", three, sparse.test_perplexity, dense.test_perplexity),
+        ("test bits per character", three, sparse.test_bits_per_character, dense.test_bits_per_character),
+    ] {
+        if a.is_some() {
+            let sign = |gain: f64| if gain < 0.0 { "" } else { "+" };
+            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{}{}", sign(a - b), number(a - b)));
+            rows.push(vec![name.into(), optional(a, &number), optional(b, &number), gain]);
+        }
+    }
+    if let Some(target) = &summary.target {
+        rows.push(vec![
+            format!("{}, asked {}", target.key, target.text(target.asked)),
+            target.text(target.reached),
+            target.text(target.of_other(dense)),
+            if target.held { "held" } else { "missed" }.into(),
+        ]);
+    }
+    let mut times = |name: &str, a: Option<f64>, b: Option<f64>, unit: &dyn Fn(f64) -> String| {
+        let gain = a.zip(b).map_or("-".into(), |(a, b)| ratio(a, b));
+        rows.push(vec![name.into(), optional(a, unit), optional(b, unit), gain]);
+    };
+    let seconds = |value: f64| format!("{value:.3} s");
+    times("training time per epoch", sparse.seconds_per_epoch, dense.seconds_per_epoch, &seconds);
+    times("training step, in turn", sparse.step_ms, dense.step_ms, &|ms| format!("{ms:.3} ms"));
+    let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
+    times("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms, &microseconds);
+    times("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms, &microseconds);
+    if let Some(reason) = &dense.not_timed {
+        let step = rows.iter_mut().find(|row| row[0] == "training step, in turn").expect("pushed above");
+        (step[0], step[2]) = ("training step".into(), reason.clone());
+    }
+    for (name, a, b) in
+        [("weights", sparse.nnz, dense.nnz), ("operations of a prediction", sparse.flops, dense.flops)]
+    {
+        rows.push(vec![name.into(), count(a), count(b), ratio(a as f64, b as f64)]);
+    }
+    for (name, a, b) in [
+        ("weights, gradients, optimizer", sparse.training_bytes, dense.training_bytes),
+        ("file", sparse.model_bytes, dense.model_bytes),
+    ] {
+        rows.push(vec![name.into(), bytes(a), bytes(b), ratio(a as f64, b as f64)]);
+    }
+    let ending = match summary.ending {
+        Ending::Finished => format!("done after {} epochs", sparse.epochs.unwrap_or(0)),
+        Ending::EarlyStopped => format!("stopped early after {} epochs", sparse.epochs.unwrap_or(0)),
+        Ending::Interrupted => format!("interrupted after {} whole epochs", sparse.epochs.unwrap_or(0)),
+    };
+    let best = sparse
+        .best_epoch
+        .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
+    output.say(&format!("\n{ending}{best}, {} sparse", sparsity(sparse.sparsity)));
+    output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
+    worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
+    if dense.not_timed.is_some() {
+        output.say("dense twin: the same network in this engine's dense storage, counted and not built");
+    } else if dense.epochs.is_none() {
+        output.say("dense twin: the same network in this engine's dense storage, its steps timed in turn with those of");
+        output.say(
+            "the sparse one as it ended; it was not trained, --baseline does that to compare accuracies",
+        );
+    }
+    if sparse.step_ms.zip(dense.step_ms).is_some_and(|(sparse, dense)| sparse > dense) {
+        let density = 1.0 - sparse.sparsity;
+        output.say(&if density > BREAK_EVEN_DENSITY {
+            format!(
+                "sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY},\nthis run has {density:.2}"
+            )
+        } else {
+            "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
+        });
+    }
+    let directory = summary.run_dir.display();
+    output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
+    output.say(&match summary.ending {
+        Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
+        _ => {
+            let predict = match run.splits().preparation.task {
+                Task::LanguageModel => "--generate",
+                _ => &run.settings().data.path,
+            };
+            format!(
+                "next     rarefy evaluate {directory}\n         rarefy predict {directory} {predict}\n         rarefy inspect {directory}"
+            )
+        }
+    });
+}
