@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use super::run::median;
-use super::twin::{TURNS, TwinCosts};
+use super::timing::{TURNS, median};
+use super::twin::TwinCosts;
 use super::{Progress, Run};
 use crate::kernels::{self, Activation, Finish};
 use crate::sparse::Weights;

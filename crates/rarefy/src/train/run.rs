@@ -1,48 +1,44 @@
-//! A run from its start (or its last checkpoint) to its end: epochs, validation, the best model, checkpoints.
+//! A run from its start (or its last checkpoint) to its end, and the files that it leaves.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::assemble::{build_loss, drawn, engine};
-use super::checkpoint::{self, Checkpoint, Position, checkpoint_path};
+use super::checkpoint::{self, Checkpoint, Position};
 use super::directory::RunDirectory;
 use super::machine::processor;
 use super::model::{Model, ModelConfig, save_model};
 use super::plan::Plan;
-use super::record::{Control, Ending, EpochRecord, Event, Outcome};
+use super::record::{Control, Ending, Event, Outcome};
 use super::settings::DEFAULT_BATCH;
-use super::{Engine, LanguageScore, NumberScore, Progress, Score, Settings};
-use super::{check_transcripts, evaluate_numbers, predict, score, thread_pool};
-use crate::data::{self, Augmentation, Batch, Dataset, Splits, Task, epoch_order, run_order};
+use super::timing::median;
+use super::{Engine, LanguageScore, NumberScore, Score, Settings};
+use super::{check_transcripts, evaluate, evaluate_numbers, thread_pool};
+use crate::data::{self, Augmentation, Dataset, Splits, Task};
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec, Pass};
+use crate::layers::{Network, NetworkSpec};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Method, Schedule};
 use crate::sparse;
-use crate::tiles::LANES;
 use crate::topology::Topology;
 use crate::{Error, Result};
 
-/// Samples of a batch when predicting.
-const PREDICT_BATCH: usize = 256;
-
 /// A run under way.
 pub struct Run {
-    settings: Settings,
-    directory: Option<RunDirectory>,
+    pub(super) settings: Settings,
+    pub(super) directory: Option<RunDirectory>,
     pub(super) splits: Arc<Splits>,
-    fingerprint: u64,
+    pub(super) fingerprint: u64,
     pub(super) engine: Engine,
     pub(super) loss: Loss,
     /// What other parts are scored by: the loss; for a language model the plain one, by which its figures are defined.
-    judge: Loss,
-    schedule: Schedule,
+    pub(super) judge: Loss,
+    pub(super) schedule: Schedule,
     /// Epochs after which the schedule starts again: those of the run, or those of each lambda of a path.
     pub(super) schedule_epochs: u64,
-    isa: Isa,
-    position: Position,
-    notes: Vec<String>,
+    pub(super) isa: Isa,
+    pub(super) position: Position,
+    pub(super) notes: Vec<String>,
     pub(super) pool: Arc<rayon::ThreadPool>,
 }
 
@@ -249,175 +245,6 @@ impl Run {
         pool.install(|| work(self))
     }
 
-    /// Trains until `epochs` are done, and says how that ended and how long each whole epoch took.
-    pub(super) fn train_to(
-        &mut self,
-        epochs: u64,
-        watch: &mut (dyn FnMut(Event<'_>) -> Control + Send),
-    ) -> Result<(Ending, Vec<f64>)> {
-        let mut times = Vec::new();
-        let mut ending = Ending::Finished;
-        while self.position.epoch < epochs {
-            // Before the epoch and not after it, so that a run that had stopped does not go on when it is resumed.
-            if self.is_out_of_patience() {
-                ending = Ending::EarlyStopped;
-                break;
-            }
-            let whole_epoch = self.position.step.is_multiple_of(self.steps_per_epoch());
-            let start = Instant::now();
-            if self.train_epoch(watch)? == Control::Stop {
-                ending = Ending::Interrupted;
-                break;
-            }
-            let seconds = start.elapsed().as_secs_f64();
-            if whole_epoch {
-                times.push(seconds);
-            }
-            let record = self.finish_epoch(seconds)?;
-            if watch(Event::Epoch(&record)) == Control::Stop && self.position.epoch < epochs {
-                ending = Ending::Interrupted;
-                break;
-            }
-        }
-        Ok((ending, times))
-    }
-
-    /// The rest of the epoch under way. The next batch is gathered while a step is computed.
-    fn train_epoch(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Control> {
-        let batch_size = self.batch_size();
-        let steps = self.steps_per_epoch();
-        let total = steps * self.settings.train.epochs;
-        let schedule_steps = steps * self.schedule_epochs;
-        let samples = self.splits.train.len();
-        let order = match self.engine.carries() {
-            true => run_order(samples, batch_size),
-            false => epoch_order(samples, self.settings.seed, self.position.epoch),
-        };
-        let done = (self.position.step - self.position.epoch * steps) as usize;
-        if done == 0 {
-            self.engine.forget();
-        }
-        let mut batches = order.chunks(batch_size).skip(done).peekable();
-        let mut current = Batch::new(&self.splits.train, batch_size);
-        let mut next = current.clone();
-        let (epoch, augmentation) = (self.position.epoch, self.splits.augmentation.as_ref());
-        if let Some(samples) = batches.peek() {
-            current.fill_for_training(&self.splits.train, samples, augmentation, epoch);
-        }
-        let mut last_save = Instant::now();
-        while batches.next().is_some() {
-            let (engine, train, position) = (&mut self.engine, &self.splits.train, &mut self.position);
-            let step = position.step + 1;
-            let base = self.settings.optimizer.learning_rate();
-            let learning_rate = base * self.schedule.factor((step - 1) % schedule_steps + 1, schedule_steps);
-            let following = batches.peek();
-            let (score, ()) = rayon::join(
-                || engine.step(&current, step, learning_rate),
-                || {
-                    if let Some(samples) = following {
-                        next.fill_for_training(train, samples, augmentation, epoch);
-                    }
-                },
-            );
-            if !score.loss_sum.is_finite() {
-                let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
-                return Err(Error::Diverged { step, what: "the loss".into(), checkpoint });
-            }
-            let progress = Progress { step, total, epoch: steps };
-            if let Some(churn) = engine.rewire(&current, &progress) {
-                position.dropped += churn.dropped;
-                position.grown += churn.grown;
-            }
-            let churn = engine.compact(Some(&current), &progress)?;
-            position.dropped += churn.dropped;
-            position.grown += churn.grown;
-            position.step = step;
-            position.score.add(score);
-            std::mem::swap(&mut current, &mut next);
-            let event = Event::Step { progress, score: &position.score, samples: position.score.samples };
-            if watch(event) == Control::Stop {
-                return Ok(Control::Stop);
-            }
-            if last_save.elapsed().as_secs_f64() > 60.0 * self.settings.train.checkpoint_minutes {
-                self.save_checkpoint()?;
-                last_save = Instant::now();
-            }
-        }
-        Ok(Control::Continue)
-    }
-
-    /// Looks at the validation part, keeps the model if it is the best, writes the record and the checkpoint.
-    fn finish_epoch(&mut self, seconds: f64) -> Result<EpochRecord> {
-        self.engine.swap_average();
-        let model = self.engine.model();
-        let network = model.as_ref().unwrap_or(&self.engine.network);
-        let found = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
-        let (validation, numbers) = (found.map(|(score, _)| score), found.and_then(|(_, numbers)| numbers));
-        if validation.is_some_and(|score| !score.loss_sum.is_finite()) {
-            let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
-            let what = "the loss on the validation part".to_string();
-            return Err(Error::Diverged { step: self.position.step, what, checkpoint });
-        }
-        self.position.epoch += 1;
-        self.position.seconds += seconds;
-        let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
-        let goodness = validation
-            .filter(|_| self.engine.is_settled(network, done))
-            .map(|score| [self.goodness(&score), -score.loss()]);
-        let best = match (goodness, self.position.best) {
-            (Some(new), Some((_, old))) => new > old,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if best {
-            self.position.best = goodness.map(|goodness| (self.position.epoch, goodness));
-        }
-        if best && self.settings.train.keep_best {
-            self.save_model(network)?;
-        }
-        self.engine.swap_average();
-        let (nnz, cells) = self.engine.connections();
-        let train = &self.position.score;
-        let language = validation.and_then(|score| self.language_score("validation", &score));
-        let record = EpochRecord {
-            epoch: self.position.epoch,
-            step: self.position.step,
-            train_loss: train.loss(),
-            train_accuracy: self.accuracy(train),
-            train_label_error_rate: self.label_error_rate(train),
-            validation_loss: validation.map(|score| score.loss()),
-            validation_accuracy: validation.and_then(|score| self.accuracy(&score)),
-            validation_label_error_rate: validation.and_then(|score| self.label_error_rate(&score)),
-            validation_rmse: numbers.map(|numbers| numbers.rmse),
-            validation_r2: numbers.and_then(|numbers| numbers.r2),
-            validation_perplexity: language.map(|score| score.perplexity),
-            validation_bits_per_character: language.map(|score| score.bits_per_character),
-            learning_rate: self.engine.memory.learning_rate,
-            nnz,
-            density: nnz as f64 / cells as f64,
-            lambda: self.engine.sparsifier.lambda(),
-            dropped: self.position.dropped,
-            grown: self.position.grown,
-            seconds,
-            best,
-        };
-        self.position.score = Score::default();
-        (self.position.dropped, self.position.grown) = (0, 0);
-        if let Some(directory) = &self.directory {
-            directory.append_metrics(&record)?;
-            self.position.metrics += 1;
-            self.save_checkpoint()?;
-        }
-        Ok(record)
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        let patience = self.settings.train.patience;
-        // Nobody waits for a network that is still getting sparser.
-        let Some((best, _)) = self.position.best else { return false };
-        patience > 0 && self.position.epoch >= best + patience
-    }
-
     fn outcome(&mut self, ending: Ending, times: Vec<f64>) -> Result<Outcome> {
         let kept = self.position.best.filter(|_| self.settings.train.keep_best).map(|(epoch, _)| epoch);
         let training_bytes = self.engine.bytes();
@@ -466,51 +293,13 @@ impl Run {
     }
 
     /// The score on a part of a language model's text in its own figures; none for other tasks.
-    fn language_score(&self, part: &str, score: &Score) -> Option<LanguageScore> {
+    pub(super) fn language_score(&self, part: &str, score: &Score) -> Option<LanguageScore> {
         self.splits.characters(part).map(|characters| LanguageScore::new(score, characters))
-    }
-
-    /// The learning rate of a run's beginning.
-    pub(super) fn first_learning_rate(&self) -> f32 {
-        self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000)
-    }
-
-    /// Milliseconds that a network takes to predict `samples` training samples at once: the median of repeated passes, ten
-    /// unless these take seconds.
-    pub fn time_inference(&self, network: &Network, samples: usize) -> f64 {
-        let dataset = &self.splits.train;
-        let mut batch = Batch::new(dataset, samples);
-        batch.fill(dataset, &(0..samples).map(|sample| sample % dataset.len()).collect::<Vec<_>>());
-        let mut buffers = network.buffers(samples, false);
-        let start = Instant::now();
-        let mut times = Vec::new();
-        let is_enough = |passes: usize, seconds: f64| match passes {
-            0..3 => false,
-            3..10 => seconds > 2.0,
-            _ => seconds > 0.1,
-        };
-        self.in_pool(|| {
-            while !is_enough(times.len(), start.elapsed().as_secs_f64()) {
-                let begin = Instant::now();
-                network.forward(&Pass::predict(self.isa), &batch.input, &mut buffers);
-                times.push(begin.elapsed().as_secs_f64());
-            }
-        });
-        1e3 * median(times).expect("three passes at least")
     }
 
     /// Bytes of weights, index, gradients and optimizer state.
     pub fn training_bytes(&self) -> usize {
         self.engine.bytes()
-    }
-
-    /// What the best epoch is chosen by, before the loss.
-    fn goodness(&self, score: &Score) -> f64 {
-        match self.splits.preparation.task {
-            Task::Classification => score.accuracy(),
-            Task::Transcription => -score.label_error_rate(),
-            Task::MultiLabel | Task::Regression | Task::LanguageModel => 0.0,
-        }
     }
 
     /// The share of right predictions, for classification.
@@ -531,14 +320,14 @@ impl Run {
         Ok(Model { network: network.copy(sparse::Storage::Auto), config: self.config(network) })
     }
 
-    fn save_model(&self, network: &Network) -> Result<()> {
+    pub(super) fn save_model(&self, network: &Network) -> Result<()> {
         if let Some(directory) = &self.directory {
             save_model(directory.path(), network, &self.config(network))?;
         }
         Ok(())
     }
 
-    fn save_checkpoint(&self) -> Result<()> {
+    pub(super) fn save_checkpoint(&self) -> Result<()> {
         match &self.directory {
             Some(directory) => checkpoint::save(
                 directory.path(),
@@ -550,21 +339,4 @@ impl Run {
             None => Ok(()),
         }
     }
-}
-
-/// The loss and accuracy of a network on a data set.
-pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
-    let mut total = Score::default();
-    // Outputs at each step of many samples would take much memory for little speed.
-    let batch = if network.output().positions() > 1 { LANES } else { PREDICT_BATCH };
-    predict(network, isa, dataset, batch, |batch, output| {
-        total.add(score(loss, isa, output, &batch.targets, None));
-    });
-    total
-}
-
-/// The median of some numbers; `None` of none.
-pub(super) fn median(mut times: Vec<f64>) -> Option<f64> {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied()
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::data::{Batch, BatchTargets};
+use crate::data::{Batch, BatchTargets, Dataset};
 use crate::kernels::Isa;
 use crate::layers::{Network, Pass};
 use crate::losses::{Lanes, Loss, SequenceTile, TargetTile, edits};
@@ -186,6 +186,9 @@ fn count_correct(rows: &[Row], labels: &[u32]) -> usize {
     labels.iter().zip(&class).filter(|(label, class)| label == class).count()
 }
 
+/// Samples of a batch when predicting.
+const PREDICT_BATCH: usize = 256;
+
 /// Bytes of activations up to which samples are predicted many at once: beyond, more than a tile gains nothing.
 const MOST_BUFFER_BYTES: usize = 64 << 20;
 
@@ -193,7 +196,7 @@ const MOST_BUFFER_BYTES: usize = 64 << 20;
 pub fn predict(
     network: &Network,
     isa: Isa,
-    dataset: &crate::data::Dataset,
+    dataset: &Dataset,
     batch_size: usize,
     mut work: impl FnMut(&Batch, &mut Tiles),
 ) {
@@ -208,6 +211,17 @@ pub fn predict(
         network.forward(&Pass::predict(isa), &batch.input, &mut buffers);
         work(&batch, buffers.output_mut());
     }
+}
+
+/// The loss and accuracy of a network on a data set.
+pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
+    let mut total = Score::default();
+    // Outputs at each step of many samples would take much memory for little speed.
+    let batch = if network.output().positions() > 1 { LANES } else { PREDICT_BATCH };
+    predict(network, isa, dataset, batch, |batch, output| {
+        total.add(score(loss, isa, output, &batch.targets, None));
+    });
+    total
 }
 
 #[cfg(test)]

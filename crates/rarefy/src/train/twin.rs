@@ -1,22 +1,15 @@
 //! The dense twin of a run: the same network with every connection, in dense storage. What it costs is counted from
-//! shapes, however wide; it is built where somebody asks for it, and timed by steps taken in turn with the run's own.
+//! shapes, however wide; it is built where somebody asks for it.
 
-use std::time::Instant;
-
-use super::run::median;
 use super::tensors::{Tensor, file_bytes};
 use super::{Run, Settings};
 use crate::Result;
 use crate::control::TargetSettings;
-use crate::data::{Batch, epoch_order};
 use crate::layers::{Network, SparsitySettings};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintSettings, PenaltySettings};
 use crate::sparse::Storage;
 use crate::topology::{self, TopologySettings};
-
-/// Turns that a timing takes at least; the first two touch their memory for the first time and do not count.
-pub(super) const TURNS: usize = 5;
 
 /// What a dense twin costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,57 +91,6 @@ impl Run {
         Run::new(settings, self.splits.clone(), None, self.pool.clone(), |settings, spec, _, _| {
             Network::random(spec, &settings.sparsity, settings.seed)
         })
-    }
-
-    /// Milliseconds of a training step of this run and of another on the same data: medians of steps taken in turn, so
-    /// that what else the machine does slows both alike, within about `seconds`. Both train on by these steps.
-    pub fn time_in_turn(&mut self, other: &mut Run, seconds: f64) -> [f64; 2] {
-        let order = epoch_order(self.splits.train.len(), self.settings().seed, 0);
-        let chunks: Vec<&[usize]> = order.chunks_exact(self.batch_size()).collect();
-        let mut timers = [Timer::new(self, chunks[0]), Timer::new(other, chunks[0])];
-        let start = Instant::now();
-        for step in 1.. {
-            let samples = chunks[step % chunks.len()];
-            timers.iter_mut().for_each(|timer| timer.step(step as u64, samples));
-            if step >= TURNS && start.elapsed().as_secs_f64() > seconds {
-                break;
-            }
-        }
-        timers.map(|timer| 1e3 * median(timer.times[2..].to_vec()).expect("more turns than two"))
-    }
-}
-
-/// A run whose steps are timed.
-struct Timer<'a> {
-    run: &'a mut Run,
-    batch: Batch,
-    next: Batch,
-    times: Vec<f64>,
-}
-
-impl Timer<'_> {
-    fn new<'a>(run: &'a mut Run, samples: &[usize]) -> Timer<'a> {
-        let (train, augmentation) = (&run.splits.train, run.splits.augmentation.as_ref());
-        let mut batch = Batch::new(train, run.batch_size());
-        batch.fill_for_training(train, samples, augmentation, 0);
-        Timer { next: batch.clone(), run, batch, times: Vec::new() }
-    }
-
-    /// A step as training does it: `samples` are gathered meanwhile, for the next one.
-    fn step(&mut self, step: u64, samples: &[usize]) {
-        let rate = self.run.first_learning_rate();
-        let Run { pool, engine, splits, .. } = &mut *self.run;
-        let (batch, next) = (&self.batch, &mut self.next);
-        let seconds = pool.install(|| {
-            let start = Instant::now();
-            rayon::join(
-                || engine.step(batch, step, rate),
-                || next.fill_for_training(&splits.train, samples, splits.augmentation.as_ref(), 0),
-            );
-            start.elapsed().as_secs_f64()
-        });
-        std::mem::swap(&mut self.batch, &mut self.next);
-        self.times.push(seconds);
     }
 }
 
