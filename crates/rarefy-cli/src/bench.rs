@@ -341,6 +341,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
             labels: (0..args.batch).map(|_| stream.below(outputs) as u32).collect(),
             classes: outputs,
         },
+        weights: None,
     };
     let mut batch = Batch::new(&dataset, args.batch);
     batch.fill(&dataset, &(0..args.batch).collect::<Vec<_>>());

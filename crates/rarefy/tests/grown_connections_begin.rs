@@ -20,6 +20,7 @@ fn state_of_grown_connections_is_that_of_a_start() {
         features: Features::Dense((0..30 * samples).map(|i| (i as f32 * 0.37).sin()).collect()),
         lengths: Vec::new(),
         targets: Targets::Classes { labels: (0..samples as u32).map(|i| i % 5).collect(), classes: 5 },
+        weights: None,
     };
     let spec = NetworkSpec {
         inputs: Shape::flat(30),

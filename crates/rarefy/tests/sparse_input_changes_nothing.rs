@@ -39,6 +39,7 @@ fn datasets() -> [Dataset; 2] {
         features,
         lengths: Vec::new(),
         targets: Targets::Classes { labels: Vec::clone(&labels), classes: 3 },
+        weights: None,
     })
 }
 

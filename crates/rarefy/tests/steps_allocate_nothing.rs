@@ -50,6 +50,7 @@ fn dataset(targets: Targets) -> Dataset {
         features: Features::Dense((0..100 * SAMPLES).map(|i| (i as f32 * 0.37).sin()).collect()),
         lengths: Vec::new(),
         targets,
+        weights: None,
     }
 }
 

@@ -229,6 +229,7 @@ fn dataset() -> Dataset {
             labels: (0..SAMPLES).map(|_| stream.below(CLASSES) as u32).collect(),
             classes: CLASSES,
         },
+        weights: None,
     }
 }
 

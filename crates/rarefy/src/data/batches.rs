@@ -26,6 +26,8 @@ pub struct Batch {
     pub input: Tiles,
     /// What should be predicted.
     pub targets: BatchTargets,
+    /// How much each sample counts; `None` if all count once.
+    pub weights: Option<Vec<f32>>,
     /// Number of samples.
     pub samples: usize,
     /// The samples that changes are made to.
@@ -94,7 +96,8 @@ impl Batch {
                 }
             }
         };
-        Batch { input, targets, samples: 0, changed: Changed::default() }
+        let weights = dataset.weights.as_ref().map(|_| Vec::with_capacity(capacity));
+        Batch { input, targets, weights, samples: 0, changed: Changed::default() }
     }
 
     /// Takes the samples of `dataset` that `order` names, in that order. Allocates only if there are more than the
@@ -151,6 +154,14 @@ impl Batch {
 
     fn fill_targets(&mut self, dataset: &Dataset, order: &[usize]) {
         self.samples = order.len();
+        match (&mut self.weights, &dataset.weights) {
+            (Some(weights), Some(all)) => {
+                weights.clear();
+                weights.extend(order.iter().map(|&sample| all[sample]));
+            }
+            (None, None) => {}
+            _ => panic!("a batch keeps to data sets with weights, or to such without"),
+        }
         match (&mut self.targets, &dataset.targets) {
             (BatchTargets::Classes(classes), Targets::Classes { labels, .. }) => {
                 classes.clear();
@@ -274,7 +285,7 @@ mod tests {
             Some(outputs) => Targets::Values { values: numbers(samples * outputs), outputs },
         };
         let features = Features::Dense(numbers(samples * inputs));
-        Dataset { shape: Shape::flat(inputs), features, lengths: Vec::new(), targets }
+        Dataset { shape: Shape::flat(inputs), features, lengths: Vec::new(), targets, weights: None }
     }
 
     #[test]

@@ -35,6 +35,7 @@ fn add(hasher: &mut Fnv, part: &Dataset) {
         Features::Tokens { ids, .. } => hasher.write_codes(ids),
     }
     hasher.write_codes(&part.lengths);
+    hasher.write_numbers(part.weights.as_deref().unwrap_or_default());
     match &part.targets {
         Targets::Classes { labels, .. } | Targets::Steps { labels, .. } => hasher.write_codes(labels),
         Targets::Values { values, .. } => hasher.write_numbers(values),

@@ -38,6 +38,7 @@ mod split;
 mod target_scaler;
 pub mod text;
 mod transcripts;
+mod weights;
 
 use std::path::PathBuf;
 
@@ -257,6 +258,9 @@ pub struct Dataset {
     pub lengths: Vec<u32>,
     /// One target per sample.
     pub targets: Targets,
+    /// How much each sample counts in loss, gradients and metrics: 2 as if it stood twice, 0 as if it were not there; `None`
+    /// if all count once.
+    pub weights: Option<Vec<f32>>,
 }
 
 /// The numbers of all samples.
@@ -434,6 +438,7 @@ impl Dataset {
             },
             lengths: samples.iter().filter_map(|&index| self.lengths.get(index).copied()).collect(),
             targets: self.targets.subset(samples),
+            weights: self.weights.as_ref().map(|all| samples.iter().map(|&index| all[index]).collect()),
         }
     }
 }

@@ -375,12 +375,13 @@ impl Preparation {
         match (&raw.cells, self.text()) {
             (Cells::Sparse(rows), _) => {
                 let features = Features::Sparse(rows.subset(samples));
-                let dataset = Dataset { shape, features, lengths: Vec::new(), targets };
+                let dataset = Dataset { shape, features, lengths: Vec::new(), targets, weights: None };
                 return Ok(Loaded::new(dataset));
             }
             (Cells::Texts(texts), Some(text)) => {
                 let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;
-                let dataset = Dataset { shape, features: coded.features, lengths: coded.lengths, targets };
+                let (features, lengths) = (coded.features, coded.lengths);
+                let dataset = Dataset { shape, features, lengths, targets, weights: None };
                 return Ok(Loaded { text: Some(coded.counts), ..Loaded::new(dataset) });
             }
             _ => {}
@@ -390,7 +391,8 @@ impl Preparation {
         if self.columns.is_empty() {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
             let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
-            let dataset = Dataset { shape, features: Features::Dense(features), targets, lengths };
+            let features = Features::Dense(features);
+            let dataset = Dataset { shape, features, targets, lengths, weights: None };
             return Ok(Loaded::new(dataset));
         }
         // For each column, the place of each word of this file among the categories of the training part.
@@ -435,7 +437,8 @@ impl Preparation {
                 start += column.inputs();
             }
         }
-        let dataset = Dataset { shape, features: Features::Dense(features), lengths: Vec::new(), targets };
+        let features = Features::Dense(features);
+        let dataset = Dataset { shape, features, lengths: Vec::new(), targets, weights: None };
         let unknown = self.columns.iter().zip(filled).filter(|(_, (unknown, _))| *unknown > 0);
         let unknown = unknown.map(|(column, (unknown, cells))| UnknownCategories {
             column: column.name.clone(),

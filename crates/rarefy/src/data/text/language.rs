@@ -165,6 +165,7 @@ fn part(tokenizer: &Tokenizer, context: usize, excerpts: &[Excerpt]) -> Loaded {
         features: Features::Tokens { ids: inputs, vocabulary },
         lengths,
         targets: Targets::Steps { labels: targets, steps: context, classes: vocabulary },
+        weights: None,
     };
     Loaded { text: Some(counts), ..Loaded::new(dataset) }
 }
