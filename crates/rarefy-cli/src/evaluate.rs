@@ -82,6 +82,7 @@ struct Language {
 }
 
 /// Evaluates.
+#[expect(clippy::too_many_lines)]
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = open_model(&args.model)?;
     let preparation = &model.config.preparation;

@@ -194,6 +194,7 @@ fn l1_ratio(settings: &Settings) -> Result<f64> {
     }
 }
 
+#[expect(clippy::too_many_lines)]
 fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let l1_ratio = l1_ratio(settings)?;
     let splits = data::load(&settings.data, settings.seed)?;

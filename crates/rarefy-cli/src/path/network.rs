@@ -216,6 +216,7 @@ fn line(point: &PathPoint) -> String {
 }
 
 /// Chooses, scores the chosen on the test part, saves, shows.
+#[expect(clippy::too_many_arguments)]
 fn report(
     args: &PathArgs,
     path: &LambdaPath,

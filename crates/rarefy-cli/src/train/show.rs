@@ -102,6 +102,7 @@ pub fn describe_start(run: &Run, directory: &Path, output: &Output) {
 }
 
 /// The table, and what to do next.
+#[expect(clippy::too_many_lines)]
 pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
     let (sparse, dense) = (&summary.figures, &summary.dense_twin);
     let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);

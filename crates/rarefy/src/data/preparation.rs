@@ -126,6 +126,7 @@ impl Column {
 
 impl Preparation {
     /// Learns from the training part `train` of `raw`, and codes it.
+    #[expect(clippy::too_many_lines)]
     pub(crate) fn fit(
         raw: &Raw,
         task: Task,
@@ -344,6 +345,7 @@ impl Preparation {
     }
 
     /// Codes without scaling the features.
+    #[expect(clippy::too_many_lines)]
     fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
         let expected = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
         if raw.width != expected {

@@ -214,6 +214,7 @@ fn slices(positions: usize) -> usize {
 
 /// The gradient of every entry of `index`, summed over positions and tiles, to `out`. `scratch` grows to what the slices
 /// need.
+#[expect(clippy::too_many_arguments)]
 pub(super) fn weight_gradient(
     isa: Isa,
     index: &Index,
@@ -262,6 +263,7 @@ pub(super) fn sum_slices(
     });
 }
 
+#[expect(clippy::too_many_arguments)]
 fn slice_gradient(
     isa: Isa,
     index: &Index,

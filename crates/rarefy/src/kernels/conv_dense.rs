@@ -47,7 +47,7 @@ fn fill_panel(
 }
 
 /// Computes `finish(matrix * panel)` position by position: `matrix` is `lines x (offsets * channels)`.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments)]
 fn multiply(
     isa: Isa,
     matrix: &[f32],

@@ -30,6 +30,7 @@ pub fn convolve(
 ///
 /// # Panics
 /// As for [`convolve`].
+#[expect(clippy::too_many_arguments)]
 pub fn convolve_transposed(
     isa: Isa,
     weights: &mut Weights,
@@ -58,6 +59,7 @@ pub fn convolve_transposed(
 ///
 /// # Panics
 /// As for [`convolve`].
+#[expect(clippy::too_many_arguments)]
 pub fn convolution_gradient(
     isa: Isa,
     weights: &Weights,

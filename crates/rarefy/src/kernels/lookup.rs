@@ -96,6 +96,7 @@ fn cell(gradient: &Tiles, steps: usize, channels: usize, channel: usize, places:
 ///
 /// # Panics
 /// If shapes do not fit, or a token has no row.
+#[expect(clippy::too_many_arguments)]
 pub fn look_up_gradient(
     weights: &Weights,
     gradient: &Tiles,

@@ -81,6 +81,7 @@ impl<'a> Piecewise<'a> {
         self.run(isa, input, lines, output, finish, false);
     }
 
+    #[expect(clippy::too_many_arguments)]
     fn run(
         &self,
         isa: Isa,

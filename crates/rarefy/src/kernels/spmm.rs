@@ -94,6 +94,7 @@ pub(super) struct Lines<'a> {
 const GRAIN: usize = 4096;
 
 /// Computes all lines of all panels. `input` has `index`'s columns as rows per panel, `output` its lines.
+#[expect(clippy::too_many_arguments)]
 pub(super) fn spmm(
     isa: Isa,
     index: &Index,

@@ -137,6 +137,7 @@ impl Parallel {
 
     /// Writes or adds `source`, gated, to `target`. Both have as many rows a position as their ranges say; only the rows
     /// within the ranges are read and written, and the first halves of those of tiles of `samples` whose others are dead.
+    #[expect(clippy::too_many_arguments)]
     fn copy(
         &self,
         pass: &Pass,

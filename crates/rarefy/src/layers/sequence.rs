@@ -345,6 +345,7 @@ impl Sequence {
     }
 
     /// The same for some layers, of which those below `lowest` are left out; `flow` is that through them all.
+    #[expect(clippy::too_many_arguments)]
     fn backward_some(
         &self,
         layers: Range<usize>,

@@ -59,6 +59,7 @@ pub(super) fn room(steps: usize, longest: usize) -> usize {
 
 /// The loss of each lane, and the gradient times its scale. `room` has as many rows as [`room`] says, or more.
 #[inline(always)]
+#[expect(clippy::too_many_lines)]
 pub(super) fn lanes(
     output: &[Row],
     tile: &SequenceTile<'_>,

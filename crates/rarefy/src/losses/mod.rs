@@ -103,6 +103,7 @@ impl Loss {
     /// # Panics
     /// If the shapes of `output`, `gradient` and `targets` differ, a class is not below the number of outputs, or the loss
     /// is for another kind of targets.
+    #[expect(clippy::too_many_arguments)]
     pub fn tile(
         &self,
         output: &[Row],

@@ -137,6 +137,7 @@ impl TopologySettings {
     ///
     /// # Errors
     /// [`Error::Setting`] for a number out of range, or one that the method would ignore.
+    #[expect(clippy::too_many_lines)]
     pub fn build(&self) -> Result<Topology> {
         self.check_ranges()?;
         self.refuse_ignored()?;

@@ -65,6 +65,7 @@ impl Reference {
         &self.arrays[&format!("{name}.{part}")]
     }
 
+    #[expect(clippy::too_many_lines)]
     fn layer(&self, layer: &LayerSpec, name: &str, batch: &Batch) -> Batch {
         let shape = layer.output(batch.shape).unwrap();
         let channels = batch.shape.channels;
@@ -261,6 +262,7 @@ impl Reference {
         [mean, variance]
     }
 
+    #[expect(clippy::too_many_arguments)]
     fn conv(
         &self,
         spec: &Conv2dSpec,
@@ -297,6 +299,7 @@ impl Reference {
         out
     }
 
+    #[expect(clippy::too_many_arguments)]
     fn recurrent(
         &self,
         name: &str,

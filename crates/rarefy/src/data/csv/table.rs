@@ -100,6 +100,7 @@ impl Vocabulary {
 
 impl Plan<'_> {
     /// Reads the file; `rows` says how many lines to expect, 0 if that is not known.
+    #[expect(clippy::too_many_lines)]
     pub(super) fn read(mut self, rows: usize) -> Result<Raw> {
         let (width, outputs) = (self.features.len(), self.labels.len());
         if width == 0 {

@@ -130,6 +130,7 @@ fn a_mixed_column_is_read_as_the_error_says() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines)]
 fn bad_files_are_named_with_line_column_and_advice() {
     let good = "a,b,y\n1,2,0\n3,4,1\n";
     type Change = fn(&mut DataSettings);

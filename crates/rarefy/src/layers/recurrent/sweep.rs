@@ -133,7 +133,7 @@ fn gates_of(rows: &mut [Row], hidden: usize) -> [&mut [Row]; MOST_GATES] {
 }
 
 /// All steps forward: `room` holds the products with the inputs and the states before the first step.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments)]
 pub(super) fn forward<C: Cell>(
     isa: Isa,
     cell: &C,
@@ -175,7 +175,7 @@ pub(super) fn forward<C: Cell>(
 
 /// All steps backward, after [`forward`]: `room` then holds the gradients of the gates' sums. `values` is room for those of
 /// the weights.
-#[allow(clippy::too_many_arguments)]
+#[expect(clippy::too_many_arguments)]
 pub(super) fn backward<C: Cell>(
     isa: Isa,
     cell: &C,
