@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use super::augment::Augmentation;
-use super::{Dataset, Features, Targets};
+use super::dataset::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Tiles};
 

@@ -2,12 +2,19 @@
 
 use serde::Serialize;
 
-use super::files::{Bad, SkippedFile};
-use super::scale::moments;
+use super::Preparation;
+use super::dataset::{Features, Targets, Task};
+use super::language;
+use super::prepare::{Loaded, classes};
+use super::prepare::{Moments, moments};
+use super::raw::SkippedFile;
+use super::raw::{Format, Raw};
+use super::read::files::Bad;
+use super::read::{read, read_for_model};
+use super::reading::{Dialect, LabelColumn};
 use super::settings::{DataSettings, TaskChoice};
-use super::source::{Dialect, Format, LabelColumn, Raw, read, read_for_model};
-use super::text::{TextCounts, load_language};
-use super::{Features, Loaded, Preparation, Splits, Targets, Task, classes};
+use super::splits::Splits;
+use super::text::TextCounts;
 use crate::Result;
 use crate::tiles::{IGNORED, Shape};
 
@@ -170,7 +177,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
 /// A text for a language model, as if all of it were to train on.
 fn describe_language(settings: &DataSettings) -> Result<Description> {
     let whole = DataSettings { validation_fraction: 0.0, test_fraction: 0.0, ..settings.clone() };
-    let Splits { train, test, preparation, skipped, text, .. } = load_language(&whole)?;
+    let Splits { train, test, preparation, skipped, text, .. } = language::load(&whole)?;
     Ok(Description {
         path: settings.path.clone(),
         format: preparation.format,
@@ -225,7 +232,7 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
 
 fn columns(raw: &Raw) -> Vec<ColumnDescription> {
     let found = moments(raw.samples(), raw.width, |sample, out| raw.copy_row(sample, out));
-    let describe = |(column, about): (usize, super::scale::Moments)| {
+    let describe = |(column, about): (usize, Moments)| {
         let categories = raw.columns.get(column).and_then(|column| column.vocabulary.as_ref()).map(Vec::len);
         let shift = raw.shifts.iter().find(|shift| shift.column == column);
         let [min, max, mean, deviation] = match shift {

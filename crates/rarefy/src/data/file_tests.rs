@@ -7,6 +7,7 @@ use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
 
 use super::*;
 use crate::random::{Purpose, Stream};
+use crate::tiles::Shape;
 
 /// Settings for a folder or list, from TOML.
 fn settings(path: &Path, text: &str) -> DataSettings {
@@ -54,7 +55,7 @@ fn tone(path: &Path, rate: u32, samples: usize, hz: f64) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     let step = 2.0 * PI * hz / f64::from(rate);
     let samples: Vec<i32> = (0..samples).map(|n| (8000.0 * (step * n as f64).sin()) as i32).collect();
-    audio::wav_file(path, rate, &samples);
+    read::audio::wav_file(path, rate, &samples);
 }
 
 /// `count` tones of different lengths for each of two classes.

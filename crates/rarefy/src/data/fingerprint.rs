@@ -1,7 +1,8 @@
 //! Whether data is still what a run began with: a checkpoint goes on with nothing else, and runs on other data are not
 //! compared.
 
-use super::{Dataset, Features, Splits, Targets};
+use super::dataset::{Dataset, Features, Targets};
+use super::splits::Splits;
 
 impl Splits {
     /// A hash that tells whether all parts, as split and made ready, are still the same.

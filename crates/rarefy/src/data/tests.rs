@@ -149,14 +149,14 @@ fn no_damage_to_a_file_makes_a_reader_panic() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     put("y.npy", &npy("|u1", "(4,)", &[0, 1, 0, 1]));
-    put("a-labels-idx1-ubyte", &idx::tests::file(&[4], &[0, 1, 0, 1]));
-    let images = idx::tests::file(&[4, 1, 2], &[0, 1, 2, 3, 4, 5, 6, 7]);
+    put("a-labels-idx1-ubyte", &read::idx::tests::file(&[4], &[0, 1, 0, 1]));
+    let images = read::idx::tests::file(&[4, 1, 2], &[0, 1, 2, 3, 4, 5, 6, 7]);
     for (name, path, good) in [
         ("x.npy", "", npy("|u1", "(4, 2)", &[0, 1, 2, 3, 4, 5, 6, 7])),
         ("a-images-idx3-ubyte", "a-images-idx3-ubyte", images.clone()),
-        ("a-images-idx3-ubyte", "a-images-idx3-ubyte", gzip::tests::packed(&images)),
+        ("a-images-idx3-ubyte", "a-images-idx3-ubyte", read::gzip::tests::packed(&images)),
         ("t.csv", "t.csv", text.clone().into_bytes()),
-        ("t.csv", "t.csv", gzip::tests::packed(text.as_bytes())),
+        ("t.csv", "t.csv", read::gzip::tests::packed(text.as_bytes())),
     ] {
         put(name, &good);
         load(&settings(&folder.path().join(path)), 1).unwrap();
@@ -187,14 +187,15 @@ fn a_path_tells_whether_it_has_a_test_part() {
     assert!(!has(&write(&folder, "t.csv", "1,2\n")));
     let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
     for part in ["train", "t10k"] {
-        put(&format!("{part}-images-idx3-ubyte"), &idx::tests::file(&[2, 1, 1], &[1, 2]));
-        put(&format!("{part}-labels-idx1-ubyte"), &idx::tests::file(&[2], &[0, 1]));
+        put(&format!("{part}-images-idx3-ubyte"), &read::idx::tests::file(&[2, 1, 1], &[1, 2]));
+        put(&format!("{part}-labels-idx1-ubyte"), &read::idx::tests::file(&[2], &[0, 1]));
         assert_eq!(has(folder.path()), part == "t10k");
     }
     assert!(!has(&folder.path().join("train-images-idx3-ubyte")));
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str| {
-        std::fs::write(folder.path().join(name), npy::tests::file("|u1", "False", "(1, 1)", &[1])).unwrap();
+        std::fs::write(folder.path().join(name), read::npy::tests::file("|u1", "False", "(1, 1)", &[1]))
+            .unwrap();
     };
     put("x.npy");
     assert!(!has(folder.path()));
@@ -204,12 +205,12 @@ fn a_path_tells_whether_it_has_a_test_part() {
     for (names, expected) in [(&["x", "y"][..], false), (&["x", "y", "x_test", "y_test"], true)] {
         let entries: Vec<(String, Vec<u8>)> = names
             .iter()
-            .map(|name| (format!("{name}.npy"), npy::tests::file("|u1", "False", "(1, 1)", &[1])))
+            .map(|name| (format!("{name}.npy"), read::npy::tests::file("|u1", "False", "(1, 1)", &[1])))
             .collect();
         let entries: Vec<(&str, &[u8])> =
             entries.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
         let path = folder.path().join("a.npz");
-        std::fs::write(&path, npy::tests::archive(&entries)).unwrap();
+        std::fs::write(&path, read::npy::tests::archive(&entries)).unwrap();
         assert_eq!(has(&path), expected);
     }
     assert!(has_test_part("/no/such/file").unwrap_err().to_string().contains("no such file"));
@@ -299,7 +300,7 @@ fn constant_columns_become_zero_and_are_counted() {
 fn an_idx_test_label_beyond_the_training_classes_is_out_of_range() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, shape: &[u32], numbers: &[u8]| {
-        std::fs::write(folder.path().join(name), idx::tests::file(shape, numbers)).unwrap();
+        std::fs::write(folder.path().join(name), read::idx::tests::file(shape, numbers)).unwrap();
     };
     put("train-images-idx3-ubyte", &[6, 1, 2], &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     put("train-labels-idx1-ubyte", &[6], &[0, 1, 0, 1, 0, 1]);
@@ -425,11 +426,11 @@ fn arrays_of_large_numbers_are_scaled_in_f64_too() {
     let folder = tempfile::tempdir().unwrap();
     let times: Vec<u8> = (0..60u64).flat_map(|i| (1.7e12 + 1000.0 * i as f64).to_le_bytes()).collect();
     let labels: Vec<u8> = (0..60).map(|i| i % 2).collect();
-    let x = npy::tests::file("<f8", "False", "(60, 1)", &times);
+    let x = read::npy::tests::file("<f8", "False", "(60, 1)", &times);
     let path = folder.path().join("t.npz");
-    let y = npy::tests::file("|u1", "False", "(60,)", &labels);
+    let y = read::npy::tests::file("|u1", "False", "(60,)", &labels);
     let entries = [("x.npy", &x[..]), ("x_test.npy", &x), ("y.npy", &y), ("y_test.npy", &y)];
-    std::fs::write(&path, npy::tests::archive(&entries)).unwrap();
+    std::fs::write(&path, read::npy::tests::archive(&entries)).unwrap();
     let splits = load(&DataSettings { validation_fraction: 0.0, ..settings(&path) }, 1).unwrap();
     let numbers = splits.train.dense().unwrap();
     assert!(numbers.windows(2).all(|pair| (pair[1] - pair[0] - 0.057735).abs() < 1e-4), "{numbers:?}");

@@ -1,6 +1,6 @@
 //! How much each sample counts.
 
-use super::Dataset;
+use super::dataset::Dataset;
 use crate::{Error, Result};
 
 impl Dataset {

@@ -14,11 +14,11 @@ use std::ops::RangeInclusive;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::super::Csr;
 use super::count::{choose, count};
 use super::murmur::signed_place;
 use super::vocabulary::Vocabulary;
 use super::words::each_ngram;
+use crate::data::csr::Csr;
 use crate::{Error, Result};
 
 /// Words of the longest run that may be a feature.

@@ -5,12 +5,12 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::super::Features;
 use super::bag::Bag;
 use super::sequences::{Sequences, TooLong};
 use super::settings::{TextSettings, TokenSettings};
 use super::tokenizer::{TokenKind, Tokenizer};
 use crate::Result;
+use crate::data::dataset::Features;
 use crate::tiles::Shape;
 
 /// How text is coded.

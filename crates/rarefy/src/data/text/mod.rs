@@ -13,13 +13,9 @@ mod byte_pairs;
 mod chunks;
 mod coding;
 mod count;
-mod files;
-mod jsonl;
-mod language;
 mod murmur;
 mod sequences;
 mod settings;
-mod texts;
 mod tokenizer;
 mod vocabulary;
 mod words;
@@ -34,10 +30,6 @@ pub use tokenizer::{BEGIN, END, PAD, SPECIALS, TokenKind, Tokenizer, UNKNOWN};
 pub use vocabulary::Vocabulary;
 
 pub(crate) use coding::token_kind;
-pub(crate) use files::{read as read_files, read_for_model as read_files_for_model};
-pub(crate) use jsonl::{read as read_jsonl, read_for_model as read_jsonl_for_model};
-pub(crate) use language::{load as load_language, load_with as load_language_with};
-pub(crate) use texts::{Texts, without_empty};
 
 #[cfg(test)]
 mod tests;

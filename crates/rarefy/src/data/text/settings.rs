@@ -54,7 +54,7 @@ impl TokenSettings {
     }
 
     /// A tokenizer that has learned from the documents of the training part.
-    pub(super) fn fit(&self, documents: &[&str]) -> Result<Tokenizer> {
+    pub(crate) fn fit(&self, documents: &[&str]) -> Result<Tokenizer> {
         let tokenizer = Tokenizer::fit(self.kind(), documents, self.min_count, self.max_vocabulary);
         if tokenizer.size() == SPECIALS as usize {
             let problem = format!(

@@ -2,8 +2,12 @@
 
 use std::path::Path;
 
-use super::super::{DataSettings, Features, Loaded, Splits, Targets, load, load_readable, load_with};
 use super::*;
+use crate::data::dataset::{Features, Targets};
+use crate::data::load::{load, load_readable, load_with};
+use crate::data::prepare::Loaded;
+use crate::data::settings::DataSettings;
+use crate::data::splits::Splits;
 use crate::tiles::Shape;
 
 const CLASSES: [&str; 2] = ["sport", "weather"];

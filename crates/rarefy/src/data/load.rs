@@ -1,0 +1,138 @@
+//! The whole flow: settings, reading, splitting, preparing.
+
+use super::augment::Augmentation;
+use super::dataset::Task;
+use super::language;
+use super::prepare::{Loaded, Preparation, classes, split};
+use super::raw::Raw;
+use super::read::{self, Bad};
+use super::reading::FileReading;
+use super::settings::{DataSettings, TaskChoice};
+use super::splits::Splits;
+use super::text::TextCounts;
+use crate::{Error, Result};
+
+/// Reads, splits and scales what the settings name. The same seed gives the same parts.
+///
+/// # Errors
+/// Settings that contradict each other; files that are missing, damaged, empty or ragged; labels that do not fit the
+/// task. Each error names the key, or the file and the place in it, and says what to do.
+///
+/// # Example
+/// ```
+/// let splits = rarefy::data::load(&rarefy::data::DataSettings::default(), 1)?;
+/// assert_eq!((splits.train.inputs(), splits.train.targets.outputs()), (64, 10));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
+pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
+    settings.check()?;
+    if settings.task == TaskChoice::LanguageModel {
+        return language::load(settings);
+    }
+    let source = read::read(settings)?;
+    let raw = &source.train;
+    if raw.samples() < 2 {
+        return Err(Error::data(&raw.path, "holds a single sample; give at least two to learn from"));
+    }
+    let task = classes::task(raw, settings.task)?;
+    let (names, codes) = match task {
+        Task::Classification => {
+            let names = classes::names(raw)?;
+            let codes = classes::codes(raw, &names)?;
+            (names, Some(codes))
+        }
+        _ => (Vec::new(), None),
+    };
+    let has_test = settings.test_path.is_some() || source.test.is_some();
+    let fraction = |is_there: bool, fraction| if is_there { 0.0 } else { fraction };
+    let parts = split::split(
+        raw.samples(),
+        codes.as_deref(),
+        fraction(source.validation.is_some(), settings.validation_fraction),
+        fraction(has_test, settings.test_fraction),
+        seed,
+    );
+    let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
+    let mut text: Vec<(&str, TextCounts)> =
+        train.text.map(|counts| ("training", counts)).into_iter().collect();
+    let train = train.dataset;
+    let mut unknown = Vec::new();
+    let mut part = |name, own: Option<&Raw>, split_off: &[usize]| {
+        let all: Vec<usize>;
+        let (raw, samples) = match own {
+            Some(own) => {
+                all = (0..own.samples()).collect();
+                (own, &all[..])
+            }
+            None if split_off.is_empty() => return Ok(None),
+            None => (raw, split_off),
+        };
+        let Loaded { dataset, text: counts, unknown: categories, .. } =
+            preparation.encode(raw, samples, true).map_err(|error| match own {
+                Some(own) if own.label_path.is_none() => error.of_part(name),
+                _ => error,
+            })?;
+        text.extend(counts.map(|counts| (name, counts)));
+        unknown.extend(categories.into_iter().map(|found| (name, found)));
+        Ok::<_, Error>(Some(dataset))
+    };
+    let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
+    let mut skipped = source.skipped();
+    let given = match &settings.test_path {
+        Some(path) => {
+            let bad = Bad::in_training(settings.skip_bad);
+            Some(read::read_for_model(&preparation, path, true, bad)?)
+        }
+        None => None,
+    };
+    skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
+    let test = part("test", given.as_ref().or(source.test.as_ref()), &parts.test)?;
+    let bands = match &preparation.reading {
+        Some(FileReading::Audio(reading)) => reading.features.bands(),
+        _ => train.shape.channels,
+    };
+    let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
+    if augmentation.is_some() && train.dense().is_none() {
+        let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
+        return Err(Error::setting("data.augment", problem));
+    }
+    let mut notes = preparation.fallen_together(raw);
+    notes.extend(classes::doubt(raw, settings.task, task));
+    notes.splice(0..0, source.train.notes);
+    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, unknown, notes })
+}
+
+/// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
+/// (see [`has_test_part`]) gives that part. Without `targets` the labels are not read (the file need not have any), and
+/// the targets are all zero: class 0 or value 0. A language model's targets are the text itself and always read.
+///
+/// # Errors
+/// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
+pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
+    load_new(preparation, path, targets, Bad::for_model(false))
+}
+
+/// As [`load_with`], but leaves out images and recordings that cannot be read or that the model cannot take, and empty texts,
+/// and reports them.
+///
+/// # Errors
+/// As for [`load_with`]; a model of other data; and if nothing is left.
+pub fn load_readable(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
+    let is_skippable = preparation.text().is_some()
+        || matches!(preparation.reading, Some(FileReading::Images(_) | FileReading::Audio(_)));
+    if !is_skippable {
+        let problem = "is for images, WAV files and texts, and the model was trained on none; leave it out";
+        return Err(Error::setting("--skip-bad", problem));
+    }
+    load_new(preparation, path, targets, Bad::for_model(true))
+}
+
+fn load_new(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Loaded> {
+    if preparation.task == Task::LanguageModel {
+        return language::load_with(preparation, path, bad);
+    }
+    let raw = read::read_for_model(preparation, path, targets, bad)?;
+    let all: Vec<usize> = (0..raw.samples()).collect();
+    let loaded = preparation.encode(&raw, &all, targets)?;
+    Ok(Loaded { files: raw.files, skipped: raw.skipped, ..loaded })
+}

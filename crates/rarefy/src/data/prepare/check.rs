@@ -1,0 +1,206 @@
+//! Checks a [`Preparation`] that came from a file: every number that is used as an index, a size or a divisor, and that its
+//! parts agree.
+
+use std::collections::HashSet;
+
+use super::preparation::{Coding, Column, Preparation};
+use super::scale::Scaler;
+use super::target_scaler::TargetScaler;
+use crate::data::dataset::Task;
+use crate::data::raw::Format;
+use crate::data::reading::FileReading;
+use crate::data::text::TextCoding;
+use crate::tiles::Shape;
+
+type Checked = Result<(), String>;
+
+impl Preparation {
+    /// Checks what came from a file.
+    ///
+    /// # Errors
+    /// What cannot be, or contradicts something else.
+    pub(crate) fn check(&self) -> Checked {
+        self.shape.check()?;
+        self.check_columns()?;
+        self.check_outputs()?;
+        self.check_positions()?;
+        self.check_reading()?;
+        self.check_shifts()?;
+        self.check_scaler()?;
+        self.check_target_scaler()?;
+        let inputs = self.shape.features();
+        ensure(self.constant_inputs <= inputs, || {
+            format!("{} of {inputs} inputs are constant", self.constant_inputs)
+        })
+    }
+
+    /// How many tokens there are, if samples are tokens.
+    pub(crate) fn vocabulary(&self) -> Option<usize> {
+        match self.text()? {
+            TextCoding::Bag(_) => None,
+            TextCoding::Tokens { tokenizer, .. } => Some(tokenizer.size()),
+        }
+    }
+
+    /// That the columns make the inputs.
+    fn check_columns(&self) -> Checked {
+        if let Some(text) = self.text() {
+            text.check()?;
+            let (made, inputs) = (text.shape(), self.shape);
+            return ensure(made == inputs, || format!("the text makes {made}, and the inputs are {inputs}"));
+        }
+        for column in &self.columns {
+            column.check().map_err(|problem| format!("the column {:?} {problem}", column.name))?;
+        }
+        let made: usize = self.columns.iter().map(Column::inputs).sum();
+        let fits = self.columns.is_empty() || self.shape.features() == made;
+        ensure(fits, || format!("the columns make {made} inputs, and there are {}", self.shape))
+    }
+
+    /// That the classes, units or values are as many as the outputs.
+    fn check_outputs(&self) -> Checked {
+        let wanted = match self.task {
+            Task::Classification => self.classes.len(),
+            Task::Transcription => self.classes.len() + 1,
+            Task::LanguageModel => self.vocabulary().ok_or("a language model has no tokens")?,
+            Task::MultiLabel | Task::Regression => self.outputs.max(1),
+        };
+        ensure(self.outputs == wanted && wanted > 0, || {
+            format!("there are {} outputs for {wanted} of the task {:?}", self.outputs, self.task)
+        })?;
+        let has_classes = matches!(self.task, Task::Classification | Task::Transcription);
+        ensure(has_classes || self.classes.is_empty(), || format!("{:?} has no classes", self.task))?;
+        ensure(all_differ(self.classes.iter()), || "a class is there twice".into())?;
+        ensure(self.units.is_some() == (self.task == Task::Transcription), || {
+            "units are what a transcription, and only that, is a sequence of".into()
+        })
+    }
+
+    /// That columns and labels stand in the file, each at its own place.
+    fn check_positions(&self) -> Checked {
+        let positions = || {
+            let labels = self.labels.iter().map(|label| label.position);
+            self.columns.iter().map(|column| column.position).chain(labels)
+        };
+        let Some(dialect) = &self.dialect else {
+            return ensure(self.format != Format::Csv, || "nothing says how its CSV file is laid out".into());
+        };
+        ensure(dialect.delimiter.is_ascii() && !"\"\r\n".contains(dialect.delimiter), || {
+            format!("{:?} cannot separate cells", dialect.delimiter)
+        })?;
+        ensure(all_differ(positions()), || "two columns stand at the same place".into())?;
+        ensure(positions().all(|position| position < dialect.columns), || {
+            format!("a column stands beyond the {} of the file", dialect.columns)
+        })
+    }
+
+    /// That files are read as such samples.
+    fn check_reading(&self) -> Checked {
+        let read = match (&self.reading, self.format) {
+            (Some(FileReading::Images(reading)), Format::Images) => {
+                ensure([1, 3].contains(&reading.channels), || {
+                    format!("images have 1 channel or 3, not {}", reading.channels)
+                })?;
+                let (height, width) = (reading.size.height as usize, reading.size.width as usize);
+                Some(Shape { height, width, channels: reading.channels })
+            }
+            (Some(FileReading::Audio(reading)), Format::Audio) => {
+                reading.check()?;
+                Some(Shape::sequence(
+                    self.shape.features() / reading.features.per_frame(),
+                    reading.features.per_frame(),
+                ))
+            }
+            (Some(FileReading::Libsvm(reading)), Format::Libsvm) => {
+                ensure(reading.first_index <= 1, || format!("the first feature is {}", reading.first_index))?;
+                None
+            }
+            (None, Format::Images | Format::Audio | Format::Libsvm) | (Some(_), _) => {
+                return Err(format!("{:?} files are not read like that", self.format));
+            }
+            (None, _) => None,
+        };
+        // `data.shape` may lay the same numbers out in another way.
+        ensure(read.is_none_or(|read| read.features() == self.shape.features()), || {
+            format!("the inputs are {}, and files are read as others", self.shape)
+        })
+    }
+
+    /// That only numbers are shifted, each column once.
+    fn check_shifts(&self) -> Checked {
+        let count = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
+        let is_number = |column: usize| {
+            column < count
+                && self
+                    .columns
+                    .get(column)
+                    .is_none_or(|column| matches!(column.coding, Coding::Number { .. }))
+        };
+        ensure(self.shifts.iter().all(|shift| is_number(shift.column)), || {
+            "what is shifted is no column of numbers".into()
+        })?;
+        ensure(all_differ(self.shifts.iter().map(|shift| shift.column)), || {
+            "a column is shifted twice".into()
+        })?;
+        ensure(self.shifts.iter().all(|shift| shift.unit > 0.0), || {
+            "the unit of a shifted column is not above 0".into()
+        })
+    }
+
+    /// That each number has its scale.
+    fn check_scaler(&self) -> Checked {
+        // JSON has no other numbers than finite ones.
+        let count = match &self.scaler {
+            Scaler::None => return Ok(()),
+            Scaler::Global { .. } => 1,
+            Scaler::Columns { offsets, multipliers } => {
+                ensure(offsets.len() == multipliers.len(), || {
+                    format!("the scaler has {} offsets and {} multipliers", offsets.len(), multipliers.len())
+                })?;
+                offsets.len()
+            }
+        };
+        ensure(self.text().is_none() && self.format != Format::Libsvm, || {
+            "sparse features and texts are not scaled".into()
+        })?;
+        let fits = [1, self.shape.channels, self.shape.features()].contains(&count);
+        ensure(fits, || format!("the scaler has {count} columns for inputs of {}", self.shape))
+    }
+
+    /// That each output has its figures, if it is scaled.
+    fn check_target_scaler(&self) -> Checked {
+        let (TargetScaler::Standard(figures) | TargetScaler::Log(figures)) = &self.target_scaler else {
+            return Ok(());
+        };
+        ensure(self.task == Task::Regression, || format!("{:?} predicts no numbers to scale", self.task))?;
+        let counts = [figures.means.len(), figures.deviations.len()];
+        ensure(counts == [self.outputs; 2], || {
+            format!("the target scaler has {counts:?} means and deviations for {} outputs", self.outputs)
+        })?;
+        ensure(figures.deviations.iter().all(|&deviation| deviation > 0.0), || {
+            "a deviation of the target scaler is not above 0".into()
+        })
+    }
+}
+
+impl Column {
+    fn check(&self) -> Checked {
+        match &self.coding {
+            Coding::Number { .. } => Ok(()),
+            Coding::Category { values } => {
+                ensure(all_differ(values.iter()), || "has a category twice".into())
+            }
+            Coding::Text(_) => Err("is text, which stands alone".into()),
+        }
+    }
+}
+
+fn all_differ<T: Eq + std::hash::Hash>(mut items: impl Iterator<Item = T>) -> bool {
+    let mut seen = HashSet::new();
+    items.all(|item| seen.insert(item))
+}
+
+/// The problem unless something is right.
+pub(super) fn ensure(is_right: bool, problem: impl FnOnce() -> String) -> Checked {
+    if is_right { Ok(()) } else { Err(problem()) }
+}

@@ -1,0 +1,293 @@
+//! A source as read, before anything is learned from it: what files of all formats become. Samples are split by row first
+//! and coded after, so that nothing of the test part reaches the training part.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::csr::Csr;
+use super::parts::Parts;
+use super::reading::{Dialect, FileReading, LabelColumn};
+use super::shown::shown;
+use super::span::{Close, Shift};
+use crate::Error;
+use crate::tiles::Shape;
+
+/// The kind of file that data comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// The built-in handwritten digits.
+    Digits,
+    /// IDX, the format of MNIST.
+    Idx,
+    /// NumPy's NPY and NPZ.
+    Npy,
+    /// Text with one sample per line.
+    Csv,
+    /// PNG and JPEG files.
+    Images,
+    /// WAV files.
+    Audio,
+    /// Text files.
+    Text,
+    /// JSON lines that hold texts.
+    Jsonl,
+    /// libsvm: sparse rows.
+    Libsvm,
+}
+
+/// Samples as read. Images stay bytes until they are coded: a quarter of the memory.
+pub(crate) enum Cells {
+    Bytes(Vec<u8>),
+    Numbers(Vec<f32>),
+    /// The nonzeros of each sample.
+    Sparse(Csr),
+    /// The text of each sample, which is its only column.
+    Texts(Texts),
+}
+
+/// Labels as read.
+pub(crate) enum Labels {
+    /// `samples x outputs`, row-major. In `f64`, so that large whole numbers stay apart.
+    Numbers { values: Vec<f64>, outputs: usize },
+    /// One text per sample, as its position in `vocabulary`.
+    Text { codes: Vec<u32>, vocabulary: Vec<String> },
+}
+
+/// A column of a CSV file as read.
+pub(crate) struct RawColumn {
+    pub name: String,
+    /// Where it stands in the file, from 0.
+    pub position: usize,
+    /// For a column of categories, their names; its cells hold positions in this list.
+    pub vocabulary: Option<Vec<String>>,
+}
+
+/// A file and what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LabelledFile {
+    pub path: PathBuf,
+    /// Its class, as a position in [`Listing::classes`].
+    pub class: u32,
+}
+
+/// A file that could not be read, or a text in it that is empty, which was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkippedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+    /// Where it stood among the samples of its part, from 0.
+    #[serde(skip)]
+    pub position: usize,
+}
+
+/// The text of each sample.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Texts {
+    all: String,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    /// Adds the text of a sample.
+    pub(crate) fn push(&mut self, text: &str) {
+        self.all.push_str(text);
+        self.ends.push(self.all.len());
+    }
+
+    /// Number of samples.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The text of one.
+    pub(crate) fn text(&self, sample: usize) -> &str {
+        let start = sample.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[start..self.ends[sample]]
+    }
+
+    /// The texts of some.
+    pub(crate) fn of(&self, samples: &[usize]) -> Vec<&str> {
+        samples.iter().map(|&sample| self.text(sample)).collect()
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for Texts {
+    fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Texts {
+        let mut all = Texts::default();
+        texts.into_iter().for_each(|text| all.push(text.as_ref()));
+        all
+    }
+}
+
+/// Samples of one file, of many, or of a pair of files with features and labels.
+pub(crate) struct Raw {
+    pub path: PathBuf,
+    pub format: Format,
+    /// `samples x width`, row-major; NaN is a missing number or category.
+    pub cells: Cells,
+    pub width: usize,
+    /// How the numbers of a sample are laid out; plain in a CSV file, whose columns may become several numbers.
+    pub shape: Shape,
+    /// CSV only: the columns that `cells` holds, the label columns and the layout.
+    pub columns: Vec<RawColumn>,
+    pub label_columns: Vec<LabelColumn>,
+    pub dialect: Option<Dialect>,
+    /// CSV only: the line of each sample.
+    pub lines: Vec<u64>,
+    /// Columns that `cells` holds shifted, and numbers that may fall together when scaled.
+    pub shifts: Vec<Shift>,
+    pub close: Vec<Close>,
+    /// CSV only: what the user should know about how it was read.
+    pub notes: Vec<String>,
+    pub labels: Option<Labels>,
+    /// Where the labels were read from, if that is a file of its own.
+    pub label_path: Option<PathBuf>,
+    /// Steps of each sample's sequence, the others being NaN; empty if all are there.
+    pub lengths: Vec<u32>,
+    /// Images and recordings only: the file of each sample, those that were left out, and how they were read.
+    pub files: Vec<PathBuf>,
+    pub skipped: Vec<SkippedFile>,
+    pub reading: Option<FileReading>,
+}
+
+/// What a path leads to.
+pub(crate) type Source = Parts<Raw>;
+
+impl Source {
+    /// The files of all parts that could not be read and were left out.
+    pub(crate) fn skipped(&self) -> Vec<SkippedFile> {
+        self.iter().flat_map(|part| &part.skipped).cloned().collect()
+    }
+}
+
+impl Cells {
+    /// How many samples of this `width` there are.
+    fn samples(&self, width: usize) -> usize {
+        match self {
+            Cells::Bytes(bytes) => bytes.len() / width.max(1),
+            Cells::Numbers(numbers) => numbers.len() / width.max(1),
+            Cells::Sparse(rows) => rows.rows(),
+            Cells::Texts(texts) => texts.len(),
+        }
+    }
+
+    /// Copies row `index` of a matrix of this `width`.
+    ///
+    /// # Panics
+    /// For texts, which are no numbers.
+    pub(crate) fn copy_row(&self, index: usize, width: usize, out: &mut [f32]) {
+        match self {
+            Cells::Bytes(bytes) => {
+                for (out, &byte) in out.iter_mut().zip(&bytes[index * width..][..width]) {
+                    *out = f32::from(byte);
+                }
+            }
+            Cells::Numbers(numbers) => out.copy_from_slice(&numbers[index * width..][..width]),
+            Cells::Sparse(rows) => {
+                out.fill(0.0);
+                let (indices, values) = rows.row(index);
+                indices.iter().zip(values).for_each(|(&index, &value)| out[index as usize] = value);
+            }
+            Cells::Texts(_) => panic!("texts are coded before they are numbers"),
+        }
+    }
+}
+
+impl Labels {
+    /// The classes of files.
+    pub(crate) fn of_files(files: &[LabelledFile], classes: &[String]) -> Labels {
+        Labels::Text { codes: files.iter().map(|file| file.class).collect(), vocabulary: classes.to_vec() }
+    }
+
+    /// The classes of samples, a word each.
+    pub(crate) fn of_words(words: Vec<String>) -> Labels {
+        let mut known: HashMap<String, u32> = HashMap::new();
+        let mut vocabulary = Vec::new();
+        let code = |word: String| {
+            *known.entry(word).or_insert_with_key(|word| {
+                vocabulary.push(word.clone());
+                vocabulary.len() as u32 - 1
+            })
+        };
+        Labels::Text { codes: words.into_iter().map(code).collect(), vocabulary }
+    }
+}
+
+impl Raw {
+    /// Features and labels that are plain arrays: without names, categories or missing numbers.
+    pub(crate) fn arrays(
+        path: &Path,
+        format: Format,
+        cells: Cells,
+        shape: Shape,
+        labels: Option<Labels>,
+    ) -> Raw {
+        Raw {
+            path: path.to_path_buf(),
+            format,
+            cells,
+            width: shape.features(),
+            shape,
+            columns: Vec::new(),
+            label_columns: Vec::new(),
+            dialect: None,
+            lines: Vec::new(),
+            shifts: Vec::new(),
+            close: Vec::new(),
+            notes: Vec::new(),
+            labels,
+            label_path: None,
+            lengths: Vec::new(),
+            files: Vec::new(),
+            skipped: Vec::new(),
+            reading: None,
+        }
+    }
+
+    /// An error about the label of a sample.
+    pub(crate) fn label_error(&self, sample: usize, problem: impl Into<String>) -> Error {
+        Error::data_at(self.label_path.as_ref().unwrap_or(&self.path), self.place(sample), problem)
+    }
+
+    /// Number of samples.
+    pub(crate) fn samples(&self) -> usize {
+        self.cells.samples(self.width)
+    }
+
+    /// Copies the numbers of one sample.
+    pub(crate) fn copy_row(&self, sample: usize, out: &mut [f32]) {
+        self.cells.copy_row(sample, self.width, out);
+    }
+
+    /// Where a sample stands, for messages.
+    pub(crate) fn place(&self, sample: usize) -> String {
+        match (self.lines.get(sample), self.files.get(sample)) {
+            (Some(line), _) => format!("line {line}"),
+            (_, Some(file)) => file.display().to_string(),
+            _ => format!("sample {}", sample + 1),
+        }
+    }
+
+    /// The name of a column.
+    pub(crate) fn column_name(&self, column: usize) -> Cow<'_, str> {
+        match self.columns.get(column) {
+            Some(column) => Cow::Borrowed(&column.name),
+            None => Cow::Owned((column + 1).to_string()),
+        }
+    }
+
+    /// The label column(s), for messages.
+    pub(crate) fn label_name(&self) -> String {
+        match &self.label_columns[..] {
+            [] => "the labels".into(),
+            [column] => format!("the label column {}", shown(&column.name)),
+            _ => "the label columns".into(),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What becomes of each column of a table. Columns that only the user can decide on are named all in one error, each with
+//! the setting for it; what was decided without being asked is told in notes.
+
+use std::path::Path;
+
+use super::dialect::UNNAMED;
+use super::survey::{MOST_CATEGORIES, Seen};
+use super::table::{Role, at};
+use crate::data::reading::Dialect;
+use crate::data::settings::{DataSettings, LabelType, TaskChoice};
+use crate::data::shown::shown;
+use crate::{Error, Result};
+
+/// Names of label columns that need not be last.
+const LABEL_NAMES: [&str; 4] = ["label", "target", "class", "y"];
+
+/// Columns that are told of in one error.
+const MOST_TOLD: usize = 20;
+
+/// A table before its roles are known.
+pub(super) struct Table<'a> {
+    pub path: &'a Path,
+    pub settings: &'a DataSettings,
+    pub dialect: &'a Dialect,
+    pub names: &'a [String],
+    pub seen: &'a [Seen],
+    /// Columns that the settings name.
+    pub text: Option<usize>,
+    pub categorical: &'a [usize],
+    pub ignored: &'a [usize],
+}
+
+impl Table<'_> {
+    /// The label column where the settings name none: the one that is named so, else the last one.
+    pub(super) fn usual_label(&self) -> Result<usize> {
+        let last = (0..self.names.len()).rfind(|&column| !self.is_nothing(column)).unwrap_or(0);
+        if !self.dialect.header {
+            return Ok(last);
+        }
+        let named = |name: &str| self.names.iter().position(|found| found.eq_ignore_ascii_case(name));
+        // Beside an x, y is a place.
+        let found: Vec<usize> = LABEL_NAMES
+            .iter()
+            .filter(|&&name| name != "y" || named("x").is_none())
+            .filter_map(|name| named(name))
+            .collect();
+        match found[..] {
+            _ if found.contains(&last) => Ok(last),
+            [] => Ok(last),
+            [only] => Ok(only),
+            _ => {
+                let listed: Vec<String> =
+                    found.iter().map(|&column| format!("{:?}", self.names[column])).collect();
+                let problem = format!(
+                    "{} has the columns {}, and each may be the label; say which",
+                    self.path.display(),
+                    listed.join(" and ")
+                );
+                Err(Error::setting("data.label", problem))
+            }
+        }
+    }
+
+    /// The role of each column, and notes about those that were left out or look wrong.
+    pub(super) fn roles(&self, labels: &[usize]) -> Result<(Vec<Role>, Vec<String>)> {
+        let mut notes = Vec::new();
+        let roles: Vec<Role> =
+            (0..self.names.len()).map(|column| self.role(column, labels, &mut notes)).collect();
+        let problems: Vec<(String, String)> =
+            (0..roles.len()).filter_map(|column| self.problem(column, roles[column])).collect();
+        match &problems[..] {
+            [] => Ok((roles, notes)),
+            [(at, problem)] => Err(Error::data_at(self.path, at, problem)),
+            _ => {
+                let told =
+                    problems.iter().take(MOST_TOLD).map(|(at, problem)| format!("\n  {at}: {problem}"));
+                let more = match problems.len().saturating_sub(MOST_TOLD) {
+                    0 => String::new(),
+                    more => format!("\n  ... and {more} more"),
+                };
+                let told: String = told.collect();
+                let problem = format!("{} columns need a decision:{told}{more}", problems.len());
+                Err(Error::data(self.path, problem))
+            }
+        }
+    }
+
+    fn role(&self, column: usize, labels: &[usize], notes: &mut Vec<String>) -> Role {
+        let seen = &self.seen[column];
+        match column {
+            _ if labels.contains(&column) && labels.len() == 1 && self.is_text_label(seen) => Role::TextLabel,
+            _ if labels.contains(&column) => {
+                notes
+                    .extend(self.code(column, "data.label_type = \"text\" keeps labels as they are written"));
+                Role::NumberLabel
+            }
+            _ if self.text == Some(column) => Role::Text,
+            _ if self.text.is_some() || self.ignored.contains(&column) => Role::Ignore,
+            _ if self.categorical.contains(&column) => Role::Category,
+            _ if self.is_nothing(column) => {
+                notes.push(format!("column {} has no name and holds nothing; it is left out", column + 1));
+                Role::Ignore
+            }
+            0 if self.has_no_name(0) && seen.counts_rows() => {
+                notes.push(
+                    "column 1 has no name and counts the lines, so it is left out; give it a name to keep it"
+                        .into(),
+                );
+                Role::Ignore
+            }
+            _ => {
+                notes.extend(self.doubt(column));
+                notes.extend(self.code(column, "data.categorical makes categories of them"));
+                if seen.is_text() { Role::Category } else { Role::Number }
+            }
+        }
+    }
+
+    /// Whether the label is a class by its text.
+    fn is_text_label(&self, seen: &Seen) -> bool {
+        let classes = matches!(self.settings.task, TaskChoice::Auto | TaskChoice::Classification);
+        match self.settings.task {
+            _ if classes && self.settings.label_type == LabelType::Text => true,
+            _ if classes && seen.holds_large_integers() => true,
+            TaskChoice::Classification => seen.numbers < seen.filled,
+            // Of a transcription it is said later that this is no recording.
+            TaskChoice::Auto | TaskChoice::Transcription => seen.is_text(),
+            TaskChoice::MultiLabel | TaskChoice::Regression | TaskChoice::LanguageModel => false,
+        }
+    }
+
+    /// That numbers look like codes, whose zeros in front mean something.
+    fn code(&self, column: usize, cure: &str) -> Option<String> {
+        let code = shown(self.seen[column].code.as_ref()?);
+        let name = shown(&self.names[column]);
+        Some(format!("column {name} holds {code} and is read as numbers; if these are codes, {cure}"))
+    }
+
+    /// What is odd about a feature column that is read nevertheless.
+    fn doubt(&self, column: usize) -> Option<String> {
+        let (seen, name) = (&self.seen[column], &self.names[column]);
+        if seen.counts_rows() && seen.rows > 2 {
+            return Some(format!(
+                "column {name:?} counts the lines; leave it out with data.ignore unless it means something"
+            ));
+        }
+        if column == 0 && self.has_no_name(0) && !seen.is_text() {
+            return Some(
+                "column 1 has no name; if it numbers the lines, leave it out with data.ignore = [\"1\"]"
+                    .into(),
+            );
+        }
+        None
+    }
+
+    /// What nobody has decided about a column, and where it is seen.
+    fn problem(&self, column: usize, role: Role) -> Option<(String, String)> {
+        let seen = &self.seen[column];
+        let place = || format!("column {}", shown(&self.names[column]));
+        match role {
+            Role::Number | Role::NumberLabel if seen.numbers > 0 => {
+                let (line, cell) = seen.first_text.as_ref()?;
+                Some((at(self.dialect, self.names, *line, column), self.mixed(seen, role, *line, cell)))
+            }
+            Role::Category if self.categorical.contains(&column) => None,
+            Role::TextLabel if self.settings.label_type == LabelType::Text => None,
+            Role::Category | Role::TextLabel if seen.looks_like_numbers() => {
+                let (cell, spelling) = seen.first_alike.as_ref()?;
+                let names = match role {
+                    Role::TextLabel => "set data.label_type = \"text\"",
+                    _ => "name the column in data.categorical",
+                };
+                let problem = format!(
+                    "holds texts that look like numbers, such as {}; {}, or, if they are names, {names}",
+                    shown(cell),
+                    spelling.advice()
+                );
+                Some((place(), problem))
+            }
+            Role::Category => {
+                let kinds = seen.kinds();
+                let many = kinds > MOST_CATEGORIES || (kinds > 20 && kinds * 2 > seen.rows);
+                let more = if kinds > MOST_CATEGORIES { "more than " } else { "" };
+                let kinds = kinds.min(MOST_CATEGORIES);
+                let problem = format!(
+                    "holds {more}{kinds} different texts in {} lines, so it looks like names or free text, not categories; leave it out with data.ignore, insist with data.categorical, or read it as text with data.text.column",
+                    seen.rows
+                );
+                many.then(|| (place(), problem))
+            }
+            _ => None,
+        }
+    }
+
+    /// That a column is a mix of numbers and text.
+    fn mixed(&self, seen: &Seen, role: Role, line: u64, cell: &str) -> String {
+        let (numbers, filled) = (seen.numbers, seen.filled);
+        let advice = match (role, &seen.first_alike) {
+            (_, Some((alike, spelling))) if alike == cell => spelling.advice(),
+            _ if line == 1 => "if this line names the columns set data.header = \"yes\"",
+            (Role::NumberLabel, _) => "if these are class names set data.task = \"classification\"",
+            _ => {
+                "if these are categories name the column in data.categorical, if a number is missing add the text to data.missing_markers"
+            }
+        };
+        let are = if numbers == 1 { "is a number" } else { "are numbers" };
+        let cell = shown(cell);
+        format!("{cell} is text, but {numbers} of the column's {filled} cells {are}; mend the cell; {advice}")
+    }
+
+    /// Whether the column is called by its position though there is a header.
+    fn has_no_name(&self, column: usize) -> bool {
+        self.dialect.header && self.is_called_by_position(column)
+    }
+
+    fn is_called_by_position(&self, column: usize) -> bool {
+        self.names[column].strip_prefix(UNNAMED).unwrap_or(&self.names[column]) == (column + 1).to_string()
+    }
+
+    /// Whether neither this column nor any after it has a name or a cell, as where each line ends with a delimiter.
+    fn is_nothing(&self, column: usize) -> bool {
+        (column..self.names.len())
+            .all(|column| self.seen[column].filled == 0 && self.is_called_by_position(column))
+    }
+}

@@ -1,0 +1,178 @@
+//! The first pass over a CSV file: what each column holds.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::path::Path;
+
+use super::numbers::{Spelling, parse};
+use super::records::Records;
+use crate::data::reading::Dialect;
+use crate::data::span::Span;
+use crate::{Error, Result};
+
+/// A column of text with more kinds than this is no set of categories, unless the user says so.
+pub(super) const MOST_CATEGORIES: usize = 1000;
+
+/// Whole numbers up to here are exact in `f64`.
+const EXACT: f64 = (1u64 << 53) as f64;
+
+/// What a column holds. All its filled cells are numbers, or all are text and so categories; a mix is for the user to
+/// sort out, because a typing error in a column of numbers must not turn it into categories.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    /// Lines of the file, the same for each column.
+    pub rows: usize,
+    /// Cells that are not missing.
+    pub filled: usize,
+    /// Cells that are numbers, be they infinite.
+    pub numbers: usize,
+    /// The first cell that is text, and its line.
+    pub first_text: Option<(u64, String)>,
+    /// Texts that look like numbers, and the first of them.
+    pub alike: usize,
+    pub first_alike: Option<(String, Spelling)>,
+    /// Missing markers in another case (`Na`), which are gaps among numbers and text among texts.
+    loose: usize,
+    /// The hashes of its texts, up to one more than can be categories.
+    kinds: HashSet<u64>,
+    /// Cells that count the lines from where the first line begins.
+    counting: usize,
+    first_number: f64,
+    /// What its numbers span.
+    pub span: Span,
+    /// The first number that looks like a code.
+    pub code: Option<String>,
+    /// Whole numbers, and whether one of them is too large for `f64`.
+    integers: usize,
+    is_large: bool,
+}
+
+impl Seen {
+    /// Whether every filled cell is text.
+    pub(super) fn is_text(&self) -> bool {
+        self.numbers == 0 && self.filled > 0
+    }
+
+    /// How many different texts there are; above [`MOST_CATEGORIES`] they are not counted on.
+    pub(super) fn kinds(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Whether a column of text is one of numbers in another spelling.
+    pub(super) fn looks_like_numbers(&self) -> bool {
+        self.is_text() && self.alike * 2 > self.filled
+    }
+
+    /// Whether the cells are 0, 1, 2, ... or 1, 2, 3, ... line by line.
+    pub(super) fn counts_rows(&self) -> bool {
+        self.rows > 1 && self.counting == self.rows && [0.0, 1.0].contains(&self.first_number)
+    }
+
+    /// Whether the cells are whole numbers of which some would fall together as `f64`.
+    pub(super) fn holds_large_integers(&self) -> bool {
+        self.is_large && self.integers == self.filled
+    }
+
+    fn add(&mut self, row: usize, line: u64, cell: &str, dialect: &Dialect, markers: &[String]) {
+        if is_missing(cell, markers) {
+            return;
+        }
+        self.filled += 1;
+        if is_missing_in_any_case(cell, markers) {
+            self.loose += 1;
+            self.add_kind(cell);
+            return;
+        }
+        if let Some(number) = parse(cell, dialect.decimal) {
+            self.numbers += 1;
+            if self.code.is_none() && is_code(cell) {
+                self.code = Some(cell.to_string());
+            }
+            self.span.add(number);
+            if row == 0 {
+                self.first_number = number;
+            }
+            self.counting += usize::from(number == self.first_number + row as f64);
+            if is_integer(cell) {
+                self.integers += 1;
+                self.is_large |= number.abs() >= EXACT;
+            }
+            return;
+        }
+        self.add_kind(cell);
+        if self.first_text.is_none() {
+            self.first_text = Some((line, cell.to_string()));
+        }
+        if let Some(spelling) = Spelling::of(cell) {
+            self.alike += 1;
+            self.first_alike.get_or_insert_with(|| (cell.to_string(), spelling));
+        }
+    }
+
+    fn add_kind(&mut self, cell: &str) {
+        if self.kinds.len() <= MOST_CATEGORIES {
+            self.kinds.insert(BuildHasherDefault::<DefaultHasher>::default().hash_one(cell));
+        }
+    }
+
+    fn finish(&mut self, rows: usize) {
+        self.rows = rows;
+        if self.numbers > 0 {
+            self.filled -= self.loose;
+        }
+    }
+}
+
+/// Whether a cell is one of the ways to write nothing.
+pub(super) fn is_missing(cell: &str, markers: &[String]) -> bool {
+    markers.iter().any(|marker| marker == cell)
+}
+
+/// Whether it is so in a column of numbers, where no word can mean anything else.
+pub(super) fn is_missing_in_any_case(cell: &str, markers: &[String]) -> bool {
+    markers.iter().any(|marker| marker.eq_ignore_ascii_case(cell))
+}
+
+/// Whether a cell is a whole number in plain digits.
+fn is_integer(cell: &str) -> bool {
+    let digits = cell.strip_prefix(['+', '-']).unwrap_or(cell);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a number is written as codes are: `01234`, or `1e5` among others in base 16.
+fn is_code(cell: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    match cell.split_once(['e', 'E']) {
+        Some((front, back)) => is_digits(front) && is_digits(back),
+        None => cell.len() > 1 && cell.starts_with('0') && is_digits(cell),
+    }
+}
+
+/// Reads all lines and counts.
+pub(super) fn survey(
+    path: &Path,
+    dialect: &Dialect,
+    markers: &[String],
+    names: &[String],
+) -> Result<Vec<Seen>> {
+    let mut seen = vec![Seen::default(); names.len()];
+    let mut records = Records::open_as(path, dialect)?;
+    if dialect.header {
+        records.next()?;
+    }
+    let mut rows = 0;
+    while let Some((line, record)) = records.next_of(names.len())? {
+        for (seen, cell) in seen.iter_mut().zip(record) {
+            seen.add(rows, line, cell.trim(), dialect, markers);
+        }
+        rows += 1;
+    }
+    if rows == 0 {
+        return Err(Error::data(
+            path,
+            "holds no samples, only a header; set data.header = \"no\" if that line is a sample",
+        ));
+    }
+    seen.iter_mut().for_each(|seen| seen.finish(rows));
+    Ok(seen)
+}

@@ -1,0 +1,51 @@
+//! Text files, a document each, in a folder for each class or named by a list.
+
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::files::{Bad, Kept, Kind, Listing};
+use crate::data::raw::LabelledFile;
+use crate::data::raw::{Cells, Format, Labels, Raw, RawColumn, Source};
+use crate::data::settings::DataSettings;
+use crate::tiles::Shape;
+use crate::{Error, Result};
+
+/// Reads documents to train on.
+pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
+    let Listing { classes, parts, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
+    parts.try_map(|files| {
+        let kept = files::read_all(files, Kind::Text, Bad::in_training(settings.skip_bad), read_file)?;
+        Ok(raw(path, kept, Some(&classes)))
+    })
+}
+
+/// Reads documents for a model.
+pub(crate) fn read_for_model(path: &Path, targets: bool, bad: Bad) -> Result<Raw> {
+    let (files, classes) = files::list_for_model(path, Kind::Text, targets)?;
+    Ok(raw(path, files::read_all(files, Kind::Text, bad, read_file)?, classes.as_deref()))
+}
+
+fn read_file(file: &LabelledFile) -> Result<String> {
+    text(&file.path, std::fs::read(&file.path).map_err(Error::io(&file.path, "cannot read"))?)
+}
+
+/// The bytes of a file as text.
+pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        Error::data_at(path, format!("line {line}"), "is not UTF-8 text; save the file as UTF-8")
+    })
+}
+
+fn raw(path: &Path, part: Kept<String>, classes: Option<&[String]>) -> Raw {
+    let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
+    let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
+    let texts = Cells::Texts(part.contents.into_iter().collect());
+    Raw {
+        columns: vec![RawColumn { name: "text".into(), position: 0, vocabulary: None }],
+        files,
+        skipped: part.skipped,
+        ..Raw::arrays(path, Format::Text, texts, Shape::flat(1), labels)
+    }
+}

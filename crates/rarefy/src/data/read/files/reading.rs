@@ -1,0 +1,89 @@
+//! Reads many files at once, in a fixed order. A file that cannot be read ends it, or, if the user said so, is left
+//! out and reported.
+
+use rayon::prelude::*;
+
+use super::{Kind, other_kind};
+use crate::data::raw::{LabelledFile, SkippedFile};
+use crate::{Error, Result};
+
+/// What could be read.
+#[derive(Debug)]
+pub(crate) struct Kept<T> {
+    /// The files, in the order in which they were given.
+    pub files: Vec<LabelledFile>,
+    /// What each of them held.
+    pub contents: Vec<T>,
+    /// The files that were left out, each with what is wrong with it.
+    pub skipped: Vec<SkippedFile>,
+}
+
+/// What is done about files that cannot be read, and about texts that are empty.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Bad {
+    /// They are left out and reported.
+    LeaveOut,
+    /// The first ends it, with the advice to leave them out in this way.
+    Refuse(&'static str),
+}
+
+impl Bad {
+    /// As the settings say.
+    pub(crate) fn in_training(skip_bad: bool) -> Bad {
+        if skip_bad { Bad::LeaveOut } else { Bad::Refuse("data.skip_bad = true") }
+    }
+
+    /// For a model, which has no such setting.
+    pub(crate) fn for_model(skip_bad: bool) -> Bad {
+        if skip_bad { Bad::LeaveOut } else { Bad::Refuse("--skip-bad") }
+    }
+}
+
+/// Reads each file with `read`, on all threads; the result does not depend on their number.
+///
+/// # Errors
+/// The first file, in their order, that is of another kind or that `read` has refused, unless
+/// such are left out; and if no file can be read.
+pub(crate) fn read_all<T: Send>(
+    files: Vec<LabelledFile>,
+    kind: Kind,
+    bad: Bad,
+    read: impl Fn(&LabelledFile) -> Result<T> + Sync,
+) -> Result<Kept<T>> {
+    let read = |file: &LabelledFile| match Kind::of(&file.path) {
+        Some(of) if of == kind => read(file),
+        _ => Err(other_kind(&file.path, kind)),
+    };
+    let found: Vec<Result<T>> = files.par_iter().map(read).collect();
+    let mut kept = Kept { files: Vec::new(), contents: Vec::new(), skipped: Vec::new() };
+    let mut first_error = None;
+    let is_one = found.len() == 1;
+    for (position, (file, found)) in files.into_iter().zip(found).enumerate() {
+        match (found, bad) {
+            (Ok(content), _) => {
+                kept.files.push(file);
+                kept.contents.push(content);
+            }
+            (Err(error), Bad::Refuse(_)) if is_one => return Err(error),
+            (Err(error), Bad::Refuse(how)) => return Err(advise(error, how)),
+            (Err(error), Bad::LeaveOut) => {
+                kept.skipped.push(SkippedFile { path: file.path, problem: error.to_string(), position });
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) if kept.files.is_empty() => Err(error),
+        _ => Ok(kept),
+    }
+}
+
+/// Adds to an error about one of many files that such files can be left out.
+fn advise(error: Error, how: &str) -> Error {
+    match error {
+        Error::Data { path, at, problem } => {
+            Error::Data { path, at, problem: format!("{problem}; or leave such files out with {how}") }
+        }
+        other => other,
+    }
+}

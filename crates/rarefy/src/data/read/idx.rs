@@ -1,0 +1,251 @@
+//! IDX, the format of MNIST and its relatives, plain or gzipped:
+//!
+//! ```text
+//! 0 0 type dimensions | size of each dimension, u32 | numbers          all big-endian
+//! ```
+//!
+//! A folder holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, and for its own test part the same with
+//! `t10k`; each perhaps with `.gz`, or with a dot before `idx`. A single file of images finds its labels beside it, by the
+//! same name with `labels` for `images`. Format: LeCun, Cortes, Burges, "The MNIST database", section "IDX".
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::array::{Array, Element};
+use super::gzip;
+use crate::data::raw::{Format, Raw, Source};
+use crate::data::settings::TaskChoice;
+use crate::data::span::Shifting;
+use crate::{Error, Result};
+
+/// Whether a folder holds a training part.
+pub(crate) fn has_parts(folder: &Path) -> bool {
+    find(folder, "train", "images").is_some()
+}
+
+/// Whether a folder holds a test part; a file holds none.
+pub(crate) fn has_test_part(path: &Path) -> bool {
+    find(path, "t10k", "images").is_some()
+}
+
+/// Whether a file that starts with these bytes is IDX.
+pub(crate) fn is_magic(start: &[u8]) -> bool {
+    matches!(start, [0, 0, kind, dimensions, ..] if *dimensions > 0 && element(*kind).is_some())
+}
+
+/// Reads a folder, or a file of images and its labels.
+pub(crate) fn read(path: &Path) -> Result<Source> {
+    if !path.is_dir() {
+        return Ok(Source::whole(read_pair(path, &labels_beside(path)?)?));
+    }
+    let train = read_part(path, "train")?.ok_or_else(|| missing(path, "train-images-idx3-ubyte"))?;
+    let test = read_part(path, "t10k")?;
+    if let Some(test) = test.as_ref().filter(|test| test.width != train.width) {
+        let problem = format!("has {} pixels per image, the training part has {}", test.width, train.width);
+        return Err(Error::data(&test.path, problem));
+    }
+    Ok(Source { train, validation: None, test })
+}
+
+/// Reads images alone: a file, or the test part (else the training part) of a folder.
+pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
+    let file = match path.is_dir() {
+        true => find(path, "t10k", "images").or_else(|| find(path, "train", "images")),
+        false => Some(path.to_path_buf()),
+    };
+    let file = file.ok_or_else(|| missing(path, "t10k-images-idx3-ubyte"))?;
+    Ok(read_array(&file)?.into_features(&file, &Shifting::Never)?.into_raw(&file, Format::Idx, None))
+}
+
+fn missing(folder: &Path, name: &str) -> Error {
+    Error::data(folder, format!("this folder holds no {name} (or {name}.gz)"))
+}
+
+/// Reads the `train` or `t10k` files of a folder, if there are any.
+fn read_part(folder: &Path, part: &str) -> Result<Option<Raw>> {
+    match (find(folder, part, "images"), find(folder, part, "labels")) {
+        (None, None) => Ok(None),
+        (Some(images), Some(labels)) => read_pair(&images, &labels).map(Some),
+        (None, _) => Err(missing(folder, &format!("{part}-images-idx3-ubyte"))),
+        (_, None) => Err(missing(folder, &format!("{part}-labels-idx1-ubyte"))),
+    }
+}
+
+fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
+    let features = read_array(images)?;
+    let label_array = read_array(labels)?;
+    let samples = features.shape[0];
+    let features = features.into_features(images, &Shifting::Never)?;
+    let found = label_array.into_labels(labels, samples, TaskChoice::Auto)?;
+    let raw = features.into_raw(images, Format::Idx, Some(found));
+    Ok(Raw { label_path: Some(labels.to_path_buf()), ..raw })
+}
+
+/// The file of a folder with the images or labels of a part.
+fn find(folder: &Path, part: &str, kind: &str) -> Option<PathBuf> {
+    let dimensions = if kind == "images" { 3 } else { 1 };
+    ["-", "."]
+        .iter()
+        .flat_map(|dot| {
+            ["", ".gz"].map(|end| folder.join(format!("{part}-{kind}{dot}idx{dimensions}-ubyte{end}")))
+        })
+        .find(|path| path.is_file())
+}
+
+/// Where the labels of a file of images are.
+fn labels_beside(images: &Path) -> Result<PathBuf> {
+    let name = images.file_name().unwrap_or_default().to_string_lossy();
+    let labels = name.replace("images", "labels").replace("idx3", "idx1");
+    let plain = labels.trim_end_matches(".gz");
+    [labels.clone(), plain.to_string(), format!("{plain}.gz")]
+        .iter()
+        .filter(|labels| **labels != name)
+        .map(|labels| images.with_file_name(labels))
+        .find(|path| path.is_file())
+        .ok_or_else(|| {
+            let problem = match name.contains("images") {
+                false => "has no \"images\" in its name, so its labels cannot be found; rename the pair to NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte".into(),
+                true => format!("its labels are not beside it as {labels}"),
+            };
+            Error::data(images, problem)
+        })
+}
+
+/// The type of numbers that the third byte of a file names.
+fn element(kind: u8) -> Option<Element> {
+    match kind {
+        0x08 => Some(Element::U8),
+        0x09 => Some(Element::I8),
+        0x0b => Some(Element::I16),
+        0x0c => Some(Element::I32),
+        0x0d => Some(Element::F32),
+        0x0e => Some(Element::F64),
+        _ => None,
+    }
+}
+
+fn read_array(path: &Path) -> Result<Array> {
+    let mut from = gzip::open(path)?;
+    let mut header = Vec::new();
+    let mut more = |header: &mut Vec<u8>, bytes: u64| -> Result<()> {
+        let until = header.len() + bytes as usize;
+        from.reader.by_ref().take(bytes).read_to_end(header).map_err(gzip::read_error(path))?;
+        match header.len() < until {
+            true => Err(Error::data(path, "is cut short inside its header; get the file again")),
+            false => Ok(()),
+        }
+    };
+    more(&mut header, 4)?;
+    let (Some(element), true) = (element(header[2]), is_magic(&header)) else {
+        return Err(Error::data(
+            path,
+            format!(
+                "is not an IDX file: it starts with {header:?} where 0, 0, a type from 8 to 14 and the number of dimensions belong"
+            ),
+        ));
+    };
+    let dimensions = header[3];
+    more(&mut header, 4 * u64::from(dimensions))?;
+    let (sizes, _) = header[4..].as_chunks::<4>();
+    let shape = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
+    Array::read(path, from, header.len() as u64, shape, element, true)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::data::raw::Labels;
+
+    /// A file of bytes, as it should be.
+    pub(crate) fn file(shape: &[u32], numbers: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, shape.len() as u8];
+        bytes.extend(shape.iter().flat_map(|size| size.to_be_bytes()));
+        bytes.extend(numbers);
+        bytes
+    }
+
+    #[test]
+    fn a_folder_holds_training_and_test_parts_packed_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: Vec<u8>| std::fs::write(folder.path().join(name), bytes).unwrap();
+        write("train-images-idx3-ubyte", file(&[3, 2, 2], &(0..12).collect::<Vec<_>>()));
+        write("train-labels-idx1-ubyte.gz", gzip::tests::packed(&file(&[3], &[1, 0, 1])));
+        write("t10k-images.idx3-ubyte", file(&[1, 2, 2], &[9; 4]));
+        write("t10k-labels.idx1-ubyte", file(&[1], &[0]));
+        let Source { train, test, .. } = read(folder.path()).unwrap();
+        assert_eq!((train.samples(), train.width, test.unwrap().samples()), (3, 4, 1));
+        let mut row = [0.0; 4];
+        train.copy_row(2, &mut row);
+        assert_eq!(row, [8.0, 9.0, 10.0, 11.0]);
+        assert!(
+            matches!(train.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == [1.0, 0.0, 1.0])
+        );
+        // A single file finds its labels; new images need none.
+        let single = read(&folder.path().join("train-images-idx3-ubyte")).unwrap().train;
+        assert_eq!(single.samples(), 3);
+        assert_eq!(read_unlabelled(folder.path()).unwrap().samples(), 1);
+        // Only half of a test part is an error, not a missing test part.
+        std::fs::remove_file(folder.path().join("t10k-labels.idx1-ubyte")).unwrap();
+        assert!(read(folder.path()).err().unwrap().to_string().contains("no t10k-labels-idx1-ubyte"));
+    }
+
+    #[test]
+    fn damaged_files_are_named_with_what_to_do() {
+        let images = file(&[2, 1, 2], &[1, 2, 3, 4]);
+        let labels = file(&[2], &[0, 1]);
+        let huge = file(&[u32::MAX, u32::MAX, u32::MAX], &[0]);
+        let nothing_of_much = file(&[0, u32::MAX, u32::MAX, u32::MAX], &[]);
+        // 16 MB of zeros in 16 kB, where four bytes are promised.
+        let bomb = gzip::tests::packed(&[&images[..], &vec![0; 1 << 24][..]].concat());
+        let mut other_type = images.clone();
+        other_type[2] = 0x0a;
+        let with = |bytes: &[u8], more: &[u8]| [bytes, more].concat();
+        for (name, images, labels, at_fault, problem) in [
+            ("magic", with(b"GIF8", &images), labels.clone(), "images", "is not an IDX file"),
+            ("type", other_type, labels.clone(), "images", "is not an IDX file"),
+            ("header", images[..9].to_vec(), labels.clone(), "images", "cut short inside its header"),
+            ("short", images[..17].to_vec(), labels.clone(), "images", "more than the file can hold"),
+            ("short.gz", gzip::tests::packed(&images[..17]), labels.clone(), "images", "cut short"),
+            ("long", with(&images, &[0]), labels.clone(), "images", "goes on after"),
+            ("huge", huge.clone(), labels.clone(), "images", "more than the file can hold"),
+            ("huge.gz", gzip::tests::packed(&huge), labels.clone(), "images", "more than the file can hold"),
+            ("flat", file(&[2], &[1, 2]), labels.clone(), "images", "at least two dimensions"),
+            ("none", file(&[0, 2, 2], &[]), labels.clone(), "images", "no samples"),
+            ("no samples", nothing_of_much, labels.clone(), "images", "no samples"),
+            ("bomb", bomb, labels.clone(), "images", "goes on after the 4 bytes"),
+            (
+                "trailing",
+                with(&gzip::tests::packed(&images), b"more"),
+                labels.clone(),
+                "images",
+                "get the file again",
+            ),
+            ("no pixels", file(&[2, 0, 2], &[]), labels.clone(), "images", "no samples"),
+            ("empty", vec![], labels.clone(), "images", "the file is empty"),
+            ("more labels", images.clone(), file(&[3], &[0, 1, 1]), "labels", "3 labels for 2 samples"),
+            ("fewer labels", images.clone(), file(&[1], &[0]), "labels", "1 labels for 2 samples"),
+            ("labels cut", images.clone(), labels[..9].to_vec(), "labels", "more than the file can hold"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join("train-images-idx3-ubyte"), images).unwrap();
+            std::fs::write(folder.path().join("train-labels-idx1-ubyte"), labels).unwrap();
+            let error = read(folder.path()).err().unwrap().to_string();
+            assert!(
+                error.contains(problem) && error.contains(&format!("train-{at_fault}")),
+                "{name}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_without_its_labels_says_where_they_belong() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, problem) in
+            [("a-images-idx3-ubyte", "a-labels-idx1-ubyte"), ("a-idx3", "no \"images\" in its name")]
+        {
+            let path = folder.path().join(name);
+            std::fs::write(&path, file(&[1, 1], &[0])).unwrap();
+            assert!(read(&path).err().unwrap().to_string().contains(problem));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Images: PNG and JPEG files of one size, as bytes `[y][x][channel]`.
+
+mod decode;
+
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::files::{Bad, Kept, Kind, Listing};
+use crate::data::raw::{Cells, Format, LabelledFile, Labels, Raw, Source};
+use crate::data::reading::{FileReading, ImageReading};
+use crate::data::settings::{DataSettings, ImageColor, ImageSize};
+use crate::tiles::Shape;
+use crate::{Error, Result};
+use decode::Decoded;
+
+/// Reads the images of a folder or list to train on.
+pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
+    let Listing { classes, parts, .. } = files::list(path, Kind::Images)?.with_known_classes()?;
+    let parts = parts.try_map(|part| {
+        let decode =
+            |file: &LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
+        files::read_all(part, Kind::Images, Bad::in_training(settings.skip_bad), decode)
+    })?;
+    let all = || parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
+    let (first, image) = all().next().expect("a part has a file");
+    if let Some((other, found)) = all().find(|(_, found)| found.size() != image.size()) {
+        let problem = format!(
+            "is {}, but {} is {}; set data.image_size to bring all to one size",
+            show(found.size()),
+            first.path.display(),
+            show(image.size())
+        );
+        return Err(Error::data(&other.path, problem));
+    }
+    let channels = all().map(|(_, image)| image.channels).max().expect("a part has a file");
+    let reading = ImageReading {
+        size: image.size(),
+        channels,
+        resize: settings.image_size.is_some(),
+        color: settings.image_color,
+    };
+    Ok(parts.map(|part| raw(path, part, Some(&classes), reading.clone())))
+}
+
+/// Reads images for a model.
+pub(super) fn read_for_model(path: &Path, reading: &ImageReading, targets: bool, bad: Bad) -> Result<Raw> {
+    let (files, classes) = files::list_for_model(path, Kind::Images, targets)?;
+    let color = if reading.channels == 3 { ImageColor::Rgb } else { reading.color };
+    let size = reading.resize.then_some(reading.size);
+    let part = files::read_all(files, Kind::Images, bad, |file| {
+        let image = decode::read(&file.path, color, size)?;
+        if image.size() != reading.size {
+            let (found, trained) = (show(image.size()), show(reading.size));
+            let problem = format!(
+                "is {found}, the model was trained on {trained}; resize it, or train with data.image_size"
+            );
+            return Err(Error::data(&file.path, problem));
+        }
+        if image.channels != reading.channels {
+            let problem = "is in colour, the model was trained on grey images; convert it, or train with data.image_color = \"grey\"";
+            return Err(Error::data(&file.path, problem));
+        }
+        Ok(image)
+    })?;
+    Ok(raw(path, part, classes.as_deref(), reading.clone()))
+}
+
+fn show(size: ImageSize) -> String {
+    format!("{} pixels high and {} wide", size.height, size.width)
+}
+
+/// Lays images out one after the other, grey ones among colours with their value thrice. Without `classes` there are no
+/// labels.
+fn raw(path: &Path, part: Kept<Decoded>, classes: Option<&[String]>, reading: ImageReading) -> Raw {
+    let ImageReading { size: ImageSize { height, width }, channels, .. } = reading;
+    let shape = Shape { height: height as usize, width: width as usize, channels };
+    let mut bytes = Vec::with_capacity(part.contents.len() * shape.features());
+    for image in part.contents {
+        match image.channels == channels {
+            true => bytes.extend(image.pixels),
+            false => bytes.extend(image.pixels.iter().flat_map(|&pixel| [pixel; 3])),
+        }
+    }
+    let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
+    let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
+    Raw {
+        files,
+        skipped: part.skipped,
+        reading: Some(FileReading::Images(reading)),
+        ..Raw::arrays(path, Format::Images, Cells::Bytes(bytes), shape, labels)
+    }
+}

@@ -1,0 +1,59 @@
+//! Documents in memory, one after another in one string, and what is done about empty ones.
+
+use std::collections::HashSet;
+
+use super::files::Bad;
+use crate::data::raw::SkippedFile;
+use crate::data::raw::{Cells, Labels, Raw};
+use crate::data::text::TokenKind;
+use crate::{Error, Result};
+
+/// Refuses documents without a token, or leaves them out and reports them. What does not hold text passes through.
+pub(crate) fn without_empty(mut raw: Raw, kind: TokenKind, bad: Bad) -> Result<Raw> {
+    let Cells::Texts(texts) = &raw.cells else { return Ok(raw) };
+    let is_empty: Vec<bool> = (0..texts.len()).map(|sample| kind.is_empty(texts.text(sample))).collect();
+    if !is_empty.contains(&true) {
+        return Ok(raw);
+    }
+    let problem = match kind {
+        TokenKind::Words => "the document holds no words; fill it in or remove it",
+        TokenKind::Characters | TokenKind::BytePairs => "the document is empty; fill it in or remove it",
+    };
+    let error = |raw: &Raw, sample: usize, problem: &str| match raw.files.get(sample) {
+        Some(file) => Error::data(file, problem),
+        None => Error::data_at(&raw.path, raw.place(sample), problem),
+    };
+    // Where each sample stood before files were left out.
+    let gone: HashSet<usize> = raw.skipped.iter().map(|file| file.position).collect();
+    let positions = (0..).filter(|position| !gone.contains(position));
+    let mut kept = Vec::new();
+    for ((sample, is_empty), position) in is_empty.into_iter().enumerate().zip(positions) {
+        match bad {
+            _ if !is_empty => kept.push(sample),
+            Bad::LeaveOut => {
+                let path = raw.files.get(sample).unwrap_or(&raw.path).clone();
+                let problem = error(&raw, sample, problem).to_string();
+                raw.skipped.push(SkippedFile { path, problem, position });
+            }
+            Bad::Refuse(how) => {
+                let problem = format!("{problem}, or leave such documents out with {how}");
+                return Err(error(&raw, sample, &problem));
+            }
+        }
+    }
+    if kept.is_empty() {
+        return Err(Error::data(&raw.path, format!("of all samples {problem}")));
+    }
+    raw.cells = Cells::Texts(texts.of(&kept).into_iter().collect());
+    raw.lines = kept.iter().filter_map(|&sample| raw.lines.get(sample).copied()).collect();
+    raw.files = kept.iter().filter_map(|&sample| raw.files.get(sample).cloned()).collect();
+    match &mut raw.labels {
+        Some(Labels::Text { codes, .. }) => *codes = kept.iter().map(|&sample| codes[sample]).collect(),
+        Some(Labels::Numbers { values, outputs }) => {
+            *values =
+                kept.iter().flat_map(|&sample| &values[sample * *outputs..][..*outputs]).copied().collect();
+        }
+        None => {}
+    }
+    Ok(raw)
+}

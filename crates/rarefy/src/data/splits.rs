@@ -1,0 +1,39 @@
+//! The parts that a network is trained, watched and tested on.
+
+use super::augment::Augmentation;
+use super::dataset::{Dataset, Task};
+use super::prepare::{Preparation, UnknownCategories};
+use super::raw::SkippedFile;
+use super::text::TextCounts;
+
+/// The parts of a source, ready for training, and how they were made ready.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Splits {
+    /// To train on.
+    pub train: Dataset,
+    /// To watch training; absent if `data.validation_fraction` is 0 or there are too few samples.
+    pub validation: Option<Dataset>,
+    /// For the final test; absent if `data.test_fraction` is 0 or there are too few samples.
+    pub test: Option<Dataset>,
+    /// How a new file is made ready in the same way; to be stored with the model.
+    pub preparation: Preparation,
+    /// How training samples are changed as they are gathered, if at all.
+    pub augmentation: Option<Augmentation>,
+    /// Files that could not be read, and texts that are empty, which were left out, of all parts.
+    pub skipped: Vec<SkippedFile>,
+    /// For text, how many tokens are unknown in each part, in the order of the parts above.
+    pub text: Vec<(&'static str, TextCounts)>,
+    /// For tables, the categories in each other part that training has not.
+    pub unknown: Vec<(&'static str, UnknownCategories)>,
+    /// What was decided about a table without being asked for, and what looks odd in it.
+    pub notes: Vec<String>,
+}
+
+impl Splits {
+    /// The characters of a part of a language model's text, by which its bits are divided.
+    pub fn characters(&self, part: &str) -> Option<usize> {
+        let is_language = self.preparation.task == Task::LanguageModel;
+        let found = self.text.iter().find(|(name, _)| is_language && *name == part);
+        found.map(|(_, counts)| counts.characters)
+    }
+}
