@@ -10,7 +10,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::sum;
+use super::line_search::{SMALLEST, descend_from, squares};
 use super::{OptimizerSettings, StepSize, Sums, UpdateRule, check_lengths};
 
 /// The part of the decrease that the slope promises which a step must make.
@@ -21,9 +21,6 @@ const SHRINK: f32 = 0.7;
 const GROWTH: f64 = 2.0;
 /// The largest step.
 const LARGEST: f32 = 10.0;
-/// Smaller steps are not tried: the loss no longer tells them apart. The search has failed, this step is taken, and the
-/// next search begins where this one began.
-pub(super) const SMALLEST: f32 = 1e-6;
 
 /// Gradient descent with a line search; see the top of the file. One slot: the values that the search starts from.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,21 +95,6 @@ impl UpdateRule for Armijo {
     fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
         out.fill(step.learning_rate);
-    }
-}
-
-/// The sum of squares.
-#[inline(always)]
-pub(super) fn squares(numbers: &[f32]) -> f64 {
-    sum(numbers.len(), |i| f64::from(numbers[i]) * f64::from(numbers[i]))
-}
-
-/// `values = start - step * gradients`.
-#[inline(always)]
-pub(super) fn descend_from(start: &[f32], step: f32, values: &mut [f32], gradients: &[f32]) {
-    check_lengths(values.len(), [gradients.len(), start.len()]);
-    for ((w, &start), &g) in values.iter_mut().zip(start).zip(gradients) {
-        *w = start - step * g;
     }
 }
 

@@ -10,8 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::armijo::{SMALLEST, descend_from, squares};
-use super::memory::sum;
+use super::line_search::{SMALLEST, descend_from, squares};
+use super::sums::sum;
 use super::{StepSize, Sums, UpdateRule, check_lengths};
 
 const SUFFICIENT: f64 = 1e-4;

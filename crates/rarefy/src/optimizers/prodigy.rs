@@ -15,7 +15,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::memory::sum;
+use super::sums::sum;
 use super::{OptimizerSettings, StepSize, Sums, UpdateRule, check_lengths, flush};
 
 /// The first estimate of the distance.

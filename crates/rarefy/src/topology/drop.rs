@@ -1,5 +1,6 @@
 //! Which connections stay.
 
+use super::select::largest;
 use super::{Progress, View};
 use crate::random::Stream;
 
@@ -46,27 +47,6 @@ impl Drop {
         };
         largest(weights.connections().map(|(cell, _)| cell), &scores, count)
     }
-}
-
-/// The cells of the `count` largest scores, in order; of equal ones the first. No sorting: the least score that stays
-/// is selected, and one pass over the cells picks what reaches it.
-pub(super) fn largest(cells: impl Iterator<Item = usize>, scores: &[f32], count: usize) -> Vec<usize> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let mut order = scores.to_vec();
-    let (_, &mut least, _) = order.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a));
-    let above = scores.iter().filter(|score| score.total_cmp(&least).is_gt()).count();
-    let mut ties = count - above;
-    let mut kept = Vec::with_capacity(count);
-    for (cell, score) in cells.zip(scores) {
-        let order = score.total_cmp(&least);
-        if order.is_gt() || (order.is_eq() && ties > 0) {
-            ties -= usize::from(order.is_eq());
-            kept.push(cell);
-        }
-    }
-    kept
 }
 
 /// A draw from the standard Gumbel distribution.

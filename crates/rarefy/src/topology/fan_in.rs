@@ -7,7 +7,8 @@
 
 use std::cmp::Reverse;
 
-use super::grow::{Best, for_each_row};
+use super::grow::for_each_row;
+use super::select::{Best, largest};
 use super::{Grow, View};
 
 /// The cells after an update that keeps `kept` of the live ones, `total` in all. `may_ablate` says whether units may
@@ -70,7 +71,7 @@ fn within(view: &View<'_>, kept: &[usize], fan_in: &[usize], quota: &[usize]) ->
                 view.weights.values()[slot].abs()
             })
             .collect();
-        left.extend(super::drop::largest(cells.iter().copied(), &scores, quota));
+        left.extend(largest(cells.iter().copied(), &scores, quota));
     }
     debug_assert!(left.iter().all(|cell| quota[cell / cols] > 0));
     left

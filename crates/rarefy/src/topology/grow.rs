@@ -1,5 +1,6 @@
 //! Which connections come.
 
+use super::select::{Best, largest, magnitude};
 use super::{CellGradients, View, paths};
 use crate::random::Stream;
 use crate::sparse::Pattern;
@@ -62,7 +63,7 @@ impl Grow {
                 let mut gradients = vec![0.0; size];
                 (view.absent.cells)(&pattern, &mut gradients);
                 let scores: Vec<f32> = gradients.into_iter().map(magnitude).collect();
-                super::drop::largest(sampled.into_iter(), &scores, count)
+                largest(sampled.into_iter(), &scores, count)
             }
             Grow::Paths => {
                 let mut grown = paths::best(kept, rows, cols, count);
@@ -74,11 +75,6 @@ impl Grow {
             }
         }
     }
-}
-
-/// A gradient's score; one that is not a number counts as zero.
-fn magnitude(gradient: f32) -> f32 {
-    if gradient.is_nan() { 0.0 } else { gradient.abs() }
 }
 
 /// The cells that a sorted list leaves out.
@@ -138,7 +134,7 @@ fn largest_gradients(
 /// The absent cells of the largest scores above 0, at most `count` of them; in order. `score` rates a gradient.
 pub fn strongest_absent(view: &mut View<'_>, count: usize, score: impl Fn(f32) -> f32) -> Vec<usize> {
     let (rows, cols) = (view.weights.rows(), view.weights.cols());
-    let mut best = Best { threshold: if count == 0 { f32::INFINITY } else { 0.0 }, ..Best::new(count) };
+    let mut best = Best::above_zero(count);
     let live: Vec<usize> = view.weights.connections().map(|(cell, _)| cell).collect();
     let (mut live, mut scores) = (&live[..], vec![0.0; cols]);
     for_each_row(rows, cols, &mut view.absent, |row, gradients| {
@@ -165,80 +161,6 @@ pub fn for_each_row(
         (gradients.rows)(start..end, buffer);
         for (row, gradients) in (start..end).zip(buffer.chunks_exact(cols)) {
             look(row, gradients);
-        }
-    }
-}
-
-/// The `count` cells of the largest scores among those offered; of equal ones the first.
-pub(super) struct Best {
-    count: usize,
-    cells: Vec<(f32, usize)>,
-    threshold: f32,
-}
-
-impl Best {
-    pub(super) fn new(count: usize) -> Best {
-        Best { count, cells: Vec::new(), threshold: if count == 0 { f32::INFINITY } else { -1.0 } }
-    }
-
-    /// Takes note of a cell; cells come in order, and a score is not negative.
-    pub(super) fn offer(&mut self, score: f32, cell: usize) {
-        if score > self.threshold {
-            self.cells.push((score, cell));
-            if self.cells.len() >= 3 * self.count {
-                self.tighten();
-            }
-        }
-    }
-
-    /// Takes note of a row's cells besides the live ones, by their gradients.
-    pub(super) fn offer_absent(&mut self, first: usize, gradients: &[f32], live: &[usize]) {
-        let mut start = 0;
-        for end in live.iter().map(|cell| cell - first).chain([gradients.len()]) {
-            for (block, gradients) in gradients[start..end].chunks(16).enumerate() {
-                // Few blocks hold a cell of interest, and a block is looked at in one go. Not a number counts as one.
-                let threshold = self.threshold;
-                let dull = gradients.iter().fold(true, |dull, gradient| dull & (gradient.abs() <= threshold));
-                if !dull {
-                    for (cell, &gradient) in (first + start + 16 * block..).zip(gradients) {
-                        self.offer(magnitude(gradient), cell);
-                    }
-                }
-            }
-            start = end + 1;
-        }
-    }
-
-    /// One that finds what is better than what this one has, among later cells.
-    pub(super) fn beyond(&self) -> Best {
-        Best { cells: Vec::new(), ..*self }
-    }
-
-    /// Takes over what another found among later cells.
-    pub(super) fn append(&mut self, mut other: Best) {
-        self.cells.append(&mut other.cells);
-        if self.cells.len() >= 3 * self.count {
-            self.tighten();
-        }
-    }
-
-    /// The cells, in order.
-    pub(super) fn into_cells(mut self) -> Vec<usize> {
-        self.shrink();
-        let mut cells: Vec<usize> = self.cells.into_iter().map(|(_, cell)| cell).collect();
-        cells.sort_unstable();
-        cells
-    }
-
-    fn tighten(&mut self) {
-        self.shrink();
-        self.threshold = self.cells.iter().fold(f32::INFINITY, |least, best| least.min(best.0));
-    }
-
-    fn shrink(&mut self) {
-        if self.count < self.cells.len() {
-            self.cells.select_nth_unstable_by(self.count, |a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-            self.cells.truncate(self.count);
         }
     }
 }

@@ -13,7 +13,7 @@
 
 use rayon::prelude::*;
 
-use super::grow::Best;
+use super::select::Best;
 use crate::sparse::Pattern;
 
 /// Rows that are scored in one go. Fixed, so that sums do not depend on the number of threads.

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::random::Purpose;
-use crate::sparse::{Allocation, Init, Storage, allocate};
+use crate::sparse::{Allocation, Init, Storage, Weights, allocate};
 
 /// A method and the connections that the whole network may have on the way, over those at the end.
 struct Row {

@@ -1,0 +1,59 @@
+//! What an update of connections sees.
+
+use std::ops::Range;
+
+use crate::random::Stream;
+use crate::sparse::{Pattern, Weights};
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps of the whole run.
+    pub total: u64,
+    /// Steps of an epoch.
+    pub epoch: u64,
+}
+
+impl Progress {
+    /// From 0 at the start to 1 at the end.
+    pub fn fraction(&self) -> f64 {
+        self.step as f64 / self.total.max(1) as f64
+    }
+
+    /// The same one step before.
+    pub(super) fn before(&self) -> Progress {
+        Progress { step: self.step - 1, ..*self }
+    }
+}
+
+/// One weight matrix as an update sees it.
+pub struct View<'a> {
+    /// The weights.
+    pub weights: &'a Weights,
+    /// The gradients of the stored values, from the step just done.
+    pub gradients: &'a [f32],
+    /// How many connections it is to end the run with; in a global scope only the sum over all matrices counts.
+    pub target: usize,
+    /// Whether its inputs are the neurons of the matrix before it, which lead nowhere else.
+    pub is_joined: bool,
+    /// What gradients absent connections would have.
+    pub absent: CellGradients<'a>,
+    /// Where random draws come from.
+    pub stream: Stream,
+}
+
+/// Fills in some rows of a dense gradient.
+type RowGradients<'a> = Box<dyn FnMut(Range<usize>, &mut [f32]) + 'a>;
+
+/// Fills in the gradients of a pattern's cells.
+type SampledGradients<'a> = Box<dyn FnMut(&Pattern, &mut [f32]) + 'a>;
+
+/// The gradients that the cells of a matrix would have if every connection were live.
+pub struct CellGradients<'a> {
+    /// Those of all cells of some rows, row-major.
+    pub rows: RowGradients<'a>,
+    /// Those of a pattern's cells, in order, at a cost that follows their number.
+    pub cells: SampledGradients<'a>,
+}
