@@ -22,8 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / os.environ.get("RAREFY_BENCH_VENV", "target/bench-venv")
+import harness
+
 PACKAGES = ["numpy==2.4.6", "scipy==1.17.1", "scikit-learn==1.9.1", "skglm==0.5", "celer==0.7.4"]
 TOLERANCES = [1e-4, 1e-5, 1e-6, 1e-7, 1e-8]
 # What a program must come within, relative to the best objective.
@@ -36,22 +36,22 @@ def main():
     if args.peer:
         return run_peer(args)
     enter_environment()
-    good = True
+    good, busy = True, harness.busy_share()
     with tempfile.TemporaryDirectory() as folder:
         for kind in args.problems:
             good &= compare(args, kind, Path(folder))
-    print(f"- machine: {machine()}; load average at the end: {os.getloadavg()[0]:.1f}; {args.threads} threads")
-    print("- versions: " + ", ".join(PACKAGES))
+    print(f"- {args.threads} threads; versions: " + ", ".join(PACKAGES))
+    harness.say_where(busy, {})
     sys.exit(0 if good else 1)
 
 
 def enter_environment():
     """Makes the virtual environment, or adds what it lacks, and goes on inside it."""
-    python = VENV / "bin/python"
-    if Path(sys.prefix).resolve() == VENV.resolve():
+    python = harness.VENV / "bin/python"
+    if Path(sys.prefix).resolve() == harness.VENV.resolve():
         return
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
+        subprocess.run([sys.executable, "-m", "venv", harness.VENV], check=True)
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PACKAGES]
     subprocess.run(pip, check=True)
     os.execv(python, [python, *sys.argv])
@@ -71,7 +71,7 @@ def compare(args, kind, folder):
             seconds, coefficients = run(args, kind, program, tolerance, folder)
             return seconds, objective(kind, problem, coefficients), (coefficients[-1, :-1] != 0).sum()
         except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-            missing[program] = reason(error)
+            missing[program] = harness.reason(error)
             return None
 
     # The best that anybody finds with much patience.
@@ -254,24 +254,9 @@ def print_table(args, kind, problem, times, chosen, found, best, missing):
     return "rarefy" in found and (found["rarefy"][1] <= best * (1 + NEAR)).all()
 
 
-def reason(error):
-    if isinstance(error, subprocess.TimeoutExpired):
-        return f"not done after {error.timeout:.0f} s"
-    lines = (getattr(error, "stderr", None) or "").strip().splitlines()
-    return lines[-1] if lines else f"{type(error).__name__}: {error}"
-
-
-def machine():
-    info = Path("/proc/cpuinfo").read_text().splitlines()
-    fields = dict(line.replace("\t", "").split(":", 1) for line in info if ":" in line)
-    model, family, number = (fields.get(key, " unknown").strip() for key in ("model name", "cpu family", "model"))
-    cores = sum(line.startswith("processor") for line in info)
-    return f"{model} (family {family}, model {number}), {cores} cores"
-
-
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rarefy", default=ROOT / "target/release/rarefy", help="the program under test")
+    parser.add_argument("--rarefy", default=harness.ROOT / "target/release/rarefy", help="the program under test")
     parser.add_argument("--problems", type=lambda text: text.split(","), default=list(PROGRAMS))
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--features", type=int, default=20000)

@@ -21,12 +21,14 @@ import time
 import warnings
 from pathlib import Path
 
+import harness
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     step = commands.add_parser("step", help="time one training step")
-    step.add_argument("--peer", choices=["torch-dense", "torch-csr", "sparselab"], required=True)
+    step.add_argument("--peer", choices=["torch-f32", "torch-autocast", "torch-bf16", "torch-csr", "sparselab"], required=True)
     step.add_argument("--density", type=float, default=0.1)
     step.add_argument("--steps", type=int, default=100)
     step.add_argument("--warmup", type=int, default=20)
@@ -55,14 +57,7 @@ def restart_with_fair_environment(threads):
     if "RAREFY_PEER_READY" in os.environ:
         return
     env = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    env.update(
-        RAREFY_PEER_READY="1",
-        OMP_NUM_THREADS=str(threads),
-        # Memory that was freed stays with the process, so that no step has to fault its big gradients in anew.
-        MALLOC_MMAP_MAX_="0",
-        MALLOC_TRIM_THRESHOLD_=str(1 << 40),
-        MALLOC_TOP_PAD_=str(64 << 20),
-    )
+    env |= harness.KEEPS_MEMORY | {"RAREFY_PEER_READY": "1", "OMP_NUM_THREADS": str(threads)}
     os.execve(sys.executable, [sys.executable, *sys.argv], env)
 
 
@@ -81,7 +76,9 @@ LR, MOMENTUM = 0.01, 0.9
 
 
 def dense_step(args, x, labels):
-    return autograd_step(args, dense_network(args.layers), x, labels)
+    precision = harness.Precision(args.peer.removeprefix("torch-"))
+    network = dense_network(args.layers).to(precision.dtype)
+    return autograd_step(args, network, x.to(precision.dtype), labels, precision)
 
 
 def sparselab_step(args, x, labels):
@@ -94,12 +91,14 @@ def sparselab_step(args, x, labels):
     return autograd_step(args, torch.nn.Sequential(*layers), x, labels)
 
 
-def autograd_step(args, network, x, labels):
+def autograd_step(args, network, x, labels, precision=None):
+    precision = precision or harness.Precision("f32")
     optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM, fused=args.fused)
 
     def step():
         optimizer.zero_grad(set_to_none=not args.keep_grads)
-        loss = torch.nn.functional.cross_entropy(network(x), labels)
+        with precision.forward():
+            loss = torch.nn.functional.cross_entropy(network(x), labels)
         loss.backward()
         optimizer.step()
         return loss
@@ -207,7 +206,7 @@ def check_csr(args, x, labels):
         torch.testing.assert_close(layer.weight.to_dense(), linear.weight.detach(), rtol=1e-6, atol=1e-7)
 
 
-STEPS = {"torch-dense": dense_step, "torch-csr": csr_step, "sparselab": sparselab_step}
+STEPS = {"torch-csr": csr_step, "sparselab": sparselab_step}
 
 
 def hidden_shapes(layers):
@@ -231,7 +230,7 @@ def time_step(args):
     labels = torch.randint(args.layers[-1], (args.batch,))
     if args.peer == "torch-csr":
         check_csr(args, x, labels)
-    step = STEPS[args.peer](args, x, labels)
+    step = STEPS.get(args.peer, dense_step)(args, x, labels)
     for _ in range(args.warmup):
         step()
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -247,7 +246,7 @@ def time_step(args):
         "peer": args.peer,
         "layers": args.layers,
         "batch": args.batch,
-        "density": 1.0 if args.peer == "torch-dense" else args.density,
+        "density": args.density if args.peer in STEPS else 1.0,
         "threads": torch.get_num_threads(),
         "step_ms": round(statistics.median(times), 4),
         "min_ms": round(min(times), 4),
@@ -289,7 +288,7 @@ def train(args):
             accuracy = (network(test_x).argmax(1) == test_labels).float().mean().item()
         print(f"epoch {epoch}: test accuracy {accuracy:.4f}, {seconds[-1]:.2f} s", file=sys.stderr)
     return {
-        "peer": "torch-dense",
+        "peer": "torch-f32",
         "layers": args.layers,
         "batch": args.batch,
         "epochs": args.epochs,
@@ -300,7 +299,7 @@ def train(args):
         "threads": torch.get_num_threads(),
         "test_accuracy": round(accuracy, 4),
         "seconds_per_epoch": round(statistics.median(seconds), 3),
-        "versions": versions("torch-dense"),
+        "versions": versions("torch-f32"),
     }
 
 

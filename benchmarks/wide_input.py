@@ -11,16 +11,13 @@ places uniform, values 1, ten classes that follow the places.
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+import harness
+
 WIDTHS = [100_000, 200_000, 400_000]
 NONZEROS = [100, 250, 500, 1000]
 FIXED = (100_000, 100)
@@ -29,50 +26,43 @@ DENSITY = 0.05
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    harness.add_arguments(parser, rounds=3)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--samples", type=int, default=2560)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--rarefy", default=ROOT / "target/release/rarefy")
-    parser.add_argument("--python", default=ROOT / "target/bench-venv/bin/python")
     parser.add_argument("--peer", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.peer:
         kind, path = args.peer.split(":", 1)
         print(torch_ms(args, kind, path))
         return
-    load = os.getloadavg()[0]
+    busy, missing = harness.busy_share(), {}
     cases = [(FIXED[0], count) for count in NONZEROS] + [(width, FIXED[1]) for width in WIDTHS]
     cases = list(dict.fromkeys(cases))
-    found = {case: measure(args, *case) for case in cases}
-    print(f"load before: {load:.2f}; ms a step, batch {args.batch}, {args.hidden} hidden units, {args.threads} threads, "
-          f"rarefy at density {DENSITY}, static, Adam\n")
+    found = {case: measure(args, *case, missing) for case in cases}
+    print(f"ms a step, batch {args.batch}, {args.hidden} hidden units, {args.threads} threads, rarefy at density {DENSITY}, static, Adam\n")
     table(f"nonzeros of a sample, of {FIXED[0]:,} features", [(count, found[FIXED[0], count]) for count in NONZEROS])
     table(f"features, {FIXED[1]} of a sample not zero", [(width, found[width, FIXED[1]]) for width in WIDTHS])
+    harness.say_where(busy, missing)
 
 
 def table(title, rows):
     programs = ["rarefy", "embedding-bag", "linear"]
     print(f"| {title} | rarefy | torch EmbeddingBag, SparseAdam | torch Linear, Adam |\n|---|---|---|---|")
     for name, times in rows:
-        cells = [f"{statistics.median(times[program]):.2f}" if times[program] else "-" for program in programs]
+        cells = [f"{statistics.median(times[program]):.2f}" if program in times else "-" for program in programs]
         print(f"| {name:,} | " + " | ".join(cells) + " |")
     print()
 
 
-def measure(args, width, count):
-    times = {"rarefy": [], "embedding-bag": [], "linear": []}
+def measure(args, width, count, missing):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "wide.npz"
         write(args, path, width, count)
-        for number in range(args.rounds):
-            for name in list(times) if number % 2 == 0 else list(times)[::-1]:
-                try:
-                    times[name].append(rarefy_ms(args, path) if name == "rarefy" else peer_ms(args, name, path))
-                except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-                    print(f"{name}: {(getattr(error, 'stderr', None) or str(error)).strip()[-300:]}", file=sys.stderr)
-    return times
+        programs = {"rarefy": lambda: rarefy_ms(args, path)}
+        programs |= {name: (lambda name=name: peer_ms(args, name, path)) for name in ["embedding-bag", "linear"]}
+        return harness.take_turns(programs, args.rounds, missing)
 
 
 def write(args, path, width, count):
@@ -94,19 +84,14 @@ def rarefy_ms(args, path):
     settings = [f"network.width={args.hidden}", "data.validation_fraction=0", "data.test_fraction=0"]
     for setting in [*settings, f"data.label_path={path.parent / 'y.npy'}"]:
         command += ["--set", setting]
-    return json.loads(run(args, command))["step_ms"]
+    return harness.run(command, args.threads)["step_ms"]
 
 
 def peer_ms(args, kind, path):
     command = [args.python, __file__, "--peer", f"{kind}:{path}"]
     for name in ["hidden", "batch", "threads"]:
         command += [f"--{name}", getattr(args, name)]
-    return float(run(args, command))
-
-
-def run(args, command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True, timeout=600)
-    return done.stdout
+    return harness.run(command, args.threads)
 
 
 def torch_ms(args, kind, path):
