@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
+use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
 use crate::kernels::{Activation, fetch_ahead, par_chunks};
 use crate::tiles::{HALF, Row, Shape, Tiles};
 
@@ -18,6 +18,21 @@ pub struct ElementwiseSpec {
 }
 
 impl Describe for ElementwiseSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "elementwise",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(input)
     }

@@ -7,7 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use super::{
+    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Finish, Heads, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -26,6 +28,21 @@ pub struct AttentionSpec {
 }
 
 impl Describe for AttentionSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "attention",
+            looks_ahead: (!self.causal).then_some("give it causal = true"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if input.height != 1 {
             return Err("attention wants a sequence, not an image".into());

@@ -1,7 +1,7 @@
 //! Which layers look at later steps: those cannot predict what comes next, for they would be shown it.
 
 use super::described::part_title;
-use super::{LayerSpec, NetworkSpec};
+use super::{Describe, LayerSpec, NetworkSpec};
 
 impl NetworkSpec {
     /// The first layer whose output at a step depends on later steps, and what to do about it.
@@ -16,23 +16,9 @@ fn looks_ahead(layers: &[LayerSpec]) -> Option<String> {
         let within = layer.inner().into_iter().find_map(|(part, inner)| {
             looks_ahead(inner).map(|found| format!("{title}, in {}, {found}", part_title(&part)))
         });
-        within.or_else(|| cure(layer).map(|cure| format!("{title} looks at later steps: {cure}")))
+        let cure = layer.properties().looks_ahead;
+        within.or_else(|| cure.map(|cure| format!("{title} looks at later steps: {cure}")))
     })
-}
-
-/// What makes a layer look back only; none if it does. Statistics of a batch, which predictions do not use, are no look ahead.
-fn cure(layer: &LayerSpec) -> Option<&'static str> {
-    match layer {
-        LayerSpec::Attention(spec) if !spec.causal => Some("give it causal = true"),
-        LayerSpec::Lstm(spec) if spec.bidirectional => Some("leave bidirectional out"),
-        LayerSpec::Gru(spec) if spec.bidirectional => Some("leave bidirectional out"),
-        LayerSpec::Rnn(spec) if spec.bidirectional => Some("leave bidirectional out"),
-        // Whatever keeps the number of steps has its window around each of them.
-        LayerSpec::Conv1d(spec) if spec.kernel > 1 => Some("take it out, or give it a kernel of 1"),
-        LayerSpec::Conv2d(_) | LayerSpec::MaxPool(_) | LayerSpec::AveragePool(_) => Some("take it out"),
-        LayerSpec::GroupNorm(_) => Some("take layer-norm or rms-norm"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::check_units;
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use super::limits::check_units;
+use super::{
+    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Finish, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
 
@@ -210,6 +212,21 @@ impl Conv2dSpec {
 }
 
 impl Describe for Conv2dSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "conv2d",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: true,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(self.geometry(input)?.output().expect("checked with the geometry"))
     }
@@ -255,6 +272,21 @@ impl Conv1dSpec {
 }
 
 impl Describe for Conv1dSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "conv1d",
+            looks_ahead: (self.kernel > 1).then_some("take it out, or give it a kernel of 1"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: true,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if input.height > 1 {
             return Err("is for sequences, and this is an image; use conv2d".into());

@@ -71,11 +71,11 @@ fn build(
         let vocabulary = inputs.vocabulary.filter(|_| position == 0);
         fill_vocabulary(&mut layer, vocabulary).map_err(|problem| format!("{title}: {problem}"))?;
         let names: Vec<String> = layer.inner().into_iter().map(|(name, _)| name).collect();
-        for (name, inner) in names.iter().zip(layer.inner_mut()) {
+        for (name, inner) in names.iter().zip(layer.parts_mut().inner) {
             let within = |problem| format!("{title}, in {}, {problem}", part_title(name));
             *inner = build(Inputs { shape: input, vocabulary }, inner, is_flat).map_err(within)?.0;
         }
-        let advice = if is_flat { advice(&layer) } else { "" };
+        let advice = if is_flat && layer.properties().has_windows { DECLARE } else { "" };
         let mut output = input;
         for part in split(layer) {
             let misfit = |problem| format!("{title} on {input}: {problem}{advice}");
@@ -135,14 +135,8 @@ pub(super) fn check_last(layers: &[LayerSpec]) -> Result<(), String> {
 }
 
 /// What else may be wrong where a layer that looks at positions does not fit samples that have none.
-fn advice(layer: &LayerSpec) -> &'static str {
-    match layer {
-        LayerSpec::Conv2d(_) | LayerSpec::Conv1d(_) | LayerSpec::MaxPool(_) | LayerSpec::AveragePool(_) => {
-            "; if the samples are images or sequences, say so by data.shape = [height, width, channels]"
-        }
-        _ => "",
-    }
-}
+const DECLARE: &str =
+    "; if the samples are images or sequences, say so by data.shape = [height, width, channels]";
 
 /// How errors name a layer.
 fn title(position: usize, layer: &LayerSpec) -> String {
@@ -159,23 +153,11 @@ pub(super) fn part_title(name: &str) -> String {
 
 /// A layer, and one for its activation where that cannot be fused.
 fn split(mut layer: LayerSpec) -> impl Iterator<Item = LayerSpec> {
-    let apart = match fused_mut(&mut layer) {
+    let apart = match layer.parts_mut().fused {
         Some(activation) if !activation.is_fusable() => Some(std::mem::take(activation)),
         _ => None,
     };
     std::iter::once(layer).chain(apart.map(LayerSpec::elementwise))
-}
-
-/// The activation that a layer fuses.
-fn fused_mut(layer: &mut LayerSpec) -> Option<&mut Activation> {
-    match layer {
-        LayerSpec::Linear(spec) => Some(&mut spec.activation),
-        LayerSpec::Conv2d(spec) => Some(&mut spec.activation),
-        LayerSpec::Conv1d(spec) => Some(&mut spec.activation),
-        LayerSpec::BatchNorm(spec) => Some(&mut spec.activation),
-        LayerSpec::Residual(spec) => Some(&mut spec.activation),
-        _ => None,
-    }
 }
 
 fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Outputs) -> Result<(), String> {
@@ -202,18 +184,7 @@ fn check_output(layers: &[LayerSpec], shapes: &[Shape], outputs: Outputs) -> Res
         ));
     }
     // The head begins where layers that take each position for itself do, at its first linear layer.
-    let keeps_positions = |layer: &LayerSpec| {
-        matches!(
-            layer,
-            LayerSpec::Linear(_)
-                | LayerSpec::Elementwise(_)
-                | LayerSpec::Dropout(_)
-                | LayerSpec::BatchNorm(_)
-                | LayerSpec::LayerNorm(_)
-                | LayerSpec::RmsNorm(_)
-        )
-    };
-    let body = layers.iter().rposition(|layer| !keeps_positions(layer)).map_or(0, |at| at + 1);
+    let body = layers.iter().rposition(|layer| !layer.is_per_position()).map_or(0, |at| at + 1);
     let is_linear = |layer: &LayerSpec| matches!(layer, LayerSpec::Linear(_));
     let head = body + layers[body..].iter().position(is_linear).expect("the last layer is linear");
     let title = title(head, &layers[head]);

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
+use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
 use crate::kernels::{Activation, par_chunks};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -23,6 +23,21 @@ pub struct DropoutSpec {
 }
 
 impl Describe for DropoutSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "dropout",
+            looks_ahead: None,
+            is_random: true,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if !(0.0..1.0).contains(&self.rate) {
             return Err(format!("dropout rate {} is not in [0, 1)", self.rate));

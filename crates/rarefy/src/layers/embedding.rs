@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::check_units;
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, WeightShape, Workspace};
+use super::limits::check_units;
+use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Padding, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -23,6 +23,21 @@ pub struct EmbeddingSpec {
 }
 
 impl Describe for EmbeddingSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "embedding",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if self.vocabulary == 0 || self.channels == 0 {
             return Err("vocabulary and channels must be at least 1".into());

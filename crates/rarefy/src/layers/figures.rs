@@ -79,7 +79,7 @@ fn add_figures(
         let weights = || own.iter().filter(|parameter| parameter.is_weight());
         figures.push(LayerFigures {
             place: place.clone(),
-            layer: layer.name(),
+            layer: layer.name().to_string(),
             input: shapes[position],
             output: shapes[position + 1],
             nnz: weights().map(|weight| weight.weights.nnz()).sum(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
+use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
 use crate::kernels::par_chunks;
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -15,6 +15,21 @@ const ROWS: usize = 64;
 pub struct FlattenSpec {}
 
 impl Describe for FlattenSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "flatten",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(Shape::flat(input.features()))
     }

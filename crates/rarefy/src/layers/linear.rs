@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::check_units;
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use super::limits::check_units;
+use super::{
+    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -25,6 +27,21 @@ fn is_zero(outputs: &usize) -> bool {
 }
 
 impl Describe for LinearSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "linear",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if self.outputs == 0 {
             return Err(

@@ -1,5 +1,7 @@
 //! A network: a sequence of layers, and its parameters.
 
+use std::sync::Arc;
+
 use super::build::{Source, Vectors};
 use super::{
     Buffers, Builder, Describe, Flow, Layer, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence,
@@ -11,10 +13,11 @@ use crate::sparse::{self, Init, Order, Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
-/// A feed-forward network.
+/// A feed-forward network. A clone has parameters of its own and shares the layers, which hold no numbers.
+#[derive(Clone)]
 pub struct Network {
     spec: NetworkSpec,
-    pub(super) sequence: Sequence,
+    pub(super) sequence: Arc<Sequence>,
     pub(super) parameters: Vec<Parameter>,
 }
 
@@ -120,7 +123,7 @@ impl Network {
         if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {
             last.init = Init::Glorot;
         }
-        Ok(Network { spec: spec.clone(), sequence, parameters })
+        Ok(Network { spec: spec.clone(), sequence: Arc::new(sequence), parameters })
     }
 
     /// Puts the weights of a first linear layer into column order: what inputs of which few are not zero ask for.

@@ -12,7 +12,10 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::spec::shapes;
-use super::{Buffers, Builder, Describe, Flow, Layer, LayerSpec, Parameter, Pass, Sequence, Workspace};
+use super::{
+    Buffers, Builder, Describe, Flow, Layer, LayerSpec, Parameter, PartsMut, Pass, Properties, Sequence,
+    Workspace,
+};
 use crate::kernels::{Activation, Product, fetch_ahead, par_chunks};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
@@ -40,6 +43,23 @@ pub struct ParallelSpec {
 }
 
 impl Describe for ParallelSpec {
+    fn properties(&self) -> Properties<'_> {
+        let branches = self.branches.iter().enumerate();
+        let inner = branches.map(|(index, branch)| (format!("branches.{index}"), &branch[..])).collect();
+        Properties {
+            name: "parallel",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner,
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: self.branches.iter_mut().collect() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         let made = self.branches.iter().enumerate().map(|(index, branch)| {
             let shapes =

@@ -4,7 +4,7 @@ use crate::kernels::Activation;
 use crate::sparse::{Init, Storage, Touched, Weights};
 
 /// One array of a network.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Parameter {
     /// The name in model files, as in `layers.0.weight`.
     pub name: String,

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
+use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
 use crate::kernels::{self, par_chunks};
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -36,6 +36,21 @@ pub struct PositionalEncodingSpec {
 }
 
 impl Describe for PositionalEncodingSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "positional-encoding",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         match input.height {
             1 => Ok(input),

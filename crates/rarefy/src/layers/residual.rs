@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parallel::{Join, Parallel, build_branches};
 use super::spec::shapes;
-use super::{Builder, Describe, Layer, LayerSpec};
+use super::{Builder, Describe, Layer, LayerSpec, PartsMut, Properties};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -28,6 +28,21 @@ pub struct ResidualSpec {
 }
 
 impl Describe for ResidualSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "residual",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: vec![("body".into(), &self.body[..]), ("shortcut".into(), &self.shortcut[..])],
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: Some(&mut self.activation), inner: vec![&mut self.body, &mut self.shortcut] }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if self.body.is_empty() {
             return Err("its body has no layers".into());

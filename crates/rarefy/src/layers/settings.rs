@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{MAX_LAYERS, MAX_UNITS};
 use super::presets::Choices;
-use super::spec::{MAX_LAYERS, MAX_UNITS};
 use super::{Inputs, LayerSpec, NetworkSpec, Outputs, Preset, described};
 use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
@@ -258,7 +258,7 @@ mod tests {
             "layers = [{layer = 'conv2d', filters = 4, kernel = 3, activation = 'silu'}, {layer = 'flatten'},
             {layer = 'linear', outputs = 7, activation = {leaky-relu = -0.2}}, {layer = 'linear'}]";
         let spec = settings(text).spec(IMAGE, 5).unwrap();
-        let names: Vec<String> = spec.layers.iter().map(LayerSpec::name).collect();
+        let names: Vec<&str> = spec.layers.iter().map(LayerSpec::name).collect();
         assert_eq!(names, ["conv2d", "elementwise", "flatten", "linear", "elementwise", "linear"]);
         assert_eq!(spec.layers[1], LayerSpec::elementwise(Activation::Silu));
         assert_eq!(spec.layers[4], LayerSpec::elementwise(Activation::LeakyRelu(-0.2)));
@@ -410,7 +410,7 @@ mod tests {
         };
         let spec = settings(&residual("{layer = 'linear', outputs = 3}")).spec(IMAGE, 5).unwrap();
         let (_, body) = &spec.layers[0].inner()[0];
-        let names: Vec<String> = body.iter().map(LayerSpec::name).collect();
+        let names: Vec<&str> = body.iter().map(LayerSpec::name).collect();
         assert_eq!(names, ["linear", "elementwise", "linear"]);
         for (body, words) in [
             (

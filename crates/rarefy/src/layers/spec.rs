@@ -2,31 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::MAX_LAYERS;
 use super::{
     AttentionPoolSpec, AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec,
-    DropoutSpec, ElementwiseSpec, EmbeddingSpec, FlattenSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
-    GroupNormSpec, GruSpec, Inputs, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec, MaxPoolSpec,
-    Outputs, ParallelSpec, PositionalEncodingSpec, ResidualSpec, RmsNormSpec, RnnSpec, described,
+    Describe, DropoutSpec, ElementwiseSpec, EmbeddingSpec, FlattenSpec, GlobalAveragePoolSpec,
+    GlobalMaxPoolSpec, GroupNormSpec, GruSpec, Inputs, LastStepSpec, Layer, LayerNormSpec, LinearSpec,
+    LstmSpec, MaxPoolSpec, Outputs, ParallelSpec, PartsMut, PositionalEncodingSpec, Properties, ResidualSpec,
+    RmsNormSpec, RnnSpec, described,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
-/// A description of a layer: what it makes of a shape, and the layer itself.
-pub trait Describe {
-    /// The shape that comes out where `input` goes in.
-    ///
-    /// # Errors
-    /// Why the layer cannot be, in words that follow its name.
-    fn output(&self, input: Shape) -> Result<Shape, String>;
-
-    /// The layer for that input, its parameters made by `builder`. The description has been found good.
-    ///
-    /// # Errors
-    /// Those of where weights come from.
-    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>>;
-}
-
-/// One layer, as model files keep it. A new layer is its file, a variant here and a line in `LayerSpec::description`.
+/// One layer, as model files keep it. A new layer is its file, a variant here and an arm of
+/// `of_each_kind`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "kebab-case")]
 pub enum LayerSpec {
@@ -80,36 +68,39 @@ pub enum LayerSpec {
     GroupNorm(GroupNormSpec),
 }
 
-impl LayerSpec {
-    fn description(&self) -> &dyn Describe {
-        match self {
-            LayerSpec::Linear(spec) => spec,
-            LayerSpec::Conv2d(spec) => spec,
-            LayerSpec::Conv1d(spec) => spec,
-            LayerSpec::MaxPool(spec) => spec,
-            LayerSpec::AveragePool(spec) => spec,
-            LayerSpec::GlobalMaxPool(spec) => spec,
-            LayerSpec::GlobalAveragePool(spec) => spec,
-            LayerSpec::LastStep(spec) => spec,
-            LayerSpec::AttentionPool(spec) => spec,
-            LayerSpec::Elementwise(spec) => spec,
-            LayerSpec::Dropout(spec) => spec,
-            LayerSpec::Flatten(spec) => spec,
-            LayerSpec::Embedding(spec) => spec,
-            LayerSpec::PositionalEncoding(spec) => spec,
-            LayerSpec::Attention(spec) => spec,
-            LayerSpec::Lstm(spec) => spec,
-            LayerSpec::Gru(spec) => spec,
-            LayerSpec::Rnn(spec) => spec,
-            LayerSpec::Residual(spec) => spec,
-            LayerSpec::Parallel(spec) => spec,
-            LayerSpec::BatchNorm(spec) => spec,
-            LayerSpec::LayerNorm(spec) => spec,
-            LayerSpec::RmsNorm(spec) => spec,
-            LayerSpec::GroupNorm(spec) => spec,
+/// What `$use` makes of the description within a layer, whatever its kind.
+macro_rules! of_each_kind {
+    ($layer:expr, $spec:ident => $use:expr) => {
+        match $layer {
+            LayerSpec::Linear($spec) => $use,
+            LayerSpec::Conv2d($spec) => $use,
+            LayerSpec::Conv1d($spec) => $use,
+            LayerSpec::MaxPool($spec) => $use,
+            LayerSpec::AveragePool($spec) => $use,
+            LayerSpec::GlobalMaxPool($spec) => $use,
+            LayerSpec::GlobalAveragePool($spec) => $use,
+            LayerSpec::LastStep($spec) => $use,
+            LayerSpec::AttentionPool($spec) => $use,
+            LayerSpec::Elementwise($spec) => $use,
+            LayerSpec::Dropout($spec) => $use,
+            LayerSpec::Flatten($spec) => $use,
+            LayerSpec::Embedding($spec) => $use,
+            LayerSpec::PositionalEncoding($spec) => $use,
+            LayerSpec::Attention($spec) => $use,
+            LayerSpec::Lstm($spec) => $use,
+            LayerSpec::Gru($spec) => $use,
+            LayerSpec::Rnn($spec) => $use,
+            LayerSpec::Residual($spec) => $use,
+            LayerSpec::Parallel($spec) => $use,
+            LayerSpec::BatchNorm($spec) => $use,
+            LayerSpec::LayerNorm($spec) => $use,
+            LayerSpec::RmsNorm($spec) => $use,
+            LayerSpec::GroupNorm($spec) => $use,
         }
-    }
+    };
+}
 
+impl LayerSpec {
     /// A linear layer.
     pub fn linear(outputs: usize, activation: Activation) -> LayerSpec {
         LayerSpec::Linear(LinearSpec { outputs, activation })
@@ -132,64 +123,45 @@ impl LayerSpec {
 
     /// The layers within a block, each list by the name that its arrays have in files.
     pub fn inner(&self) -> Vec<(String, &[LayerSpec])> {
-        match self {
-            LayerSpec::Residual(spec) => {
-                vec![("body".into(), &spec.body[..]), ("shortcut".into(), &spec.shortcut[..])]
-            }
-            LayerSpec::Parallel(spec) => {
-                let branches = spec.branches.iter().enumerate();
-                branches.map(|(index, branch)| (format!("branches.{index}"), &branch[..])).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// The same lists, to change.
-    pub(super) fn inner_mut(&mut self) -> Vec<&mut Vec<LayerSpec>> {
-        match self {
-            LayerSpec::Residual(spec) => vec![&mut spec.body, &mut spec.shortcut],
-            LayerSpec::Parallel(spec) => spec.branches.iter_mut().collect(),
-            _ => Vec::new(),
-        }
+        self.properties().inner
     }
 
     /// Whether a training pass over the same samples differs from step to step.
     pub fn is_random(&self) -> bool {
-        let is_within = || self.inner().iter().any(|(_, layers)| layers.iter().any(LayerSpec::is_random));
-        matches!(self, LayerSpec::Dropout(_)) || is_within()
+        self.properties().is_random || self.any_inner(LayerSpec::is_random)
     }
 
-    /// The name that files use.
-    pub fn name(&self) -> String {
-        let value = serde_json::to_value(self).expect("a description is plain data");
-        value["layer"].as_str().expect("a description has a name").to_string()
+    /// Whether outputs at a position depend on that position alone.
+    pub(super) fn is_per_position(&self) -> bool {
+        self.properties().is_per_position && !self.any_inner(|layer| !layer.is_per_position())
+    }
+
+    /// Whether a layer within this one is so.
+    fn any_inner(&self, is: impl Fn(&LayerSpec) -> bool) -> bool {
+        self.inner().into_iter().any(|(_, layers)| layers.iter().any(&is))
+    }
+
+    /// The name in files, as in `{layer = "linear"}`.
+    pub fn name(&self) -> &str {
+        self.properties().name
     }
 }
 
 impl Describe for LayerSpec {
+    fn properties(&self) -> Properties<'_> {
+        of_each_kind!(self, spec => spec.properties())
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        of_each_kind!(self, spec => spec.parts_mut())
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
-        self.description().output(input)
+        of_each_kind!(self, spec => spec.output(input))
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        self.description().build(input, builder)
-    }
-}
-
-/// The most units of a layer, filters, or vectors of an embedding: beyond it a number is a slip.
-pub const MAX_UNITS: usize = 1 << 24;
-
-/// The most layers in a row.
-pub const MAX_LAYERS: usize = 1024;
-
-/// Checks a number of units.
-///
-/// # Errors
-/// If it is beyond [`MAX_UNITS`].
-pub(super) fn check_units(what: &str, count: usize) -> Result<(), String> {
-    match count <= MAX_UNITS {
-        true => Ok(()),
-        false => Err(format!("{what} may be at most {MAX_UNITS}, not {count}")),
+        of_each_kind!(self, spec => spec.build(input, builder))
     }
 }
 

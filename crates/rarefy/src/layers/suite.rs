@@ -132,6 +132,14 @@ const ROWS: &[Case] = &[
     ),
 ];
 
+#[test]
+fn names_are_those_in_files() {
+    for case in ROWS {
+        let layer: LayerSpec = toml::from_str(case.layer).unwrap();
+        assert_eq!(serde_json::to_value(&layer).unwrap()["layer"], layer.name());
+    }
+}
+
 /// A network of the one layer, its parameters all away from their starts.
 fn network(case: &Case, density: f64, storage: Storage) -> Network {
     let layer: LayerSpec =

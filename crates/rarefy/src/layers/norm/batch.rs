@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Activation, Isa, Vectorized, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
 use crate::tiles::{Row, Shape, Tiles};
 
 /// The weight of a batch in the running averages.
@@ -33,6 +33,21 @@ pub struct BatchNormSpec {
 }
 
 impl Describe for BatchNormSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "batch-norm", // Predictions do not use the statistics of a batch.
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         self.activation.check_fusable("norm")?;
         Ok(input)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Isa, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Group norm as files keep it.
@@ -21,6 +21,21 @@ pub struct GroupNormSpec {
 }
 
 impl Describe for GroupNormSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "group-norm",
+            looks_ahead: Some("take layer-norm or rms-norm"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if self.groups == 0 || !input.channels.is_multiple_of(self.groups) {
             return Err(format!(

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces};
 use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Role, Workspace};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Layer norm as files keep it.
@@ -22,6 +22,21 @@ use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 pub struct LayerNormSpec {}
 
 impl Describe for LayerNormSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "layer-norm",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(input)
     }

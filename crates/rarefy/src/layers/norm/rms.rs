@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::LayerNorm;
-use crate::layers::{Builder, Describe, Layer, Role};
+use crate::layers::{Builder, Describe, Layer, PartsMut, Properties, Role};
 use crate::tiles::Shape;
 
 /// RMS norm as files keep it.
@@ -13,6 +13,21 @@ use crate::tiles::Shape;
 pub struct RmsNormSpec {}
 
 impl Describe for RmsNormSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "rms-norm",
+            looks_ahead: None,
+            is_random: false,
+            is_per_position: true,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(input)
     }

@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{self, Activation, Finish, Product, par_chunks};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, WeightShape, Workspace};
+use crate::layers::{
+    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, WeightShape, Workspace,
+};
 use crate::math;
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -21,6 +23,21 @@ use crate::tiles::{LANES, Row, Shape, Tiles};
 pub struct AttentionPoolSpec {}
 
 impl Describe for AttentionPoolSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "attention-pool",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if input.height > 1 {
             return Err("is for sequences, and this is an image; use global-average-pool".into());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, positions_in_piece};
 use crate::kernels::{Windows, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Size, Workspace};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Size, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Average pooling as files keep it. On a sequence a number stands for so many steps.
@@ -30,6 +30,21 @@ impl AveragePoolSpec {
 }
 
 impl Describe for AveragePoolSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "average-pool",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: true,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(self.window().geometry(input)?.output().expect("checked with the geometry"))
     }

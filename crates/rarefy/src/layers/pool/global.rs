@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::max::exceeds;
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// What is taken of all positions.
@@ -27,6 +27,21 @@ pub struct GlobalAveragePoolSpec {}
 pub struct GlobalMaxPoolSpec {}
 
 impl Describe for GlobalAveragePoolSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "global-average-pool",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(Shape::flat(input.channels))
     }
@@ -38,6 +53,21 @@ impl Describe for GlobalAveragePoolSpec {
 }
 
 impl Describe for GlobalMaxPoolSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "global-max-pool",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         Ok(Shape::flat(input.channels))
     }

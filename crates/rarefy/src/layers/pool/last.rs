@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::par_chunks;
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, Pass, Workspace};
+use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// The last step as files keep it.
@@ -13,6 +13,21 @@ use crate::tiles::{LANES, Row, Shape, Tiles};
 pub struct LastStepSpec {}
 
 impl Describe for LastStepSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "last-step",
+            looks_ahead: Some("take it out"),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if input.height > 1 {
             return Err("is for sequences, and this is an image; use global-average-pool".into());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, choose, lanes, put};
 use super::{Plan, Recurrent};
 use crate::kernels::Isa;
-use crate::layers::{Builder, Describe, Layer};
+use crate::layers::{Builder, Describe, Layer, PartsMut, Properties};
 use crate::math;
 use crate::tiles::Shape;
 
@@ -34,6 +34,21 @@ impl GruSpec {
 }
 
 impl Describe for GruSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "gru",
+            looks_ahead: self.plan().looks_ahead(),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         self.plan().output(input)
     }

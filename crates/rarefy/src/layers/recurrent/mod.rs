@@ -26,7 +26,7 @@ pub use rnn::{Rnn, RnnSpec};
 
 use self::cell::Cell;
 use self::sweep::{Direction, Room};
-use super::spec::check_units;
+use super::limits::check_units;
 use super::{Builder, Carried, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
@@ -56,6 +56,11 @@ impl Plan {
             );
         }
         Ok(Shape { channels: self.directions() * self.hidden, ..input })
+    }
+
+    /// What makes the layer look back only; none if it does.
+    fn looks_ahead(self) -> Option<&'static str> {
+        self.is_bidirectional.then_some("leave bidirectional out")
     }
 
     fn directions(self) -> usize {

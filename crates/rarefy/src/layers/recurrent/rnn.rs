@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, choose};
 use super::{Plan, Recurrent};
 use crate::kernels::Activation;
-use crate::layers::{Builder, Describe, Layer};
+use crate::layers::{Builder, Describe, Layer, PartsMut, Properties};
 use crate::tiles::{LANES, Row, Shape};
 
 /// A simple recurrent layer as files keep it.
@@ -37,6 +37,21 @@ impl RnnSpec {
 }
 
 impl Describe for RnnSpec {
+    fn properties(&self) -> Properties<'_> {
+        Properties {
+            name: "rnn",
+            looks_ahead: self.plan().looks_ahead(),
+            is_random: false,
+            is_per_position: false,
+            has_windows: false,
+            inner: Vec::new(),
+        }
+    }
+
+    fn parts_mut(&mut self) -> PartsMut<'_> {
+        PartsMut { fused: None, inner: Vec::new() }
+    }
+
     fn output(&self, input: Shape) -> Result<Shape, String> {
         if !matches!(self.activation, Activation::Tanh | Activation::Relu) {
             return Err(format!("its activation is tanh or relu, not {:?}", self.activation));
