@@ -4,7 +4,18 @@
 use std::path::{Path, PathBuf};
 
 /// What can go wrong outside the caller's control.
+///
+/// ```
+/// use rarefy::data::Samples;
+/// use rarefy::{Error, InputProblem};
+///
+/// match Samples::dense(&[1.0, 2.0, f32::NAN, 4.0], 2) {
+///     Err(Error::Input(InputProblem::NotFinite { row, column, .. })) => assert_eq!((row, column), (1, 0)),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The operating system refused: a file missing, a disk full.
     #[error("{}: {action}", path.display())]
@@ -26,6 +37,9 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// Numbers in memory that cannot be samples.
+    #[error(transparent)]
+    Input(#[from] InputProblem),
     /// A setting with a value that cannot be used.
     #[error("{key}: {problem}")]
     Setting {
@@ -52,6 +66,161 @@ pub enum Error {
         what: String,
         /// The checkpoint that training can go on from.
         checkpoint: Option<PathBuf>,
+    },
+}
+
+/// What is wrong with samples that were handed over in memory. Rows (samples) and columns (inputs) are counted from 0.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputProblem {
+    /// There is no sample, or a sample has no numbers.
+    #[error("{samples} samples of {inputs} inputs are nothing to work with")]
+    Empty {
+        /// Samples.
+        samples: usize,
+        /// Inputs of a sample.
+        inputs: usize,
+    },
+    /// A flat array that does not divide into rows.
+    #[error("{numbers} numbers are not whole rows of {inputs} inputs")]
+    NotWholeRows {
+        /// Numbers of the array.
+        numbers: usize,
+        /// Inputs of a sample.
+        inputs: usize,
+    },
+    /// A row that is longer or shorter than the first.
+    #[error("row {row} has {found} numbers where row 0 has {expected}")]
+    RowLength {
+        /// The row.
+        row: usize,
+        /// Its numbers.
+        found: usize,
+        /// Those of row 0.
+        expected: usize,
+    },
+    /// NaN or an infinite number.
+    #[error("row {row}, column {column}: {value} is not a finite number that 32 bits can hold")]
+    NotFinite {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A list that should have an entry for each sample (or another number of entries) and has not.
+    #[error("{found} {what} for {expected}")]
+    Count {
+        /// What is listed, as in "weights".
+        what: &'static str,
+        /// How many are listed.
+        found: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// A class that is not among those that there are.
+    #[error("row {row}: the class {label} is out of range, for there are {classes} classes, counted from 0")]
+    ClassOutOfRange {
+        /// The row.
+        row: usize,
+        /// The class.
+        label: u32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// Samples of one class, which leave nothing to tell apart.
+    #[error("all samples are of the class {class:?}; give samples of two at least")]
+    SingleClass {
+        /// The class.
+        class: String,
+    },
+    /// A label of several that is neither 0 nor 1.
+    #[error("row {row}, label {column}: {value} is neither 0 nor 1")]
+    NotALabel {
+        /// The row.
+        row: usize,
+        /// Which of the labels.
+        column: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A sample's weight that is negative or not finite.
+    #[error("row {row}: the weight {weight} is not a finite number from 0 on")]
+    Weight {
+        /// The row.
+        row: usize,
+        /// The weight.
+        weight: f32,
+    },
+    /// Weights that are 0 for all samples.
+    #[error("the weights of all samples are 0, which leaves none")]
+    NoWeight,
+    /// Offsets of sparse rows that do not begin at 0, fall, or do not end at the number of values.
+    #[error("the offset of row {row} is {offset}: offsets rise from 0 to the {values} values")]
+    Offset {
+        /// The row; one more than the last for the end.
+        row: usize,
+        /// Its offset.
+        offset: usize,
+        /// How many values there are.
+        values: usize,
+    },
+    /// Columns of a sparse row that do not ascend.
+    #[error("row {row}: column {column} comes after a higher one; sort the columns of a row")]
+    Unsorted {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: u32,
+    },
+    /// A column that a sparse row has twice.
+    #[error("row {row}: column {column} comes twice; add its values up")]
+    Twice {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: u32,
+    },
+    /// A column beyond the inputs.
+    #[error("row {row}: column {column} is beyond the {inputs} inputs")]
+    ColumnOutOfRange {
+        /// The row.
+        row: usize,
+        /// The column.
+        column: u32,
+        /// Inputs of a sample.
+        inputs: usize,
+    },
+    /// A token beyond the vocabulary.
+    #[error("row {row}, step {step}: the token {token} is beyond a vocabulary of {vocabulary}")]
+    TokenOutOfRange {
+        /// The row.
+        row: usize,
+        /// The step.
+        step: usize,
+        /// The token.
+        token: u32,
+        /// How many tokens there are.
+        vocabulary: usize,
+    },
+    /// A sequence of no steps, or of more than a row has.
+    #[error("row {row}: {length} steps of a sequence, where a row has room for 1 to {steps}")]
+    SequenceLength {
+        /// The row.
+        row: usize,
+        /// Its steps.
+        length: u32,
+        /// Steps that a row has room for.
+        steps: usize,
+    },
+    /// Rows of another kind or another number of inputs than what they are for.
+    #[error("{found} where {expected} are asked for")]
+    Mismatch {
+        /// What was given, as in "rows of 63 inputs".
+        found: String,
+        /// What is asked for.
+        expected: String,
     },
 }
 

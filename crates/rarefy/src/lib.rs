@@ -20,4 +20,4 @@ pub mod tiles;
 pub mod topology;
 pub mod train;
 
-pub use error::{Error, Result};
+pub use error::{Error, InputProblem, Result};

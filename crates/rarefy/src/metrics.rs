@@ -216,7 +216,7 @@ fn check<T>(scores: &[T], outputs: usize, targets: &[T]) {
 }
 
 /// The place of the highest score; of equal ones the first.
-fn highest(row: &[f32]) -> usize {
+pub(crate) fn highest(row: &[f32]) -> usize {
     let mut best = 0;
     for (place, &score) in row.iter().enumerate() {
         if score > row[best] || (row[best].is_nan() && !score.is_nan()) {

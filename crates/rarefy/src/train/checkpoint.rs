@@ -2,14 +2,13 @@
 //! state, and in its header the position and the settings. There is no generator to save: every random draw is named
 //! by seed, purpose, layer and step.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::model::{network_tensors, read_network};
 use super::save::write_with;
-use super::tensors::{self, Tensor, TensorFile};
+use super::tensors::{self, Tensor, TensorFile, Words};
 use super::{Engine, Score, Settings};
 use crate::control::ControllerState;
 use crate::data::TargetScale;
@@ -97,13 +96,13 @@ pub(super) fn save(
     };
     let text = serde_json::to_string(&header).expect("a header is plain data");
     write_with(&checkpoint_path(directory), |file| {
-        tensors::write(file, tensors, HashMap::from([("run".to_string(), text)]))
+        tensors::write(file, tensors, &Words::from([("run", text)]))
     })
 }
 
 /// A checkpoint that was read.
 pub(super) struct Checkpoint {
-    file: TensorFile,
+    file: TensorFile<'static>,
     /// The settings it was written under.
     pub(super) settings: Settings,
     /// The data it was written for.
@@ -121,8 +120,9 @@ impl Checkpoint {
             return Err(Error::model(&path, "is not there: this folder holds no run that could go on"));
         }
         let file = TensorFile::open(&path)?;
-        let text = file.words_about("run")?;
-        let version: serde_json::Value = serde_json::from_str(&text)
+        let text =
+            file.words("run").ok_or_else(|| file.problem("has no \"run\"; it is not a checkpoint"))?;
+        let version: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
         if version["format"] != FORMAT && version["format"] != UNSCALED {
             return Err(file.problem(format!(

@@ -9,19 +9,28 @@
 //! w = torch.sparse_csr_tensor(t[n + ".crow_indices"], t[n + ".col_indices"], t[n + ".values"], size=(256, 64))
 //! ```
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::predictions::Predictions;
+use super::predictor::Predictor;
 use super::save::{write_atomically, write_with};
-use super::tensors::{self, Tensor, TensorFile};
-use crate::data::{Preparation, Task};
+use super::score::{Score, score};
+use super::tensors::{self, Tensor, TensorFile, Words};
+use crate::data::{Batch, Dataset, Preparation, Task};
+use crate::kernels::Isa;
 use crate::layers::{Inputs, Network, NetworkSpec, Outputs};
-use crate::losses::Head;
+use crate::losses::{self, Head, Loss, LossSettings, best_path};
 use crate::sparse::{Pattern, Storage, Weights};
-use crate::tiles::Shape;
+use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
+
+/// The key of the description in the header of a file.
+const CONFIG: &str = "config";
 
 /// The newest format that this version reads, and the one it writes.
 const FORMAT: u32 = 1;
@@ -41,12 +50,14 @@ pub struct ModelConfig {
     pub preparation: Preparation,
 }
 
-/// A trained network and all it takes to use it.
+/// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights, and may be done by several
+/// threads at once; the bits of a prediction depend neither on the threads nor on the other samples.
 pub struct Model {
     /// The network.
     pub network: Network,
     /// What the network's numbers mean.
     pub config: ModelConfig,
+    predictor: Predictor,
 }
 
 impl ModelConfig {
@@ -79,21 +90,193 @@ impl ModelConfig {
     }
 }
 
+/// One weight matrix of a model as compressed sparse rows, under torch's names: row `r` has the connections from
+/// `crow_indices[r]` to `crow_indices[r + 1]`, each with its column (the input) and its value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsrWeights<'a> {
+    /// The name in model files, as in `layers.0.weight`.
+    pub name: &'a str,
+    /// Outputs and inputs of the matrix.
+    pub shape: [usize; 2],
+    /// Where each row begins, and the end: `rows + 1` numbers.
+    pub crow_indices: Cow<'a, [u32]>,
+    /// The column of each connection, ascending within a row.
+    pub col_indices: Cow<'a, [u32]>,
+    /// The value of each connection.
+    pub values: Cow<'a, [f32]>,
+}
+
 impl Model {
-    /// Reads a model from a run directory or a `.safetensors` file with its `config.json` beside it.
+    /// The model of a network in memory.
+    pub fn new(network: Network, config: ModelConfig) -> Model {
+        Model { network, config, predictor: Predictor::default() }
+    }
+
+    /// The model with threads of its own; else it predicts in those of the caller: rayon's pool that [`Model::predict`] is
+    /// called in.
+    pub fn with_pool(mut self, pool: Arc<rayon::ThreadPool>) -> Model {
+        self.predictor.set_pool(pool);
+        self
+    }
+
+    /// The model with another instruction set than the best of this machine.
+    pub fn with_isa(mut self, isa: Isa) -> Model {
+        self.predictor.set_isa(isa);
+        self
+    }
+
+    /// Reads a model: from a run's folder, from a `.safetensors` file with its `config.json` beside it, or from a file of
+    /// [`Model::save`], which holds both.
     ///
     /// # Errors
     /// If a file is missing, cut short, from a newer version, or does not describe a network.
     pub fn open(path: &Path) -> Result<Model> {
         let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
         let config_path = file.with_file_name("config.json");
+        if file.exists() {
+            let arrays = TensorFile::open(&file)?;
+            if arrays.words(CONFIG).is_some() {
+                return Model::read(&file, &arrays);
+            }
+        }
         let text = std::fs::read(&config_path)
             .map_err(Error::io(&config_path, "cannot read the model's description"))?;
         let config = parse_config(&config_path, &text)?;
-        let tensors = TensorFile::open(&file)?;
-        let network = read_network(&tensors, &config.network, Storage::Auto)?;
-        tensors.check_all_read()?;
-        Ok(Model { network, config })
+        Model::of_arrays(config, &TensorFile::open(&file)?)
+    }
+
+    /// Writes the model to one `.safetensors` file, its description in the header; a file that was there is replaced in one
+    /// go.
+    ///
+    /// # Errors
+    /// If the file cannot be written; what was there before stays.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        write_with(path, |file| self.write(file))
+    }
+
+    /// The bytes that [`Model::save`] writes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes).expect("memory can be written");
+        bytes
+    }
+
+    /// The model that [`Model::to_bytes`] gave.
+    ///
+    /// # Errors
+    /// As for [`Model::open`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
+        let path = Path::new("model bytes");
+        Model::read(path, &TensorFile::of_bytes(path, bytes)?)
+    }
+
+    /// All weight matrices, which may have absent connections, from the first layer to the last. Biases and other
+    /// parameters are among [`Network::parameters`].
+    pub fn weights(&self) -> impl Iterator<Item = CsrWeights<'_>> {
+        self.network.weights().map(|(_, parameter)| {
+            let weights = &parameter.weights;
+            let (rows, cols) = (weights.rows(), weights.cols());
+            let (crow_indices, col_indices) = match weights.pattern() {
+                Some(pattern) => (pattern.index().offsets().into(), pattern.index().indices().into()),
+                None => {
+                    let offsets: Vec<u32> = (0..=rows).map(|row| (row * cols) as u32).collect();
+                    let columns: Vec<u32> = (0..rows).flat_map(|_| 0..cols as u32).collect();
+                    (offsets.into(), columns.into())
+                }
+            };
+            let (name, values) = (&*parameter.name, weights.live_in_row_order());
+            CsrWeights { name, shape: [rows, cols], crow_indices, col_indices, values }
+        })
+    }
+
+    /// Predicts samples that were made ready as the training part was: those of a file ([`data::load_with`]) or of memory
+    /// ([`Preparation::prepare`]).
+    ///
+    /// # Panics
+    /// If the data is not of the model's preparation, or the model is a language model, which predicts no samples.
+    ///
+    /// [`data::load_with`]: crate::data::load_with
+    pub fn predict_prepared(&self, dataset: &Dataset) -> Predictions<'_> {
+        self.predict_and(dataset, |_, _| ())
+    }
+
+    /// The score on prepared samples and their targets, by the plain loss of the model's outputs (cross-entropy, binary
+    /// cross-entropy, mean squared error of scaled numbers, or CTC), and what is predicted for them; of a language model the
+    /// score alone.
+    ///
+    /// # Panics
+    /// As for [`Model::predict_prepared`].
+    pub fn evaluate(&self, dataset: &Dataset) -> (Score, Predictions<'_>) {
+        let (isa, loss) = (self.predictor.isa(), self.plain_loss());
+        let mut total = Score::default();
+        let mut add = |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, &batch.targets, None));
+        let predictions = if self.config.preparation.task == Task::LanguageModel {
+            self.predictor.run(&self.network, dataset, |batch, outputs| add(batch, outputs));
+            Predictions::new(&self.config.preparation, 0)
+        } else {
+            self.predict_and(dataset, &mut add)
+        };
+        (total, predictions)
+    }
+
+    /// The loss that is plain for the model's outputs: without label smoothing, class weights or a user's choice.
+    pub fn plain_loss(&self) -> Loss {
+        match (self.config.preparation.task, self.config.head) {
+            (Task::Transcription, _) => Loss::Ctc,
+            (_, Head::Softmax) => LossSettings::default()
+                .build(losses::Task::Classification { counts: &[] })
+                .expect("the defaults are sound"),
+            (_, Head::Sigmoid) => Loss::BinaryCrossEntropy,
+            (_, Head::Identity) => Loss::MeanSquaredError,
+        }
+    }
+
+    /// Predicts, `watch` seeing each batch's outputs before they become predictions.
+    fn predict_and(&self, dataset: &Dataset, mut watch: impl FnMut(&Batch, &Tiles) + Send) -> Predictions<'_> {
+        let ModelConfig { head, preparation, .. } = &self.config;
+        assert!(preparation.task != Task::LanguageModel, "a language model predicts no samples");
+        let mut predictions = Predictions::new(preparation, dataset.len());
+        let Shape { width: steps, channels: classes, .. } = self.network.output();
+        self.predictor.run(&self.network, dataset, |batch, outputs| {
+            watch(batch, outputs);
+            if preparation.task == Task::Transcription {
+                for sample in 0..batch.samples {
+                    let (tile, lane) = (sample / LANES, sample % LANES);
+                    let real = outputs.real_steps(tile, steps)[lane] as usize;
+                    predictions.push_transcript(best_path(outputs.tile(tile), classes, lane, real).collect());
+                }
+                return;
+            }
+            for tile in 0..outputs.tiles() {
+                head.apply(outputs.tile_mut(tile));
+            }
+            for sample in 0..batch.samples {
+                predictions.push((0..outputs.features()).map(|feature| outputs.at(sample, feature)));
+            }
+        });
+        predictions
+    }
+
+    fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        let config = serde_json::to_string(&self.config).expect("a description is plain data");
+        // What torch's readers ask for, and who wrote it.
+        let words =
+            Words::from([("format", "pt".into()), ("rarefy", self.config.rarefy.clone()), (CONFIG, config)]);
+        tensors::write(out, network_tensors(&self.network), &words)
+    }
+
+    /// The model of a file that holds its description.
+    fn read(path: &Path, file: &TensorFile) -> Result<Model> {
+        let text = file.words(CONFIG).ok_or_else(|| {
+            file.problem("has no description of its network; open it with its config.json beside it")
+        })?;
+        Model::of_arrays(parse_config(path, text.as_bytes())?, file)
+    }
+
+    fn of_arrays(config: ModelConfig, file: &TensorFile) -> Result<Model> {
+        let network = read_network(file, &config.network, Storage::Auto)?;
+        file.check_all_read()?;
+        Ok(Model::new(network, config))
     }
 }
 
@@ -134,7 +317,7 @@ pub fn save_model(directory: &Path, network: &Network, config: &ModelConfig) -> 
         std::fs::remove_file(&arrays).map_err(Error::io(&arrays, "cannot remove the model before"))?;
     }
     write_atomically(&description, &text)?;
-    write_with(&arrays, |file| tensors::write(file, network_tensors(network), HashMap::new()))
+    write_with(&arrays, |file| tensors::write(file, network_tensors(network), &Words::new()))
 }
 
 /// Bytes of a network's arrays on disk.

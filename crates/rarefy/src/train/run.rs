@@ -317,7 +317,7 @@ impl Run {
     }
 
     fn model(&self, network: &Network) -> Result<Model> {
-        Ok(Model { network: network.copy(sparse::Storage::Auto), config: self.config(network) })
+        Ok(Model::new(network.copy(sparse::Storage::Auto), self.config(network)))
     }
 
     pub(super) fn save_model(&self, network: &Network) -> Result<()> {

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use super::predictor::predict;
 use crate::data::{Batch, BatchTargets, Dataset};
 use crate::kernels::Isa;
-use crate::layers::{Network, Pass};
+use crate::layers::Network;
 use crate::losses::{Lanes, Loss, SequenceTile, TargetTile, edits};
 use crate::tiles::{IGNORED, LANES, Row, Tiles};
 
@@ -188,30 +189,6 @@ fn count_correct(rows: &[Row], labels: &[u32]) -> usize {
 
 /// Samples of a batch when predicting.
 const PREDICT_BATCH: usize = 256;
-
-/// Bytes of activations up to which samples are predicted many at once: beyond, more than a tile gains nothing.
-const MOST_BUFFER_BYTES: usize = 64 << 20;
-
-/// The outputs of a network for a whole data set, `work(first sample, outputs)` being called batch by batch.
-pub fn predict(
-    network: &Network,
-    isa: Isa,
-    dataset: &Dataset,
-    batch_size: usize,
-    mut work: impl FnMut(&Batch, &mut Tiles),
-) {
-    let bytes = network.spec().buffer_bytes(batch_size, false).expect("the layers of a network fit");
-    let batch_size = if bytes > MOST_BUFFER_BYTES { batch_size.min(LANES) } else { batch_size };
-    let mut buffers = network.buffers(batch_size, false);
-    let mut batch = Batch::new(dataset, batch_size);
-    let order: Vec<usize> = (0..dataset.len()).collect();
-    for samples in order.chunks(batch_size) {
-        batch.fill(dataset, samples);
-        buffers.resize(samples.len());
-        network.forward(&Pass::predict(isa), &batch.input, &mut buffers);
-        work(&batch, buffers.output_mut());
-    }
-}
 
 /// The loss and accuracy of a network on a data set.
 pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {

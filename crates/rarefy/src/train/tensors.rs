@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde_json::json;
 
 use crate::{Error, Result};
 
@@ -51,34 +52,37 @@ impl<'a> Tensor<'a> {
     }
 }
 
+/// What a file says besides its arrays, by key.
+pub(super) type Words = BTreeMap<&'static str, String>;
+
 /// The file's beginning: how long its header is and the header, which says where each array stands. They stand in the
-/// order that the format's own writer gives them.
-fn header(tensors: &mut [Tensor<'_>], words: HashMap<String, String>) -> Vec<u8> {
+/// order that the format's own writer gives them; words stand in the order of their keys, so that bytes repeat.
+fn header(tensors: &mut [Tensor<'_>], words: &Words) -> Vec<u8> {
     tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
+    let mut header = serde_json::Map::from_iter([("__metadata__".to_string(), json!(words))]);
     let mut end = 0;
-    let infos = tensors.iter().map(|tensor| {
+    for tensor in tensors {
         let start = end;
         end += tensor.bytes();
         let info =
             TensorInfo { dtype: tensor.dtype, shape: tensor.shape.clone(), data_offsets: (start, end) };
-        (tensor.name.clone(), info)
-    });
-    let metadata = Metadata::new(Some(words), infos.collect()).expect("arrays stand one after the other");
-    let mut text = serde_json::to_vec(&metadata).expect("a header is plain data");
+        header.insert(tensor.name.clone(), json!(info));
+    }
+    let mut text = serde_json::to_vec(&header).expect("a header is plain data");
     text.resize(text.len().next_multiple_of(8), b' ');
     [&(text.len() as u64).to_le_bytes()[..], &text].concat()
 }
 
 /// Bytes of a file with these arrays.
 pub(super) fn file_bytes(mut tensors: Vec<Tensor<'_>>) -> usize {
-    header(&mut tensors, HashMap::new()).len() + tensors.iter().map(Tensor::bytes).sum::<usize>()
+    header(&mut tensors, &Words::new()).len() + tensors.iter().map(Tensor::bytes).sum::<usize>()
 }
 
 /// Writes arrays and words about them.
 pub(super) fn write(
     out: &mut dyn Write,
     mut tensors: Vec<Tensor<'_>>,
-    words: HashMap<String, String>,
+    words: &Words,
 ) -> std::io::Result<()> {
     out.write_all(&header(&mut tensors, words))?;
     for tensor in tensors {
@@ -102,10 +106,15 @@ fn write_words(out: &mut dyn Write, words: &[u32]) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A file that was opened: its header is in memory, its arrays are not.
-pub(super) struct TensorFile {
+/// Where a file's bytes are: on the disk or in memory.
+trait Source: Read + Seek {}
+
+impl<T: Read + Seek> Source for T {}
+
+/// A file that was opened: its header is in memory, its arrays need not be.
+pub(super) struct TensorFile<'a> {
     path: PathBuf,
-    file: File,
+    source: RefCell<Box<dyn Source + 'a>>,
     metadata: Metadata,
     /// Where the arrays begin.
     start: u64,
@@ -113,15 +122,26 @@ pub(super) struct TensorFile {
     asked: RefCell<BTreeSet<String>>,
 }
 
-impl TensorFile {
-    /// Reads the header.
+impl<'a> TensorFile<'a> {
+    /// Reads a file's header.
     ///
     /// # Errors
     /// If the file cannot be read or is not a whole safetensors file.
-    pub(super) fn open(path: &Path) -> Result<TensorFile> {
-        let read = Error::io(path, "cannot read");
-        let mut file = File::open(path).map_err(read)?;
+    pub(super) fn open(path: &Path) -> Result<TensorFile<'a>> {
+        let file = File::open(path).map_err(Error::io(path, "cannot read"))?;
         let length = file.metadata().map_err(Error::io(path, "cannot read"))?.len();
+        TensorFile::read_header(path, Box::new(file), length)
+    }
+
+    /// Reads the header of a file that is in memory; errors name it `path`.
+    ///
+    /// # Errors
+    /// If it is not a whole safetensors file.
+    pub(super) fn of_bytes(path: &Path, bytes: &'a [u8]) -> Result<TensorFile<'a>> {
+        TensorFile::read_header(path, Box::new(Cursor::new(bytes)), bytes.len() as u64)
+    }
+
+    fn read_header(path: &Path, mut source: Box<dyn Source + 'a>, length: u64) -> Result<TensorFile<'a>> {
         let broken = |problem: String| {
             Error::model(
                 path,
@@ -131,29 +151,29 @@ impl TensorFile {
             )
         };
         let mut bytes = [0; LENGTH_BYTES];
-        file.read_exact(&mut bytes).map_err(|_| broken("it has no header".into()))?;
+        source.read_exact(&mut bytes).map_err(|_| broken("it has no header".into()))?;
         let start = u64::from_le_bytes(bytes).saturating_add(LENGTH_BYTES as u64);
         if start > length.min(MOST_HEADER_BYTES) {
             return Err(broken("its header does not end".into()));
         }
         let mut text = vec![0; start as usize - LENGTH_BYTES];
-        file.read_exact(&mut text).map_err(Error::io(path, "cannot read"))?;
+        source.read_exact(&mut text).map_err(Error::io(path, "cannot read"))?;
         let metadata: Metadata = serde_json::from_slice(&text).map_err(|error| broken(error.to_string()))?;
         let end = start.saturating_add(metadata.data_len() as u64);
         if end != length {
             return Err(broken(format!("it has {length} bytes and should have {end}")));
         }
-        Ok(TensorFile { path: path.to_path_buf(), file, metadata, start, asked: RefCell::default() })
+        let source = RefCell::new(source);
+        Ok(TensorFile { path: path.to_path_buf(), source, metadata, start, asked: RefCell::default() })
     }
 
     pub(super) fn problem(&self, problem: impl Into<String>) -> Error {
         Error::model(&self.path, problem)
     }
 
-    /// The words about the arrays.
-    pub(super) fn words_about(&self, key: &str) -> Result<String> {
-        let value = self.metadata.metadata().as_ref().and_then(|words| words.get(key).cloned());
-        value.ok_or_else(|| self.problem(format!("has no \"{key}\"; it is not a checkpoint")))
+    /// What the file says under a key.
+    pub(super) fn words(&self, key: &str) -> Option<&str> {
+        self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
     }
 
     /// Whether there is an array of that name.
@@ -233,8 +253,9 @@ impl TensorFile {
         // The header was checked: offsets fit shape and type, and the file ends where the last array does.
         let mut numbers = vec![T::zeroed(); (end - start) / size_of::<T>()];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut numbers);
-        let mut file = &self.file;
-        let read = file.seek(SeekFrom::Start(self.start + start as u64)).and_then(|_| file.read_exact(bytes));
+        let mut source = self.source.borrow_mut();
+        let read =
+            source.seek(SeekFrom::Start(self.start + start as u64)).and_then(|_| source.read_exact(bytes));
         read.map_err(Error::io(&self.path, "cannot read"))?;
         if cfg!(target_endian = "big") {
             bytes.chunks_exact_mut(4).for_each(<[u8]>::reverse);
@@ -259,9 +280,9 @@ mod tests {
                 Tensor::indices("b.col_indices".into(), &[0, 7, u32::MAX]),
             ]
         };
-        let words = HashMap::from([("run".to_string(), "a \"word\"".to_string())]);
+        let words = Words::from([("run", "a \"word\"".to_string())]);
         let mut bytes = Vec::new();
-        write(&mut bytes, tensors(), words.clone()).unwrap();
+        write(&mut bytes, tensors(), &words).unwrap();
         let data: Vec<(String, Vec<u8>, Dtype, Vec<usize>)> = tensors()
             .into_iter()
             .map(|tensor| {
@@ -277,22 +298,24 @@ mod tests {
         let views = data.iter().map(|(name, bytes, dtype, shape)| {
             (name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), bytes).unwrap())
         });
+        let words = words.into_iter().map(|(key, word)| (key.to_string(), word)).collect();
         assert_eq!(bytes, safetensors::serialize(views, Some(words)).unwrap());
         let mut plain = Vec::new();
-        write(&mut plain, tensors(), HashMap::new()).unwrap();
+        write(&mut plain, tensors(), &Words::new()).unwrap();
         assert_eq!(file_bytes(tensors()), plain.len());
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.safetensors");
         std::fs::write(&path, &bytes).unwrap();
-        let file = TensorFile::open(&path).unwrap();
-        assert_eq!(file.values("b.values", &[2, 2]).unwrap(), [1.0, -2.0, 0.5, f32::MIN_POSITIVE]);
-        assert_eq!(file.indices("b.col_indices").unwrap(), [0, 7, u32::MAX]);
-        assert!(file.all_floats("a").unwrap().is_empty() && file.has("a") && !file.has("c"));
-        assert_eq!(file.words_about("run").unwrap(), "a \"word\"");
-        for (name, words) in [("c", "lacks \"c\""), ("b.col_indices", "holds I32, not F32")] {
-            let error = file.all_floats(name).unwrap_err().to_string();
-            assert!(error.contains(words), "{error}");
+        for file in [TensorFile::open(&path).unwrap(), TensorFile::of_bytes(&path, &bytes).unwrap()] {
+            assert_eq!(file.values("b.values", &[2, 2]).unwrap(), [1.0, -2.0, 0.5, f32::MIN_POSITIVE]);
+            assert_eq!(file.indices("b.col_indices").unwrap(), [0, 7, u32::MAX]);
+            assert!(file.all_floats("a").unwrap().is_empty() && file.has("a") && !file.has("c"));
+            assert_eq!((file.words("run"), file.words("walk")), (Some("a \"word\""), None));
+            for (name, words) in [("c", "lacks \"c\""), ("b.col_indices", "holds I32, not F32")] {
+                let error = file.all_floats(name).unwrap_err().to_string();
+                assert!(error.contains(words), "{error}");
+            }
         }
         for (bytes, words) in [
             (&bytes[..5], "no header"),

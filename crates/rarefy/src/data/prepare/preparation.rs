@@ -313,6 +313,24 @@ impl Preparation {
         self.columns.iter().flat_map(names).collect()
     }
 
+    /// A name for each output: the class, the label column, or `output_2`; of a transcription the units.
+    pub fn output_names(&self) -> Vec<String> {
+        if self.task == Task::Transcription {
+            return self.classes.clone();
+        }
+        let name = |output: usize| {
+            let label = match self.task {
+                Task::Classification => self.classes.get(output).cloned(),
+                _ => self.labels.get(output).map(|label| label.name.clone()),
+            };
+            label.unwrap_or_else(|| match self.task {
+                Task::MultiLabel => format!("label_{}", output + 1),
+                _ => format!("output_{}", output + 1),
+            })
+        };
+        (0..self.outputs).map(name).collect()
+    }
+
     /// The numbers to predict for some samples, scaled.
     fn numbers(&self, raw: &Raw, samples: &[usize]) -> Result<Targets> {
         let (values, outputs) = match &raw.labels {

@@ -1,0 +1,93 @@
+//! Predicting: batch after batch through a network, on any number of threads at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::data::{Batch, Dataset};
+use crate::kernels::Isa;
+use crate::layers::{Buffers, Network, Pass};
+use crate::tiles::{LANES, Tiles};
+
+/// Samples of a batch. Predictions do not depend on it.
+const BATCH: usize = 256;
+
+/// Bytes of activations up to which samples are predicted many at once: beyond, more than a tile gains nothing.
+const MOST_BUFFER_BYTES: usize = 64 << 20;
+
+/// What a model predicts on and in: an instruction set, perhaps threads of its own, and buffers that calls leave for the
+/// next ones. As many calls as like may be under way at once.
+#[derive(Default)]
+pub(super) struct Predictor {
+    isa: Option<Isa>,
+    pool: Option<Arc<rayon::ThreadPool>>,
+    spare: Mutex<Vec<Buffers>>,
+}
+
+impl Predictor {
+    pub(super) fn set_isa(&mut self, isa: Isa) {
+        self.isa = Some(isa);
+    }
+
+    pub(super) fn set_pool(&mut self, pool: Arc<rayon::ThreadPool>) {
+        self.pool = Some(pool);
+    }
+
+    pub(super) fn isa(&self) -> Isa {
+        self.isa.unwrap_or_else(Isa::detect)
+    }
+
+    /// Calls `work` with each batch and the network's outputs for it.
+    pub(super) fn run(
+        &self,
+        network: &Network,
+        dataset: &Dataset,
+        work: impl FnMut(&Batch, &mut Tiles) + Send,
+    ) {
+        let capacity = capacity(network, dataset, BATCH);
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = spare().pop();
+        let mut buffers = left.unwrap_or_else(|| network.buffers(capacity, false));
+        let pass = || pass(network, self.isa(), dataset, capacity, &mut buffers, work);
+        match &self.pool {
+            Some(pool) => pool.install(pass),
+            None => pass(),
+        }
+        spare().push(buffers);
+    }
+}
+
+/// The outputs of a network for a whole data set, `work` being called batch by batch.
+pub fn predict(
+    network: &Network,
+    isa: Isa,
+    dataset: &Dataset,
+    batch_size: usize,
+    work: impl FnMut(&Batch, &mut Tiles),
+) {
+    let capacity = capacity(network, dataset, batch_size);
+    pass(network, isa, dataset, capacity, &mut network.buffers(capacity, false), work);
+}
+
+/// How many samples to predict at once.
+fn capacity(network: &Network, dataset: &Dataset, batch_size: usize) -> usize {
+    let samples = batch_size.min(dataset.len()).max(1);
+    let bytes = network.spec().buffer_bytes(samples, false).expect("the layers of a network fit");
+    if bytes > MOST_BUFFER_BYTES { samples.min(LANES) } else { samples }
+}
+
+fn pass(
+    network: &Network,
+    isa: Isa,
+    dataset: &Dataset,
+    capacity: usize,
+    buffers: &mut Buffers,
+    mut work: impl FnMut(&Batch, &mut Tiles),
+) {
+    let mut batch = Batch::new(dataset, capacity);
+    let order: Vec<usize> = (0..dataset.len()).collect();
+    for samples in order.chunks(capacity) {
+        batch.fill(dataset, samples);
+        buffers.resize(samples.len());
+        network.forward(&Pass::predict(isa), &batch.input, buffers);
+        work(&batch, buffers.output_mut());
+    }
+}
