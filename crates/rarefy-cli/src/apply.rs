@@ -1,17 +1,13 @@
 //! A model from disk and data to apply it to: what `evaluate` and `predict` share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
-use rarefy::data::{self, Batch, Dataset, Loaded, Preparation, Task};
+use rarefy::data::{self, Loaded, Preparation};
 use rarefy::kernels::Isa;
-use rarefy::losses::best_path;
 use rarefy::report::amount;
-use rarefy::tiles::{LANES, Shape, Tiles};
 use rarefy::train::{self, Model, Settings};
-
-/// Samples of a batch.
-const BATCH: usize = 256;
 
 /// What the work runs on.
 #[derive(clap::Args)]
@@ -25,27 +21,11 @@ pub struct MachineArgs {
 }
 
 impl MachineArgs {
-    /// The model's predictions for all samples, `samples x outputs`, row-major. Classes and labels get probabilities if
-    /// the model's head gives any. `watch` sees each batch's outputs before they become predictions.
-    pub fn predict(
-        &self,
-        model: &Model,
-        dataset: &Dataset,
-        mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
-    ) -> Result<Vec<f32>> {
-        let mut predictions = Vec::with_capacity(dataset.len() * model.network.output().features());
-        self.install(|isa| {
-            train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
-                watch(isa, batch, outputs);
-                for tile in 0..outputs.tiles() {
-                    model.config.head.apply(outputs.tile_mut(tile));
-                }
-                for sample in 0..batch.samples {
-                    predictions.extend((0..outputs.features()).map(|feature| outputs.at(sample, feature)));
-                }
-            });
-        })?;
-        Ok(predictions)
+    /// Opens a model that predicts on this machine: a run's folder, or a `.safetensors` file.
+    pub fn open(&self, path: &Path) -> Result<Model> {
+        let model = open_model(path)?;
+        let pool = Arc::new(train::thread_pool(self.threads)?);
+        Ok(model.with_isa(Isa::named(&self.isa)?).with_pool(pool))
     }
 
     /// Runs `work` on this machine.
@@ -53,29 +33,6 @@ impl MachineArgs {
         let isa = Isa::named(&self.isa)?;
         let pool = train::thread_pool(self.threads)?;
         Ok(pool.install(|| work(isa)))
-    }
-
-    /// The labels that the model's best path gives each sample of a transcription, each from 1. `watch` sees each batch's
-    /// outputs.
-    pub fn transcribe(
-        &self,
-        model: &Model,
-        dataset: &Dataset,
-        mut watch: impl FnMut(Isa, &Batch, &Tiles) + Send,
-    ) -> Result<Vec<Vec<u32>>> {
-        let Shape { width: steps, channels: classes, .. } = model.network.output();
-        let mut said = Vec::with_capacity(dataset.len());
-        self.install(|isa| {
-            train::predict(&model.network, isa, dataset, BATCH, |batch, outputs| {
-                watch(isa, batch, outputs);
-                for sample in 0..batch.samples {
-                    let (tile, lane) = (sample / LANES, sample % LANES);
-                    let real = outputs.real_steps(tile, steps)[lane] as usize;
-                    said.push(best_path(outputs.tile(tile), classes, lane, real).collect());
-                }
-            });
-        })?;
-        Ok(said)
     }
 }
 
@@ -115,30 +72,12 @@ pub fn load_new(
     Ok(load(preparation, path, targets)?)
 }
 
-/// A name for each output: the class, the label column, or `output_2`; of a transcription the units.
-pub fn output_names(preparation: &Preparation) -> Vec<String> {
-    if preparation.task == Task::Transcription {
-        return preparation.classes.clone();
-    }
-    let name = |output: usize| {
-        let label = match preparation.task {
-            Task::Classification => preparation.classes.get(output).cloned(),
-            _ => preparation.labels.get(output).map(|label| label.name.clone()),
-        };
-        label.unwrap_or_else(|| match preparation.task {
-            Task::MultiLabel => format!("label_{}", output + 1),
-            _ => format!("output_{}", output + 1),
-        })
-    };
-    (0..preparation.outputs).map(name).collect()
-}
-
 /// How numbers to predict were scaled for the network, if they were.
 pub fn targets_text(preparation: &Preparation) -> Option<String> {
     const NAMED: usize = 5;
     let scaler = &preparation.target_scaler;
     let ln = if scaler.is_log() { "ln " } else { "" };
-    let names = output_names(preparation);
+    let names = preparation.output_names();
     let mut each: Vec<String> = (names.iter().enumerate().take(NAMED))
         .map(|(output, name)| {
             let (mean, deviation) = scaler.mean_and_deviation(output);
@@ -149,9 +88,4 @@ pub fn targets_text(preparation: &Preparation) -> Option<String> {
         each.push("...".into());
     }
     (!scaler.is_none()).then(|| format!("{}; to the network 0 ± 1", each.join(", ")))
-}
-
-/// The place of the highest of some numbers; of equal ones the first, as in training.
-pub fn highest(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, place| if row[place] > row[best] { place } else { best })
 }

@@ -3,16 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Batch, Format, Loaded, Preparation, TargetScale, Targets, Task};
-use rarefy::losses::{Head, Loss, LossSettings};
+use rarefy::data::{self, Format, Loaded, Preparation, TargetScale, Targets, Task};
+use rarefy::losses::Head;
 use rarefy::metrics::{self, Hits};
 use rarefy::report::{amount, r2, worse_than_mean};
-use rarefy::tiles::{IGNORED, Tiles};
-use rarefy::train::{self, LanguageScore, Model, Score, Settings};
+use rarefy::train::{self, LanguageScore, Model, Predictions, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::apply::{MachineArgs, load_new, model_folder, open_model, output_names, run_settings};
+use crate::apply::{MachineArgs, load_new, model_folder, run_settings};
 use crate::data::skipped_text;
 use crate::output::{Output, table};
 
@@ -84,7 +83,7 @@ struct Language {
 /// Evaluates.
 #[expect(clippy::too_many_lines)]
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
-    let model = open_model(&args.model)?;
+    let model = args.machine.open(&args.model)?;
     let preparation = &model.config.preparation;
     let (path, part, Loaded { dataset, text, unknown, skipped, .. }) = match &args.data {
         Some(path) => {
@@ -99,43 +98,29 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
             (path, "the run's test part", loaded)
         }
     };
-    let (loss, loss_name) = match preparation.task {
-        Task::Transcription => (Loss::Ctc, "ctc"),
-        _ => plain_loss(model.config.head),
+    let loss_name = match (preparation.task, model.config.head) {
+        (Task::Transcription, _) => "ctc",
+        (_, Head::Softmax) => "cross-entropy",
+        (_, Head::Sigmoid) => "binary-cross-entropy",
+        (_, Head::Identity) => "mean-squared-error",
     };
-    let mut score = Score::default();
-    let metrics = if let (Task::LanguageModel, Some(counts)) = (preparation.task, text) {
-        ensure!(
-            !dataset.is_empty(),
-            "{path}: holds a single token, so there is none to predict; give more text"
-        );
-        score = args.machine.install(|isa| train::evaluate(&model.network, isa, &loss, &dataset))?;
-        Metrics::Language(Language {
+    let is_language = preparation.task == Task::LanguageModel;
+    ensure!(
+        !is_language || !dataset.is_empty(),
+        "{path}: holds a single token, so there is none to predict; give more text"
+    );
+    train::check_transcripts(&model.network, preparation, &dataset, 0)?;
+    let (score, predictions) = model.evaluate(&dataset);
+    let metrics = match text {
+        Some(counts) if is_language => Metrics::Language(Language {
             score: LanguageScore::new(&score, counts.characters),
             accuracy: score.accuracy(),
             tokens: score.samples,
             characters: counts.characters,
-        })
-    } else if let Targets::Sequences { labels, offsets, .. } = &dataset.targets {
-        train::check_transcripts(&model.network, preparation, &dataset, 0)?;
-        let said = args.machine.transcribe(&model, &dataset, |isa, batch: &Batch, outputs: &Tiles| {
-            score.add(train::score(&loss, isa, outputs, &batch.targets, None));
-        })?;
-        let right =
-            said.iter().zip(offsets.windows(2)).filter(|(said, ends)| said[..] == labels[ends[0]..ends[1]]);
-        Metrics::Transcription(Transcription {
-            label_error_rate: score.label_error_rate(),
-            all_right: right.count() as f64 / said.len() as f64,
-            labels: score.labels,
-            edits: score.edits,
-        })
-    } else {
-        let predictions = args.machine.predict(&model, &dataset, |isa, batch, outputs| {
-            score.add(train::score(&loss, isa, outputs, &batch.targets, None));
-        })?;
-        measure(preparation, &predictions, &dataset.targets)
+        }),
+        _ => measure(preparation, &score, &predictions, &dataset.targets),
     };
-    let names = output_names(preparation);
+    let names = preparation.output_names();
     let samples = dataset.len();
     let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
     let of_what = if preparation.target_scaler.is_none() { "" } else { " of scaled targets" };
@@ -208,34 +193,29 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     }
 }
 
-fn plain_loss(head: Head) -> (Loss, &'static str) {
-    match head {
-        Head::Softmax => {
-            let loss = LossSettings::default().build(rarefy::losses::Task::Classification { counts: &[] });
-            (loss.expect("the defaults are sound"), "cross-entropy")
-        }
-        Head::Sigmoid => (Loss::BinaryCrossEntropy, "binary-cross-entropy"),
-        Head::Identity => (Loss::MeanSquaredError, "mean-squared-error"),
-    }
-}
-
-fn measure(preparation: &Preparation, predictions: &[f32], targets: &Targets) -> Metrics {
+fn measure(preparation: &Preparation, score: &Score, found: &Predictions, targets: &Targets) -> Metrics {
+    let scores = found.scores();
     match targets {
         Targets::Classes { labels, classes } => {
-            Metrics::Classification(metrics::classification(predictions, *classes, labels))
+            Metrics::Classification(metrics::classification(scores, *classes, labels))
         }
-        Targets::Steps { labels, classes, .. } => {
-            let steps = predictions.chunks(*classes).zip(labels).filter(|&(_, &label)| label != IGNORED);
-            let (predictions, labels): (Vec<&[f32]>, Vec<u32>) = steps.unzip();
-            Metrics::Classification(metrics::classification(&predictions.concat(), *classes, &labels))
-        }
+        Targets::Steps { .. } => unreachable!("a language model has figures of its own"),
         Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => {
-            Metrics::MultiLabel(metrics::multi_label(predictions, *outputs, values, 0.5))
+            Metrics::MultiLabel(metrics::multi_label(scores, *outputs, values, 0.5))
         }
-        Targets::Sequences { .. } => unreachable!("scored by their best paths"),
         Targets::Values { values, outputs } => {
-            let in_unit = |numbers: &[f32]| preparation.target_scaler.undo_all(*outputs, numbers);
-            Metrics::Regression(metrics::regression(&in_unit(predictions), *outputs, &in_unit(values)))
+            let expected = preparation.target_scaler.undo_all(*outputs, values);
+            Metrics::Regression(metrics::regression(&found.numbers(), *outputs, &expected))
+        }
+        Targets::Sequences { labels, offsets, .. } => {
+            let expected = offsets.windows(2).map(|ends| &labels[ends[0]..ends[1]]);
+            let right = found.transcripts().iter().zip(expected).filter(|(said, expected)| said == expected);
+            Metrics::Transcription(Transcription {
+                label_error_rate: score.label_error_rate(),
+                all_right: right.count() as f64 / found.len() as f64,
+                labels: score.labels,
+                edits: score.edits,
+            })
         }
     }
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rarefy::data::text::TextCounts;
-use rarefy::data::{Loaded, SkippedFile, TargetScaler, Task, UnknownCategories};
+use rarefy::data::{Loaded, SkippedFile, Task, UnknownCategories};
 use rarefy::losses::Head;
+use rarefy::train::{Prediction, Predictions};
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, highest, load_new, open_model, output_names};
+use crate::apply::{MachineArgs, load_new};
 use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
@@ -80,20 +81,9 @@ struct Answer<'a> {
     probabilities: Option<Vec<Option<&'a [f32]>>>,
 }
 
-/// What is predicted for a sample.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Prediction<'a> {
-    Class(&'a str),
-    Text(&'a str),
-    Labels(Vec<&'a str>),
-    Number(f64),
-    Numbers(Vec<f64>),
-}
-
 /// Predicts.
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
-    let model = open_model(&args.model)?;
+    let model = args.machine.open(&args.model)?;
     let Some(data) = &args.data else {
         return generate::run(
             &args.generate,
@@ -128,23 +118,13 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     if !skipped.is_empty() {
         output.aside(&format!("{}\n  their predictions are left empty", skipped_text(&skipped)));
     }
-    let names = output_names(preparation);
-    let (scores, said) = match preparation.task {
-        Task::Transcription => {
-            let said = args.machine.transcribe(&model, &dataset, |_, _, _| ())?;
-            (Vec::new(), said.into_iter().map(|labels| preparation.text_of(labels.into_iter())).collect())
-        }
-        _ => (args.machine.predict(&model, &dataset, |_, _, _| ())?, Vec::new()),
-    };
+    let (names, predictions) = (preparation.output_names(), model.predict_prepared(&dataset));
     let table = Table {
         task: preparation.task,
-        scaler: &preparation.target_scaler,
-        samples: dataset.len(),
         files: &files,
         skipped: &skipped,
         names: &names,
-        scores: &scores,
-        said: &said,
+        predictions: &predictions,
         probabilities: args.probabilities,
     };
     match &args.output {
@@ -176,16 +156,11 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
 /// Predictions, a row for each sample, and one without a prediction for what could not be read.
 struct Table<'a> {
     task: Task,
-    samples: usize,
     /// The file of each sample, for images, recordings and text files.
     files: &'a [PathBuf],
     skipped: &'a [SkippedFile],
     names: &'a [String],
-    /// What undoes the scaling of numbers.
-    scaler: &'a TargetScaler,
-    scores: &'a [f32],
-    /// In place of scores, for a transcription, the text of each sample.
-    said: &'a [String],
+    predictions: &'a Predictions<'a>,
     probabilities: bool,
 }
 
@@ -194,16 +169,11 @@ impl<'a> Table<'a> {
     fn rows(&self) -> impl Iterator<Item = std::result::Result<usize, &'a SkippedFile>> + use<'a> {
         let skipped: HashMap<usize, &SkippedFile> =
             self.skipped.iter().map(|file| (file.position, file)).collect();
-        let mut samples = 0..self.samples;
-        (0..self.samples + skipped.len()).map(move |position| match skipped.get(&position) {
+        let mut samples = 0..self.predictions.len();
+        (0..self.predictions.len() + skipped.len()).map(move |position| match skipped.get(&position) {
             Some(file) => Err(*file),
             None => Ok(samples.next().expect("a position is of a sample or of a file that was left out")),
         })
-    }
-
-    /// The scores of a sample.
-    fn scores(&self, sample: usize) -> &'a [f32] {
-        &self.scores[sample * self.names.len()..][..self.names.len()]
     }
 
     fn file(&self, row: std::result::Result<usize, &'a SkippedFile>) -> &'a Path {
@@ -216,33 +186,11 @@ impl<'a> Table<'a> {
     }
 
     fn probabilities(&self) -> Vec<Option<&'a [f32]>> {
-        self.rows().map(|row| row.ok().map(|sample| self.scores(sample))).collect()
+        self.rows().map(|row| row.ok().map(|sample| self.predictions.scores_of(sample))).collect()
     }
 
     fn predictions(&self) -> Vec<Option<Prediction<'a>>> {
-        self.rows().map(|row| row.ok().map(|sample| self.prediction(sample))).collect()
-    }
-
-    fn prediction(&self, sample: usize) -> Prediction<'a> {
-        if self.task == Task::Transcription {
-            return Prediction::Text(&self.said[sample]);
-        }
-        match (self.task, self.scores(sample)) {
-            (Task::Classification, row) => Prediction::Class(&self.names[highest(row)]),
-            (Task::MultiLabel, row) => {
-                let present = self.names.iter().zip(row).filter(|(_, score)| **score > 0.5);
-                Prediction::Labels(present.map(|(name, _)| name.as_str()).collect())
-            }
-            (Task::Regression, [value]) => Prediction::Number(self.scaler.undo_rounded(0, *value)),
-            (Task::Regression, row) => Prediction::Numbers(self.numbers(row).collect()),
-            (Task::LanguageModel, _) => unreachable!("refused above"),
-            (Task::Transcription, _) => unreachable!("texts have no rows of scores"),
-        }
-    }
-
-    /// The numbers of a sample in the unit of the targets.
-    fn numbers(&self, row: &'a [f32]) -> impl Iterator<Item = f64> {
-        row.iter().enumerate().map(|(output, &number)| self.scaler.undo_rounded(output, number))
+        self.rows().map(|row| row.ok().map(|sample| self.predictions.get(sample))).collect()
     }
 
     fn write_csv(&self, out: impl Write) -> std::io::Result<()> {
@@ -271,19 +219,19 @@ impl<'a> Table<'a> {
 
     /// What stands in the row of a sample, besides its file.
     fn cells(&self, sample: usize) -> Vec<String> {
-        if self.task == Task::Transcription {
-            return vec![self.said[sample].clone()];
-        }
-        let row = self.scores(sample);
-        let mut cells: Vec<String> = match self.task {
-            Task::Classification => vec![self.names[highest(row)].clone()],
-            Task::MultiLabel => row.iter().map(|&score| u8::from(score > 0.5).to_string()).collect(),
-            Task::Regression => self.numbers(row).map(|number| number.to_string()).collect(),
-            Task::LanguageModel => unreachable!("refused above"),
-            Task::Transcription => unreachable!("texts have no rows of scores"),
+        let mut cells = match self.predictions.get(sample) {
+            Prediction::Class(name) => vec![name.to_string()],
+            Prediction::Text(said) => vec![said],
+            Prediction::Number(number) => vec![number.to_string()],
+            Prediction::Numbers(numbers) => numbers.iter().map(f64::to_string).collect(),
+            // A column for each label.
+            _ => {
+                let scores = self.predictions.scores_of(sample);
+                scores.iter().map(|&score| u8::from(score > 0.5).to_string()).collect()
+            }
         };
         if self.probabilities {
-            cells.extend(row.iter().map(f32::to_string));
+            cells.extend(self.predictions.scores_of(sample).iter().map(f32::to_string));
         }
         cells
     }

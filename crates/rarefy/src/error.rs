@@ -39,7 +39,7 @@ pub enum Error {
     },
     /// Numbers in memory that cannot be samples.
     #[error(transparent)]
-    Input(#[from] InputProblem),
+    Input(InputProblem),
     /// A setting with a value that cannot be used.
     #[error("{key}: {problem}")]
     Setting {

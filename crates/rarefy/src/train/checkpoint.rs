@@ -120,8 +120,7 @@ impl Checkpoint {
             return Err(Error::model(&path, "is not there: this folder holds no run that could go on"));
         }
         let file = TensorFile::open(&path)?;
-        let text =
-            file.words("run").ok_or_else(|| file.problem("has no \"run\"; it is not a checkpoint"))?;
+        let text = file.words("run").ok_or_else(|| file.problem("has no \"run\"; it is not a checkpoint"))?;
         let version: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
         if version["format"] != FORMAT && version["format"] != UNSCALED {

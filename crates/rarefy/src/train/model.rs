@@ -209,7 +209,8 @@ impl Model {
     pub fn evaluate(&self, dataset: &Dataset) -> (Score, Predictions<'_>) {
         let (isa, loss) = (self.predictor.isa(), self.plain_loss());
         let mut total = Score::default();
-        let mut add = |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, &batch.targets, None));
+        let mut add =
+            |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, &batch.targets, None));
         let predictions = if self.config.preparation.task == Task::LanguageModel {
             self.predictor.run(&self.network, dataset, |batch, outputs| add(batch, outputs));
             Predictions::new(&self.config.preparation, 0)
@@ -232,7 +233,11 @@ impl Model {
     }
 
     /// Predicts, `watch` seeing each batch's outputs before they become predictions.
-    fn predict_and(&self, dataset: &Dataset, mut watch: impl FnMut(&Batch, &Tiles) + Send) -> Predictions<'_> {
+    fn predict_and(
+        &self,
+        dataset: &Dataset,
+        mut watch: impl FnMut(&Batch, &Tiles) + Send,
+    ) -> Predictions<'_> {
         let ModelConfig { head, preparation, .. } = &self.config;
         assert!(preparation.task != Task::LanguageModel, "a language model predicts no samples");
         let mut predictions = Predictions::new(preparation, dataset.len());

@@ -118,7 +118,8 @@ impl<'a> Predictions<'a> {
             return Prediction::Text(preparation.text_of(self.transcripts[sample].iter().copied()));
         }
         let row = self.scores_of(sample);
-        let number = |(output, &scaled): (usize, &f32)| preparation.target_scaler.undo_rounded(output, scaled);
+        let number =
+            |(output, &scaled): (usize, &f32)| preparation.target_scaler.undo_rounded(output, scaled);
         match preparation.task {
             Task::Classification => Prediction::Class(&preparation.classes[highest(row)]),
             Task::MultiLabel => {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::predictor::predict;
-use crate::data::{Batch, BatchTargets, Dataset};
+use crate::data::{BatchTargets, Dataset};
 use crate::kernels::Isa;
 use crate::layers::Network;
 use crate::losses::{Lanes, Loss, SequenceTile, TargetTile, edits};

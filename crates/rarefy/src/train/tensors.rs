@@ -79,11 +79,7 @@ pub(super) fn file_bytes(mut tensors: Vec<Tensor<'_>>) -> usize {
 }
 
 /// Writes arrays and words about them.
-pub(super) fn write(
-    out: &mut dyn Write,
-    mut tensors: Vec<Tensor<'_>>,
-    words: &Words,
-) -> std::io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, mut tensors: Vec<Tensor<'_>>, words: &Words) -> std::io::Result<()> {
     out.write_all(&header(&mut tensors, words))?;
     for tensor in tensors {
         match tensor.numbers {
