@@ -81,7 +81,6 @@ struct Language {
 }
 
 /// Evaluates.
-#[expect(clippy::too_many_lines)]
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = args.machine.open(&args.model)?;
     let preparation = &model.config.preparation;

@@ -129,6 +129,14 @@ pub enum InputProblem {
         /// How many classes there are.
         classes: usize,
     },
+    /// A class by a name that is not among those that there are.
+    #[error("row {row}: there is no class {class:?} among those named")]
+    UnknownClass {
+        /// The row.
+        row: usize,
+        /// The class.
+        class: String,
+    },
     /// Samples of one class, which leave nothing to tell apart.
     #[error("all samples are of the class {class:?}; give samples of two at least")]
     SingleClass {

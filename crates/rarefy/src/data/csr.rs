@@ -6,6 +6,8 @@
 //! [ 5 . . . ]     values   2 1 5
 //! ```
 
+use crate::InputProblem;
+
 /// Samples x features, each row its nonzeros.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Csr {
@@ -19,29 +21,48 @@ impl Csr {
     /// Rows from parts that may come from a file.
     ///
     /// # Errors
-    /// The broken invariant, in words, and the row counted from 1.
+    /// The broken invariant and its row: offsets that fall or do not end at the number of values, columns that are out of
+    /// range, unsorted or twice in a row, a number that is not finite.
     pub fn new(
         features: usize,
         offsets: Vec<usize>,
         indices: Vec<u32>,
         values: Vec<f32>,
-    ) -> Result<Csr, String> {
-        if offsets.first() != Some(&0) || offsets.last() != Some(&indices.len()) {
-            return Err(format!("its row offsets do not run from 0 to its {} values", indices.len()));
-        }
+    ) -> Result<Csr, InputProblem> {
         if indices.len() != values.len() {
-            return Err(format!("it has {} indices and {} values", indices.len(), values.len()));
+            let (found, expected) = (values.len(), indices.len());
+            return Err(InputProblem::Count { what: "values", found, expected });
+        }
+        let count = values.len();
+        let wrong_offset = |row: usize| {
+            let offset = offsets.get(row).copied().unwrap_or(0);
+            InputProblem::Offset { row, offset, values: count }
+        };
+        let last = offsets.len().saturating_sub(1);
+        if offsets.first() != Some(&0) {
+            return Err(wrong_offset(0));
+        }
+        if offsets[last] != count {
+            return Err(wrong_offset(last));
         }
         for (row, pair) in offsets.windows(2).enumerate() {
-            let line = indices.get(pair[0]..pair[1]).ok_or(format!("row {}: its offsets fall", row + 1))?;
-            if line.windows(2).any(|pair| pair[0] >= pair[1]) {
-                return Err(format!("row {}: its indices are not sorted and unique", row + 1));
+            let line = indices.get(pair[0]..pair[1]).ok_or_else(|| wrong_offset(row + 1))?;
+            if let Some(pair) = line.windows(2).find(|pair| pair[0] >= pair[1]) {
+                let column = pair[1];
+                let is_twice = pair[0] == column;
+                return Err(if is_twice {
+                    InputProblem::Twice { row, column }
+                } else {
+                    InputProblem::Unsorted { row, column }
+                });
             }
-            if let Some(last) = line.last().filter(|&&last| last as usize >= features) {
-                return Err(format!("row {}: index {last} is beyond the {features} features", row + 1));
+            if let Some(&column) = line.last().filter(|&&last| last as usize >= features) {
+                return Err(InputProblem::ColumnOutOfRange { row, column, inputs: features });
             }
-            if let Some(value) = values[pair[0]..pair[1]].iter().find(|value| !value.is_finite()) {
-                return Err(format!("row {}: {value} is not a finite number", row + 1));
+            let numbers = line.iter().zip(&values[pair[0]..pair[1]]);
+            if let Some((&column, &value)) = numbers.into_iter().find(|(_, value)| !value.is_finite()) {
+                let (column, value) = (column as usize, value.into());
+                return Err(InputProblem::NotFinite { row, column, value });
             }
         }
         Ok(Csr { features, offsets, indices, values })
@@ -162,14 +183,16 @@ mod tests {
     #[test]
     fn broken_rows_are_named() {
         for (offsets, indices, values, problem) in [
-            (vec![0, 1], vec![0, 1], vec![1.0, 1.0], "row offsets"),
-            (vec![0, 2], vec![1, 1], vec![1.0, 1.0], "row 1: its indices are not sorted"),
-            (vec![0, 2, 1, 2], vec![0, 1], vec![1.0, 1.0], "row 2: its offsets fall"),
-            (vec![0, 1], vec![4], vec![1.0], "row 1: index 4 is beyond the 4"),
-            (vec![0, 1], vec![3], vec![f32::NAN], "row 1: NaN"),
-            (vec![0, 1], vec![3], vec![], "1 indices and 0 values"),
+            (vec![0, 1], vec![0, 1], vec![1.0, 1.0], "the offset of row 1 is 1"),
+            (vec![], vec![], vec![], "the offset of row 0 is 0"),
+            (vec![0, 2], vec![1, 1], vec![1.0, 1.0], "row 0: column 1 comes twice"),
+            (vec![0, 2], vec![2, 1], vec![1.0, 1.0], "row 0: column 1 comes after a higher one"),
+            (vec![0, 2, 1, 2], vec![0, 1], vec![1.0, 1.0], "the offset of row 2 is 1"),
+            (vec![0, 1], vec![4], vec![1.0], "row 0: column 4 is beyond the 4"),
+            (vec![0, 1], vec![3], vec![f32::NAN], "row 0, column 3: NaN"),
+            (vec![0, 1], vec![3], vec![], "0 values for 1"),
         ] {
-            let error = Csr::new(4, offsets, indices, values).unwrap_err();
+            let error = Csr::new(4, offsets, indices, values).unwrap_err().to_string();
             assert!(error.contains(problem), "{error}");
         }
     }

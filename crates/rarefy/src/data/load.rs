@@ -3,11 +3,14 @@
 use super::augment::Augmentation;
 use super::dataset::Task;
 use super::language;
+use super::memory::Samples;
+use super::parts::Parts;
 use super::prepare::{Loaded, Preparation, classes, split};
-use super::raw::Raw;
+use super::raw::{Format, Raw, Source};
 use super::read::{self, Bad};
 use super::reading::FileReading;
 use super::settings::{DataSettings, TaskChoice};
+use super::span::Shifting;
 use super::splits::Splits;
 use super::text::TextCounts;
 use crate::{Error, Result};
@@ -29,7 +32,63 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     if settings.task == TaskChoice::LanguageModel {
         return language::load(settings);
     }
-    let source = read::read(settings)?;
+    divide(read::read(settings)?, settings, seed)
+}
+
+/// Splits and scales samples in memory, as [`load`] does those of a file: validation and test parts of the fractions that
+/// the settings name are split off, and everything is learned from the rest. `settings.path` is not looked at. The same
+/// samples in a file give the same numbers.
+///
+/// # Errors
+/// [`Error::Input`]: samples that have nothing to predict, or are all of one class. Settings that are for files, or do not
+/// fit.
+///
+/// # Example
+/// ```
+/// use rarefy::data::{DataSettings, Samples, from_memory};
+///
+/// let squares: Vec<f64> = (0..100).map(f64::from).collect();
+/// let samples = Samples::dense(&squares, 1)?.with_numbers(&squares, 1)?;
+/// let splits = from_memory(samples, &DataSettings::default(), 1)?;
+/// assert_eq!((splits.train.len(), splits.validation.unwrap().len(), splits.test.unwrap().len()), (70, 10, 20));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
+pub fn from_memory(samples: Samples, settings: &DataSettings, seed: u64) -> Result<Splits> {
+    from_memory_parts(samples, None, None, settings, seed)
+}
+
+/// As [`from_memory`], with a validation part, a test part or both given; a fraction of `train` is split off for one that
+/// is not.
+///
+/// # Errors
+/// As for [`from_memory`], and parts that are not of the kind of `train`: another number of inputs, classes that it lacks.
+pub fn from_memory_parts(
+    train: Samples,
+    validation: Option<Samples>,
+    test: Option<Samples>,
+    settings: &DataSettings,
+    seed: u64,
+) -> Result<Splits> {
+    if settings.test_path.is_some() {
+        return Err(Error::setting("data.test_path", "is for files; give the test part in memory"));
+    }
+    let task = train.task(settings.task)?;
+    let settings = DataSettings { path: "memory".into(), task, ..settings.clone() };
+    settings.check()?;
+    read::refuse_settings_of_others(&settings, Format::Memory)?;
+    let reading = train.reading();
+    let train = train.into_raw(&reading, &Shifting::by(settings.scale))?;
+    let shifting = Shifting::As(train.shifts.clone());
+    let part = |samples: Option<Samples>| {
+        let raw = samples.map(|samples| samples.named(&train.classes)?.into_raw(&reading, &shifting));
+        raw.transpose()
+    };
+    let (validation, test) = (part(validation)?, part(test)?);
+    divide(Parts { train, validation, test }, &settings, seed)
+}
+
+/// Splits what a source does not say the parts of, learns from the training part, and makes all parts ready.
+fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> {
     let raw = &source.train;
     if raw.samples() < 2 {
         return Err(Error::data(&raw.path, "holds a single sample; give at least two to learn from"));

@@ -15,6 +15,7 @@ mod describe;
 mod fingerprint;
 mod language;
 mod load;
+mod memory;
 mod parts;
 mod prepare;
 mod raw;
@@ -32,13 +33,16 @@ pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use dataset::{Dataset, Features, Targets, Task};
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
-pub use load::{load, load_readable, load_with};
+pub use load::{from_memory, from_memory_parts, load, load_readable, load_with};
+pub use memory::Samples;
 pub use prepare::{
     Coding, Column, Loaded, Preparation, Scaler, TargetFigures, TargetScaler, UnknownCategories, fewest_steps,
 };
 pub use raw::{Format, SkippedFile};
 pub use read::has_test_part;
-pub use reading::{AudioReading, Dialect, FileReading, ImageReading, LabelColumn, LibsvmReading};
+pub use reading::{
+    AudioReading, Dialect, FileReading, ImageReading, Kept, LabelColumn, LibsvmReading, MemoryReading,
+};
 pub use settings::{
     AudioFeatures, AudioSettings, AugmentSettings, DataSettings, Decimal, Header, ImageColor, ImageSize,
     LabelType, Missing, Quote, Scale, TargetScale, TaskChoice, Units,

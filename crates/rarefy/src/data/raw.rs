@@ -37,6 +37,8 @@ pub enum Format {
     Jsonl,
     /// libsvm: sparse rows.
     Libsvm,
+    /// No file: samples that were in memory.
+    Memory,
 }
 
 /// Samples as read. Images stay bytes until they are coded: a quarter of the memory.
@@ -47,6 +49,11 @@ pub(crate) enum Cells {
     Sparse(Csr),
     /// The text of each sample, which is its only column.
     Texts(Texts),
+    /// `samples x width` ids below `vocabulary`.
+    Tokens {
+        ids: Vec<u32>,
+        vocabulary: usize,
+    },
 }
 
 /// Labels as read.
@@ -146,6 +153,9 @@ pub(crate) struct Raw {
     /// CSV only: what the user should know about how it was read.
     pub notes: Vec<String>,
     pub labels: Option<Labels>,
+    /// Memory only: the classes in their order, if that is told; and how much each sample counts.
+    pub classes: Vec<String>,
+    pub weights: Option<Vec<f32>>,
     /// Where the labels were read from, if that is a file of its own.
     pub label_path: Option<PathBuf>,
     /// Steps of each sample's sequence, the others being NaN; empty if all are there.
@@ -174,13 +184,14 @@ impl Cells {
             Cells::Numbers(numbers) => numbers.len() / width.max(1),
             Cells::Sparse(rows) => rows.rows(),
             Cells::Texts(texts) => texts.len(),
+            Cells::Tokens { ids, .. } => ids.len() / width.max(1),
         }
     }
 
     /// Copies row `index` of a matrix of this `width`.
     ///
     /// # Panics
-    /// For texts, which are no numbers.
+    /// For texts and tokens, which are no numbers.
     pub(crate) fn copy_row(&self, index: usize, width: usize, out: &mut [f32]) {
         match self {
             Cells::Bytes(bytes) => {
@@ -194,7 +205,7 @@ impl Cells {
                 let (indices, values) = rows.row(index);
                 indices.iter().zip(values).for_each(|(&index, &value)| out[index as usize] = value);
             }
-            Cells::Texts(_) => panic!("texts are coded before they are numbers"),
+            Cells::Texts(_) | Cells::Tokens { .. } => panic!("texts and tokens are no numbers"),
         }
     }
 }
@@ -242,6 +253,8 @@ impl Raw {
             close: Vec::new(),
             notes: Vec::new(),
             labels,
+            classes: Vec::new(),
+            weights: None,
             label_path: None,
             lengths: Vec::new(),
             files: Vec::new(),

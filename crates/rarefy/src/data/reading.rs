@@ -47,6 +47,33 @@ pub enum FileReading {
     Audio(AudioReading),
     /// libsvm files.
     Libsvm(LibsvmReading),
+    /// No files: samples in memory.
+    Memory(MemoryReading),
+}
+
+/// How the samples in memory that a model was trained on were taken, so that new ones are taken alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemoryReading {
+    /// What is kept of a row.
+    pub kept: Kept,
+    /// A name for each input; may be empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// A name for each label or number to predict; may be empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+}
+
+/// What is kept of a row in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// All its numbers.
+    All,
+    /// Those that are not 0.
+    Nonzeros,
+    /// Tokens, ids below this number.
+    Tokens(usize),
 }
 
 /// How the images that a model was trained on were read, so that new ones are read alike.

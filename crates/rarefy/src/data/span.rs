@@ -51,6 +51,35 @@ impl Shifting {
     pub(crate) fn by(scale: Scale) -> Shifting {
         if may_shift(scale) { Shifting::WhereNeeded } else { Shifting::Never }
     }
+
+    /// The columns to be read shifted, by what they span.
+    pub(crate) fn shifts(&self, spans: &[Span]) -> Vec<Shift> {
+        match self {
+            Shifting::Never => Vec::new(),
+            Shifting::WhereNeeded => (0..).zip(spans).filter_map(|(at, span)| span.shift(at)).collect(),
+            Shifting::As(shifts) => shifts.clone(),
+        }
+    }
+}
+
+/// Reads the numbers of rows of this `width`, one after the other, some of their columns shifted.
+pub(crate) fn reader(shifts: &[Shift], width: usize) -> impl FnMut(f64) -> f32 {
+    let mut by_column = vec![None; width];
+    for shift in shifts {
+        if let Some(place) = by_column.get_mut(shift.column) {
+            *place = Some(*shift);
+        }
+    }
+    let mut column = 0;
+    move |number| {
+        let shift = by_column[column];
+        column = (column + 1) % width;
+        match shift {
+            // What is not finite stays so.
+            Some(shift) if (number as f32).is_finite() => shift.apply(number),
+            _ => number as f32,
+        }
+    }
 }
 
 /// Two numbers of a column that may fall together once they are scaled.

@@ -21,13 +21,13 @@ use super::predictor::Predictor;
 use super::save::{write_atomically, write_with};
 use super::score::{Score, score};
 use super::tensors::{self, Tensor, TensorFile, Words};
-use crate::data::{Batch, Dataset, Preparation, Task};
+use crate::data::{Batch, Dataset, Preparation, Samples, Task};
 use crate::kernels::Isa;
 use crate::layers::{Inputs, Network, NetworkSpec, Outputs};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
-use crate::{Error, Result};
+use crate::{Error, InputProblem, Result};
 
 /// The key of the description in the header of a file.
 const CONFIG: &str = "config";
@@ -187,6 +187,23 @@ impl Model {
             let (name, values) = (&*parameter.name, weights.live_in_row_order());
             CsrWeights { name, shape: [rows, cols], crow_indices, col_indices, values }
         })
+    }
+
+    /// Predicts samples in memory as they are: the model scales them as it did the training part. What they are to be
+    /// predicted as is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Input`]: another number of inputs than the model has, or another kind of rows; a model of texts, categories or
+    /// a language, which rows of numbers cannot be for.
+    pub fn predict(&self, samples: &Samples) -> Result<Predictions<'_>> {
+        if self.config.preparation.task == Task::LanguageModel {
+            let found = "samples to predict".into();
+            return Err(Error::Input(InputProblem::Mismatch {
+                found,
+                expected: "a text to go on with".into(),
+            }));
+        }
+        Ok(self.predict_prepared(&self.config.preparation.prepare(samples, false)?))
     }
 
     /// Predicts samples that were made ready as the training part was: those of a file ([`data::load_with`]) or of memory

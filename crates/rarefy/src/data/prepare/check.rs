@@ -8,7 +8,7 @@ use super::scale::Scaler;
 use super::target_scaler::TargetScaler;
 use crate::data::dataset::Task;
 use crate::data::raw::Format;
-use crate::data::reading::FileReading;
+use crate::data::reading::{FileReading, Kept, MemoryReading};
 use crate::data::text::TextCoding;
 use crate::tiles::Shape;
 
@@ -36,6 +36,10 @@ impl Preparation {
 
     /// How many tokens there are, if samples are tokens.
     pub(crate) fn vocabulary(&self) -> Option<usize> {
+        if let Some(FileReading::Memory(MemoryReading { kept: Kept::Tokens(vocabulary), .. })) = self.reading
+        {
+            return Some(vocabulary);
+        }
         match self.text()? {
             TextCoding::Bag(_) => None,
             TextCoding::Tokens { tokenizer, .. } => Some(tokenizer.size()),
@@ -115,7 +119,11 @@ impl Preparation {
                 ensure(reading.first_index <= 1, || format!("the first feature is {}", reading.first_index))?;
                 None
             }
-            (None, Format::Images | Format::Audio | Format::Libsvm) | (Some(_), _) => {
+            (Some(FileReading::Memory(reading)), Format::Memory) => {
+                self.check_memory(reading)?;
+                None
+            }
+            (None, Format::Images | Format::Audio | Format::Libsvm | Format::Memory) | (Some(_), _) => {
                 return Err(format!("{:?} files are not read like that", self.format));
             }
             (None, _) => None,
@@ -123,6 +131,17 @@ impl Preparation {
         // `data.shape` may lay the same numbers out in another way.
         ensure(read.is_none_or(|read| read.features() == self.shape.features()), || {
             format!("the inputs are {}, and files are read as others", self.shape)
+        })
+    }
+
+    /// That names of inputs and outputs are as many as these.
+    fn check_memory(&self, reading: &MemoryReading) -> Checked {
+        let fits = |names: &[String], count: usize| names.is_empty() || names.len() == count;
+        ensure(fits(&reading.features, self.shape.features()), || {
+            format!("{} inputs have names, and there are {}", reading.features.len(), self.shape)
+        })?;
+        ensure(fits(&reading.targets, self.outputs), || {
+            format!("{} outputs have names, and there are {}", reading.targets.len(), self.outputs)
         })
     }
 
@@ -160,9 +179,11 @@ impl Preparation {
                 offsets.len()
             }
         };
-        ensure(self.text().is_none() && self.format != Format::Libsvm, || {
-            "sparse features and texts are not scaled".into()
-        })?;
+        let keeps_all = match &self.reading {
+            Some(FileReading::Memory(reading)) => reading.kept == Kept::All,
+            _ => self.format != Format::Libsvm,
+        };
+        ensure(self.text().is_none() && keeps_all, || "sparse features and texts are not scaled".into())?;
         let fits = [1, self.shape.channels, self.shape.features()].contains(&count);
         ensure(fits, || format!("the scaler has {count} columns for inputs of {}", self.shape))
     }

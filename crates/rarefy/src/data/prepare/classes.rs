@@ -152,6 +152,9 @@ fn large_integers(names: &[String]) -> Option<HashMap<String, i128>> {
 
 /// The classes of a source, in the order of their numbers or else of the alphabet; at least two.
 pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
+    if !raw.classes.is_empty() {
+        return Ok(raw.classes.clone());
+    }
     let samples = raw.samples();
     let (names, fractional) = match &raw.labels {
         Some(Labels::Numbers { outputs, .. }) if *outputs > 1 => {

@@ -14,14 +14,15 @@ use super::target_scaler::TargetScaler;
 use super::transcripts;
 use crate::data::alike::meaning;
 use crate::data::dataset::{Dataset, Features, Targets, Task};
+use crate::data::memory::Samples;
 use crate::data::raw::{Cells, Format, Labels, Raw, RawColumn};
-use crate::data::reading::{Dialect, FileReading, LabelColumn};
+use crate::data::reading::{Dialect, FileReading, Kept, LabelColumn, MemoryReading};
 use crate::data::settings::Units;
 use crate::data::settings::{DataSettings, Missing, Scale};
-use crate::data::span::{Close, Shift};
+use crate::data::span::{Close, Shift, Shifting};
 use crate::data::text::{TextCoding, TooLong};
 use crate::tiles::Shape;
-use crate::{Error, Result};
+use crate::{Error, InputProblem, Result};
 
 /// How to code a file as the training part was coded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,7 +139,7 @@ impl Preparation {
                 let problem = format!("{wanted} is {} numbers, a sample has {inputs}", wanted.features());
                 return Err(Error::setting("data.shape", problem));
             }
-            Some(wanted) if wanted != shape && matches!(raw.cells, Cells::Sparse(_) | Cells::Texts(_)) => {
+            Some(wanted) if wanted != shape && !matches!(raw.cells, Cells::Bytes(_) | Cells::Numbers(_)) => {
                 let problem = "is for numbers without gaps; sparse features and texts have a shape of their own, leave it out";
                 return Err(Error::setting("data.shape", problem));
             }
@@ -297,8 +298,52 @@ impl Preparation {
         }
     }
 
+    /// Samples in memory, made ready as the training part was; with their own targets, or, without `targets`, such that are
+    /// all zero.
+    ///
+    /// # Errors
+    /// [`Error::Input`]: another number of inputs, another kind of rows, classes that the model does not know; a model
+    /// of texts or of categories, which numbers cannot be.
+    pub fn prepare(&self, samples: &Samples, targets: bool) -> Result<Dataset> {
+        let samples = if targets { samples.clone().named(&self.classes)? } else { samples.without_targets() };
+        let mut raw = samples.into_raw(&self.memory_reading()?, &Shifting::As(self.shifts.clone()))?;
+        if raw.width != self.shape.features() {
+            let found = format!("rows of {} inputs", raw.width);
+            return Err(Error::Input(InputProblem::Mismatch { found, expected: self.shape.to_string() }));
+        }
+        let number = |Column { name, position, .. }: &Column| RawColumn {
+            name: name.clone(),
+            position: *position,
+            vocabulary: None,
+        };
+        raw.columns = self.columns.iter().map(number).collect();
+        let all: Vec<usize> = (0..raw.samples()).collect();
+        Ok(self.encode(&raw, &all, targets)?.dataset)
+    }
+
+    /// How samples in memory are to be taken for a model of this preparation.
+    fn memory_reading(&self) -> Result<MemoryReading> {
+        let is_number = |column: &Column| matches!(column.coding, Coding::Number { .. });
+        let kept = match &self.reading {
+            Some(FileReading::Memory(reading)) => reading.kept,
+            Some(FileReading::Libsvm(_)) => Kept::Nonzeros,
+            _ if self.columns.iter().all(is_number) => Kept::All,
+            _ => {
+                let found = "rows of numbers".into();
+                let expected = "texts or categories, as in the file that the model was trained on,".into();
+                return Err(Error::Input(InputProblem::Mismatch { found, expected }));
+            }
+        };
+        Ok(MemoryReading { kept, features: Vec::new(), targets: Vec::new() })
+    }
+
     /// A name per input, as in `age`, `colour=red`, or `17` for the 17th column of an array; of a bag of words the words.
     pub fn input_names(&self) -> Vec<String> {
+        if let Some(FileReading::Memory(reading)) = &self.reading
+            && !reading.features.is_empty()
+        {
+            return reading.features.clone();
+        }
         let positions = || (1..=self.shape.features()).map(|position| position.to_string()).collect();
         if self.columns.is_empty() {
             return positions();
@@ -321,7 +366,10 @@ impl Preparation {
         let name = |output: usize| {
             let label = match self.task {
                 Task::Classification => self.classes.get(output).cloned(),
-                _ => self.labels.get(output).map(|label| label.name.clone()),
+                _ => match &self.reading {
+                    Some(FileReading::Memory(reading)) => reading.targets.get(output).cloned(),
+                    _ => self.labels.get(output).map(|label| label.name.clone()),
+                },
             };
             label.unwrap_or_else(|| match self.task {
                 Task::MultiLabel => format!("label_{}", output + 1),
@@ -377,17 +425,26 @@ impl Preparation {
             }
         };
         let shape = self.shape;
+        let lengths = || samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
+        let weights = raw.weights.as_ref().map(|all| samples.iter().map(|&sample| all[sample]).collect());
         match (&raw.cells, self.text()) {
             (Cells::Sparse(rows), _) => {
                 let features = Features::Sparse(rows.subset(samples));
-                let dataset = Dataset { shape, features, lengths: Vec::new(), targets, weights: None };
+                let dataset = Dataset { shape, features, lengths: Vec::new(), targets, weights };
                 return Ok(Loaded::new(dataset));
             }
             (Cells::Texts(texts), Some(text)) => {
                 let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;
                 let (features, lengths) = (coded.features, coded.lengths);
-                let dataset = Dataset { shape, features, lengths, targets, weights: None };
+                let dataset = Dataset { shape, features, lengths, targets, weights };
                 return Ok(Loaded { text: Some(coded.counts), ..Loaded::new(dataset) });
+            }
+            (Cells::Tokens { ids, vocabulary }, _) => {
+                let rows = samples.iter().flat_map(|&sample| &ids[sample * raw.width..][..raw.width]);
+                let features = Features::Tokens { ids: rows.copied().collect(), vocabulary: *vocabulary };
+                let lengths = lengths();
+                let dataset = Dataset { shape, features, lengths, targets, weights };
+                return Ok(Loaded::new(dataset));
             }
             _ => {}
         }
@@ -395,9 +452,9 @@ impl Preparation {
         let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
         if self.columns.is_empty() {
             rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
-            let lengths = samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
+            let lengths = lengths();
             let features = Features::Dense(features);
-            let dataset = Dataset { shape, features, targets, lengths, weights: None };
+            let dataset = Dataset { shape, features, targets, lengths, weights };
             return Ok(Loaded::new(dataset));
         }
         // For each column, the place of each word of this file among the categories of the training part.
@@ -443,7 +500,7 @@ impl Preparation {
             }
         }
         let features = Features::Dense(features);
-        let dataset = Dataset { shape, features, lengths: Vec::new(), targets, weights: None };
+        let dataset = Dataset { shape, features, lengths: Vec::new(), targets, weights };
         let unknown = self.columns.iter().zip(filled).filter(|(_, (unknown, _))| *unknown > 0);
         let unknown = unknown.map(|(column, (unknown, cells))| UnknownCategories {
             column: column.name.clone(),

@@ -8,7 +8,7 @@ use super::gzip::{Opened, read_error};
 use crate::data::prepare::classes;
 use crate::data::raw::{Cells, Format, Labels, Raw};
 use crate::data::settings::TaskChoice;
-use crate::data::span::{Close, Shift, Shifting, Span};
+use crate::data::span::{Close, Shift, Shifting, Span, reader};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -186,24 +186,9 @@ impl Array {
             return Ok(Samples::plain(Cells::Bytes(self.bytes), shape));
         }
         let spans = self.spans(width);
-        let shifts = match shifting {
-            Shifting::Never => Vec::new(),
-            Shifting::WhereNeeded => (0..).zip(&spans).filter_map(|(at, span)| span.shift(at)).collect(),
-            Shifting::As(shifts) => shifts.clone(),
-        };
+        let shifts = shifting.shifts(&spans);
         let close = (0..).zip(&spans).filter_map(|(at, span)| span.close(at)).collect();
-        let mut by_column = vec![None; width];
-        for shift in &shifts {
-            if let Some(place) = by_column.get_mut(shift.column) {
-                *place = Some(*shift);
-            }
-        }
-        let mut columns = by_column.iter().cycle();
-        let numbers: Vec<f32> = self.map(|number| match columns.next() {
-            // What is not finite stays so.
-            Some(Some(shift)) if (number as f32).is_finite() => shift.apply(number),
-            _ => number as f32,
-        });
+        let numbers: Vec<f32> = self.map(reader(&shifts, width));
         if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
             return Err(Error::data_at(
                 path,

@@ -188,7 +188,7 @@ impl Lines {
         };
         self.indices.iter_mut().for_each(|index| *index -= first);
         let rows = Csr::new(features, self.offsets, self.indices, self.values);
-        let rows = rows.map_err(|problem| Error::data(path, problem))?;
+        let rows = rows.map_err(|problem| Error::data(path, problem.to_string()))?;
         let named = outputs.flatten().into_iter().flat_map(|outputs| 0..outputs);
         let label_columns =
             named.map(|position| LabelColumn { name: position.to_string(), position, text: false }).collect();

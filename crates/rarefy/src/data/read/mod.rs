@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use super::parts::Parts;
 use super::prepare::{Preparation, classes};
 use super::raw::{Format, Raw, Source};
-use super::reading::FileReading;
+use super::reading::{FileReading, Kept, MemoryReading};
 use super::settings::{AudioSettings, DataSettings, Decimal, Header, ImageColor, LabelType, Quote};
 use super::span::Shifting;
 use super::text::token_kind;
@@ -126,6 +126,11 @@ pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: boo
             return libsvm::read_for_model(path, reading, preparation, targets);
         }
         (Some(FileReading::Libsvm(_)), _) => return refuse("a libsvm file"),
+        (Some(FileReading::Memory(MemoryReading { kept: Kept::Tokens(_), .. })), _) => {
+            return refuse("tokens in memory: no file holds them");
+        }
+        (Some(FileReading::Memory(_)), Place::Idx(_) | Place::Npy(_) | Place::Digits) => {}
+        (Some(FileReading::Memory(_)), _) => return refuse("numbers in memory, or an IDX, NPY or NPZ file"),
         (Some(FileReading::Images(_)), _) => return refuse("a folder or a CSV list of PNG or JPEG files"),
         (Some(FileReading::Audio(_)), _) => return refuse("a folder or a CSV list of WAV files"),
         (None, Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_)) if table => {
