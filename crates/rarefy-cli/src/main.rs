@@ -20,7 +20,7 @@ mod progress;
 mod text_plot;
 mod train;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use output::Output;
 
 /// Train neural networks that are sparse from the first step to the last
@@ -62,8 +62,14 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// The command line.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("train", train::with_resume_alone)
+}
+
 fn main() -> std::process::ExitCode {
-    let cli = Cli::parse();
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let output = Output { json: cli.json, quiet: cli.quiet };
     // Files are read in threads, one for each core; where the system gives none, reading would panic.
     if !matches!(cli.command, Command::Train(_))
@@ -90,5 +96,40 @@ fn main() -> std::process::ExitCode {
             output::complain(&format!("error: {error:#}"));
             std::process::ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// A flag that `--resume` would ignore is refused.
+    #[test]
+    fn only_what_changes_no_result_goes_with_resume() {
+        let train = command().find_subcommand("train").unwrap().clone();
+        let mut allowed = Vec::new();
+        for arg in train.get_arguments().filter(|arg| arg.get_id() != "resume") {
+            let flag = arg.get_long().map(|long| format!("--{long}"));
+            let takes_value = arg.get_action().takes_values();
+            // One of these is a value of the flag.
+            let outcomes: Vec<Option<ErrorKind>> = ["1", "0.5", "classification", "nnz=9"]
+                .into_iter()
+                .map(|value| {
+                    let value = takes_value.then(|| value.to_string());
+                    let given = flag.clone().into_iter().chain(value);
+                    let line =
+                        ["rarefy", "train", "--resume", "x"].map(String::from).into_iter().chain(given);
+                    command().try_get_matches_from(line).err().map(|error| error.kind())
+                })
+                .collect();
+            if outcomes.contains(&None) {
+                allowed.push(arg.get_id().to_string());
+            } else {
+                assert!(outcomes.contains(&Some(ErrorKind::ArgumentConflict)), "{arg:?}: {outcomes:?}");
+            }
+        }
+        assert_eq!(allowed, ["threads", "baseline", "no_twin"]);
     }
 }

@@ -129,8 +129,9 @@ pub struct TrainArgs {
     /// The run's folder [default: runs/DATA-N]
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     run_dir: Option<PathBuf>,
-    /// Go on with a run from its last checkpoint, bit for bit
-    #[arg(long, value_name = "DIR", value_parser = named_path, conflicts_with_all = ["data", "config", "run_dir", "print_config"])]
+    /// Go on with a run from its last checkpoint, bit for bit, with its own settings; only --threads, --baseline and --no-twin
+    /// go with it
+    #[arg(long, value_name = "DIR", value_parser = named_path)]
     resume: Option<PathBuf>,
     /// Train the dense twin too, so that the table compares accuracies
     #[arg(long)]
@@ -141,6 +142,13 @@ pub struct TrainArgs {
     /// Print the settings as resolved and stop
     #[arg(long)]
     print_config: bool,
+}
+
+/// The command `train` in which `--resume` stands alone but for what changes no result.
+pub fn with_resume_alone(command: clap::Command) -> clap::Command {
+    let goes_with_it =
+        |arg: &clap::Arg| ["resume", "threads", "baseline", "no_twin"].contains(&arg.get_id().as_str());
+    command.mut_args(|arg| if goes_with_it(&arg) { arg } else { arg.conflicts_with("resume") })
 }
 
 /// Trains.
@@ -231,23 +239,6 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
 }
 
 fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
-    let fixed = args.set.is_empty()
-        && [args.sparsity, args.density].iter().all(Option::is_none)
-        && args.learning_rate.is_none()
-        && [args.epochs, args.batch_size, args.seed].iter().all(Option::is_none)
-        && [&args.method, &args.optimizer, &args.task, &args.isa, &args.penalty, &args.target, &args.network]
-            .iter()
-            .all(|flag| flag.is_none())
-        && args.label.is_empty()
-        && args.delimiter.is_none()
-        && args.text.is_none()
-        && !args.skip_bad
-        && args.memory_limit.is_none()
-        && args.hidden.is_none();
-    ensure!(
-        fixed,
-        "--resume: goes on with the settings of the run; only --threads, --baseline and --no-twin can be given with it"
-    );
     Ok(Run::resume(directory, |settings| {
         if let Some(threads) = args.threads {
             settings.threads = threads.max(0) as usize;

@@ -1,0 +1,75 @@
+//! `rarefy inspect`.
+
+use super::*;
+
+#[test]
+fn inspect_tells_layers_and_training() {
+    let found = object(&["inspect", digits_run()]);
+    assert_eq!((found["inputs"].as_u64(), found["outputs"].as_u64()), (Some(64), Some(10)));
+    let layers = found["layers"].as_array().unwrap();
+    assert_eq!(layers.len(), 2);
+    let nnz: u64 = layers.iter().map(|layer| layer["nnz"].as_u64().unwrap()).sum();
+    assert_eq!(found["nnz"].as_u64(), Some(nnz));
+    let (first, bytes) = (&layers[0], layers[0]["disk_bytes"].as_u64().unwrap());
+    assert_eq!((first["outputs"].as_u64(), first["inputs"].as_u64()), (Some(32), Some(64)));
+    assert_eq!(bytes, 4 * (33 + 2 * first["nnz"].as_u64().unwrap()));
+    assert_eq!((found["run"]["epochs"].as_u64(), found["run"]["last"]["epoch"].as_u64()), (Some(2), Some(2)));
+
+    let shown = said(&["inspect", digits_run()]);
+    for words in ["layers.0.weight", "32x64", "fan-in", "classification, 10 classes", "2 of 2 epochs", "best"]
+    {
+        assert!(shown.contains(words), "{shown}");
+    }
+    // A model away from its run is a model still.
+    let alone = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(Path::new(digits_run()).join(name), alone.path().join(name)).unwrap();
+    }
+    let file = alone.path().join("model.safetensors");
+    assert!(object(&["inspect", path_text(&file)]).get("run").is_none());
+    let message = refusal(&["evaluate", path_text(&file)]);
+    assert!(message.contains("config.toml") && message.contains("give DATA"), "{message}");
+}
+
+#[test]
+fn inspect_shows_a_network_that_is_not_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("net.toml");
+    let layers =
+        "layers = [{layer = 'conv2d', filters = 4, kernel = 3}, {layer = 'flatten'}, {layer = 'linear'}]";
+    std::fs::write(&file, layers).unwrap();
+    let named = path_text(&file);
+    let given = object(&["inspect", "--network", named, "--inputs", "8,8,1", "--outputs", "10"]);
+    assert_eq!(given, object(&["inspect", "--network", named, "--data", "digits"]));
+    assert_eq!(given["layers"][0]["output"], serde_json::json!([6, 6, 4]));
+    // 36 weights at 36 positions, and 1440 once; two operations each.
+    assert_eq!((given["cells"].as_u64(), given["flops"].as_u64()), (Some(1476), Some(2 * (36 * 36 + 1440))));
+    assert_eq!(given["parameters"], 1476 + 4 + 10);
+    let sparse = object(&["inspect", "--network", named, "--data", "digits", "--density", "0.1"]);
+    assert_eq!((sparse["nnz"].as_u64(), sparse["layers"][1]["density"].as_f64()), (Some(148), None));
+    let shown = said(&["inspect", "--network", named, "--data", "digits"]);
+    assert!(shown.contains("1 conv2d") && shown.contains("8 x 8 x 1") && shown.contains("144"), "{shown}");
+
+    // What is printed as TOML is the same network.
+    let written = said(&["inspect", "--network", named, "--data", "digits", "--toml"]);
+    let again = folder.path().join("again.toml");
+    std::fs::write(&again, written).unwrap();
+    let again = object(&["inspect", "--network", path_text(&again), "--data", "digits"]);
+    assert_eq!(again["layers"], given["layers"]);
+
+    let model = object(&["inspect", "--network", digits_run()]);
+    assert_eq!(model["nnz"], object(&["inspect", digits_run()])["nnz"]);
+    for (arguments, words) in [
+        (&["--network", named][..], "give --data NAME, or --inputs and --outputs"),
+        (
+            &["--network", named, "--inputs", "2,2,1", "--outputs", "10"],
+            "layer 1 (conv2d) on 2 x 2 x 1: its window",
+        ),
+        (&["--network", digits_run(), "--density", "0.5"], "a model has its own inputs"),
+        (&["--network", "lenet55", "--data", "digits"], "neither a file nor one of"),
+        (&["--network", named, "--inputs", "1,2,3,4", "--outputs", "10"], "give one size, two"),
+    ] {
+        let message = refusal(&[&["inspect"], arguments].concat());
+        assert!(message.contains(words), "{arguments:?}: {message}");
+    }
+}

@@ -1,0 +1,60 @@
+//! `rarefy predict`.
+
+use super::*;
+
+#[test]
+fn predict_gives_one_line_a_sample() {
+    let shown = said(&["predict", digits_run(), "digits", "--probabilities"]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 1798);
+    assert!(lines[0].starts_with("prediction,probability_0,"), "{}", lines[0]);
+    let cells: Vec<f32> = lines[1].split(',').map(|cell| cell.parse().unwrap()).collect();
+    assert!((cells[1..].iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    assert!(cells[1..].iter().all(|&probability| probability <= cells[1 + cells[0] as usize]));
+
+    let answer = object(&["predict", digits_run(), "digits"]);
+    let predictions = answer["predictions"].as_array().unwrap();
+    assert_eq!((predictions.len(), predictions[0].as_str()), (1797, lines[1].split(',').next()));
+    assert!(answer.get("probabilities").is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.csv");
+    let shown = said(&["predict", digits_run(), "digits", "--probabilities", "-o", path_text(&file)]);
+    assert!(shown.contains("1797 predictions in"), "{shown}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
+}
+
+#[test]
+fn numbers_are_predicted_from_a_table_without_its_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = write_table(folder.path(), |i| format!("{}.5", i));
+    let run = folder.path().join("run");
+    let data = DataSettings {
+        path: path_text(&table).into(),
+        task: TaskChoice::Regression,
+        ..DataSettings::default()
+    };
+    train(&run, data);
+    let run = path_text(&run);
+
+    let found = object(&["evaluate", run, path_text(&table)]);
+    let (rmse, loss) = (found["rmse"].as_f64().unwrap(), found["loss"].as_f64().unwrap());
+    let config: Value =
+        serde_json::from_str(&std::fs::read_to_string(Path::new(run).join("config.json")).unwrap()).unwrap();
+    let unit = config["preparation"]["target_scaler"]["standard"]["deviations"][0].as_f64().unwrap();
+    assert!(((rmse / unit).powi(2) - loss).abs() < 1e-3 * loss, "{rmse} {unit} {loss}");
+    assert!(found["mae"].as_f64().unwrap() <= rmse && found["per_output"][0]["r2"].is_number());
+
+    let unlabelled = folder.path().join("new.csv");
+    std::fs::write(&unlabelled, "1,2,3\n4,5,6\n").unwrap();
+    let shown = said(&["predict", run, path_text(&unlabelled)]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (3, "prediction"));
+    assert!(lines[1].parse::<f32>().unwrap().is_finite());
+    let message = refusal(&["predict", run, path_text(&unlabelled), "--probabilities"]);
+    assert!(message.contains("numbers, not probabilities"), "{message}");
+
+    std::fs::write(&unlabelled, "1,2\n4,5\n").unwrap();
+    let message = refusal(&["predict", run, path_text(&unlabelled)]);
+    assert!(message.contains("new.csv: has 2 columns, the training file had 4"), "{message}");
+}
