@@ -14,15 +14,12 @@
 
 use std::ops::Range;
 
-use super::isa::{Isa, Kind};
-use super::spmm::{Finish, split_tiles};
+use super::arch::{BLOCK, Bases, Entries, Finish, Isa, Window};
+use super::split::{par_chunks, split_tiles};
+use super::tree;
 use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
-use super::{par_chunks, scalar, tree};
 use crate::sparse::{Index, Sparse};
 use crate::tiles::{Row, Tiles};
-
-/// Positions computed at a time, where registers allow.
-pub(super) const BLOCK: usize = 4;
 
 /// Blocks that one piece of work covers.
 const BLOCKS: usize = 4;
@@ -32,33 +29,6 @@ const SLICES: usize = 4;
 
 /// Positions below which a slice is not worth its sums.
 const SLICE: usize = 16;
-
-/// Where the rows of a block of positions begin: `[offset][position of the block]`.
-pub(super) type Bases<'a> = [[&'a [Row]; BLOCK]];
-
-/// The entries of a product, line by line.
-pub(super) struct Entries<'a> {
-    pub(super) index: &'a Index,
-    pub(super) values: &'a [f32],
-    pub(super) windows: &'a Windows,
-    pub(super) finish: Finish<'a>,
-}
-
-impl Entries<'_> {
-    /// Of entries by columns, those that lead from an input channel at an offset.
-    #[inline(always)]
-    pub(super) fn of_channel(&self, channel: usize, offset: usize) -> Range<usize> {
-        let offsets = self.windows.geometry.offsets();
-        if self.windows.geometry.groups == 1 {
-            return self.index.line(channel * offsets + offset);
-        }
-        let (before, filters) = self.windows.group_of(channel);
-        let line = self.index.line((channel - before) * offsets + offset);
-        let indices = &self.index.indices()[line.clone()];
-        let start = line.start + indices.partition_point(|&filter| filter < filters.start);
-        start..line.start + indices.partition_point(|&filter| filter < filters.end)
-    }
-}
 
 /// Calls `work` with the rows that a block of positions reads: `table` is `[position][offset]`, `channels` rows stand at
 /// each position of `rows`. Positions beyond `count` read zeros.
@@ -121,19 +91,7 @@ pub(super) fn convolve(
                 let positions = first..first + output.len() / filters;
                 let first_row = tile * per_tile + first * filters;
                 with_bases(windows, &windows.reads, input.tile(tile), channels, positions, |bases| {
-                    match isa.kind() {
-                        Kind::Scalar => scalar::convolve(&entries, bases, first_row, output),
-                        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
-                        #[cfg(target_arch = "x86_64")]
-                        Kind::Avx2 => unsafe { super::avx2::convolve(&entries, bases, first_row, output) },
-                        // SAFETY: as above.
-                        #[cfg(target_arch = "x86_64")]
-                        Kind::Avx512 => unsafe {
-                            super::avx512::convolve(&entries, bases, first_row, output)
-                        },
-                        #[cfg(target_arch = "aarch64")]
-                        Kind::Neon => scalar::convolve(&entries, bases, first_row, output),
-                    }
+                    isa.convolve(&entries, bases, first_row, output)
                 });
             }
         });
@@ -157,54 +115,11 @@ pub(super) fn convolve_transposed(
                 let positions = first..first + output.len() / channels;
                 let first_row = tile * per_tile + first * channels;
                 with_bases(windows, &windows.read_by, gradient.tile(tile), filters, positions, |bases| {
-                    match isa.kind() {
-                        Kind::Scalar => scalar::convolve_transposed(entries, bases, first_row, output),
-                        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
-                        #[cfg(target_arch = "x86_64")]
-                        Kind::Avx2 => unsafe {
-                            super::avx2::convolve_transposed(entries, bases, first_row, output)
-                        },
-                        // SAFETY: as above.
-                        #[cfg(target_arch = "x86_64")]
-                        Kind::Avx512 => unsafe {
-                            super::avx512::convolve_transposed(entries, bases, first_row, output)
-                        },
-                        #[cfg(target_arch = "aarch64")]
-                        Kind::Neon => scalar::convolve_transposed(entries, bases, first_row, output),
-                    }
+                    isa.convolve_transposed(entries, bases, first_row, output)
                 });
             }
         });
     });
-}
-
-/// A block of a weight gradient, as the inner loops see it.
-pub(super) struct Window<'a> {
-    pub(super) index: &'a Index,
-    pub(super) windows: &'a Windows,
-    pub(super) bases: &'a Bases<'a>,
-    /// The gradients of the outputs, filter by filter, at each position of the block.
-    pub(super) gradients: [&'a [Row]; BLOCK],
-}
-
-impl Windows {
-    /// The first channel of a filter's group.
-    #[inline(always)]
-    pub(super) fn first_channel(&self, filter: usize) -> usize {
-        match self.geometry.groups {
-            1 => 0,
-            groups => filter / (self.geometry.filters / groups) * (self.geometry.input.channels / groups),
-        }
-    }
-
-    /// The group of a channel as its channels before and its filters; all filters where there are no groups.
-    #[inline(always)]
-    pub(super) fn group_of(&self, channel: usize) -> (usize, Range<u32>) {
-        let groups = self.geometry.groups;
-        let (filters, channels) = (self.geometry.filters / groups, self.geometry.input.channels / groups);
-        let group = channel / channels;
-        (group * channels, (group * filters) as u32..((group + 1) * filters) as u32)
-    }
 }
 
 /// Into how many slices the positions of a tile are cut: by the shape alone.
@@ -282,17 +197,7 @@ fn slice_gradient(
         });
         with_bases(windows, &windows.reads, input, channels, block, |bases| {
             let window = Window { index, windows, bases, gradients };
-            match isa.kind() {
-                Kind::Scalar => scalar::convolve_gradient(&window, out),
-                // SAFETY: an `Isa` of this kind exists only where the processor has these features.
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => unsafe { super::avx2::convolve_gradient(&window, out) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => unsafe { super::avx512::convolve_gradient(&window, out) },
-                #[cfg(target_arch = "aarch64")]
-                Kind::Neon => scalar::convolve_gradient(&window, out),
-            }
+            isa.convolve_gradient(&window, out)
         });
     }
 }

@@ -8,11 +8,11 @@
 
 use std::ops::Range;
 
+use super::arch::matrix::{Matrix, product};
+use super::arch::{Finish, Isa};
 use super::conv::sum_slices;
-use super::dense::{Matrix, product};
-use super::spmm::{Finish, split_tiles};
+use super::split::{par_chunks, split_tiles};
 use super::windows::{OUTSIDE, Windows};
-use super::{Isa, par_chunks};
 use crate::tiles::{LANES, Row, Tiles};
 
 /// Rows of a panel times positions: about what stays in the L2 cache.

@@ -1,9 +1,10 @@
 //! The three products of a convolution, for either storage. Shapes are those of the [`Windows`]; weights are `filters x
 //! cols`, a filter's columns going channel by channel, offset by offset.
 
-use super::conv::{self, Entries};
-use super::product::gather_columns;
-use super::{Finish, Isa, Windows, conv_dense};
+use super::arch::{Entries, Finish, Isa};
+use super::spmm::gather_columns;
+use super::windows::Windows;
+use super::{conv, conv_dense};
 use crate::sparse::Weights;
 use crate::tiles::Tiles;
 

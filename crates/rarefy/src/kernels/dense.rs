@@ -5,52 +5,15 @@
 
 use std::ops::Range;
 
-use gemm::Parallelism;
-
-use super::product::Panels;
-use super::spmm::{Finish, split_tiles};
-use super::{Isa, fetch_ahead, par_chunks, tree};
+use super::arch::matrix::{Matrix, product};
+use super::arch::{Finish, Isa, fetch_ahead};
+use super::panels::Panels;
+use super::split::{par_chunks, split_tiles};
+use super::tree;
 use crate::tiles::{HALF, LANES, Row};
 
 /// Rows of a result that one call of `gemm` computes.
 const BLOCK: usize = 128;
-
-/// A row-major matrix, perhaps seen transposed.
-#[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
-    pub(super) values: &'a [f32],
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) row_stride: usize,
-    pub(super) col_stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    pub(super) fn new(values: &'a [f32], rows: usize, cols: usize) -> Matrix<'a> {
-        assert_eq!(values.len(), rows * cols, "a {rows} x {cols} matrix has {} values", rows * cols);
-        Matrix { values, rows, cols, row_stride: cols, col_stride: 1 }
-    }
-
-    /// A tile as a features x lanes matrix.
-    pub(super) fn of_rows(rows: &'a [Row]) -> Matrix<'a> {
-        Matrix::new(bytemuck::must_cast_slice(rows), rows.len(), LANES)
-    }
-
-    pub(super) fn transposed(self) -> Matrix<'a> {
-        Matrix {
-            rows: self.cols,
-            cols: self.rows,
-            row_stride: self.col_stride,
-            col_stride: self.row_stride,
-            ..self
-        }
-    }
-
-    pub(super) fn rows_from(self, start: usize, count: usize) -> Matrix<'a> {
-        assert!(start + count <= self.rows && count > 0);
-        Matrix { values: &self.values[start * self.row_stride..], rows: count, ..self }
-    }
-}
 
 /// `Y = finish(A X)` for each tile.
 pub(super) fn multiply(
@@ -166,38 +129,4 @@ pub(super) fn weight_gradient(
             }
         });
     });
-}
-
-/// `out = A B`, or `out += A B`, row-major.
-pub(super) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
-    assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
-    assert_eq!(out.len(), a.rows * b.cols);
-    for matrix in [a, b] {
-        let last = (matrix.rows - 1) * matrix.row_stride + (matrix.cols - 1) * matrix.col_stride;
-        assert!(last < matrix.values.len());
-    }
-    // SAFETY: both matrices hold all their elements (checked above), and `out` is a.rows x b.cols without gaps.
-    unsafe {
-        gemm::gemm(
-            a.rows,
-            b.cols,
-            a.cols,
-            out.as_mut_ptr(),
-            1,
-            b.cols as isize,
-            accumulate,
-            a.values.as_ptr(),
-            a.col_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.col_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
 }

@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use super::{par_chunks, tree};
+use super::split::par_chunks;
+use super::tree;
 use crate::sparse::{Pattern, Touched, Weights};
 use crate::tiles::{LANES, Row, Tiles};
 

@@ -1,4 +1,4 @@
-//! The arithmetic, and the only folder with unsafe code.
+//! The arithmetic. Who splits work between threads stands here, the inner loops below in `arch`.
 //!
 //! | operation | formula | file |
 //! |---|---|---|
@@ -8,7 +8,7 @@
 //! | convolution | the same three over windows of positions | `conv` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
 //! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
-//! | sparse input | the same for an input of which only the nonzeros are kept | `wide_input` |
+//! | sparse input | the same for an input of which only the nonzeros are kept | `sparse_input` |
 //! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
@@ -16,47 +16,34 @@
 //! the same names. Threads split rows and tiles (`rayon::join`, so a caller picks the pool); each output number is
 //! computed by one thread in a fixed order and sums over tiles follow a fixed binary tree (`tree`), so results are
 //! the same bits for any number of threads, and a sample's outputs do not depend on its batch.
-#![allow(unsafe_code)]
 
 mod activation;
+mod arch;
 mod attention;
 mod conv;
 mod conv_dense;
 mod convolution;
 mod dense;
-mod fetch;
-mod isa;
 mod lookup;
-mod peak;
+mod panels;
 mod piecewise;
 mod product;
-mod scalar;
 mod sddmm;
+mod sparse_input;
 mod split;
 mod spmm;
 mod tree;
-mod wide_input;
 mod windows;
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
-#[cfg(target_arch = "x86_64")]
-mod avx512;
-#[cfg(target_arch = "aarch64")]
-mod neon;
-
 pub use activation::Activation;
+pub use arch::{Finish, Isa, Vectorized, fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
-pub use fetch::{fetch_ahead, fetch_place};
-pub use isa::{Isa, Vectorized};
 pub use lookup::{Padding, look_up, look_up_gradient};
-pub use peak::measure_peak;
 pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
 };
 pub use split::{par_alike, par_chunk_pairs, par_chunks};
-pub use spmm::Finish;
 pub use tree::{join_in_tree, sum_lanes};
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use super::dense::{self, Matrix};
-use super::product::gather_columns;
-use super::spmm::{Finish, Lines, run_lines};
-use super::{Activation, Isa};
+use super::activation::Activation;
+use super::arch::matrix::{self, Matrix};
+use super::arch::{Finish, Isa, Lines};
+use super::spmm::gather_columns;
 use crate::sparse::{Index, Weights};
 use crate::tiles::{LANES, Row};
 
@@ -94,17 +94,12 @@ impl<'a> Piecewise<'a> {
         assert_eq!(output.len(), lines.len(), "a row for each line");
         match self.0 {
             Lined::Sparse(index, values) => {
-                run_lines(
-                    isa,
-                    &Lines { index, values, input, finish, first_row: 0, accumulate },
-                    lines,
-                    output,
-                );
+                isa.spmm(&Lines { index, values, input, finish, first_row: 0, accumulate }, lines, output);
             }
             Lined::Dense(matrix) => {
                 let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
                 let part = matrix.rows_from(lines.start, flat.len() / LANES);
-                dense::product(part, Matrix::of_rows(input), flat, accumulate);
+                matrix::product(part, Matrix::of_rows(input), flat, accumulate);
                 if !accumulate {
                     isa.vectorize(|| {
                         for (line, row) in lines.zip(output) {

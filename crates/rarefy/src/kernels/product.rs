@@ -4,12 +4,16 @@
 
 use std::ops::Range;
 
-use super::dense::{self, Matrix};
+use super::arch::fetch::fetch;
+use super::arch::matrix::Matrix;
+use super::arch::{Finish, Isa};
 use super::lookup::{self, Padding};
-use super::{
-    Finish, Isa, Windows, conv, conv_dense, fetch::fetch, par_chunks, sddmm, spmm, tree, wide_input,
-};
-use crate::sparse::{Index, KEPT_PLACES, Order, Pattern, Sparse, Touched, Weights};
+use super::panels::{Panels, positions, positions_of};
+use super::split::par_chunks;
+use super::spmm::gather_columns;
+use super::windows::Windows;
+use super::{conv, conv_dense, dense, sddmm, sparse_input, spmm, tree};
+use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
 /// `output = activation(W input + bias)` (or another [`Finish`]).
@@ -19,7 +23,7 @@ use crate::tiles::{HALF, LANES, Tiles};
 pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
     let panels = Panels::new(input, positions(weights, input, output));
     if let Some(columns) = input.columns() {
-        return wide_input::multiply(isa, weights, columns, output, finish);
+        return sparse_input::multiply(isa, weights, columns, output, finish);
     }
     if weights.order() == Order::Columns {
         // Trained on sparse inputs, asked about a dense one.
@@ -75,71 +79,6 @@ pub fn multiply_transposed(
     }
 }
 
-/// The index by columns and the values in its order, which are put into `room` once a pass: one random read or write per
-/// weight here, instead of one random read per weight and tile in the loop.
-pub(super) fn gather_columns<'a>(sparse: &'a mut Sparse, room: &'a mut Vec<f32>) -> (&'a Index, &'a [f32]) {
-    room.resize(sparse.values().len(), 0.0);
-    if room.len() > KEPT_PLACES {
-        count_columns(sparse, room, rayon::current_num_threads());
-    } else {
-        let (places, values) = (sparse.pattern().row_places(), sparse.values());
-        par_chunks(room, 8192, &|start, chunk| {
-            for (value, &place) in chunk.iter_mut().zip(&places[start..]) {
-                *value = values[place as usize];
-            }
-        });
-    }
-    (sparse.pattern().transpose(), room)
-}
-
-/// Puts the values into column order without a list of their places. Each piece goes through all rows, so there are to be no
-/// more than threads to do it.
-fn count_columns(sparse: &mut Sparse, out: &mut [f32], pieces: usize) {
-    let (pattern, values, next) = sparse.begin_columns();
-    put_columns(pattern, values, 0..pattern.cols(), next, out, pieces);
-}
-
-/// Puts the values of some columns into column order: `next` has the place where each begins, `out` those of all of them.
-fn put_columns(
-    pattern: &Pattern,
-    values: &[f32],
-    columns: Range<usize>,
-    next: &mut [u32],
-    out: &mut [f32],
-    pieces: usize,
-) {
-    let offsets = pattern.transpose().offsets();
-    let first = offsets[columns.start];
-    if pieces > 1 && columns.len() > 1 {
-        // So many connections on either side.
-        let half = first + (offsets[columns.end] - first) / 2;
-        let middle = columns.start + offsets[columns.clone()].partition_point(|&offset| offset < half);
-        let middle = middle.clamp(columns.start + 1, columns.end - 1);
-        let (left_next, right_next) = next.split_at_mut(middle - columns.start);
-        let (left, right) = out.split_at_mut((offsets[middle] - first) as usize);
-        rayon::join(
-            || put_columns(pattern, values, columns.start..middle, left_next, left, pieces / 2),
-            || put_columns(pattern, values, middle..columns.end, right_next, right, pieces - pieces / 2),
-        );
-        return;
-    }
-    let is_whole = columns == (0..pattern.cols());
-    for row in 0..pattern.rows() {
-        let line = pattern.index().line(row);
-        let (mut cols, mut values) = (&pattern.index().indices()[line.clone()], &values[line]);
-        if !is_whole {
-            let before = |end: usize| cols.partition_point(|&col| (col as usize) < end);
-            let part = before(columns.start)..before(columns.end);
-            (cols, values) = (&cols[part.clone()], &values[part]);
-        }
-        for (&col, &value) in cols.iter().zip(values) {
-            let place = &mut next[col as usize - columns.start];
-            out[(*place - first) as usize] = value;
-            *place += 1;
-        }
-    }
-}
-
 /// The gradient of every live connection, summed over the batch, into `out`; zero for absent ones in dense storage. `scratch` grows to what dense storage
 /// needs to sum more than two tiles in a tree.
 ///
@@ -181,7 +120,7 @@ pub fn sparse_input_gradient(
 ) {
     positions(weights, input, gradient);
     let columns = input.columns().expect("a sparse input");
-    wide_input::weight_gradient(weights, gradient, columns, out, touched);
+    sparse_input::weight_gradient(weights, gradient, columns, out, touched);
 }
 
 /// Rows that one piece of work on biases covers, and the most biases that its sums on the stack are made for.
@@ -275,7 +214,7 @@ impl<'a> Product<'a> {
     ) {
         assert_eq!(out.len(), rows.len() * shape.1);
         if let Some(columns) = self.input.columns() {
-            return wide_input::row_gradients(shape.1, self.gradient, columns, rows, out);
+            return sparse_input::row_gradients(shape.1, self.gradient, columns, rows, out);
         }
         match self.map {
             Map::Linear => {}
@@ -301,7 +240,7 @@ impl<'a> Product<'a> {
     /// If shapes do not fit.
     pub fn cell_gradients(&self, isa: Isa, cells: &Pattern, out: &mut [f32]) {
         if let Some(columns) = self.input.columns() {
-            return wide_input::cell_gradients(cells, self.gradient, columns, out);
+            return sparse_input::cell_gradients(cells, self.gradient, columns, out);
         }
         let (gradient, input, index) = (self.gradient, self.input, cells.index());
         match self.map {
@@ -318,89 +257,5 @@ impl<'a> Product<'a> {
 
     fn panels(&self, shape: (usize, usize)) -> Panels {
         Panels::new(self.input, positions_of(shape, self.input, self.gradient))
-    }
-}
-
-/// How rows of activations are cut: so many tiles, each of so many positions. A gradient is summed over the positions of a
-/// tile in order, and over tiles in a tree.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Panels {
-    pub(super) tiles: usize,
-    pub(super) positions: usize,
-    /// Whether the second half of the last tile's lanes is dead.
-    pub(super) ends_half: bool,
-}
-
-impl Panels {
-    pub(super) fn new(of: &Tiles, positions: usize) -> Panels {
-        let ends_half = of.tiles().checked_sub(1).is_some_and(|last| of.is_half(last));
-        Panels { tiles: of.tiles(), positions, ends_half }
-    }
-
-    /// Whether only half of a tile's lanes are to be computed.
-    pub(super) fn is_half(self, tile: usize) -> bool {
-        self.ends_half && tile + 1 == self.tiles
-    }
-
-    /// The panels before those of a last tile of which only half is alive and which has several positions: those are worth
-    /// computing side by side.
-    pub(super) fn whole(self) -> usize {
-        match self.ends_half && self.positions > 1 {
-            true => (self.tiles - 1) * self.positions,
-            false => self.count(),
-        }
-    }
-
-    /// The panels of a tile.
-    pub(super) fn of(self, tile: usize) -> Range<usize> {
-        tile * self.positions..(tile + 1) * self.positions
-    }
-
-    pub(super) fn count(self) -> usize {
-        self.tiles * self.positions
-    }
-}
-
-/// At how many positions the map is applied.
-fn positions(weights: &Weights, input: &Tiles, output: &Tiles) -> usize {
-    positions_of((weights.rows(), weights.cols()), input, output)
-}
-
-fn positions_of((rows, cols): (usize, usize), input: &Tiles, output: &Tiles) -> usize {
-    let positions = input.features() / cols.max(1);
-    assert!(
-        input.features() == positions * cols
-            && output.features() == positions * rows
-            && input.samples() == output.samples(),
-        "weights of {rows} x {cols} do not fit an input of {} features and {} samples and an output of {} and {}",
-        input.features(),
-        input.samples(),
-        output.features(),
-        output.samples()
-    );
-    positions
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::{Purpose, Stream};
-    use crate::sparse::Storage;
-
-    #[test]
-    fn values_by_column_are_the_same_counted_or_looked_up() {
-        let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
-        for (rows, cols, nnz) in [(1, 1, 1), (7, 5, 20), (40, 90, 700), (3, 200, 0)] {
-            let pattern = Pattern::random(rows, cols, nnz, &mut stream);
-            let mut weights = Weights::zeros(pattern, Storage::Sparse);
-            weights.values_mut().iter_mut().zip(1u16..).for_each(|(value, at)| *value = f32::from(at));
-            let Weights::Sparse(sparse) = &mut weights else { panic!("compressed storage was asked for") };
-            let looked_up = gather_columns(sparse, &mut Vec::new()).1.to_vec();
-            for pieces in 1..5 {
-                let mut counted = vec![0.0; nnz];
-                count_columns(sparse, &mut counted, pieces);
-                assert_eq!(counted, looked_up, "{rows} x {cols}, {nnz} in {pieces} pieces");
-            }
-        }
     }
 }

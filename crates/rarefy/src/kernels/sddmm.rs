@@ -7,9 +7,9 @@
 
 use std::ops::Range;
 
-use super::isa::{Isa, Kind};
-use super::product::Panels;
-use super::{scalar, tree};
+use super::arch::{Isa, Samples};
+use super::panels::Panels;
+use super::tree;
 use crate::sparse::Index;
 use crate::tiles::Row;
 
@@ -28,15 +28,6 @@ const L2_ROWS: usize = 4096;
 
 /// Positions whose samples are added up before the lanes are: adding lanes costs as much as two positions.
 const PANELS: usize = 4;
-
-/// What the inner loops see: some positions of one tile.
-pub(super) struct Samples<'a, const N: usize> {
-    pub(super) index: &'a Index,
-    /// Output gradients, a row per line.
-    pub(super) gradient: [&'a [Row]; N],
-    /// Inputs, a row per column.
-    pub(super) input: [&'a [Row]; N],
-}
 
 /// Writes the gradient of every entry to `out`, summed over all tiles.
 pub(super) fn sddmm(
@@ -61,13 +52,13 @@ pub(super) fn sddmm(
             let gradient = std::array::from_fn(|place| gradient(start + place));
             let input = std::array::from_fn(|place| input(start + place));
             let samples = Samples { index, gradient, input };
-            run::<PANELS>(isa, &samples, entries.clone(), out, accumulate, is_half);
+            isa.sddmm::<PANELS>(&samples, entries.clone(), out, accumulate, is_half);
             panels.start += PANELS;
             accumulate = true;
         }
         for panel in panels {
             let samples = Samples { index, gradient: [gradient(panel)], input: [input(panel)] };
-            run::<1>(isa, &samples, entries.clone(), out, accumulate, is_half);
+            isa.sddmm::<1>(&samples, entries.clone(), out, accumulate, is_half);
             accumulate = true;
         }
     };
@@ -87,51 +78,4 @@ pub(super) fn sddmm(
             }
         }
     });
-}
-
-fn run<const N: usize>(
-    isa: Isa,
-    samples: &Samples<'_, N>,
-    positions: Range<usize>,
-    out: &mut [f32],
-    accumulate: bool,
-    is_half: bool,
-) {
-    match isa.kind() {
-        Kind::Scalar => scalar::sddmm(samples, positions, out, accumulate),
-        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => unsafe { super::avx2::sddmm(samples, positions, out, accumulate) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 if is_half => unsafe {
-            super::avx512::sddmm::<N, 2>(samples, positions, out, accumulate);
-        },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { super::avx512::sddmm::<N, 4>(samples, positions, out, accumulate) },
-        #[cfg(target_arch = "aarch64")]
-        Kind::Neon => super::neon::sddmm(samples, positions, out, accumulate),
-    }
-}
-
-/// Calls `group(line, first entry, entries)` for each run of at most eight entries of one line within `positions`.
-#[inline(always)]
-pub(super) fn for_each_group(
-    index: &Index,
-    positions: Range<usize>,
-    mut group: impl FnMut(usize, usize, usize),
-) {
-    let offsets = index.offsets();
-    let mut line = offsets.partition_point(|&offset| offset as usize <= positions.start) - 1;
-    let mut start = positions.start;
-    while start < positions.end {
-        let end = (offsets[line + 1] as usize).min(positions.end);
-        while start < end {
-            let count = (end - start).min(8);
-            group(line, start, count);
-            start += count;
-        }
-        line += 1;
-    }
 }

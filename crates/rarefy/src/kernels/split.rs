@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::tiles::Row;
+
 /// Runs `work(start, chunk)` on chunks of `size` numbers (the last may be shorter), in parallel.
 ///
 /// # Panics
@@ -94,6 +96,27 @@ pub fn par_alike<T: Send, const N: usize>(
     rayon::join(
         || par_alike(left, parts.start..middle, size, work),
         || par_alike(right, middle..parts.end, size, work),
+    );
+}
+
+/// Runs `work(tile, rows of that tile)` for each tile, halving the range between threads.
+pub(super) fn split_tiles(
+    tiles: Range<usize>,
+    output: &mut [Row],
+    lines: usize,
+    work: &(impl Fn(usize, &mut [Row]) + Sync),
+) {
+    if tiles.len() <= 1 {
+        for tile in tiles {
+            work(tile, output);
+        }
+        return;
+    }
+    let middle = tiles.start + tiles.len() / 2;
+    let (left, right) = output.split_at_mut((middle - tiles.start) * lines);
+    rayon::join(
+        || split_tiles(tiles.start..middle, left, lines, work),
+        || split_tiles(middle..tiles.end, right, lines, work),
     );
 }
 

@@ -9,86 +9,11 @@
 
 use std::ops::Range;
 
-use super::isa::{Isa, Kind};
-use super::product::Panels;
-use super::{Activation, par_chunks, scalar};
-use crate::sparse::Index;
+use super::arch::{Finish, HALVES, Isa, Lines};
+use super::panels::Panels;
+use super::split::{par_chunks, split_tiles};
+use crate::sparse::{Index, KEPT_PLACES, Pattern, Sparse};
 use crate::tiles::Row;
-
-/// What is done to a row's sums before they are stored.
-#[derive(Debug, Clone, Copy)]
-pub enum Finish<'a> {
-    /// Adds a bias and applies a function.
-    Activate {
-        /// One number per line.
-        bias: &'a [f32],
-        /// The function.
-        activation: Activation,
-    },
-    /// Multiplies by the derivative of a function, told from its outputs.
-    Gate {
-        /// The function.
-        activation: Activation,
-        /// Its outputs in all tiles, laid out as the result is; the identity needs none.
-        outputs: &'a [Row],
-    },
-    /// Adds what other maps of the same input or output have given, then does as `Gate`.
-    Add {
-        /// Laid out as the result is.
-        terms: &'a [Row],
-        /// The function.
-        activation: Activation,
-        /// Its outputs in all tiles, laid out as the result is.
-        outputs: &'a [Row],
-    },
-}
-
-impl Finish<'_> {
-    /// The starting value of the sums of line `line`.
-    #[inline(always)]
-    pub(super) fn start(&self, line: usize) -> f32 {
-        match self {
-            Finish::Activate { bias, .. } => bias[line],
-            Finish::Gate { .. } | Finish::Add { .. } => 0.0,
-        }
-    }
-
-    /// Turns the sums of the row `row` of the result (over all tiles) into what is stored.
-    #[inline(always)]
-    pub(super) fn end<const N: usize>(&self, row: usize, sums: &mut [f32; N]) {
-        match self {
-            Finish::Activate { activation, .. } => activation.apply(sums),
-            Finish::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
-            Finish::Add { terms, activation, outputs } => {
-                for (sum, term) in sums.iter_mut().zip(&terms[row].0) {
-                    *sum += term;
-                }
-                gate(*activation, sums, outputs, row);
-            }
-        }
-    }
-}
-
-/// Multiplies by a derivative; the identity needs no outputs.
-#[inline(always)]
-fn gate<const N: usize>(activation: Activation, sums: &mut [f32; N], outputs: &[Row], row: usize) {
-    if activation != Activation::Identity {
-        activation.gate(sums, &outputs[row]);
-    }
-}
-
-/// One product, as the inner loops see it.
-pub(super) struct Lines<'a> {
-    pub(super) index: &'a Index,
-    pub(super) values: &'a [f32],
-    /// The input rows of this tile.
-    pub(super) input: &'a [Row],
-    pub(super) finish: Finish<'a>,
-    /// The result's first row of this tile, counted over all tiles.
-    pub(super) first_row: usize,
-    /// Whether sums begin with what the output holds.
-    pub(super) accumulate: bool,
-}
 
 /// Entries times rows below which a piece of work is not split between threads: about five microseconds.
 const GRAIN: usize = 4096;
@@ -106,7 +31,7 @@ pub(super) fn spmm(
 ) {
     assert_eq!(values.len(), index.indices().len(), "one value per entry");
     let columns = input.len() / panels.count().max(1);
-    let whole = if has_halves(isa) { panels.whole() } else { panels.count() };
+    let whole = if isa.has_halves() { panels.whole() } else { panels.count() };
     let (output, halves) = output.split_at_mut(whole * index.lines());
     split_tiles(0..whole, output, index.lines(), &|panel, output| {
         let input = &input[panel * columns..][..columns];
@@ -119,52 +44,8 @@ pub(super) fn spmm(
         let rows = &input[panel * columns..][..output.len() / index.lines() * columns];
         let first_row = panel * index.lines();
         let lines = Lines { index, values, input: rows, finish, first_row, accumulate: false };
-        run_halves(isa, &lines, output);
+        isa.spmm_halves(&lines, output);
     });
-}
-
-/// Panels of half a row that are computed side by side, so that an entry is read once for all: their sums fill as many
-/// registers as hide the latency of a multiply-add.
-pub(super) const HALVES: usize = 4;
-
-/// Whether an instruction set has a loop for halves of rows.
-fn has_halves(isa: Isa) -> bool {
-    match isa.kind() {
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => true,
-        _ => false,
-    }
-}
-
-/// Computes the first half of the rows of up to [`HALVES`] panels: `lines.input` and `output` hold those of all of them.
-fn run_halves(isa: Isa, lines: &Lines<'_>, output: &mut [Row]) {
-    match isa.kind() {
-        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { super::avx512::spmm_halves(lines, output) },
-        _ => unreachable!("has_halves"),
-    }
-}
-
-/// Runs `work(tile, rows of that tile)` for each tile, halving the range between threads.
-pub(super) fn split_tiles(
-    tiles: Range<usize>,
-    output: &mut [Row],
-    lines: usize,
-    work: &(impl Fn(usize, &mut [Row]) + Sync),
-) {
-    if tiles.len() <= 1 {
-        for tile in tiles {
-            work(tile, output);
-        }
-        return;
-    }
-    let middle = tiles.start + tiles.len() / 2;
-    let (left, right) = output.split_at_mut((middle - tiles.start) * lines);
-    rayon::join(
-        || split_tiles(tiles.start..middle, left, lines, work),
-        || split_tiles(middle..tiles.end, right, lines, work),
-    );
 }
 
 /// Halves a range of lines by their entries until a piece is small.
@@ -173,7 +54,7 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     let cost = |line: usize| offsets[line] as usize + 2 * line;
     let (start, end) = (cost(range.start), cost(range.end));
     if end - start <= GRAIN || range.len() <= 1 {
-        return run_lines(isa, lines, range, output);
+        return isa.spmm(lines, range, output);
     }
     let half = start + (end - start) / 2;
     // The line whose end is nearest to half of the work.
@@ -189,17 +70,91 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     );
 }
 
-/// Computes some lines of one tile, alone.
-pub(super) fn run_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    match isa.kind() {
-        Kind::Scalar => scalar::spmm(lines, range, output),
-        // SAFETY: an `Isa` of this kind exists only where the processor has these features.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx2 => unsafe { super::avx2::spmm(lines, range, output) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 => unsafe { super::avx512::spmm(lines, range, output) },
-        #[cfg(target_arch = "aarch64")]
-        Kind::Neon => super::neon::spmm(lines, range, output),
+/// The index by columns and the values in its order, which are put into `room` once a pass: one random read or write per
+/// weight here, instead of one random read per weight and tile in the loop.
+pub(super) fn gather_columns<'a>(sparse: &'a mut Sparse, room: &'a mut Vec<f32>) -> (&'a Index, &'a [f32]) {
+    room.resize(sparse.values().len(), 0.0);
+    if room.len() > KEPT_PLACES {
+        count_columns(sparse, room, rayon::current_num_threads());
+    } else {
+        let (places, values) = (sparse.pattern().row_places(), sparse.values());
+        par_chunks(room, 8192, &|start, chunk| {
+            for (value, &place) in chunk.iter_mut().zip(&places[start..]) {
+                *value = values[place as usize];
+            }
+        });
+    }
+    (sparse.pattern().transpose(), room)
+}
+
+/// Puts the values into column order without a list of their places. Each piece goes through all rows, so there are to be no
+/// more than threads to do it.
+fn count_columns(sparse: &mut Sparse, out: &mut [f32], pieces: usize) {
+    let (pattern, values, next) = sparse.begin_columns();
+    put_columns(pattern, values, 0..pattern.cols(), next, out, pieces);
+}
+
+/// Puts the values of some columns into column order: `next` has the place where each begins, `out` those of all of them.
+fn put_columns(
+    pattern: &Pattern,
+    values: &[f32],
+    columns: Range<usize>,
+    next: &mut [u32],
+    out: &mut [f32],
+    pieces: usize,
+) {
+    let offsets = pattern.transpose().offsets();
+    let first = offsets[columns.start];
+    if pieces > 1 && columns.len() > 1 {
+        // So many connections on either side.
+        let half = first + (offsets[columns.end] - first) / 2;
+        let middle = columns.start + offsets[columns.clone()].partition_point(|&offset| offset < half);
+        let middle = middle.clamp(columns.start + 1, columns.end - 1);
+        let (left_next, right_next) = next.split_at_mut(middle - columns.start);
+        let (left, right) = out.split_at_mut((offsets[middle] - first) as usize);
+        rayon::join(
+            || put_columns(pattern, values, columns.start..middle, left_next, left, pieces / 2),
+            || put_columns(pattern, values, middle..columns.end, right_next, right, pieces - pieces / 2),
+        );
+        return;
+    }
+    let is_whole = columns == (0..pattern.cols());
+    for row in 0..pattern.rows() {
+        let line = pattern.index().line(row);
+        let (mut cols, mut values) = (&pattern.index().indices()[line.clone()], &values[line]);
+        if !is_whole {
+            let before = |end: usize| cols.partition_point(|&col| (col as usize) < end);
+            let part = before(columns.start)..before(columns.end);
+            (cols, values) = (&cols[part.clone()], &values[part]);
+        }
+        for (&col, &value) in cols.iter().zip(values) {
+            let place = &mut next[col as usize - columns.start];
+            out[(*place - first) as usize] = value;
+            *place += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Stream};
+    use crate::sparse::{Storage, Weights};
+
+    #[test]
+    fn values_by_column_are_the_same_counted_or_looked_up() {
+        let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
+        for (rows, cols, nnz) in [(1, 1, 1), (7, 5, 20), (40, 90, 700), (3, 200, 0)] {
+            let pattern = Pattern::random(rows, cols, nnz, &mut stream);
+            let mut weights = Weights::zeros(pattern, Storage::Sparse);
+            weights.values_mut().iter_mut().zip(1u16..).for_each(|(value, at)| *value = f32::from(at));
+            let Weights::Sparse(sparse) = &mut weights else { panic!("compressed storage was asked for") };
+            let looked_up = gather_columns(sparse, &mut Vec::new()).1.to_vec();
+            for pieces in 1..5 {
+                let mut counted = vec![0.0; nnz];
+                count_columns(sparse, &mut counted, pieces);
+                assert_eq!(counted, looked_up, "{rows} x {cols}, {nnz} in {pieces} pieces");
+            }
+        }
     }
 }

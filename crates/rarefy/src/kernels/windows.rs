@@ -10,6 +10,8 @@
 //! So a kernel knows nothing of stride, padding and dilation, and the gradient of the input, which is the same table read
 //! from the input's side, is the same loop.
 
+use std::ops::Range;
+
 use crate::tiles::{Row, Shape};
 
 /// No position: outside the input.
@@ -140,6 +142,26 @@ impl Windows {
             && self.geometry.groups == 1
             && self.output.positions() == self.geometry.input.positions()
             && self.geometry.padding == [0, 0]
+    }
+}
+
+impl Windows {
+    /// The first channel of a filter's group.
+    #[inline(always)]
+    pub(super) fn first_channel(&self, filter: usize) -> usize {
+        match self.geometry.groups {
+            1 => 0,
+            groups => filter / (self.geometry.filters / groups) * (self.geometry.input.channels / groups),
+        }
+    }
+
+    /// The group of a channel as its channels before and its filters; all filters where there are no groups.
+    #[inline(always)]
+    pub(super) fn group_of(&self, channel: usize) -> (usize, Range<u32>) {
+        let groups = self.geometry.groups;
+        let (filters, channels) = (self.geometry.filters / groups, self.geometry.input.channels / groups);
+        let group = channel / channels;
+        (group * channels, (group * filters) as u32..((group + 1) * filters) as u32)
     }
 }
 

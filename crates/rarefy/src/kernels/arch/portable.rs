@@ -1,47 +1,7 @@
-//! The oracle: plain loops that read like the formulas. Other instruction sets agree with it to rounding.
+//! Convolution in plain loops over sixteen or more lanes, which compilers make instructions of: AVX2 and NEON run these.
 
-use std::ops::Range;
-
-use super::conv::{Bases, Entries, Window};
-use super::sddmm::Samples;
-use super::spmm::Lines;
+use super::arguments::{Bases, Entries, Window};
 use crate::tiles::{LANES, Row};
-
-pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    for (line, output) in range.zip(output) {
-        let mut sums = if lines.accumulate { output.0 } else { [lines.finish.start(line); LANES] };
-        for entry in lines.index.line(line) {
-            let row = &lines.input[lines.index.indices()[entry] as usize].0;
-            for lane in 0..LANES {
-                sums[lane] += lines.values[entry] * row[lane];
-            }
-        }
-        lines.finish.end(lines.first_row + line, &mut sums);
-        output.0 = sums;
-    }
-}
-
-pub(super) fn sddmm<const N: usize>(
-    samples: &Samples<'_, N>,
-    positions: Range<usize>,
-    out: &mut [f32],
-    accumulate: bool,
-) {
-    let offsets = samples.index.offsets();
-    let mut line = 0;
-    for (position, out) in positions.zip(out) {
-        while offsets[line + 1] as usize <= position {
-            line += 1;
-        }
-        let column = samples.index.indices()[position] as usize;
-        let mut dot = if accumulate { *out } else { 0.0 };
-        for (gradient, input) in samples.gradient.iter().zip(samples.input) {
-            let pairs = gradient[line].0.iter().zip(&input[column].0);
-            dot += pairs.map(|(gradient, input)| gradient * input).sum::<f32>();
-        }
-        *out = dot;
-    }
-}
 
 /// A block of positions of a convolution, filter by filter at each.
 #[inline(always)]

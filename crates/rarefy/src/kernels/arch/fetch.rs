@@ -30,7 +30,7 @@ pub fn fetch_place<T>(array: &[T], index: usize) {
 
 /// Asks for a part of a row, some times 16 numbers, to be brought into the L1 cache.
 #[inline(always)]
-pub(super) fn fetch(numbers: &[f32]) {
+pub(in crate::kernels) fn fetch(numbers: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     for line in numbers.as_chunks::<16>().0 {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

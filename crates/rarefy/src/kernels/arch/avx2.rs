@@ -4,13 +4,15 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::attention::{Arithmetic, Lanes, Step, Unit};
-use super::conv::{Bases, Entries, Window};
-use super::isa::Vectorized;
+use super::arguments::{Bases, Entries, Lines, Samples, Window, for_each_group};
+use super::lanes::{Arithmetic, Lanes, OnLanes};
+use super::portable;
 use super::scalar;
-use super::sddmm::{Samples, for_each_group};
-use super::spmm::Lines;
+use super::vectorized::Vectorized;
 use crate::tiles::Row;
+
+pub(super) const NAME: &str = "avx2";
+pub(super) const HAS_HALVES: bool = false;
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
@@ -42,11 +44,17 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
+pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
+    scalar::spmm_halves(lines, output);
+}
+
+#[target_feature(enable = "avx2,fma")]
 pub(super) fn sddmm<const N: usize>(
     samples: &Samples<'_, N>,
     positions: Range<usize>,
     out: &mut [f32],
     accumulate: bool,
+    _is_half: bool,
 ) {
     let base = positions.start;
     let columns = samples.index.indices();
@@ -72,7 +80,7 @@ pub(super) fn sddmm<const N: usize>(
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
-    scalar::convolve(entries, bases, first_row, output);
+    portable::convolve(entries, bases, first_row, output);
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -82,39 +90,40 @@ pub(super) fn convolve_transposed(
     first_row: usize,
     output: &mut [Row],
 ) {
-    scalar::convolve_transposed(entries, bases, first_row, output);
+    portable::convolve_transposed(entries, bases, first_row, output);
 }
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
-    scalar::convolve_gradient(window, out);
+    portable::convolve_gradient(window, out);
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn attention(unit: &mut Unit<'_>, step: Step) {
-    unit.run::<TwoRegisters, 2>(step);
+pub(super) fn on_lanes(body: impl OnLanes) {
+    body.run::<TwoRegisters, 2>(TwoRegisters(()));
 }
 
-/// 16 samples in two registers; used by nothing but [`attention`].
-struct TwoRegisters;
+/// 16 lanes in two registers; made by nothing but [`on_lanes`], which runs where the processor has these features.
+#[derive(Clone, Copy)]
+struct TwoRegisters(());
 
 impl Arithmetic for TwoRegisters {
     type Sums = [__m256; 2];
 
     #[inline(always)]
-    fn load(from: &Lanes) -> [__m256; 2] {
+    fn load(self, from: &Lanes) -> [__m256; 2] {
         // SAFETY: `from` is 16 floats. (A read, because the load's own function would not be inlined here.)
         unsafe { from.as_ptr().cast::<[__m256; 2]>().read_unaligned() }
     }
 
     #[inline(always)]
-    fn multiply_add(a: [__m256; 2], b: [__m256; 2], sum: [__m256; 2]) -> [__m256; 2] {
-        // SAFETY: `attention` has the features.
+    fn multiply_add(self, a: [__m256; 2], b: [__m256; 2], sum: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: a value of this type exists only where the processor has the features.
         unsafe { [_mm256_fmadd_ps(a[0], b[0], sum[0]), _mm256_fmadd_ps(a[1], b[1], sum[1])] }
     }
 
     #[inline(always)]
-    fn store(sums: [__m256; 2], to: &mut Lanes) {
+    fn store(self, sums: [__m256; 2], to: &mut Lanes) {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<[__m256; 2]>().write_unaligned(sums) };
     }

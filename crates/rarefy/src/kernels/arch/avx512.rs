@@ -4,13 +4,14 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::attention::{Arithmetic, Lanes, Step, Unit};
-use super::conv::{BLOCK, Bases, Entries, Window};
+use super::arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window, for_each_group};
 use super::fetch::fetch;
-use super::isa::Vectorized;
-use super::sddmm::{Samples, for_each_group};
-use super::spmm::{HALVES, Lines};
+use super::lanes::{Arithmetic, Lanes, OnLanes};
+use super::vectorized::Vectorized;
 use crate::tiles::{HALF, LANES, Row};
+
+pub(super) const NAME: &str = "avx512";
+pub(super) const HAS_HALVES: bool = true;
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
@@ -76,9 +77,24 @@ pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
     }
 }
 
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(super) fn sddmm<const N: usize>(
+    samples: &Samples<'_, N>,
+    positions: Range<usize>,
+    out: &mut [f32],
+    accumulate: bool,
+    is_half: bool,
+) {
+    if is_half {
+        sddmm_registers::<N, 2>(samples, positions, out, accumulate);
+    } else {
+        sddmm_registers::<N, 4>(samples, positions, out, accumulate);
+    }
+}
+
 /// Of each row the first `R` registers: the others hold dead lanes.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-pub(super) fn sddmm<const N: usize, const R: usize>(
+fn sddmm_registers<const N: usize, const R: usize>(
     samples: &Samples<'_, N>,
     positions: Range<usize>,
     out: &mut [f32],
@@ -245,30 +261,31 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-pub(super) fn attention(unit: &mut Unit<'_>, step: Step) {
-    unit.run::<Register, 4>(step);
+pub(super) fn on_lanes(body: impl OnLanes) {
+    body.run::<Register, 4>(Register(()));
 }
 
-/// 16 samples in a register; used by nothing but [`attention`].
-struct Register;
+/// 16 lanes in a register; made by nothing but [`on_lanes`], which runs where the processor has these features.
+#[derive(Clone, Copy)]
+struct Register(());
 
 impl Arithmetic for Register {
     type Sums = __m512;
 
     #[inline(always)]
-    fn load(from: &Lanes) -> __m512 {
+    fn load(self, from: &Lanes) -> __m512 {
         // SAFETY: `from` is 16 floats. (A read, because the load's own function would not be inlined here.)
         unsafe { from.as_ptr().cast::<__m512>().read_unaligned() }
     }
 
     #[inline(always)]
-    fn multiply_add(a: __m512, b: __m512, sum: __m512) -> __m512 {
-        // SAFETY: `attention` has the features.
+    fn multiply_add(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
+        // SAFETY: a value of this type exists only where the processor has the features.
         unsafe { _mm512_fmadd_ps(a, b, sum) }
     }
 
     #[inline(always)]
-    fn store(sums: __m512, to: &mut Lanes) {
+    fn store(self, sums: __m512, to: &mut Lanes) {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<__m512>().write_unaligned(sums) };
     }

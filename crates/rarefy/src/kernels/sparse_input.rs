@@ -10,8 +10,9 @@
 
 use std::ops::Range;
 
-use super::spmm::{Finish, split_tiles};
-use super::{Isa, fetch_place, par_chunks, tree};
+use super::arch::{Finish, Isa, fetch_place};
+use super::split::{par_chunks, split_tiles};
+use super::tree;
 use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{Columns, Row, Tiles};
 

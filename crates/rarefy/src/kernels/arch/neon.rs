@@ -2,9 +2,23 @@
 
 use std::ops::Range;
 
-use super::attention::{Arithmetic, Lanes};
-use super::sddmm::{Samples, for_each_group};
-use super::spmm::Lines;
+use super::arguments::{Lines, Samples, for_each_group};
+use super::lanes::{Arithmetic, Lanes, OnLanes};
+use super::scalar;
+use super::vectorized::Vectorized;
+
+pub(super) use super::portable::{convolve, convolve_gradient, convolve_transposed};
+
+pub(super) const NAME: &str = "neon";
+pub(super) const HAS_HALVES: bool = false;
+
+pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
+    body.run()
+}
+
+pub(super) fn on_lanes(body: impl OnLanes) {
+    body.run::<FourRegisters, 2>(FourRegisters);
+}
 use crate::tiles::{LANES, Row};
 
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
@@ -28,11 +42,16 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     }
 }
 
+pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
+    scalar::spmm_halves(lines, output);
+}
+
 pub(super) fn sddmm<const N: usize>(
     samples: &Samples<'_, N>,
     positions: Range<usize>,
     out: &mut [f32],
     accumulate: bool,
+    _is_half: bool,
 ) {
     let base = positions.start;
     for_each_group(samples.index, positions, |line, start, count| {
@@ -62,19 +81,20 @@ pub(super) fn sddmm<const N: usize>(
     });
 }
 
-/// 16 samples in four registers, for attention.
-pub(super) struct FourRegisters;
+/// 16 lanes in four registers.
+#[derive(Clone, Copy)]
+struct FourRegisters;
 
 impl Arithmetic for FourRegisters {
     type Sums = Lanes;
 
     #[inline(always)]
-    fn load(from: &Lanes) -> Lanes {
+    fn load(self, from: &Lanes) -> Lanes {
         *from
     }
 
     #[inline(always)]
-    fn multiply_add(a: Lanes, b: Lanes, mut sum: Lanes) -> Lanes {
+    fn multiply_add(self, a: Lanes, b: Lanes, mut sum: Lanes) -> Lanes {
         for at in 0..sum.len() {
             sum[at] = a[at].mul_add(b[at], sum[at]);
         }
@@ -82,7 +102,11 @@ impl Arithmetic for FourRegisters {
     }
 
     #[inline(always)]
-    fn store(sums: Lanes, to: &mut Lanes) {
+    fn store(self, sums: Lanes, to: &mut Lanes) {
         *to = sums;
     }
+}
+
+pub(super) fn multiply_adds(repeats: usize) -> usize {
+    scalar::chains(repeats, f32::mul_add)
 }

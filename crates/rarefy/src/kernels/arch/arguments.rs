@@ -1,0 +1,156 @@
+//! What the inner loops see: one product, cut to what a thread computes alone.
+
+use std::ops::Range;
+
+use crate::kernels::activation::Activation;
+use crate::kernels::windows::Windows;
+use crate::sparse::Index;
+use crate::tiles::Row;
+
+/// What is done to a row's sums before they are stored.
+#[derive(Debug, Clone, Copy)]
+pub enum Finish<'a> {
+    /// Adds a bias and applies a function.
+    Activate {
+        /// One number per line.
+        bias: &'a [f32],
+        /// The function.
+        activation: Activation,
+    },
+    /// Multiplies by the derivative of a function, told from its outputs.
+    Gate {
+        /// The function.
+        activation: Activation,
+        /// Its outputs in all tiles, laid out as the result is; the identity needs none.
+        outputs: &'a [Row],
+    },
+    /// Adds what other maps of the same input or output have given, then does as `Gate`.
+    Add {
+        /// Laid out as the result is.
+        terms: &'a [Row],
+        /// The function.
+        activation: Activation,
+        /// Its outputs in all tiles, laid out as the result is.
+        outputs: &'a [Row],
+    },
+}
+
+impl Finish<'_> {
+    /// The starting value of the sums of line `line`.
+    #[inline(always)]
+    pub(in crate::kernels) fn start(&self, line: usize) -> f32 {
+        match self {
+            Finish::Activate { bias, .. } => bias[line],
+            Finish::Gate { .. } | Finish::Add { .. } => 0.0,
+        }
+    }
+
+    /// Turns the sums of the row `row` of the result (over all tiles) into what is stored.
+    #[inline(always)]
+    pub(in crate::kernels) fn end<const N: usize>(&self, row: usize, sums: &mut [f32; N]) {
+        match self {
+            Finish::Activate { activation, .. } => activation.apply(sums),
+            Finish::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
+            Finish::Add { terms, activation, outputs } => {
+                for (sum, term) in sums.iter_mut().zip(&terms[row].0) {
+                    *sum += term;
+                }
+                gate(*activation, sums, outputs, row);
+            }
+        }
+    }
+}
+
+/// Multiplies by a derivative; the identity needs no outputs.
+#[inline(always)]
+fn gate<const N: usize>(activation: Activation, sums: &mut [f32; N], outputs: &[Row], row: usize) {
+    if activation != Activation::Identity {
+        activation.gate(sums, &outputs[row]);
+    }
+}
+
+/// One product, as the inner loops see it.
+pub(in crate::kernels) struct Lines<'a> {
+    pub(in crate::kernels) index: &'a Index,
+    pub(in crate::kernels) values: &'a [f32],
+    /// The input rows of this tile.
+    pub(in crate::kernels) input: &'a [Row],
+    pub(in crate::kernels) finish: Finish<'a>,
+    /// The result's first row of this tile, counted over all tiles.
+    pub(in crate::kernels) first_row: usize,
+    /// Whether sums begin with what the output holds.
+    pub(in crate::kernels) accumulate: bool,
+}
+
+/// Panels of half a row that are computed side by side, so that an entry is read once for all: their sums fill as many
+/// registers as hide the latency of a multiply-add.
+pub(in crate::kernels) const HALVES: usize = 4;
+
+/// What the inner loops see: some positions of one tile.
+pub(in crate::kernels) struct Samples<'a, const N: usize> {
+    pub(in crate::kernels) index: &'a Index,
+    /// Output gradients, a row per line.
+    pub(in crate::kernels) gradient: [&'a [Row]; N],
+    /// Inputs, a row per column.
+    pub(in crate::kernels) input: [&'a [Row]; N],
+}
+
+/// Calls `group(line, first entry, entries)` for each run of at most eight entries of one line within `positions`.
+#[inline(always)]
+pub(in crate::kernels) fn for_each_group(
+    index: &Index,
+    positions: Range<usize>,
+    mut group: impl FnMut(usize, usize, usize),
+) {
+    let offsets = index.offsets();
+    let mut line = offsets.partition_point(|&offset| offset as usize <= positions.start) - 1;
+    let mut start = positions.start;
+    while start < positions.end {
+        let end = (offsets[line + 1] as usize).min(positions.end);
+        while start < end {
+            let count = (end - start).min(8);
+            group(line, start, count);
+            start += count;
+        }
+        line += 1;
+    }
+}
+
+/// Positions computed at a time, where registers allow.
+pub(in crate::kernels) const BLOCK: usize = 4;
+
+/// Where the rows of a block of positions begin: `[offset][position of the block]`.
+pub(in crate::kernels) type Bases<'a> = [[&'a [Row]; BLOCK]];
+
+/// The entries of a product, line by line.
+pub(in crate::kernels) struct Entries<'a> {
+    pub(in crate::kernels) index: &'a Index,
+    pub(in crate::kernels) values: &'a [f32],
+    pub(in crate::kernels) windows: &'a Windows,
+    pub(in crate::kernels) finish: Finish<'a>,
+}
+
+impl Entries<'_> {
+    /// Of entries by columns, those that lead from an input channel at an offset.
+    #[inline(always)]
+    pub(in crate::kernels) fn of_channel(&self, channel: usize, offset: usize) -> Range<usize> {
+        let offsets = self.windows.geometry.offsets();
+        if self.windows.geometry.groups == 1 {
+            return self.index.line(channel * offsets + offset);
+        }
+        let (before, filters) = self.windows.group_of(channel);
+        let line = self.index.line((channel - before) * offsets + offset);
+        let indices = &self.index.indices()[line.clone()];
+        let start = line.start + indices.partition_point(|&filter| filter < filters.start);
+        start..line.start + indices.partition_point(|&filter| filter < filters.end)
+    }
+}
+
+/// A block of a weight gradient, as the inner loops see it.
+pub(in crate::kernels) struct Window<'a> {
+    pub(in crate::kernels) index: &'a Index,
+    pub(in crate::kernels) windows: &'a Windows,
+    pub(in crate::kernels) bases: &'a Bases<'a>,
+    /// The gradients of the outputs, filter by filter, at each position of the block.
+    pub(in crate::kernels) gradients: [&'a [Row]; BLOCK],
+}

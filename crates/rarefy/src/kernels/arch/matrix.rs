@@ -1,0 +1,76 @@
+//! A product of dense matrices, by the `gemm` crate, which picks its own instruction set.
+
+use gemm::Parallelism;
+
+use crate::tiles::{LANES, Row};
+
+/// A row-major matrix, perhaps seen transposed.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Matrix<'a> {
+    pub(in crate::kernels) values: &'a [f32],
+    pub(in crate::kernels) rows: usize,
+    pub(in crate::kernels) cols: usize,
+    pub(in crate::kernels) row_stride: usize,
+    pub(in crate::kernels) col_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    pub(in crate::kernels) fn new(values: &'a [f32], rows: usize, cols: usize) -> Matrix<'a> {
+        assert_eq!(values.len(), rows * cols, "a {rows} x {cols} matrix has {} values", rows * cols);
+        Matrix { values, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// A tile as a features x lanes matrix.
+    pub(in crate::kernels) fn of_rows(rows: &'a [Row]) -> Matrix<'a> {
+        Matrix::new(bytemuck::must_cast_slice(rows), rows.len(), LANES)
+    }
+
+    pub(in crate::kernels) fn transposed(self) -> Matrix<'a> {
+        Matrix {
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    pub(in crate::kernels) fn rows_from(self, start: usize, count: usize) -> Matrix<'a> {
+        assert!(start + count <= self.rows && count > 0);
+        Matrix { values: &self.values[start * self.row_stride..], rows: count, ..self }
+    }
+}
+
+/// `out = A B`, or `out += A B`, row-major.
+pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
+    assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
+    assert_eq!(out.len(), a.rows * b.cols);
+    for matrix in [a, b] {
+        let last = (matrix.rows - 1) * matrix.row_stride + (matrix.cols - 1) * matrix.col_stride;
+        assert!(last < matrix.values.len());
+    }
+    // SAFETY: both matrices hold all their elements (checked above), and `out` is a.rows x b.cols without gaps.
+    unsafe {
+        gemm::gemm(
+            a.rows,
+            b.cols,
+            a.cols,
+            out.as_mut_ptr(),
+            1,
+            b.cols as isize,
+            accumulate,
+            a.values.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.values.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}

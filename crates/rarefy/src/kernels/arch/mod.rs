@@ -1,0 +1,209 @@
+//! The inner loops, once per instruction set: `scalar` (the readable oracle), `avx2`, `avx512` and `neon` under the same names. Here alone
+//! is unsafe code, and here alone is it asked which instruction set runs.
+//!
+//! An instruction set is added as a file with these names, a variant of `Kind`, and its lines in `available` and `on`.
+#![allow(unsafe_code)]
+
+mod arguments;
+pub(super) mod fetch;
+pub(super) mod lanes;
+pub(super) mod matrix;
+mod peak;
+mod portable;
+mod scalar;
+mod vectorized;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
+use std::ops::Range;
+
+pub use arguments::Finish;
+pub(super) use arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window};
+pub use fetch::{fetch_ahead, fetch_place};
+use lanes::OnLanes;
+pub use peak::measure_peak;
+pub use vectorized::Vectorized;
+
+use crate::tiles::Row;
+
+/// Calls something of the instruction set that an [`Isa`] names, as `set`: the only place that looks at which it is.
+macro_rules! on {
+    ($isa:expr, $set:ident => $call:expr) => {
+        match $isa.0 {
+            Kind::Scalar => {
+                use scalar as $set;
+                $call
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => {
+                use avx2 as $set;
+                // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+                unsafe { $call }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => {
+                use avx512 as $set;
+                // SAFETY: as above.
+                unsafe { $call }
+            }
+            // NEON is part of every aarch64 target's baseline.
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => {
+                use neon as $set;
+                $call
+            }
+        }
+    };
+}
+
+/// An instruction set that this processor has: chosen once, printed once, forced by name. Holding one is the proof that the processor
+/// has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+}
+
+impl Isa {
+    /// Plain Rust, on any processor: the oracle.
+    pub const SCALAR: Isa = Isa(Kind::Scalar);
+
+    /// All that this processor has, the fastest last.
+    pub fn available() -> Vec<Isa> {
+        let mut found = vec![Kind::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                found.push(Kind::Avx2);
+                if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+                    found.push(Kind::Avx512);
+                }
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            found.push(Kind::Neon);
+        }
+        found.into_iter().map(Isa).collect()
+    }
+
+    /// The fastest that this processor has.
+    pub fn detect() -> Isa {
+        *Isa::available().last().expect("scalar code runs anywhere")
+    }
+
+    /// The one of that name.
+    ///
+    /// # Errors
+    /// If the name is unknown or this processor lacks it; the message lists what it has.
+    pub fn named(name: &str) -> crate::Result<Isa> {
+        if name == "auto" {
+            return Ok(Isa::detect());
+        }
+        let available = Isa::available();
+        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
+            crate::Error::setting(
+                "isa",
+                format!("\"{name}\" is not to be had here; this processor has {}", names.join(", ")),
+            )
+        })
+    }
+
+    /// `scalar`, `avx2`, `avx512` or `neon`.
+    #[allow(unused_unsafe)]
+    pub fn name(self) -> &'static str {
+        on!(self, set => set::NAME)
+    }
+
+    /// Runs plain Rust code compiled for this instruction set. It works as far as `body` is inlined: keep a closure to a
+    /// short loop over slices and `#[inline(always)]` calls, and make anything longer a [`Vectorized`] of its own.
+    #[inline]
+    pub fn vectorize<V: Vectorized>(self, body: V) -> V::Output {
+        on!(self, set => set::run(body))
+    }
+
+    /// Runs code on lanes with this instruction set's arithmetic.
+    pub(super) fn on_lanes(self, body: impl OnLanes) {
+        on!(self, set => set::on_lanes(body));
+    }
+
+    /// Computes some lines of one tile.
+    pub(super) fn spmm(self, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
+        on!(self, set => set::spmm(lines, range, output));
+    }
+
+    /// Whether [`Isa::spmm_halves`] is faster than whole rows.
+    #[allow(unused_unsafe)]
+    pub(super) fn has_halves(self) -> bool {
+        on!(self, set => set::HAS_HALVES)
+    }
+
+    /// Computes the first half of the rows of up to [`HALVES`] panels: `lines.input` and `output` hold those of all of them.
+    pub(super) fn spmm_halves(self, lines: &Lines<'_>, output: &mut [Row]) {
+        on!(self, set => set::spmm_halves(lines, output));
+    }
+
+    /// Writes or adds the gradients of some entries to `out`; of each row only the first half, if that is all that is alive.
+    pub(super) fn sddmm<const N: usize>(
+        self,
+        samples: &Samples<'_, N>,
+        positions: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    ) {
+        on!(self, set => set::sddmm(samples, positions, out, accumulate, is_half));
+    }
+
+    /// Computes a block of positions of a convolution, filter by filter at each.
+    pub(super) fn convolve(
+        self,
+        entries: &Entries<'_>,
+        bases: &Bases<'_>,
+        first_row: usize,
+        output: &mut [Row],
+    ) {
+        on!(self, set => set::convolve(entries, bases, first_row, output));
+    }
+
+    /// Computes a block of positions of the input's gradient, channel by channel at each.
+    pub(super) fn convolve_transposed(
+        self,
+        entries: &Entries<'_>,
+        bases: &Bases<'_>,
+        first_row: usize,
+        output: &mut [Row],
+    ) {
+        on!(self, set => set::convolve_transposed(entries, bases, first_row, output));
+    }
+
+    /// Adds a block's part of the gradient of every entry.
+    pub(super) fn convolve_gradient(self, window: &Window<'_>, out: &mut [f32]) {
+        on!(self, set => set::convolve_gradient(window, out));
+    }
+
+    /// Repeats multiply-adds on independent registers; returns how many floats those hold.
+    fn multiply_adds(self, repeats: usize) -> usize {
+        on!(self, set => set::multiply_adds(repeats))
+    }
+}
+
+impl std::fmt::Display for Isa {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
