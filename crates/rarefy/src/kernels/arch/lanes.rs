@@ -36,6 +36,14 @@ impl<'a> LaneMatrix<'a> {
     }
 }
 
+/// Where a product's sums go, row by row.
+pub(in crate::kernels) struct LaneSums<'a> {
+    pub(in crate::kernels) data: &'a mut [Lanes],
+    pub(in crate::kernels) stride: usize,
+    /// Whether they are added to what is there.
+    pub(in crate::kernels) accumulate: bool,
+}
+
 /// `out[m, n] = sum_k a[m, k] b[n, k]`, or added to what is there; `sizes` are those of m, n and k, `PA` and `PB` say how the
 /// lines of `a` and `b` lie.
 #[inline(always)]
@@ -43,12 +51,11 @@ pub(in crate::kernels) fn product<A: Arithmetic, const BLOCK: usize, const PA: b
     arithmetic: A,
     a: LaneMatrix<'_>,
     b: LaneMatrix<'_>,
-    out: &mut [Lanes],
-    stride: usize,
+    out: LaneSums<'_>,
     sizes: [usize; 3],
-    accumulate: bool,
 ) {
     let [rows, columns, depth] = sizes;
+    let LaneSums { data, stride, accumulate } = out;
     if rows == 0 || columns == 0 || depth == 0 {
         assert!(accumulate || rows == 0 || columns == 0, "a sum of nothing");
         return;
@@ -63,18 +70,15 @@ pub(in crate::kernels) fn product<A: Arithmetic, const BLOCK: usize, const PA: b
         while m < rows {
             let tall = m + BLOCK <= rows;
             let (a, b) = (a.from::<PA>(m), b.from::<PB>(n));
-            let out = &mut out[m * stride + n..];
-            match (tall, wide) {
-                (true, true) => {
-                    block::<A, BLOCK, BLOCK, PA, PB>(arithmetic, a, b, out, stride, depth, accumulate)
+            let out = LaneSums { data: &mut data[m * stride + n..], stride, accumulate };
+            // SAFETY: of the rows, columns and depth whose last numbers are there (asserted above) these are a part.
+            unsafe {
+                match (tall, wide) {
+                    (true, true) => block::<A, BLOCK, BLOCK, PA, PB>(arithmetic, a, b, out, depth),
+                    (true, false) => block::<A, BLOCK, 1, PA, PB>(arithmetic, a, b, out, depth),
+                    (false, true) => block::<A, 1, BLOCK, PA, PB>(arithmetic, a, b, out, depth),
+                    (false, false) => block::<A, 1, 1, PA, PB>(arithmetic, a, b, out, depth),
                 }
-                (true, false) => {
-                    block::<A, BLOCK, 1, PA, PB>(arithmetic, a, b, out, stride, depth, accumulate)
-                }
-                (false, true) => {
-                    block::<A, 1, BLOCK, PA, PB>(arithmetic, a, b, out, stride, depth, accumulate)
-                }
-                (false, false) => block::<A, 1, 1, PA, PB>(arithmetic, a, b, out, stride, depth, accumulate),
             }
             m += if tall { BLOCK } else { 1 };
         }
@@ -83,16 +87,18 @@ pub(in crate::kernels) fn product<A: Arithmetic, const BLOCK: usize, const PA: b
 }
 
 /// `M` rows and `N` columns of a product, whose sums stay in registers.
+///
+/// # Safety
+/// `a` has number `depth - 1` of line `M - 1`, and `b` that of line `N - 1`.
 #[inline(always)]
-fn block<A: Arithmetic, const M: usize, const N: usize, const PA: bool, const PB: bool>(
+unsafe fn block<A: Arithmetic, const M: usize, const N: usize, const PA: bool, const PB: bool>(
     arithmetic: A,
     a: LaneMatrix<'_>,
     b: LaneMatrix<'_>,
-    out: &mut [Lanes],
-    stride: usize,
+    out: LaneSums<'_>,
     depth: usize,
-    accumulate: bool,
 ) {
+    let LaneSums { data: out, stride, accumulate } = out;
     let zero = arithmetic.load(&NONE);
     let mut sums = [[zero; N]; M];
     if accumulate {
@@ -105,7 +111,7 @@ fn block<A: Arithmetic, const M: usize, const N: usize, const PA: bool, const PB
     for k in 0..depth {
         let mut rows = [zero; M];
         for m in 0..M {
-            // SAFETY: `product` has asserted that the last of all these elements is there.
+            // SAFETY: the last of these numbers is there, as the caller promises, and none stands after it.
             rows[m] = arithmetic.load(unsafe { a.data.get_unchecked(a.at::<PA>(m, k)) });
         }
         for n in 0..N {

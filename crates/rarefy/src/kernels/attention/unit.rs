@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::kernels::arch::fetch::fetch;
 use crate::kernels::arch::lanes::{
-    Arithmetic, COLUMNS, LaneMatrix, Lanes, NONE, OnLanes, ROWS, WIDTH, product,
+    Arithmetic, COLUMNS, LaneMatrix, LaneSums, Lanes, NONE, OnLanes, ROWS, WIDTH, product,
 };
 use crate::math::{exp, ln};
 use crate::tiles::{HALF, LANES, Row, Tiles};
@@ -220,10 +220,8 @@ impl Unit<'_> {
                 arithmetic,
                 LaneMatrix { data: probabilities, stride: steps + 1 },
                 LaneMatrix { data: values, stride },
-                &mut outputs[first * stride..],
-                stride,
+                LaneSums { data: &mut outputs[first * stride..], stride, accumulate: false },
                 [queries.len(), size, keys],
-                false,
             );
         }
     }
@@ -242,10 +240,8 @@ impl Unit<'_> {
             arithmetic,
             LaneMatrix { data: &rows[queries.start * stride..], stride },
             LaneMatrix { data: columns, stride },
-            scores,
-            steps + 1,
+            LaneSums { data: scores, stride: steps + 1, accumulate: false },
             [queries.len(), keys, size],
-            false,
         );
     }
 
@@ -307,10 +303,8 @@ impl Unit<'_> {
                 arithmetic,
                 LaneMatrix { data: &gradients[first * stride..], stride },
                 LaneMatrix { data: values, stride },
-                score_gradients,
-                steps + 1,
+                LaneSums { data: score_gradients, stride: steps + 1, accumulate: false },
                 [count, keys, size],
-                false,
             );
             for query in queries.clone() {
                 self.softmax_backward(query, query - first, keys);
@@ -321,29 +315,23 @@ impl Unit<'_> {
                 arithmetic,
                 LaneMatrix { data: probabilities, stride: steps + 1 },
                 LaneMatrix { data: &gradients[first * stride..], stride },
-                of_values,
-                stride,
+                LaneSums { data: of_values, stride, accumulate: !is_last },
                 [keys, size, count],
-                !is_last,
             );
             product::<A, BLOCK, COLUMNS, COLUMNS>(
                 arithmetic,
                 LaneMatrix { data: score_gradients, stride: steps + 1 },
                 LaneMatrix { data: &rows[first * stride..], stride },
-                of_keys,
-                stride,
+                LaneSums { data: of_keys, stride, accumulate: !is_last },
                 [keys, size, count],
-                !is_last,
             );
             // These queries are not needed any more.
             product::<A, BLOCK, ROWS, COLUMNS>(
                 arithmetic,
                 LaneMatrix { data: score_gradients, stride: steps + 1 },
                 LaneMatrix { data: columns, stride },
-                &mut rows[first * stride..],
-                stride,
+                LaneSums { data: &mut rows[first * stride..], stride, accumulate: false },
                 [count, size, keys],
-                false,
             );
         }
         self.turn(Part::Queries, -1.0, 1.0 / (size as f32).sqrt());
