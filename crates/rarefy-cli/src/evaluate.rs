@@ -114,7 +114,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         Some(counts) if is_language => Metrics::Language(Language {
             score: LanguageScore::new(&score, counts.characters),
             accuracy: score.accuracy(),
-            tokens: score.samples,
+            tokens: score.samples as usize,
             characters: counts.characters,
         }),
         _ => measure(preparation, &score, &predictions, &dataset.targets),
@@ -212,8 +212,8 @@ fn measure(preparation: &Preparation, score: &Score, found: &Predictions, target
             Metrics::Transcription(Transcription {
                 label_error_rate: score.label_error_rate(),
                 all_right: right.count() as f64 / found.len() as f64,
-                labels: score.labels,
-                edits: score.edits,
+                labels: score.labels as usize,
+                edits: score.edits as usize,
             })
         }
     }

@@ -65,6 +65,18 @@ pub enum BatchTargets {
 }
 
 impl Batch {
+    /// A batch of one's own: samples, what should be predicted for them, and how much each counts.
+    ///
+    /// # Panics
+    /// If there are weights, but not one for each sample.
+    pub fn of(input: Tiles, targets: BatchTargets, weights: Option<Vec<f32>>) -> Batch {
+        let samples = input.samples();
+        if let Some(weights) = &weights {
+            assert_eq!(weights.len(), samples, "a weight for each sample");
+        }
+        Batch { input, targets, weights, samples, changed: Changed::default() }
+    }
+
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
         let mut input = match &dataset.features {

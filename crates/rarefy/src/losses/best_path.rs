@@ -19,25 +19,22 @@ pub fn best_path(output: &[Row], classes: usize, lane: usize, steps: usize) -> i
     })
 }
 
-/// Labels that must be put in, left out or changed in what the lanes of a tile say, all lanes together (Levenshtein 1966).
-/// `room` has a row for each label of the longest sequence and one more.
-pub fn edits(output: &[Row], tile: &SequenceTile<'_>, room: &mut [Lanes]) -> usize {
-    let of_lane = |lane: usize| {
-        let wanted = tile.of(lane);
-        // room[j]: from what was said so far to the first j labels.
-        (0..=wanted.len()).for_each(|j| room[j][lane] = j as f64);
-        for said in best_path(output, tile.classes, lane, tile.steps[lane] as usize) {
-            let mut diagonal = room[0][lane];
-            room[0][lane] += 1.0;
-            for (j, &label) in wanted.iter().enumerate() {
-                let changed = diagonal + f64::from(u8::from(said != label));
-                diagonal = room[j + 1][lane];
-                room[j + 1][lane] = changed.min(diagonal + 1.0).min(room[j][lane] + 1.0);
-            }
+/// Labels that must be put in, left out or changed in what a lane of a tile says (Levenshtein 1966). `workspace` has a row for
+/// each label of the longest sequence and one more.
+pub fn edits(output: &[Row], tile: &SequenceTile<'_>, lane: usize, workspace: &mut [Lanes]) -> usize {
+    let wanted = tile.of(lane);
+    // workspace[j]: from what was said so far to the first j labels.
+    (0..=wanted.len()).for_each(|j| workspace[j][lane] = j as f64);
+    for said in best_path(output, tile.classes, lane, tile.steps[lane] as usize) {
+        let mut diagonal = workspace[0][lane];
+        workspace[0][lane] += 1.0;
+        for (j, &label) in wanted.iter().enumerate() {
+            let changed = diagonal + f64::from(u8::from(said != label));
+            diagonal = workspace[j + 1][lane];
+            workspace[j + 1][lane] = changed.min(diagonal + 1.0).min(workspace[j][lane] + 1.0);
         }
-        room[wanted.len()][lane] as usize
-    };
-    (0..tile.live()).map(of_lane).sum()
+    }
+    workspace[wanted.len()][lane] as usize
 }
 
 #[cfg(test)]
@@ -70,7 +67,8 @@ mod tests {
                 classes: 4,
             };
             let mut room = vec![[7.0; LANES]; wanted.len() + 1];
-            assert_eq!(edits(&output, &tile, &mut room), expected, "{best:?} {wanted:?}");
+            assert_eq!(edits(&output, &tile, 0, &mut room), 0);
+            assert_eq!(edits(&output, &tile, 1, &mut room), expected, "{best:?} {wanted:?}");
         }
         let mut output = vec![Row::ZERO; 5 * 4];
         (0..5).for_each(|step| output[step * 4 + 1 + step % 3].0[0] = 1.0);

@@ -34,22 +34,21 @@ impl CrossEntropy {
         self.weights.as_deref()
     }
 
-    pub(super) fn total_weight(&self, samples: usize, labels: Option<&[u32]>) -> f64 {
-        let Some(weights) = &self.weights else { return samples as f64 };
-        let labels = labels.expect("class weights need the batch's classes");
-        predictions(labels).map(|(_, label)| f64::from(weights[label])).sum()
+    pub(super) fn class_weight(&self, label: Option<u32>) -> f64 {
+        let Some(weights) = &self.weights else { return 1.0 };
+        f64::from(weights[label.expect("class weights need classes") as usize])
     }
 
     fn weight(&self, class: usize) -> f32 {
         self.weights.as_ref().map_or(1.0, |weights| weights[class])
     }
 
-    /// The loss of each lane, and the gradient times its scale.
+    /// The loss of each lane, and its gradient.
     pub(super) fn lanes(
         &self,
         output: &[Row],
         targets: TargetTile<'_>,
-        gradient: Option<(f32, &mut [Row])>,
+        gradient: Option<&mut [Row]>,
     ) -> [f64; LANES] {
         let TargetTile::Classes(labels) = targets else { panic!("cross-entropy needs classes") };
         let max = maxima(output);
@@ -74,20 +73,20 @@ impl CrossEntropy {
 
         let sums = match gradient {
             None => exp_sums(output, &max, |_, _| {}),
-            Some((scale, gradient)) => {
+            Some(gradient) => {
                 let sums = exp_sums(output, &max, |class, row| gradient[class] = *row);
                 let mut factor = Row::ZERO;
                 for lane in 0..LANES {
-                    factor.0[lane] = scale * total.0[lane] / sums.0[lane];
+                    factor.0[lane] = total.0[lane] / sums.0[lane];
                 }
                 for (class, row) in gradient.iter_mut().enumerate() {
-                    let share = scale * spread * self.weight(class);
+                    let share = spread * self.weight(class);
                     for lane in 0..LANES {
                         row.0[lane] = row.0[lane] * factor.0[lane] - share;
                     }
                 }
                 for (lane, label) in predictions(labels) {
-                    gradient[label].0[lane] -= scale * sharp(label);
+                    gradient[label].0[lane] -= sharp(label);
                 }
                 sums
             }

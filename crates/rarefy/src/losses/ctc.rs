@@ -51,31 +51,46 @@ impl<'a> SequenceTile<'a> {
 }
 
 /// Rows to compute with, for a tile of so many steps with sequences of up to `longest` labels.
-pub(super) fn room(steps: usize, longest: usize) -> usize {
+pub(super) fn workspace(steps: usize, longest: usize) -> usize {
     let states = 2 * longest + 1;
     // The norms of the steps and a for each; b; the class of each label, and whether it may follow the one before.
     steps * (1 + states) + states + 2 * longest
 }
 
-/// The loss of each lane, and the gradient times its scale. `room` has as many rows as [`room`] says, or more.
+/// The loss of each lane, and its gradient. `room` has as many rows as [`workspace`] says, or more.
 #[inline(always)]
-#[expect(clippy::too_many_lines)]
 pub(super) fn lanes(
     output: &[Row],
     tile: &SequenceTile<'_>,
-    gradient: Option<(f32, &mut [Row])>,
+    gradient: Option<&mut [Row]>,
     room: &mut [Lanes],
 ) -> Lanes {
-    let classes = tile.classes;
-    let steps = output.len() / classes;
-    let longest = tile.longest();
+    let (steps, longest) = (output.len() / tile.classes, tile.longest());
     let states = 2 * longest + 1;
     let (norms, room) = room.split_at_mut(steps);
     let (forward, room) = room.split_at_mut(steps * states);
     let (backward, room) = room.split_at_mut(states);
     let (labels, room) = room.split_at_mut(longest);
     let follows = &mut room[..longest];
-    for place in 0..longest {
+    read_labels(tile, labels, follows);
+    for (norm, output) in norms.iter_mut().zip(output.chunks_exact(tile.classes)) {
+        let max = maxima(output);
+        let sums = exp_sums(output, &max, |_, _| {});
+        *norm = std::array::from_fn(|lane| f64::from(max.0[lane]) + f64::from(ln(sums.0[lane])));
+    }
+    let trellis = Trellis { output, tile, states, norms, labels, follows };
+    trellis.forward(forward);
+    let total: Lanes = std::array::from_fn(|lane| trellis.loss(forward, lane));
+    let weights: Lanes = std::array::from_fn(|lane| 1.0 / trellis.length(lane).max(1) as f64);
+    if let Some(gradient) = gradient {
+        trellis.gradient(forward, backward, &total, &weights.map(|weight| weight as f32), gradient);
+    }
+    std::array::from_fn(|lane| total[lane] * weights[lane])
+}
+
+/// Writes the class of each label, and what it costs to follow on the label before without a blank: nothing, or never.
+fn read_labels(tile: &SequenceTile<'_>, labels: &mut [Lanes], follows: &mut [Lanes]) {
+    for place in 0..labels.len() {
         (labels[place], follows[place]) = ([0.0; LANES], [NEVER; LANES]);
         for lane in 0..tile.live() {
             let of_lane = tile.of(lane);
@@ -86,113 +101,24 @@ pub(super) fn lanes(
             }
         }
     }
-    for (norm, output) in norms.iter_mut().zip(output.chunks_exact(classes)) {
-        let max = maxima(output);
-        let sums = exp_sums(output, &max, |_, _| {});
-        *norm = std::array::from_fn(|lane| f64::from(max.0[lane]) + f64::from(ln(sums.0[lane])));
-    }
-    let trellis = Trellis { output, classes, norms, labels };
-
-    for step in 0..steps {
-        let (before, now) = forward.split_at_mut(step * states);
-        let before = &before[before.len() - if step > 0 { states } else { 0 }..];
-        for state in 0..states {
-            let told = trellis.told(step, state);
-            now[state] = match (step, state) {
-                (0, 0 | 1) => told,
-                (0, _) => [NEVER; LANES],
-                _ => {
-                    let skip =
-                        (state % 2 == 1 && state > 1).then(|| (&before[state - 2], &follows[state / 2]));
-                    after(&told, &before[state], state.checked_sub(1).map(|one| &before[one]), skip)
-                }
-            };
-        }
-    }
-    let mut total: Lanes = std::array::from_fn(|lane| {
-        let (real, length) = match lane < tile.live() {
-            true => (tile.steps[lane] as usize, tile.of(lane).len()),
-            false => (0, 0),
-        };
-        match real {
-            0 => {
-                if length == 0 {
-                    0.0
-                } else {
-                    f64::INFINITY
-                }
-            }
-            _ => {
-                let last = &forward[(real - 1) * states..][..states];
-                let in_label = if length > 0 { last[2 * length - 1][lane] } else { NEVER };
-                -log_sum(last[2 * length][lane], in_label, NEVER)
-            }
-        }
-    });
-    let weights: Lanes = std::array::from_fn(|lane| {
-        let length = if lane < tile.live() { tile.of(lane).len() } else { 0 };
-        1.0 / length.max(1) as f64
-    });
-    if let Some((scale, gradient)) = gradient {
-        let scale: [f32; LANES] = std::array::from_fn(|lane| scale * weights[lane] as f32);
-        backward.fill([NEVER; LANES]);
-        for step in (0..steps).rev() {
-            let gradient = &mut gradient[step * classes..][..classes];
-            let output = &output[step * classes..][..classes];
-            for (slope, output) in gradient.iter_mut().zip(output) {
-                for lane in 0..LANES {
-                    slope.0[lane] =
-                        scale[lane] * exp((f64::from(output.0[lane]) - trellis.norms[step][lane]) as f32);
-                }
-            }
-            for state in 0..states {
-                let told = trellis.told(step, state);
-                let (one, two) = (backward.get(state + 1), backward.get(state + 2));
-                let skip = two.filter(|_| state % 2 == 1).map(|two| (two, &follows[state / 2 + 1]));
-                let mut now = after(&told, &backward[state], one, skip);
-                // A lane begins at its own last step, in its last label or the blank after it.
-                for lane in 0..tile.live() {
-                    let (real, length) = (tile.steps[lane] as usize, tile.of(lane).len());
-                    if step + 1 >= real {
-                        let is_end = step + 1 == real && (state == 2 * length || state + 1 == 2 * length);
-                        now[lane] = if is_end { told[lane] } else { NEVER };
-                    }
-                }
-                backward[state] = now;
-                let forward = &forward[step * states + state];
-                for lane in 0..LANES {
-                    let share = exp((forward[lane] + now[lane] - told[lane] + total[lane]) as f32);
-                    let class = if state % 2 == 1 { trellis.labels[state / 2][lane] as usize } else { 0 };
-                    gradient[class].0[lane] -= scale[lane] * share;
-                }
-            }
-            for slope in gradient {
-                for lane in 0..LANES {
-                    slope.0[lane] = if step < tile.steps[lane] as usize { slope.0[lane] } else { 0.0 };
-                }
-            }
-        }
-    }
-    for lane in 0..LANES {
-        total[lane] *= weights[lane];
-    }
-    total
 }
 
-/// What the states say.
+/// The states at each step and the ways between them.
 struct Trellis<'a> {
     output: &'a [Row],
-    classes: usize,
+    tile: &'a SequenceTile<'a>,
+    states: usize,
     /// The logarithm of the sum of a step's exponentials.
     norms: &'a [Lanes],
     labels: &'a [Lanes],
+    follows: &'a [Lanes],
 }
 
 impl Trellis<'_> {
     /// `ln y_t(l_s)`.
     #[inline(always)]
     fn told(&self, step: usize, state: usize) -> Lanes {
-        let (output, norm) = (&self.output[step * self.classes..][..self.classes], &self.norms[step]);
+        let (output, norm) = (self.outputs(step), &self.norms[step]);
         match state % 2 {
             0 => std::array::from_fn(|lane| f64::from(output[0].0[lane]) - norm[lane]),
             _ => {
@@ -200,6 +126,107 @@ impl Trellis<'_> {
                 std::array::from_fn(|lane| f64::from(output[labels[lane] as usize].0[lane]) - norm[lane])
             }
         }
+    }
+
+    #[inline(always)]
+    fn outputs(&self, step: usize) -> &[Row] {
+        &self.output[step * self.tile.classes..][..self.tile.classes]
+    }
+
+    /// Labels of a lane; of a dead one none.
+    fn length(&self, lane: usize) -> usize {
+        if lane < self.tile.live() { self.tile.of(lane).len() } else { 0 }
+    }
+
+    /// Writes `a`, step by step.
+    #[inline(always)]
+    fn forward(&self, a: &mut [Lanes]) {
+        let states = self.states;
+        for step in 0..self.norms.len() {
+            let (before, now) = a.split_at_mut(step * states);
+            let before = &before[before.len() - if step > 0 { states } else { 0 }..];
+            for state in 0..states {
+                let told = self.told(step, state);
+                now[state] = match (step, state) {
+                    (0, 0 | 1) => told,
+                    (0, _) => [NEVER; LANES],
+                    _ => {
+                        let can_skip = state % 2 == 1 && state > 1;
+                        let skip = can_skip.then(|| (&before[state - 2], &self.follows[state / 2]));
+                        after(&told, &before[state], state.checked_sub(1).map(|one| &before[one]), skip)
+                    }
+                };
+            }
+        }
+    }
+
+    /// A lane's negative log-likelihood, not divided by its labels.
+    #[inline(always)]
+    fn loss(&self, a: &[Lanes], lane: usize) -> f64 {
+        let length = self.length(lane);
+        let steps = if lane < self.tile.live() { self.tile.steps[lane] as usize } else { 0 };
+        if steps == 0 {
+            return if length == 0 { 0.0 } else { f64::INFINITY };
+        }
+        let last = &a[(steps - 1) * self.states..][..self.states];
+        let in_label = if length > 0 { last[2 * length - 1][lane] } else { NEVER };
+        -log_sum(last[2 * length][lane], in_label, NEVER)
+    }
+
+    /// Writes the gradient, going backward over the steps; `b` is memory for a step's states.
+    #[inline(always)]
+    fn gradient(
+        &self,
+        a: &[Lanes],
+        b: &mut [Lanes],
+        total: &Lanes,
+        weights: &[f32; LANES],
+        gradient: &mut [Row],
+    ) {
+        b.fill([NEVER; LANES]);
+        for step in (0..self.norms.len()).rev() {
+            let gradient = &mut gradient[step * self.tile.classes..][..self.tile.classes];
+            for (slope, output) in gradient.iter_mut().zip(self.outputs(step)) {
+                for lane in 0..LANES {
+                    let share = exp((f64::from(output.0[lane]) - self.norms[step][lane]) as f32);
+                    slope.0[lane] = weights[lane] * share;
+                }
+            }
+            for state in 0..self.states {
+                let told = self.told(step, state);
+                let now = self.backward(step, state, &told, b);
+                b[state] = now;
+                let a = &a[step * self.states + state];
+                for lane in 0..LANES {
+                    let share = exp((a[lane] + now[lane] - told[lane] + total[lane]) as f32);
+                    let class = if state % 2 == 1 { self.labels[state / 2][lane] as usize } else { 0 };
+                    gradient[class].0[lane] -= weights[lane] * share;
+                }
+            }
+            for slope in gradient {
+                for lane in 0..LANES {
+                    let is_there = step < self.tile.steps[lane] as usize;
+                    slope.0[lane] = if is_there { slope.0[lane] } else { 0.0 };
+                }
+            }
+        }
+    }
+
+    /// `b` of a state, from that of the step after it in `b`, of which this state and those after it still stand there.
+    #[inline(always)]
+    fn backward(&self, step: usize, state: usize, told: &Lanes, b: &[Lanes]) -> Lanes {
+        let (one, two) = (b.get(state + 1), b.get(state + 2));
+        let skip = two.filter(|_| state % 2 == 1).map(|two| (two, &self.follows[state / 2 + 1]));
+        let mut now = after(told, &b[state], one, skip);
+        // A lane begins at its own last step, in its last label or the blank after it.
+        for lane in 0..self.tile.live() {
+            let (steps, length) = (self.tile.steps[lane] as usize, self.length(lane));
+            if step + 1 >= steps {
+                let is_end = step + 1 == steps && (state == 2 * length || state + 1 == 2 * length);
+                now[lane] = if is_end { told[lane] } else { NEVER };
+            }
+        }
+        now
     }
 }
 
@@ -224,7 +251,7 @@ fn log_sum(a: f64, b: f64, c: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::losses::{Loss, TargetTile};
+    use crate::losses::{Expected, Loss, TargetTile, UNWEIGHTED};
 
     /// Outputs `2 sin(1.3 t + 0.7 k^2)` of four classes at each step, in all lanes.
     fn output(steps: usize) -> Vec<Row> {
@@ -237,8 +264,9 @@ mod tests {
         let tile =
             SequenceTile { labels, offsets: &[0, labels.len()], steps: &[real as u32; LANES], classes: 4 };
         let mut gradient = vec![Row([9.0; LANES]); output.len()];
-        let mut room = vec![[f64::NAN; LANES]; Loss::Ctc.room(output.len(), 4, labels.len())];
-        let sum = Loss::Ctc.tile(output, TargetTile::Sequences(tile), 1, 1.0, &mut gradient, &mut room);
+        let mut workspace = vec![[f64::NAN; LANES]; Loss::Ctc.workspace(output.len(), 4, labels.len())];
+        let expected = Expected { targets: TargetTile::Sequences(tile), live: 1, weights: &UNWEIGHTED };
+        let sum = Loss::Ctc.tile(output, expected, &mut gradient, &mut workspace);
         (sum, gradient.iter().map(|row| row.0[0]).collect())
     }
 

@@ -3,12 +3,14 @@
 //! definitions are PyTorch's.
 //!
 //! A batch's loss is the sum of its tiles' sums divided by [`Loss::normaliser`]. Each lane is computed alone and lanes
-//! are summed in order in `f64`, so a sample's loss does not depend on its lane, nor a batch's on the threads.
+//! are summed in order in `f64`, so a sample's loss does not depend on its lane, nor a batch's on the threads. Losses know
+//! nothing of weights and dead lanes: [`Loss::tile`] alone multiplies by the one and leaves out the other.
 
 mod best_path;
 mod binary_cross_entropy;
 mod cross_entropy;
 mod ctc;
+mod custom;
 mod head;
 mod huber;
 mod settings;
@@ -22,6 +24,7 @@ pub use best_path::{best_path, edits};
 use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::CrossEntropy;
 pub use ctc::{Lanes, SequenceTile};
+pub use custom::{CustomLoss, LossFunction};
 pub use head::Head;
 pub use huber::Huber;
 pub use settings::{ClassWeights, LossMethod, LossSettings, Task, WeightRule};
@@ -42,7 +45,23 @@ pub enum Loss {
     Huber(Huber),
     /// Negative log-likelihood of a sequence of labels, whatever the steps at which they stand, for each of its labels.
     Ctc,
+    /// A loss of a user's own.
+    Custom(CustomLoss),
 }
+
+/// What one tile of outputs should have been.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The targets.
+    pub targets: TargetTile<'a>,
+    /// How many lanes are alive: the first ones.
+    pub live: usize,
+    /// How much each lane counts: its sample's weight, 1 where there are none. Lanes of weight 0 have no loss and no gradient.
+    pub weights: &'a Row,
+}
+
+/// Weights of samples that all count once.
+pub const UNWEIGHTED: Row = Row([1.0; LANES]);
 
 /// The targets of one tile.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +75,18 @@ pub enum TargetTile<'a> {
     Sequences(SequenceTile<'a>),
 }
 
+impl Expected<'_> {
+    /// What each lane's loss is to be multiplied by: its weight; 0 where it is dead or its class [`IGNORED`].
+    fn factors(&self) -> Row {
+        let mut factors = *self.weights;
+        factors.0[self.live..].fill(0.0);
+        if let TargetTile::Classes(labels) = self.targets {
+            ignored(labels).for_each(|lane| factors.0[lane] = 0.0);
+        }
+        factors
+    }
+}
+
 impl Loss {
     /// How outputs become predictions.
     pub fn head(&self) -> Head {
@@ -63,87 +94,86 @@ impl Loss {
             Loss::CrossEntropy(_) | Loss::Ctc => Head::Softmax,
             Loss::BinaryCrossEntropy => Head::Sigmoid,
             Loss::MeanSquaredError | Loss::SumSquaredError | Loss::Huber(_) => Head::Identity,
+            Loss::Custom(loss) => loss.function().head(),
         }
     }
 
-    /// What a batch's summed loss is divided by: for the cross-entropy its samples (its class weights, if there are
-    /// any), for the other means its samples times outputs, for the sum 1, for sequences their number; [`IGNORED`] ones do not count. Never 0: a batch without weight gets 1.
-    /// `labels` are the batch's classes, or `None` if its targets are numbers.
+    /// How much a prediction counts in the mean, before its sample's weight: its class's weight if there are such, else 1, and
+    /// 0 where the class is [`IGNORED`]. `label` is the class, `None` where targets are no classes.
     ///
     /// # Panics
-    /// If class weights are set and `labels` is `None` or holds a class without a weight.
-    pub fn normaliser(&self, samples: usize, outputs: usize, labels: Option<&[u32]>) -> f64 {
-        let total = self.weight(samples, outputs, labels);
-        if total == 0.0 { 1.0 } else { total }
+    /// If class weights are set and `label` is `None` or a class without a weight.
+    pub fn class_weight(&self, label: Option<u32>) -> f64 {
+        match (self, label) {
+            (_, Some(IGNORED)) => 0.0,
+            (Loss::CrossEntropy(loss), _) => loss.class_weight(label),
+            _ => 1.0,
+        }
     }
 
-    /// The same, but 0 for samples without weight.
-    ///
-    /// # Panics
-    /// As [`Loss::normaliser`].
-    pub fn weight(&self, samples: usize, outputs: usize, labels: Option<&[u32]>) -> f64 {
-        let samples = labels.map_or(samples, |labels| predictions(labels).count());
+    /// What a summed loss is divided by. `weight` is the sum over the predictions of their samples' weights times
+    /// [`Loss::class_weight`]: that is it for the cross-entropy and CTC, that times the outputs for the other means, and 1
+    /// for the sum.
+    pub fn normaliser(&self, weight: f64, outputs: usize) -> f64 {
         match self {
-            Loss::CrossEntropy(loss) => loss.total_weight(samples, labels),
+            Loss::CrossEntropy(_) | Loss::Ctc => weight,
             Loss::SumSquaredError => 1.0,
-            Loss::Ctc => samples as f64,
-            Loss::BinaryCrossEntropy | Loss::MeanSquaredError | Loss::Huber(_) => (samples * outputs) as f64,
+            Loss::BinaryCrossEntropy | Loss::MeanSquaredError | Loss::Huber(_) => weight * outputs as f64,
+            Loss::Custom(loss) => loss.function().normaliser(weight, outputs),
         }
     }
 
     /// Rows that the loss of a tile takes to compute with: `rows` outputs, `classes` of them at each step, and sequences of up
     /// to `longest` labels.
-    pub fn room(&self, rows: usize, classes: usize, longest: usize) -> usize {
-        if matches!(self, Loss::Ctc) { ctc::room(rows / classes, longest) } else { 0 }
+    pub fn workspace(&self, rows: usize, classes: usize, longest: usize) -> usize {
+        if matches!(self, Loss::Ctc) { ctc::workspace(rows / classes, longest) } else { 0 }
     }
 
-    /// The summed loss of a tile's first `live` lanes. Writes the gradient, times `scale` (one over the batch's
-    /// [`Loss::normaliser`]), to the rows of `gradient`; dead lanes get 0. `room` has as many rows as [`Loss::room`] says.
+    /// The weighted sum of a tile's losses. Writes its gradient to the rows of `gradient`; lanes that do not count get 0.
+    /// `workspace` has as many rows as [`Loss::workspace`] says, or more.
     ///
     /// # Panics
-    /// If the shapes of `output`, `gradient` and `targets` differ, a class is not below the number of outputs, or the loss
+    /// If the shapes of `output`, `gradient` and targets differ, a class is not below the number of outputs, or the loss
     /// is for another kind of targets.
-    #[expect(clippy::too_many_arguments)]
     pub fn tile(
         &self,
         output: &[Row],
-        targets: TargetTile<'_>,
-        live: usize,
-        scale: f32,
+        expected: Expected<'_>,
         gradient: &mut [Row],
-        room: &mut [Lanes],
+        workspace: &mut [Lanes],
     ) -> f64 {
         assert_eq!(gradient.len(), output.len(), "the gradient needs a row for each output");
-        let lanes = self.lanes(output, targets, live, Some((scale, &mut *gradient)), room);
+        let lanes = self.lanes(output, &expected, Some(&mut *gradient), workspace);
+        let factors = expected.factors();
         for row in gradient {
-            row.0[live..].fill(0.0);
-            if let TargetTile::Classes(labels) = targets {
-                ignored(labels).for_each(|lane| row.0[lane] = 0.0);
+            for (slope, factor) in row.0.iter_mut().zip(factors.0) {
+                // Not a product alone: what does not count may be infinite.
+                *slope = if factor == 0.0 { 0.0 } else { factor * *slope };
             }
         }
-        lanes[..live].iter().sum()
+        sum(&lanes, &factors)
     }
 
-    /// The summed loss of a tile's first `live` lanes, the same bits as from [`Loss::tile`], without the gradient.
+    /// The weighted sum of a tile's losses, the same bits as from [`Loss::tile`], without the gradient.
     ///
     /// # Panics
     /// As [`Loss::tile`].
-    pub fn value(&self, output: &[Row], targets: TargetTile<'_>, live: usize, room: &mut [Lanes]) -> f64 {
-        self.lanes(output, targets, live, None, room)[..live].iter().sum()
+    pub fn value(&self, output: &[Row], expected: Expected<'_>, workspace: &mut [Lanes]) -> f64 {
+        sum(&self.lanes(output, &expected, None, workspace), &expected.factors())
     }
 
-    /// The loss of each lane; those of dead lanes mean nothing.
+    /// The loss of each lane, and its gradient; those of lanes that do not count mean nothing.
     fn lanes(
         &self,
         output: &[Row],
-        targets: TargetTile<'_>,
-        live: usize,
-        gradient: Option<(f32, &mut [Row])>,
-        room: &mut [Lanes],
+        expected: &Expected<'_>,
+        gradient: Option<&mut [Row]>,
+        workspace: &mut [Lanes],
     ) -> Lanes {
+        let targets = expected.targets;
         match targets {
             TargetTile::Classes(labels) => {
-                assert_eq!(labels.len(), live, "each live lane needs a class");
+                assert_eq!(labels.len(), expected.live, "each live lane needs a class");
                 let bad = predictions(labels).find(|&(_, label)| label >= output.len());
                 assert!(bad.is_none(), "lane and class {bad:?} in a network of {} outputs", output.len());
             }
@@ -151,11 +181,11 @@ impl Loss {
                 assert_eq!(rows.len(), output.len(), "the targets need a row for each output");
             }
             TargetTile::Sequences(tile) => {
-                assert_eq!(tile.live(), live, "each live lane needs a sequence");
+                assert_eq!(tile.live(), expected.live, "each live lane needs a sequence");
                 assert_eq!(output.len() % tile.classes, 0, "steps of {} outputs", tile.classes);
             }
         }
-        let mut lanes = match self {
+        match self {
             Loss::CrossEntropy(loss) => loss.lanes(output, targets, gradient),
             Loss::BinaryCrossEntropy => each(output, targets, gradient, binary_cross_entropy),
             Loss::MeanSquaredError => each(output, targets, gradient, squared_error),
@@ -165,14 +195,17 @@ impl Loss {
             }
             Loss::Ctc => {
                 let TargetTile::Sequences(tile) = targets else { panic!("CTC needs sequences of labels") };
-                ctc::lanes(output, &tile, gradient, room)
+                ctc::lanes(output, &tile, gradient, workspace)
             }
-        };
-        if let TargetTile::Classes(labels) = targets {
-            ignored(labels).for_each(|lane| lanes[lane] = 0.0);
+            Loss::Custom(loss) => loss.function().lanes(output, targets, gradient),
         }
-        lanes
     }
+}
+
+/// The sum of what counts, in order.
+fn sum(lanes: &Lanes, factors: &Row) -> f64 {
+    let counted = lanes.iter().zip(factors.0).filter(|(_, factor)| *factor != 0.0);
+    counted.map(|(loss, factor)| f64::from(factor) * loss).sum()
 }
 
 /// The lanes where something is to be predicted, and what.
@@ -181,7 +214,7 @@ fn predictions(labels: &[u32]) -> impl Iterator<Item = (usize, usize)> {
     lanes.map(|(lane, &label)| (lane, label as usize))
 }
 
-/// The lanes where nothing is.
+/// The lanes where nothing is to be predicted.
 fn ignored(labels: &[u32]) -> impl Iterator<Item = usize> {
     labels.iter().enumerate().filter(|&(_, &label)| label == IGNORED).map(|(lane, _)| lane)
 }
@@ -191,7 +224,7 @@ fn ignored(labels: &[u32]) -> impl Iterator<Item = usize> {
 fn each(
     output: &[Row],
     targets: TargetTile<'_>,
-    mut gradient: Option<(f32, &mut [Row])>,
+    mut gradient: Option<&mut [Row]>,
     element: impl Fn(f32, f32) -> (f32, f32),
 ) -> Lanes {
     let mut sums = [0.0; LANES];
@@ -207,8 +240,8 @@ fn each(
             *sum += f64::from(loss);
             slopes.0[lane] = slope;
         }
-        if let Some((scale, gradient)) = &mut gradient {
-            gradient[feature] = Row(slopes.0.map(|slope| *scale * slope));
+        if let Some(gradient) = &mut gradient {
+            gradient[feature] = slopes;
         }
     }
     sums

@@ -102,6 +102,10 @@ fn batch(features: usize, spread: f32) -> Batch {
 }
 
 impl Batch {
+    fn expected(&self, case: &Case, live: usize) -> Expected<'_> {
+        expected(self.targets(case, live), live)
+    }
+
     fn targets(&self, case: &Case, live: usize) -> TargetTile<'_> {
         match case.targets {
             Kind::Classes => TargetTile::Classes(&self.labels[..live]),
@@ -116,6 +120,11 @@ impl Batch {
     }
 }
 
+/// Targets of samples that count once.
+fn expected(targets: TargetTile<'_>, live: usize) -> Expected<'_> {
+    Expected { targets, live, weights: &UNWEIGHTED }
+}
+
 /// Cases whose class weights are for two classes get as many outputs, sequences three at each step, the others five.
 fn features(case: &Case) -> usize {
     match &case.loss {
@@ -125,9 +134,9 @@ fn features(case: &Case) -> usize {
     }
 }
 
-/// Room for any of the cases.
-fn room() -> Vec<Lanes> {
-    vec![[f64::NAN; LANES]; Loss::Ctc.room(3 * STEPS, 3, 4)]
+/// Memory for any of the cases.
+fn workspace() -> Vec<Lanes> {
+    vec![[f64::NAN; LANES]; Loss::Ctc.workspace(3 * STEPS, 3, 4)]
 }
 
 #[test]
@@ -145,9 +154,10 @@ fn small_cases_by_hand() {
         sequences: sequences(&[1, 0]),
     };
     for case in cases() {
-        let sum = case.loss.value(&output, batch.targets(&case, 2), 2, &mut room());
-        let classes = (case.targets == Kind::Classes).then_some(&batch.labels[..]);
-        let mean = sum / case.loss.normaliser(2, 2, classes);
+        let sum = case.loss.value(&output, batch.expected(&case, 2), &mut workspace());
+        let label = |sample: usize| (case.targets == Kind::Classes).then_some(batch.labels[sample]);
+        let weight = (0..2).map(|sample| case.loss.class_weight(label(sample))).sum();
+        let mean = sum / case.loss.normaliser(weight, 2);
         assert!((mean - case.by_hand).abs() < 1e-6, "{}: {mean}, not {}", case.name, case.by_hand);
     }
 }
@@ -199,6 +209,7 @@ fn definition(loss: &Loss, z: &[f64], target: &[f64]) -> f64 {
                 ways.map(|number| way(number).enumerate().map(share).product::<f64>()).sum();
             -likelihood.ln() / labels.len().max(1) as f64
         }
+        Loss::Custom(_) => unreachable!("no row has one"),
     }
 }
 
@@ -207,10 +218,10 @@ fn values_and_gradients_match_the_definition() {
     for case in cases() {
         let features = features(&case);
         let batch = batch(features, 2.0);
-        let targets = batch.targets(&case, LANES);
+        let expected = batch.expected(&case, LANES);
         let mut gradient = vec![Row::ZERO; features];
-        let sum = case.loss.tile(&batch.output, targets, LANES, 0.5, &mut gradient, &mut room());
-        assert_eq!(sum, case.loss.value(&batch.output, targets, LANES, &mut room()), "{}", case.name);
+        let sum = case.loss.tile(&batch.output, expected, &mut gradient, &mut workspace());
+        assert_eq!(sum, case.loss.value(&batch.output, expected, &mut workspace()), "{}", case.name);
 
         let mut want_sum = 0.0;
         for lane in 0..LANES {
@@ -230,7 +241,7 @@ fn values_and_gradients_match_the_definition() {
                     z[feature] += by;
                     definition(&case.loss, &z, &target)
                 };
-                let want = 0.5 * (moved(h) - moved(-h)) / (2.0 * h);
+                let want = (moved(h) - moved(-h)) / (2.0 * h);
                 let got = f64::from(gradient[feature].0[lane]);
                 assert!((got - want).abs() < 2e-6 * (1.0 + want.abs()), "{}: {got}, not {want}", case.name);
             }
@@ -248,14 +259,8 @@ fn dead_lanes_get_no_gradient_and_do_not_count() {
             batch.output.iter_mut().for_each(|row| row.0[live..].fill(junk));
             batch.values.iter_mut().for_each(|row| row.0[live..].fill(-junk));
             let mut gradient = vec![Row([7.0; LANES]); batch.output.len()];
-            let sum = case.loss.tile(
-                &batch.output,
-                batch.targets(&case, live),
-                live,
-                1.0,
-                &mut gradient,
-                &mut room(),
-            );
+            let sum =
+                case.loss.tile(&batch.output, batch.expected(&case, live), &mut gradient, &mut workspace());
             (sum, gradient)
         };
         let (sum, gradient) = run(0.0);
@@ -269,8 +274,7 @@ fn a_sample_does_not_depend_on_its_lane() {
     for case in cases() {
         let mut batch = batch(features(&case), 2.0);
         let mut first = vec![Row::ZERO; batch.output.len()];
-        let sum_first =
-            case.loss.tile(&batch.output, batch.targets(&case, 1), 1, 0.3, &mut first, &mut room());
+        let sum_first = case.loss.tile(&batch.output, batch.expected(&case, 1), &mut first, &mut workspace());
         // Move sample 0 to lane 41 and make it the last live one: the sum of the others is the sum without it.
         for rows in [&mut batch.output, &mut batch.values] {
             rows.iter_mut().for_each(|row| row.0[41] = row.0[0]);
@@ -278,8 +282,8 @@ fn a_sample_does_not_depend_on_its_lane() {
         batch.labels[41] = batch.labels[0];
         batch.sequences = sequences(&batch.labels);
         let mut moved = vec![Row::ZERO; batch.output.len()];
-        let sum = case.loss.tile(&batch.output, batch.targets(&case, 42), 42, 0.3, &mut moved, &mut room());
-        let without = case.loss.value(&batch.output, batch.targets(&case, 41), 41, &mut room());
+        let sum = case.loss.tile(&batch.output, batch.expected(&case, 42), &mut moved, &mut workspace());
+        let without = case.loss.value(&batch.output, batch.expected(&case, 41), &mut workspace());
         assert_eq!(sum, without + sum_first, "{}", case.name);
         for (first, moved) in first.iter().zip(&moved) {
             assert_eq!(first.0[0].to_bits(), moved.0[41].to_bits(), "{}", case.name);
@@ -294,8 +298,7 @@ fn extreme_logits_stay_finite() {
         let output: Vec<Row> =
             batch.output.iter().map(|row| Row(row.0.map(|z| 1e4f32.copysign(z)))).collect();
         let mut gradient = vec![Row::ZERO; output.len()];
-        let sum =
-            case.loss.tile(&output, batch.targets(&case, LANES), LANES, 1.0, &mut gradient, &mut room());
+        let sum = case.loss.tile(&output, batch.expected(&case, LANES), &mut gradient, &mut workspace());
         assert!(sum.is_finite() && sum >= 0.0, "{}: {sum}", case.name);
         assert!(gradient.iter().all(|row| row.0.iter().all(|g| g.is_finite())), "{}", case.name);
     }
@@ -307,7 +310,7 @@ fn not_a_number_is_not_hidden() {
         let mut batch = batch(features(&case), 1.0);
         batch.output[0].0[3] = f32::NAN;
         assert!(
-            case.loss.value(&batch.output, batch.targets(&case, LANES), LANES, &mut room()).is_nan(),
+            case.loss.value(&batch.output, batch.expected(&case, LANES), &mut workspace()).is_nan(),
             "{}",
             case.name
         );
@@ -317,10 +320,11 @@ fn not_a_number_is_not_hidden() {
 #[test]
 fn a_batch_without_weight_has_loss_and_gradient_0() {
     let loss = Loss::CrossEntropy(CrossEntropy::new(0.0, Some(vec![0.0, 1.0])));
-    assert_eq!(loss.normaliser(1, 2, Some(&[0])), 1.0);
+    assert_eq!(loss.class_weight(Some(0)), 0.0);
     let mut gradient = [Row::ZERO; 2];
     let output = [Row([0.5; LANES]), Row([-0.5; LANES])];
-    assert_eq!(loss.tile(&output, TargetTile::Classes(&[0]), 1, 1.0, &mut gradient, &mut room()), 0.0);
+    let targets = expected(TargetTile::Classes(&[0]), 1);
+    assert_eq!(loss.tile(&output, targets, &mut gradient, &mut workspace()), 0.0);
     assert!(gradient.iter().all(|row| row.0.iter().all(|&g| g == 0.0)));
 }
 
@@ -352,16 +356,40 @@ fn ignored_lanes_have_no_part_in_it() {
         }
         batch.labels.iter_mut().step_by(3).for_each(|label| *label = IGNORED);
         let mut gradient = vec![Row::ZERO; rows];
-        let sum =
-            case.loss.tile(&batch.output, batch.targets(case, LANES), LANES, 0.5, &mut gradient, &mut room());
-        let expected = case.loss.value(&alone, TargetTile::Classes(&some), some.len(), &mut room());
-        assert!((sum - expected).abs() < 1e-9 * (1.0 + expected), "{}: {sum} {expected}", case.name);
+        let sum = case.loss.tile(&batch.output, batch.expected(case, LANES), &mut gradient, &mut workspace());
+        let targets = expected(TargetTile::Classes(&some), some.len());
+        let without = case.loss.value(&alone, targets, &mut workspace());
+        assert!((sum - without).abs() < 1e-9 * (1.0 + without), "{}: {sum} {without}", case.name);
         assert!(gradient.iter().all(|row| row.0.iter().step_by(3).all(|&slope| slope == 0.0)));
-        assert_eq!(
-            case.loss.normaliser(LANES, rows, Some(&batch.labels)),
-            case.loss.normaliser(some.len(), rows, Some(&some)),
-            "{}",
-            case.name
-        );
+        assert_eq!(case.loss.class_weight(Some(IGNORED)), 0.0, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_weight_multiplies_and_0_leaves_out() {
+    for case in cases() {
+        let mut batch = batch(features(&case), 2.0);
+        let weights = Row(std::array::from_fn(|lane| [1.0, 2.0, 0.0, 0.25][lane % 4]));
+        // What does not count may be anything.
+        batch.output.iter_mut().for_each(|row| row.0[2] = f32::NAN);
+        let expected = Expected { weights: &weights, ..batch.expected(&case, LANES) };
+        let mut gradients = [vec![Row::ZERO; batch.output.len()], vec![Row::ZERO; batch.output.len()]];
+        let sum = case.loss.tile(&batch.output, expected, &mut gradients[0], &mut workspace());
+        assert_eq!(sum, case.loss.value(&batch.output, expected, &mut workspace()), "{}", case.name);
+        let unweighted = batch.expected(&case, LANES);
+        case.loss.tile(&batch.output, unweighted, &mut gradients[1], &mut workspace());
+        let mut of_lanes = 0.0;
+        for (lane, weight) in weights.0.into_iter().enumerate().filter(|(_, weight)| *weight > 0.0) {
+            let weights = Row(std::array::from_fn(|other| if other == lane { 1.0 } else { 0.0 }));
+            let alone = Expected { weights: &weights, ..batch.expected(&case, LANES) };
+            of_lanes += f64::from(weight) * case.loss.value(&batch.output, alone, &mut workspace());
+        }
+        assert!((sum - of_lanes).abs() < 1e-12 * of_lanes.abs(), "{}: {sum}, not {of_lanes}", case.name);
+        for (found, unweighted) in gradients[0].iter().zip(&gradients[1]) {
+            for (lane, weight) in weights.0.into_iter().enumerate() {
+                let wanted = if weight > 0.0 { weight * unweighted.0[lane] } else { 0.0 };
+                assert_eq!(found.0[lane], wanted, "{} lane {lane}", case.name);
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One training step: forward, loss, backward, clipping, optimizer.
 
 use super::effective::{Effective, Map};
+use super::reduce;
 use super::score::score_in;
 use super::update::{MAX_SLOTS, Part, Update, views};
 use super::{Score, Sparsifier};
@@ -34,8 +35,10 @@ pub struct Engine {
     pub(super) isa: Isa,
     pub(super) seed: u64,
     pub(super) buffers: Buffers,
-    /// Room for the loss.
-    room: Vec<Lanes>,
+    /// What the last step's gradients were multiplied by to be those of the mean loss.
+    pub(super) scale: f32,
+    /// Memory for the loss.
+    workspace: Vec<Lanes>,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
     trial: Option<Buffers>,
 }
@@ -110,7 +113,8 @@ impl Engine {
             isa: parts.isa,
             seed: parts.seed,
             buffers,
-            room: Vec::new(),
+            scale: 1.0,
+            workspace: Vec::new(),
             trial,
         }
     }
@@ -132,20 +136,41 @@ impl Engine {
 
     /// One step on a batch; `step` counts from 1.
     pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
+        let score = self.gradients(batch, step);
+        let score = reduce::over_workers(&mut self.network, score);
+        self.apply(&score, batch, step, learning_rate);
+        score
+    }
+
+    /// The first half of a step: the loss of a batch and the gradient of its sum, which every parameter of the network then
+    /// holds; nothing is divided yet. `step` counts from 1.
+    pub fn gradients(&mut self, batch: &Batch, step: u64) -> Score {
         self.wake();
-        let pass = Pass { isa: self.isa, training: Some((self.seed, step)) };
+        let pass = self.pass(step);
         self.buffers.resize(batch.samples);
         self.effective.enter(&mut self.network, self.seed, step);
         self.network.forward(&pass, &batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();
-        let targets = &batch.targets;
-        let score = score_in(&mut self.room, &self.loss, self.isa, output, targets, Some(gradient));
+        let score = score_in(&mut self.workspace, &self.loss, self.isa, output, batch, Some(gradient));
         self.network.backward(&pass, &batch.input, &mut self.buffers);
-        self.effective.leave(&mut self.network, self.sparsifier.lambda().unwrap_or(0.0));
-        self.clip();
-        self.update(&pass, batch, StepSize::new(learning_rate, step), score.loss());
-        self.buffers.carry_on();
+        self.effective.leave(&mut self.network);
         score
+    }
+
+    /// The second half of a step: divides the gradients by the score's normaliser, which makes them those of the mean loss,
+    /// clips them and lets the optimizer move the weights. A line search looks at `batch` again.
+    pub fn apply(&mut self, score: &Score, batch: &Batch, step: u64, learning_rate: f32) {
+        let normaliser = if score.normaliser > 0.0 { score.normaliser } else { 1.0 };
+        self.scale = (1.0 / normaliser) as f32;
+        let lambda = self.sparsifier.lambda().unwrap_or(0.0);
+        self.effective.pull_back(&mut self.network, lambda, normaliser as f32);
+        let scale = self.clip(self.scale);
+        self.update(scale, batch, StepSize::new(learning_rate, step), score.loss());
+        self.buffers.carry_on();
+    }
+
+    fn pass(&self, step: u64) -> Pass {
+        Pass { isa: self.isa, training: Some((self.seed, step)) }
     }
 
     /// Whether layers carry their states from batch to batch.
@@ -158,40 +183,41 @@ impl Engine {
         self.buffers.forget();
     }
 
-    fn clip(&mut self) {
+    /// Clips the gradients, which are to be multiplied by `scale`; returns what they are then to be multiplied by: the pass
+    /// over all of them is left to the optimizer where none is made here.
+    fn clip(&mut self, mut scale: f32) -> f32 {
         if let Some(limit) = self.clip_value {
             for parameter in self.network.parameters_mut() {
-                parameter
-                    .change_gradients(|gradient| clip::clip_values(std::slice::from_mut(gradient), limit));
+                parameter.change_gradients(|gradient| {
+                    *gradient *= scale;
+                    clip::clip_values(std::slice::from_mut(gradient), limit);
+                });
             }
+            scale = 1.0;
         }
         if let Some(limit) = self.clip_norm {
             let square_of = |parameter: &Parameter| match parameter.touched {
                 None => clip::squared_norm(&parameter.gradient),
                 Some(_) => parameter.gradients().map(|gradient| f64::from(gradient).powi(2)).sum(),
             };
-            let square = self.network.parameters().map(square_of).sum();
-            let scale = clip::norm_scale(square, limit);
-            if scale != 1.0 {
-                for parameter in self.network.parameters_mut() {
-                    parameter.change_gradients(|gradient| *gradient *= scale);
-                }
-            }
+            let square: f64 = self.network.parameters().map(square_of).sum();
+            scale *= clip::norm_scale(square * f64::from(scale).powi(2), limit);
         }
+        scale
     }
 
-    /// The optimizer's step, and what penalties and constraints make of it.
-    fn update(&mut self, pass: &Pass, batch: &Batch, mut step: StepSize, loss: f64) {
+    /// The optimizer's step with gradients times `scale`, and what penalties and constraints make of it.
+    fn update(&mut self, scale: f32, batch: &Batch, mut step: StepSize, loss: f64) {
         let bregman = self.optimizer.is_bregman();
         let regularizer = if bregman { None } else { self.sparsifier.regularizer() };
         step.lambda = self.sparsifier.lambda().filter(|_| bregman).unwrap_or(0.0);
         self.optimizer.prepare(&mut self.memory, &mut step);
         if self.optimizer.gathers() {
-            let sums = self.work(Part::Gather, &step, regularizer);
+            let sums = self.work(Part::Gather { scale }, &step, regularizer);
             self.optimizer.decide(&mut self.memory, &mut step, sums, loss);
             self.work(Part::Move, &step, regularizer);
             while self.optimizer.searches() {
-                let loss = self.loss_after(pass, batch);
+                let loss = self.loss_after(batch, step.step);
                 if self.optimizer.accepts(&mut self.memory, &mut step, loss) {
                     break;
                 }
@@ -201,7 +227,7 @@ impl Engine {
                 self.work(Part::Shrink, &step, regularizer);
             }
         } else {
-            self.work(Part::Whole, &step, regularizer);
+            self.work(Part::Whole { scale }, &step, regularizer);
         }
         let (optimizer, state) = (&self.optimizer, &self.state);
         self.sparsifier.shrink_groups(&mut self.network, &mut |index, out| {
@@ -242,7 +268,7 @@ impl Engine {
             let Parameter { weights, gradient, touched, .. } = parameter;
             let (values, slots) = (weights.values_mut(), views(slots));
             match touched {
-                Some(touched) if part == Part::Whole && regularizer.is_none() => {
+                Some(touched) if matches!(part, Part::Whole { .. }) && regularizer.is_none() => {
                     run.split_touched(touched, 0, values, gradient, slots);
                 }
                 _ => sums = sums + run.split(values, gradient, slots),
@@ -252,13 +278,13 @@ impl Engine {
     }
 
     /// The batch's mean loss with the weights as they are now.
-    fn loss_after(&mut self, pass: &Pass, batch: &Batch) -> f64 {
+    fn loss_after(&mut self, batch: &Batch, step: u64) -> f64 {
+        let pass = self.pass(step);
         let buffers = self.trial.as_mut().expect("allocated for an optimizer that searches");
         buffers.resize(batch.samples);
         buffers.begin_as(&self.buffers);
-        self.network.forward(pass, &batch.input, buffers);
-        let room = &mut self.room;
-        score_in(room, &self.loss, self.isa, buffers.output(), &batch.targets, None).loss()
+        self.network.forward(&pass, &batch.input, buffers);
+        score_in(&mut self.workspace, &self.loss, self.isa, buffers.output(), batch, None).loss()
     }
 
     /// Exchanges the trained values for the optimizer's average, if it keeps one, and back: what was exchanged twice has

@@ -94,7 +94,8 @@ impl Run {
             position.step = step;
             position.score.add(score);
             std::mem::swap(&mut current, &mut next);
-            let event = Event::Step { progress, score: &position.score, samples: position.score.samples };
+            let event =
+                Event::Step { progress, score: &position.score, samples: position.score.samples as usize };
             if watch(event) == Control::Stop {
                 return Ok(Control::Stop);
             }

@@ -301,7 +301,7 @@ fn largest_lambda(run: &mut Run) -> f64 {
     let mut buffers = network.buffers(samples.len(), true);
     network.forward(&pass, &batch.input, &mut buffers);
     let (output, gradient) = buffers.output_and_gradient();
-    score(&run.loss, pass.isa, output, &batch.targets, Some(gradient));
+    let score = score(&run.loss, pass.isa, output, &batch, Some(gradient));
     network.backward(&pass, &batch.input, &mut buffers);
     let regularizer = penalty.build().ok().flatten();
     let mut largest = 0.0f32;
@@ -310,7 +310,7 @@ fn largest_lambda(run: &mut Run) -> f64 {
         // The sum of squares and the number of the slopes of each group.
         let mut groups = vec![(0.0, 0.0); parameter.weights.rows().max(cols)];
         for (cell, slot) in parameter.weights.connections() {
-            let slope = parameter.gradient[slot].abs();
+            let slope = parameter.gradient[slot].abs() / score.normaliser as f32;
             largest = largest.max(match regularizer {
                 Some(Regularizer::Prox(Penalty::ElasticNet(_))) => slope / penalty.l1_ratio(),
                 // The slope of lambda sqrt(|w|) is lambda / (2 sqrt(|w|)).

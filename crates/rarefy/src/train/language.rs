@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn eight_tokens_alike_of_two_characters_each_are_one_and_a_half_bits_a_character() {
-        let score = Score { loss_sum: 10.0 * 8f64.ln(), normaliser: 10.0, samples: 10, ..Score::default() };
+        let score = Score { loss_sum: 10.0 * 8f64.ln(), normaliser: 10.0, samples: 10.0, ..Score::default() };
         let found = LanguageScore::new(&score, 20);
         assert!((found.perplexity - 8.0).abs() < 1e-12, "{found:?}");
         assert!((found.bits_per_character - 1.5).abs() < 1e-12, "{found:?}");

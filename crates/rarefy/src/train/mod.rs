@@ -19,6 +19,7 @@ mod plan;
 mod predictions;
 mod predictor;
 mod record;
+mod reduce;
 mod returning;
 mod revive;
 mod rewiring;

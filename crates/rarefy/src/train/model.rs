@@ -226,8 +226,7 @@ impl Model {
     pub fn evaluate(&self, dataset: &Dataset) -> (Score, Predictions<'_>) {
         let (isa, loss) = (self.predictor.isa(), self.plain_loss());
         let mut total = Score::default();
-        let mut add =
-            |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, &batch.targets, None));
+        let mut add = |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, batch, None));
         let predictions = if self.config.preparation.task == Task::LanguageModel {
             self.predictor.run(&self.network, dataset, |batch, outputs| add(batch, outputs));
             Predictions::new(&self.config.preparation, 0)

@@ -37,7 +37,7 @@ pub fn evaluate_numbers(
     let mut total = Score::default();
     let mut predictions = Vec::with_capacity(values.len());
     predict(network, isa, dataset, BATCH, |batch, output| {
-        total.add(score(loss, isa, output, &batch.targets, None));
+        total.add(score(loss, isa, output, batch, None));
         for sample in 0..batch.samples {
             predictions.extend((0..*outputs).map(|feature| output.at(sample, feature)));
         }

@@ -184,9 +184,17 @@ impl Engine {
         let product = self.network.product(index, &batch.input, &self.buffers);
         let shape = (parameter.weights.rows(), parameter.weights.cols());
         let mut scratch = Vec::new();
+        // Of the mean loss, as those of stored weights are by now.
+        let divide = |out: &mut [f32]| out.iter_mut().for_each(|gradient| *gradient *= self.scale);
         let absent = CellGradients {
-            rows: Box::new(move |rows, out| product.row_gradients(self.isa, shape, rows, out, &mut scratch)),
-            cells: Box::new(move |cells, out| product.cell_gradients(self.isa, cells, out)),
+            rows: Box::new(move |rows, out| {
+                product.row_gradients(self.isa, shape, rows, out, &mut scratch);
+                divide(out);
+            }),
+            cells: Box::new(move |cells, out| {
+                product.cell_gradients(self.isa, cells, out);
+                divide(out);
+            }),
         };
         View {
             weights: &parameter.weights,

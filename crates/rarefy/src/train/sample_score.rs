@@ -1,18 +1,20 @@
 //! How sure a score is: the loss of each sample alone gives the mean's standard error.
 //!
 //! ```text
-//! v_i the loss of sample i, n_i its weight (1, or that of its class)    mean = sum v / sum n
-//! standard error = sqrt(N / (N - 1) sum (v_i - mean n_i)^2) / sum n     (the ratio estimate: Cochran 1977, 6.4)
+//! w_i how often sample i counts, v_i its loss, n_i what that is divided by (1, its class's weight, or the outputs)
+//! N = sum w    mean = sum w v / sum w n
+//! standard error = sqrt(N / (N - 1) sum w_i (v_i - mean n_i)^2) / sum w n     (the ratio estimate: Cochran 1977, 6.4)
 //! ```
 
 use serde::Serialize;
 
+use super::score::highest;
 use super::{NumberScore, predict};
-use crate::data::{BatchTargets, Dataset};
+use crate::data::{Batch, BatchTargets, Dataset, Targets};
 use crate::kernels::Isa;
 use crate::layers::Network;
-use crate::losses::{Loss, SequenceTile, TargetTile};
-use crate::tiles::{LANES, Row};
+use crate::losses::{Expected, Lanes, Loss, SequenceTile, TargetTile, UNWEIGHTED};
+use crate::tiles::{LANES, Row, Tiles};
 
 /// Samples of a batch.
 const BATCH: usize = 256;
@@ -35,78 +37,98 @@ pub struct SampleScore {
     pub numbers: Option<NumberScore>,
 }
 
-/// Scores a network on a data set. With one sample the standard errors are infinite.
+/// Scores a network on a data set. A sample of weight 2 counts as two, one of weight 0 not at all. With one sample the standard
+/// errors are infinite.
 ///
 /// # Panics
 /// If the shapes of network and data set differ, or there is a class for each step.
 pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> SampleScore {
     let outputs = network.output().features();
-    // (v, n) of each sample.
-    let mut losses: Vec<(f64, f64)> = Vec::with_capacity(dataset.len());
-    let mut correct: Option<usize> = None;
-    let mut alone = vec![Row::ZERO; outputs];
-    let mut target_alone = vec![Row::ZERO; outputs];
-    let mut room = Vec::new();
+    let mut found: Vec<Sample> = Vec::with_capacity(dataset.len());
+    let mut alone = Alone { output: vec![Row::ZERO; outputs], ..Alone::default() };
     predict(network, isa, dataset, BATCH, |batch, predicted| {
-        for sample in 0..batch.samples {
-            let (tile, lane) = (sample / LANES, sample % LANES);
-            for (row, of_tile) in alone.iter_mut().zip(predicted.tile(tile)) {
-                row.0[0] = of_tile.0[lane];
-            }
-            let labels = match &batch.targets {
-                BatchTargets::Classes(labels) => Some(&labels[sample..][..1]),
-                BatchTargets::Steps(_) => panic!("samples are scored that have one class each"),
-                BatchTargets::Values(_) | BatchTargets::Sequences { .. } => None,
-            };
-            let real;
-            let target = match (&batch.targets, labels) {
-                (_, Some(labels)) => TargetTile::Classes(labels),
-                (BatchTargets::Values(values), _) => {
-                    for (row, of_tile) in target_alone.iter_mut().zip(values.tile(tile)) {
-                        row.0[0] = of_tile.0[lane];
-                    }
-                    TargetTile::Values(&target_alone)
-                }
-                (BatchTargets::Sequences { labels, offsets, classes, longest }, _) => {
-                    real = [predicted.real_steps(tile, outputs / classes)[lane]; LANES];
-                    room.resize(loss.room(outputs, *classes, *longest), [0.0; LANES]);
-                    TargetTile::Sequences(SequenceTile {
-                        labels,
-                        offsets: &offsets[sample..][..2],
-                        steps: &real,
-                        classes: *classes,
-                    })
-                }
-                (BatchTargets::Classes(_) | BatchTargets::Steps(_), None) => {
-                    unreachable!("classes have labels")
-                }
-            };
-            losses.push((loss.value(&alone, target, 1, &mut room), loss.weight(1, outputs, labels)));
-            if let Some(&[label]) = labels {
-                *correct.get_or_insert(0) += usize::from(highest(&alone) == label as usize);
-            }
-        }
+        found.extend((0..batch.samples).map(|sample| alone.score(loss, batch, predicted, sample)));
     });
-    let samples = losses.len() as f64;
-    let total: f64 = losses.iter().map(|(_, weight)| weight).sum();
-    let mean = losses.iter().map(|(value, _)| value).sum::<f64>() / total.max(f64::MIN_POSITIVE);
-    let squares: f64 = losses.iter().map(|(value, weight)| (value - mean * weight).powi(2)).sum();
-    let accuracy = correct.map(|correct| correct as f64 / samples);
+    found.retain(|sample| sample.weight > 0.0);
+    let sum =
+        |of: &dyn Fn(&Sample) -> f64| found.iter().map(|sample| sample.weight * of(sample)).sum::<f64>();
+    let samples = sum(&|_| 1.0);
+    let total = sum(&|sample| sample.normaliser).max(f64::MIN_POSITIVE);
+    let mean = sum(&|sample| sample.loss) / total;
+    let squares = sum(&|sample| (sample.loss - mean * sample.normaliser).powi(2));
+    let has_classes = matches!(dataset.targets, Targets::Classes { .. });
+    let accuracy = has_classes
+        .then(|| sum(&|sample| f64::from(u8::from(sample.is_right))) / samples.max(f64::MIN_POSITIVE));
     SampleScore {
         loss: mean,
-        standard_error: error(squares * samples / total.max(f64::MIN_POSITIVE).powi(2), samples),
+        standard_error: error(squares * samples / total.powi(2), samples),
         accuracy,
         accuracy_standard_error: accuracy.map(|share| error(share * (1.0 - share), samples)),
         numbers: None,
     }
 }
 
+/// What one sample says.
+struct Sample {
+    weight: f64,
+    loss: f64,
+    normaliser: f64,
+    /// Whether its largest output is its class.
+    is_right: bool,
+}
+
+/// Memory for a sample as the only one of a tile.
+#[derive(Default)]
+struct Alone {
+    output: Vec<Row>,
+    target: Vec<Row>,
+    workspace: Vec<Lanes>,
+}
+
+impl Alone {
+    fn score(&mut self, loss: &Loss, batch: &Batch, predicted: &Tiles, sample: usize) -> Sample {
+        let (tile, lane) = (sample / LANES, sample % LANES);
+        let outputs = self.output.len();
+        for (row, of_tile) in self.output.iter_mut().zip(predicted.tile(tile)) {
+            row.0[0] = of_tile.0[lane];
+        }
+        let (real, mut label) = ([steps_of(batch, predicted, sample); LANES], None);
+        let targets = match &batch.targets {
+            BatchTargets::Steps(_) => panic!("samples are scored that have one class each"),
+            BatchTargets::Classes(labels) => {
+                label = Some(labels[sample]);
+                TargetTile::Classes(&labels[sample..][..1])
+            }
+            BatchTargets::Values(values) => {
+                self.target.resize(outputs, Row::ZERO);
+                for (row, of_tile) in self.target.iter_mut().zip(values.tile(tile)) {
+                    row.0[0] = of_tile.0[lane];
+                }
+                TargetTile::Values(&self.target)
+            }
+            BatchTargets::Sequences { labels, offsets, classes, longest } => {
+                self.workspace.resize(loss.workspace(outputs, *classes, *longest), [0.0; LANES]);
+                let offsets = &offsets[sample..][..2];
+                TargetTile::Sequences(SequenceTile { labels, offsets, steps: &real, classes: *classes })
+            }
+        };
+        let expected = Expected { targets, live: 1, weights: &UNWEIGHTED };
+        Sample {
+            weight: batch.weights.as_ref().map_or(1.0, |weights| f64::from(weights[sample])),
+            loss: loss.value(&self.output, expected, &mut self.workspace),
+            normaliser: loss.normaliser(loss.class_weight(label), outputs),
+            is_right: label.is_some_and(|label| highest(&self.output)[0] == label),
+        }
+    }
+}
+
+/// How many steps of a sample's outputs are there, where sequences of labels are to be said.
+fn steps_of(batch: &Batch, predicted: &Tiles, sample: usize) -> u32 {
+    let BatchTargets::Sequences { classes, .. } = &batch.targets else { return 0 };
+    predicted.real_steps(sample / LANES, predicted.features() / classes)[sample % LANES]
+}
+
 /// Of a mean over `samples` samples whose variance, divided by their number, is `variance`.
 fn error(variance: f64, samples: f64) -> f64 {
     if samples > 1.0 { (variance / (samples - 1.0)).sqrt() } else { f64::INFINITY }
-}
-
-/// The output that is largest in the first lane; of equal ones the first, as in training.
-fn highest(rows: &[Row]) -> usize {
-    (1..rows.len()).fold(0, |best, row| if rows[row].0[0] > rows[best].0[0] { row } else { best })
 }

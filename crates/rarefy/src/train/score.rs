@@ -3,29 +3,30 @@
 use std::ops::Range;
 
 use super::predictor::predict;
-use crate::data::{BatchTargets, Dataset};
+use crate::data::{Batch, BatchTargets, Dataset};
 use crate::kernels::Isa;
 use crate::layers::Network;
-use crate::losses::{Lanes, Loss, SequenceTile, TargetTile, edits};
+use crate::losses::{Expected, Lanes, Loss, SequenceTile, TargetTile, UNWEIGHTED, edits};
 use crate::tiles::{IGNORED, LANES, Row, Tiles};
 
-/// A batch's loss and how many of its samples were classified correctly, before the step.
+/// A batch's loss and how much of it was predicted correctly, before the step. All are sums in which a sample counts as often
+/// as its weight says, so that the scores of batches can be added.
 #[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Score {
     /// The loss summed over the batch, not yet divided.
     pub loss_sum: f64,
-    /// What `loss_sum` is to be divided by.
+    /// What `loss_sum` is to be divided by; 0 if nothing counts.
     pub normaliser: f64,
     /// Predictions whose largest output is their class; 0 unless the targets are classes.
-    pub correct: usize,
+    pub correct: f64,
     /// Predictions of the batch: its samples, or where each step is to be predicted, the steps that are not ignored.
-    pub samples: usize,
+    pub samples: f64,
     /// Labels to be put in, left out or changed in what the best paths say; 0 unless the targets are sequences of labels.
     #[serde(default)]
-    pub edits: usize,
+    pub edits: f64,
     /// Labels of those sequences.
     #[serde(default)]
-    pub labels: usize,
+    pub labels: f64,
 }
 
 impl Score {
@@ -36,12 +37,12 @@ impl Score {
 
     /// The share of predictions that are right.
     pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.samples.max(1) as f64
+        share(self.correct, self.samples)
     }
 
     /// Wrong labels for each of those there should be, for sequences of labels. Above 1 where more is said than should be.
     pub fn label_error_rate(&self) -> f64 {
-        self.edits as f64 / self.labels.max(1) as f64
+        share(self.edits, self.labels)
     }
 
     /// Adds another batch's score.
@@ -53,95 +54,125 @@ impl Score {
         self.edits += other.edits;
         self.labels += other.labels;
     }
-}
 
-/// The loss of a batch and, if asked for, the gradient of its outputs.
-///
-/// # Panics
-/// If the targets do not fit the outputs.
-pub fn score(
-    loss: &Loss,
-    isa: Isa,
-    output: &Tiles,
-    targets: &BatchTargets,
-    gradient: Option<&mut Tiles>,
-) -> Score {
-    score_in(&mut Vec::new(), loss, isa, output, targets, gradient)
-}
-
-/// The same with memory to compute in, which is kept for the next batch.
-pub(super) fn score_in(
-    room: &mut Vec<Lanes>,
-    loss: &Loss,
-    isa: Isa,
-    output: &Tiles,
-    targets: &BatchTargets,
-    gradient: Option<&mut Tiles>,
-) -> Score {
-    let (labels, steps) = match targets {
-        BatchTargets::Classes(labels) => (Some(&labels[..]), 1),
-        BatchTargets::Steps(labels) => (Some(&labels[..]), labels.len() / output.samples().max(1)),
-        BatchTargets::Values(_) | BatchTargets::Sequences { .. } => (None, 1),
-    };
-    let outputs = output.features() / steps.max(1);
-    assert_eq!(outputs * steps, output.features(), "{steps} steps of {outputs} outputs");
-    let predictions = labels.map_or(output.samples(), |labels| labels.len());
-    let normaliser = loss.normaliser(predictions, outputs, labels);
-    let room_rows = match targets {
-        BatchTargets::Sequences { classes, longest, .. } => loss.room(outputs, *classes, *longest),
-        _ => 0,
-    };
-    room.resize(room.len().max(room_rows * output.tiles()), [0.0; LANES]);
-    let scale = (1.0 / normaliser) as f32;
-    let panels = Panels { loss, isa, output, targets, steps, outputs, room: room_rows, scale };
-    let gradient = gradient.map(|gradient| gradient.rows_mut());
-    let (loss_sum, found) = panels.split(0..output.tiles() * steps, gradient, room);
-    let ignored = labels.map_or(0, |labels| labels.iter().filter(|&&label| label == IGNORED).count());
-    let score = Score { loss_sum, normaliser, samples: predictions - ignored, ..Score::default() };
-    match targets {
-        BatchTargets::Sequences { labels, .. } => Score { edits: found, labels: labels.len(), ..score },
-        _ => Score { correct: found, ..score },
+    /// Both scores added up.
+    pub(super) fn with(mut self, other: Score) -> Score {
+        self.add(other);
+        self
     }
 }
 
-/// The outputs of a batch, a panel being one step of a tile, or all of them together for a sequence of labels.
+/// A part of a whole; 0 of nothing.
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+/// The loss of a batch's outputs and, if asked for, the gradient of its sum: what divides is [`Score::normaliser`].
+///
+/// # Panics
+/// If the targets do not fit the outputs.
+pub fn score(loss: &Loss, isa: Isa, output: &Tiles, batch: &Batch, gradient: Option<&mut Tiles>) -> Score {
+    score_in(&mut Vec::new(), loss, isa, output, batch, gradient)
+}
+
+/// As [`score`], with memory to compute in, which is kept for the next batch.
+pub(super) fn score_in(
+    workspace: &mut Vec<Lanes>,
+    loss: &Loss,
+    isa: Isa,
+    output: &Tiles,
+    batch: &Batch,
+    gradient: Option<&mut Tiles>,
+) -> Score {
+    let steps = match &batch.targets {
+        BatchTargets::Steps(labels) => (labels.len() / output.samples().max(1)).max(1),
+        BatchTargets::Classes(_) | BatchTargets::Values(_) | BatchTargets::Sequences { .. } => 1,
+    };
+    let outputs = output.features() / steps;
+    assert_eq!(outputs * steps, output.features(), "{steps} steps of {outputs} outputs");
+    let rows = match &batch.targets {
+        BatchTargets::Sequences { classes, longest, .. } => loss.workspace(outputs, *classes, *longest),
+        _ => 0,
+    };
+    workspace.resize(workspace.len().max(rows * output.tiles()), [0.0; LANES]);
+    let panels = Panels { loss, isa, output, batch, steps, outputs, workspace: rows };
+    let gradient = gradient.map(|gradient| gradient.rows_mut());
+    let found = panels.of_tiles(0..output.tiles(), gradient, workspace);
+    Score { normaliser: loss.normaliser(found.normaliser, outputs), ..found }
+}
+
+/// The outputs of a batch, a panel being one step of a tile, or all of them together for a sequence of labels. The normaliser
+/// of a panel's score is the weight of its predictions.
 struct Panels<'a> {
     loss: &'a Loss,
     isa: Isa,
     output: &'a Tiles,
-    targets: &'a BatchTargets,
+    batch: &'a Batch,
     steps: usize,
     outputs: usize,
     /// Rows of memory for each panel.
-    room: usize,
-    scale: f32,
+    workspace: usize,
 }
 
 impl Panels<'_> {
-    /// The summed loss of some panels and how many of their predictions are right, or of their labels wrong, in halves: the order of the
-    /// sums does not depend on the threads.
-    fn split(&self, panels: Range<usize>, gradient: Option<&mut [Row]>, room: &mut [Lanes]) -> (f64, usize) {
-        if panels.len() <= 1 {
-            return if panels.is_empty() { (0.0, 0) } else { self.one(panels.start, gradient, room) };
+    /// The score of some tiles, added up in the tree of `kernels/tree.rs`: neither threads nor micro-batches change it.
+    fn of_tiles(&self, tiles: Range<usize>, gradient: Option<&mut [Row]>, workspace: &mut [Lanes]) -> Score {
+        if tiles.is_empty() {
+            return Score::default();
         }
-        let middle = panels.start + panels.len() / 2;
-        let border = (middle - panels.start) * self.outputs;
-        let (left, right) = gradient.map(|gradient| gradient.split_at_mut(border)).unzip();
-        let (left_room, right_room) = room.split_at_mut((middle - panels.start) * self.room);
-        let sums = rayon::join(
-            || self.split(panels.start..middle, left, left_room),
-            || self.split(middle..panels.end, right, right_room),
+        if tiles.len() == 1 {
+            return self.of_steps(tiles.start, 0..self.steps, gradient, workspace);
+        }
+        let count = tiles.len().next_power_of_two() / 2;
+        let middle = tiles.start + count;
+        let (left, right) = self.halves(gradient, count * self.steps);
+        let (left_room, right_room) = workspace.split_at_mut(count * self.workspace);
+        let (left, right) = rayon::join(
+            || self.of_tiles(tiles.start..middle, left, left_room),
+            || self.of_tiles(middle..tiles.end, right, right_room),
         );
-        (sums.0.0 + sums.1.0, sums.0.1 + sums.1.1)
+        left.with(right)
     }
 
-    fn one(&self, panel: usize, gradient: Option<&mut [Row]>, room: &mut [Lanes]) -> (f64, usize) {
-        let (tile, step) = (panel / self.steps, panel % self.steps);
+    /// The score of some steps of a tile, in halves.
+    fn of_steps(
+        &self,
+        tile: usize,
+        steps: Range<usize>,
+        gradient: Option<&mut [Row]>,
+        workspace: &mut [Lanes],
+    ) -> Score {
+        if steps.len() == 1 {
+            return self.one(tile, steps.start, gradient, workspace);
+        }
+        let middle = steps.start + steps.len() / 2;
+        let (left, right) = self.halves(gradient, steps.len() / 2);
+        // Only sequences, which are one panel, need memory.
+        let (left, right) = rayon::join(
+            || self.of_steps(tile, steps.start..middle, left, &mut []),
+            || self.of_steps(tile, middle..steps.end, right, &mut []),
+        );
+        left.with(right)
+    }
+
+    fn halves<'b>(
+        &self,
+        gradient: Option<&'b mut [Row]>,
+        panels: usize,
+    ) -> (Option<&'b mut [Row]>, Option<&'b mut [Row]>) {
+        gradient.map(|gradient| gradient.split_at_mut(panels * self.outputs)).unzip()
+    }
+
+    fn one(&self, tile: usize, step: usize, gradient: Option<&mut [Row]>, workspace: &mut [Lanes]) -> Score {
         let live = self.output.live(tile);
         let rows = &self.output.tile(tile)[step * self.outputs..][..self.outputs];
+        let mut weights = UNWEIGHTED;
+        if let Some(all) = &self.batch.weights {
+            weights.0[..live].copy_from_slice(&all[tile * LANES..][..live]);
+        }
         let mut of_step = [IGNORED; LANES];
         let mut real = None;
-        let target = match self.targets {
+        let targets = match &self.batch.targets {
             BatchTargets::Classes(labels) => TargetTile::Classes(&labels[tile * LANES..][..live]),
             BatchTargets::Steps(labels) => {
                 for (lane, label) in of_step[..live].iter_mut().enumerate() {
@@ -157,23 +188,46 @@ impl Panels<'_> {
                 classes: *classes,
             }),
         };
+        let expected = Expected { targets, live, weights: &weights };
         self.isa.vectorize(|| {
-            let sum = match gradient {
-                Some(gradient) => self.loss.tile(rows, target, live, self.scale, gradient, room),
-                None => self.loss.value(rows, target, live, room),
+            let loss_sum = match gradient {
+                Some(gradient) => self.loss.tile(rows, expected, gradient, workspace),
+                None => self.loss.value(rows, expected, workspace),
             };
-            let found = match target {
-                TargetTile::Classes(labels) => count_correct(rows, labels),
-                TargetTile::Values(_) => 0,
-                TargetTile::Sequences(tile) => edits(rows, &tile, room),
-            };
-            (sum, found)
+            Score { loss_sum, ..self.counts(rows, expected, workspace) }
         })
+    }
+
+    /// What is counted besides the loss.
+    fn counts(&self, rows: &[Row], expected: Expected<'_>, workspace: &mut [Lanes]) -> Score {
+        let mut score = Score::default();
+        let best = match expected.targets {
+            TargetTile::Classes(_) => highest(rows),
+            TargetTile::Values(_) | TargetTile::Sequences(_) => [0; LANES],
+        };
+        for (lane, weight) in expected.weights.0[..expected.live].iter().enumerate() {
+            let weight = f64::from(*weight);
+            let label = match expected.targets {
+                TargetTile::Classes(labels) if labels[lane] == IGNORED => continue,
+                TargetTile::Classes(labels) => Some(labels[lane]),
+                TargetTile::Values(_) | TargetTile::Sequences(_) => None,
+            };
+            score.samples += weight;
+            score.normaliser += weight * self.loss.class_weight(label);
+            if label == Some(best[lane]) {
+                score.correct += weight;
+            }
+            if let TargetTile::Sequences(tile) = &expected.targets {
+                score.labels += weight * tile.of(lane).len() as f64;
+                score.edits += weight * edits(rows, tile, lane, workspace) as f64;
+            }
+        }
+        score
     }
 }
 
-/// How many lanes have their largest output at their label; of equal outputs the first counts.
-fn count_correct(rows: &[Row], labels: &[u32]) -> usize {
+/// The output that is largest in each lane; of equal ones the first, and the first of such that are no numbers.
+pub(super) fn highest(rows: &[Row]) -> [u32; LANES] {
     let mut best = [f32::NEG_INFINITY; LANES];
     let mut class = [0u32; LANES];
     for (index, row) in rows.iter().enumerate() {
@@ -184,7 +238,7 @@ fn count_correct(rows: &[Row], labels: &[u32]) -> usize {
             }
         }
     }
-    labels.iter().zip(&class).filter(|(label, class)| label == class).count()
+    class
 }
 
 /// Samples of a batch when predicting.
@@ -196,7 +250,7 @@ pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> 
     // Outputs at each step of many samples would take much memory for little speed.
     let batch = if network.output().positions() > 1 { LANES } else { PREDICT_BATCH };
     predict(network, isa, dataset, batch, |batch, output| {
-        total.add(score(loss, isa, output, &batch.targets, None));
+        total.add(score(loss, isa, output, batch, None));
     });
     total
 }
@@ -223,16 +277,17 @@ mod tests {
         output.set_lengths((0..200).map(|sample| 8 + sample % 2));
         let targets = BatchTargets::Sequences { labels, offsets, classes: CLASSES, longest: 6 };
         let mut gradient = output.clone();
+        let batch = Batch::of(output.clone(), targets, None);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let found = pool.install(|| score(&Loss::Ctc, Isa::detect(), &output, &targets, Some(&mut gradient)));
+        let found = pool.install(|| score(&Loss::Ctc, Isa::detect(), &output, &batch, Some(&mut gradient)));
         (found, gradient.rows().to_vec())
     }
 
     #[test]
     fn sequences_score_the_same_in_any_number_of_threads() {
         let one = scored(1);
-        assert_eq!((one.0.samples, one.0.labels, one.0.normaliser), (200, 400, 200.0));
-        assert!(one.0.edits > 100 && one.0.label_error_rate() == one.0.edits as f64 / 400.0);
+        assert_eq!((one.0.samples, one.0.labels, one.0.normaliser), (200.0, 400.0, 200.0));
+        assert!(one.0.edits > 100.0 && one.0.label_error_rate() == one.0.edits / 400.0);
         assert!(one.0.loss().is_finite());
         assert_eq!(one, scored(3));
     }
@@ -261,9 +316,11 @@ mod tests {
         let classes = BatchTargets::Classes(living.iter().map(|&at| labels[at]).collect());
         let (mut gradient, mut gradient_alone) = (output.clone(), alone.clone());
         let isa = Isa::detect();
-        let expected = score(&loss, isa, &alone, &classes, Some(&mut gradient_alone));
-        let found = score(&loss, isa, &output, &BatchTargets::Steps(labels), Some(&mut gradient));
-        assert_eq!((found.samples, found.correct), (living.len(), expected.correct));
+        let batch = |tiles: &Tiles, targets| Batch::of(tiles.clone(), targets, None);
+        let expected = score(&loss, isa, &alone, &batch(&alone, classes), Some(&mut gradient_alone));
+        let steps = batch(&output, BatchTargets::Steps(labels));
+        let found = score(&loss, isa, &output, &steps, Some(&mut gradient));
+        assert_eq!((found.samples, found.correct), (living.len() as f64, expected.correct));
         assert_eq!(found.normaliser, expected.normaliser);
         assert!((found.loss() - expected.loss()).abs() < 1e-6, "{} {}", found.loss(), expected.loss());
         let mut of_steps = vec![0.0; SAMPLES * STEPS * 3];

@@ -24,9 +24,15 @@ pub(super) fn views(slots: &mut [Vec<f32>]) -> [&mut [f32]; MAX_SLOTS] {
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Part {
     /// All of it, for an optimizer that looks at each weight alone.
-    Whole,
+    Whole {
+        /// What gradients are multiplied by before.
+        scale: f32,
+    },
     /// State and sums.
-    Gather,
+    Gather {
+        /// What gradients are multiplied by before.
+        scale: f32,
+    },
     /// The step.
     Move,
     /// The penalty's proximal step.
@@ -46,12 +52,16 @@ pub(super) struct Update<'a> {
 impl Update<'_> {
     #[inline(always)]
     fn chunk(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) -> Sums {
-        if matches!(self.part, Part::Whole | Part::Gather)
-            && let Some(Regularizer::Subgradient(penalty)) = &self.regularizer
-        {
-            penalty.add_subgradient(values, gradients);
+        if let Part::Whole { scale } | Part::Gather { scale } = self.part {
+            // Here, where the numbers are in the cache, and not in a pass of its own over all gradients.
+            if scale != 1.0 {
+                gradients.iter_mut().for_each(|gradient| *gradient *= scale);
+            }
+            if let Some(Regularizer::Subgradient(penalty)) = &self.regularizer {
+                penalty.add_subgradient(values, gradients);
+            }
         }
-        if self.part == Part::Gather {
+        if matches!(self.part, Part::Gather { .. }) {
             return self.optimizer.gather(self.step, values, gradients, slots);
         }
         if self.part != Part::Shrink {

@@ -178,32 +178,45 @@ impl Effective {
         }
     }
 
-    /// Puts the stored values back, and turns the gradients of the effective values into those of the stored ones and of
-    /// the map's own numbers, penalties of strength `lambda` included.
-    pub fn leave(&mut self, network: &mut Network, lambda: f32) {
+    /// Puts the stored values back.
+    pub fn leave(&mut self, network: &mut Network) {
         for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
             if part.own.is_empty() {
                 continue;
             }
             weight.weights.swap_values(&mut part.weights);
+            if let (Map::Gates, Some(bias)) = (self.map, bias) {
+                bias.weights.swap_values(&mut part.biases);
+            }
+        }
+    }
+
+    /// Turns the gradients of the effective values, summed over a batch, into those of the stored ones, penalties of strength
+    /// `lambda` times the batch's `normaliser` included; and divides those of the map's own numbers by it.
+    pub fn pull_back(&mut self, network: &mut Network, lambda: f32, normaliser: f32) {
+        for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
+            if part.own.is_empty() {
+                continue;
+            }
             let (stored, gradient) = (weight.weights.values(), &mut weight.gradient[..]);
             match self.map {
                 Map::Same => {}
                 Map::Largest { exploration } => {
+                    let exploration = exploration * normaliser;
                     largest::add_exploration(exploration, part.density, &part.own, stored, gradient);
                 }
                 Map::Thresholds => part.gradient[0] = thresholds::pull_back(part.own[0], stored, gradient),
                 Map::Gates => {
                     let rows = Rows::of(&weight.weights);
-                    gates::penalty(lambda, &part.own, &rows, &mut part.gradient);
+                    gates::penalty(lambda * normaliser, &part.own, &rows, &mut part.gradient);
                     gates::pull_back(&part.drawn, &rows, stored, gradient, &mut part.gradient);
                     if let Some(bias) = bias {
-                        bias.weights.swap_values(&mut part.biases);
                         let biases = bias.weights.values();
                         gates::pull_back_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
                     }
                 }
             }
+            part.gradient.iter_mut().for_each(|gradient| *gradient /= normaliser);
         }
     }
 

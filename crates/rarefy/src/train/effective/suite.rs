@@ -2,7 +2,7 @@
 //! network does with effective values.
 
 use super::*;
-use crate::data::BatchTargets;
+use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
 use crate::layers::{Buffers, NetworkSettings, Pass, SparsitySettings};
 use crate::losses::{LossSettings, Task};
@@ -33,8 +33,7 @@ const CONVOLUTION: &str = "layers = [
 struct Case {
     network: Network,
     effective: Effective,
-    input: Tiles,
-    targets: BatchTargets,
+    batch: Batch,
     buffers: Buffers,
 }
 
@@ -71,7 +70,7 @@ impl Case {
         }
         let targets = BatchTargets::Classes((0..SAMPLES).map(|_| stream.below(4) as u32).collect());
         let buffers = network.buffers(SAMPLES, true);
-        Case { network, effective, input, targets, buffers }
+        Case { network, effective, batch: Batch::of(input, targets, None), buffers }
     }
 
     fn weights(&mut self, layer: usize) -> &mut Weights {
@@ -83,13 +82,17 @@ impl Case {
         let loss = LossSettings::default().build(Task::Classification { counts: &[1; 4] }).unwrap();
         let pass = Pass { isa: Isa::detect(), training: Some((1, 1)) };
         self.effective.enter(&mut self.network, 7, 1);
-        self.network.forward(&pass, &self.input, &mut self.buffers);
+        self.network.forward(&pass, &self.batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();
-        let score = score(&loss, pass.isa, output, &self.targets, Some(gradient));
+        let score = score(&loss, pass.isa, output, &self.batch, Some(gradient));
         if is_backward {
-            self.network.backward(&pass, &self.input, &mut self.buffers);
+            self.network.backward(&pass, &self.batch.input, &mut self.buffers);
         }
-        self.effective.leave(&mut self.network, LAMBDA);
+        self.effective.leave(&mut self.network);
+        self.effective.pull_back(&mut self.network, LAMBDA, score.normaliser as f32);
+        for parameter in self.network.parameters_mut() {
+            parameter.change_gradients(|gradient| *gradient /= score.normaliser as f32);
+        }
         score.loss()
     }
 
@@ -229,7 +232,7 @@ fn the_model_predicts_as_the_network_with_effective_values() {
         case.effective.deploy(&mut case.network);
         let pass = Pass::predict(Isa::detect());
         let [deployed, predicted] = [&case.network, &model].map(|network| {
-            network.forward(&pass, &case.input, &mut case.buffers);
+            network.forward(&pass, &case.batch.input, &mut case.buffers);
             (0..SAMPLES).flat_map(|sample| case.buffers.output().sample(sample)).collect::<Vec<f32>>()
         });
         for (a, b) in deployed.iter().zip(predicted) {
