@@ -227,7 +227,8 @@ impl Samples {
         self.with_targets(MemoryTargets::Classes(classes.to_vec()))
     }
 
-    /// Classes to predict, by name. They are numbered in the order of their names.
+    /// Classes to predict, by name. They are numbered in the order of the alphabet, or in that of
+    /// [`Samples::with_target_names`].
     ///
     /// # Errors
     /// [`Error::Input`]: another number of names than samples.
@@ -453,7 +454,7 @@ impl Samples {
         Ok(Raw { shifts, close, classes, weights, lengths, reading, ..raw })
     }
 
-    /// The targets as labels, and the classes in their order if that is told.
+    /// The targets as labels, and the classes in their order.
     fn labels(&self) -> (Option<Labels>, Vec<String>) {
         let given = &self.target_names;
         match &self.targets {
@@ -470,7 +471,7 @@ impl Samples {
             }
             MemoryTargets::NamedClasses { codes, names } => {
                 let labels = Labels::Text { codes: codes.clone(), vocabulary: names.clone() };
-                (Some(labels), given.clone())
+                (Some(labels), if given.is_empty() { names.clone() } else { given.clone() })
             }
         }
     }

@@ -39,7 +39,7 @@ pub use prepare::{
     Coding, Column, Loaded, Preparation, Scaler, TargetFigures, TargetScaler, UnknownCategories, fewest_steps,
 };
 pub use raw::{Format, SkippedFile};
-pub use read::has_test_part;
+pub use read::{digits, has_test_part};
 pub use reading::{
     AudioReading, Dialect, FileReading, ImageReading, Kept, LabelColumn, LibsvmReading, MemoryReading,
 };

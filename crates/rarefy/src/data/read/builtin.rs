@@ -18,12 +18,21 @@ const SHAPE: Shape = Shape { height: 8, width: 8, channels: 1 };
 /// Names of data sets that are folders of IDX files.
 pub(crate) const KNOWN: [&str; 2] = ["fashion-mnist", "mnist"];
 
-/// The built-in digits.
-pub(crate) fn digits() -> Raw {
+/// The built-in handwritten digits as arrays: 1797 x 64 pixels from 0 to 16, row-major, and the digit of each, from 0 to 9.
+///
+/// They are the test part of "Optical Recognition of Handwritten Digits", E. Alpaydin and C. Kaynak (1998), UCI Machine
+/// Learning Repository, doi:10.24432/C50P49, licence CC BY 4.0.
+pub fn digits() -> (Vec<u8>, Vec<u32>) {
     let mut pixels = Vec::with_capacity(SAMPLES * (PIXELS + 1));
     flate2::read::GzDecoder::new(DIGITS).read_to_end(&mut pixels).expect("the embedded digits are sound");
-    let labels = pixels.split_off(SAMPLES * PIXELS);
-    let labels = Labels::Numbers { values: labels.into_iter().map(f64::from).collect(), outputs: 1 };
+    let classes = pixels.split_off(SAMPLES * PIXELS);
+    (pixels, classes.into_iter().map(u32::from).collect())
+}
+
+/// The built-in digits as a source.
+pub(super) fn raw() -> Raw {
+    let (pixels, classes) = digits();
+    let labels = Labels::Numbers { values: classes.into_iter().map(f64::from).collect(), outputs: 1 };
     Raw::arrays(Path::new("digits"), Format::Digits, Cells::Bytes(pixels), SHAPE, Some(labels))
 }
 
@@ -52,7 +61,7 @@ mod tests {
 
     #[test]
     fn the_digits_are_whole() {
-        let raw = digits();
+        let raw = raw();
         assert_eq!((raw.samples(), raw.width), (1797, 64));
         let Cells::Bytes(pixels) = &raw.cells else { panic!("pixels are bytes") };
         assert_eq!(pixels.iter().max(), Some(&16));

@@ -29,6 +29,8 @@ use crate::{Error, Result};
 pub(super) use files::Bad;
 use files::Kind;
 
+pub use builtin::digits;
+
 /// Reads what the settings name.
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     let as_table =
@@ -38,7 +40,7 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
             refuse_list(&path)?;
             Parts::whole(csv::read(&path, settings)?)
         }
-        Place::Digits => Parts::whole(builtin::digits()),
+        Place::Digits => Parts::whole(builtin::raw()),
         Place::Idx(path) => idx::read(&path)?,
         Place::Npy(path) => {
             let shifting = Shifting::by(settings.scale);
@@ -153,7 +155,7 @@ pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: boo
             Path::new(path),
             "is an array, but the model was trained on a CSV file; give one with the same columns",
         )),
-        Place::Digits => Ok(builtin::digits()),
+        Place::Digits => Ok(builtin::raw()),
         Place::Idx(path) if targets => idx::read(&path).map(own_test),
         Place::Idx(path) => idx::read_unlabelled(&path),
         Place::Npy(path) if targets => {
