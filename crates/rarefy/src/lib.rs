@@ -2,6 +2,9 @@
 //! and checkpoints exist only for the connections that the network keeps.
 #![deny(unsafe_code)]
 
+#[macro_use]
+pub mod names;
+
 pub mod control;
 pub mod convex;
 pub mod data;

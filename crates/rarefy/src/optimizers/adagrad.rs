@@ -1,26 +1,34 @@
-//! Adagrad, diagonal (Duchi, Hazan and Singer 2011, figure 1), as `torch.optim.Adagrad` without learning-rate decay:
-//! ```text
-//! g <- g + weight_decay * w
-//! v <- v + g^2
-//! w <- w - learning_rate * g / (sqrt(v) + epsilon)
-//! ```
+//! Adagrad.
 
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths};
+use super::{StepSize, Traits, UpdateRule, check_lengths};
 
-/// Adagrad; see the top of the file for the formula. One slot: the sum of squares.
+/// Adagrad, diagonal (Duchi, Hazan and Singer 2011, figure 1), as `torch.optim.Adagrad` without learning-rate decay:
+/// ```text
+/// g <- g + weight_decay * w
+/// v <- v + g^2
+/// w <- w - learning_rate * g / (sqrt(v) + epsilon)
+/// ```
+///
+/// One slot: the sum of squares.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adagrad {
-    epsilon: f32,
-    weight_decay: f32,
+    /// Added to the root that divides the gradient, above 0.
+    pub epsilon: f32,
+    /// Weight decay, at least 0; biases are exempt.
+    pub weight_decay: f32,
 }
 
-impl Adagrad {
-    pub(super) fn new(settings: &OptimizerSettings) -> Adagrad {
-        Adagrad { epsilon: settings.epsilon(), weight_decay: settings.weight_decay() }
+impl Default for Adagrad {
+    fn default() -> Adagrad {
+        Adagrad { epsilon: 1e-10, weight_decay: 0.0 }
     }
 }
 
 impl UpdateRule for Adagrad {
+    fn traits(&self) -> Traits {
+        Traits::PLAIN
+    }
+
     fn slots(&self) -> usize {
         1
     }
@@ -38,7 +46,7 @@ impl UpdateRule for Adagrad {
     }
 
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         let [square] = slots else { panic!("adagrad has 1 slot, not {}", slots.len()) };
         check_lengths(out.len(), [square.len()]);
         for (out, &v) in out.iter_mut().zip(square.iter()) {

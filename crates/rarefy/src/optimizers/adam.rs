@@ -1,39 +1,43 @@
-//! Adam (Kingma and Ba 2015, algorithm 1) and AdamW (Loshchilov and Hutter 2019, algorithm 2), as `torch.optim`:
-//! ```text
-//! g <- g + weight_decay * w                          Adam
-//! w <- w - learning_rate * weight_decay * w          AdamW
-//! m <- beta1 * m + (1 - beta1) * g
-//! v <- beta2 * v + (1 - beta2) * g^2
-//! w <- w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
-//! ```
-//! `t` is the run's step, also for a connection grown late: its moments start at zero and are not corrected again.
+//! Adam and AdamW.
 
-use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction, flush};
+use super::{StepSize, Traits, UpdateRule, check_lengths, correction, flush};
 
-/// Adam and AdamW; see the top of the file for the formula. Two slots: first and second moment.
+/// Adam (Kingma and Ba 2015, algorithm 1) and AdamW (Loshchilov and Hutter 2019, algorithm 2), as `torch.optim`:
+/// ```text
+/// g <- g + weight_decay * w                          Adam
+/// w <- w - learning_rate * weight_decay * w          AdamW
+/// m <- beta1 * m + (1 - beta1) * g
+/// v <- beta2 * v + (1 - beta2) * g^2
+/// w <- w - learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+/// ```
+/// `t` is the run's step, also for a connection grown late: its moments start at zero and are not corrected again.
+///
+/// Two slots: first and second moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adam {
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    weight_decay: f32,
+    /// Smoothing of the first moment, from 0 to below 1.
+    pub beta1: f32,
+    /// Smoothing of the second moment, from 0 to below 1.
+    pub beta2: f32,
+    /// Added to the root that divides the gradient, above 0.
+    pub epsilon: f32,
+    /// Weight decay, at least 0; biases are exempt.
+    pub weight_decay: f32,
     /// AdamW: the decay shrinks the weight and stays out of the moments.
-    decoupled: bool,
+    pub decoupled: bool,
 }
 
-impl Adam {
-    pub(super) fn new(settings: &OptimizerSettings) -> Adam {
-        Adam {
-            beta1: settings.beta1,
-            beta2: settings.beta2,
-            epsilon: settings.epsilon(),
-            weight_decay: settings.weight_decay(),
-            decoupled: settings.method == Method::Adamw,
-        }
+impl Default for Adam {
+    fn default() -> Adam {
+        Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, decoupled: false }
     }
 }
 
 impl UpdateRule for Adam {
+    fn traits(&self) -> Traits {
+        Traits::PLAIN
+    }
+
     fn slots(&self) -> usize {
         2
     }
@@ -59,7 +63,7 @@ impl UpdateRule for Adam {
 
     /// `learning_rate / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)`: the corrected first moment stands for the gradient.
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         let [_, second] = slots else { panic!("adam has 2 slots, not {}", slots.len()) };
         check_lengths(out.len(), [second.len()]);
         let root_scale = (1.0 / correction(self.beta2, step.step).sqrt()) as f32;

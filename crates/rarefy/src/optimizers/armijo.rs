@@ -1,17 +1,7 @@
-//! Gradient descent whose step is found on each batch by backtracking (Vaswani et al. 2019, algorithm 1 with their reset
-//! rule 2; the condition is Armijo's, 1966). With `f` the loss of the batch, `n` batches an epoch:
-//! ```text
-//! step <- min(step * 2^(1/n), 10)
-//! while f(w - step * g) > f(w) - 0.1 * step * |g|^2:  step <- 0.7 * step
-//! w <- w - step * g
-//! ```
-//! The first step tried is the learning rate. Dropout draws the same masks in each trial. A penalty's proximal step
-//! follows the accepted one and takes its size.
-
-use serde::{Deserialize, Serialize};
+//! Gradient descent with a line search on each batch.
 
 use super::line_search::{SMALLEST, descend_from, squares};
-use super::{OptimizerSettings, StepSize, Sums, UpdateRule, check_lengths};
+use super::{Memory, Passes, StepSize, Sums, Traits, UpdateRule, check_lengths};
 
 /// The part of the decrease that the slope promises which a step must make.
 const SUFFICIENT: f64 = 0.1;
@@ -22,59 +12,67 @@ const GROWTH: f64 = 2.0;
 /// The largest step.
 const LARGEST: f32 = 10.0;
 
-/// Gradient descent with a line search; see the top of the file. One slot: the values that the search starts from.
+/// Gradient descent whose step is found on each batch by backtracking (Vaswani et al. 2019, algorithm 1 with their reset
+/// rule 2; the condition is Armijo's, 1966). With `f` the loss of the batch, `n` batches an epoch:
+/// ```text
+/// step <- min(step * 2^(1/n), 10)
+/// while f(w - step * g) > f(w) - 0.1 * step * |g|^2:  step <- 0.7 * step
+/// w <- w - step * g
+/// ```
+/// The first step tried is the learning rate. Dropout draws the same masks in each trial. A penalty's proximal step
+/// follows the accepted one and takes its size.
+///
+/// One slot: the values that the search starts from. Neither weight decay nor clipping goes with the search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Armijo {
-    first: f32,
-    growth: f32,
+    /// Steps of an epoch.
+    pub steps_per_epoch: u64,
 }
 
-/// How far the last step reached, and what the search on this batch compares with.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Reach {
-    step: f32,
-    loss: f64,
-    slope: f64,
+impl Default for Armijo {
+    fn default() -> Armijo {
+        Armijo { steps_per_epoch: 1 }
+    }
 }
 
-impl Armijo {
-    pub(super) fn new(settings: &OptimizerSettings) -> Armijo {
-        Armijo { first: settings.learning_rate(), growth: GROWTH as f32 }
+impl UpdateRule for Armijo {
+    fn traits(&self) -> Traits {
+        Traits { passes: Passes::Search, ..Traits::PLAIN }
     }
 
-    pub(super) fn set_epoch(&mut self, steps: u64) {
-        self.growth = GROWTH.powf(1.0 / steps.max(1) as f64) as f32;
+    fn slots(&self) -> usize {
+        1
     }
 
-    pub(super) fn memory(&self) -> Reach {
-        Reach { step: self.first, loss: 0.0, slope: 0.0 }
+    /// How far the last step reached, and what the search on this batch compares with: the loss and the slope before it.
+    fn memory(&self) -> Memory {
+        Memory::of(&[0.0; 3])
     }
 
-    pub(super) fn prepare(&self, memory: &mut Reach, step: &mut StepSize) {
-        memory.step = if step.step == 1 { self.first } else { (memory.step * self.growth).min(LARGEST) };
-        step.learning_rate = memory.step;
+    fn prepare(&self, memory: &mut Memory, step: &mut StepSize) {
+        let [reach, ..] = memory.numbers::<3>();
+        if step.step > 1 {
+            let growth = GROWTH.powf(1.0 / self.steps_per_epoch.max(1) as f64) as f32;
+            step.learning_rate = (*reach as f32 * growth).min(LARGEST);
+        }
+        *reach = f64::from(step.learning_rate);
     }
 
-    pub(super) fn decide(&self, memory: &mut Reach, sums: Sums, loss: f64) {
-        (memory.loss, memory.slope) = (loss, sums.0[0]);
+    fn decide(&self, memory: &mut Memory, _: &mut StepSize, sums: Sums, loss: f64) {
+        let [_, before, slope] = memory.numbers();
+        (*before, *slope) = (loss, sums.0[0]);
     }
 
-    /// Whether the step does, `loss` being that after it; a smaller one to try otherwise.
-    pub(super) fn accept(&self, memory: &mut Reach, step: &mut StepSize, loss: f64) -> bool {
+    fn accepts(&self, memory: &mut Memory, step: &mut StepSize, loss: f64) -> bool {
+        let [reach, before, slope] = memory.numbers();
         let size = f64::from(step.learning_rate);
-        if loss <= memory.loss - SUFFICIENT * size * memory.slope {
-            memory.step = step.learning_rate;
+        if loss <= *before - SUFFICIENT * size * *slope {
+            *reach = size;
             return true;
         }
         let last = step.learning_rate <= SMALLEST;
         step.learning_rate = (step.learning_rate * SHRINK).max(SMALLEST);
         last
-    }
-}
-
-impl UpdateRule for Armijo {
-    fn slots(&self) -> usize {
-        1
     }
 
     #[inline(always)]
@@ -92,7 +90,7 @@ impl UpdateRule for Armijo {
     }
 
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
         out.fill(step.learning_rate);
     }
@@ -101,26 +99,23 @@ impl UpdateRule for Armijo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimizers::Method;
 
     /// On `a w^2 / 2` from 1 a step `s` leaves `a (1 - s a)^2 / 2`: the search ends with the first step on its way down
     /// that decreases the loss by a tenth of what the slope promises, and the next one begins a little above it.
     #[test]
     fn the_first_step_that_does_is_taken() {
         for curvature in [0.1, 1.0, 3.0, 50.0, 1e4] {
-            let settings = OptimizerSettings { method: Method::Armijo, ..Default::default() };
-            let mut armijo = Armijo::new(&settings);
-            armijo.set_epoch(10);
+            let armijo = Armijo { steps_per_epoch: 10 };
             let mut memory = armijo.memory();
-            let mut step = StepSize::new(settings.learning_rate(), 1);
+            let mut step = StepSize::new(1.0, 1);
             armijo.prepare(&mut memory, &mut step);
             let left = |size: f32| curvature * (1.0 - f64::from(size) * curvature).powi(2) / 2.0;
             let does =
                 |size: f32| left(size) <= curvature / 2.0 - 0.1 * f64::from(size) * curvature * curvature;
-            armijo.decide(&mut memory, Sums([curvature * curvature, 0.0, 0.0]), curvature / 2.0);
+            armijo.decide(&mut memory, &mut step, Sums([curvature * curvature, 0.0, 0.0]), curvature / 2.0);
             let taken = loop {
                 let size = step.learning_rate;
-                if armijo.accept(&mut memory, &mut step, left(size)) {
+                if armijo.accepts(&mut memory, &mut step, left(size)) {
                     break size;
                 }
             };
@@ -136,15 +131,14 @@ mod tests {
     #[test]
     fn a_search_that_fails_ends() {
         for loss in [f64::NAN, 2.0] {
-            let settings = OptimizerSettings { method: Method::Armijo, ..Default::default() };
-            let armijo = Armijo::new(&settings);
+            let armijo = Armijo::default();
             let mut memory = armijo.memory();
             let mut step = StepSize::new(1.0, 1);
             armijo.prepare(&mut memory, &mut step);
-            armijo.decide(&mut memory, Sums([1.0, 0.0, 0.0]), 1.0);
-            let tries = (1..100).find(|_| armijo.accept(&mut memory, &mut step, loss));
+            armijo.decide(&mut memory, &mut step, Sums([1.0, 0.0, 0.0]), 1.0);
+            let tries = (1..100).find(|_| armijo.accepts(&mut memory, &mut step, loss));
             assert!(tries.is_some() && step.learning_rate == SMALLEST);
-            assert_eq!(memory.step, 1.0);
+            assert_eq!(memory.numbers::<3>()[0], 1.0);
         }
     }
 }

@@ -13,7 +13,7 @@
 //! a controller could hold growth but not undo it: AdaBreg, whose weights all move alike, grew to 8 times a target of
 //! 98 % and lost 3.5 points on digits when cut to it. If `v` stayed at a fall too, the number of weights swung by 4.
 
-use super::StepSize;
+use super::{Memory, StepSize};
 
 /// Fills the slot of `q` for weights that begin.
 pub(super) fn begin(values: &[f32], subgradients: &mut [f32]) {
@@ -22,23 +22,34 @@ pub(super) fn begin(values: &[f32], subgradients: &mut [f32]) {
     }
 }
 
-/// Says at which lambda the hidden values stand; `last` is that of the step before, `None` at the start.
-pub(super) fn prepare(last: &mut Option<f32>, step: &mut StepSize) {
-    step.held = last.replace(step.lambda).map_or(step.lambda, |last| last.min(step.lambda));
+/// The lambda of the step before, which is not known yet.
+pub(super) fn memory() -> Memory {
+    Memory::of(&[f64::NAN])
+}
+
+/// Tells the step, as its estimate, at which lambda the hidden values stand.
+pub(super) fn prepare(memory: &mut Memory, step: &mut StepSize) {
+    let [last] = memory.numbers();
+    // Where nothing is known `min` takes the other.
+    step.estimate = step.lambda.min(*last as f32);
+    *last = f64::from(step.lambda);
 }
 
 /// The weight and its `q` after `v` was moved by `-by`.
 #[inline(always)]
 pub(super) fn carry(w: &mut f32, q: &mut f32, step: &StepSize, by: f32) {
     let lambda = step.lambda;
-    let v = *w + step.held * *q - by;
+    // A bias has no lambda, and no hidden value apart from it.
+    let v = *w + step.estimate.min(lambda) * *q - by;
     let within = v.clamp(-lambda, lambda);
     *w = v - within;
     // Without a penalty there is no threshold to stand before.
-    *q = match lambda > 0.0 {
-        true => within / lambda,
-        false if *w == 0.0 => *q,
-        false => w.signum(),
+    *q = if lambda > 0.0 {
+        within / lambda
+    } else if *w == 0.0 {
+        *q
+    } else {
+        w.signum()
     };
 }
 
@@ -51,15 +62,16 @@ mod tests {
     #[test]
     fn the_slot_stays_a_subgradient() {
         for i in -40..=40 {
-            let (mut w, mut q, mut last) = (i as f32 * 0.05, 0.0, None);
+            let (mut w, mut q, mut memory) = (i as f32 * 0.05, 0.0, memory());
             begin(&[w], std::slice::from_mut(&mut q));
             let mut rise = 0.0;
             for (step, lambda) in (1..).zip([0.5, 0.5, 0.1, 0.4, 0.0, 0.0, 2.0, 0.3]) {
                 for by in [0.0, ((i * 7 + step as i32) as f32).sin()] {
                     let mut size = StepSize { lambda, ..StepSize::new(1.0, step) };
                     let before = w;
-                    rise = last.map_or(rise, |last: f32| (lambda - last).max(0.0));
-                    prepare(&mut last, &mut size);
+                    let last = memory.numbers::<1>()[0] as f32;
+                    rise = if last.is_nan() { rise } else { (lambda - last).max(0.0) };
+                    prepare(&mut memory, &mut size);
                     carry(&mut w, &mut q, &size, by);
                     if by == 0.0 {
                         let want = before.signum() * (before.abs() - rise).max(0.0);

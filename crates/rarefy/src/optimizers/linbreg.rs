@@ -1,32 +1,41 @@
-//! LinBreg, stochastic linearized Bregman iterations, with or without momentum (Bungert, Roith, Tenbrinck and Burger
-//! 2022, algorithms 1 and 2), as TimRoith/BregmanLearning:
-//! ```text
-//! b <- momentum * b + (1 - momentum) * learning_rate * g       with momentum, else b = learning_rate * g
-//! v <- v - b,  w <- what of v exceeds lambda                   (file bregman)
-//! ```
+//! LinBreg, linearized Bregman iterations.
 
-use super::bregman::{begin, carry};
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
+use super::bregman::{begin, carry, memory, prepare};
+use super::{Memory, StepSize, Traits, UpdateRule, check_lengths, flush};
 
-/// LinBreg; see the top of the file for the formula. Slots: the subgradient, then the momentum if there is one.
-#[derive(Debug, Clone, PartialEq)]
+/// LinBreg, stochastic linearized Bregman iterations, with or without momentum (Bungert, Roith, Tenbrinck and Burger
+/// 2022, algorithms 1 and 2), as TimRoith/BregmanLearning:
+/// ```text
+/// b <- momentum * b + (1 - momentum) * learning_rate * g       with momentum, else b = learning_rate * g
+/// v <- v - b,  w <- sign(v) max(|v| - lambda, 0)
+/// ```
+///
+/// Slots: the subgradient, then the momentum if there is one. There is no weight decay: the penalty is L1.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Linbreg {
-    momentum: f32,
-}
-
-impl Linbreg {
-    pub(super) fn new(settings: &OptimizerSettings) -> Linbreg {
-        Linbreg { momentum: settings.momentum }
-    }
+    /// Momentum, from 0 to below 1.
+    pub momentum: f32,
 }
 
 impl UpdateRule for Linbreg {
+    fn traits(&self) -> Traits {
+        Traits { is_bregman: true, ..Traits::PLAIN }
+    }
+
     fn slots(&self) -> usize {
         1 + usize::from(self.momentum > 0.0)
     }
 
     fn begin(&self, values: &[f32], slots: &mut [&mut [f32]]) {
         begin(values, slots[0]);
+    }
+
+    fn memory(&self) -> Memory {
+        memory()
+    }
+
+    fn prepare(&self, memory: &mut Memory, step: &mut StepSize) {
+        prepare(memory, step);
     }
 
     #[inline(always)]
@@ -52,7 +61,7 @@ impl UpdateRule for Linbreg {
     }
 
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
         out.fill(step.learning_rate);
     }

@@ -1,75 +1,50 @@
-//! Prodigy (Mishchenko and Defazio 2023, algorithm 4), as `prodigyopt` 1.1 with decoupled decay, `safeguard_warmup` and
-//! its other defaults: Adam that finds its own learning rate `d`, an estimate of the distance from the start `x0` to
-//! the solution. With `r` the schedule's factor, `d0 = 1e-6` and sums over all weights of the network:
-//! ```text
-//! m <- beta1 * m + (1 - beta1) * d * g
-//! v <- beta2 * v + (1 - beta2) * d^2 * g^2
-//! s <- sqrt(beta2) * s + d^2 / d0 * g
-//! n <- sqrt(beta2) * n + d / d0 * (d r) * sum of g * (x0 - w)
-//! d' = max(d, n / sum of |s|)
-//! w <- w - d r * weight_decay * w - d r * m / (sqrt(v) + d' * epsilon)
-//! ```
-//! The authors advise a constant or a cosine schedule, and the safeguard (`s` without the schedule's factor) for a
-//! warm-up. They estimate `d` over fixed coordinates. Here a connection that is grown starts with `m`, `v` and `s` zero
-//! and its own first value as `x0`: it says nothing about the distance until it has moved.
-
-use serde::{Deserialize, Serialize};
+//! Prodigy, which finds its own learning rate.
 
 use super::sums::sum;
-use super::{OptimizerSettings, StepSize, Sums, UpdateRule, check_lengths, flush};
+use super::{Memory, Passes, StepSize, Sums, Traits, UpdateRule, check_lengths, flush};
 
 /// The first estimate of the distance.
 const FIRST_DISTANCE: f64 = 1e-6;
 
-/// Prodigy; see the top of the file for the formula. Slots: first and second moment, weighted gradient sum, start.
+/// Prodigy (Mishchenko and Defazio 2023, algorithm 4), as `prodigyopt` 1.1 with decoupled decay, `safeguard_warmup` and
+/// its other defaults: Adam that finds its own learning rate `d`, an estimate of the distance from the start `x0` to
+/// the solution. With `r` the schedule's factor, `d0 = 1e-6` and sums over all weights of the network:
+/// ```text
+/// m <- beta1 * m + (1 - beta1) * d * g
+/// v <- beta2 * v + (1 - beta2) * d^2 * g^2
+/// s <- sqrt(beta2) * s + d^2 / d0 * g
+/// n <- sqrt(beta2) * n + d / d0 * (d r) * sum of g * (x0 - w)
+/// d' = max(d, n / sum of |s|)
+/// w <- w - d r * weight_decay * w - d r * m / (sqrt(v) + d' * epsilon)
+/// ```
+/// The authors advise a constant or a cosine schedule, and the safeguard (`s` without the schedule's factor) for a
+/// warm-up. They estimate `d` over fixed coordinates. Here a connection that is grown starts with `m`, `v` and `s` zero
+/// and its own first value as `x0`: it says nothing about the distance until it has moved.
+///
+/// Slots: first and second moment, weighted gradient sum, start. It looks at the whole network before it moves it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prodigy {
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    weight_decay: f32,
+    /// Smoothing of the first moment, from 0 to below 1.
+    pub beta1: f32,
+    /// Smoothing of the second moment, from 0 to below 1.
+    pub beta2: f32,
+    /// Added to the root that divides the gradient, above 0.
+    pub epsilon: f32,
+    /// Weight decay, at least 0; biases are exempt.
+    pub weight_decay: f32,
 }
 
-/// The estimate of the distance, and its numerator.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Distance {
-    distance: f64,
-    numerator: f64,
-}
-
-impl Default for Distance {
-    fn default() -> Distance {
-        Distance { distance: FIRST_DISTANCE, numerator: 0.0 }
-    }
-}
-
-impl Prodigy {
-    pub(super) fn new(settings: &OptimizerSettings) -> Prodigy {
-        Prodigy {
-            beta1: settings.beta1,
-            beta2: settings.beta2,
-            epsilon: settings.epsilon(),
-            weight_decay: settings.weight_decay(),
-        }
-    }
-
-    pub(super) fn prepare(&self, memory: &Distance, step: &mut StepSize) {
-        step.learning_rate = (memory.distance * f64::from(step.learning_rate)) as f32;
-        step.distance = memory.distance as f32;
-    }
-
-    pub(super) fn decide(&self, memory: &mut Distance, step: &mut StepSize, sums: Sums) {
-        let Sums([correlation, weighted, _]) = sums;
-        let scale = memory.distance / FIRST_DISTANCE * f64::from(step.learning_rate);
-        memory.numerator = f64::from(self.beta2).sqrt() * memory.numerator + scale * correlation;
-        if weighted > 0.0 {
-            memory.distance = memory.distance.max(memory.numerator / weighted);
-        }
-        step.distance = memory.distance as f32;
+impl Default for Prodigy {
+    fn default() -> Prodigy {
+        Prodigy { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0 }
     }
 }
 
 impl UpdateRule for Prodigy {
+    fn traits(&self) -> Traits {
+        Traits { passes: Passes::Two, ..Traits::PLAIN }
+    }
+
     fn slots(&self) -> usize {
         4
     }
@@ -78,12 +53,33 @@ impl UpdateRule for Prodigy {
         slots[3].copy_from_slice(values);
     }
 
+    /// The estimate of the distance, and its numerator.
+    fn memory(&self) -> Memory {
+        Memory::of(&[FIRST_DISTANCE, 0.0])
+    }
+
+    fn prepare(&self, memory: &mut Memory, step: &mut StepSize) {
+        let [distance, _] = memory.numbers();
+        step.learning_rate = (*distance * f64::from(step.learning_rate)) as f32;
+        step.estimate = *distance as f32;
+    }
+
+    fn decide(&self, memory: &mut Memory, step: &mut StepSize, sums: Sums, _: f64) {
+        let ([distance, numerator], Sums([correlation, weighted, _])) = (memory.numbers(), sums);
+        let scale = *distance / FIRST_DISTANCE * f64::from(step.learning_rate);
+        *numerator = f64::from(self.beta2).sqrt() * *numerator + scale * correlation;
+        if weighted > 0.0 {
+            *distance = distance.max(*numerator / weighted);
+        }
+        step.estimate = *distance as f32;
+    }
+
     #[inline(always)]
     fn gather(&self, step: &StepSize, values: &[f32], gradients: &[f32], slots: &mut [&mut [f32]]) -> Sums {
         let [first, second, weighted, start] = slots else { panic!("prodigy has 4 slots") };
         let lengths = [gradients.len(), first.len(), second.len(), weighted.len(), start.len()];
         check_lengths(values.len(), lengths);
-        let d = step.distance;
+        let d = step.estimate;
         let (rest1, rest2) = ((1.0 - self.beta1) * d, (1.0 - self.beta2) * d * d);
         let (beta3, weight) = (self.beta2.sqrt(), d / FIRST_DISTANCE as f32 * d);
         for ((m, v), &g) in first.iter_mut().zip(second.iter_mut()).zip(gradients) {
@@ -105,7 +101,7 @@ impl UpdateRule for Prodigy {
         let [first, second, _, _] = slots else { panic!("prodigy has 4 slots") };
         check_lengths(values.len(), [first.len(), second.len()]);
         let keep = 1.0 - step.learning_rate * step.decay(self.weight_decay);
-        let epsilon = step.distance * self.epsilon;
+        let epsilon = step.estimate * self.epsilon;
         for ((w, &m), &v) in values.iter_mut().zip(first.iter()).zip(second.iter()) {
             *w = *w * keep - step.learning_rate * m / (v.sqrt() + epsilon);
         }
@@ -113,12 +109,12 @@ impl UpdateRule for Prodigy {
 
     /// `d r * d / (sqrt(v) + d * epsilon)`: the moments are those of `d * g`.
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         let [_, second, _, _] = slots else { panic!("prodigy has 4 slots") };
         check_lengths(out.len(), [second.len()]);
-        let epsilon = step.distance * self.epsilon;
+        let epsilon = step.estimate * self.epsilon;
         for (out, &v) in out.iter_mut().zip(second.iter()) {
-            *out = step.learning_rate * step.distance / (v.sqrt() + epsilon);
+            *out = step.learning_rate * step.estimate / (v.sqrt() + epsilon);
         }
     }
 }
@@ -126,7 +122,7 @@ impl UpdateRule for Prodigy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::optimizers::Method;
+    use crate::optimizers::{Method, OptimizerSettings};
 
     /// Against `prodigyopt`'s formulas in f64: the distance and the weights after some steps on a quadratic.
     #[test]
@@ -154,7 +150,7 @@ mod tests {
             let close = |(got, want): (&f32, f32)| (got - want).abs() < 3e-4 * want.abs();
             assert!(values.iter().zip(want).all(close), "step {step}: {values:?}, not {want:?}");
             if step >= 20 {
-                assert!((size.distance - 0.414_818_94).abs() < 1e-4, "step {step}: {}", size.distance);
+                assert!((size.estimate - 0.414_818_94).abs() < 1e-4, "step {step}: {}", size.estimate);
             }
         }
     }

@@ -1,35 +1,40 @@
-//! RMSprop (Tieleman and Hinton 2012, lecture 6.5), not centred, as `torch.optim.RMSprop`:
-//! ```text
-//! g <- g + weight_decay * w
-//! v <- rho * v + (1 - rho) * g^2
-//! w <- w - learning_rate * g / (sqrt(v) + epsilon)         without momentum
-//! b <- momentum * b + g / (sqrt(v) + epsilon)              with momentum
-//! w <- w - learning_rate * b
-//! ```
+//! RMSprop.
 
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
+use super::{StepSize, Traits, UpdateRule, check_lengths, flush};
 
-/// RMSprop; see the top of the file for the formula. Slots: the mean square, then the momentum if there is one.
+/// RMSprop (Tieleman and Hinton 2012, lecture 6.5), not centred, as `torch.optim.RMSprop`:
+/// ```text
+/// g <- g + weight_decay * w
+/// v <- rho * v + (1 - rho) * g^2
+/// w <- w - learning_rate * g / (sqrt(v) + epsilon)         without momentum
+/// b <- momentum * b + g / (sqrt(v) + epsilon)              with momentum
+/// w <- w - learning_rate * b
+/// ```
+///
+/// Slots: the mean square, then the momentum if there is one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rmsprop {
-    rho: f32,
-    epsilon: f32,
-    momentum: f32,
-    weight_decay: f32,
+    /// Smoothing of the mean square, from 0 to below 1 (`alpha` in PyTorch).
+    pub rho: f32,
+    /// Added to the root that divides the gradient, above 0.
+    pub epsilon: f32,
+    /// Momentum, from 0 to below 1.
+    pub momentum: f32,
+    /// Weight decay, at least 0; biases are exempt.
+    pub weight_decay: f32,
 }
 
-impl Rmsprop {
-    pub(super) fn new(settings: &OptimizerSettings) -> Rmsprop {
-        Rmsprop {
-            rho: settings.rho,
-            epsilon: settings.epsilon(),
-            momentum: settings.momentum,
-            weight_decay: settings.weight_decay(),
-        }
+impl Default for Rmsprop {
+    fn default() -> Rmsprop {
+        Rmsprop { rho: 0.99, epsilon: 1e-8, momentum: 0.0, weight_decay: 0.0 }
     }
 }
 
 impl UpdateRule for Rmsprop {
+    fn traits(&self) -> Traits {
+        Traits::PLAIN
+    }
+
     fn slots(&self) -> usize {
         1 + usize::from(self.momentum > 0.0)
     }
@@ -62,10 +67,10 @@ impl UpdateRule for Rmsprop {
     }
 
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         assert_eq!(slots.len(), self.slots(), "rmsprop's slots");
         check_lengths(out.len(), [slots[0].len()]);
-        for (out, &v) in out.iter_mut().zip(slots[0]) {
+        for (out, &v) in out.iter_mut().zip(slots[0].iter()) {
             *out = step.learning_rate / ((1.0 - self.momentum) * (v.sqrt() + self.epsilon));
         }
     }

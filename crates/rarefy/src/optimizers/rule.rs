@@ -1,11 +1,60 @@
 //! What an optimizer is: the trait, what a step hands to it, and what the rules share.
 
-use super::Sums;
+use std::fmt::Debug;
 
-/// Moves values along their gradients. Every operation is elementwise, so an update of a parameter may be cut into
-/// sub-slices, in any order and in parallel, and gives the same bits.
-pub trait UpdateRule {
-    /// Arrays of state that it keeps for each parameter, each as long as the values and zero at the start.
+use super::{Memory, Sums};
+
+/// An update rule: moves values along their gradients. Implement it to train by a rule of your own ([`super::Optimizer::Custom`]).
+///
+/// A rule sees slices and knows nothing of sparsity, layers or threads. Every operation is elementwise, so that an update of a
+/// parameter may be cut into sub-slices, in any order and in parallel, and gives the same bits. What it keeps for each value
+/// stands in its slots: arrays as long as the values that start at zero and that the caller keeps, moves along when connections
+/// move, and saves.
+///
+/// A step is made in parts, of which most rules have `update` alone ([`Passes`]):
+/// ```text
+/// prepare                        what the step needs of the memory
+/// gather, on every chunk         state, and sums over the network
+/// decide                         the sums become the step's size
+/// update, on every chunk         the step; in a search again until `accepts` takes the loss after it
+/// ```
+///
+/// Gradient descent in the direction of the gradient's sign:
+/// ```
+/// use rarefy::optimizers::{StepSize, Traits, UpdateRule};
+///
+/// #[derive(Debug)]
+/// struct SignDescent;
+///
+/// impl UpdateRule for SignDescent {
+///     fn traits(&self) -> Traits {
+///         Traits::PLAIN
+///     }
+///
+///     fn slots(&self) -> usize {
+///         0
+///     }
+///
+///     fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], _: &mut [&mut [f32]]) {
+///         for (value, gradient) in values.iter_mut().zip(gradients) {
+///             *value -= step.learning_rate * gradient.signum();
+///         }
+///     }
+///
+///     fn step_size(&self, step: &StepSize, _: &[&mut [f32]], out: &mut [f32]) {
+///         out.fill(step.learning_rate);
+///     }
+/// }
+///
+/// let mut values = [1.0, 2.0];
+/// SignDescent.update(&StepSize::new(0.5, 1), &mut values, &[0.1, -7.0], &mut []);
+/// assert_eq!(values, [0.5, 2.5]);
+/// ```
+pub trait UpdateRule: Debug + Send + Sync {
+    /// What the rest of training must know of the rule; [`Traits::PLAIN`] for most.
+    fn traits(&self) -> Traits;
+
+    /// How many arrays of state it keeps for each parameter, each as long as the values and zero at the start.
     fn slots(&self) -> usize;
 
     /// Fills the slots, all zero until now, of values that are trained from here on: all at the start of a run, later
@@ -14,7 +63,17 @@ pub trait UpdateRule {
         let _ = (values, slots);
     }
 
-    /// The first part of a step, for methods that need sums over the whole network before they move it.
+    /// What it remembers of the network as a whole at the start of a run.
+    fn memory(&self) -> Memory {
+        Memory::default()
+    }
+
+    /// Begins a step from what is known before it; `step.learning_rate` is the settings' times the schedule's.
+    fn prepare(&self, memory: &mut Memory, step: &mut StepSize) {
+        let _ = (memory, step);
+    }
+
+    /// Updates state and sums up over one chunk, where the rule needs sums over the whole network before it moves it.
     ///
     /// # Panics
     /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
@@ -24,18 +83,65 @@ pub trait UpdateRule {
         Sums::default()
     }
 
-    /// One step: `values`, `gradients` and each of the `slots` have one number per weight.
+    /// Decides the step's size from the sums over all parameters and the batch's loss.
+    fn decide(&self, memory: &mut Memory, step: &mut StepSize, sums: Sums, loss: f64) {
+        let _ = (memory, step, sums, loss);
+    }
+
+    /// Makes one step: `values`, `gradients` and each of the `slots` have one number per weight.
     ///
     /// # Panics
     /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
     fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], slots: &mut [&mut [f32]]);
+
+    /// Whether a search ends with this step, `loss` being the batch's after it; otherwise `step` is the next to try.
+    fn accepts(&self, memory: &mut Memory, step: &mut StepSize, loss: f64) -> bool {
+        let _ = (memory, step, loss);
+        true
+    }
 
     /// Writes to `out` how far one unit of a steady gradient moves each weight in a step: the step size that a proximal
     /// penalty needs (ProxGen: Yun, Lozano and Yang 2021, algorithm 1). `slots` are those after [`UpdateRule::update`].
     ///
     /// # Panics
     /// If the lengths differ, or the number of slots is not [`UpdateRule::slots`].
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]);
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]);
+}
+
+/// How often a step goes over the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passes {
+    /// Once: [`UpdateRule::update`] looks at each weight by itself.
+    One,
+    /// Twice: [`UpdateRule::gather`] and [`UpdateRule::decide`] look at the whole network before it is moved.
+    Two,
+    /// As `Two`, and [`UpdateRule::update`] again until [`UpdateRule::accepts`] takes the loss after it.
+    Search,
+}
+
+/// What the rest of training must know of an optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traits {
+    /// How often a step goes over the network.
+    pub passes: Passes,
+    /// The slot that holds the model, where that is an average and not the trained values themselves.
+    pub average: Option<usize>,
+    /// Whether the step itself applies the L1 penalty of strength [`StepSize::lambda`], so that no proximal step may follow.
+    /// Such a rule revives weights at zero, which must stay stored while it may.
+    pub is_bregman: bool,
+    /// Whether each batch must be the whole training part, with the same loss at each step.
+    pub needs_full_batch: bool,
+}
+
+impl Traits {
+    /// Those of a rule that looks at each weight and its gradient alone.
+    pub const PLAIN: Traits =
+        Traits { passes: Passes::One, average: None, is_bregman: false, needs_full_batch: false };
+
+    /// Whether each step is tried out by forward passes.
+    pub fn searches(&self) -> bool {
+        self.passes == Passes::Search
+    }
 }
 
 /// What changes from step to step and from parameter to parameter.
@@ -49,23 +155,20 @@ pub struct StepSize {
     pub decay: bool,
     /// The strength of the L1 penalty on this parameter, for methods that apply it themselves.
     pub lambda: f32,
-    /// The lambda that a Bregman method's hidden values stand at before this step.
-    pub(super) held: f32,
-    /// Prodigy's distance.
-    pub(super) distance: f32,
-    /// The weight of this step's point in a schedule-free average.
-    pub(super) averaging: f32,
+    /// What [`UpdateRule::prepare`] and [`UpdateRule::decide`] tell [`UpdateRule::update`] besides: a number whose meaning is
+    /// the rule's own.
+    pub estimate: f32,
 }
 
 impl StepSize {
     /// A step of a weight without a penalty.
     pub fn new(learning_rate: f32, step: u64) -> StepSize {
-        StepSize { learning_rate, step, decay: true, lambda: 0.0, held: 0.0, distance: 0.0, averaging: 0.0 }
+        StepSize { learning_rate, step, decay: true, lambda: 0.0, estimate: 0.0 }
     }
 
     /// The same step of a bias: neither weight decay nor penalties apply.
     pub fn of_bias(&self) -> StepSize {
-        StepSize { decay: false, lambda: 0.0, held: 0.0, ..*self }
+        StepSize { decay: false, lambda: 0.0, ..*self }
     }
 
     /// The weight decay of this parameter, given the optimizer's.

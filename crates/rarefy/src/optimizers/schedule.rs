@@ -18,20 +18,20 @@ use serde::{Deserialize, Serialize};
 use super::Method;
 use crate::error::{Error, Result};
 
-/// The shape of the schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ScheduleMethod {
-    /// The same rate throughout.
-    Constant,
-    /// Multiplied by `step_factor` at regular times.
-    Step,
-    /// Half a cosine down.
-    Cosine,
-    /// A straight line down.
-    Linear,
-    /// Up to the base rate, then down.
-    OneCycle,
+named! {
+    /// The shape of the schedule.
+    pub enum ScheduleMethod {
+        /// The same rate throughout.
+        Constant = "constant",
+        /// Multiplied by `step_factor` at regular times.
+        Step = "step",
+        /// Half a cosine down.
+        Cosine = "cosine",
+        /// A straight line down.
+        Linear = "linear",
+        /// Up to the base rate, then down.
+        OneCycle = "one-cycle",
+    }
 }
 
 /// What the user asks of the schedule.

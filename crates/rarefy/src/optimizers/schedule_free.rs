@@ -1,58 +1,45 @@
-//! Schedule-free gradient descent and AdamW (Defazio et al. 2024, equations 3 to 5), as `SGDScheduleFree` and
-//! `AdamWScheduleFree` of the package `schedulefree` 1.4: an average in place of a schedule. Gradients are taken at `y` (the network's values while training), steps are
-//! made from `z`, and the model is the average `x`:
-//! ```text
-//! z <- z - l * (g + weight_decay * y)                                     sgd
-//! v <- beta2 * v + (1 - beta2) * g^2                                      adamw
-//! z <- z - l * (g / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay * y)
-//! x <- (1 - c) * x + c * z        c = (largest l so far)^2 / the sum of these squares over all steps
-//! y <- beta1 * x + (1 - beta1) * z
-//! ```
-//! `l` is the learning rate, warm-up included. The paper's algorithm 1 makes the root of `1 - beta2^t` a part of it, which leaves
-//! early steps almost out of the average; the package does not. Beta1 interpolates, it is no momentum. A connection that is grown starts with `x = z = y`.
+//! Schedule-free gradient descent and AdamW.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Method, OptimizerSettings, StepSize, UpdateRule, check_lengths, correction, flush};
+use super::{Memory, StepSize, Traits, UpdateRule, check_lengths, correction, flush};
 
 /// The slot that holds the average.
-pub(super) const AVERAGE: usize = 1;
+const AVERAGE: usize = 1;
 
-/// Both methods; see the top of the file for the formulas. Slots: `z`, `x`, and for adamw the second moment.
+/// Schedule-free gradient descent and AdamW (Defazio et al. 2024, equations 3 to 5), as `SGDScheduleFree` and
+/// `AdamWScheduleFree` of the package `schedulefree` 1.4: an average in place of a schedule. Gradients are taken at `y` (the network's values while training), steps are
+/// made from `z`, and the model is the average `x`:
+/// ```text
+/// z <- z - l * (g + weight_decay * y)                                     sgd
+/// v <- beta2 * v + (1 - beta2) * g^2                                      adamw
+/// z <- z - l * (g / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay * y)
+/// x <- (1 - c) * x + c * z        c = (largest l so far)^2 / the sum of these squares over all steps
+/// y <- beta1 * x + (1 - beta1) * z
+/// ```
+/// `l` is the learning rate, warm-up included. The paper's algorithm 1 makes the root of `1 - beta2^t` a part of it, which leaves
+/// early steps almost out of the average; the package does not. Beta1 interpolates, it is no momentum. A connection that is grown starts with `x = z = y`.
+///
+/// Slots: `z`, `x`, and for adamw the second moment. No proximal penalty goes with the average, which would fill in what it empties.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScheduleFree {
-    beta1: f32,
-    beta2: f32,
-    epsilon: f32,
-    weight_decay: f32,
-    is_adaptive: bool,
+    /// Smoothing of the first moment, from 0 to below 1.
+    pub beta1: f32,
+    /// Smoothing of the second moment, from 0 to below 1.
+    pub beta2: f32,
+    /// Added to the root that divides the gradient, above 0.
+    pub epsilon: f32,
+    /// Weight decay, at least 0; biases are exempt.
+    pub weight_decay: f32,
+    /// Whether steps are AdamW's, and not those of gradient descent.
+    pub is_adaptive: bool,
 }
 
-/// What the weight of the next point in the average depends on.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Average {
-    largest: f64,
-    sum: f64,
+impl Default for ScheduleFree {
+    fn default() -> ScheduleFree {
+        ScheduleFree { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.0, is_adaptive: true }
+    }
 }
 
 impl ScheduleFree {
-    pub(super) fn new(settings: &OptimizerSettings) -> ScheduleFree {
-        ScheduleFree {
-            beta1: settings.beta1,
-            beta2: settings.beta2,
-            epsilon: settings.epsilon(),
-            weight_decay: settings.weight_decay(),
-            is_adaptive: settings.method == Method::ScheduleFreeAdamw,
-        }
-    }
-
-    pub(super) fn prepare(&self, memory: &mut Average, step: &mut StepSize) {
-        memory.largest = memory.largest.max(f64::from(step.learning_rate));
-        let weight = memory.largest * memory.largest;
-        memory.sum += weight;
-        step.averaging = if memory.sum > 0.0 { (weight / memory.sum) as f32 } else { 0.0 };
-    }
-
     /// What roots of the second moment are multiplied by, because it starts at 0.
     #[inline(always)]
     fn scale(&self, step: &StepSize) -> f32 {
@@ -61,12 +48,30 @@ impl ScheduleFree {
 }
 
 impl UpdateRule for ScheduleFree {
+    fn traits(&self) -> Traits {
+        Traits { average: Some(AVERAGE), ..Traits::PLAIN }
+    }
+
     fn slots(&self) -> usize {
         2 + usize::from(self.is_adaptive)
     }
 
     fn begin(&self, values: &[f32], slots: &mut [&mut [f32]]) {
         slots[..2].iter_mut().for_each(|slot| slot.copy_from_slice(values));
+    }
+
+    /// The largest learning rate so far, and the sum of the squares of these.
+    fn memory(&self) -> Memory {
+        Memory::of(&[0.0, 0.0])
+    }
+
+    /// Tells the step, as its estimate, the weight of its point in the average.
+    fn prepare(&self, memory: &mut Memory, step: &mut StepSize) {
+        let [largest, sum] = memory.numbers();
+        *largest = largest.max(f64::from(step.learning_rate));
+        let weight = *largest * *largest;
+        *sum += weight;
+        step.estimate = if *sum > 0.0 { (weight / *sum) as f32 } else { 0.0 };
     }
 
     #[inline(always)]
@@ -90,7 +95,7 @@ impl UpdateRule for ScheduleFree {
             _ => panic!("schedule-free methods have 2 or 3 slots, not {}", slots.len()),
         }
         let [iterate, average, ..] = slots else { unreachable!("matched above") };
-        let (c, beta) = (step.averaging, self.beta1);
+        let (c, beta) = (step.estimate, self.beta1);
         for ((y, &z), x) in values.iter_mut().zip(iterate.iter()).zip(average.iter_mut()) {
             *x = (1.0 - c) * *x + c * z;
             *y = beta * *x + (1.0 - beta) * z;
@@ -99,7 +104,7 @@ impl UpdateRule for ScheduleFree {
 
     /// That of `z`. No proximal penalty goes with the average, which would fill in what it empties.
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
         match slots {
             [_, _, square] => {
@@ -116,6 +121,7 @@ impl UpdateRule for ScheduleFree {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimizers::{Method, OptimizerSettings};
 
     /// The values while training and the average after each of eight gradients, from 1 with rate 0.1 and decay 0.1, recorded
     /// from schedulefree 1.4 in f64; warm-up is the package's `warmup_steps`.

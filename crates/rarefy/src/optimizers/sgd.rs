@@ -1,35 +1,34 @@
-//! Stochastic gradient descent with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013), as `torch.optim.SGD`
-//! without dampening:
-//! ```text
-//! g <- g + weight_decay * w
-//! v <- momentum * v + g
-//! w <- w - learning_rate * v                      plain
-//! w <- w - learning_rate * (g + momentum * v)     Nesterov
-//! ```
-//! A steady gradient moves a weight by `learning_rate / (1 - momentum)` times itself a step, which is what proximal penalties
-//! are told: their lambda means the same with any momentum. Without momentum there is no `v` and `w <- w - learning_rate * g`.
+//! Gradient descent with and without momentum.
 
-use super::{OptimizerSettings, StepSize, UpdateRule, check_lengths, flush};
+use super::{StepSize, Traits, UpdateRule, check_lengths, flush};
 
-/// Gradient descent; see the top of the file for the formula. One slot with momentum, none without.
-#[derive(Debug, Clone, PartialEq)]
+/// Stochastic gradient descent with momentum (Polyak 1964) or Nesterov's (Sutskever et al. 2013), as `torch.optim.SGD`
+/// without dampening:
+/// ```text
+/// g <- g + weight_decay * w
+/// v <- momentum * v + g
+/// w <- w - learning_rate * v                      plain
+/// w <- w - learning_rate * (g + momentum * v)     Nesterov
+/// ```
+/// A steady gradient moves a weight by `learning_rate / (1 - momentum)` times itself a step, which is what proximal penalties
+/// are told: their lambda means the same with any momentum. Without momentum there is no `v` and `w <- w - learning_rate * g`.
+///
+/// One slot with momentum, none without.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sgd {
-    momentum: f32,
-    nesterov: bool,
-    weight_decay: f32,
-}
-
-impl Sgd {
-    pub(super) fn new(settings: &OptimizerSettings) -> Sgd {
-        Sgd {
-            momentum: settings.momentum,
-            nesterov: settings.nesterov,
-            weight_decay: settings.weight_decay(),
-        }
-    }
+    /// Momentum, from 0 to below 1.
+    pub momentum: f32,
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
+    /// Weight decay, at least 0; biases are exempt.
+    pub weight_decay: f32,
 }
 
 impl UpdateRule for Sgd {
+    fn traits(&self) -> Traits {
+        Traits::PLAIN
+    }
+
     fn slots(&self) -> usize {
         usize::from(self.momentum > 0.0)
     }
@@ -55,7 +54,7 @@ impl UpdateRule for Sgd {
     }
 
     #[inline(always)]
-    fn step_size(&self, step: &StepSize, slots: &[&[f32]], out: &mut [f32]) {
+    fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));
         out.fill(step.learning_rate / (1.0 - self.momentum));
     }

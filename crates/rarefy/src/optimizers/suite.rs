@@ -134,7 +134,7 @@ fn first_two_steps_follow_the_formula() {
             let got = parameter.values[0];
             assert!((got - want).abs() < 1e-6, "{}, step {step}: {got}, not {want}", case.name);
             if step == 1 {
-                let slots: Vec<&[f32]> = parameter.slots.iter().map(Vec::as_slice).collect();
+                let slots = Slots::of(&mut parameter.slots);
                 let mut size = [0.0];
                 optimizer.step_size(&made, &slots, &mut size);
                 assert!((size[0] - case.step_size).abs() < 1e-6, "{}: step size {}", case.name, size[0]);

@@ -3,7 +3,7 @@
 /// Sums over all numbers of all parameters, which a method that looks at the whole network asks for. Added up chunk by
 /// chunk in a fixed order, so that they do not depend on the number of threads.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Sums(pub(super) [f64; 3]);
+pub struct Sums(pub [f64; 3]);
 
 impl std::ops::Add for Sums {
     type Output = Sums;

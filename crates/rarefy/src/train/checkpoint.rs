@@ -86,7 +86,7 @@ pub(super) fn save(
         tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], || numbers.into()));
     }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
-    let position = Position { control, optimizer: Some(engine.memory), ..position.clone() };
+    let position = Position { control, optimizer: Some(engine.memory.clone()), ..position.clone() };
     let header = Header {
         format: FORMAT,
         settings: settings.clone(),
@@ -219,8 +219,11 @@ impl Checkpoint {
         {
             controller.state = state;
         }
-        if let Some(memory) = self.position.optimizer {
-            engine.memory = memory;
+        if let Some(memory) = &self.position.optimizer {
+            if memory.len() != engine.memory.len() {
+                return Err(self.file.problem("holds the state of another optimizer; start a new run"));
+            }
+            engine.memory = memory.clone();
         }
         for (parameter, slots) in engine.network.parameters().zip(&mut engine.state) {
             for (index, slot) in slots.iter_mut().enumerate() {

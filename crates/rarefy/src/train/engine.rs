@@ -3,13 +3,13 @@
 use super::effective::{Effective, Map};
 use super::reduce;
 use super::score::score_in;
-use super::update::{MAX_SLOTS, Part, Update, views};
+use super::update::{Part, Update};
 use super::{Score, Sparsifier};
 use crate::data::Batch;
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons, without_zeros};
 use crate::losses::{Lanes, Loss};
-use crate::optimizers::{Memory, Optimizer, StepSize, Sums, UpdateRule, clip};
+use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::Regularizer;
 use crate::topology::Topology;
 
@@ -91,7 +91,7 @@ impl Engine {
             parameter.gradient = vec![0.0; length];
             let mut slots = vec![vec![0.0; length]; optimizer.slots()];
             if parameter.is_trained() {
-                optimizer.begin(parameter.weights.values(), &mut views(&mut slots)[..optimizer.slots()]);
+                optimizer.begin(parameter.weights.values(), &mut Slots::of(&mut slots));
             }
             state.push(slots);
         }
@@ -229,11 +229,9 @@ impl Engine {
         } else {
             self.work(Part::Whole { scale }, &step, regularizer);
         }
-        let (optimizer, state) = (&self.optimizer, &self.state);
+        let (optimizer, state) = (&self.optimizer, &mut self.state);
         self.sparsifier.shrink_groups(&mut self.network, &mut |index, out| {
-            let mut views = state[index].iter().map(Vec::as_slice);
-            let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            optimizer.step_size(&step, &slots[..optimizer.slots()], out);
+            optimizer.step_size(&step, &Slots::of(&mut state[index]), out);
         });
         self.sparsifier.project(&mut self.network);
         self.effective.update(&self.optimizer, &step, self.sparsifier.lambda().unwrap_or(0.0));
@@ -266,7 +264,7 @@ impl Engine {
             let regularizer = regularizer.filter(|_| parameter.is_weight());
             let run = Update { optimizer: &self.optimizer, part, step: &step, isa: self.isa, regularizer };
             let Parameter { weights, gradient, touched, .. } = parameter;
-            let (values, slots) = (weights.values_mut(), views(slots));
+            let (values, slots) = (weights.values_mut(), Slots::of(slots));
             match touched {
                 Some(touched) if matches!(part, Part::Whole { .. }) && regularizer.is_none() => {
                     run.split_touched(touched, 0, values, gradient, slots);

@@ -13,7 +13,7 @@
 
 use super::Engine;
 use crate::layers::{Network, Parameter};
-use crate::optimizers::UpdateRule;
+use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 
 /// Draws pairs of dead neurons anew, as a dense layer is drawn, with biases of 0, from streams named by `seed` and
@@ -79,8 +79,8 @@ fn begin(engine: &mut Engine, index: usize, old: &[f32], new: &[usize]) {
     }
     let values = engine.network.parameter(index).weights.values();
     for &slot in new {
-        let mut views: Vec<&mut [f32]> = state.iter_mut().map(|numbers| &mut numbers[slot..][..1]).collect();
-        engine.optimizer.begin(&values[slot..][..1], &mut views);
+        let mut slots = Slots::of(state);
+        engine.optimizer.begin(&values[slot..][..1], &mut slots.range(slot..slot + 1));
     }
 }
 

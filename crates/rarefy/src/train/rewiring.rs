@@ -1,12 +1,11 @@
 //! What happens when connections change: a topology method moves them, zeros leave storage, and some come back.
 
-use super::update::views;
 use super::{Engine, Progress, model_bytes};
 use crate::Result;
 use crate::control::Budget;
 use crate::data::Batch;
 use crate::layers::without_dead_neurons;
-use crate::optimizers::UpdateRule;
+use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Pattern, Rewire};
 use crate::topology::{CellGradients, View, When};
@@ -220,9 +219,8 @@ impl Engine {
             *slot = rewire.carry(slot, 0.0);
         }
         for &slot in rewire.grown() {
-            let mut views =
-                views(state).map(|view| if view.is_empty() { view } else { &mut view[slot..][..1] });
-            self.optimizer.begin(&new.values()[slot..][..1], &mut views[..self.optimizer.slots()]);
+            let mut slots = Slots::of(state);
+            self.optimizer.begin(&new.values()[slot..][..1], &mut slots.range(slot..slot + 1));
         }
         parameter.gradient = vec![0.0; new.values().len()];
         parameter.touched = None;

@@ -3,22 +3,13 @@
 use std::ops::Range;
 
 use crate::kernels::{Isa, fetch_place};
-use crate::optimizers::{Optimizer, StepSize, Sums, UpdateRule};
+use crate::optimizers::{Optimizer, Slots, StepSize, Sums, UpdateRule};
 use crate::penalties::{Regularizer, Steps};
 
 /// Numbers that one piece of an optimizer's work covers.
 const CHUNK: usize = 8192;
 /// Ranges of touched weights that one piece of its work covers.
 const RANGES: usize = 256;
-
-/// The most arrays of state that an optimizer keeps for a parameter.
-pub(super) const MAX_SLOTS: usize = 4;
-
-/// A parameter's slots as slices; those that the optimizer does not keep are empty.
-pub(super) fn views(slots: &mut [Vec<f32>]) -> [&mut [f32]; MAX_SLOTS] {
-    let mut views = slots.iter_mut().map(Vec::as_mut_slice);
-    std::array::from_fn(|_| views.next().unwrap_or_default())
-}
 
 /// A part of an optimizer's step.
 #[derive(Clone, Copy, PartialEq)]
@@ -72,29 +63,21 @@ impl Update<'_> {
         {
             let mut steps = [0.0; CHUNK];
             let steps = &mut steps[..values.len()];
-            let mut views = slots.iter().map(|slot| &**slot);
-            let slots: [&[f32]; MAX_SLOTS] = std::array::from_fn(|_| views.next().unwrap_or_default());
-            self.optimizer.step_size(self.step, &slots[..self.optimizer.slots()], steps);
+            self.optimizer.step_size(self.step, slots, steps);
             penalty.prox(values, Steps::Each(steps));
         }
         Sums::default()
     }
 
     /// The sums are added up in the order of the halves, so that threads do not change them.
-    pub(super) fn split(
-        &self,
-        values: &mut [f32],
-        gradients: &mut [f32],
-        mut slots: [&mut [f32]; MAX_SLOTS],
-    ) -> Sums {
+    pub(super) fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: Slots<'_>) -> Sums {
         if values.len() <= CHUNK {
-            let slots = &mut slots[..self.optimizer.slots()];
-            return self.isa.vectorize(|| self.chunk(values, gradients, slots));
+            return self.isa.vectorize(|| self.chunk(values, gradients, &mut slots));
         }
         let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
         let (left, right) = values.split_at_mut(middle);
         let (left_gradients, right_gradients) = gradients.split_at_mut(middle);
-        let (left_slots, right_slots) = split_views(slots, middle);
+        let (left_slots, right_slots) = slots.split_at(middle);
         let (left, right) = rayon::join(
             || self.split(left, left_gradients, left_slots),
             || self.split(right, right_gradients, right_slots),
@@ -114,7 +97,7 @@ impl Update<'_> {
         first: usize,
         values: &mut [f32],
         gradients: &mut [f32],
-        mut slots: [&mut [f32]; MAX_SLOTS],
+        mut slots: Slots<'_>,
     ) {
         if touched.len() <= RANGES {
             return self.isa.vectorize(|| {
@@ -125,10 +108,8 @@ impl Update<'_> {
                         slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
                     }
                     let range = range.start - first..range.end - first;
-                    let mut slots =
-                        slots.each_mut().map(|slot| slot.get_mut(range.clone()).unwrap_or_default());
-                    let slots = &mut slots[..self.optimizer.slots()];
-                    self.chunk(&mut values[range.clone()], &mut gradients[range], slots);
+                    let mut slots = slots.range(range.clone());
+                    self.chunk(&mut values[range.clone()], &mut gradients[range], &mut slots);
                 }
             });
         }
@@ -136,26 +117,10 @@ impl Update<'_> {
         let border = right_touched[0].start;
         let (left, right) = values.split_at_mut(border - first);
         let (left_gradients, right_gradients) = gradients.split_at_mut(border - first);
-        let (left_slots, right_slots) = split_views(slots, border - first);
+        let (left_slots, right_slots) = slots.split_at(border - first);
         rayon::join(
             || self.split_touched(left_touched, first, left, left_gradients, left_slots),
             || self.split_touched(right_touched, border, right, right_gradients, right_slots),
         );
     }
-}
-
-/// Halves of slots; those that the optimizer does not keep stay empty.
-fn split_views(
-    slots: [&mut [f32]; MAX_SLOTS],
-    middle: usize,
-) -> ([&mut [f32]; MAX_SLOTS], [&mut [f32]; MAX_SLOTS]) {
-    let mut rights: [&mut [f32]; MAX_SLOTS] = Default::default();
-    let mut index = 0;
-    let lefts = slots.map(|slot| {
-        let (left, right) = slot.split_at_mut(middle.min(slot.len()));
-        rights[index] = right;
-        index += 1;
-        left
-    });
-    (lefts, rights)
 }

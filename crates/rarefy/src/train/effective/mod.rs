@@ -26,16 +26,13 @@ use std::ops::Range;
 use super::tensors::{Tensor, TensorFile};
 use crate::Result;
 use crate::layers::{Network, Parameter, Role};
-use crate::optimizers::{Optimizer, StepSize, UpdateRule};
+use crate::optimizers::{Optimizer, Slots, StepSize, UpdateRule};
 use crate::penalties::PenaltyMethod;
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::Forward;
 
 /// Numbers that one piece of work covers.
 const CHUNK: usize = 8192;
-
-/// Room for the arrays of an optimizer's state.
-const MAX_SLOTS: usize = 4;
 
 /// How effective values come from stored ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -229,10 +226,7 @@ impl Effective {
         let mut step = step.of_bias();
         step.learning_rate *= rate;
         for part in self.parts.iter_mut().filter(|part| !part.own.is_empty()) {
-            let mut slots = part.state.iter_mut().map(Vec::as_mut_slice);
-            let mut slots: [&mut [f32]; MAX_SLOTS] =
-                std::array::from_fn(|_| slots.next().unwrap_or_default());
-            optimizer.update(&step, &mut part.own, &part.gradient, &mut slots[..optimizer.slots()]);
+            optimizer.update(&step, &mut part.own, &part.gradient, &mut Slots::of(&mut part.state));
             if self.map == Map::Thresholds {
                 thresholds::decay(&mut part.own[0], lambda * step.learning_rate);
             }

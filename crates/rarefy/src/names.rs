@@ -1,0 +1,132 @@
+//! Names of what can be chosen, said once: settings, help, errors, `inspect` and the pages of `docs/` all print these.
+//!
+//! `named!` writes an enum whose variants have names, with `ALL` and `name()`:
+//! ```text
+//! named! {
+//!     /// Which shape.
+//!     #[derive(Default)]
+//!     pub enum Shape {
+//!         /// Nothing special.
+//!         #[default]
+//!         Free = "free",
+//!     }
+//! }
+//! ```
+
+use crate::error::{Error, Result};
+
+/// A choice that goes by a name.
+pub trait Named: Copy + PartialEq + 'static {
+    /// All choices, in the order in which lists print them.
+    const ALL: &'static [Self];
+
+    /// The name in settings, help and messages.
+    fn name(self) -> &'static str;
+}
+
+/// An enum of named choices; see the top of the file.
+macro_rules! named {
+    ($(#[$attribute:meta])* pub enum $kind:ident { $($(#[$of:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub enum $kind {
+            $($(#[$of])* #[serde(rename = $name)] $variant,)+
+        }
+
+        impl $kind {
+            /// All of them, in the order in which lists print them.
+            pub const ALL: [$kind; [$($name),+].len()] = [$($kind::$variant),+];
+
+            /// The name in settings, help and messages.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($kind::$variant => $name,)+
+                }
+            }
+
+            /// Refuses a setting of `section` that this method would ignore: see `names::refuse_ignored`.
+            #[allow(dead_code)]
+            fn refuse_ignored(self, section: &str, rows: &[(&str, bool, &[$kind])]) -> $crate::Result<()> {
+                $crate::names::refuse_ignored(section, self, rows)
+            }
+        }
+
+        impl $crate::names::Named for $kind {
+            const ALL: &'static [$kind] = &$kind::ALL;
+
+            fn name(self) -> &'static str {
+                self.name()
+            }
+        }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.pad(self.name())
+            }
+        }
+    };
+}
+
+/// `"a"`, `"a" or "b"`, `"a", "b" or "c"`.
+pub fn one_of<K: Named>(kinds: impl IntoIterator<Item = K>) -> String {
+    let names: Vec<String> = kinds.into_iter().map(|kind| format!("\"{}\"", kind.name())).collect();
+    match &names[..] {
+        [] => "nothing".into(),
+        [name] => name.clone(),
+        [names @ .., last] => format!("{} or {last}", names.join(", ")),
+    }
+}
+
+/// Refuses a setting that the chosen method would ignore. A row is a key, whether it is given, and the methods that use it.
+///
+/// # Errors
+/// [`Error::Setting`] for the first such key, with the methods that use it.
+pub(crate) fn refuse_ignored<K: Named>(section: &str, method: K, rows: &[(&str, bool, &[K])]) -> Result<()> {
+    match rows.iter().find(|(_, is_given, users)| *is_given && !users.contains(&method)) {
+        None => Ok(()),
+        Some((key, _, users)) => Err(Error::setting(
+            format!("{section}.{key}"),
+            format!(
+                "{section}.method = \"{}\" does not use it; remove it, or choose {}",
+                method.name(),
+                one_of(users.iter().copied())
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    named! {
+        /// For the test.
+        pub enum Fruit {
+            /// Red.
+            Apple = "apple",
+            /// Yellow.
+            Pear = "pear-of-summer",
+        }
+    }
+
+    #[test]
+    fn a_name_is_the_one_that_files_have() {
+        for fruit in Fruit::ALL {
+            assert_eq!(serde_json::to_value(fruit).unwrap(), fruit.name());
+            assert_eq!(serde_json::from_value::<Fruit>(fruit.name().into()).unwrap(), fruit);
+            assert_eq!(fruit.to_string(), fruit.name());
+        }
+        assert_eq!(one_of(Fruit::ALL), "\"apple\" or \"pear-of-summer\"");
+        assert_eq!(one_of([Fruit::Apple]), "\"apple\"");
+    }
+
+    #[test]
+    fn what_is_ignored_is_refused_with_who_uses_it() {
+        let rows: [(&str, bool, &[Fruit]); 2] = [("stone", false, &[]), ("core", true, &[Fruit::Apple])];
+        assert!(refuse_ignored("fruit", Fruit::Apple, &rows).is_ok());
+        let error = refuse_ignored("fruit", Fruit::Pear, &rows).unwrap_err().to_string();
+        let words =
+            "fruit.core: fruit.method = \"pear-of-summer\" does not use it; remove it, or choose \"apple\"";
+        assert_eq!(error, words);
+    }
+}
