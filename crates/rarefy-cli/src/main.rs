@@ -132,4 +132,47 @@ mod tests {
         }
         assert_eq!(allowed, ["threads", "baseline", "no_twin"]);
     }
+
+    /// The commands in a text: lines that begin with the program's name, up to a pipe or a comment after two blanks.
+    fn commands(text: &str) -> Vec<Vec<String>> {
+        let lines = text.lines().map(str::trim).filter(|line| line.starts_with("rarefy "));
+        let command = |line: &str| {
+            let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+            let line = line.split("  ").next().unwrap();
+            for c in line.chars().chain([' ']) {
+                match (c, quote) {
+                    ('\'' | '"', None) => quote = Some(c),
+                    (c, Some(open)) if c == open => quote = None,
+                    (' ', None) => {
+                        words.extend(Some(std::mem::take(&mut word)).filter(|word| !word.is_empty()))
+                    }
+                    _ => word.push(c),
+                }
+            }
+            let end = words.iter().position(|word| ["|", ">", ">>"].contains(&word.as_str()));
+            words.truncate(end.unwrap_or(words.len()));
+            words
+        };
+        lines.map(command).collect()
+    }
+
+    #[test]
+    fn commands_in_docs_and_help_are_understood() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut texts = vec![std::fs::read_to_string(root.join("README.md")).unwrap()];
+        for folder in ["docs", "examples"] {
+            for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+                texts.push(std::fs::read_to_string(entry.unwrap().path()).unwrap().replace("# ", ""));
+            }
+        }
+        let help = |command: &clap::Command| command.get_after_help().map(ToString::to_string);
+        texts.extend(command().get_subcommands().filter_map(help));
+        let found: Vec<Vec<String>> = texts.iter().flat_map(|text| commands(text)).collect();
+        assert!(found.len() > 60, "{found:?}");
+        for words in found {
+            if let Err(error) = command().try_get_matches_from(&words) {
+                panic!("{words:?}: {error}");
+            }
+        }
+    }
 }

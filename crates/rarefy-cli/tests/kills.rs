@@ -1,7 +1,8 @@
 //! A run may be killed at any moment: it goes on to the same bytes, a folder never holds a wrong model, and nothing stays behind.
 //!
-//! The folder is watched, and the process killed as soon as the n-th change is seen, for every n; and at moments of time.
-//! Hundreds of random moments: `cargo test -p rarefy-cli --test kills -- --ignored`.
+//! The folder is watched, and the process killed as soon as the n-th change is seen, for every n; at moments of time; and, where
+//! `strace` is installed, as it enters each system call that changes a file.
+//! Every such call and hundreds of moments: `cargo test -p rarefy-cli --test kills -- --ignored`.
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -149,6 +150,93 @@ fn a_run_may_be_killed_at_every_write() {
             assert!(change > 10, "only {change} changes were seen");
             break;
         }
+    }
+}
+
+/// System calls that change files or folders.
+const CHANGES: [&str; 7] = ["mkdir", "flock", "write", "fsync", "rename", "ftruncate", "unlink"];
+
+/// Whether `strace` may look at a process here.
+fn has_strace() -> bool {
+    let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let works = tried.is_ok_and(|status| status.success());
+    if !works {
+        eprintln!("strace cannot be used here: no process is killed at a system call");
+    }
+    works
+}
+
+/// Runs `arguments` and kills the process as one of its threads enters `call` for the `count`-th time; whether it came to that.
+fn killed_at(call: &str, count: usize, arguments: &[&str]) -> bool {
+    let inject = format!("inject={call}:signal=KILL:when={count}");
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject])
+        .arg(env!("CARGO_BIN_EXE_rarefy"))
+        .args(arguments)
+        .output()
+        .unwrap();
+    if output.status.success() {
+        return false;
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(!words.contains("error"), "{call} {count}: {words}");
+    true
+}
+
+/// Kills a run at each call from its start, and from its first checkpoint on, where the thread that trains has made none of them
+/// before; of these calls every `step`-th.
+fn kill_at_calls(step: usize) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = undisturbed(folder.path());
+    let begun = folder.path().join("begun");
+    assert!(killed_at("write", 3, &[RUN, &["--run-dir", begun.to_str().unwrap()]].concat()));
+    let mut kills = 0;
+    for from_start in [true, false] {
+        for call in CHANGES {
+            for count in (1..).step_by(step) {
+                let run = folder.path().join(format!("{from_start}-{call}-{count}"));
+                let place = run.to_str().unwrap();
+                let was_killed = if from_start {
+                    killed_at(call, count, &[RUN, &["--run-dir", place]].concat())
+                } else {
+                    copy(&begun, &run);
+                    killed_at(call, count, &["train", "--resume", place, "--quiet", "--json", "--no-twin"])
+                };
+                if !was_killed {
+                    break;
+                }
+                kills += 1;
+                if run.exists() {
+                    expected.check_killed(&run);
+                }
+                expected.check_end(&run, &format!("killed as it entered {call} number {count}"));
+            }
+        }
+    }
+    kills
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_run_may_be_killed_as_it_enters_a_system_call() {
+    if has_strace() {
+        let kills = kill_at_calls(4);
+        assert!(kills > 20, "only {kills} kills");
+    }
+}
+
+#[test]
+#[ignore = "takes minutes: each system call that changes a file"]
+fn a_run_may_be_killed_as_it_enters_any_system_call() {
+    if has_strace() {
+        println!("{} kills", kill_at_calls(1));
     }
 }
 

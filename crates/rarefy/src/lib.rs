@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod optimizers;
 pub mod penalties;
 pub mod random;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod sparse;
 pub mod tiles;

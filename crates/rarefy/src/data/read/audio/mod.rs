@@ -8,6 +8,7 @@
 mod features;
 mod mel;
 mod resample;
+#[cfg_attr(not(feature = "audio"), path = "no_spectrum.rs")]
 mod spectrum;
 mod wav;
 

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 
+use crate::Result;
+
 /// Cuts recordings into frames and transforms them.
 #[derive(Clone)]
 pub(super) struct Spectrum {
@@ -29,12 +31,15 @@ pub(super) struct Scratch {
 
 impl Spectrum {
     /// For frames of `window` samples, every `hop` samples; both at least 1.
-    pub(super) fn new(window: usize, hop: usize) -> Spectrum {
+    ///
+    /// # Errors
+    /// None here; without the feature `audio` there is no transform.
+    pub(super) fn new(window: usize, hop: usize) -> Result<Spectrum> {
         let hann = |n: usize| (PI * n as f64 / window as f64).sin().powi(2) as f32;
         // A window of a single sample must not be zero.
         let window: Vec<f32> = if window == 1 { vec![1.0] } else { (0..window).map(hann).collect() };
         let transform = RealFftPlanner::new().plan_fft_forward(fft_size(window.len()));
-        Spectrum { hop, window, transform }
+        Ok(Spectrum { hop, window, transform })
     }
 
     /// Frames in a recording of so many samples.
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn frames_lie_inside_the_recording_and_there_is_one_at_least() {
-        let spectrum = Spectrum::new(200, 80);
+        let spectrum = Spectrum::new(200, 80).unwrap();
         for (samples, frames) in [(0, 1), (1, 1), (200, 1), (279, 1), (280, 2), (8000, 98)] {
             assert_eq!(spectrum.frames(samples), frames, "{samples} samples");
         }
@@ -86,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_tone_stands_in_its_bin_and_a_short_recording_is_filled_up() {
-        let spectrum = Spectrum::new(256, 64);
+        let spectrum = Spectrum::new(256, 64).unwrap();
         let tone: Vec<f32> = (0..1024).map(|n| (2.0 * PI * 10.0 * n as f64 / 256.0).sin() as f32).collect();
         let mut scratch = spectrum.scratch();
         for frame in [0, 5, 12] {

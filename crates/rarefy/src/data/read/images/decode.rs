@@ -10,26 +10,9 @@ use image::imageops::FilterType;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use super::Decoded;
 use crate::data::settings::{ImageColor, ImageSize};
 use crate::{Error, Result};
-
-/// A decoded image.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Decoded {
-    pub height: usize,
-    pub width: usize,
-    /// 1 for grey, 3 for red, green and blue.
-    pub channels: usize,
-    /// `height x width x channels` bytes.
-    pub pixels: Vec<u8>,
-}
-
-impl Decoded {
-    /// Its size in pixels.
-    pub(crate) fn size(&self) -> ImageSize {
-        ImageSize { height: self.height as u32, width: self.width as u32 }
-    }
-}
 
 /// The most bytes of a decoded image.
 const MOST_BYTES: u64 = 512 << 20;

@@ -1,5 +1,6 @@
 //! Images: PNG and JPEG files of one size, as bytes `[y][x][channel]`.
 
+#[cfg_attr(not(feature = "images"), path = "no_decode.rs")]
 mod decode;
 
 use std::path::{Path, PathBuf};
@@ -11,7 +12,24 @@ use crate::data::reading::{FileReading, ImageReading};
 use crate::data::settings::{DataSettings, ImageColor, ImageSize};
 use crate::tiles::Shape;
 use crate::{Error, Result};
-use decode::Decoded;
+
+/// A decoded image.
+#[derive(Debug, Clone, PartialEq)]
+struct Decoded {
+    height: usize,
+    width: usize,
+    /// 1 for grey, 3 for red, green and blue.
+    channels: usize,
+    /// `height x width x channels` bytes.
+    pixels: Vec<u8>,
+}
+
+impl Decoded {
+    /// Its size in pixels.
+    fn size(&self) -> ImageSize {
+        ImageSize { height: self.height as u32, width: self.width as u32 }
+    }
+}
 
 /// Reads the images of a folder or list to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
