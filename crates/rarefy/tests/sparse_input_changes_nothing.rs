@@ -3,14 +3,14 @@
 
 use rarefy::data::{Batch, Csr, Dataset, Features, Targets};
 use rarefy::kernels::{Activation, Isa};
-use rarefy::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{LearningRate, Method, OptimizerSettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Order, Storage};
 use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts, Progress, Sparsifier};
+use rarefy::train::{Engine, EngineParts, Progress, Sparsifier, predict};
 
 const INPUTS: usize = 300;
 const SAMPLES: usize = 200;
@@ -122,9 +122,9 @@ fn nonzeros_train_as_the_whole_does() {
 
 /// What a network makes of all samples.
 fn outputs(network: &Network, dataset: &Dataset) -> Vec<f32> {
-    let mut batch = Batch::new(dataset, SAMPLES);
-    batch.fill(dataset, &(0..SAMPLES).collect::<Vec<_>>());
-    let mut buffers = network.buffers(SAMPLES, false);
-    network.forward(&Pass::predict(Isa::detect()), &batch.input, &mut buffers);
-    buffers.output().rows().iter().flat_map(|row| row.0).collect()
+    let mut found = Vec::new();
+    predict(network, Isa::detect(), dataset, SAMPLES, |_, outputs| {
+        found.extend(outputs.rows().iter().flat_map(|row| row.0));
+    });
+    found
 }

@@ -19,18 +19,13 @@ use crate::tiles::{HALF, LANES, Tiles};
 /// `output = activation(W input + bias)` (or another [`Finish`]).
 ///
 /// # Panics
-/// If shapes do not fit.
+/// If shapes do not fit, or weights in column order meet a dense input.
 pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
     let panels = Panels::new(input, positions(weights, input, output));
     if let Some(columns) = input.columns() {
         return sparse_input::multiply(isa, weights, columns, output, finish);
     }
-    if weights.order() == Order::Columns {
-        // Trained on sparse inputs, asked about a dense one.
-        let mut rows = weights.clone();
-        rows.set_order(Order::Rows);
-        return multiply(isa, &rows, input, output, finish);
-    }
+    assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());

@@ -133,6 +133,19 @@ impl Network {
         }
     }
 
+    /// Whether the first weights stand in column order ([`Network::store_by_input`]): such a network takes inputs as their
+    /// nonzeros alone.
+    pub fn is_stored_by_input(&self) -> bool {
+        self.parameters.first().is_some_and(|first| first.weights.order() == Order::Columns)
+    }
+
+    /// Puts all weights back into row order.
+    pub fn store_by_output(&mut self) {
+        if self.is_stored_by_input() {
+            self.parameters[0].weights.set_order(Order::Rows);
+        }
+    }
+
     /// The network's shape.
     pub fn spec(&self) -> &NetworkSpec {
         &self.spec

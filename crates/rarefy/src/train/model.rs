@@ -108,7 +108,8 @@ pub struct CsrWeights<'a> {
 
 impl Model {
     /// The model of a network in memory.
-    pub fn new(network: Network, config: ModelConfig) -> Model {
+    pub fn new(mut network: Network, config: ModelConfig) -> Model {
+        network.store_by_output();
         Model { network, config, predictor: Predictor::default() }
     }
 

@@ -82,6 +82,15 @@ fn pass(
     buffers: &mut Buffers,
     mut work: impl FnMut(&Batch, &mut Tiles),
 ) {
+    let mut by_output;
+    let network = if network.is_stored_by_input() && dataset.dense().is_some() {
+        // Still in training on nonzeros, asked about whole rows: once for all batches.
+        by_output = network.clone();
+        by_output.store_by_output();
+        &by_output
+    } else {
+        network
+    };
     let mut batch = Batch::new(dataset, capacity);
     let order: Vec<usize> = (0..dataset.len()).collect();
     for samples in order.chunks(capacity) {
