@@ -24,4 +24,7 @@ pub mod tiles;
 pub mod topology;
 pub mod train;
 
+pub use data::{DataSettings, Dataset, Samples, Splits};
 pub use error::{Error, InputProblem, Result};
+pub use layers::{LayerSpec, Network, NetworkSpec};
+pub use train::{Control, Event, Model, Outcome, Prediction, Predictions, Run, Settings};

@@ -114,6 +114,12 @@ impl Counts {
 ///
 /// # Panics
 /// If there are not `classes` scores for each label, or a label is not below `classes`.
+///
+/// ```
+/// // Three samples of two classes.
+/// let found = rarefy::metrics::classification(&[0.9, 0.1, 0.2, 0.8, 0.7, 0.3], 2, &[0, 1, 1]);
+/// assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
+/// ```
 pub fn classification(scores: &[f32], classes: usize, labels: &[u32]) -> Classification {
     assert_eq!(scores.len(), labels.len() * classes, "{classes} scores for each of {} labels", labels.len());
     let mut counts = vec![Counts::default(); classes];
@@ -178,6 +184,11 @@ pub fn multi_label(scores: &[f32], outputs: usize, targets: &[f32], threshold: f
 ///
 /// # Panics
 /// If the arrays differ in length or hold no whole number of samples.
+///
+/// ```
+/// let found = rarefy::metrics::regression(&[1.0, 2.0, 4.0], 1, &[1.0, 2.0, 3.0]);
+/// assert_eq!((found.r2, found.mae), (Some(0.5), 1.0 / 3.0));
+/// ```
 pub fn regression(predictions: &[f64], outputs: usize, targets: &[f64]) -> Regression {
     check(predictions, outputs, targets);
     let per_output: Vec<OutputErrors> =

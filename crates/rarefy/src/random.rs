@@ -33,6 +33,14 @@ pub enum Purpose {
 }
 
 /// A stream of random numbers.
+///
+/// ```
+/// use rarefy::random::{Purpose, Stream};
+///
+/// let draw = |epoch| Stream::new(7, Purpose::Shuffle, 0, epoch).below(1000);
+/// assert_eq!(draw(1), draw(1));
+/// assert_ne!(draw(1), draw(2));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stream(Xoshiro256PlusPlus);
 

@@ -72,6 +72,14 @@ impl TargetSettings {
 ///
 /// # Errors
 /// [`Error::Setting`] with what can be written.
+///
+/// ```
+/// use rarefy::control::parse_target;
+///
+/// assert_eq!(parse_target("sparsity=0.9")?, ("target.sparsity".into(), 0.9));
+/// assert!(parse_target("colour=red").is_err());
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 pub fn parse_target(text: &str) -> Result<(String, f64)> {
     let hint = "write sparsity=0.98, nnz=50k, bytes=60kB or flops=2M";
     let wrong = || Error::setting("target", format!("\"{text}\" is not understood; {hint}"));

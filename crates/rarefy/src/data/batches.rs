@@ -20,6 +20,16 @@ const FEATURES: usize = 256;
 const ALONE: usize = 1 << 14;
 
 /// Some samples, ready for a network.
+///
+/// ```
+/// use rarefy::data::{self, Batch, DataSettings};
+///
+/// let splits = data::load(&DataSettings::default(), 1)?; // the built-in digits
+/// let mut batch = Batch::new(&splits.train, 32);
+/// batch.fill(&splits.train, &[5, 0, 7]);
+/// assert_eq!((batch.samples, batch.input.features()), (3, 64));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// The features, a sample per lane; dead lanes are zero.

@@ -9,6 +9,15 @@
 use crate::InputProblem;
 
 /// Samples x features, each row its nonzeros.
+///
+/// ```
+/// use rarefy::data::Csr;
+///
+/// let mut rows = Csr::empty(4);
+/// rows.push(&mut [(3, 1.0), (1, 2.0)]).unwrap();
+/// rows.push(&mut []).unwrap();
+/// assert_eq!((rows.rows(), rows.row(0)), (2, (&[1, 3][..], &[2.0, 1.0][..])));
+/// ```
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Csr {
     features: usize,

@@ -6,6 +6,15 @@ use super::csr::Csr;
 use crate::tiles::Shape;
 
 /// Samples and what is to be predicted for them.
+///
+/// ```
+/// use rarefy::data::{self, DataSettings};
+///
+/// let train = data::load(&DataSettings::default(), 1)?.train; // the built-in digits
+/// assert_eq!((train.len(), train.inputs(), train.targets.outputs()), (1258, 64, 10));
+/// assert_eq!(train.subset(&[3, 1]).len(), 2);
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// How the numbers of a sample are laid out.

@@ -14,6 +14,19 @@ use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
 /// A feed-forward network. A clone has parameters of its own and shares the layers, which hold no numbers.
+///
+/// ```
+/// use rarefy::kernels::Activation;
+/// use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+/// use rarefy::tiles::Shape;
+///
+/// let layers = vec![LayerSpec::linear(100, Activation::Relu), LayerSpec::linear(10, Activation::Identity)];
+/// let spec = NetworkSpec { inputs: Shape::flat(64), layers };
+/// let sparsity = SparsitySettings { density: 0.1, ..SparsitySettings::default() };
+/// let network = Network::random(&spec, &sparsity, 1)?;
+/// assert_eq!(network.connections(), (740, 7400));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Network {
     spec: NetworkSpec,

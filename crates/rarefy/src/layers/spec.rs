@@ -166,6 +166,20 @@ impl Describe for LayerSpec {
 }
 
 /// A network's shape.
+///
+/// ```
+/// use rarefy::kernels::Activation;
+/// use rarefy::layers::{LayerSpec, NetworkSpec};
+/// use rarefy::tiles::Shape;
+///
+/// let layers = vec![LayerSpec::linear(100, Activation::Relu), LayerSpec::linear(10, Activation::Identity)];
+/// let network = NetworkSpec { inputs: Shape::flat(64), layers };
+/// assert!(network.check().is_ok());
+///
+/// // The same in TOML, as in a file of settings.
+/// let text = "inputs = 64\nlayers = [{layer = 'linear', outputs = 100, activation = 'relu'}, {layer = 'linear', outputs = 10}]";
+/// assert_eq!(toml::from_str::<NetworkSpec>(text).unwrap(), network);
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {

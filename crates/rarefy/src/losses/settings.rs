@@ -62,6 +62,15 @@ pub enum Task<'a> {
 }
 
 /// What the user asks of the loss.
+///
+/// ```
+/// use rarefy::losses::{LossSettings, Task};
+///
+/// let settings = LossSettings { label_smoothing: 0.1, ..LossSettings::default() };
+/// let loss = settings.build(Task::Classification { counts: &[30, 70] })?;
+/// assert_eq!(loss.head(), rarefy::losses::Head::Softmax);
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossSettings {

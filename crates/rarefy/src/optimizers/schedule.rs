@@ -35,6 +35,15 @@ named! {
 }
 
 /// What the user asks of the schedule.
+///
+/// ```
+/// use rarefy::optimizers::{Method, ScheduleMethod, ScheduleSettings};
+///
+/// let settings = ScheduleSettings { method: Some(ScheduleMethod::Cosine), ..ScheduleSettings::default() };
+/// let schedule = settings.build(Method::Sgd)?;
+/// assert!(schedule.factor(90, 100) < schedule.factor(50, 100));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleSettings {

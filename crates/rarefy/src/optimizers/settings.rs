@@ -75,6 +75,15 @@ impl Method {
 }
 
 /// What the user asks of the optimizer. `None` is the method's own default, given by the function of the same name.
+///
+/// ```
+/// use rarefy::optimizers::{Method, OptimizerSettings};
+///
+/// let settings = OptimizerSettings { method: Method::Sgd, momentum: 0.9, ..OptimizerSettings::default() };
+/// assert!(settings.build().is_ok());
+/// let settings = OptimizerSettings { momentum: 1.5, ..settings };
+/// assert!(settings.build().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimizerSettings {

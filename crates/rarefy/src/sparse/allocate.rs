@@ -26,6 +26,16 @@ pub enum Allocation {
 ///
 /// # Errors
 /// If the density is not in `(0, 1]` or leaves less than one connection per output of a layer on average.
+///
+/// ```
+/// use rarefy::sparse::{Allocation, allocate};
+///
+/// // Of two layers with 800 and 200 cells the smaller one is denser (Erdős-Rényi).
+/// let counts = allocate(Allocation::Er, 0.1, &[vec![20, 40], vec![10, 20]])?;
+/// assert_eq!(counts.iter().sum::<usize>(), 100);
+/// assert!(counts[0] as f64 / 800.0 < counts[1] as f64 / 200.0);
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 pub fn allocate(allocation: Allocation, density: f64, shapes: &[Vec<usize>]) -> Result<Vec<usize>> {
     check_density("sparsity.density", density)?;
     let sizes: Vec<f64> = shapes.iter().map(|shape| shape.iter().product::<usize>() as f64).collect();

@@ -51,6 +51,16 @@ impl Index {
 }
 
 /// The connections of a `rows x cols` weight matrix: at most `u32::MAX` of them.
+///
+/// ```
+/// use rarefy::sparse::Pattern;
+///
+/// // [ . x . x ]
+/// // [ x . . . ]
+/// let pattern = Pattern::new(2, 4, vec![0, 2, 3], vec![1, 3, 0]).unwrap();
+/// assert_eq!((pattern.nnz(), pattern.cells().collect::<Vec<_>>()), (3, vec![1, 3, 4]));
+/// assert!(Pattern::new(2, 4, vec![0, 2, 3], vec![3, 1, 0]).is_err());
+/// ```
 #[derive(Debug, Clone)]
 pub struct Pattern {
     cols: usize,

@@ -115,6 +115,14 @@ impl Sparse {
 }
 
 /// A weight matrix.
+///
+/// ```
+/// use rarefy::sparse::{Pattern, Storage, Weights};
+///
+/// let pattern = Pattern::new(2, 4, vec![0, 2, 3], vec![1, 3, 0]).unwrap();
+/// let weights = Weights::of_live_values(pattern, Storage::Sparse, vec![0.5, -1.0, 2.0]);
+/// assert_eq!((weights.nnz(), weights.density(), weights.fan_in()), (3, 0.375, vec![2, 1]));
+/// ```
 #[derive(Debug, Clone)]
 pub enum Weights {
     /// Every cell.

@@ -49,6 +49,14 @@ impl Row {
 /// The features of a sample: channels at each position of an image (`[y][x][channel]`), of a sequence (`height` 1,
 /// `[time][channel]`), or at no position in particular (`height` and `width` 1). In files a shape of the last kind is a
 /// number, another one `[height, width, channels]`.
+///
+/// ```
+/// use rarefy::tiles::Shape;
+///
+/// let image = Shape { height: 8, width: 8, channels: 3 };
+/// assert_eq!((image.features(), image.to_string()), (192, "8 x 8 x 3".into()));
+/// assert_eq!(Shape::sequence(100, 40).positions(), 100);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct Shape {

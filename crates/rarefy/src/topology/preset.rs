@@ -96,6 +96,14 @@ pub enum DropName {
 }
 
 /// The `[topology]` section. What is left out takes the method's default.
+///
+/// ```
+/// use rarefy::topology::{Method, TopologySettings};
+///
+/// // RigL, its connections moved every 50 steps.
+/// let settings = TopologySettings { method: Method::Rigl, every: Some(50), ..TopologySettings::default() };
+/// assert!(settings.build().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct TopologySettings {

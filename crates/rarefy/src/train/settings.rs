@@ -13,6 +13,19 @@ use crate::topology::{self, TopologySettings};
 use crate::{Error, Result};
 
 /// What a run does.
+///
+/// ```
+/// use rarefy::Settings;
+///
+/// let mut settings = Settings::default();
+/// settings.sparsity.density = 0.05;
+/// settings.train.epochs = 20;
+///
+/// // The same in TOML, as in a file of settings.
+/// let text = "[sparsity]\ndensity = 0.05\n[train]\nepochs = 20";
+/// assert_eq!(toml::from_str::<Settings>(text).unwrap(), settings);
+/// assert!(settings.check().is_ok());
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
