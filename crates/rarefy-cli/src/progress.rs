@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::data::Task;
 use rarefy::report::{amount, r2};
-use rarefy::train::{EpochRecord, Event, Run, Score};
+use rarefy::train::{EpochRecord, Event, Score, Trainer};
 
 use crate::output::Output;
 
@@ -30,7 +30,7 @@ struct Piece(u8, String);
 
 impl<'a> Progress<'a> {
     /// For a run that is about to train.
-    pub fn new(run: &Run, output: &'a Output) -> Progress<'a> {
+    pub fn new(run: &Trainer, output: &'a Output) -> Progress<'a> {
         let (nnz, cells) = run.network().connections();
         let samples = run.splits().train.len();
         let epochs = run.settings().train.epochs;
@@ -69,7 +69,7 @@ impl<'a> Progress<'a> {
                 let width = bar_width().map(|width| width.saturating_sub(bar_columns()));
                 bar.set_message(fit(self.message(bar, epoch + 1, score), width));
             }
-            Event::Epoch(record) => {
+            Event::Epoch { record, .. } => {
                 self.note(record);
                 self.say(&fit(self.line(record), line_width(self.output)));
             }

@@ -4,7 +4,7 @@
 use rarefy::optimizers::Method;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::topology;
-use rarefy::train::{Control, Event, Run, Settings};
+use rarefy::train::{Control, Event, Settings, Trainer};
 
 #[test]
 fn from_almost_nothing_to_the_target() {
@@ -17,11 +17,11 @@ fn from_almost_nothing_to_the_target() {
             settings.penalty.method = PenaltyMethod::L1;
             settings.target.sparsity = Some(sparsity);
             settings.train.epochs = 30;
-            let mut run = Run::start(settings, None).unwrap();
+            let mut run = Trainer::load(settings).unwrap();
             let mut counts = Vec::new();
             let outcome = run
                 .train(&mut |event| {
-                    if let Event::Epoch(record) = event {
+                    if let Event::Epoch { record, .. } = event {
                         counts.push(record.nnz);
                     }
                     Control::Continue

@@ -38,7 +38,7 @@ fn runs_end_with_the_connections_asked_for() {
         let (mut moved, mut losses) = (0, Vec::new());
         let outcome = run
             .train(&mut |event| {
-                if let Event::Epoch(record) = event {
+                if let Event::Epoch { record, .. } = event {
                     moved += record.dropped + record.grown;
                     losses.push(record.train_loss);
                 }
@@ -49,7 +49,7 @@ fn runs_end_with_the_connections_asked_for() {
             let weights = network.parameters().filter(|parameter| parameter.is_weight());
             weights.map(|parameter| Weights::nnz(&parameter.weights)).collect()
         };
-        assert_eq!(counts(run.network()), expected, "{name}: the last state");
+        assert_eq!(counts(run.trainer().network()), expected, "{name}: the last state");
         // It stores no zeros: connections grown at 0 whose gradient is 0, of which CHT makes the most.
         let kept = counts(&outcome.model.network);
         let fits = kept.iter().zip(&expected).all(|(kept, asked)| kept <= asked && 2 * kept > *asked);
@@ -75,14 +75,14 @@ fn steered_runs_end_at_their_target() {
         let mut densities = Vec::new();
         let outcome = run
             .train(&mut |event| {
-                if let Event::Epoch(record) = event {
+                if let Event::Epoch { record, .. } = event {
                     densities.push(record.density);
                 }
                 Control::Continue
             })
             .unwrap();
         let cells = 64 * 128 + 128 * 96 + 96 * 10;
-        assert_eq!(run.network().connections(), (cells / 20, cells), "{method:?}: the last state");
+        assert_eq!(run.trainer().network().connections(), (cells / 20, cells), "{method:?}: the last state");
         assert_eq!(outcome.model.network.connections().0, cells / 20, "{method:?}: the model");
         // The pressure did most of it, not the cut at the end.
         assert!(densities[8] < 0.5, "{method:?}: {densities:?}");

@@ -67,10 +67,10 @@ fn either_way_leads_from_nearly_empty_to_nearly_whole() {
 #[test]
 fn later_lambdas_store_less_from_dense() {
     let mut path = LambdaPath::new(settings(PenaltyMethod::L1), &path(Start::Dense)).unwrap();
-    let before = path.run().training_bytes();
+    let before = path.trainer().training_bytes();
     let outcome = path.follow(&mut |_| Control::Continue).unwrap();
     assert!(outcome.points[0].density < 0.1);
-    assert!(path.run().training_bytes() < before / 4, "{before} {}", path.run().training_bytes());
+    assert!(path.trainer().training_bytes() < before / 4, "{before} {}", path.trainer().training_bytes());
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn scores_are_those_of_the_whole_part_and_their_errors_those_of_its_samples() {
     for settings in [settings(PenaltyMethod::L1), small] {
         let mut path = LambdaPath::new(settings, &PathSettings { lambdas: 2, ..path(Start::Dense) }).unwrap();
         let outcome = path.follow(&mut |_| Control::Continue).unwrap();
-        let (point, part) = (&outcome.points[0], path.run().splits().test.clone().unwrap());
-        let (whole, _) = path.run().evaluate(&point.network, &part);
+        let (point, part) = (&outcome.points[0], path.trainer().splits().test.clone().unwrap());
+        let (whole, _) = path.trainer().evaluate(&point.network, &part);
         let score = path.score(&point.network, &part);
         assert!((score.loss - whole.loss()).abs() < 1e-9 * whole.loss());
         assert_eq!(score.accuracy, Some(whole.accuracy()));

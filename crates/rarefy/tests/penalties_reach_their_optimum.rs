@@ -9,7 +9,7 @@ use rarefy::optimizers::Method;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::random::{Purpose, Stream};
 use rarefy::topology;
-use rarefy::train::{Control, EpochRecord, Event, Run, Settings};
+use rarefy::train::{Control, EpochRecord, Event, Settings, Trainer};
 
 const SAMPLES: usize = 150;
 const FEATURES: usize = 60;
@@ -106,10 +106,10 @@ fn settings(path: &std::path::Path) -> Settings {
 /// The weights that training ends with, and the connections that came back on the way.
 fn train(settings: Settings) -> (Vec<f64>, usize) {
     let mut grown = 0;
-    let mut run = Run::start(settings, None).unwrap();
+    let mut run = Trainer::load(settings).unwrap();
     let outcome = run
         .train(&mut |event| {
-            if let Event::Epoch(EpochRecord { grown: new, .. }) = event {
+            if let Event::Epoch { record: EpochRecord { grown: new, .. }, .. } = event {
                 grown += new;
             }
             Control::Continue
@@ -180,7 +180,7 @@ fn leaving_zeros_out_costs_few_steps() {
     settings.penalty.method = PenaltyMethod::L1;
     settings.penalty.lambda = Some(8.0);
     settings.train.epochs = 100;
-    let start = Run::start(settings.clone(), None).unwrap();
+    let start = Trainer::load(settings.clone()).unwrap();
     let mut weights: Vec<f64> =
         start.network().parameters().next().unwrap().weights.values().iter().map(|&w| w.into()).collect();
     let mut bias = 0.0;
@@ -212,9 +212,9 @@ fn networks_get_connections_back() {
     settings.network.hidden = vec![32];
     settings.train.epochs = 5;
     let (mut grown, mut dropped) = (0, 0);
-    let mut run = Run::start(settings, None).unwrap();
+    let mut run = Trainer::load(settings).unwrap();
     run.train(&mut |event| {
-        if let Event::Epoch(record) = event {
+        if let Event::Epoch { record, .. } = event {
             (grown, dropped) = (grown + record.grown, dropped + record.dropped);
         }
         Control::Continue

@@ -350,13 +350,14 @@ fn every_preset_trains_saves_loads_and_resumes_under_every_kind_of_method() {
             let fail = |error: rarefy::Error| -> ! { panic!("{what}: {error}") };
             let whole = folder.path().join(format!("{method}-whole"));
             let mut run = Run::start(settings.clone(), Some(&whole)).unwrap_or_else(|error| fail(error));
-            let before = run.network().connections().0;
+            let before = run.trainer().network().connections().0;
             let outcome = run.train(&mut |_| Control::Continue).unwrap_or_else(|error| fail(error));
             assert!(outcome.test.unwrap().loss_sum.is_finite(), "{what}");
-            assert_eq!(method == "l1", run.network().connections().0 < before, "{what}");
-            let test = run.splits().test.as_ref().unwrap();
+            assert_eq!(method == "l1", run.trainer().network().connections().0 < before, "{what}");
+            let test = run.trainer().splits().test.as_ref().unwrap();
             let loaded = Model::open(&whole).unwrap();
-            let (trained, again) = (predictions(run.network(), test), predictions(&loaded.network, test));
+            let (trained, again) =
+                (predictions(run.trainer().network(), test), predictions(&loaded.network, test));
             // Under a penalty neurons may have left the model.
             assert!(method == "l1" || trained == again, "{what}: the model predicts otherwise once loaded");
             assert!(again.len() == test.len() * loaded.network.output().features(), "{what}");

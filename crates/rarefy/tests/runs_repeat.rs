@@ -6,7 +6,7 @@ use rarefy::control::TargetSettings;
 use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::{ConstraintMethod, ConstraintSettings, PenaltyMethod, PenaltySettings, Scope};
 use rarefy::topology::{DropName, Method, TopologySettings};
-use rarefy::train::{Control, Ending, Event, Run, Settings};
+use rarefy::train::{Control, Ending, Event, Run, Settings, Trainer};
 
 fn settings(method: Method) -> Settings {
     settings_of(TopologySettings { method, ..TopologySettings::default() })
@@ -165,7 +165,7 @@ fn check_repeats(name: &str, settings: Settings) {
     let kept = cut.join("checkpoint.safetensors");
     let mut at_epoch_end = Vec::new();
     run.train(&mut |event| match event {
-        Event::Epoch(record) if record.epoch == 1 => {
+        Event::Epoch { record, .. } if record.epoch == 1 => {
             at_epoch_end = std::fs::read(&kept).unwrap();
             Control::Continue
         }
@@ -221,7 +221,7 @@ fn bad_runs_are_refused_with_advice() {
     refused(Run::start(large, None), "train.batch_size");
     let mut wild = settings(Method::Static);
     wild.optimizer.learning_rate = Some(1e30.into());
-    let error = Run::start(wild, None).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
+    let error = Trainer::load(wild).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
     assert!(error.contains("not finite") && error.contains("step"), "{error}");
 }
 

@@ -4,7 +4,7 @@
 use rarefy::control::TargetSettings;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::topology::Method;
-use rarefy::train::{Control, Ending, Outcome, Run, Settings};
+use rarefy::train::{Control, Ending, Outcome, Settings, Trainer};
 
 fn settings(penalty: PenaltyMethod, target: TargetSettings) -> Settings {
     let mut settings = Settings { threads: 2, target, ..Settings::default() };
@@ -20,7 +20,7 @@ fn settings(penalty: PenaltyMethod, target: TargetSettings) -> Settings {
 }
 
 fn train(settings: Settings) -> Outcome {
-    let mut run = Run::start(settings, None).unwrap();
+    let mut run = Trainer::load(settings).unwrap();
     let outcome = run.train(&mut |_| Control::Continue).unwrap();
     assert_eq!(outcome.ending, Ending::Finished);
     outcome
@@ -97,8 +97,7 @@ fn a_fixed_lambda_empties_storage() {
 
     let mut settings = settings(PenaltyMethod::L1, TargetSettings::default());
     settings.penalty.lambda = Some(10.0);
-    let error =
-        Run::start(settings, None).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
+    let error = Trainer::load(settings).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
     assert!(error.starts_with("penalty.lambda: has driven every weight of layers."), "{error}");
 }
 
@@ -108,7 +107,7 @@ fn what_does_not_go_together_is_refused() {
     let with = |change: &dyn Fn(&mut Settings)| {
         let mut settings = settings(PenaltyMethod::L1, sparse());
         change(&mut settings);
-        Run::start(settings, None).err().expect("it must be refused").to_string()
+        Trainer::load(settings).err().expect("it must be refused").to_string()
     };
     let error = with(&|settings| settings.topology.method = Method::Rigl);
     assert!(error.starts_with("topology.method: a penalty with a target"), "{error}");

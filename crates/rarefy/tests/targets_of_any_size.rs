@@ -8,7 +8,7 @@ use rarefy::kernels::Isa;
 use rarefy::losses::Loss;
 use rarefy::optimizers::LearningRate;
 use rarefy::topology::Method;
-use rarefy::train::{Control, Ending, Event, Model, Run, Settings, evaluate_numbers, predict};
+use rarefy::train::{Control, Ending, Event, Model, Run, Settings, Trainer, evaluate_numbers, predict};
 
 /// Numbers that look random, and targets of them.
 fn write(folder: &Path, targets: &[fn(f64) -> f64]) -> PathBuf {
@@ -134,7 +134,7 @@ fn logarithms_are_undone_before_anything_is_told() {
     assert!(error.contains("table.csv, line 2: the value to predict is 0"), "{error}");
     let mut digits = Settings::default();
     digits.data.target_scale = Some(TargetScale::Standard);
-    let error = Run::start(digits, None).err().unwrap().to_string();
+    let error = Trainer::load(digits).err().unwrap().to_string();
     assert!(error.starts_with("data.target_scale: scales numbers to predict"), "{error}");
 }
 
@@ -151,7 +151,7 @@ fn what_is_older_than_the_scaling_goes_on_without_it() {
 
     let mut run = Run::start(unscaled, Some(&halved)).unwrap();
     let stop = |event: Event<'_>| match event {
-        Event::Epoch(record) if record.epoch == 3 => Control::Stop,
+        Event::Epoch { record, .. } if record.epoch == 3 => Control::Stop,
         _ => Control::Continue,
     };
     assert_eq!(run.train(&mut { stop }).unwrap().ending, Ending::Interrupted);
@@ -173,7 +173,7 @@ fn what_is_older_than_the_scaling_goes_on_without_it() {
     std::fs::write(&config, text).unwrap();
     // Twice, for the second time it goes on from a checkpoint of its own.
     let stop = |event: Event<'_>| match event {
-        Event::Epoch(record) if record.epoch == 5 => Control::Stop,
+        Event::Epoch { record, .. } if record.epoch == 5 => Control::Stop,
         _ => Control::Continue,
     };
     Run::resume(&halved, |_| ()).unwrap().train(&mut { stop }).unwrap();
@@ -190,10 +190,10 @@ fn a_run_scores_what_its_saved_model_scores() {
     let mut run = Run::start(settings(&data, 1, None), Some(&directory)).unwrap();
     let outcome = run.train(&mut |_| Control::Continue).unwrap();
     let model = Model::open(&directory).unwrap();
-    let test: &Dataset = run.splits().test.as_ref().unwrap();
+    let test: &Dataset = run.trainer().splits().test.as_ref().unwrap();
     assert_eq!(model.config.preparation.task, Task::Regression);
     let scaler = &model.config.preparation.target_scaler;
-    let found = evaluate_numbers(&model.network, run.isa(), &Loss::MeanSquaredError, test, scaler);
+    let found = evaluate_numbers(&model.network, run.trainer().isa(), &Loss::MeanSquaredError, test, scaler);
     assert_eq!((Some(found.0), Some(found.1)), (outcome.test, outcome.test_numbers));
     let last = std::fs::read_to_string(directory.join("metrics.jsonl")).unwrap();
     let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();

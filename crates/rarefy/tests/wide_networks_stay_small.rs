@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rarefy::penalties::PenaltyMethod;
 use rarefy::topology::Method;
-use rarefy::train::{Control, Ending, Event, Model, Run, Settings};
+use rarefy::train::{Control, Ending, Event, Model, Run, Settings, Trainer};
 
 /// Knows how much the whole process holds, and the most that it has held.
 struct Measuring;
@@ -58,7 +58,7 @@ fn settings(folder: &Path, method: Method) -> Settings {
 fn train(settings: Settings, run_folder: &Path) {
     let mut run = Run::start(settings, Some(run_folder)).unwrap();
     let mut watch = |event: Event<'_>| match event {
-        Event::Epoch(_) => Control::Stop,
+        Event::Epoch { .. } => Control::Stop,
         Event::Step { .. } => Control::Continue,
     };
     assert_eq!(run.train(&mut watch).unwrap().ending, Ending::Interrupted);
@@ -66,7 +66,7 @@ fn train(settings: Settings, run_folder: &Path) {
     let mut run = Run::resume(run_folder, |_| {}).unwrap();
     let outcome = run.train(&mut |_| Control::Continue).unwrap();
     assert!(outcome.test.unwrap().loss().is_finite());
-    let costs = run.twin_costs().unwrap();
+    let costs = run.trainer().twin_costs().unwrap();
     assert!(costs.nnz > 1 << 32 && costs.model_bytes > 4 * costs.nnz);
     assert_eq!(Model::open(run_folder).unwrap().network.connections(), outcome.model.network.connections());
 }
@@ -102,7 +102,7 @@ fn what_does_not_fit_is_refused() {
         let mut settings = Settings { memory_limit: Some(1 << 31), ..settings(folder.path(), method) };
         // So many cells can still be counted.
         settings.network.hidden = vec![60_000; 2];
-        let error = Run::start(settings, None).err().unwrap().to_string();
+        let error = Trainer::load(settings).err().unwrap().to_string();
         assert!(error.starts_with("memory_limit: the run needs"), "{error}");
     }
 }

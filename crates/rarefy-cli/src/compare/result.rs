@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use rarefy::train::{Ending, Outcome, Run, RunDirectory, Settings, TrainSettings};
+use rarefy::train::{Ending, Outcome, RunDirectory, Settings, TrainSettings, Trainer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Table;
@@ -134,7 +134,7 @@ pub fn write(folder: &Path, settings: &Settings, data: u64, ended: Ended) -> Res
 }
 
 /// The figures of a run that came to its end.
-pub fn figures(run: &Run, outcome: &Outcome, folder: &Path, jobs: usize) -> Result<Figures> {
+pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> Result<Figures> {
     let test =
         outcome.test.context("data.test_fraction: there is no test part to compare on; set it above 0")?;
     // Of the whole network: the model may have lost neurons.

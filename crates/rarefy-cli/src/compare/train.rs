@@ -67,17 +67,17 @@ fn train_one(
         true => Run::resume(&task.folder, |then| then.threads = settings.threads)?,
         false => Run::start(settings, Some(&task.folder))?,
     };
-    let batch_size = task.run.settings.train.batch_size_for(run.splits().train.len());
+    let batch_size = task.run.settings.train.batch_size_for(run.trainer().splits().train.len());
     anyhow::ensure!(
-        run.batch_size() == batch_size,
+        run.trainer().batch_size() == batch_size,
         "train.batch_size: {} was trained with {}, now the sweep says {batch_size}; change it back, choose another --out, or \
          remove that folder to train it again",
         task.folder.display(),
-        run.batch_size()
+        run.trainer().batch_size()
     );
-    progress.add_epochs(run.epochs_done(), false);
+    progress.add_epochs(run.trainer().epochs_done(), false);
     let trained = run.train(&mut |event| {
-        if let Event::Epoch(_) = event {
+        if let Event::Epoch { .. } = event {
             progress.add_epochs(1, true);
         }
         if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
@@ -85,8 +85,8 @@ fn train_one(
     let went = match trained {
         Ok(outcome) if outcome.ending == Ending::Interrupted => return Ok(Went::Interrupted),
         Ok(outcome) => {
-            progress.add_epochs(run.settings().train.epochs - outcome.epochs, false);
-            Went::Finished(result::figures(&run, &outcome, &task.folder, jobs.count)?)
+            progress.add_epochs(run.trainer().settings().train.epochs - outcome.epochs, false);
+            Went::Finished(result::figures(run.trainer(), &outcome, &task.folder, jobs.count)?)
         }
         // The same settings would diverge in the same step again.
         Err(Error::Diverged { step, what, .. }) => Went::Failed(format!(
@@ -94,7 +94,7 @@ fn train_one(
         )),
         Err(error) => return Err(error.into()),
     };
-    let data = run.splits().fingerprint();
+    let data = run.trainer().splits().fingerprint();
     // The run holds the folder's lock.
     drop(run);
     let ended = match &went {

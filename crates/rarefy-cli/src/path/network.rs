@@ -123,14 +123,14 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
         start: args.from.map_or(defaults.start, |from| from.start()),
     };
     let mut path = LambdaPath::new(settings.clone(), &wanted)?;
-    super::check_validation(args, path.run().splits())?;
+    super::check_validation(args, path.trainer().splits())?;
     let folder = save::claim(args.save_model.as_deref())?;
     output.say(&describe(args, &path, &settings, wanted.start));
     let interrupted = watch_for_interrupt()?;
-    let mut progress = Progress::new(path.run(), output);
+    let mut progress = Progress::new(path.trainer(), output);
     let outcome = path.follow(&mut |event| {
         match event {
-            PathEvent::Train(Event::Epoch(record)) => progress.note(record),
+            PathEvent::Train(Event::Epoch { record, .. }) => progress.note(record),
             PathEvent::Train(step) => progress.show(&step),
             PathEvent::Point(point) => progress.say(&line(point)),
         }
@@ -169,7 +169,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
 }
 
 fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Start) -> String {
-    let splits = path.run().splits();
+    let splits = path.trainer().splits();
     let network = match crate::network::name(&settings.network) {
         "mlp" => units(path).iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
         name => name.to_string(),
@@ -186,7 +186,7 @@ fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Star
         lambdas[lambdas.len() - 1],
         lambdas.len(),
         settings.train.epochs,
-        path.run().batch_size(),
+        path.trainer().batch_size(),
     )
 }
 
@@ -195,7 +195,7 @@ fn name(method: PenaltyMethod) -> String {
 }
 
 fn units(path: &LambdaPath) -> Vec<usize> {
-    let network = path.run().network();
+    let network = path.trainer().network();
     std::iter::once(network.inputs()).chain(network.weights().map(|(_, it)| it.weights.rows())).collect()
 }
 
@@ -226,7 +226,7 @@ fn report(
     folder: Option<rarefy::train::RunDirectory>,
     output: &Output,
 ) -> Result<()> {
-    let splits = path.run().splits();
+    let splits = path.trainer().splits();
     let points = &outcome.points;
     let (best, knee) = choose(points, |point| {
         let score = point.validation?;
@@ -248,7 +248,7 @@ fn report(
         samples: splits.train.len(),
         validation_samples: splits.validation.as_ref().map_or(0, |part| part.len()),
         units: units(path),
-        cells: path.run().network().connections().1,
+        cells: path.trainer().network().connections().1,
         penalty: settings.penalty.method,
         from: wanted.start,
         epochs: settings.train.epochs,
@@ -265,7 +265,7 @@ fn report(
     if let (Some(folder), Some(at)) = (&folder, taken) {
         let mut settings = settings.clone();
         settings.penalty.lambda = Some(points[at].lambda as f32);
-        settings.train.batch_size = Some(path.run().batch_size());
+        settings.train.batch_size = Some(path.trainer().batch_size());
         let network = &points[at].network;
         save::write(folder, &settings, network, &path.model_config(network), &summary)?;
     }

@@ -1,6 +1,6 @@
 //! The figures of a run or of its dense twin: what `summary.json` holds and the table shows.
 
-use rarefy::train::{Outcome, Run, TwinCosts};
+use rarefy::train::{Outcome, Trainer, TwinCosts};
 use serde::Serialize;
 
 /// A run's figures, or its twin's where they were measured.
@@ -55,7 +55,7 @@ pub fn counted(costs: &TwinCosts) -> Figures {
 }
 
 /// The figures of a run that has ended.
-pub fn figures_of(run: &Run, outcome: &Outcome) -> Figures {
+pub fn figures_of(run: &Trainer, outcome: &Outcome) -> Figures {
     let network = &outcome.model.network;
     // The model may have lost neurons: what is sparse is what was asked for, the whole network.
     let (nnz, cells) = (network.connections().0, run.network().connections().1);

@@ -165,9 +165,9 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
             (Run::start(settings, Some(&directory))?, directory)
         }
     };
-    show::describe_start(&run, &directory, output);
+    show::describe_start(run.trainer(), &directory, output);
     let interrupted = watch_for_interrupt()?;
-    let mut progress = Progress::new(&run, output);
+    let mut progress = Progress::new(run.trainer(), output);
     let outcome = run.train(&mut |event| {
         progress.show(&event);
         if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
@@ -179,8 +179,8 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         (_, true) => Twin::Count,
         _ => Twin::Time,
     };
-    let summary = summary::summarise(twin, &mut run, &directory, &outcome, interrupted, output)?;
-    show::describe_end(&run, &summary, output);
+    let summary = summary::summarise(twin, run.trainer_mut(), &directory, &outcome, interrupted, output)?;
+    show::describe_end(run.trainer(), &summary, output);
     let value = serde_json::to_value(&summary)?;
     run.write("summary.json", &format!("{value:#}\n"))?;
     output.json(&value)

@@ -6,7 +6,7 @@ use rarefy::data::Task;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::report::{amount, bytes, count, sparsity, worse_than_mean};
 use rarefy::sparse::BREAK_EVEN_DENSITY;
-use rarefy::train::{Ending, Run, Settings};
+use rarefy::train::{Ending, Settings, Trainer};
 
 use super::figures::Figures;
 use super::summary::Summary;
@@ -40,7 +40,7 @@ fn wanted(settings: &Settings) -> String {
 const LONG_UPDATE: f64 = 1.0;
 
 /// What is trained, on what.
-pub fn describe_start(run: &Run, directory: &Path, output: &Output) {
+pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
     let (splits, settings) = (run.splits(), run.settings());
     let samples = |part: &Option<rarefy::data::Dataset>| part.as_ref().map_or(0, |part| part.len());
     let (nnz, cells) = run.network().connections();
@@ -103,7 +103,7 @@ pub fn describe_start(run: &Run, directory: &Path, output: &Output) {
 
 /// The table, and what to do next.
 #[expect(clippy::too_many_lines)]
-pub fn describe_end(run: &Run, summary: &Summary, output: &Output) {
+pub fn describe_end(run: &Trainer, summary: &Summary, output: &Output) {
     let (sparse, dense) = (&summary.figures, &summary.dense_twin);
     let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);
     let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use rarefy::report::bytes;
-use rarefy::train::{Control, Ending, Outcome, Run, TwinCosts, free_memory_bytes, peak_rss_bytes, processor};
+use rarefy::train::{
+    Control, Ending, Outcome, Trainer, TwinCosts, free_memory_bytes, peak_rss_bytes, processor,
+};
 use serde::Serialize;
 
 use super::figures::{Figures, counted, figures_of};
@@ -48,7 +50,7 @@ pub struct Summary {
 /// Collects the run's figures and those of its dense twin.
 pub fn summarise(
     twin: Twin,
-    run: &mut Run,
+    run: &mut Trainer,
     directory: &Path,
     outcome: &Outcome,
     interrupted: &AtomicBool,
@@ -88,7 +90,7 @@ pub fn summarise(
 }
 
 /// Why the dense twin is only counted; `None` if it is to be built.
-fn reason_not_to_time(twin: Twin, run: &Run, ending: Ending, costs: &TwinCosts) -> Option<String> {
+fn reason_not_to_time(twin: Twin, run: &Trainer, ending: Ending, costs: &TwinCosts) -> Option<String> {
     if twin == Twin::Count {
         return Some("not timed".into());
     }
@@ -105,7 +107,7 @@ fn reason_not_to_time(twin: Twin, run: &Run, ending: Ending, costs: &TwinCosts) 
 }
 
 /// The figures of the dense twin once it is trained.
-fn trained(twin: &mut Run, interrupted: &AtomicBool, output: &Output) -> Result<Figures> {
+fn trained(twin: &mut Trainer, interrupted: &AtomicBool, output: &Output) -> Result<Figures> {
     output.say("training the dense twin");
     let mut progress = Progress::new(twin, output);
     let outcome = twin.train(&mut |event| {

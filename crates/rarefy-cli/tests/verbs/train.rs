@@ -137,7 +137,7 @@ fn runs_that_cannot_go_on_say_why() {
 fn a_run_that_finds_no_room_stops_and_goes_on_when_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let stop_after_an_epoch = |event: Event<'_>| match event {
-        Event::Epoch(_) => Control::Stop,
+        Event::Epoch { .. } => Control::Stop,
         Event::Step { .. } => Control::Continue,
     };
     let mut run = Run::start(settings(DataSettings::default()), Some(folder.path())).unwrap();

@@ -1,31 +1,109 @@
-//! From settings and data to what a run trains with: the network that it starts from, its loss, its engine.
+//! From settings and data to what a trainer trains with: the network that it starts from, its loss, its engine.
 
 use super::plan::Plan;
-use super::{Engine, EngineParts, Settings, Sparsifier, Zeros, memory, sparse_start};
-use crate::Result;
-use crate::data::{Features, Splits, Targets, Task};
+use super::settings::{DEFAULT_BATCH, Watched};
+use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
+use super::{check_transcripts, memory, sparse_start};
+use crate::data::{Augmentation, Features, Splits, Targets, Task};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
-use crate::losses::{self, Loss};
+use crate::losses::{self, Loss, LossSettings};
+use crate::optimizers::{Method, Optimizer, Schedule};
 use crate::tiles::IGNORED;
-use crate::topology::Topology;
+use crate::topology::{Topology, When};
+use crate::{Error, Result};
 
-/// What trains the network that `network` makes.
-pub(super) fn engine(
-    settings: &Settings,
-    splits: &Splits,
-    isa: Isa,
-    loss: &Loss,
-    network: impl FnOnce(&Settings, &NetworkSpec, &Topology, &Plan) -> Result<Network>,
-) -> Result<Engine> {
+/// The network that training starts from.
+pub(super) enum Start {
+    /// A random one, as the settings say.
+    Random,
+    /// The caller's.
+    Given(Network),
+    /// That of a checkpoint, which began as a random one.
+    Saved(Network),
+}
+
+/// Parts that are given; those that are not are made as the settings say.
+pub(super) struct Parts {
+    pub(super) start: Start,
+    pub(super) optimizer: Option<Optimizer>,
+    pub(super) loss: Option<Loss>,
+    pub(super) topology: Option<Topology>,
+}
+
+/// What a trainer trains with.
+pub(super) struct Assembled {
+    pub(super) engine: Engine,
+    pub(super) loss: Loss,
+    /// What other parts are scored by.
+    pub(super) evaluation_loss: Loss,
+    pub(super) schedule: Schedule,
+}
+
+/// Settles what depends on the number of samples, and says what was settled.
+///
+/// # Errors
+/// Settings that do not fit the data.
+pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Vec<String>> {
+    let samples = splits.train.len();
+    let batch_size = settings.train.batch_size_for(samples);
+    if batch_size > samples {
+        let problem = format!("{batch_size} is more than the {samples} training samples; lower it");
+        return Err(Error::setting("train.batch_size", problem));
+    }
+    if settings.optimizer.method() == Method::BarzilaiBorwein && batch_size < samples {
+        let problem =
+            format!("barzilai-borwein needs the whole training part in a batch: set it to {samples}");
+        return Err(Error::setting("train.batch_size", problem));
+    }
+    let TrainSettings { patience, watch, .. } = settings.train;
+    if patience > 0 && watch == Watched::Validation && splits.validation.is_none() {
+        let problem =
+            "needs a validation part; set data.validation_fraction above 0, or train.watch = \"training\"";
+        return Err(Error::setting("train.patience", problem));
+    }
+    let mut notes = Vec::new();
+    if settings.train.batch_size.is_none() && batch_size < DEFAULT_BATCH {
+        notes.push(format!("batches of {batch_size} samples, for there are but {samples} to train on"));
+    }
+    settings.train.batch_size = Some(batch_size);
+    Ok(notes)
+}
+
+/// What trains on the data.
+///
+/// # Errors
+/// Settings or a given network that do not fit the data; a network that does not fit into memory.
+pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Result<Assembled> {
+    let isa = Isa::named(&settings.isa)?;
+    let loss = match parts.loss {
+        Some(loss) => loss,
+        None => build_loss(settings, splits)?,
+    };
+    let evaluation_loss = match splits.preparation.task {
+        Task::LanguageModel => LossSettings::default().build(losses::Task::Classification { counts: &[] })?,
+        _ => loss.clone(),
+    };
+    let topology = match parts.topology {
+        Some(topology) => topology,
+        None => settings.topology.build()?,
+    };
     let spec = settings.network_for(&splits.train)?;
-    let topology = settings.topology.build()?;
     let plan = Plan::new(settings, &spec, &topology)?;
-    let mut network = network(settings, &spec, &topology, &plan)?;
+    let is_given = matches!(parts.start, Start::Given(_));
+    let mut network = match parts.start {
+        Start::Random => drawn(settings, &spec, &topology, &plan)?,
+        Start::Given(network) => fitting(network, &spec)?,
+        Start::Saved(network) => network,
+    };
     for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
         parameter.init = settings.sparsity.init(parameter.init);
     }
-    let targets = plan.counts(settings, &spec, &network)?;
+    let targets = if is_given && topology.when == When::Never {
+        network.parameters().map(|parameter| parameter.weights.nnz()).collect()
+    } else {
+        plan.counts(settings, &spec, &network)?
+    };
     let penalty = sparse_start::penalty(settings);
     let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
     if settings.optimizer.method().is_bregman() {
@@ -34,10 +112,14 @@ pub(super) fn engine(
     let batch_size = settings.train.batch_size_for(splits.train.len());
     sparsifier.has_whole_batches = batch_size >= splits.train.len();
     let steps = splits.train.len().div_ceil(batch_size) as u64;
-    Ok(Engine::new(EngineParts {
+    let optimizer = match parts.optimizer {
+        Some(optimizer) => optimizer,
+        None => settings.optimizer.build()?,
+    };
+    let engine = Engine::new(EngineParts {
         network,
         loss: loss.clone(),
-        optimizer: settings.optimizer.build()?.with_epoch(steps),
+        optimizer: optimizer.with_epoch(steps),
         clip_norm: settings.optimizer.clip_norm,
         clip_value: settings.optimizer.clip_value,
         topology,
@@ -47,16 +129,48 @@ pub(super) fn engine(
         seed: settings.seed,
         batch_size,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
-    }))
+    });
+    let lost = splits.augmentation.as_ref().map_or(0, Augmentation::most_steps_lost);
+    check_transcripts(&engine.network, &splits.preparation, &splits.train, lost)?;
+    for part in splits.validation.iter().chain(&splits.test) {
+        check_transcripts(&engine.network, &splits.preparation, part, 0)?;
+    }
+    let schedule = settings.schedule.build(settings.optimizer.method())?;
+    Ok(Assembled { engine, loss, evaluation_loss, schedule })
+}
+/// A given network, if it fits the data.
+fn fitting(network: Network, spec: &NetworkSpec) -> Result<Network> {
+    let ends = |spec: &NetworkSpec| Some((spec.inputs, *spec.shapes().ok()?.last()?));
+    if ends(network.spec()) == ends(spec) {
+        return Ok(network);
+    }
+    let problem = format!(
+        "the one that was given makes {} of {}, and the data needs one that makes {} of {}",
+        network.output(),
+        network.spec().inputs,
+        spec.shapes().expect("checked").last().expect("a network has layers"),
+        spec.inputs
+    );
+    Err(Error::setting("network", problem))
 }
 
-/// The network that a run starts from, if it fits into the memory.
-pub(super) fn drawn(
-    settings: &Settings,
-    spec: &NetworkSpec,
-    topology: &Topology,
-    plan: &Plan,
-) -> Result<Network> {
+/// Checks that data can take the place of other data that was prepared alike.
+///
+/// # Errors
+/// Features that are stored in another way; too few samples for an optimizer that looks at all of them.
+pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) -> Result<()> {
+    let kind = |splits: &Splits| std::mem::discriminant(&splits.train.features);
+    if kind(old) != kind(new) {
+        return Err(Error::setting(
+            "data",
+            "has dense features where the data before had sparse ones, or the other way about",
+        ));
+    }
+    fit_to_data(&mut settings.clone(), new).map(drop)
+}
+
+/// The network that training starts from, if it fits into the memory.
+fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Network> {
     memory::check(settings, spec, topology, plan)?;
     let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
     let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
@@ -68,7 +182,7 @@ pub(super) fn drawn(
     Ok(network)
 }
 
-pub(super) fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
+fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
     match (&splits.train.targets, splits.preparation.task) {
         (Targets::Classes { labels, classes } | Targets::Steps { labels, classes, .. }, _) => {
             let mut counts = vec![0; *classes];

@@ -6,41 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::keep::State;
 use super::model::{network_tensors, read_network};
+use super::position::Position;
 use super::save::write_with;
 use super::tensors::{self, Tensor, TensorFile, Words};
-use super::{Engine, Score, Settings};
-use crate::control::ControllerState;
+use super::{Engine, Settings};
 use crate::data::TargetScale;
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec};
-use crate::optimizers::Memory;
 use crate::{Error, Result};
-
-/// Where a run stands.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Position {
-    /// Steps done.
-    pub step: u64,
-    /// Epochs done.
-    pub epoch: u64,
-    /// The training score of the epoch under way.
-    pub score: Score,
-    /// Connections moved in the epoch under way.
-    pub dropped: usize,
-    /// Connections grown in the epoch under way.
-    pub grown: usize,
-    /// The best epoch so far and how good it was on the validation part: the accuracy if there is one, then the loss below 0.
-    pub best: Option<(u64, [f64; 2])>,
-    /// What steers lambda, if anything does.
-    pub control: Option<ControllerState>,
-    /// What the optimizer remembers besides its slots.
-    pub optimizer: Option<Memory>,
-    /// Seconds trained, over all sittings.
-    pub seconds: f64,
-    /// Lines of `metrics.jsonl`.
-    pub metrics: usize,
-}
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -64,14 +39,9 @@ pub(super) fn checkpoint_path(directory: &Path) -> PathBuf {
     directory.join("checkpoint.safetensors")
 }
 
-/// Writes the checkpoint.
-pub(super) fn save(
-    directory: &Path,
-    engine: &Engine,
-    settings: &Settings,
-    fingerprint: u64,
-    position: &Position,
-) -> Result<()> {
+/// Writes the checkpoint of a run on data with such a fingerprint.
+pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Result<()> {
+    let State { engine, settings, position } = *state;
     let mut tensors = network_tensors(&engine.network);
     for (parameter, slots) in engine.network.parameters().zip(&engine.state) {
         for (index, slot) in slots.iter().enumerate() {

@@ -1,146 +1,189 @@
-//! The epochs of a run: its steps, and what is looked at, kept and told after them.
+//! The epochs of a training: its steps, what is looked at, kept and told after them, and what came of them.
 
 use std::time::Instant;
 
-use super::checkpoint::checkpoint_path;
-use super::record::{Control, Ending, EpochRecord, Event};
-use super::{Progress, Run, Score};
+use super::keep::Keep;
+use super::model::model_bytes;
+use super::record::{Control, Ending, EpochRecord, Event, Outcome, Watch};
+use super::settings::Watched;
+use super::timing::median;
+use super::trainer::Trainer;
+use super::{NumberScore, Progress, Score};
 use crate::data::{Batch, Task, epoch_order, run_order};
 use crate::{Error, Result};
 
-impl Run {
+impl Trainer {
     /// Trains until `epochs` are done, and says how that ended and how long each whole epoch took.
     pub(super) fn train_to(
         &mut self,
         epochs: u64,
-        watch: &mut (dyn FnMut(Event<'_>) -> Control + Send),
+        keep: &mut dyn Keep,
+        watch: &mut Watch<'_>,
     ) -> Result<(Ending, Vec<f64>)> {
         let mut times = Vec::new();
-        let mut ending = Ending::Finished;
         while self.position.epoch < epochs {
             // Before the epoch and not after it, so that a run that had stopped does not go on when it is resumed.
             if self.is_out_of_patience() {
-                ending = Ending::EarlyStopped;
-                break;
+                return Ok((Ending::EarlyStopped, times));
             }
-            let whole_epoch = self.position.step.is_multiple_of(self.steps_per_epoch());
+            let is_whole = self.position.step == self.epoch_start;
             let start = Instant::now();
-            if self.train_epoch(watch)? == Control::Stop {
-                ending = Ending::Interrupted;
-                break;
+            if self.train_epoch(keep, watch)? == Control::Stop {
+                return Ok((Ending::Interrupted, times));
             }
             let seconds = start.elapsed().as_secs_f64();
-            if whole_epoch {
+            if is_whole {
                 times.push(seconds);
             }
-            let record = self.finish_epoch(seconds)?;
-            if watch(Event::Epoch(&record)) == Control::Stop && self.position.epoch < epochs {
-                ending = Ending::Interrupted;
-                break;
+            let control = self.finish_epoch(seconds, keep, watch)?;
+            if control == Control::Stop && self.position.epoch < epochs {
+                return Ok((Ending::Interrupted, times));
             }
         }
-        Ok((ending, times))
+        Ok((Ending::Finished, times))
     }
 
     /// The rest of the epoch under way. The next batch is gathered while a step is computed.
-    fn train_epoch(&mut self, watch: &mut (dyn FnMut(Event<'_>) -> Control + Send)) -> Result<Control> {
+    fn train_epoch(&mut self, keep: &mut dyn Keep, watch: &mut Watch<'_>) -> Result<Control> {
         let batch_size = self.batch_size();
         let steps = self.steps_per_epoch();
-        let total = steps * self.settings.train.epochs;
-        let schedule_steps = steps * self.schedule_epochs;
         let samples = self.splits.train.len();
-        let order = match self.engine.carries() {
-            true => run_order(samples, batch_size),
-            false => epoch_order(samples, self.settings.seed, self.position.epoch),
+        let order = if self.engine.carries() {
+            run_order(samples, batch_size)
+        } else {
+            epoch_order(samples, self.settings.seed, self.position.epoch)
         };
-        let done = (self.position.step - self.position.epoch * steps) as usize;
+        let done = (self.position.step - self.epoch_start) as usize;
         if done == 0 {
             self.engine.forget();
         }
         let mut batches = order.chunks(batch_size).skip(done).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
-        let (epoch, augmentation) = (self.position.epoch, self.splits.augmentation.as_ref());
+        let epoch = self.position.epoch;
         if let Some(samples) = batches.peek() {
-            current.fill_for_training(&self.splits.train, samples, augmentation, epoch);
+            current.fill_for_training(&self.splits.train, samples, self.splits.augmentation.as_ref(), epoch);
         }
-        let mut last_save = Instant::now();
         while batches.next().is_some() {
-            let (engine, train, position) = (&mut self.engine, &self.splits.train, &mut self.position);
-            let step = position.step + 1;
-            let base = self.settings.optimizer.learning_rate();
-            let learning_rate = base * self.schedule.factor((step - 1) % schedule_steps + 1, schedule_steps);
+            let step = self.position.step + 1;
+            let learning_rate = self.learning_rate(step);
+            let (engine, splits) = (&mut self.engine, &self.splits);
             let following = batches.peek();
             let (score, ()) = rayon::join(
                 || engine.step(&current, step, learning_rate),
                 || {
                     if let Some(samples) = following {
-                        next.fill_for_training(train, samples, augmentation, epoch);
+                        let augmentation = splits.augmentation.as_ref();
+                        next.fill_for_training(&splits.train, samples, augmentation, epoch);
                     }
                 },
             );
             if !score.loss_sum.is_finite() {
-                let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
-                return Err(Error::Diverged { step, what: "the loss".into(), checkpoint });
+                return Err(Error::Diverged { step, what: "the loss".into(), checkpoint: None });
             }
-            let progress = Progress { step, total, epoch: steps };
-            if let Some(churn) = engine.rewire(&current, &progress) {
-                position.dropped += churn.dropped;
-                position.grown += churn.grown;
-            }
-            let churn = engine.compact(Some(&current), &progress)?;
-            position.dropped += churn.dropped;
-            position.grown += churn.grown;
-            position.step = step;
-            position.score.add(score);
+            let progress = Progress { step, total: self.planned_steps, epoch: steps };
+            self.change_connections(&current, &progress)?;
+            self.position.step = step;
+            self.position.score.add(score);
             std::mem::swap(&mut current, &mut next);
-            let event =
-                Event::Step { progress, score: &position.score, samples: position.score.samples as usize };
-            if watch(event) == Control::Stop {
+            let score = &self.position.score;
+            let samples = score.samples as usize;
+            if watch(Event::Step { progress, score, samples }) == Control::Stop {
                 return Ok(Control::Stop);
             }
-            if last_save.elapsed().as_secs_f64() > 60.0 * self.settings.train.checkpoint_minutes {
-                self.save_checkpoint()?;
-                last_save = Instant::now();
-            }
+            keep.after_step(self.state())?;
         }
         Ok(Control::Continue)
     }
 
-    /// Looks at the validation part, keeps the model if it is the best, writes the record and the checkpoint.
-    fn finish_epoch(&mut self, seconds: f64) -> Result<EpochRecord> {
+    /// The learning rate of a step, counted from 1.
+    pub(super) fn learning_rate(&self, step: u64) -> f32 {
+        let factor = match self.schedule_period {
+            Some(period) => self.schedule.factor((step - 1) % period + 1, period),
+            None => self.schedule.factor(step, self.planned_steps),
+        };
+        self.settings.optimizer.learning_rate() * factor
+    }
+
+    /// What the topology method, the penalty and the constraint do to connections after a step on a batch.
+    fn change_connections(&mut self, batch: &Batch, progress: &Progress) -> Result<()> {
+        let rewired = self.engine.rewire(batch, progress).unwrap_or_default();
+        let churn = rewired + self.engine.compact(Some(batch), progress)?;
+        self.position.dropped += churn.dropped;
+        self.position.grown += churn.grown;
+        Ok(())
+    }
+
+    /// Looks at the validation part, keeps the model if it is the best, keeps and tells the record.
+    fn finish_epoch(&mut self, seconds: f64, keep: &mut dyn Keep, watch: &mut Watch<'_>) -> Result<Control> {
+        let step = self.position.step;
+        self.position.epoch += 1;
+        self.position.seconds += seconds;
+        self.epoch_start = step;
         self.engine.swap_average();
         let model = self.engine.model();
         let network = model.as_ref().unwrap_or(&self.engine.network);
         let found = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
-        let (validation, numbers) = (found.map(|(score, _)| score), found.and_then(|(_, numbers)| numbers));
-        if validation.is_some_and(|score| !score.loss_sum.is_finite()) {
-            let checkpoint = self.directory.as_ref().map(|directory| checkpoint_path(directory.path()));
-            let what = "the loss on the validation part".to_string();
-            return Err(Error::Diverged { step: self.position.step, what, checkpoint });
-        }
-        self.position.epoch += 1;
-        self.position.seconds += seconds;
-        let done = self.position.epoch as f64 / self.settings.train.epochs as f64;
-        let goodness = validation
-            .filter(|_| self.engine.is_settled(network, done))
-            .map(|score| [self.goodness(&score), -score.loss()]);
-        let best = match (goodness, self.position.best) {
-            (Some(new), Some((_, old))) => new > old,
-            (Some(_), None) => true,
-            (None, _) => false,
+        let is_settled = self.engine.is_settled(network, step as f64 / self.planned_steps as f64);
+        let monitored = self.monitored(found.map(|(score, _)| score)).filter(|_| is_settled);
+        let best = monitored
+            .is_some_and(|monitored| self.position.is_best(monitored, self.settings.train.tolerance));
+        let network = model.as_ref().unwrap_or(&self.engine.network);
+        let kept = if best && self.settings.train.keep_best {
+            keep.keep(network, self.config(network))
+        } else {
+            Ok(())
         };
-        if best {
-            self.position.best = goodness.map(|goodness| (self.position.epoch, goodness));
-        }
-        if best && self.settings.train.keep_best {
-            self.save_model(network)?;
-        }
         self.engine.swap_average();
-        let (nnz, cells) = self.engine.connections();
+        kept?;
+        if found.is_some_and(|(score, _)| !score.loss_sum.is_finite()) {
+            let what = "the loss on the validation part".to_string();
+            return Err(Error::Diverged { step, what, checkpoint: None });
+        }
+        let record = self.record(found, seconds, best);
+        self.position.score = Score::default();
+        (self.position.dropped, self.position.grown) = (0, 0);
+        keep.after_epoch(self.state(), &record)?;
+        self.engine.swap_average();
+        let network = model.as_ref().unwrap_or(&self.engine.network);
+        let control = watch(Event::Epoch { record: &record, network });
+        self.engine.swap_average();
+        Ok(control)
+    }
+
+    /// What tells how good an epoch was, the larger the better, the second where the first is equal; `None` without the
+    /// part that is looked at.
+    fn monitored(&self, validation: Option<Score>) -> Option<[f64; 2]> {
+        let score = match self.settings.train.watch {
+            Watched::Training => return Some([-self.position.score.loss(), 0.0]),
+            Watched::Validation => validation?,
+        };
+        let first = match self.splits.preparation.task {
+            Task::Classification => score.accuracy(),
+            Task::Transcription => -score.label_error_rate(),
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => 0.0,
+        };
+        Some([first, -score.loss()])
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.settings.train.patience;
+        // Nobody waits for a network that is still getting sparser: it has no best epoch.
+        self.position.improved().is_some_and(|epoch| patience > 0 && self.position.epoch >= epoch + patience)
+    }
+
+    /// The line of an epoch that was just done.
+    fn record(
+        &self,
+        validation: Option<(Score, Option<NumberScore>)>,
+        seconds: f64,
+        best: bool,
+    ) -> EpochRecord {
         let train = &self.position.score;
+        let (validation, numbers) = (validation.map(|found| found.0), validation.and_then(|found| found.1));
         let language = validation.and_then(|score| self.language_score("validation", &score));
-        let record = EpochRecord {
+        let (nnz, cells) = self.engine.connections();
+        EpochRecord {
             epoch: self.position.epoch,
             step: self.position.step,
             train_loss: train.loss(),
@@ -161,30 +204,44 @@ impl Run {
             grown: self.position.grown,
             seconds,
             best,
-        };
-        self.position.score = Score::default();
-        (self.position.dropped, self.position.grown) = (0, 0);
-        if let Some(directory) = &self.directory {
-            directory.append_metrics(&record)?;
-            self.position.metrics += 1;
-            self.save_checkpoint()?;
         }
-        Ok(record)
     }
 
-    fn is_out_of_patience(&self) -> bool {
-        let patience = self.settings.train.patience;
-        // Nobody waits for a network that is still getting sparser.
-        let Some((best, _)) = self.position.best else { return false };
-        patience > 0 && self.position.epoch >= best + patience
-    }
-
-    /// What the best epoch is chosen by, before the loss.
-    fn goodness(&self, score: &Score) -> f64 {
-        match self.splits.preparation.task {
-            Task::Classification => score.accuracy(),
-            Task::Transcription => -score.label_error_rate(),
-            Task::MultiLabel | Task::Regression | Task::LanguageModel => 0.0,
+    /// What came of a training that ended so and whose whole epochs took so many seconds each.
+    pub(super) fn outcome(
+        &mut self,
+        ending: Ending,
+        times: Vec<f64>,
+        keep: &mut dyn Keep,
+    ) -> Result<Outcome> {
+        let kept = self.best_epoch();
+        let training_bytes = self.engine.bytes();
+        // The kept model comes beside the network that was trained.
+        self.engine.rest();
+        // Without a best epoch to keep, the last state is the model.
+        if kept.is_none() {
+            self.engine.swap_average();
+            let last = self.engine.model();
+            let network = last.as_ref().unwrap_or(&self.engine.network);
+            keep.keep(network, self.config(network))?;
+            self.engine.swap_average();
         }
+        let model = keep.kept()?;
+        let found = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
+        let test = found.map(|(score, _)| score);
+        let seconds_per_epoch = median(times);
+        Ok(Outcome {
+            ending,
+            epochs: self.position.epoch,
+            best_epoch: kept,
+            seconds_per_epoch,
+            step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
+            test,
+            test_numbers: found.and_then(|(_, numbers)| numbers),
+            test_language: test.and_then(|score| self.language_score("test", &score)),
+            model_bytes: model_bytes(&model.network),
+            training_bytes,
+            model,
+        })
     }
 }

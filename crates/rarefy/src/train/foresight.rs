@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::timing::{TURNS, median};
 use super::twin::TwinCosts;
-use super::{Progress, Run};
+use super::{Progress, Trainer};
 use crate::kernels::{self, Activation, Finish};
 use crate::sparse::Weights;
 use crate::tiles::{LANES, Tiles};
@@ -28,7 +28,7 @@ pub struct DenseUpdates {
     pub seconds: f64,
 }
 
-impl Run {
+impl Trainer {
     /// Seconds that it will take about to build the dense twin and to time its steps.
     pub fn twin_seconds(&self, costs: &TwinCosts) -> f64 {
         // Forward, and backward to the inputs and to the weights.
@@ -91,7 +91,7 @@ mod tests {
         for (method, looks) in [(Method::Rigl, true), (Method::Srigl, true), (Method::Gse, false)] {
             let mut settings = Settings { threads: 1, ..Settings::default() };
             settings.topology.method = method;
-            let found = Run::start(settings, None).unwrap().dense_updates();
+            let found = Trainer::load(settings).unwrap().dense_updates();
             assert_eq!(found.is_some(), looks, "{method:?}");
             if let Some(DenseUpdates { cells, updates, seconds }) = found {
                 assert!(cells == 84_480 && updates > 0 && seconds > 0.0);

@@ -9,13 +9,16 @@
 //! again. A point's model is the network at the end of its epochs, without zeros and without the neurons that they leave
 //! dead. LassoNet (Lemhadri, Ruan, Abraham and Tibshirani 2021) goes from dense to sparse in the same way.
 
+use std::sync::Arc;
+
+use super::keep::InMemory;
 use super::live::Live;
 use super::revive::revive_dead_neurons;
-use super::{Control, Ending, Event, ModelConfig, Progress, Run, SampleScore, Settings, Zeros};
+use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
 use super::{model_bytes, score, score_samples};
 use crate::control::TargetSettings;
 use crate::convex::{Start, lambda_grid};
-use crate::data::{Batch, Dataset, Task, TaskChoice};
+use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
 use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
 use crate::penalties::{GroupBy, Penalty, Regularizer};
 use crate::topology;
@@ -46,7 +49,7 @@ impl Default for PathSettings {
 
 /// A path about to be followed.
 pub struct LambdaPath {
-    run: Run,
+    trainer: Trainer,
     /// In the order of training.
     lambdas: Vec<f64>,
     start: Start,
@@ -99,31 +102,34 @@ impl LambdaPath {
     /// Settings or data that cannot be used; a penalty without a proximal step, which makes no zeros; a target, a
     /// topology method or an optimizer that decides by itself which connections there are.
     pub fn new(settings: Settings, path: &PathSettings) -> Result<LambdaPath> {
-        check(&settings, path.start)?;
-        lambda_grid(path.lambda_max.unwrap_or(1.0), path.lambda_min_ratio, path.lambdas)?;
         let epochs = settings.train.epochs;
-        let mut whole = settings;
-        whole.train.epochs = epochs
-            .checked_mul(path.lambdas as u64)
-            .ok_or_else(|| Error::setting("lambdas", "times epochs is more than can be counted"))?;
-        if whole.data.task == TaskChoice::LanguageModel {
-            let problem = "a path scores samples with one answer each; train a language model for itself";
-            return Err(Error::setting("data.task", problem));
-        }
-        let mut run = Run::start(whole, None)?;
-        run.schedule_epochs = epochs;
-        run.engine.sparsifier.zeros = Zeros::Stay;
-        let largest = path.lambda_max.unwrap_or_else(|| run.in_own_pool(largest_lambda));
+        LambdaPath::begin(Trainer::load(whole(settings, path)?)?, path, epochs)
+    }
+
+    /// A path over data in memory and the network of `settings`, whose `train.epochs` each lambda gets.
+    ///
+    /// # Errors
+    /// As of [`LambdaPath::new`].
+    pub fn on(settings: Settings, path: &PathSettings, splits: impl Into<Arc<Splits>>) -> Result<LambdaPath> {
+        let epochs = settings.train.epochs;
+        LambdaPath::begin(Trainer::new(whole(settings, path)?, splits)?, path, epochs)
+    }
+
+    /// A path of so many epochs at each lambda, by a trainer that has not begun.
+    fn begin(mut trainer: Trainer, path: &PathSettings, epochs: u64) -> Result<LambdaPath> {
+        trainer.schedule_period = Some(trainer.steps_per_epoch() * epochs);
+        trainer.engine.sparsifier.zeros = Zeros::Stay;
+        let largest = path.lambda_max.unwrap_or_else(|| trainer.in_own_pool(largest_lambda));
         let mut lambdas = lambda_grid(largest, path.lambda_min_ratio, path.lambdas)?;
         if path.start == Start::Dense {
             lambdas.reverse();
         }
-        Ok(LambdaPath { run, lambdas, start: path.start, epochs })
+        Ok(LambdaPath { trainer, lambdas, start: path.start, epochs })
     }
 
-    /// The run that goes from lambda to lambda; its `train.epochs` are those of all.
-    pub fn run(&self) -> &Run {
-        &self.run
+    /// The trainer that goes from lambda to lambda; its `train.epochs` are those of all.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
     }
 
     /// The lambdas in the order of training.
@@ -147,7 +153,7 @@ impl LambdaPath {
         for lambda in self.lambdas.clone() {
             if is_empty {
                 // Nothing grows from nothing.
-                self.run.begin_again()?;
+                self.trainer.begin_again()?;
                 done = 0;
             }
             let (ended, point) = self.train(lambda, done, watch)?;
@@ -190,25 +196,25 @@ impl LambdaPath {
     ) -> Result<(Ending, Option<PathPoint>)> {
         let (mut train_loss, mut seconds) = (f64::NAN, 0.0);
         let mut listen = |event: Event<'_>| {
-            if let Event::Epoch(record) = &event {
+            if let Event::Epoch { record, .. } = &event {
                 (train_loss, seconds) = (record.train_loss, seconds + record.seconds);
             }
             watch(PathEvent::Train(event))
         };
         let (start, epochs) = (self.start, self.epochs);
-        let (ended, network) = self.run.in_own_pool(|run| {
+        let (ended, network) = self.trainer.in_own_pool(|trainer| {
             if start == Start::Sparse && done > 0 {
-                let (seed, step) = (run.settings().seed, run.steps_per_epoch() * epochs * done);
-                revive_dead_neurons(&mut run.engine, seed, step);
+                let (seed, step) = (trainer.settings().seed, trainer.steps_per_epoch() * epochs * done);
+                revive_dead_neurons(&mut trainer.engine, seed, step);
             }
-            run.engine.sparsifier.set_lambda(lambda as f32);
-            let (ended, _) = run.train_to(epochs * (done + 1), &mut listen)?;
-            let network = living(&run.engine.network);
+            trainer.engine.sparsifier.set_lambda(lambda as f32);
+            let (ended, _) = trainer.train_to(epochs * (done + 1), &mut InMemory::default(), &mut listen)?;
+            let network = living(&trainer.engine.network);
             if start == Start::Dense && network.is_some() {
                 let progress = Progress { step: 1, total: 1, epoch: 1 };
-                run.engine.sparsifier.zeros = Zeros::Leave;
-                run.engine.compact(None, &progress)?;
-                run.engine.sparsifier.zeros = Zeros::Stay;
+                trainer.engine.sparsifier.zeros = Zeros::Leave;
+                trainer.engine.compact(None, &progress)?;
+                trainer.engine.sparsifier.zeros = Zeros::Stay;
             }
             Ok((ended, network))
         })?;
@@ -220,28 +226,43 @@ impl LambdaPath {
         PathPoint {
             lambda,
             nonzeros,
-            density: nonzeros as f64 / self.run.network().connections().1 as f64,
+            density: nonzeros as f64 / self.trainer.network().connections().1 as f64,
             model_bytes: model_bytes(&network),
             train_loss,
-            validation: self.run.splits().validation.as_ref().map(|part| self.score(&network, part)),
+            validation: self.trainer.splits().validation.as_ref().map(|part| self.score(&network, part)),
             seconds,
             network,
         }
     }
 
-    /// The score of a network on a data set, in the run's threads.
+    /// The score of a network on a data set, in the trainer's threads.
     pub fn score(&self, network: &Network, dataset: &Dataset) -> SampleScore {
-        let is_regression = self.run.splits().preparation.task == Task::Regression;
-        self.run.in_pool(|| SampleScore {
-            numbers: is_regression.then(|| self.run.evaluate(network, dataset).1).flatten(),
-            ..score_samples(network, self.run.isa(), &self.run.loss, dataset)
+        let is_regression = self.trainer.splits().preparation.task == Task::Regression;
+        self.trainer.in_pool(|| SampleScore {
+            numbers: is_regression.then(|| self.trainer.evaluate(network, dataset).1).flatten(),
+            ..score_samples(network, self.trainer.isa(), &self.trainer.loss, dataset)
         })
     }
 
     /// A point's network with what its numbers mean.
     pub fn model_config(&self, network: &Network) -> ModelConfig {
-        ModelConfig::new(network, self.run.loss.head(), self.run.splits().preparation.clone())
+        self.trainer.config(network)
     }
+}
+
+/// The settings of all lambdas together.
+fn whole(settings: Settings, path: &PathSettings) -> Result<Settings> {
+    check(&settings, path.start)?;
+    lambda_grid(path.lambda_max.unwrap_or(1.0), path.lambda_min_ratio, path.lambdas)?;
+    if settings.data.task == TaskChoice::LanguageModel {
+        let problem = "a path scores samples with one answer each; train a language model for itself";
+        return Err(Error::setting("data.task", problem));
+    }
+    let mut whole = settings;
+    whole.train.epochs = (whole.train.epochs)
+        .checked_mul(path.lambdas as u64)
+        .ok_or_else(|| Error::setting("lambdas", "times epochs is more than can be counted"))?;
+    Ok(whole)
 }
 
 fn check(settings: &Settings, start: Start) -> Result<()> {
@@ -261,7 +282,7 @@ fn check(settings: &Settings, start: Start) -> Result<()> {
     if settings.penalty.lambda.is_some() {
         return wrong(
             "penalty.lambda",
-            "a path goes through many; leave it out and give the largest as --lambda-max (lambda_max)",
+            "a path goes through many; leave it out and give the largest as lambda_max",
         );
     }
     if settings.target != TargetSettings::default() {
@@ -290,18 +311,18 @@ fn check(settings: &Settings, start: Start) -> Result<()> {
 
 /// The smallest lambda that no weight (or group of weights) of the network withstands, judged by the gradient of some samples: where the
 /// penalty's slope is everywhere as steep as the loss's.
-fn largest_lambda(run: &mut Run) -> f64 {
-    let train = &run.splits().train;
+fn largest_lambda(trainer: &mut Trainer) -> f64 {
+    let train = &trainer.splits.train;
     let samples: Vec<usize> = (0..train.len().min(SAMPLES)).collect();
     let mut batch = Batch::new(train, samples.len());
     batch.fill(train, &samples);
-    let pass = Pass::predict(run.isa());
-    let penalty = run.settings().penalty.clone();
-    let network = &mut run.engine.network;
+    let pass = Pass::predict(trainer.isa());
+    let penalty = trainer.settings().penalty.clone();
+    let network = &mut trainer.engine.network;
     let mut buffers = network.buffers(samples.len(), true);
     network.forward(&pass, &batch.input, &mut buffers);
     let (output, gradient) = buffers.output_and_gradient();
-    let score = score(&run.loss, pass.isa, output, &batch, Some(gradient));
+    let score = score(&trainer.loss, pass.isa, output, &batch, Some(gradient));
     network.backward(&pass, &batch.input, &mut buffers);
     let regularizer = penalty.build().ok().flatten();
     let mut largest = 0.0f32;

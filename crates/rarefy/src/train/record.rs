@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::model::Model;
 use super::{LanguageScore, NumberScore, Progress, Score};
+use crate::layers::Network;
 
 /// What a run tells while it goes.
 pub enum Event<'a> {
@@ -17,8 +18,16 @@ pub enum Event<'a> {
         samples: usize,
     },
     /// An epoch was done.
-    Epoch(&'a EpochRecord),
+    Epoch {
+        /// Its figures.
+        record: &'a EpochRecord,
+        /// The network as it would predict if training stopped here.
+        network: &'a Network,
+    },
 }
+
+/// Who is told of every step and epoch, and may stop the training after any of them.
+pub type Watch<'a> = dyn FnMut(Event<'_>) -> Control + Send + 'a;
 
 /// What the one who is told answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,9 +93,14 @@ pub struct TrainSettings {
     /// Samples of a mini-batch; if not given 32, or fewer of few training samples: see [`TrainSettings::batch_size_for`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
-    /// Stop when the validation part has not got better for so many epochs; 0 never stops early.
+    /// Stop when no epoch has been better for so many epochs; 0 never stops early.
     pub patience: u64,
-    /// Keep the model of the epoch that was best on the validation part, rather than the last one's.
+    /// By how much an epoch must be better than the last one that was, for `patience` to begin anew: in the share of right
+    /// answers or in the loss.
+    pub tolerance: f64,
+    /// What tells which epoch is better.
+    pub watch: Watched,
+    /// Keep the model of the best epoch, rather than the last one's.
     pub keep_best: bool,
     /// Minutes from one checkpoint to the next, besides the one at the end of every epoch.
     pub checkpoint_minutes: f64,
@@ -103,8 +108,27 @@ pub struct TrainSettings {
 
 impl Default for TrainSettings {
     fn default() -> TrainSettings {
-        TrainSettings { epochs: 50, batch_size: None, patience: 0, keep_best: true, checkpoint_minutes: 5.0 }
+        TrainSettings {
+            epochs: 50,
+            batch_size: None,
+            patience: 0,
+            tolerance: 0.0,
+            watch: Watched::Validation,
+            keep_best: true,
+            checkpoint_minutes: 5.0,
+        }
     }
+}
+
+/// What tells which of two epochs is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Watched {
+    /// The accuracy on the validation part, or the share of wrong labels, and where that is equal or there is none, the loss.
+    #[default]
+    Validation,
+    /// The mean loss over the training samples of the epoch.
+    Training,
 }
 
 /// Samples of a mini-batch where there are enough to train on.
@@ -163,11 +187,8 @@ impl Settings {
         if self.train.checkpoint_minutes <= 0.0 {
             return Err(Error::setting("train.checkpoint_minutes", "must be above 0"));
         }
-        if self.train.patience > 0 && self.data.validation_fraction == 0.0 {
-            return Err(Error::setting(
-                "train.patience",
-                "needs a validation part; set data.validation_fraction above 0",
-            ));
+        if self.train.tolerance < 0.0 {
+            return Err(Error::setting("train.tolerance", "must be 0 or above"));
         }
         Ok(())
     }

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
-use super::Run;
+use super::Trainer;
 use crate::data::{Batch, epoch_order};
 use crate::layers::{Network, Pass};
 
 /// Turns that a timing takes at least; the first two touch their memory for the first time and do not count.
 pub(super) const TURNS: usize = 5;
 
-impl Run {
+impl Trainer {
     /// The learning rate of a run's beginning.
     pub(super) fn first_learning_rate(&self) -> f32 {
         self.settings.optimizer.learning_rate() * self.schedule.factor(1, 1000)
@@ -32,7 +32,7 @@ impl Run {
         self.in_pool(|| {
             while !is_enough(times.len(), start.elapsed().as_secs_f64()) {
                 let begin = Instant::now();
-                network.forward(&Pass::predict(self.isa), &batch.input, &mut buffers);
+                network.forward(&Pass::predict(self.isa()), &batch.input, &mut buffers);
                 times.push(begin.elapsed().as_secs_f64());
             }
         });
@@ -41,7 +41,7 @@ impl Run {
 
     /// Milliseconds of a training step of this run and of another on the same data: medians of steps taken in turn, so
     /// that what else the machine does slows both alike, within about `seconds`. Both train on by these steps.
-    pub fn time_in_turn(&mut self, other: &mut Run, seconds: f64) -> [f64; 2] {
+    pub fn time_in_turn(&mut self, other: &mut Trainer, seconds: f64) -> [f64; 2] {
         let order = epoch_order(self.splits.train.len(), self.settings().seed, 0);
         let chunks: Vec<&[usize]> = order.chunks_exact(self.batch_size()).collect();
         let mut timers = [Timer::new(self, chunks[0]), Timer::new(other, chunks[0])];
@@ -59,14 +59,14 @@ impl Run {
 
 /// A run whose steps are timed.
 struct Timer<'a> {
-    run: &'a mut Run,
+    run: &'a mut Trainer,
     batch: Batch,
     next: Batch,
     times: Vec<f64>,
 }
 
 impl Timer<'_> {
-    fn new<'a>(run: &'a mut Run, samples: &[usize]) -> Timer<'a> {
+    fn new<'a>(run: &'a mut Trainer, samples: &[usize]) -> Timer<'a> {
         let (train, augmentation) = (&run.splits.train, run.splits.augmentation.as_ref());
         let mut batch = Batch::new(train, run.batch_size());
         batch.fill_for_training(train, samples, augmentation, 0);
@@ -76,7 +76,7 @@ impl Timer<'_> {
     /// A step as training does it: `samples` are gathered meanwhile, for the next one.
     fn step(&mut self, step: u64, samples: &[usize]) {
         let rate = self.run.first_learning_rate();
-        let Run { pool, engine, splits, .. } = &mut *self.run;
+        let Trainer { pool, engine, splits, .. } = &mut *self.run;
         let (batch, next) = (&self.batch, &mut self.next);
         let seconds = pool.install(|| {
             let start = Instant::now();

@@ -1,8 +1,8 @@
-//! The dense twin of a run: the same network with every connection, in dense storage. What it costs is counted from
+//! The dense twin of a training: the same network with every connection, in dense storage. What it costs is counted from
 //! shapes, however wide; it is built where somebody asks for it.
 
 use super::tensors::{Tensor, file_bytes};
-use super::{Run, Settings};
+use super::{Settings, Trainer};
 use crate::Result;
 use crate::control::TargetSettings;
 use crate::layers::{Network, SparsitySettings};
@@ -28,7 +28,7 @@ pub struct TwinCosts {
     pub buffer_bytes: usize,
 }
 
-impl Run {
+impl Trainer {
     /// What the dense twin costs, none of it being built.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Run {
     ///
     /// # Errors
     /// If its memory cannot be described; in practice none.
-    pub fn dense_twin(&self) -> Result<Run> {
+    pub fn dense_twin(&self) -> Result<Trainer> {
         let settings = Settings {
             sparsity: SparsitySettings::dense(),
             topology: TopologySettings { method: topology::Method::Static, ..TopologySettings::default() },
@@ -88,9 +88,11 @@ impl Run {
             target: TargetSettings::default(),
             ..self.settings().clone()
         };
-        Run::new(settings, self.splits.clone(), None, self.pool.clone(), |settings, spec, _, _| {
-            Network::random(spec, &settings.sparsity, settings.seed)
-        })
+        let spec = settings.network_for(&self.splits.train)?;
+        let network = Network::random(&spec, &settings.sparsity, settings.seed)?;
+        let twin = Trainer::builder(settings, self.splits.clone()).pool(self.pool.clone()).network(network);
+        // An optimizer that needs a penalty steps without one too.
+        twin.build_unchecked()
     }
 }
 
@@ -107,7 +109,7 @@ mod tests {
         let layers = "layers = [{layer = 'conv2d', filters = 3, kernel = 2}, {layer = 'batch-norm'}, {layer = 'flatten'}, {layer = 'linear'}]";
         for network in ["hidden = [30, 20]", layers] {
             let network: NetworkSettings = toml::from_str(network).unwrap();
-            let run = Run::start(Settings { network, threads: 1, ..Settings::default() }, None).unwrap();
+            let run = Trainer::load(Settings { network, threads: 1, ..Settings::default() }).unwrap();
             let (costs, twin) = (run.twin_costs().unwrap(), run.dense_twin().unwrap());
             let network = twin.network();
             assert_eq!((costs.nnz, costs.nnz), network.connections());
@@ -125,7 +127,7 @@ mod tests {
     #[test]
     fn two_runs_are_timed_in_turn() {
         let settings = Settings { threads: 1, ..Settings::default() };
-        let mut run = Run::start(settings, None).unwrap();
+        let mut run = Trainer::load(settings).unwrap();
         let mut twin = run.dense_twin().unwrap();
         assert!(run.twin_seconds(&run.twin_costs().unwrap()) > 0.0);
         assert!(run.time_in_turn(&mut twin, 0.0).into_iter().all(|milliseconds| milliseconds > 0.0));

@@ -1,0 +1,64 @@
+//! Where a training leaves its model and its state: in memory here, in the files of a run in `run`.
+
+use super::model::{Model, ModelConfig};
+use super::position::Position;
+use super::record::EpochRecord;
+use super::{Engine, Settings};
+use crate::Result;
+use crate::layers::Network;
+use crate::sparse::Storage;
+
+/// All that a training needs to go on.
+pub(super) struct State<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) engine: &'a Engine,
+    pub(super) position: &'a Position,
+}
+
+/// Where a training leaves its model and its state.
+pub(super) trait Keep: Send {
+    /// Takes a network as the model, in place of the one before: the best so far, or the last.
+    fn keep(&mut self, network: &Network, config: ModelConfig) -> Result<()>;
+
+    /// The model that was taken last.
+    fn kept(&self) -> Result<Model>;
+
+    /// Looks at the state after a step.
+    fn after_step(&mut self, state: State<'_>) -> Result<()>;
+
+    /// Looks at the state after an epoch.
+    fn after_epoch(&mut self, state: State<'_>, record: &EpochRecord) -> Result<()>;
+}
+
+/// Keeps the model in memory, and no state.
+#[derive(Default)]
+pub(super) struct InMemory {
+    model: Option<Model>,
+}
+
+impl InMemory {
+    /// The model that was taken last, if any.
+    pub(super) fn model(&self) -> Option<&Model> {
+        self.model.as_ref()
+    }
+}
+
+impl Keep for InMemory {
+    fn keep(&mut self, network: &Network, config: ModelConfig) -> Result<()> {
+        self.model = Some(Model::new(network.copy(Storage::Auto), config));
+        Ok(())
+    }
+
+    fn kept(&self) -> Result<Model> {
+        let model = self.model.as_ref().expect("a model was kept");
+        Ok(Model::new(model.network.copy(Storage::Auto), model.config.clone()))
+    }
+
+    fn after_step(&mut self, _: State<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn after_epoch(&mut self, _: State<'_>, _: &EpochRecord) -> Result<()> {
+        Ok(())
+    }
+}

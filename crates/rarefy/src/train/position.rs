@@ -1,0 +1,58 @@
+//! Where a training stands: what its plan and its early stopping go by, saved in checkpoints.
+
+use serde::{Deserialize, Serialize};
+
+use super::Score;
+use crate::control::ControllerState;
+use crate::optimizers::Memory;
+
+/// Where a training stands.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(super) struct Position {
+    /// Steps done.
+    pub(super) step: u64,
+    /// Epochs done.
+    pub(super) epoch: u64,
+    /// The training score of the epoch under way.
+    pub(super) score: Score,
+    /// Connections moved in the epoch under way.
+    pub(super) dropped: usize,
+    /// Connections grown in the epoch under way.
+    pub(super) grown: usize,
+    /// The best epoch so far and how good it was: on the validation part the accuracy if there is one, then the loss below 0.
+    pub(super) best: Option<(u64, [f64; 2])>,
+    /// The last epoch that was better than the one before it in this place by more than `train.tolerance`, and how good it
+    /// was; without a tolerance the best one. Not in the files of older versions.
+    #[serde(default)]
+    pub(super) improved: Option<(u64, [f64; 2])>,
+    /// What steers lambda, if anything does.
+    pub(super) control: Option<ControllerState>,
+    /// What the optimizer remembers besides its slots.
+    pub(super) optimizer: Option<Memory>,
+    /// Seconds trained, over all sittings.
+    pub(super) seconds: f64,
+}
+
+impl Position {
+    /// Takes down how good the epoch just done was, and says whether it is the best so far.
+    pub(super) fn is_best(&mut self, found: [f64; 2], tolerance: f64) -> bool {
+        let exceeds = |other: Option<(u64, [f64; 2])>, by: f64| {
+            other.is_none_or(|(_, old)| {
+                found[0] > old[0] + by || (found[0] >= old[0] && found[1] > old[1] + by)
+            })
+        };
+        if exceeds(self.improved.or(self.best), tolerance) {
+            self.improved = Some((self.epoch, found));
+        }
+        let is_best = exceeds(self.best, 0.0);
+        if is_best {
+            self.best = Some((self.epoch, found));
+        }
+        is_best
+    }
+
+    /// The epoch that patience counts from.
+    pub(super) fn improved(&self) -> Option<u64> {
+        self.improved.or(self.best).map(|(epoch, _)| epoch)
+    }
+}

@@ -1,0 +1,435 @@
+//! Training without files: who owns the order of steps, updates of connections, epochs, early stopping and the best model.
+
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+
+use super::assemble::{self, Assembled, Start};
+use super::keep::{InMemory, State};
+use super::model::{Model, ModelConfig};
+use super::position::Position;
+use super::record::{Ending, Outcome, Watch};
+use super::{Engine, LanguageScore, NumberScore, Score, Settings};
+use super::{evaluate, evaluate_numbers, thread_pool};
+use crate::data::{self, Dataset, Splits, Task};
+use crate::kernels::Isa;
+use crate::layers::Network;
+use crate::losses::Loss;
+use crate::optimizers::{Optimizer, Schedule};
+use crate::sparse::Storage;
+use crate::topology::Topology;
+use crate::{Error, Result};
+
+/// Trains a network on samples in memory, and writes no files.
+///
+/// ```text
+/// step     Engine::step -> Engine::rewire (connections move) -> Engine::compact (zeros leave storage)
+/// epoch    steps over all training samples, in an order that the seed and the epoch name
+///          -> validation -> is it the best so far? -> Event::Epoch
+/// train    epochs, until all are done, nothing has got better for `train.patience` epochs, or the watcher stops
+/// ```
+/// The learning-rate schedule and the topology method plan for `train.epochs` epochs of the first data. Who trains on beyond
+/// ([`train_for`](Trainer::train_for)) has the schedule's last learning rate, and connections no longer move.
+///
+/// ```
+/// use rarefy::data;
+/// use rarefy::train::{Control, Event, Settings, Trainer};
+///
+/// let mut settings = Settings::default();
+/// settings.sparsity.density = 0.1;
+/// settings.train.epochs = 2;
+/// let splits = data::load(&settings.data, settings.seed)?; // the built-in digits
+/// let mut trainer = Trainer::new(settings, splits)?;
+/// let mut epochs = 0;
+/// let outcome = trainer.train(&mut |event| {
+///     if let Event::Epoch { record, network } = event {
+///         epochs = record.epoch;
+///         assert_eq!(network.connections().0, record.nnz);
+///     }
+///     Control::Continue
+/// })?;
+/// assert_eq!((epochs, outcome.epochs), (2, 2));
+/// assert!(outcome.test.is_some_and(|score| score.accuracy() > 0.5));
+/// trainer.train_for(1, &mut |_| Control::Stop)?; // one epoch more, cancelled after its first step
+/// # Ok::<(), rarefy::Error>(())
+/// ```
+pub struct Trainer {
+    pub(super) settings: Settings,
+    pub(super) splits: Arc<Splits>,
+    pub(super) engine: Engine,
+    pub(super) loss: Loss,
+    /// What other parts are scored by: the loss; for a language model the plain one, by which its figures are defined.
+    evaluation_loss: Loss,
+    pub(super) schedule: Schedule,
+    /// Steps that the schedule and the topology method plan for.
+    pub(super) planned_steps: u64,
+    /// Steps after which the schedule begins again, if it does.
+    pub(super) schedule_period: Option<u64>,
+    isa: Isa,
+    pub(super) position: Position,
+    /// The step that the epoch under way began after.
+    pub(super) epoch_start: u64,
+    pub(super) notes: Vec<String>,
+    pub(super) pool: Arc<ThreadPool>,
+    memory: InMemory,
+}
+
+/// A [`Trainer`] in the making: parts that are not given are made as the settings say.
+///
+/// Settings tell which parts go together; whether parts that are given here do is for the caller to see.
+pub struct TrainerBuilder {
+    settings: Settings,
+    splits: Arc<Splits>,
+    pool: Option<Arc<ThreadPool>>,
+    start: Start,
+    optimizer: Option<Optimizer>,
+    loss: Option<Loss>,
+    topology: Option<Topology>,
+}
+
+impl TrainerBuilder {
+    /// Trains in a pool of threads of the caller's instead of one of `settings.threads` threads.
+    pub fn pool(mut self, pool: Arc<ThreadPool>) -> TrainerBuilder {
+        self.pool = Some(pool);
+        self
+    }
+
+    /// Starts from a network, in place of a random one: a warm start, with new optimizer state. Without a topology method
+    /// it keeps the connections that it has, however many; with one it ends with as many as the settings say.
+    pub fn network(mut self, network: Network) -> TrainerBuilder {
+        self.start = Start::Given(network);
+        self
+    }
+
+    /// The settings.
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The data.
+    pub(super) fn splits(&self) -> &Splits {
+        &self.splits
+    }
+
+    /// The network of a checkpoint, which the settings were used for before.
+    pub(super) fn saved_network(mut self, network: Network) -> TrainerBuilder {
+        self.start = Start::Saved(network);
+        self
+    }
+
+    /// Steps by an optimizer of the caller's; its base learning rate is that of `settings.optimizer`.
+    pub fn optimizer(mut self, optimizer: Optimizer) -> TrainerBuilder {
+        self.optimizer = Some(optimizer);
+        self
+    }
+
+    /// Minimises a loss of the caller's.
+    pub fn loss(mut self, loss: Loss) -> TrainerBuilder {
+        self.loss = Some(loss);
+        self
+    }
+
+    /// Moves connections by rules of the caller's.
+    pub fn topology(mut self, topology: Topology) -> TrainerBuilder {
+        self.topology = Some(topology);
+        self
+    }
+
+    /// The trainer.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that cannot be used, that do not go together or do not fit the data or the network
+    /// that was given, and for a network that does not fit into memory.
+    pub fn build(self) -> Result<Trainer> {
+        self.settings.check()?;
+        self.build_unchecked()
+    }
+
+    /// The trainer, whether or not its settings go together.
+    pub(super) fn build_unchecked(self) -> Result<Trainer> {
+        let TrainerBuilder { mut settings, splits, pool, start, optimizer, loss, topology } = self;
+        let pool = match pool {
+            Some(pool) => pool,
+            None => Arc::new(thread_pool(settings.threads)?),
+        };
+        let notes = assemble::fit_to_data(&mut settings, &splits)?;
+        let parts = assemble::Parts { start, optimizer, loss, topology };
+        let Assembled { engine, loss, evaluation_loss, schedule } =
+            pool.install(|| assemble::assemble(&settings, &splits, parts))?;
+        let mut trainer = Trainer {
+            isa: engine.isa(),
+            settings,
+            splits,
+            engine,
+            loss,
+            evaluation_loss,
+            schedule,
+            planned_steps: 0,
+            schedule_period: None,
+            position: Position::default(),
+            epoch_start: 0,
+            notes,
+            pool,
+            memory: InMemory::default(),
+        };
+        trainer.planned_steps = trainer.steps_per_epoch() * trainer.settings.train.epochs;
+        Ok(trainer)
+    }
+}
+
+impl Trainer {
+    /// A trainer of the settings' network on some data, whose place in the settings (`data.path`) does not matter then.
+    ///
+    /// # Errors
+    /// As of [`TrainerBuilder::build`].
+    pub fn new(settings: Settings, splits: impl Into<Arc<Splits>>) -> Result<Trainer> {
+        Trainer::builder(settings, splits).build()
+    }
+
+    /// A trainer some of whose parts are to be given.
+    pub fn builder(settings: Settings, splits: impl Into<Arc<Splits>>) -> TrainerBuilder {
+        TrainerBuilder {
+            settings,
+            splits: splits.into(),
+            pool: None,
+            start: Start::Random,
+            optimizer: None,
+            loss: None,
+            topology: None,
+        }
+    }
+
+    /// A trainer on the data that the settings name.
+    ///
+    /// # Errors
+    /// As of [`data::load`] and of [`TrainerBuilder::build`].
+    pub fn load(settings: Settings) -> Result<Trainer> {
+        Trainer::builder_on_files(settings)?.build()
+    }
+
+    /// A trainer in the making, on the data that the settings name, read by its own threads.
+    pub(super) fn builder_on_files(settings: Settings) -> Result<TrainerBuilder> {
+        settings.check()?;
+        let pool = Arc::new(thread_pool(settings.threads)?);
+        let splits = pool.install(|| data::load(&settings.data, settings.seed))?;
+        Ok(Trainer::builder(settings, splits).pool(pool))
+    }
+
+    /// Trains until `train.epochs` epochs are done, telling `watch` of every step and epoch, and says what came of it. The
+    /// model is that of the best epoch (`train.keep_best`) or the last one's. Where it was stopped it goes on when it is called again.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] for a loss that is not finite.
+    pub fn train(&mut self, watch: &mut Watch<'_>) -> Result<Outcome> {
+        self.with_memory(|trainer, memory| {
+            let (ending, times) = trainer.train_to(trainer.settings.train.epochs, memory, watch)?;
+            trainer.outcome(ending, times, memory)
+        })
+    }
+
+    /// Trains for some epochs more, whatever `train.epochs` says, and says how that ended; [`model`](Trainer::model) is what
+    /// came of it. An epoch that was stopped before is finished and counts as one.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] for a loss that is not finite.
+    pub fn train_for(&mut self, epochs: u64, watch: &mut Watch<'_>) -> Result<Ending> {
+        let last = self.position.epoch.saturating_add(epochs);
+        self.with_memory(|trainer, memory| Ok(trainer.train_to(last, memory, watch)?.0))
+    }
+
+    /// Lets the schedule and the topology method plan for so many epochs of the data as it is now, those that are done
+    /// included, and [`train`](Trainer::train) train until they are done.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for fewer epochs than are done.
+    pub fn set_epochs(&mut self, epochs: u64) -> Result<()> {
+        let left = epochs.checked_sub(self.position.epoch).filter(|_| epochs > 0).ok_or_else(|| {
+            let problem = format!("{epochs} is fewer than the {} that are done", self.position.epoch);
+            Error::setting("train.epochs", problem)
+        })?;
+        self.settings.train.epochs = epochs;
+        self.settings.check()?;
+        self.planned_steps = self.epoch_start + left * self.steps_per_epoch();
+        Ok(())
+    }
+
+    /// Goes on with other data of the same kind (`partial_fit`): network, optimizer state and plans stay as they are. What
+    /// was the best epoch on the old validation part no longer counts.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the new data was prepared in another way, or an epoch of the old data is not yet finished.
+    pub fn set_data(&mut self, splits: impl Into<Arc<Splits>>) -> Result<()> {
+        let splits = splits.into();
+        let wrong = |problem: &str| Err(Error::setting("data", problem));
+        if self.position.step != self.epoch_start {
+            return wrong("is exchanged in the middle of an epoch; finish the epoch first");
+        }
+        if splits.preparation != self.splits.preparation {
+            return wrong(
+                "was prepared in another way than the data before; prepare it by the same preparation",
+            );
+        }
+        assemble::check_exchange(&self.settings, &self.splits, &splits)?;
+        self.engine.sparsifier.has_whole_batches =
+            self.settings.train.batch_size_for(splits.train.len()) >= splits.train.len();
+        self.splits = splits;
+        (self.position.best, self.position.improved) = (None, None);
+        self.memory = InMemory::default();
+        Ok(())
+    }
+
+    /// The model as it stands: the best epoch's, where `train.keep_best` keeps one, else the network as it is now, without
+    /// connections that are 0 and by its average where the optimizer keeps one.
+    pub fn model(&mut self) -> Model {
+        if let Some(model) = self.memory.model().filter(|_| self.best_epoch().is_some()) {
+            return self.model_of(&model.network);
+        }
+        self.engine.swap_average();
+        let model = self.engine.model();
+        let model = self.model_of(model.as_ref().unwrap_or(&self.engine.network));
+        self.engine.swap_average();
+        model
+    }
+
+    fn model_of(&self, network: &Network) -> Model {
+        Model::new(network.copy(Storage::Auto), self.config(network))
+    }
+
+    /// What the numbers of a network that this trainer made mean.
+    pub fn config(&self, network: &Network) -> ModelConfig {
+        ModelConfig::new(network, self.loss.head(), self.splits.preparation.clone())
+    }
+
+    /// Back to the start, with zeros staying as long as they do.
+    ///
+    /// # Errors
+    /// As of [`TrainerBuilder::build`]; in practice none.
+    pub(super) fn begin_again(&mut self) -> Result<()> {
+        let parts = assemble::Parts {
+            start: Start::Random,
+            optimizer: None,
+            loss: Some(self.loss.clone()),
+            topology: None,
+        };
+        let mut engine = assemble::assemble(&self.settings, &self.splits, parts)?.engine;
+        engine.sparsifier.zeros = self.engine.sparsifier.zeros;
+        self.engine = engine;
+        self.go_to(Position::default());
+        Ok(())
+    }
+
+    /// Stands where a checkpoint says.
+    pub(super) fn go_to(&mut self, position: Position) {
+        self.epoch_start = position.epoch * self.steps_per_epoch();
+        self.position = position;
+    }
+
+    /// What whoever trains should know.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The settings as resolved.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The parts of the data.
+    pub fn splits(&self) -> &Splits {
+        &self.splits
+    }
+
+    /// The network as it is trained; [`model`](Trainer::model) has what it predicts with.
+    pub fn network(&self) -> &Network {
+        &self.engine.network
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Threads at work.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Runs `work` in the trainer's threads.
+    pub fn in_pool<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+
+    /// Samples of a mini-batch.
+    pub fn batch_size(&self) -> usize {
+        self.settings.train.batch_size_for(self.splits.train.len())
+    }
+
+    /// Steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.splits.train.len().div_ceil(self.batch_size()) as u64
+    }
+
+    /// Epochs done.
+    pub fn epochs_done(&self) -> u64 {
+        self.position.epoch
+    }
+
+    /// The epoch whose model is kept, if one is.
+    pub(super) fn best_epoch(&self) -> Option<u64> {
+        self.position.best.filter(|_| self.settings.train.keep_best).map(|(epoch, _)| epoch)
+    }
+
+    /// Changes the trainer in its own threads.
+    pub(super) fn in_own_pool<R: Send>(&mut self, work: impl FnOnce(&mut Trainer) -> R + Send) -> R {
+        // What runs in the pool needs the whole trainer.
+        let pool = self.pool.clone();
+        pool.install(|| work(self))
+    }
+
+    /// Trains in its own threads, with the model kept in memory.
+    fn with_memory<R: Send>(&mut self, work: impl FnOnce(&mut Trainer, &mut InMemory) -> R + Send) -> R {
+        let mut memory = std::mem::take(&mut self.memory);
+        let result = self.in_own_pool(|trainer| work(trainer, &mut memory));
+        self.memory = memory;
+        result
+    }
+
+    /// All that it needs to go on.
+    pub(super) fn state(&self) -> State<'_> {
+        State { settings: &self.settings, engine: &self.engine, position: &self.position }
+    }
+
+    /// The loss and accuracy of a network on a data set, in the trainer's threads, and for regression its errors in the unit of
+    /// the targets. The loss of a language model is the plain one.
+    pub fn evaluate(&self, network: &Network, dataset: &Dataset) -> (Score, Option<NumberScore>) {
+        let (preparation, loss) = (&self.splits.preparation, &self.evaluation_loss);
+        self.in_pool(|| {
+            if preparation.task == Task::Regression {
+                let scaler = &preparation.target_scaler;
+                let (score, numbers) = evaluate_numbers(network, self.isa, loss, dataset, scaler);
+                return (score, Some(numbers));
+            }
+            (evaluate(network, self.isa, loss, dataset), None)
+        })
+    }
+
+    /// The score on a part of a language model's text in its own figures; none for other tasks.
+    pub(super) fn language_score(&self, part: &str, score: &Score) -> Option<LanguageScore> {
+        self.splits.characters(part).map(|characters| LanguageScore::new(score, characters))
+    }
+
+    /// Bytes of weights, index, gradients and optimizer state.
+    pub fn training_bytes(&self) -> usize {
+        self.engine.bytes()
+    }
+
+    /// The share of right predictions, for classification.
+    pub fn accuracy(&self, score: &Score) -> Option<f64> {
+        (self.splits.preparation.task == Task::Classification).then(|| score.accuracy())
+    }
+
+    /// Wrong labels for each that there should be, for transcription.
+    pub fn label_error_rate(&self, score: &Score) -> Option<f64> {
+        (self.splits.preparation.task == Task::Transcription).then(|| score.label_error_rate())
+    }
+}
