@@ -38,10 +38,10 @@ fn with_bases<R>(
     rows: &[Row],
     channels: usize,
     positions: Range<usize>,
-    work: impl FnOnce(&Bases<'_>) -> R,
+    work: impl FnOnce(Bases<'_>) -> R,
 ) -> R {
     fn fill<'a>(
-        bases: &mut Bases<'a>,
+        bases: &mut [[&'a [Row]; BLOCK]],
         windows: &'a Windows,
         table: &[u32],
         rows: &'a [Row],
@@ -63,11 +63,11 @@ fn with_bases<R>(
     if offsets <= 32 {
         let mut bases = [nothing; 32];
         fill(&mut bases[..offsets], windows, table, rows, channels, positions);
-        work(&bases[..offsets])
+        work(Bases::new(&bases[..offsets], channels))
     } else {
         let mut bases = [nothing; MAX_OFFSETS];
         fill(&mut bases[..offsets], windows, table, rows, channels, positions);
-        work(&bases[..offsets])
+        work(Bases::new(&bases[..offsets], channels))
     }
 }
 

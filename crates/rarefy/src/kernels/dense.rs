@@ -104,7 +104,11 @@ pub(super) fn weight_gradient(
     out: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let (height, cols) = (gradient.len() / panels.count(), input.len() / panels.count());
+    if out.is_empty() {
+        return;
+    }
+    let count = panels.count().max(1);
+    let (height, cols) = (gradient.len() / count, input.len() / count);
     tree::sum(0..panels.tiles, out, scratch, &mut |tile, out, accumulate| {
         let is_half = panels.is_half(tile) && panels.positions > 1;
         par_chunks(out, BLOCK * cols, &|start, out| {

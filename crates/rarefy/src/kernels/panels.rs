@@ -51,7 +51,11 @@ pub(super) fn positions(weights: &Weights, input: &Tiles, output: &Tiles) -> usi
 }
 
 pub(super) fn positions_of((rows, cols): (usize, usize), input: &Tiles, output: &Tiles) -> usize {
-    let positions = input.features() / cols.max(1);
+    let positions = match (rows, cols) {
+        (0, 0) => 1,
+        (_, 0) => output.features() / rows,
+        _ => input.features() / cols,
+    };
     assert!(
         input.features() == positions * cols
             && output.features() == positions * rows

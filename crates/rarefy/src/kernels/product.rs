@@ -128,6 +128,9 @@ const BIASES: usize = 256;
 /// If there is not a bias for each feature of a position.
 pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
     assert!(gradient.features().is_multiple_of(out.len()), "one bias per feature of a position");
+    if out.is_empty() {
+        return;
+    }
     let (features, tiles) = (out.len(), gradient.tiles());
     let rows = tiles * gradient.features() / features;
     assert!(tree::scratch_levels(tiles) <= 12, "a batch has at most {} samples", (1 << 13) * LANES);

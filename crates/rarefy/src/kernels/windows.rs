@@ -40,11 +40,13 @@ pub struct Geometry {
 }
 
 impl Geometry {
-    /// What comes out; `None` where the window is larger than the padded input.
+    /// What comes out; `None` where the window is larger than the padded input, or a kernel, a stride or a dilation is 0.
     pub fn output(&self) -> Option<Shape> {
         let size = |axis: usize, size: usize| -> Option<usize> {
-            let window = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
-            Some((size + 2 * self.padding[axis]).checked_sub(window)? / self.stride[axis] + 1)
+            let window =
+                self.dilation[axis].checked_mul(self.kernel[axis].checked_sub(1)?)?.checked_add(1)?;
+            let padded = self.padding[axis].checked_mul(2)?.checked_add(size)?;
+            Some(padded.checked_sub(window)?.checked_div(self.stride[axis])? + 1)
         };
         let [height, width] = [size(0, self.input.height)?, size(1, self.input.width)?];
         Some(Shape { height, width, channels: self.filters })
@@ -76,9 +78,19 @@ pub struct Windows {
 }
 
 impl Windows {
+    /// The table of a geometry.
+    ///
     /// # Panics
-    /// If the geometry does not fit the input, or has more than [`MAX_OFFSETS`] offsets.
+    /// If the geometry does not fit the input, if its groups do not cut channels and filters alike, or if it has more than
+    /// [`MAX_OFFSETS`] offsets.
     pub fn new(geometry: Geometry) -> Windows {
+        let Geometry { filters, groups, input: Shape { channels, .. }, .. } = geometry;
+        // Inner loops rely on this: the channels of a filter's group are channels of the input.
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups) && filters.is_multiple_of(groups),
+            "{channels} channels and {filters} filters cannot be cut into {groups} groups alike"
+        );
+        assert!(channels / groups < 1 << 24, "a group of {channels} / {groups} channels is too large");
         let output = geometry.output().expect("a window no larger than the padded input");
         let offsets = geometry.offsets();
         assert!(offsets <= MAX_OFFSETS, "a kernel of {offsets} offsets has more than {MAX_OFFSETS}");
@@ -146,6 +158,14 @@ impl Windows {
 }
 
 impl Windows {
+    /// Whether so many filters and channels are those of the geometry: then [`Windows::first_channel`] of a filter and the channel of any
+    /// column make up a channel of the input.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    #[inline(always)]
+    pub(super) fn reads_rows(&self, filters: usize, channels: usize) -> bool {
+        (filters, channels) == (self.geometry.filters, self.geometry.input.channels)
+    }
+
     /// The first channel of a filter's group.
     #[inline(always)]
     pub(super) fn first_channel(&self, filter: usize) -> usize {
@@ -191,5 +211,23 @@ mod tests {
         assert_eq!(windows.read_by[3..6], [1, OUTSIDE, 0]);
         assert_eq!(windows.reads_of(0).collect::<Vec<_>>(), [(1, 0), (2, 1)]);
         assert_eq!(windows.readers_of(1).collect::<Vec<_>>(), [(0, 1), (2, 0)]);
+    }
+
+    /// The fifth of 5 filters in 2 groups would read the channels of a third group.
+    #[test]
+    fn groups_that_do_not_cut_channels_and_filters_alike_are_refused() {
+        for (channels, filters, groups) in [(4, 5, 2), (5, 4, 2), (4, 4, 0)] {
+            let geometry = Geometry {
+                input: Shape::sequence(5, channels),
+                filters,
+                kernel: [1, 1],
+                stride: [1, 1],
+                padding: [0, 0],
+                dilation: [1, 1],
+                groups,
+            };
+            let made = std::panic::catch_unwind(|| Windows::new(geometry));
+            assert!(made.is_err(), "{channels} channels, {filters} filters, {groups} groups");
+        }
     }
 }

@@ -24,6 +24,7 @@ pub(crate) const KEPT_PLACES: usize = 1 << 22;
 /// `offsets[r] <= k < offsets[r + 1]` stands at `indices[k]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
+    width: usize,
     offsets: Vec<u32>,
     indices: Vec<u32>,
 }
@@ -37,6 +38,11 @@ impl Index {
     /// Where each entry stands within its line.
     pub fn indices(&self) -> &[u32] {
         &self.indices
+    }
+
+    /// How long a line is: its entries stand below.
+    pub fn width(&self) -> usize {
+        self.width
     }
 
     /// Number of lines.
@@ -63,7 +69,6 @@ impl Index {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Pattern {
-    cols: usize,
     index: Index,
     transpose: OnceLock<Index>,
     positions: OnceLock<Vec<u32>>,
@@ -71,7 +76,7 @@ pub struct Pattern {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Pattern) -> bool {
-        self.cols == other.cols && self.index == other.index
+        self.index == other.index
     }
 }
 
@@ -118,8 +123,7 @@ impl Pattern {
     /// A pattern from parts that are right by construction.
     fn trusted(cols: usize, crow_indices: Vec<u32>, col_indices: Vec<u32>) -> Pattern {
         Pattern {
-            cols,
-            index: Index { offsets: crow_indices, indices: col_indices },
+            index: Index { width: cols, offsets: crow_indices, indices: col_indices },
             transpose: OnceLock::new(),
             positions: OnceLock::new(),
         }
@@ -186,7 +190,7 @@ impl Pattern {
 
     /// Input features.
     pub fn cols(&self) -> usize {
-        self.cols
+        self.index.width
     }
 
     /// Connections.
@@ -202,11 +206,11 @@ impl Pattern {
     /// Compressed columns, `ccol_indices` and `row_indices`, built at the first call.
     pub fn transpose(&self) -> &Index {
         self.transpose.get_or_init(|| {
-            let mut offsets = vec![0u32; self.cols + 1];
+            let mut offsets = vec![0u32; self.cols() + 1];
             for &col in &self.index.indices {
                 offsets[col as usize + 1] += 1;
             }
-            for col in 0..self.cols {
+            for col in 0..self.cols() {
                 offsets[col + 1] += offsets[col];
             }
             let mut next = offsets.clone();
@@ -218,7 +222,7 @@ impl Pattern {
                     *place += 1;
                 }
             }
-            Index { offsets, indices }
+            Index { width: self.rows(), offsets, indices }
         })
     }
 
@@ -248,7 +252,7 @@ impl Pattern {
     /// The cells `row * cols + col` in row order, one per position.
     pub fn cells(&self) -> impl Iterator<Item = usize> + '_ {
         (0..self.rows()).flat_map(move |row| {
-            self.index.indices[self.index.line(row)].iter().map(move |&col| row * self.cols + col as usize)
+            self.index.indices[self.index.line(row)].iter().map(move |&col| row * self.cols() + col as usize)
         })
     }
 

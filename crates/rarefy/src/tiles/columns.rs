@@ -27,7 +27,7 @@ pub struct Columns {
 
 impl Columns {
     /// Takes `samples` samples; `row` has the features and numbers of each.
-    pub fn fill<'a>(&mut self, samples: usize, row: impl Fn(usize) -> (&'a [u32], &'a [f32])) {
+    pub(super) fn fill<'a>(&mut self, samples: usize, row: impl Fn(usize) -> (&'a [u32], &'a [f32])) {
         self.tiles.clear();
         self.features.clear();
         self.starts.clear();
@@ -73,6 +73,11 @@ impl Columns {
     pub fn find(&self, tile: usize, feature: u32) -> Option<usize> {
         let range = self.tile(tile);
         self.features[range.clone()].binary_search(&feature).ok().map(|place| range.start + place)
+    }
+
+    /// The largest feature of all.
+    pub(super) fn last_feature(&self) -> Option<u32> {
+        (0..self.tiles()).filter_map(|tile| self.features[self.tile(tile)].last().copied()).max()
     }
 
     /// Tiles.

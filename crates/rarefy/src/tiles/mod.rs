@@ -186,10 +186,18 @@ impl Tiles {
     /// Takes sparse samples; `row` has the features and numbers of each.
     ///
     /// # Panics
-    /// If these tiles have rows.
+    /// If these tiles have rows, or a sample has a number beyond the features.
     pub fn fill_columns<'a>(&mut self, samples: usize, row: impl Fn(usize) -> (&'a [u32], &'a [f32])) {
         self.samples = samples;
-        self.columns.as_mut().expect("tiles made for sparse samples").fill(samples, row);
+        let columns = self.columns.as_mut().expect("tiles made for sparse samples");
+        columns.fill(samples, row);
+        if let Some(last) = columns.last_feature() {
+            assert!(
+                (last as usize) < self.features,
+                "feature {last} of samples of {} features",
+                self.features
+            );
+        }
     }
 
     /// Sets the number of live samples, keeping the memory. Growing beyond any earlier size allocates. Lanes that die become
@@ -320,6 +328,13 @@ mod tests {
         assert_eq!(tiles.tile(1)[2].0[1], 3.0);
         assert_eq!(tiles.sample(65), [1.0, 2.0, 3.0]);
         assert_eq!(tiles.at(65, 1), 2.0);
+    }
+
+    #[test]
+    #[should_panic(expected = "feature 7 of samples of 7 features")]
+    fn sparse_samples_have_no_features_beyond_the_width() {
+        let rows = [(&[0, 7][..], &[1.0, 2.0][..]), (&[3][..], &[1.0][..])];
+        Tiles::sparse(7).fill_columns(2, |sample| rows[sample]);
     }
 
     #[test]

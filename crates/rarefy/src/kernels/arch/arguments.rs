@@ -119,8 +119,38 @@ pub(in crate::kernels) fn for_each_group(
 /// Positions computed at a time, where registers allow.
 pub(in crate::kernels) const BLOCK: usize = 4;
 
-/// Where the rows of a block of positions begin: `[offset][position of the block]`.
-pub(in crate::kernels) type Bases<'a> = [[&'a [Row]; BLOCK]];
+/// The rows of a block of positions: `[offset][position of the block][row]`, as many rows everywhere.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct Bases<'a> {
+    rows: &'a [[&'a [Row]; BLOCK]],
+    height: usize,
+}
+
+impl<'a> Bases<'a> {
+    /// # Panics
+    /// If there are not `height` rows everywhere.
+    pub(in crate::kernels) fn new(rows: &'a [[&'a [Row]; BLOCK]], height: usize) -> Bases<'a> {
+        assert!(
+            rows.as_flattened().iter().all(|rows| rows.len() == height),
+            "{height} rows at each position"
+        );
+        Bases { rows, height }
+    }
+
+    /// The rows at each position of the block, by offset.
+    #[inline(always)]
+    pub(in crate::kernels) fn rows(&self) -> &'a [[&'a [Row]; BLOCK]] {
+        self.rows
+    }
+
+    /// How many rows there are at a position.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    #[inline(always)]
+    pub(in crate::kernels) fn height(&self) -> usize {
+        self.height
+    }
+}
 
 /// The entries of a product, line by line.
 pub(in crate::kernels) struct Entries<'a> {
@@ -150,7 +180,7 @@ impl Entries<'_> {
 pub(in crate::kernels) struct Window<'a> {
     pub(in crate::kernels) index: &'a Index,
     pub(in crate::kernels) windows: &'a Windows,
-    pub(in crate::kernels) bases: &'a Bases<'a>,
+    pub(in crate::kernels) bases: Bases<'a>,
     /// The gradients of the outputs, filter by filter, at each position of the block.
     pub(in crate::kernels) gradients: [&'a [Row]; BLOCK],
 }

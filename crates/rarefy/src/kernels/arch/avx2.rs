@@ -79,14 +79,14 @@ pub(super) fn sddmm<const N: usize>(
 }
 
 #[target_feature(enable = "avx2,fma")]
-pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
+pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
     portable::convolve(entries, bases, first_row, output);
 }
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn convolve_transposed(
     entries: &Entries<'_>,
-    bases: &Bases<'_>,
+    bases: Bases<'_>,
     first_row: usize,
     output: &mut [Row],
 ) {

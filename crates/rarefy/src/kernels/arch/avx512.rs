@@ -148,10 +148,13 @@ fn sddmm_registers<const N: usize, const R: usize>(
 /// The sums of a block of positions: four registers for each.
 type Block = [[__m512; 4]; BLOCK];
 
-/// Adds an entry to the sums of a block: `channel` is below the length of each of `bases`.
+/// Adds an entry to the sums of a block.
+///
+/// # Safety
+/// The processor has these features, and `channel` is below the length of each of `bases`.
 #[inline(always)]
 unsafe fn add_entry(sums: &mut Block, bases: &[&[Row]; BLOCK], channel: usize, value: f32) {
-    // SAFETY: the caller's functions have these features, and `channel` is one of the rows.
+    // SAFETY: the processor has these features, and `channel` is one of the rows, as the caller promises.
     unsafe {
         let value = _mm512_set1_ps(value);
         for (sums, base) in sums.iter_mut().zip(bases) {
@@ -164,6 +167,9 @@ unsafe fn add_entry(sums: &mut Block, bases: &[&[Row]; BLOCK], channel: usize, v
 }
 
 /// Finishes a line's sums at each position of the block, whose lines are `lines` apart.
+///
+/// # Safety
+/// The processor has these features.
 #[inline(always)]
 unsafe fn store(
     entries: &Entries<'_>,
@@ -184,9 +190,10 @@ unsafe fn store(
 }
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
+pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
     let filters = entries.index.lines();
     let (indices, places) = (entries.index.indices(), &entries.windows.places[..]);
+    assert!(entries.windows.reads_rows(filters, bases.height()), "filters and channels of the windows");
     for filter in 0..filters {
         let first_channel = entries.windows.first_channel(filter);
         let mut sums = [[_mm512_set1_ps(entries.finish.start(filter)); 4]; BLOCK];
@@ -194,8 +201,8 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usiz
         for (&column, &value) in indices[line.clone()].iter().zip(&entries.values[line]) {
             let at = places[column as usize];
             let channel = first_channel + (at >> 8) as usize;
-            // SAFETY: a column's channel is one of its filter's group.
-            unsafe { add_entry(&mut sums, &bases[at as usize & 0xff], channel, value) };
+            // SAFETY: a column's channel is one of its filter's group, and all of these are rows (asserted above).
+            unsafe { add_entry(&mut sums, &bases.rows()[at as usize & 0xff], channel, value) };
         }
         // SAFETY: this function has the features.
         unsafe { store(entries, &sums, first_row, filter, filters, output) };
@@ -205,18 +212,19 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usiz
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn convolve_transposed(
     entries: &Entries<'_>,
-    bases: &Bases<'_>,
+    bases: Bases<'_>,
     first_row: usize,
     output: &mut [Row],
 ) {
     let channels = entries.windows.geometry.input.channels;
     let indices = entries.index.indices();
+    assert!(entries.index.width() <= bases.height(), "filters of the windows");
     for channel in 0..channels {
         let mut sums = [[_mm512_setzero_ps(); 4]; BLOCK];
-        for (offset, bases) in bases.iter().enumerate() {
+        for (offset, bases) in bases.rows().iter().enumerate() {
             let line = entries.of_channel(channel, offset);
             for (&filter, &value) in indices[line.clone()].iter().zip(&entries.values[line]) {
-                // SAFETY: a row index of the pattern is a filter.
+                // SAFETY: a line's indices are below the index's width, and there are as many rows (asserted above).
                 unsafe { add_entry(&mut sums, bases, filter as usize, value) };
             }
         }
@@ -228,7 +236,9 @@ pub(super) fn convolve_transposed(
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
     let (indices, places) = (window.index.indices(), &window.windows.places[..]);
-    for filter in 0..window.index.lines() {
+    let (filters, channels) = (window.index.lines(), window.bases.height());
+    assert!(window.windows.reads_rows(filters, channels), "filters and channels of the windows");
+    for filter in 0..filters {
         let first_channel = window.windows.first_channel(filter);
         let gradients: Block = window.gradients.map(|gradients| load(&gradients[filter]));
         let line = window.index.line(filter);
@@ -238,10 +248,10 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
                 let Some(&column) = columns.get(i) else { return _mm512_setzero_ps() };
                 let at = places[column as usize];
                 let channel = first_channel + (at >> 8) as usize;
-                let bases = &window.bases[at as usize & 0xff];
+                let bases = &window.bases.rows()[at as usize & 0xff];
                 let mut sums = [_mm512_setzero_ps(); 2];
                 for place in 0..BLOCK {
-                    // SAFETY: a column's channel is one of its filter's group.
+                    // SAFETY: a column's channel is one of its filter's group, and all of these are rows (asserted above).
                     let row = load(unsafe { bases[place].get_unchecked(channel) });
                     let sum = &mut sums[place % 2];
                     for i in 0..4 {

@@ -16,7 +16,7 @@ pub(in crate::kernels) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     pub(in crate::kernels) fn new(values: &'a [f32], rows: usize, cols: usize) -> Matrix<'a> {
-        assert_eq!(values.len(), rows * cols, "a {rows} x {cols} matrix has {} values", rows * cols);
+        assert_eq!(Some(values.len()), rows.checked_mul(cols), "values of a {rows} x {cols} matrix");
         Matrix { values, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
@@ -45,6 +45,15 @@ impl<'a> Matrix<'a> {
 pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
     assert_eq!(out.len(), a.rows * b.cols);
+    if out.is_empty() {
+        return;
+    }
+    if a.cols == 0 {
+        if !accumulate {
+            out.fill(0.0);
+        }
+        return;
+    }
     for matrix in [a, b] {
         let last = (matrix.rows - 1) * matrix.row_stride + (matrix.cols - 1) * matrix.col_stride;
         assert!(last < matrix.values.len());

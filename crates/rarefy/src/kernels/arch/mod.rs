@@ -173,7 +173,7 @@ impl Isa {
     pub(super) fn convolve(
         self,
         entries: &Entries<'_>,
-        bases: &Bases<'_>,
+        bases: Bases<'_>,
         first_row: usize,
         output: &mut [Row],
     ) {
@@ -184,7 +184,7 @@ impl Isa {
     pub(super) fn convolve_transposed(
         self,
         entries: &Entries<'_>,
-        bases: &Bases<'_>,
+        bases: Bases<'_>,
         first_row: usize,
         output: &mut [Row],
     ) {

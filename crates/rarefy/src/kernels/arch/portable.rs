@@ -5,7 +5,7 @@ use crate::tiles::{LANES, Row};
 
 /// A block of positions of a convolution, filter by filter at each.
 #[inline(always)]
-pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
+pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
     let filters = entries.index.lines();
     for (place, output) in output.chunks_mut(filters).enumerate() {
         for (filter, output) in output.iter_mut().enumerate() {
@@ -13,7 +13,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usiz
             let mut sums = [entries.finish.start(filter); LANES];
             for entry in entries.index.line(filter) {
                 let at = entries.windows.places[entries.index.indices()[entry] as usize];
-                let row = &bases[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
+                let row = &bases.rows()[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
                 for lane in 0..LANES {
                     sums[lane] += entries.values[entry] * row[lane];
                 }
@@ -28,7 +28,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usiz
 #[inline(always)]
 pub(super) fn convolve_transposed(
     entries: &Entries<'_>,
-    bases: &Bases<'_>,
+    bases: Bases<'_>,
     first_row: usize,
     output: &mut [Row],
 ) {
@@ -36,7 +36,7 @@ pub(super) fn convolve_transposed(
     for (place, output) in output.chunks_mut(channels).enumerate() {
         for (channel, output) in output.iter_mut().enumerate() {
             let mut sums = [0.0; LANES];
-            for (offset, base) in bases.iter().enumerate() {
+            for (offset, base) in bases.rows().iter().enumerate() {
                 for entry in entries.of_channel(channel, offset) {
                     let row = &base[place][entries.index.indices()[entry] as usize].0;
                     for lane in 0..LANES {
@@ -57,7 +57,7 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
         let first_channel = window.windows.first_channel(filter);
         for entry in window.index.line(filter) {
             let at = window.windows.places[window.index.indices()[entry] as usize];
-            let inputs = &window.bases[at as usize & 0xff];
+            let inputs = &window.bases.rows()[at as usize & 0xff];
             let channel = first_channel + (at >> 8) as usize;
             let mut sums = [0.0; 16];
             for (gradient, input) in window.gradients.iter().zip(inputs) {

@@ -65,7 +65,7 @@ pub(super) fn sddmm<const N: usize>(
 }
 
 /// A block of positions of a convolution, filter by filter at each.
-pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usize, output: &mut [Row]) {
+pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
     let filters = entries.index.lines();
     for (place, output) in output.chunks_mut(filters).enumerate() {
         for (filter, output) in output.iter_mut().enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usiz
             let mut sums = [entries.finish.start(filter); LANES];
             for entry in entries.index.line(filter) {
                 let at = entries.windows.places[entries.index.indices()[entry] as usize];
-                let row = &bases[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
+                let row = &bases.rows()[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
                 for lane in 0..LANES {
                     sums[lane] += entries.values[entry] * row[lane];
                 }
@@ -87,7 +87,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: &Bases<'_>, first_row: usiz
 /// A block of positions of the input's gradient, channel by channel at each.
 pub(super) fn convolve_transposed(
     entries: &Entries<'_>,
-    bases: &Bases<'_>,
+    bases: Bases<'_>,
     first_row: usize,
     output: &mut [Row],
 ) {
@@ -95,7 +95,7 @@ pub(super) fn convolve_transposed(
     for (place, output) in output.chunks_mut(channels).enumerate() {
         for (channel, output) in output.iter_mut().enumerate() {
             let mut sums = [0.0; LANES];
-            for (offset, base) in bases.iter().enumerate() {
+            for (offset, base) in bases.rows().iter().enumerate() {
                 for entry in entries.of_channel(channel, offset) {
                     let row = &base[place][entries.index.indices()[entry] as usize].0;
                     for lane in 0..LANES {
@@ -115,7 +115,7 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
         let first_channel = window.windows.first_channel(filter);
         for entry in window.index.line(filter) {
             let at = window.windows.places[window.index.indices()[entry] as usize];
-            let inputs = &window.bases[at as usize & 0xff];
+            let inputs = &window.bases.rows()[at as usize & 0xff];
             let channel = first_channel + (at >> 8) as usize;
             // Sixteen running sums, as an instruction set has them.
             let mut sums = [0.0; 16];

@@ -34,9 +34,13 @@ impl Heads {
     /// channels `2 i` and `2 i + 1` of queries and keys are turned by `step * 10000^(-2 i / size)` (Su et al. 2021, eq. 34).
     ///
     /// # Panics
-    /// If an odd number of channels is to be turned.
+    /// If an odd number of channels is to be turned, or there is more than can be counted.
     pub fn new(steps: usize, heads: usize, size: usize, is_causal: bool, rotary: bool) -> Heads {
         assert!(!rotary || size.is_multiple_of(2), "{size} channels are no pairs");
+        // So that no product of these is cut off where memory is measured by it.
+        let numbers =
+            (size + 1).checked_mul(heads).and_then(|channels| channels.checked_mul(9 * (steps + 1)));
+        assert!(numbers.is_some(), "{heads} heads of {size} channels over {steps} steps");
         let pairs = if rotary { size / 2 } else { 0 };
         let angle = |step: usize, pair: usize| {
             let angle = step as f64 * 10_000f64.powf(-2.0 * pair as f64 / size as f64);
