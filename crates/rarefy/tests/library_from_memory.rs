@@ -13,7 +13,7 @@ use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::Head;
 use rarefy::tiles::Shape;
 use rarefy::train::{Model, ModelConfig, Prediction};
-use rarefy::{Error, InputProblem};
+use rarefy::{Control, Error, InputProblem, Run, Settings, Trainer};
 
 /// Three columns: one plain, one of days that `f32` cannot tell apart, one of fractions.
 fn columns(row: usize) -> [f64; 3] {
@@ -120,6 +120,27 @@ fn the_built_in_digits_are_the_same_whole_or_as_their_nonzeros() {
     let (dense, sparse) =
         (from_memory(dense, &settings, 1).unwrap(), from_memory(sparse, &settings, 1).unwrap());
     assert_same(&sparse, &dense);
+
+    // And so are the models: from memory, as nonzeros, and by a run with a folder.
+    let settings = |scale| {
+        let mut settings = Settings::default();
+        settings.data.scale = scale;
+        (settings.seed, settings.train.epochs) = (1, 3);
+        settings
+    };
+    let train = |splits: Splits| {
+        let mut trainer = Trainer::new(settings(Scale::Auto), splits).unwrap();
+        trainer.train(&mut |_| Control::Continue).unwrap().model.to_bytes()
+    };
+    assert!(train(dense) == train(sparse));
+    let mut trainer = Trainer::new(settings(Scale::Global), memory).unwrap();
+    let model = trainer.train(&mut |_| Control::Continue).unwrap().model;
+    let mut run = Run::start(settings(Scale::Auto), None).unwrap();
+    let of_file = run.train(&mut |_| Control::Continue).unwrap().model;
+    let values = |model: &Model| -> Vec<f32> {
+        model.network.parameters().flat_map(|it| it.weights.live_values()).collect()
+    };
+    assert!(values(&model) == values(&of_file) && model.weights().eq(of_file.weights()));
 }
 
 #[test]
