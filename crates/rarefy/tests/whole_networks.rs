@@ -11,7 +11,7 @@ mod reference;
 use std::collections::HashMap;
 
 use networks::{Draw, Inputs, KINDS, Place};
-use rarefy::kernels::{Activation, Isa};
+use rarefy::kernels::Isa;
 use rarefy::layers::{Buffers, Describe, Dropout, Layer, LayerSpec, Network, Pass, Role, Workspace};
 use rarefy::random::{Purpose, Stream};
 use rarefy::tiles::{LANES, Row, Shape, Tiles};
@@ -35,7 +35,7 @@ impl Trained {
         for parameter in network.parameters_mut().filter(|parameter| parameter.is_trained()) {
             parameter.gradient = vec![f32::NAN; parameter.weights.values().len()];
         }
-        let pass = Pass { isa: Isa::detect(), training: Some((draw.0.bits(), 3)) };
+        let pass = Pass::train(Isa::detect(), draw.0.bits(), 3);
         let mut buffers = network.buffers(70, true);
         let (others, _) = draw.batch(inputs, 70);
         network.forward(&pass, &others, &mut buffers);
@@ -53,8 +53,9 @@ impl Trained {
     fn masks(&self) -> Vec<Vec<Vec<f64>>> {
         let mut masks = Vec::new();
         let mut shape = self.network.spec().inputs;
-        for (layer, output) in self.network.spec().layers.iter().zip(&self.buffers.outputs) {
-            self.add_masks(layer, shape, output.is_folded(), &mut masks);
+        for (position, layer) in self.network.spec().layers.iter().enumerate() {
+            let is_folded = self.input.is_half(0) && self.network.folded().contains(&position);
+            self.add_masks(layer, shape, is_folded, &mut masks);
             shape = layer.output(shape).unwrap();
         }
         masks
@@ -93,7 +94,7 @@ impl Trained {
         self.network.parameters_mut().for_each(|parameter| parameter.gradient.fill(f32::NAN));
         self.network.parameters_mut().for_each(|parameter| parameter.touched = None);
         self.network.forward(&self.pass, &self.input, &mut self.buffers);
-        let fused = self.network.layers().last().map_or(Activation::Identity, |layer| layer.fused());
+        let fused = self.network.fused();
         let (output, gradient) = self.buffers.output_and_gradient();
         gradient.rows_mut().fill(Row::ZERO);
         for (sample, factors) in factors.iter().enumerate() {

@@ -148,7 +148,7 @@ impl Bench {
     }
 
     fn round(&mut self) -> Result<()> {
-        let pass = Pass { isa: self.isa, training: Some((1, 1)) };
+        let pass = Pass::train(self.isa, 1, 1);
         let start = Instant::now();
         self.network.forward(&pass, &self.input, &mut self.buffers);
         self.forward.push(start.elapsed().as_secs_f64());

@@ -129,12 +129,15 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
 }
 
 fn layers(model: &Model) -> Vec<Layer> {
-    let layers = model.network.layers().iter().enumerate();
+    let layers = model.network.spec().layers.clone();
     layers
-        .flat_map(|(position, it)| {
-            let activation = serde_json::to_value(it.fused()).unwrap_or_default();
+        .into_iter()
+        .enumerate()
+        .flat_map(|(position, mut layer)| {
+            let activation = layer.parts_mut().fused.map(|fused| *fused).unwrap_or_default();
+            let activation = serde_json::to_value(activation).unwrap_or_default();
             let weights = model.network.layer_parameters(position).iter().filter(|part| part.is_weight());
-            weights.map(move |part| layer(part, activation.clone()))
+            weights.map(move |part| self::layer(part, activation.clone()))
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
+use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
 use crate::kernels::{Activation, fetch_ahead, par_chunks};
 use crate::tiles::{HALF, Row, Shape, Tiles};
 
@@ -91,10 +91,10 @@ impl Layer for Elementwise {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
-        let Some(gradient_input) = flow.gradient_input else { return };
-        let (input, gradient) = (flow.input.rows(), flow.gradient.rows());
-        let features = flow.input.features();
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+        let Some(gradient_input) = vjp.gradient_input else { return };
+        let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
+        let features = vjp.input.features();
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 for (index, row) in (start..).zip(rows) {
@@ -102,15 +102,15 @@ impl Layer for Elementwise {
                     fetch_ahead(gradient, index);
                     let (input, gradient) = (&input[index], &gradient[index].0);
                     match row.0.first_chunk_mut::<HALF>() {
-                        Some(half) if flow.input.is_half(index / features) => {
+                        Some(half) if vjp.input.is_half(index / features) => {
                             half.copy_from_slice(&gradient[..HALF]);
                             self.activation.gate_at_input(half, input);
-                            flow.gate.gate(half, input);
+                            vjp.gate.gate(half, input);
                         }
                         _ => {
                             row.0 = *gradient;
                             self.activation.gate_at_input(&mut row.0, input);
-                            flow.gate.gate(&mut row.0, input);
+                            vjp.gate.gate(&mut row.0, input);
                         }
                     }
                 }

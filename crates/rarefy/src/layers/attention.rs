@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, WeightShape, Workspace,
+    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, WeightShape, Workspace,
 };
 use crate::kernels::{self, Activation, Finish, Heads, Product};
 use crate::tiles::{Shape, Tiles};
@@ -148,26 +148,26 @@ impl Layer for Attention {
         linear(&parameters[6..8], heads, output);
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let ([query, key, value], heads, gradient, units, scratch) = parts(work);
         let through = Finish::Gate { activation: Activation::Identity, outputs: &[] };
         let last = &mut parameters[6].weights;
-        kernels::multiply_transposed(pass.isa, last, flow.gradient, gradient, through, scratch);
+        kernels::multiply_transposed(pass.isa, last, vjp.gradient, gradient, through, scratch);
         let mut parameter_gradients = |index: usize, gradient: &Tiles, input: &Tiles| {
             let [weight, bias] = &mut parameters[index..index + 2] else { unreachable!("eight parameters") };
             let out = &mut weight.gradient;
             kernels::weight_gradient(pass.isa, &weight.weights, gradient, input, out, scratch);
             kernels::bias_gradient(pass.isa, gradient, &mut bias.gradient);
         };
-        parameter_gradients(6, flow.gradient, heads);
-        let lengths = flow.input.lengths();
+        parameter_gradients(6, vjp.gradient, heads);
+        let lengths = vjp.input.lengths();
         let gradient_inputs = [&mut *query, &mut *key, &mut *value];
         kernels::attend_backward(pass.isa, &self.heads, gradient, lengths, gradient_inputs, units);
         for (index, gradient) in [(0, &*query), (2, key), (4, value)] {
-            parameter_gradients(index, gradient, flow.input);
+            parameter_gradients(index, gradient, vjp.input);
         }
         // The three parts of the input's gradient, each added to those before.
-        let Some(gradient_input) = flow.gradient_input else { return };
+        let Some(gradient_input) = vjp.gradient_input else { return };
         let identity = Activation::Identity;
         let through = Finish::Gate { activation: identity, outputs: &[] };
         kernels::multiply_transposed(
@@ -180,8 +180,8 @@ impl Layer for Attention {
         );
         let finish = Finish::Add { terms: gradient_input.rows(), activation: identity, outputs: &[] };
         kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, finish, scratch);
-        let (terms, outputs) = (gradient.rows(), flow.input.rows());
-        let finish = Finish::Add { terms, activation: flow.gate, outputs };
+        let (terms, outputs) = (gradient.rows(), vjp.input.rows());
+        let finish = Finish::Add { terms, activation: vjp.gate, outputs };
         kernels::multiply_transposed(
             pass.isa,
             &mut parameters[4].weights,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
 use super::{
-    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, WeightShape, Workspace,
+    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, WeightShape, Workspace,
 };
 use crate::kernels::{self, Activation, Finish, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
@@ -373,32 +373,32 @@ impl Layer for Conv {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let (weight, bias) = parameters.split_first_mut().expect("a convolution has a weight");
         let is_pointwise = self.windows.is_pointwise();
-        let input = self.real(flow.input, &work.tiles[0]);
-        if let Some(output) = flow.gradient_input {
-            let finish = Finish::Gate { activation: flow.gate, outputs: flow.input.rows() };
+        let input = self.real(vjp.input, &work.tiles[0]);
+        if let Some(output) = vjp.gradient_input {
+            let finish = Finish::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
             let (weights, room) = (&mut weight.weights, &mut weight.gradient);
             if is_pointwise {
-                kernels::multiply_transposed(pass.isa, weights, flow.gradient, output, finish, room);
+                kernels::multiply_transposed(pass.isa, weights, vjp.gradient, output, finish, room);
             } else {
                 let windows = &self.windows;
-                kernels::convolve_transposed(pass.isa, weights, windows, flow.gradient, output, finish, room);
+                kernels::convolve_transposed(pass.isa, weights, windows, vjp.gradient, output, finish, room);
             }
-            if self.reaches_beyond(flow.input) {
-                output.clear_beyond(flow.input, self.input().positions());
+            if self.reaches_beyond(vjp.input) {
+                output.clear_beyond(vjp.input, self.input().positions());
             }
         }
         let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
         if is_pointwise {
-            kernels::weight_gradient(pass.isa, weights, flow.gradient, input, out, scratch);
+            kernels::weight_gradient(pass.isa, weights, vjp.gradient, input, out, scratch);
         } else {
             let windows = &self.windows;
-            kernels::convolution_gradient(pass.isa, weights, windows, flow.gradient, input, out, scratch);
+            kernels::convolution_gradient(pass.isa, weights, windows, vjp.gradient, input, out, scratch);
         }
         if let Some(bias) = bias.first_mut() {
-            kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient);
+            kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.gradient);
         }
     }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
+use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Training, Vjp, Workspace};
 use crate::kernels::{Activation, par_chunks};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -66,8 +66,9 @@ impl Dropout {
 
     /// Writes `source`, masked, to `target`, and gates it by the derivative of `gate` at `outputs`.
     fn mask(&self, pass: &Pass, source: &Tiles, target: &mut Tiles, gate: Option<(Activation, &Tiles)>) {
-        let key =
-            pass.training.map(|(seed, step)| Stream::new(seed, Purpose::Dropout, self.layer, step).bits());
+        let key = pass
+            .training
+            .map(|Training { seed, step }| Stream::new(seed, Purpose::Dropout, self.layer, step).bits());
         let keep = (f64::from(1.0 - self.rate) * f64::from(u32::MAX)) as u32;
         let scale = 1.0 / (1.0 - self.rate);
         par_chunks(target.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
@@ -107,9 +108,9 @@ impl Layer for Dropout {
         self.mask(pass, input, output, None);
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
-        if let Some(gradient_input) = flow.gradient_input {
-            self.mask(pass, flow.gradient, gradient_input, Some((flow.gate, flow.input)));
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+        if let Some(gradient_input) = vjp.gradient_input {
+            self.mask(pass, vjp.gradient, gradient_input, Some((vjp.gate, vjp.input)));
         }
     }
 }
@@ -134,33 +135,15 @@ mod tests {
         let mut input = Tiles::zeros(100, 640);
         input.rows_mut().fill(Row([1.0; LANES]));
         let mut output = Tiles::zeros(100, 640);
-        layer.forward(
-            &Pass { isa: Isa::detect(), training: Some((1, 2)) },
-            &[],
-            &input,
-            &mut output,
-            &mut Workspace::default(),
-        );
+        layer.forward(&Pass::train(Isa::detect(), 1, 2), &[], &input, &mut output, &mut Workspace::default());
         let values: Vec<f32> = output.rows().iter().flat_map(|row| row.0).collect();
         let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
         let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64;
         assert!((dropped - 0.3).abs() < 0.01 && (mean - 1.0).abs() < 0.01, "{dropped} {mean}");
         let mut again = Tiles::zeros(100, 640);
-        layer.forward(
-            &Pass { isa: Isa::SCALAR, training: Some((1, 2)) },
-            &[],
-            &input,
-            &mut again,
-            &mut Workspace::default(),
-        );
+        layer.forward(&Pass::train(Isa::SCALAR, 1, 2), &[], &input, &mut again, &mut Workspace::default());
         assert_eq!(again.rows(), output.rows());
-        layer.forward(
-            &Pass { isa: Isa::SCALAR, training: Some((1, 3)) },
-            &[],
-            &input,
-            &mut again,
-            &mut Workspace::default(),
-        );
+        layer.forward(&Pass::train(Isa::SCALAR, 1, 3), &[], &input, &mut again, &mut Workspace::default());
         assert_ne!(again.rows(), output.rows());
         layer.forward(&Pass::predict(Isa::SCALAR), &[], &input, &mut again, &mut Workspace::default());
         assert_eq!(again.rows(), input.rows());

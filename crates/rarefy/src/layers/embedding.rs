@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, WeightShape, Workspace};
+use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Padding, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -101,7 +101,7 @@ impl Layer for Embedding {
         kernels::look_up(&parameters[0].weights, input, output, self.padding);
     }
 
-    fn backward(&self, _: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, _: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let weight = &mut parameters[0];
         let (weights, out) = (&weight.weights, &mut weight.gradient[..]);
         let touched = weight.touched.get_or_insert_with(|| {
@@ -109,9 +109,9 @@ impl Layer for Embedding {
             Vec::new()
         });
         let order = &mut work.places[0];
-        kernels::look_up_gradient(weights, flow.gradient, flow.input, self.padding, out, touched, order);
+        kernels::look_up_gradient(weights, vjp.gradient, vjp.input, self.padding, out, touched, order);
         // Tokens are no numbers that could be changed a little.
-        if let Some(gradient_input) = flow.gradient_input {
+        if let Some(gradient_input) = vjp.gradient_input {
             gradient_input.rows_mut().fill(crate::tiles::Row::ZERO);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
+use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
 use crate::kernels::par_chunks;
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -67,14 +67,14 @@ impl Layer for Flatten {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
-        let Some(gradient_input) = flow.gradient_input else { return };
-        let (input, gradient) = (flow.input.rows(), flow.gradient.rows());
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+        let Some(gradient_input) = vjp.gradient_input else { return };
+        let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             rows.copy_from_slice(&gradient[start..][..rows.len()]);
             pass.isa.vectorize(|| {
                 for (row, input) in rows.iter_mut().zip(&input[start..]) {
-                    flow.gate.gate(&mut row.0, input);
+                    vjp.gate.gate(&mut row.0, input);
                 }
             });
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
 use super::{
-    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, WeightShape, Workspace,
+    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, WeightShape, Workspace,
 };
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
@@ -138,14 +138,14 @@ impl Layer for Linear {
         kernels::multiply(pass.isa, &parameters[0].weights, input, output, finish);
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let [weight, bias] = parameters else { panic!("a linear layer has a weight and a bias") };
-        if let Some(gradient_input) = flow.gradient_input {
-            let finish = Finish::Gate { activation: flow.gate, outputs: flow.input.rows() };
+        if let Some(gradient_input) = vjp.gradient_input {
+            let finish = Finish::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
             kernels::multiply_transposed(
                 pass.isa,
                 &mut weight.weights,
-                flow.gradient,
+                vjp.gradient,
                 gradient_input,
                 finish,
                 &mut weight.gradient,
@@ -154,16 +154,16 @@ impl Layer for Linear {
             weight.touched = None;
         }
         let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
-        if flow.input.columns().is_some() {
+        if vjp.input.columns().is_some() {
             let touched = weight.touched.get_or_insert_with(|| {
                 out.fill(0.0);
                 Vec::new()
             });
-            kernels::sparse_input_gradient(weights, flow.gradient, flow.input, out, touched);
+            kernels::sparse_input_gradient(weights, vjp.gradient, vjp.input, out, touched);
         } else {
-            kernels::weight_gradient(pass.isa, weights, flow.gradient, flow.input, out, scratch);
+            kernels::weight_gradient(pass.isa, weights, vjp.gradient, vjp.input, out, scratch);
         }
-        kernels::bias_gradient(pass.isa, flow.gradient, &mut bias.gradient);
+        kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.gradient);
     }
 
     fn product<'a>(

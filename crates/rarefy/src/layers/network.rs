@@ -1,11 +1,13 @@
 //! A network: a sequence of layers, and its parameters.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::build::{Source, Vectors};
+use super::folded::{Folded, foldable};
 use super::{
-    Buffers, Builder, Describe, Flow, Layer, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence,
-    SparsitySettings, WeightShape,
+    Buffers, Builder, Describe, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings,
+    Vjp, WeightShape,
 };
 use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
@@ -31,6 +33,7 @@ use crate::{Error, Result};
 pub struct Network {
     spec: NetworkSpec,
     pub(super) sequence: Arc<Sequence>,
+    folded: Range<usize>,
     pub(super) parameters: Vec<Parameter>,
 }
 
@@ -131,12 +134,15 @@ impl Network {
         let shapes = spec.shapes().map_err(|problem| Error::setting("network", problem))?;
         let mut builder = Builder::new(storage, source, vectors);
         let mut sequence = builder.sequence(&spec.layers, &shapes)?;
-        sequence.fold_small_batches();
+        let folded = foldable(&sequence);
+        if !folded.is_empty() {
+            sequence.join(folded.clone(), |layers| Box::new(Folded::new(layers)));
+        }
         let mut parameters = builder.finish();
         if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {
             last.init = Init::Glorot;
         }
-        Ok(Network { spec: spec.clone(), sequence: Arc::new(sequence), parameters })
+        Ok(Network { spec: spec.clone(), sequence: Arc::new(sequence), folded, parameters })
     }
 
     /// Puts the weights of a first linear layer into column order: what inputs of which few are not zero ask for.
@@ -179,14 +185,23 @@ impl Network {
         self.sequence.steps(steps)
     }
 
-    /// The layers in order.
-    pub fn layers(&self) -> &[Box<dyn Layer>] {
-        self.sequence.layers()
+    /// The layers, counted as in the spec, that small batches are folded for ([`Tiles::fold`]).
+    pub fn folded(&self) -> Range<usize> {
+        self.folded.clone()
     }
 
-    /// The parameters of the layer at `position`.
+    /// The activation fused into the last layer.
+    pub fn fused(&self) -> Activation {
+        self.sequence.fused()
+    }
+
+    /// The parameters of the layer at `position` of the spec.
     pub fn layer_parameters(&self, position: usize) -> &[Parameter] {
-        &self.parameters[self.sequence.spans()[position].clone()]
+        let prefix = format!("layers.{position}.");
+        let is_its_own = |parameter: &Parameter| parameter.name.starts_with(&prefix);
+        let start = self.parameters.iter().position(is_its_own).unwrap_or_default();
+        let count = self.parameters[start..].iter().take_while(|parameter| is_its_own(parameter)).count();
+        &self.parameters[start..start + count]
     }
 
     /// All parameters in order.
@@ -274,8 +289,8 @@ impl Network {
         buffers: &mut Buffers,
     ) {
         let gradient = std::mem::take(buffers.output_and_gradient().1);
-        let flow = Flow { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
-        self.sequence.backward(pass, &mut self.parameters, flow, buffers);
+        let vjp = Vjp { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
+        self.sequence.backward(pass, &mut self.parameters, vjp, buffers);
         *buffers.output_and_gradient().1 = gradient;
     }
 

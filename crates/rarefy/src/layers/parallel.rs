@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::spec::shapes;
 use super::{
-    Buffers, Builder, Describe, Flow, Layer, LayerSpec, Parameter, PartsMut, Pass, Properties, Sequence,
+    Buffers, Builder, Describe, Layer, LayerSpec, Parameter, PartsMut, Pass, Properties, Sequence, Vjp,
     Workspace,
 };
 use crate::kernels::{Activation, Product, fetch_ahead, par_chunks};
@@ -269,14 +269,14 @@ impl Layer for Parallel {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut flow: Flow<'_>, work: &mut Workspace) {
-        let (width, gradient) = (self.output.channels, flow.gradient);
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
+        let (width, gradient) = (self.output.channels, vjp.gradient);
         let channels = self.input.channels;
         for (index, ((branch, part), buffers)) in self.parts().zip(&mut work.inner).enumerate() {
             let is_first = index == 0;
-            let gate = Some((flow.gate, flow.input.rows()));
+            let gate = Some((vjp.gate, vjp.input.rows()));
             if branch.layers.output().is_none() {
-                if let Some(gradient_input) = flow.gradient_input.as_deref_mut() {
+                if let Some(gradient_input) = vjp.gradient_input.as_deref_mut() {
                     let target = (gradient_input.rows_mut(), channels, 0..channels);
                     self.copy(pass, (gradient.rows(), width, part), target, gradient, is_first, gate);
                 }
@@ -290,22 +290,22 @@ impl Layer for Parallel {
                 self.copy(pass, (gradient.rows(), width, part), target, gradient, true, fused);
                 own = Some(tiles);
             }
-            let gradient_input = match flow.gradient_input.as_deref_mut() {
+            let gradient_input = match vjp.gradient_input.as_deref_mut() {
                 Some(gradient_input) if is_first => Some(gradient_input),
                 Some(_) => Some(&mut work.tiles[0]),
                 None => None,
             };
-            let inner = Flow {
-                input: flow.input,
+            let inner = Vjp {
+                input: vjp.input,
                 gradient: own.as_ref().unwrap_or(gradient),
                 gradient_input,
-                gate: flow.gate,
+                gate: vjp.gate,
             };
             branch.layers.backward(pass, &mut parameters[branch.span.clone()], inner, buffers);
             if let Some(tiles) = own {
                 *buffers.gradients.last_mut().expect("buffers for training") = tiles;
             }
-            if let (Some(gradient_input), false) = (flow.gradient_input.as_deref_mut(), is_first) {
+            if let (Some(gradient_input), false) = (vjp.gradient_input.as_deref_mut(), is_first) {
                 let target = (gradient_input.rows_mut(), channels, 0..channels);
                 self.copy(pass, (work.tiles[0].rows(), channels, 0..channels), target, gradient, false, None);
             }

@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
+use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
 use crate::kernels::{self, par_chunks};
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -118,17 +118,17 @@ impl Layer for PositionalEncoding {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
         if let Some(positions) = parameters.first_mut() {
-            kernels::bias_gradient(pass.isa, flow.gradient, &mut positions.gradient);
+            kernels::bias_gradient(pass.isa, vjp.gradient, &mut positions.gradient);
         }
-        let Some(gradient_input) = flow.gradient_input else { return };
-        let (input, gradient) = (flow.input.rows(), flow.gradient.rows());
+        let Some(gradient_input) = vjp.gradient_input else { return };
+        let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             rows.copy_from_slice(&gradient[start..][..rows.len()]);
             pass.isa.vectorize(|| {
                 for (row, input) in rows.iter_mut().zip(&input[start..]) {
-                    flow.gate.gate(&mut row.0, input);
+                    vjp.gate.gate(&mut row.0, input);
                 }
             });
         });

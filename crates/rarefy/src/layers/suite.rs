@@ -9,9 +9,10 @@
 //! All of it also for batches so small that they are folded.
 
 use super::*;
+use crate::kernels::{Activation, Isa};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Allocation, Storage};
-use crate::tiles::LANES;
+use crate::tiles::{LANES, Shape, Tiles};
 
 /// A layer, what goes in, and what the sequences are like.
 struct Case {
@@ -209,13 +210,13 @@ fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffer
     }
     let gradient = std::mem::take(buffers.output_and_gradient().1);
     let mut gradient_input = Tiles::zeros(input.features(), input.samples());
-    let flow = Flow {
+    let vjp = Vjp {
         input,
         gradient: &gradient,
         gradient_input: Some(&mut gradient_input),
         gate: Activation::Identity,
     };
-    network.sequence.backward(pass, &mut network.parameters, flow, buffers);
+    network.sequence.backward(pass, &mut network.parameters, vjp, buffers);
     *buffers.output_and_gradient().1 = gradient;
     gradient_input
 }
@@ -239,7 +240,7 @@ fn assert_near(what: &str, analytic: f32, mut loss: impl FnMut(f32) -> f64) {
 
 #[test]
 fn gradients_match_finite_differences() {
-    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+    let pass = Pass::train(Isa::detect(), 1, 2);
     for case in ROWS {
         let kinds = [(0.6, Storage::Sparse), (0.6, Storage::Dense), (1.0, Storage::Dense)];
         for ((density, storage), samples) in kinds.into_iter().flat_map(|kind| [(kind, 67), (kind, 11)]) {
@@ -293,7 +294,7 @@ fn threads_change_no_bit() {
             let results = [1, 2, 5].map(|threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
-                    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+                    let pass = Pass::train(Isa::detect(), 1, 2);
                     let mut network = network(case, 0.6, storage);
                     let input = input(case, samples);
                     let mut buffers = network.buffers(samples, true);
@@ -334,7 +335,7 @@ fn a_sample_is_predicted_the_same_in_any_batch() {
 
 #[test]
 fn what_stands_beyond_a_sample_s_length_changes_nothing() {
-    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+    let pass = Pass::train(Isa::detect(), 1, 2);
     for (case, samples) in ROWS.iter().flat_map(|case| [(case, 130), (case, 20)]) {
         if !case.has_lengths {
             continue;
@@ -381,7 +382,7 @@ fn what_stands_beyond_a_sample_s_length_changes_nothing() {
 
 #[test]
 fn absent_connections_have_the_gradients_of_live_ones() {
-    let pass = Pass { isa: Isa::detect(), training: Some((1, 2)) };
+    let pass = Pass::train(Isa::detect(), 1, 2);
     for (case, samples) in ROWS.iter().flat_map(|case| [(case, 130), (case, 20)]) {
         let mut sparse = network(case, 0.6, Storage::Sparse);
         let mut full = network(case, 0.6, Storage::Sparse);

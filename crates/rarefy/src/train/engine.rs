@@ -170,7 +170,7 @@ impl Engine {
     }
 
     fn pass(&self, step: u64) -> Pass {
-        Pass { isa: self.isa, training: Some((self.seed, step)) }
+        Pass::train(self.isa, self.seed, step)
     }
 
     /// Whether layers carry their states from batch to batch.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Activation, Isa, Vectorized, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{Row, Shape, Tiles};
 
 /// The weight of a batch in the running averages.
@@ -133,12 +133,12 @@ impl BatchNorm {
     fn gradient_sums<'a>(
         &self,
         isa: Isa,
-        flow: &Flow<'_>,
+        vjp: &Vjp<'_>,
         moments: &[Moments],
         parts: &'a mut Vec<f32>,
     ) -> (Pieces, &'a [[f32; 2]]) {
         let channels = self.shape.channels;
-        let pieces = Pieces::new(flow.input.rows(), channels);
+        let pieces = Pieces::new(vjp.input.rows(), channels);
         let parts: &mut [[f32; 2]] = pieces.parts(parts);
         par_chunks(parts, channels, &|start, parts: &mut [[f32; 2]]| {
             let panels = pieces.of(start / channels);
@@ -146,8 +146,8 @@ impl BatchNorm {
                 isa.vectorize(|| {
                     parts.fill([0.0; 2]);
                     for panel in panels.clone() {
-                        let inputs = &flow.input.rows()[panel * channels + first..];
-                        let gradients = &flow.gradient.rows()[panel * channels + first..];
+                        let inputs = &vjp.input.rows()[panel * channels + first..];
+                        let gradients = &vjp.gradient.rows()[panel * channels + first..];
                         let rows = inputs.iter().zip(gradients).zip(&moments[first..]);
                         for (part, ((input, gradient), [_, mean, _])) in parts.iter_mut().zip(rows) {
                             let mut product = input.0;
@@ -217,13 +217,13 @@ impl Layer for BatchNorm {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
         assert!(pass.training.is_some(), "only a training pass has gradients");
         let [parts, moments, factors] = &mut work.numbers[..] else {
             panic!("a workspace made by this layer")
         };
         let moments: &[Moments] = moments.as_chunks().0;
-        let (pieces, parts) = self.gradient_sums(pass.isa, &flow, moments, parts);
+        let (pieces, parts) = self.gradient_sums(pass.isa, &vjp, moments, parts);
         let factors: &mut [[f32; 3]] = factors.as_chunks_mut().0;
         let [scale, shift, mean, variance] = parameters else { panic!("a batch norm has four parameters") };
         for (channel, factors) in factors.iter_mut().enumerate() {
@@ -239,15 +239,15 @@ impl Layer for BatchNorm {
             mean[channel] += MOMENTUM * (batch_mean - mean[channel]);
             variance[channel] += MOMENTUM * (square / (count - 1.0).max(1.0) - variance[channel]);
         }
-        let Some(gradient_input) = flow.gradient_input.take() else { return };
+        let Some(gradient_input) = vjp.gradient_input.take() else { return };
         let (channels, positions) = (self.shape.channels, self.shape.positions());
         par_chunks(gradient_input.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 for (panel, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                     let (tile, step) = (panel / positions, panel % positions);
-                    let steps = flow.input.real_steps(tile, positions);
-                    let inputs = &flow.input.rows()[panel * channels..];
-                    let gradients = &flow.gradient.rows()[panel * channels..];
+                    let steps = vjp.input.real_steps(tile, positions);
+                    let inputs = &vjp.input.rows()[panel * channels..];
+                    let gradients = &vjp.gradient.rows()[panel * channels..];
                     let constants = moments.iter().zip(&*factors);
                     for ((row, (input, gradient)), ([_, mean, _], [scale, sum, product])) in
                         rows.iter_mut().zip(inputs.iter().zip(gradients)).zip(constants)
@@ -257,7 +257,7 @@ impl Layer for BatchNorm {
                         for ((value, gradient), through) in row.0.iter_mut().zip(&gradient.0).zip(&through) {
                             *value = scale * gradient - through;
                         }
-                        flow.gate.gate(&mut row.0, input);
+                        vjp.gate.gate(&mut row.0, input);
                     }
                 }
             });

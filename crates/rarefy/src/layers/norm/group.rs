@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Isa, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Group norm as files keep it.
@@ -129,15 +129,15 @@ impl GroupNorm {
     }
 
     /// Means over each group of each sample of the gradient times scale, and of that times the normalised input.
-    fn gradient_means(&self, isa: Isa, flow: &Flow<'_>, scale: &[f32], moments: &Tiles, out: &mut Tiles) {
-        self.each_group(isa, flow.input, out, &|tile, group, _, counts, out| {
+    fn gradient_means(&self, isa: Isa, vjp: &Vjp<'_>, scale: &[f32], moments: &Tiles, out: &mut Tiles) {
+        self.each_group(isa, vjp.input, out, &|tile, group, _, counts, out| {
             let [mean, inverse] = of_group(moments, tile, group);
             let scale = &scale[group * self.size()..][..self.size()];
             let (mut sums, mut products) = ([0.0f32; LANES], [0.0f32; LANES]);
             for position in 0..self.shape.positions() {
                 let (mut sum, mut product) = ([0.0f32; LANES], [0.0f32; LANES]);
-                let inputs = self.rows(flow.input, tile, position, group);
-                let gradients = self.rows(flow.gradient, tile, position, group);
+                let inputs = self.rows(vjp.input, tile, position, group);
+                let gradients = self.rows(vjp.gradient, tile, position, group);
                 for ((input, gradient), scale) in inputs.iter().zip(gradients).zip(scale) {
                     for lane in 0..LANES {
                         let gradient = gradient.0[lane] * scale;
@@ -213,26 +213,26 @@ impl Layer for GroupNorm {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
         let [scale, shift] = parameters else { panic!("a group norm has a scale and a shift") };
         let factors = scale.weights.values();
         let [moments, means] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
-        if flow.gradient_input.is_some() {
-            self.gradient_means(pass.isa, &flow, factors, moments, means);
+        if vjp.gradient_input.is_some() {
+            self.gradient_means(pass.isa, &vjp, factors, moments, means);
         }
         let (channels, size, positions) = (self.shape.channels, self.size(), self.shape.positions());
-        let pieces = Pieces::new(flow.input.rows(), channels);
+        let pieces = Pieces::new(vjp.input.rows(), channels);
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.numbers[0]);
-        let out = flow.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
+        let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
         par_chunk_pairs(out, parts, (pieces.rows(), channels), &|piece, out: &mut [Row], parts| {
             pass.isa.vectorize(|| {
                 parts.fill([0.0; 2]);
                 let mut out = out.iter_mut();
                 for place in pieces.of(piece) {
                     let (tile, step) = (place / positions, place % positions);
-                    let steps = flow.input.real_steps(tile, positions);
-                    let inputs = &flow.input.rows()[place * channels..][..channels];
-                    let gradients = &flow.gradient.rows()[place * channels..][..channels];
+                    let steps = vjp.input.real_steps(tile, positions);
+                    let inputs = &vjp.input.rows()[place * channels..][..channels];
+                    let gradients = &vjp.gradient.rows()[place * channels..][..channels];
                     let rows = inputs.iter().zip(gradients).zip(factors);
                     for (channel, (part, ((input, gradient), scale))) in
                         parts.iter_mut().zip(rows).enumerate()
@@ -254,7 +254,7 @@ impl Layer for GroupNorm {
                         for lane in 0..LANES {
                             row.0[lane] = inverse.0[lane] * (gradient.0[lane] * scale - through[lane]);
                         }
-                        flow.gate.gate(&mut row.0, input);
+                        vjp.gate.gate(&mut row.0, input);
                     }
                 }
             });

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces};
 use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Role, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Layer norm as files keep it.
@@ -241,12 +241,12 @@ impl Layer for LayerNorm {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
         let (scale, shift) = parameters.split_first_mut().expect("a norm has a scale");
         let factors = scale.weights.values();
-        let (channels, pieces) = (self.shape.channels, Pieces::new(flow.input.rows(), self.shape.channels));
+        let (channels, pieces) = (self.shape.channels, Pieces::new(vjp.input.rows(), self.shape.channels));
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.numbers[0]);
-        let out = flow.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
+        let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
         par_chunk_pairs(
             out,
             parts,
@@ -255,9 +255,9 @@ impl Layer for LayerNorm {
                 pass.isa.vectorize(Backward {
                     norm: self,
                     scale: factors,
-                    input: flow.input,
-                    gradient: flow.gradient,
-                    gate: flow.gate,
+                    input: vjp.input,
+                    gradient: vjp.gradient,
+                    gate: vjp.gate,
                     positions: pieces.of(piece),
                     gradient_input,
                     parts,

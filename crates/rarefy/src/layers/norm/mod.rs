@@ -96,10 +96,10 @@ fn real(row: &[f32; LANES], step: usize, steps: &[u32; LANES]) -> [f32; LANES] {
 #[cfg(test)]
 mod tests {
     use crate::kernels::{Activation, Isa};
-    use crate::layers::{Flow, LayerSpec, Network, NetworkSpec, Pass, Role, SparsitySettings};
+    use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, Role, SparsitySettings, Vjp};
     use crate::tiles::{Shape, Tiles};
 
-    const TRAINING: Pass = Pass { isa: Isa::SCALAR, training: Some((1, 1)) };
+    const TRAINING: Pass = Pass::train(Isa::SCALAR, 1, 1);
 
     fn network(layer: &str, inputs: Shape) -> Network {
         let spec = NetworkSpec { inputs, layers: vec![toml::from_str::<LayerSpec>(layer).unwrap()] };
@@ -190,9 +190,9 @@ mod tests {
         for _ in 0..2 {
             network.forward(&TRAINING, &input, &mut buffers);
             let gradient = tiles(&[vec![1.0], vec![2.0], vec![0.0], vec![-3.0]]);
-            let flow =
-                Flow { input: &input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
-            network.sequence.backward(&TRAINING, &mut network.parameters, flow, &mut buffers);
+            let vjp =
+                Vjp { input: &input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
+            network.sequence.backward(&TRAINING, &mut network.parameters, vjp, &mut buffers);
         }
         let statistics = network.parameters().filter(|parameter| parameter.role == Role::Statistic);
         let statistics: Vec<f32> = statistics.map(|parameter| parameter.weights.values()[0]).collect();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{self, Activation, Finish, Product, par_chunks};
 use crate::layers::{
-    Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, WeightShape, Workspace,
+    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, WeightShape, Workspace,
 };
 use crate::math;
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -141,16 +141,16 @@ impl Layer for AttentionPool {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let (channels, steps) = (self.input.channels, self.input.width);
         let [shares, scores] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
         // First the gradients of the weights of the steps, then those of their scores.
         par_chunks(scores.rows_mut(), positions_in_piece(channels), &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 for (place, row) in (start..).zip(rows) {
-                    let inputs = &flow.input.rows()[place * channels..][..channels];
+                    let inputs = &vjp.input.rows()[place * channels..][..channels];
                     let mut sum = [0.0f32; LANES];
-                    for (input, gradient) in inputs.iter().zip(flow.gradient.tile(place / steps)) {
+                    for (input, gradient) in inputs.iter().zip(vjp.gradient.tile(place / steps)) {
                         (0..LANES).for_each(|lane| sum[lane] += input.0[lane] * gradient.0[lane]);
                     }
                     row.0 = sum;
@@ -173,9 +173,9 @@ impl Layer for AttentionPool {
         });
         let query = &mut parameters[0];
         let (out, scratch) = (&mut query.gradient[..], &mut work.numbers[0]);
-        kernels::weight_gradient(pass.isa, &query.weights, scores, flow.input, out, scratch);
-        let Some(gradient_input) = flow.gradient_input else { return };
-        let finish = Finish::Gate { activation: Activation::Identity, outputs: flow.input.rows() };
+        kernels::weight_gradient(pass.isa, &query.weights, scores, vjp.input, out, scratch);
+        let Some(gradient_input) = vjp.gradient_input else { return };
+        let finish = Finish::Gate { activation: Activation::Identity, outputs: vjp.input.rows() };
         kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, finish, scratch);
         par_chunks(
             gradient_input.rows_mut(),
@@ -184,11 +184,11 @@ impl Layer for AttentionPool {
                 pass.isa.vectorize(|| {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let share = &shares.rows()[place];
-                        let inputs = &flow.input.rows()[place * channels..];
-                        let gradients = flow.gradient.tile(place / steps);
+                        let inputs = &vjp.input.rows()[place * channels..];
+                        let gradients = vjp.gradient.tile(place / steps);
                         for (row, (gradient, input)) in rows.iter_mut().zip(gradients.iter().zip(inputs)) {
                             (0..LANES).for_each(|lane| row.0[lane] += share.0[lane] * gradient.0[lane]);
-                            flow.gate.gate(&mut row.0, input);
+                            vjp.gate.gate(&mut row.0, input);
                         }
                     }
                 });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, positions_in_piece};
 use crate::kernels::{Windows, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Size, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Average pooling as files keep it. On a sequence a number stands for so many steps.
@@ -115,8 +115,8 @@ impl Layer for AveragePool {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
-        let Some(gradient_input) = flow.gradient_input else { return };
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+        let Some(gradient_input) = vjp.gradient_input else { return };
         let shares = &work.tiles[0];
         let (channels, positions) = (self.input().channels, self.input().positions());
         par_chunks(
@@ -129,18 +129,18 @@ impl Layer for AveragePool {
                         rows.fill(Row::ZERO);
                         for (_, reader) in self.windows.readers_of(position) {
                             let share = &shares.tile(tile)[reader];
-                            let gradients = &flow.gradient.tile(tile)[reader * channels..][..channels];
+                            let gradients = &vjp.gradient.tile(tile)[reader * channels..][..channels];
                             for (row, gradient) in rows.iter_mut().zip(gradients) {
                                 (0..LANES).for_each(|lane| row.0[lane] += gradient.0[lane] * share.0[lane]);
                             }
                         }
-                        let steps = flow.input.real_steps(tile, positions);
-                        for (row, input) in rows.iter_mut().zip(&flow.input.rows()[place * channels..]) {
+                        let steps = vjp.input.real_steps(tile, positions);
+                        for (row, input) in rows.iter_mut().zip(&vjp.input.rows()[place * channels..]) {
                             for lane in 0..LANES {
                                 let is_real = (position as u32) < steps[lane];
                                 row.0[lane] = if is_real { row.0[lane] } else { 0.0 };
                             }
-                            flow.gate.gate(&mut row.0, input);
+                            vjp.gate.gate(&mut row.0, input);
                         }
                     }
                 });

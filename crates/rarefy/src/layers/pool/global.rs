@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::max::exceeds;
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// What is taken of all positions.
@@ -155,8 +155,8 @@ impl Layer for GlobalPool {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
-        let Some(gradient_input) = flow.gradient_input else { return };
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+        let Some(gradient_input) = vjp.gradient_input else { return };
         let (channels, positions) = (self.input.channels, self.input.positions());
         let found = &work.tiles[0];
         par_chunks(
@@ -166,11 +166,11 @@ impl Layer for GlobalPool {
                 pass.isa.vectorize(|| {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let (tile, position) = (place / positions, (place % positions) as u32);
-                        let steps = self.steps(flow.input, tile);
+                        let steps = self.steps(vjp.input, tile);
                         let shares =
                             steps.map(|steps| if position < steps { 1.0 / steps as f32 } else { 0.0 });
-                        let inputs = &flow.input.rows()[place * channels..];
-                        let gradients = flow.gradient.tile(tile);
+                        let inputs = &vjp.input.rows()[place * channels..];
+                        let gradients = vjp.gradient.tile(tile);
                         for (channel, (row, gradient)) in rows.iter_mut().zip(gradients).enumerate() {
                             match self.kind {
                                 Kind::Average => {
@@ -184,7 +184,7 @@ impl Layer for GlobalPool {
                                     }
                                 }
                             }
-                            flow.gate.gate(&mut row.0, &inputs[channel]);
+                            vjp.gate.gate(&mut row.0, &inputs[channel]);
                         }
                     }
                 });

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::par_chunks;
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// The last step as files keep it.
@@ -83,8 +83,8 @@ impl Layer for LastStep {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, _: &mut Workspace) {
-        let Some(gradient_input) = flow.gradient_input else { return };
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+        let Some(gradient_input) = vjp.gradient_input else { return };
         let (channels, steps) = (self.input.channels, self.input.width);
         par_chunks(
             gradient_input.rows_mut(),
@@ -93,15 +93,15 @@ impl Layer for LastStep {
                 pass.isa.vectorize(|| {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let (tile, step) = (place / steps, (place % steps) as u32);
-                        let last = self.last(flow.input, tile);
-                        let inputs = &flow.input.rows()[place * channels..];
+                        let last = self.last(vjp.input, tile);
+                        let inputs = &vjp.input.rows()[place * channels..];
                         for (row, (gradient, input)) in
-                            rows.iter_mut().zip(flow.gradient.tile(tile).iter().zip(inputs))
+                            rows.iter_mut().zip(vjp.gradient.tile(tile).iter().zip(inputs))
                         {
                             for lane in 0..LANES {
                                 row.0[lane] = if last[lane] == step { gradient.0[lane] } else { 0.0 };
                             }
-                            flow.gate.gate(&mut row.0, input);
+                            vjp.gate.gate(&mut row.0, input);
                         }
                     }
                 });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, positions_in_piece};
 use crate::kernels::{Activation, Vectorized, Windows, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Flow, Layer, Parameter, PartsMut, Pass, Properties, Size, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Max pooling as files keep it. On a sequence a number stands for so many steps.
@@ -95,13 +95,13 @@ impl Layer for MaxPool {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
-        let Some(rows) = flow.gradient_input else { return };
+    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+        let Some(rows) = vjp.gradient_input else { return };
         let (channels, windows) = (self.input().channels, &self.windows);
-        let (input, gradient, found) = (flow.input, flow.gradient, &work.tiles[0]);
+        let (input, gradient, found) = (vjp.input, vjp.gradient, &work.tiles[0]);
         par_chunks(rows.rows_mut(), positions_in_piece(channels) * channels, &|start, rows: &mut [Row]| {
             let first = start / channels;
-            pass.isa.vectorize(ToLargest { windows, input, gate: flow.gate, gradient, found, first, rows });
+            pass.isa.vectorize(ToLargest { windows, input, gate: vjp.gate, gradient, found, first, rows });
         });
     }
 }

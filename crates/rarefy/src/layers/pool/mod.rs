@@ -119,7 +119,7 @@ mod tests {
         input.set_sample(0, values);
         input.set_lengths((length > 0).then_some(length).iter().copied().collect::<Vec<_>>().into_iter());
         let mut buffers = network.buffers(1, true);
-        network.forward(&Pass { isa: Isa::SCALAR, training: Some((1, 1)) }, &input, &mut buffers);
+        network.forward(&Pass::train(Isa::SCALAR, 1, 1), &input, &mut buffers);
         buffers.output().sample(0)
     }
 

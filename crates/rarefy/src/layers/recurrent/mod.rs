@@ -27,7 +27,7 @@ pub use rnn::{Rnn, RnnSpec};
 use self::cell::Cell;
 use self::sweep::{Direction, Room};
 use super::limits::check_units;
-use super::{Builder, Carried, Flow, Layer, Parameter, Pass, Role, WeightShape, Workspace};
+use super::{Builder, Carried, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -187,7 +187,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], flow: Flow<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let isa = pass.isa;
         let rooms = work.tiles.chunks_exact_mut(Room::COUNT);
         let [scratch, _] = &mut work.numbers[..] else { panic!("a workspace made by this layer") };
@@ -196,11 +196,11 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         {
             // The gradient is computed after this.
             let Parameter { weights, gradient: values, .. } = &mut parameters[2];
-            sweep::backward(isa, &self.cell, direction, weights, values, room, flow.input, flow.gradient);
+            sweep::backward(isa, &self.cell, direction, weights, values, room, vjp.input, vjp.gradient);
             let (gates, apart) = (&room[Room::GATES], Self::recurrent_gradient(room));
             let [weight, bias, recurrent, recurrent_bias @ ..] = parameters else { unreachable!() };
             let out = &mut weight.gradient;
-            kernels::weight_gradient(isa, &weight.weights, gates, flow.input, out, scratch);
+            kernels::weight_gradient(isa, &weight.weights, gates, vjp.input, out, scratch);
             kernels::bias_gradient(isa, gates, &mut bias.gradient);
             let (hidden, out) = (&room[Room::HIDDEN], &mut recurrent.gradient);
             kernels::weight_gradient(isa, &recurrent.weights, apart, hidden, out, scratch);
@@ -208,12 +208,12 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
                 kernels::bias_gradient(isa, apart, &mut recurrent_bias.gradient);
             }
         }
-        let Some(gradient_input) = flow.gradient_input else { return };
+        let Some(gradient_input) = vjp.gradient_input else { return };
         let (rooms, sum) = work.tiles.split_at_mut(self.plan.directions() * Room::COUNT);
-        let outputs = flow.input.rows();
+        let outputs = vjp.input.rows();
         let weights = &mut parameters[0].weights;
         let [sum] = sum else {
-            let finish = Finish::Gate { activation: flow.gate, outputs };
+            let finish = Finish::Gate { activation: vjp.gate, outputs };
             return kernels::multiply_transposed(
                 isa,
                 weights,
@@ -225,7 +225,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         };
         let finish = Finish::Gate { activation: Activation::Identity, outputs: &[] };
         kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, finish, scratch);
-        let finish = Finish::Add { terms: sum.rows(), activation: flow.gate, outputs };
+        let finish = Finish::Add { terms: sum.rows(), activation: vjp.gate, outputs };
         let weights = &mut parameters[Self::COUNT].weights;
         let gates = &rooms[Room::COUNT + Room::GATES];
         kernels::multiply_transposed(isa, weights, gates, gradient_input, finish, scratch);

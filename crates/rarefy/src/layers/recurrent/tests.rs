@@ -2,7 +2,7 @@
 //! inputs and the factors of the outputs in the loss are [`number`] of their places.
 
 use crate::kernels::{Activation, Isa};
-use crate::layers::{Flow, LayerSpec, Network, NetworkSpec, Pass, SparsitySettings};
+use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings, Vjp};
 use crate::tiles::{Shape, Tiles};
 
 fn number(place: usize) -> f32 {
@@ -128,15 +128,15 @@ fn layers_compute_what_torch_does() {
             buffers.output_and_gradient().1.set_sample(sample, &factors);
         }
         input.set_lengths([3, 2].into_iter());
-        let pass = Pass { isa: Isa::detect(), training: Some((1, 1)) };
+        let pass = Pass::train(Isa::detect(), 1, 1);
         network.forward(&pass, &input, &mut buffers);
         let outputs = [buffers.output().sample(0), buffers.output().sample(1)].concat();
         assert_near(case.layer, &outputs, &case.outputs);
         let gradient = buffers.output_and_gradient().1.clone();
         let mut inputs = Tiles::zeros(6, 2);
         let gradient_input = Some(&mut inputs);
-        let flow = Flow { input: &input, gradient: &gradient, gradient_input, gate: Activation::Identity };
-        network.sequence.backward(&pass, &mut network.parameters, flow, &mut buffers);
+        let vjp = Vjp { input: &input, gradient: &gradient, gradient_input, gate: Activation::Identity };
+        network.sequence.backward(&pass, &mut network.parameters, vjp, &mut buffers);
         assert_near(case.layer, &[inputs.sample(0), inputs.sample(1)].concat(), &case.inputs);
         for (name, theirs) in case.parameters {
             let parameter =

@@ -80,7 +80,7 @@ impl Case {
     /// The loss; gradients of all that is trained, if asked for.
     fn pass(&mut self, is_backward: bool) -> f64 {
         let loss = LossSettings::default().build(Task::Classification { counts: &[1; 4] }).unwrap();
-        let pass = Pass { isa: Isa::detect(), training: Some((1, 1)) };
+        let pass = Pass::train(Isa::detect(), 1, 1);
         self.effective.enter(&mut self.network, 7, 1);
         self.network.forward(&pass, &self.batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();

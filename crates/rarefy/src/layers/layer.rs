@@ -1,0 +1,123 @@
+//! What a layer is to a network.
+
+use super::{Parameter, Workspace};
+use crate::kernels::{Activation, Isa, Product};
+use crate::tiles::{Shape, Tiles};
+
+/// How a pass over the network is made.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass {
+    /// The instruction set of the kernels.
+    pub isa: Isa,
+    /// What random draws of a training pass are named by; `None` when predicting.
+    pub training: Option<Training>,
+}
+
+/// What names the random draws of a training pass, besides the layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Training {
+    /// The run's seed.
+    pub seed: u64,
+    /// The step, counted from 1.
+    pub step: u64,
+}
+
+impl Pass {
+    /// A pass that predicts.
+    pub fn predict(isa: Isa) -> Pass {
+        Pass { isa, training: None }
+    }
+
+    /// A pass that trains.
+    pub const fn train(isa: Isa, seed: u64, step: u64) -> Pass {
+        Pass { isa, training: Some(Training { seed, step }) }
+    }
+}
+
+/// The arguments of a layer's vector-Jacobian product: the gradient of the loss by its outputs, and where that by its inputs
+/// goes.
+pub struct Vjp<'a> {
+    /// What the layer was given.
+    pub input: &'a Tiles,
+    /// The gradient of the layer's outputs, its own fused activation already accounted for.
+    pub gradient: &'a Tiles,
+    /// Where the gradient of the input goes, unless nobody needs it.
+    pub gradient_input: Option<&'a mut Tiles>,
+    /// The activation fused into whatever made the input: `gradient_input` is to be multiplied by its derivative, told from
+    /// `input`, as [`Vjp::finish`] does.
+    pub gate: Activation,
+}
+
+impl Vjp<'_> {
+    /// Multiplies `gradient_input` by the derivative of the activation that made the input: the end of a backward pass that
+    /// has not done so while it wrote.
+    pub fn finish(self) {
+        let (Some(gradient), false) = (self.gradient_input, self.gate == Activation::Identity) else {
+            return;
+        };
+        for (row, input) in gradient.rows_mut().iter_mut().zip(self.input.rows()) {
+            self.gate.gate(&mut row.0, input);
+        }
+    }
+}
+
+/// A differentiable map from samples of shape `input()` to samples of shape `output()`.
+pub trait Layer: Send + Sync {
+    /// What goes in.
+    fn input(&self) -> Shape;
+
+    /// What comes out.
+    fn output(&self) -> Shape;
+
+    /// The activation fused into the outputs.
+    fn fused(&self) -> Activation {
+        Activation::Identity
+    }
+
+    /// How many steps of output a sequence of `steps` steps makes, where lengths differ.
+    fn steps(&self, steps: u32) -> u32 {
+        steps
+    }
+
+    /// Whether the layer does at each position, or with each sequence, what it would do were these folded
+    /// ([`Tiles::fold`]). Its workspace is then folded too.
+    fn folds(&self) -> bool {
+        false
+    }
+
+    /// Room for batches of up to `samples` samples.
+    fn workspace(&self, samples: usize, training: bool) -> Workspace {
+        let _ = (samples, training);
+        Workspace::default()
+    }
+
+    /// Computes all outputs.
+    fn forward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        input: &Tiles,
+        output: &mut Tiles,
+        work: &mut Workspace,
+    );
+
+    /// Computes the gradients of the parameters, in place of what [`Parameter::gradient`] held, and, where asked for, of the
+    /// input, times the derivative of [`Vjp::gate`].
+    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace);
+
+    /// The product that weight `parameter` (counted within the layer) is part of, with what the last passes put in: by it
+    /// growth rules tell the gradients of absent connections. `input` and `gradient` are as in [`Vjp`].
+    ///
+    /// # Panics
+    /// If that parameter is not a weight.
+    fn product<'a>(
+        &'a self,
+        parameter: usize,
+        input: &'a Tiles,
+        gradient: &'a Tiles,
+        work: &'a Workspace,
+    ) -> Product<'a> {
+        let _ = (input, gradient, work);
+        panic!("parameter {parameter} of this layer has no connections to grow");
+    }
+}
