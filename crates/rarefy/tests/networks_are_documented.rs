@@ -63,6 +63,7 @@ fn the_page_lists_layers_with_their_keys() {
                     "body" => json!([]),
                     "branches" => json!([[]]),
                     "join" => json!("add"),
+                    "kind" => json!("somebody's"),
                     _ => json!(1),
                 };
             }

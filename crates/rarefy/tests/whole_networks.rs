@@ -273,7 +273,8 @@ fn every_kind_of_layer_in_every_place() {
     let error =
         serde_json::from_value::<LayerSpec>(serde_json::json!({ "layer": "?" })).unwrap_err().to_string();
     // unknown variant `?`, expected one of `a`, `b`
-    assert!(error.split('`').skip(3).step_by(2).eq(KINDS), "{error}");
+    let known = error.split('`').skip(3).step_by(2).filter(|kind| *kind != "custom");
+    assert!(known.eq(KINDS), "{error}");
     let mut cases = Vec::new();
     for kind in KINDS {
         for place in [Place::First, Place::Middle, Place::Last] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rarefy::data::Task;
-use rarefy::layers::{Parameter, Role};
+use rarefy::layers::{Describe, Parameter, Role};
 use rarefy::losses::Head;
 use rarefy::report::{amount, sparsity};
 use rarefy::train::{Model, Settings};
@@ -134,7 +134,7 @@ fn layers(model: &Model) -> Vec<Layer> {
         .into_iter()
         .enumerate()
         .flat_map(|(position, mut layer)| {
-            let activation = layer.parts_mut().fused.map(|fused| *fused).unwrap_or_default();
+            let activation = layer.fused_mut().map(|fused| *fused).unwrap_or_default();
             let activation = serde_json::to_value(activation).unwrap_or_default();
             let weights = model.network.layer_parameters(position).iter().filter(|part| part.is_weight());
             weights.map(move |part| self::layer(part, activation.clone()))

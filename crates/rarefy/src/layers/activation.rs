@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::kernels::{Activation, fetch_ahead, par_chunks};
 use crate::tiles::{HALF, Row, Shape, Tiles};
 
@@ -25,12 +25,11 @@ impl Describe for ElementwiseSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

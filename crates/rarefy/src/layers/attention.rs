@@ -7,9 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, WeightShape, Workspace,
-};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Heads, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -27,6 +25,13 @@ pub struct AttentionSpec {
     pub rotary: bool,
 }
 
+impl AttentionSpec {
+    /// So many heads that see all steps and are told no positions.
+    pub fn new(heads: usize) -> Self {
+        AttentionSpec { heads, causal: false, rotary: false }
+    }
+}
+
 impl Describe for AttentionSpec {
     fn properties(&self) -> Properties<'_> {
         Properties {
@@ -35,12 +40,11 @@ impl Describe for AttentionSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -101,7 +105,7 @@ fn parts(work: &mut Workspace) -> ([&mut Tiles; 3], &mut Tiles, &mut Tiles, &mut
     let [query, key, value, heads, gradient, units] = &mut work.tiles[..] else {
         panic!("a workspace made by this layer")
     };
-    ([query, key, value], heads, gradient, units, &mut work.numbers[0])
+    ([query, key, value], heads, gradient, units, &mut work.scratch)
 }
 
 impl Layer for Attention {
@@ -123,7 +127,7 @@ impl Layer for Attention {
             tiles[GRADIENT] = Tiles::default();
         }
         tiles.push(Tiles::zeros(self.heads.work_features(training), samples));
-        Workspace { tiles, numbers: vec![Vec::new()], ..Workspace::default() }
+        Workspace { tiles, ..Workspace::default() }
     }
 
     fn forward(

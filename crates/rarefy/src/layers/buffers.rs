@@ -6,11 +6,11 @@ use crate::tiles::{HALF, Row, Tiles};
 #[derive(Debug, Clone, Default)]
 pub struct Buffers {
     /// Each layer's outputs.
-    pub outputs: Vec<Tiles>,
+    pub(super) outputs: Vec<Tiles>,
     /// The gradients of each layer's outputs; empty when only predicting.
-    pub gradients: Vec<Tiles>,
+    pub(super) gradients: Vec<Tiles>,
     /// What each layer keeps besides.
-    pub work: Vec<Workspace>,
+    pub(super) work: Vec<Workspace>,
 }
 
 impl Buffers {
@@ -68,6 +68,7 @@ impl Buffers {
         let tiles = |tiles: &Tiles| size_of_val(tiles.rows());
         let work = |work: &Workspace| {
             work.tiles.iter().map(tiles).sum::<usize>()
+                + size_of_val(&work.scratch[..])
                 + work.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum::<usize>()
                 + work.inner.iter().map(Buffers::bytes).sum::<usize>()
         };
@@ -115,10 +116,12 @@ impl Buffers {
 pub struct Workspace {
     /// Activations, resized with the batch.
     pub tiles: Vec<Tiles>,
-    /// Arrays of any length.
+    /// Room for what kernels sum or turn around; it grows when it is first used.
+    pub scratch: Vec<f32>,
+    /// Arrays of any length that are kept.
     pub numbers: Vec<Vec<f32>>,
-    /// Lists of places.
-    pub places: Vec<Vec<u32>>,
+    /// The order in which something is gone through.
+    pub order: Vec<u32>,
     /// The buffers of layers within this one.
     pub inner: Vec<Buffers>,
     /// What goes on from batch to batch.

@@ -9,9 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{
-    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, WeightShape, Workspace,
-};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
 
@@ -159,6 +157,20 @@ fn yes() -> bool {
 }
 
 impl Conv2dSpec {
+    /// So many filters on square windows, everything else as files leave it out.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Conv2dSpec {
+            filters,
+            kernel: Size::Square(kernel),
+            stride: one(),
+            padding: none(),
+            dilation: one(),
+            groups: 1,
+            bias: true,
+            activation: Activation::Identity,
+        }
+    }
+
     fn geometry(&self, input: Shape) -> Result<Geometry, String> {
         let (kernel, stride, dilation) = (self.kernel.sides(), self.stride.sides(), self.dilation.sides());
         if self.filters == 0 || [kernel, stride, dilation].as_flattened().contains(&0) || self.groups == 0 {
@@ -219,12 +231,11 @@ impl Describe for Conv2dSpec {
             is_random: false,
             is_per_position: false,
             has_windows: true,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -253,6 +264,20 @@ impl Describe for Conv2dSpec {
 }
 
 impl Conv1dSpec {
+    /// So many filters on windows of `kernel` steps, everything else as files leave it out.
+    pub fn new(filters: usize, kernel: usize) -> Self {
+        Conv1dSpec {
+            filters,
+            kernel,
+            stride: 1,
+            padding: none(),
+            dilation: 1,
+            groups: 1,
+            bias: true,
+            activation: Activation::Identity,
+        }
+    }
+
     fn in_two_dimensions(&self) -> Conv2dSpec {
         let along = |steps: usize| Size::Sides([1, steps]);
         Conv2dSpec {
@@ -279,12 +304,11 @@ impl Describe for Conv1dSpec {
             is_random: false,
             is_per_position: false,
             has_windows: true,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -298,6 +322,9 @@ impl Describe for Conv1dSpec {
         self.in_two_dimensions().build(input, builder)
     }
 }
+
+/// The tiles of the workspace: the input without what stands beyond the ends of samples.
+const CUT: usize = 0;
 
 /// A convolution. Parameters: weight, and bias if there is one.
 pub struct Conv {
@@ -344,10 +371,9 @@ impl Layer for Conv {
     }
 
     fn workspace(&self, samples: usize, _: bool) -> Workspace {
-        // The input without what stands beyond the ends of samples.
         let features = if self.may_reach_beyond() { self.input().features() } else { 0 };
         let tiles = vec![Tiles::zeros(features, samples)];
-        Workspace { tiles, numbers: vec![Vec::new()], ..Workspace::default() }
+        Workspace { tiles, ..Workspace::default() }
     }
 
     fn forward(
@@ -358,7 +384,7 @@ impl Layer for Conv {
         output: &mut Tiles,
         work: &mut Workspace,
     ) {
-        let cut = &mut work.tiles[0];
+        let cut = &mut work.tiles[CUT];
         if self.reaches_beyond(input) {
             cut.rows_mut().copy_from_slice(input.rows());
             cut.clear_beyond(input, self.input().positions());
@@ -376,7 +402,7 @@ impl Layer for Conv {
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let (weight, bias) = parameters.split_first_mut().expect("a convolution has a weight");
         let is_pointwise = self.windows.is_pointwise();
-        let input = self.real(vjp.input, &work.tiles[0]);
+        let input = self.real(vjp.input, &work.tiles[CUT]);
         if let Some(output) = vjp.gradient_input {
             let finish = Finish::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
             let (weights, room) = (&mut weight.weights, &mut weight.gradient);
@@ -390,7 +416,7 @@ impl Layer for Conv {
                 output.clear_beyond(vjp.input, self.input().positions());
             }
         }
-        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
+        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.scratch);
         if is_pointwise {
             kernels::weight_gradient(pass.isa, weights, vjp.gradient, input, out, scratch);
         } else {
@@ -410,7 +436,7 @@ impl Layer for Conv {
         work: &'a Workspace,
     ) -> Product<'a> {
         assert_eq!(parameter, 0, "only the weights of a convolution have connections");
-        let input = self.real(input, &work.tiles[0]);
+        let input = self.real(input, &work.tiles[CUT]);
         match self.windows.is_pointwise() {
             true => Product::new(input, gradient),
             false => Product::convolution(input, gradient, &self.windows),

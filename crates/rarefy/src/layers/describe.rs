@@ -1,6 +1,6 @@
 //! What every kind of layer says about itself.
 
-use super::{Builder, Layer, LayerSpec};
+use super::{Builder, Layer};
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -11,8 +11,9 @@ pub trait Describe {
     /// What kind of layer it is.
     fn properties(&self) -> Properties<'_>;
 
-    /// The parts that are rewritten when a network is made for data: see [`PartsMut`].
-    fn parts_mut(&mut self) -> PartsMut<'_>;
+    /// The activation that the layer fuses into its outputs, if it may have one. One that cannot be fused becomes a layer of
+    /// its own where a network is made for data.
+    fn fused_mut(&mut self) -> Option<&mut Activation>;
 
     /// The shape that comes out where `input` goes in.
     ///
@@ -40,16 +41,4 @@ pub struct Properties<'a> {
     pub is_per_position: bool,
     /// Whether it looks at windows of positions: samples without positions are then perhaps images that nobody declared.
     pub has_windows: bool,
-    /// The lists of layers that it holds, each with the name that its arrays have in files; empty for most kinds.
-    pub inner: Vec<(String, &'a [LayerSpec])>,
-}
-
-/// The parts of a description that are rewritten when a network is made for data: a function that cannot be fused becomes
-/// a layer of its own, and sizes that the data decides are filled in.
-#[derive(Debug)]
-pub struct PartsMut<'a> {
-    /// The activation that the layer fuses into its outputs, if it may have one.
-    pub fused: Option<&'a mut Activation>,
-    /// The lists of layers that it holds, in the order of [`Properties::inner`].
-    pub inner: Vec<&'a mut Vec<LayerSpec>>,
 }

@@ -15,6 +15,7 @@ use serde::de::{Deserializer, Error as _};
 use serde_json::Value;
 
 use super::{Describe, Inputs, LayerSpec, LinearSpec, NetworkSpec};
+use crate::Error;
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
@@ -30,6 +31,57 @@ pub enum Outputs {
 impl<S: Into<Shape>> From<S> for Outputs {
     fn from(shape: S) -> Outputs {
         Outputs::Shape(shape.into())
+    }
+}
+
+impl NetworkSpec {
+    /// The network that `layers` describe for samples such as `inputs` (a shape, or [`Inputs`] if they are tokens), of which
+    /// `outputs` are asked: sizes that the data decides are filled in, functions that cannot be fused become layers.
+    ///
+    /// # Errors
+    /// A layer that does not fit what it is given, with its number, its name and the shapes.
+    ///
+    /// # Examples
+    /// ```
+    /// use rarefy::kernels::Activation::{Gelu, Identity, Relu};
+    /// use rarefy::layers::{Conv2dSpec, LayerSpec, Network, NetworkSpec, Padding, SparsitySettings};
+    /// use rarefy::tiles::Shape;
+    ///
+    /// let layers = [
+    ///     Conv2dSpec { padding: Padding::Same, ..Conv2dSpec::new(8, 3) }.into(),
+    ///     LayerSpec::batch_norm(Relu),
+    ///     LayerSpec::max_pool(2),
+    ///     LayerSpec::flatten(),
+    ///     LayerSpec::linear(32, Gelu),
+    ///     LayerSpec::linear(0, Identity),
+    /// ];
+    /// let image = Shape { height: 8, width: 8, channels: 1 };
+    /// let spec = NetworkSpec::new(image, 10, &layers)?;
+    /// let network = Network::random(&spec, &SparsitySettings::default(), 1)?;
+    /// assert_eq!(network.output(), Shape::flat(10));
+    /// # Ok::<(), rarefy::Error>(())
+    /// ```
+    pub fn new(
+        inputs: impl Into<Inputs>,
+        outputs: impl Into<Outputs>,
+        layers: &[LayerSpec],
+    ) -> crate::Result<NetworkSpec> {
+        network(inputs.into(), outputs.into(), layers)
+            .map_err(|problem| Error::setting("network.layers", problem))
+    }
+
+    /// Checks what came from a file, and that it is a network for such samples, of which such outputs are asked.
+    ///
+    /// # Errors
+    /// As [`NetworkSpec::check`]; what does not fit.
+    pub fn check_for(&self, inputs: Inputs, outputs: impl Into<Outputs>) -> Result<(), String> {
+        self.check()?;
+        // A perceptron takes an image as plain numbers.
+        if ![inputs.shape, Shape::flat(inputs.shape.features())].contains(&self.inputs) {
+            return Err(format!("the network takes {}, and its data is {}", self.inputs, inputs.shape));
+        }
+        let inputs = Inputs { shape: self.inputs, ..inputs };
+        network(inputs, outputs.into(), &self.layers).map(|_| ())
     }
 }
 
@@ -71,7 +123,7 @@ fn build(
         let vocabulary = inputs.vocabulary.filter(|_| position == 0);
         fill_vocabulary(&mut layer, vocabulary).map_err(|problem| format!("{title}: {problem}"))?;
         let names: Vec<String> = layer.inner().into_iter().map(|(name, _)| name).collect();
-        for (name, inner) in names.iter().zip(layer.parts_mut().inner) {
+        for (name, inner) in names.iter().zip(layer.inner_mut()) {
             let within = |problem| format!("{title}, in {}, {problem}", part_title(name));
             *inner = build(Inputs { shape: input, vocabulary }, inner, is_flat).map_err(within)?.0;
         }
@@ -153,7 +205,7 @@ pub(super) fn part_title(name: &str) -> String {
 
 /// A layer, and one for its activation where that cannot be fused.
 fn split(mut layer: LayerSpec) -> impl Iterator<Item = LayerSpec> {
-    let apart = match layer.parts_mut().fused {
+    let apart = match layer.fused_mut() {
         Some(activation) if !activation.is_fusable() => Some(std::mem::take(activation)),
         _ => None,
     };

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Training, Vjp, Workspace};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Training, Vjp, Workspace};
 use crate::kernels::{Activation, par_chunks};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -30,12 +30,11 @@ impl Describe for DropoutSpec {
             is_random: true,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

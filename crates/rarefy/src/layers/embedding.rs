@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, WeightShape, Workspace};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Padding, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -30,12 +30,11 @@ impl Describe for EmbeddingSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -86,10 +85,6 @@ impl Layer for Embedding {
         Shape::sequence(self.steps, self.channels)
     }
 
-    fn workspace(&self, _: usize, _: bool) -> Workspace {
-        Workspace { places: vec![Vec::new()], ..Workspace::default() }
-    }
-
     fn forward(
         &self,
         _: &Pass,
@@ -108,7 +103,7 @@ impl Layer for Embedding {
             out.fill(0.0);
             Vec::new()
         });
-        let order = &mut work.places[0];
+        let order = &mut work.order;
         kernels::look_up_gradient(weights, vjp.gradient, vjp.input, self.padding, out, touched, order);
         // Tokens are no numbers that could be changed a little.
         if let Some(gradient_input) = vjp.gradient_input {

@@ -4,9 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{
-    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, WeightShape, Workspace,
-};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -34,12 +32,11 @@ impl Describe for LinearSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -122,10 +119,6 @@ impl Layer for Linear {
         self.activation
     }
 
-    fn workspace(&self, _: usize, _: bool) -> Workspace {
-        Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
-    }
-
     fn forward(
         &self,
         pass: &Pass,
@@ -153,7 +146,7 @@ impl Layer for Linear {
             // The values have been there.
             weight.touched = None;
         }
-        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.numbers[0]);
+        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.scratch);
         if vjp.input.columns().is_some() {
             let touched = weight.touched.get_or_insert_with(|| {
                 out.fill(0.0);

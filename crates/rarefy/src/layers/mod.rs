@@ -32,7 +32,6 @@ mod pool;
 mod positional_encoding;
 mod presets;
 mod recurrent;
-mod residual;
 mod sequence;
 mod settings;
 mod shrink;
@@ -45,7 +44,7 @@ pub use attention::{Attention, AttentionSpec};
 pub use buffers::{Buffers, Carried, Workspace};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
-pub use describe::{Describe, PartsMut, Properties};
+pub use describe::{Describe, Properties};
 pub use described::Outputs;
 pub use dropout::{Dropout, DropoutSpec};
 pub use embedding::{Embedding, EmbeddingSpec};
@@ -57,17 +56,16 @@ pub use limits::{MAX_LAYERS, MAX_UNITS};
 pub use linear::{Linear, LinearSpec};
 pub use network::Network;
 pub use norm::{BatchNorm, BatchNormSpec, GroupNorm, GroupNormSpec, LayerNorm, LayerNormSpec, RmsNormSpec};
-pub use parallel::{Join, Parallel, ParallelSpec};
+pub use parallel::{Join, Parallel};
 pub use parameter::{Joint, Parameter, Role};
 pub use pool::{
     AttentionPool, AttentionPoolSpec, AveragePool, AveragePoolSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
     GlobalPool, LastStep, LastStepSpec, MaxPool, MaxPoolSpec,
 };
 pub use positional_encoding::{PositionalEncoding, PositionalEncodingSpec, Positions};
-pub use presets::{Choices, Preset};
+pub use presets::{ActivationName, Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
-pub use residual::ResidualSpec;
 pub use sequence::Sequence;
-pub use settings::{ActivationName, NetworkSettings, SparsitySettings};
+pub use settings::{NetworkSettings, SparsitySettings};
 pub use shrink::{without_dead_neurons, without_zeros};
-pub use spec::{LayerSpec, NetworkSpec};
+pub use spec::{CustomSpec, LayerKinds, LayerSpec, NetworkSpec, ParallelSpec, ResidualSpec};

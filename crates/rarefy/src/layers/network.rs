@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::build::{Source, Vectors};
 use super::folded::{Folded, foldable};
 use super::{
-    Buffers, Builder, Describe, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings,
-    Vjp, WeightShape,
+    Buffers, Builder, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings, Vjp,
+    WeightShape,
 };
 use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
@@ -297,23 +297,6 @@ impl Network {
     /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`].
     pub fn product<'a>(&'a self, weight: usize, input: &'a Tiles, buffers: &'a Buffers) -> Product<'a> {
         self.sequence.product(weight, input, buffers.gradient(), buffers)
-    }
-}
-
-impl Builder<'_> {
-    /// Layers in order, named by their positions; `shapes` has what goes into each.
-    ///
-    /// # Errors
-    /// Those of where weights come from.
-    pub fn sequence(&mut self, layers: &[LayerSpec], shapes: &[Shape]) -> Result<Sequence> {
-        let first = self.count();
-        let mut sequence = Sequence::default();
-        for (position, (layer, &input)) in layers.iter().zip(shapes).enumerate() {
-            let start = self.count() - first;
-            let layer = self.within(&position.to_string(), |builder| layer.build(input, builder))?;
-            sequence.push(layer, start..self.count() - first);
-        }
-        Ok(sequence)
     }
 }
 

@@ -11,16 +11,16 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::shapes;
-use super::{
-    Buffers, Builder, Describe, Layer, LayerSpec, Parameter, PartsMut, Pass, Properties, Sequence, Vjp,
-    Workspace,
-};
+use super::{Buffers, Layer, Parameter, Pass, Sequence, Vjp, Workspace};
 use crate::kernels::{Activation, Product, fetch_ahead, par_chunks};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of elementwise work covers, at least.
 const ROWS: usize = 64;
+
+/// The tiles of the workspace: there each branch but the first puts its part of the input's gradient, unless it hands on what it
+/// is given.
+const SUMMAND: usize = 0;
 
 /// How branches are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,97 +32,11 @@ pub enum Join {
     Add,
 }
 
-/// Branches as files keep them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ParallelSpec {
-    /// The layers of each branch; none for the input as it is.
-    pub branches: Vec<Vec<LayerSpec>>,
-    /// How they are put together.
-    pub join: Join,
-}
-
-impl Describe for ParallelSpec {
-    fn properties(&self) -> Properties<'_> {
-        let branches = self.branches.iter().enumerate();
-        let inner = branches.map(|(index, branch)| (format!("branches.{index}"), &branch[..])).collect();
-        Properties {
-            name: "parallel",
-            looks_ahead: None,
-            is_random: false,
-            is_per_position: true,
-            has_windows: false,
-            inner,
-        }
-    }
-
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: self.branches.iter_mut().collect() }
-    }
-
-    fn output(&self, input: Shape) -> Result<Shape, String> {
-        let made = self.branches.iter().enumerate().map(|(index, branch)| {
-            let shapes =
-                shapes(input, branch).map_err(|problem| format!("in branch {}, {problem}", index + 1))?;
-            Ok(*shapes.last().expect("shapes begin with the input's"))
-        });
-        let made: Vec<Shape> = made.collect::<Result<_, String>>()?;
-        let Some(first) = made.first() else { return Err("it has no branches".into()) };
-        let fits = |shape: &Shape| match self.join {
-            Join::Concat => (shape.height, shape.width) == (first.height, first.width),
-            Join::Add => shape == first,
-        };
-        if let Some(index) = made.iter().position(|shape| !fits(shape)) {
-            let (wish, join) = match self.join {
-                Join::Concat => ("the same positions", "concat"),
-                Join::Add => ("the same shape", "add"),
-            };
-            return Err(format!(
-                "branch 1 makes {first} and branch {} makes {}; join = \"{join}\" wants {wish} of all",
-                index + 1,
-                made[index]
-            ));
-        }
-        Ok(match self.join {
-            Join::Concat => Shape { channels: made.iter().map(|shape| shape.channels).sum(), ..*first },
-            Join::Add => *first,
-        })
-    }
-
-    fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        let output = self.output(input).expect("a description that was found good");
-        let names: Vec<String> = (0..self.branches.len()).map(|index| format!("branches.{index}")).collect();
-        let branches = names.iter().map(String::as_str).zip(&self.branches);
-        let branches = build_branches(input, branches, builder)?;
-        Ok(Box::new(Parallel { input, output, branches, join: self.join, activation: Activation::Identity }))
-    }
-}
-
-/// Builds branches by their names.
-pub(super) fn build_branches<'a>(
-    input: Shape,
-    branches: impl Iterator<Item = (&'a str, &'a Vec<LayerSpec>)>,
-    builder: &mut Builder<'_>,
-) -> crate::Result<Vec<Branch>> {
-    let first = builder.count();
-    let mut built = Vec::new();
-    for (name, layers) in branches {
-        // The neurons before are inputs of more than one branch, and those after are not only one's.
-        builder.part();
-        let shapes = shapes(input, layers).expect("a description that was found good");
-        let start = builder.count() - first;
-        let layers = builder.within(name, |builder| builder.sequence(layers, &shapes))?;
-        built.push(Branch { layers, span: start..builder.count() - first });
-    }
-    builder.part();
-    Ok(built)
-}
-
 /// One of several sequences of layers on the same input.
 pub(super) struct Branch {
-    layers: Sequence,
+    pub(super) layers: Sequence,
     /// Its parameters, counted from the block's first.
-    span: Range<usize>,
+    pub(super) span: Range<usize>,
 }
 
 /// Branches side by side. Parameters: those of the branches, one after the other.
@@ -150,41 +64,60 @@ impl Parallel {
         })
     }
 
-    /// Whether the gradient of a branch's outputs is that of the block's as it stands.
+    /// Whether the gradient of a branch's outputs is the gradient of the block's outputs, as it stands.
     fn hands_on(&self, branch: &Branch) -> bool {
         self.join == Join::Add && branch.layers.fused() == Activation::Identity
     }
+}
 
-    /// Writes or adds `source`, gated, to `target`. Both have as many rows a position as their ranges say; only the rows
-    /// within the ranges are read and written, and the first halves of those of tiles of `samples` whose others are dead.
-    #[expect(clippy::too_many_arguments)]
-    fn copy(
-        &self,
-        pass: &Pass,
-        (source, source_width, read): (&[Row], usize, Range<usize>),
-        (target, target_width, write): (&mut [Row], usize, Range<usize>),
-        samples: &Tiles,
-        is_first: bool,
-        gate: Option<(Activation, &[Row])>,
-    ) {
-        let positions = ROWS.div_ceil(target_width);
-        let per_tile = target.len() / target_width / samples.tiles().max(1);
-        par_chunks(target, positions * target_width, &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
-                let first = start / target_width;
-                for (position, rows) in (first..).zip(rows.chunks_exact_mut(target_width)) {
-                    let source = &source[position * source_width..][..source_width][read.clone()];
-                    let outputs = position * target_width + write.start;
-                    let gate = gate.map(|(activation, rows)| (activation, &rows[outputs..]));
-                    let rows = &mut rows[write.clone()];
-                    match samples.is_half(position / per_tile) {
-                        true => copy_lanes::<HALF>(source, rows, is_first, gate),
-                        false => copy_lanes::<LANES>(source, rows, is_first, gate),
-                    }
+/// Some rows of each position: those of a part of the channels.
+struct Part<R> {
+    rows: R,
+    /// Rows of a position.
+    width: usize,
+    /// Which of them.
+    range: Range<usize>,
+}
+
+/// All rows of each position.
+fn whole<R>(rows: R, width: usize) -> Part<R> {
+    Part { rows, width, range: 0..width }
+}
+
+/// What is done with what stands in the target already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Assign,
+    Add,
+}
+
+/// Writes or adds `source`, gated, to `target`: of tiles of `samples` whose other half is dead only the first halves of rows.
+fn copy(
+    pass: &Pass,
+    source: Part<&[Row]>,
+    target: Part<&mut [Row]>,
+    samples: &Tiles,
+    write: Write,
+    gate: Option<(Activation, &[Row])>,
+) {
+    let Part { rows, width, range } = target;
+    let positions = ROWS.div_ceil(width);
+    let per_tile = rows.len() / width / samples.tiles().max(1);
+    par_chunks(rows, positions * width, &|start, rows: &mut [Row]| {
+        pass.isa.vectorize(|| {
+            for (position, rows) in (start / width..).zip(rows.chunks_exact_mut(width)) {
+                let from = &source.rows[position * source.width..][..source.width][source.range.clone()];
+                let gate =
+                    gate.map(|(activation, rows)| (activation, &rows[position * width + range.start..]));
+                let rows = &mut rows[range.clone()];
+                if samples.is_half(position / per_tile) {
+                    copy_lanes::<HALF>(from, rows, write, gate);
+                } else {
+                    copy_lanes::<LANES>(from, rows, write, gate);
                 }
-            });
+            }
         });
-    }
+    });
 }
 
 /// Writes or adds the first `N` lanes of rows, gated.
@@ -192,7 +125,7 @@ impl Parallel {
 fn copy_lanes<const N: usize>(
     source: &[Row],
     target: &mut [Row],
-    is_first: bool,
+    write: Write,
     gate: Option<(Activation, &[Row])>,
 ) {
     for (index, (row, from)) in target.iter_mut().zip(source).enumerate() {
@@ -202,7 +135,7 @@ fn copy_lanes<const N: usize>(
             activation.gate(&mut value, &outputs[index]);
         }
         let row = row.0.first_chunk_mut::<N>().expect("at most a row");
-        if !is_first {
+        if write == Write::Add {
             for (value, before) in value.iter_mut().zip(&*row) {
                 *value += before;
             }
@@ -235,7 +168,6 @@ impl Layer for Parallel {
 
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let inner = self.branches.iter().map(|branch| branch.layers.buffers(samples, training)).collect();
-        // Each branch but the first puts its part of the input's gradient here, unless it hands on what it is given.
         let needs = training && self.branches.iter().skip(1).any(|branch| branch.layers.output().is_some());
         let tiles = if needs { vec![Tiles::zeros(self.input.features(), samples)] } else { Vec::new() };
         Workspace { inner, tiles, ..Workspace::default() }
@@ -258,9 +190,10 @@ impl Layer for Parallel {
                     buffers.output()
                 }
             };
-            let is_first = index == 0 || self.join == Join::Concat;
-            let source = (made.rows(), part.len(), 0..part.len());
-            self.copy(pass, source, (output.rows_mut(), width, part), input, is_first, None);
+            let write = if index == 0 || self.join == Join::Concat { Write::Assign } else { Write::Add };
+            let source = Part { rows: made.rows(), width: part.len(), range: 0..part.len() };
+            let target = Part { rows: output.rows_mut(), width, range: part };
+            copy(pass, source, target, input, write, None);
         }
         if self.activation != Activation::Identity {
             par_chunks(output.rows_mut(), ROWS, &|_, rows: &mut [Row]| {
@@ -273,26 +206,27 @@ impl Layer for Parallel {
         let (width, gradient) = (self.output.channels, vjp.gradient);
         let channels = self.input.channels;
         for (index, ((branch, part), buffers)) in self.parts().zip(&mut work.inner).enumerate() {
-            let is_first = index == 0;
-            let gate = Some((vjp.gate, vjp.input.rows()));
+            let write = if index == 0 { Write::Assign } else { Write::Add };
+            let source = |range: &Range<usize>| Part { rows: gradient.rows(), width, range: range.clone() };
             if branch.layers.output().is_none() {
                 if let Some(gradient_input) = vjp.gradient_input.as_deref_mut() {
-                    let target = (gradient_input.rows_mut(), channels, 0..channels);
-                    self.copy(pass, (gradient.rows(), width, part), target, gradient, is_first, gate);
+                    let target = whole(gradient_input.rows_mut(), channels);
+                    let gate = Some((vjp.gate, vjp.input.rows()));
+                    copy(pass, source(&part), target, gradient, write, gate);
                 }
                 continue;
             }
             let mut own = None;
             if !self.hands_on(branch) {
-                let mut tiles = std::mem::take(buffers.gradients.last_mut().expect("buffers for training"));
+                let mut tiles = std::mem::take(buffers.output_and_gradient().1);
                 let fused = Some((branch.layers.fused(), buffers.output().rows()));
-                let target = (tiles.rows_mut(), part.len(), 0..part.len());
-                self.copy(pass, (gradient.rows(), width, part), target, gradient, true, fused);
+                let target = whole(tiles.rows_mut(), part.len());
+                copy(pass, source(&part), target, gradient, Write::Assign, fused);
                 own = Some(tiles);
             }
             let gradient_input = match vjp.gradient_input.as_deref_mut() {
-                Some(gradient_input) if is_first => Some(gradient_input),
-                Some(_) => Some(&mut work.tiles[0]),
+                Some(gradient_input) if index == 0 => Some(gradient_input),
+                Some(_) => Some(&mut work.tiles[SUMMAND]),
                 None => None,
             };
             let inner = Vjp {
@@ -303,11 +237,11 @@ impl Layer for Parallel {
             };
             branch.layers.backward(pass, &mut parameters[branch.span.clone()], inner, buffers);
             if let Some(tiles) = own {
-                *buffers.gradients.last_mut().expect("buffers for training") = tiles;
+                *buffers.output_and_gradient().1 = tiles;
             }
-            if let (Some(gradient_input), false) = (vjp.gradient_input.as_deref_mut(), is_first) {
-                let target = (gradient_input.rows_mut(), channels, 0..channels);
-                self.copy(pass, (work.tiles[0].rows(), channels, 0..channels), target, gradient, false, None);
+            if let (Some(gradient_input), Write::Add) = (vjp.gradient_input.as_deref_mut(), write) {
+                let summand = whole(work.tiles[SUMMAND].rows(), channels);
+                copy(pass, summand, whole(gradient_input.rows_mut(), channels), gradient, write, None);
             }
         }
     }
@@ -324,7 +258,7 @@ impl Layer for Parallel {
         let (branch, buffers): (&Branch, &Buffers) = (&self.branches[index], &work.inner[index]);
         let gradient = match self.hands_on(branch) {
             true => gradient,
-            false => buffers.gradients.last().expect("buffers for training"),
+            false => buffers.gradient(),
         };
         branch.layers.product(parameter - branch.span.start, input, gradient, buffers)
     }

@@ -8,8 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
-use crate::kernels::{self, par_chunks};
+use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
+use crate::kernels::{self, Activation, par_chunks};
 use crate::tiles::{Row, Shape, Tiles};
 
 /// Rows of 64 samples that one piece of work covers.
@@ -43,12 +43,11 @@ impl Describe for PositionalEncodingSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

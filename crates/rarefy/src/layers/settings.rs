@@ -3,26 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_LAYERS, MAX_UNITS};
-use super::presets::Choices;
-use super::{Inputs, LayerSpec, NetworkSpec, Outputs, Preset, described};
+use super::presets::{Choices, Mlp, Numbers};
+use super::{ActivationName, Inputs, LayerKinds, LayerSpec, NetworkSpec, Outputs, Preset, described, spec};
 use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
 use crate::{Error, Result};
-
-/// The activations by the names that users type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum ActivationName {
-    Relu,
-    LeakyRelu,
-    AllRelu,
-    Tanh,
-    Sigmoid,
-    Gelu,
-    Silu,
-    Identity,
-}
 
 /// The `[network]` section: a network by name, or its layers one by one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,9 +147,23 @@ impl NetworkSettings {
         Ok(())
     }
 
+    /// Finds out what the names of a user's own layers, as they came from a file, stand for.
+    ///
+    /// # Errors
+    /// A layer whose kind `kinds` has not, or whose settings its kind cannot read.
+    pub fn resolve(&mut self, kinds: &LayerKinds) -> Result<()> {
+        spec::resolve(&mut self.layers, kinds).map_err(|problem| Error::setting("network.layers", problem))
+    }
+
     /// Whether the layers are written out.
     pub fn is_described(&self) -> bool {
         !self.layers.is_empty()
+    }
+
+    /// What a preset is told.
+    fn numbers(&self) -> Numbers<'_> {
+        let mlp = Mlp { hidden: &self.hidden, activation: self.activation, slope: self.slope };
+        Numbers { width: self.width, depth: self.depth, dropout: self.dropout, mlp }
     }
 
     /// The network for samples such as `inputs` (a shape, or [`Inputs`] if they are tokens), of which `outputs` are asked: a
@@ -185,7 +184,7 @@ impl NetworkSettings {
         }
         self.preset
             .check_data(inputs, outputs)
-            .and_then(|()| self.preset.layers(self, inputs.shape))
+            .and_then(|()| self.preset.layers(self.numbers(), inputs.shape))
             .and_then(|layers| described::network(inputs, outputs, &layers))
             .map_err(|problem| Error::setting("network.preset", format!("{}: {problem}", self.preset.name())))
     }

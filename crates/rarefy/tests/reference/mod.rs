@@ -249,6 +249,7 @@ impl Reference {
                 };
                 (0..x.len()).map(normal).collect()
             }),
+            LayerSpec::Custom(_) => panic!("somebody's own layer"),
         }
         .with_lengths(layer, batch)
     }

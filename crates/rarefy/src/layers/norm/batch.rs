@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Activation, Isa, Vectorized, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{Row, Shape, Tiles};
 
 /// The weight of a batch in the running averages.
@@ -40,12 +40,11 @@ impl Describe for BatchNormSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: Some(&mut self.activation), inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -179,9 +178,9 @@ impl Layer for BatchNorm {
     }
 
     fn workspace(&self, _: usize, _: bool) -> Workspace {
-        // Parts of sums; the moments that the last forward pass normalised by; and what rows are computed with.
+        // The moments that the last forward pass normalised by; and what rows are computed with.
         let room = |count: usize| vec![0.0; count * self.shape.channels];
-        Workspace { numbers: vec![Vec::new(), room(3), room(3)], ..Workspace::default() }
+        Workspace { numbers: vec![room(3), room(3)], ..Workspace::default() }
     }
 
     fn forward(
@@ -193,9 +192,8 @@ impl Layer for BatchNorm {
         work: &mut Workspace,
     ) {
         let [scale, shift, mean, variance] = values(parameters);
-        let [parts, moments, factors] = &mut work.numbers[..] else {
-            panic!("a workspace made by this layer")
-        };
+        let Workspace { scratch: parts, numbers, .. } = work;
+        let [moments, factors] = &mut numbers[..] else { panic!("a workspace made by this layer") };
         let moments: &mut [Moments] = moments.as_chunks_mut().0;
         match pass.training {
             Some(_) => self.of_batch(pass.isa, input, parts, moments),
@@ -219,9 +217,8 @@ impl Layer for BatchNorm {
 
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
         assert!(pass.training.is_some(), "only a training pass has gradients");
-        let [parts, moments, factors] = &mut work.numbers[..] else {
-            panic!("a workspace made by this layer")
-        };
+        let Workspace { scratch: parts, numbers, .. } = work;
+        let [moments, factors] = &mut numbers[..] else { panic!("a workspace made by this layer") };
         let moments: &[Moments] = moments.as_chunks().0;
         let (pieces, parts) = self.gradient_sums(pass.isa, &vjp, moments, parts);
         let factors: &mut [[f32; 3]] = factors.as_chunks_mut().0;

@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
-use crate::kernels::{Isa, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
+use crate::kernels::{Activation, Isa, par_chunk_pairs, par_chunks, sum_lanes};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Group norm as files keep it.
@@ -28,12 +28,11 @@ impl Describe for GroupNormSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -174,13 +173,9 @@ impl Layer for GroupNorm {
     }
 
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
-        // Mean and inverse deviation, and the means of the gradient, of each group; and parts of sums.
+        // Mean and inverse deviation, and the means of the gradient, of each group.
         let room = |is_needed: bool| Tiles::zeros(if is_needed { 2 * self.groups } else { 0 }, samples);
-        Workspace {
-            tiles: vec![room(true), room(training)],
-            numbers: vec![Vec::new()],
-            ..Workspace::default()
-        }
+        Workspace { tiles: vec![room(true), room(training)], ..Workspace::default() }
     }
 
     fn forward(
@@ -222,7 +217,7 @@ impl Layer for GroupNorm {
         }
         let (channels, size, positions) = (self.shape.channels, self.size(), self.shape.positions());
         let pieces = Pieces::new(vjp.input.rows(), channels);
-        let parts: &mut [[f32; 2]] = pieces.parts(&mut work.numbers[0]);
+        let parts: &mut [[f32; 2]] = pieces.parts(&mut work.scratch);
         let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
         par_chunk_pairs(out, parts, (pieces.rows(), channels), &|piece, out: &mut [Row], parts| {
             pass.isa.vectorize(|| {

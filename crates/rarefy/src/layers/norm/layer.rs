@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces};
 use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Role, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Layer norm as files keep it.
@@ -29,12 +29,11 @@ impl Describe for LayerNormSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -219,11 +218,6 @@ impl Layer for LayerNorm {
         true
     }
 
-    fn workspace(&self, _: usize, _: bool) -> Workspace {
-        // Parts of sums.
-        Workspace { numbers: vec![Vec::new()], ..Workspace::default() }
-    }
-
     fn forward(
         &self,
         pass: &Pass,
@@ -245,7 +239,7 @@ impl Layer for LayerNorm {
         let (scale, shift) = parameters.split_first_mut().expect("a norm has a scale");
         let factors = scale.weights.values();
         let (channels, pieces) = (self.shape.channels, Pieces::new(vjp.input.rows(), self.shape.channels));
-        let parts: &mut [[f32; 2]] = pieces.parts(&mut work.numbers[0]);
+        let parts: &mut [[f32; 2]] = pieces.parts(&mut work.scratch);
         let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
         par_chunk_pairs(
             out,

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::LayerNorm;
-use crate::layers::{Builder, Describe, Layer, PartsMut, Properties, Role};
+use crate::kernels::Activation;
+use crate::layers::{Builder, Describe, Layer, Properties, Role};
 use crate::tiles::Shape;
 
 /// RMS norm as files keep it.
@@ -20,12 +21,11 @@ impl Describe for RmsNormSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

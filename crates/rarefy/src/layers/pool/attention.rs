@@ -11,9 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{self, Activation, Finish, Product, par_chunks};
-use crate::layers::{
-    Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, WeightShape, Workspace,
-};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
 use crate::math;
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -30,12 +28,11 @@ impl Describe for AttentionPoolSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -60,6 +57,10 @@ impl Describe for AttentionPoolSpec {
         Ok(Box::new(AttentionPool { input }))
     }
 }
+
+/// The tiles of the workspace: the weight of each step, and the gradient of its score.
+const SHARES: usize = 0;
+const SCORES: usize = 1;
 
 /// Attention pooling. Parameter: the query, a weight of one row.
 pub struct AttentionPool {
@@ -102,13 +103,8 @@ impl Layer for AttentionPool {
     }
 
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
-        // The weight of each step and the gradient of its score; and room for sums.
         let room = |is_needed: bool| Tiles::zeros(if is_needed { self.input.width } else { 0 }, samples);
-        Workspace {
-            tiles: vec![room(true), room(training)],
-            numbers: vec![Vec::new()],
-            ..Workspace::default()
-        }
+        Workspace { tiles: vec![room(true), room(training)], ..Workspace::default() }
     }
 
     fn forward(
@@ -119,7 +115,7 @@ impl Layer for AttentionPool {
         output: &mut Tiles,
         work: &mut Workspace,
     ) {
-        let (channels, steps, shares) = (self.input.channels, self.input.width, &mut work.tiles[0]);
+        let (channels, steps, shares) = (self.input.channels, self.input.width, &mut work.tiles[SHARES]);
         let finish = Finish::Activate { bias: &[0.0], activation: Activation::Identity };
         kernels::multiply(pass.isa, &parameters[0].weights, input, shares, finish);
         par_chunks(shares.rows_mut(), steps, &|start, scores: &mut [Row]| {
@@ -172,7 +168,7 @@ impl Layer for AttentionPool {
             });
         });
         let query = &mut parameters[0];
-        let (out, scratch) = (&mut query.gradient[..], &mut work.numbers[0]);
+        let (out, scratch) = (&mut query.gradient[..], &mut work.scratch);
         kernels::weight_gradient(pass.isa, &query.weights, scores, vjp.input, out, scratch);
         let Some(gradient_input) = vjp.gradient_input else { return };
         let finish = Finish::Gate { activation: Activation::Identity, outputs: vjp.input.rows() };
@@ -204,6 +200,6 @@ impl Layer for AttentionPool {
         work: &'a Workspace,
     ) -> Product<'a> {
         assert_eq!(parameter, 0, "only the query has connections");
-        Product::new(input, &work.tiles[1])
+        Product::new(input, &work.tiles[SCORES])
     }
 }

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, positions_in_piece};
-use crate::kernels::{Windows, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Size, Vjp, Workspace};
+use crate::kernels::{Activation, Windows, par_chunk_pairs, par_chunks};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Average pooling as files keep it. On a sequence a number stands for so many steps.
@@ -23,6 +23,11 @@ pub struct AveragePoolSpec {
 }
 
 impl AveragePoolSpec {
+    /// Square windows side by side, without padding.
+    pub fn new(kernel: usize) -> Self {
+        AveragePoolSpec { kernel: Size::Square(kernel), stride: None, padding: none() }
+    }
+
     fn window(&self) -> Window {
         let stride = self.stride.unwrap_or(self.kernel);
         Window { kernel: self.kernel, stride, padding: self.padding, dilation: one() }
@@ -37,12 +42,11 @@ impl Describe for AveragePoolSpec {
             is_random: false,
             is_per_position: false,
             has_windows: true,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

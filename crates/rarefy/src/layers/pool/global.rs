@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::max::exceeds;
 use super::{CHANNELS, positions_in_piece};
-use crate::kernels::{par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
+use crate::kernels::{Activation, par_chunk_pairs, par_chunks};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// What is taken of all positions.
@@ -34,12 +34,11 @@ impl Describe for GlobalAveragePoolSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -60,12 +59,11 @@ impl Describe for GlobalMaxPoolSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
-use crate::kernels::par_chunks;
-use crate::layers::{Builder, Describe, Layer, Parameter, PartsMut, Pass, Properties, Vjp, Workspace};
+use crate::kernels::{Activation, par_chunks};
+use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// The last step as files keep it.
@@ -20,12 +20,11 @@ impl Describe for LastStepSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

@@ -1,6 +1,6 @@
 //! Networks for images. They are made for 28 x 28 to 32 x 32 pixels; other sizes go as long as pooling leaves something.
 
-use super::parts::{conv_norm, conv2d, depthwise_norm, dropout, head, image, max_pool, mean};
+use super::parts::{conv_norm, conv2d, depthwise_norm, dropout, head, image};
 use crate::kernels::Activation::{Identity, Relu};
 use crate::layers::{Conv2dSpec, LayerSpec, Padding, ResidualSpec, Size};
 use crate::tiles::Shape;
@@ -21,9 +21,9 @@ pub(super) fn lenet5(width: usize, inputs: Shape) -> Result<Vec<LayerSpec>, Stri
     };
     Ok(vec![
         conv(width, if inputs.height < 32 { 2 } else { 0 }),
-        max_pool(2),
+        LayerSpec::max_pool(2),
         conv((16 * width).div_ceil(6), 0),
-        max_pool(2),
+        LayerSpec::max_pool(2),
         LayerSpec::flatten(),
         LayerSpec::linear(20 * width, Relu),
         LayerSpec::linear(14 * width, Relu),
@@ -48,7 +48,7 @@ pub(super) fn vgg_small(
     for stage in 0..depth {
         layers.extend(conv_norm(width << stage, 3, 1, Relu));
         layers.extend(conv_norm(width << stage, 3, 1, Relu));
-        layers.push(max_pool(2));
+        layers.push(LayerSpec::max_pool(2));
     }
     layers.extend([LayerSpec::flatten(), LayerSpec::linear(8 * width, Relu)]);
     layers.extend(dropout(rate));
@@ -77,7 +77,7 @@ pub(super) fn resnet20(width: usize, depth: usize, inputs: Shape) -> Result<Vec<
             layers.push(LayerSpec::Residual(ResidualSpec { body, shortcut, activation: Relu }));
         }
     }
-    layers.extend([mean(), head()]);
+    layers.extend([LayerSpec::global_average_pool(), head()]);
     Ok(layers)
 }
 
@@ -108,7 +108,7 @@ pub(super) fn mobilenet_small(
             channels = filters;
         }
     }
-    layers.push(mean());
+    layers.push(LayerSpec::global_average_pool());
     layers.extend(dropout(rate));
     layers.push(head());
     Ok(layers)

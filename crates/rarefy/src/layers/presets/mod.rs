@@ -8,9 +8,12 @@ mod speech;
 mod text;
 mod transformer;
 
+pub use mlp::ActivationName;
+pub(super) use mlp::Mlp;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Inputs, LayerSpec, NetworkSettings, Outputs};
+use super::{Inputs, LayerSpec, Outputs};
 use crate::tiles::Shape;
 
 /// The networks by the names that users type.
@@ -55,6 +58,14 @@ pub struct Choices {
     pub depth: Option<usize>,
     /// Whether there is `network.dropout`.
     pub has_dropout: bool,
+}
+
+/// The numbers that settings give.
+pub(super) struct Numbers<'a> {
+    pub(super) width: Option<usize>,
+    pub(super) depth: Option<usize>,
+    pub(super) dropout: f32,
+    pub(super) mlp: Mlp<'a>,
 }
 
 impl Preset {
@@ -154,17 +165,17 @@ impl Preset {
         Err(problem.into())
     }
 
-    /// The layers for samples of a shape, the settings having been found good.
+    /// The layers for samples of a shape, the numbers having been found good.
     ///
     /// # Errors
     /// What is wrong with samples of that shape.
-    pub(super) fn layers(self, settings: &NetworkSettings, inputs: Shape) -> Result<Vec<LayerSpec>, String> {
+    pub(super) fn layers(self, numbers: Numbers<'_>, inputs: Shape) -> Result<Vec<LayerSpec>, String> {
         let choices = self.choices();
-        let [width, depth] = [(settings.width, choices.width), (settings.depth, choices.depth)]
+        let [width, depth] = [(numbers.width, choices.width), (numbers.depth, choices.depth)]
             .map(|(given, default)| given.or(default).unwrap_or_default());
-        let dropout = settings.dropout;
+        let dropout = numbers.dropout;
         match self {
-            Preset::Mlp => Ok(mlp::mlp(settings)),
+            Preset::Mlp => Ok(mlp::mlp(&numbers.mlp, dropout)),
             Preset::Lenet5 => images::lenet5(width, inputs),
             Preset::VggSmall => images::vgg_small(width, depth, dropout, inputs),
             Preset::Resnet20 => images::resnet20(width, depth, inputs),

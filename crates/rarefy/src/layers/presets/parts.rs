@@ -1,10 +1,7 @@
 //! Layers as presets write them, and what they ask of the samples.
 
 use crate::kernels::Activation;
-use crate::layers::{
-    BatchNormSpec, Conv1dSpec, Conv2dSpec, EmbeddingSpec, GlobalAveragePoolSpec, GlobalMaxPoolSpec,
-    LayerSpec, LstmSpec, MaxPoolSpec, Padding, Size,
-};
+use crate::layers::{Conv1dSpec, Conv2dSpec, LayerSpec, Padding, Size};
 use crate::tiles::Shape;
 
 /// The last layer: as many outputs as the data asks for.
@@ -19,30 +16,12 @@ pub(super) fn dropout(rate: f32) -> Option<LayerSpec> {
 
 /// A convolution by square kernels that keeps the size, its activation fused.
 pub(super) fn conv2d(filters: usize, kernel: usize, activation: Activation) -> Conv2dSpec {
-    Conv2dSpec {
-        filters,
-        kernel: Size::Square(kernel),
-        stride: Size::Square(1),
-        padding: Padding::Same,
-        dilation: Size::Square(1),
-        groups: 1,
-        bias: true,
-        activation,
-    }
+    Conv2dSpec { padding: Padding::Same, activation, ..Conv2dSpec::new(filters, kernel) }
 }
 
 /// A convolution over steps that keeps their number, its activation fused.
 pub(super) fn conv1d(filters: usize, kernel: usize, activation: Activation) -> Conv1dSpec {
-    Conv1dSpec {
-        filters,
-        kernel,
-        stride: 1,
-        padding: Padding::Same,
-        dilation: 1,
-        groups: 1,
-        bias: true,
-        activation,
-    }
+    Conv1dSpec { padding: Padding::Same, activation, ..Conv1dSpec::new(filters, kernel) }
 }
 
 /// A convolution, and a batch norm in place of a bias.
@@ -55,7 +34,7 @@ pub(super) fn conv_norm(
     let conv = conv2d(filters, kernel, Activation::Identity);
     [
         LayerSpec::Conv2d(Conv2dSpec { stride: Size::Square(stride), bias: false, ..conv }),
-        batch_norm(activation),
+        LayerSpec::batch_norm(activation),
     ]
 }
 
@@ -65,7 +44,7 @@ pub(super) fn depthwise_norm(channels: usize, kernel: usize, stride: usize) -> [
     let stride = Size::Square(stride);
     [
         LayerSpec::Conv2d(Conv2dSpec { stride, groups: channels, bias: false, ..conv }),
-        batch_norm(Activation::Relu),
+        LayerSpec::batch_norm(Activation::Relu),
     ]
 }
 
@@ -77,37 +56,7 @@ pub(super) fn over_time_norm(
     activation: Activation,
 ) -> [LayerSpec; 2] {
     let conv = conv1d(filters, kernel, Activation::Identity);
-    [LayerSpec::Conv1d(Conv1dSpec { stride, bias: false, ..conv }), batch_norm(activation)]
-}
-
-fn batch_norm(activation: Activation) -> LayerSpec {
-    LayerSpec::BatchNorm(BatchNormSpec { activation })
-}
-
-/// The largest of each square of that side.
-pub(super) fn max_pool(side: usize) -> LayerSpec {
-    let (kernel, padding, dilation) = (Size::Square(side), Size::Square(0), Size::Square(1));
-    LayerSpec::MaxPool(MaxPoolSpec { kernel, stride: None, padding, dilation })
-}
-
-/// The mean of all positions.
-pub(super) fn mean() -> LayerSpec {
-    LayerSpec::GlobalAveragePool(GlobalAveragePoolSpec {})
-}
-
-/// The largest of all positions.
-pub(super) fn largest() -> LayerSpec {
-    LayerSpec::GlobalMaxPool(GlobalMaxPoolSpec {})
-}
-
-/// Vectors for as many tokens as the data has, padding being nothing.
-pub(super) fn embedding(channels: usize) -> LayerSpec {
-    LayerSpec::Embedding(EmbeddingSpec { vocabulary: 0, channels, padding: true })
-}
-
-/// Long short-term memory that reads a sequence from its start.
-pub(super) fn lstm(hidden: usize) -> LayerSpec {
-    LayerSpec::Lstm(LstmSpec { hidden, bidirectional: false, carry: false })
+    [LayerSpec::Conv1d(Conv1dSpec { stride, bias: false, ..conv }), LayerSpec::batch_norm(activation)]
 }
 
 /// Refuses what is no image.

@@ -1,6 +1,6 @@
 //! Networks for speech: sequences of features (log-mel, MFCC) of short recordings, each of which is one word.
 
-use super::parts::{conv1d, dropout, head, lstm, mean, over_time_norm, sequence};
+use super::parts::{conv1d, dropout, head, over_time_norm, sequence};
 use crate::kernels::Activation::{Identity, Relu};
 use crate::layers::{Conv1dSpec, LayerSpec, ResidualSpec};
 use crate::tiles::Shape;
@@ -28,7 +28,7 @@ pub(super) fn kws_cnn(
         layers.push(LayerSpec::Residual(ResidualSpec { body, shortcut: Vec::new(), activation: Relu }));
     }
     layers.extend(over_time_norm(2 * width, 1, 1, Relu));
-    layers.push(mean());
+    layers.push(LayerSpec::global_average_pool());
     layers.extend(dropout(rate));
     layers.push(head());
     Ok(layers)
@@ -48,6 +48,6 @@ pub(super) fn kws_lstm(
     inputs: Shape,
 ) -> Result<Vec<LayerSpec>, String> {
     sequence(inputs)?;
-    let layers = (0..depth).flat_map(|_| [Some(lstm(width)), dropout(rate)]).flatten();
-    Ok(layers.chain([mean(), head()]).collect())
+    let layers = (0..depth).flat_map(|_| [Some(LayerSpec::lstm(width)), dropout(rate)]).flatten();
+    Ok(layers.chain([LayerSpec::global_average_pool(), head()]).collect())
 }

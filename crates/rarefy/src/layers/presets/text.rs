@@ -1,6 +1,6 @@
 //! Networks for text: bags of words, and documents as tokens in order.
 
-use super::parts::{conv1d, dropout, embedding, head, largest};
+use super::parts::{conv1d, dropout, head};
 use crate::kernels::Activation::Relu;
 use crate::layers::{Conv1dSpec, GruSpec, Join, LayerSpec, Padding, ParallelSpec, Size};
 use crate::tiles::Shape;
@@ -49,11 +49,11 @@ pub(super) fn text_cnn(width: usize, rate: f32, inputs: Shape) -> Result<Vec<Lay
     }
     let branch = |steps| {
         let conv = Conv1dSpec { padding: Padding::By(Size::Square(0)), ..conv1d(width, steps, Relu) };
-        vec![LayerSpec::Conv1d(conv), largest()]
+        vec![LayerSpec::Conv1d(conv), LayerSpec::global_max_pool()]
     };
     let branches = WINDOWS.map(branch).to_vec();
     let mut layers = vec![
-        embedding(WINDOWS.len() * width),
+        LayerSpec::embedding(WINDOWS.len() * width),
         LayerSpec::Parallel(ParallelSpec { branches, join: Join::Concat }),
     ];
     layers.extend(dropout(rate));
@@ -72,5 +72,8 @@ pub(super) fn text_cnn(width: usize, rate: f32, inputs: Shape) -> Result<Vec<Lay
 pub(super) fn text_gru(width: usize, depth: usize, rate: f32) -> Vec<LayerSpec> {
     let gru = LayerSpec::Gru(GruSpec { hidden: width, bidirectional: true, carry: false });
     let recurrent = (0..depth).flat_map(|_| [Some(gru.clone()), dropout(rate)]).flatten();
-    std::iter::once(embedding(width)).chain(recurrent).chain([largest(), head()]).collect()
+    std::iter::once(LayerSpec::embedding(width))
+        .chain(recurrent)
+        .chain([LayerSpec::global_max_pool(), head()])
+        .collect()
 }

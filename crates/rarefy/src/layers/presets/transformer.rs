@@ -5,11 +5,9 @@
 //! block   x + dropout(attention(norm(x)))      x + dropout(linear width(gelu(linear 4 width(norm(x)))))
 //! ```
 
-use super::parts::{dropout, embedding, head, mean};
+use super::parts::{dropout, head};
 use crate::kernels::Activation::{Gelu, Identity};
-use crate::layers::{
-    AttentionSpec, LayerNormSpec, LayerSpec, PositionalEncodingSpec, Positions, ResidualSpec, RmsNormSpec,
-};
+use crate::layers::{AttentionSpec, LayerSpec, Positions};
 
 /// Channels of a head, where the width divides so.
 const HEAD: usize = 32;
@@ -23,13 +21,13 @@ const HEAD: usize = 32;
 /// layer-norm, global-average-pool, dropout, linear
 /// ```
 pub(super) fn transformer_classifier(width: usize, depth: usize, rate: f32) -> Vec<LayerSpec> {
-    let norm = || LayerSpec::LayerNorm(LayerNormSpec {});
-    let attention = AttentionSpec { heads: heads(width), causal: false, rotary: false };
-    let positions = LayerSpec::PositionalEncoding(PositionalEncodingSpec { positions: Positions::Learned });
-    let mut layers = vec![embedding(width), positions];
+    let norm = || LayerSpec::layer_norm();
+    let attention = AttentionSpec::new(heads(width));
+    let positions = LayerSpec::positional_encoding(Positions::Learned);
+    let mut layers = vec![LayerSpec::embedding(width), positions];
     layers.extend(dropout(rate));
     layers.extend((0..depth).flat_map(|_| block(norm(), &attention, width, rate)));
-    layers.extend([norm(), mean()]);
+    layers.extend([norm(), LayerSpec::global_average_pool()]);
     layers.extend(dropout(rate));
     layers.push(head());
     layers
@@ -46,9 +44,9 @@ pub(super) fn transformer_classifier(width: usize, depth: usize, rate: f32) -> V
 /// rms-norm, linear at each step
 /// ```
 pub(super) fn char_transformer(width: usize, depth: usize, rate: f32) -> Vec<LayerSpec> {
-    let norm = || LayerSpec::RmsNorm(RmsNormSpec {});
+    let norm = || LayerSpec::rms_norm();
     let attention = AttentionSpec { heads: heads(width), causal: true, rotary: true };
-    let mut layers = vec![embedding(width)];
+    let mut layers = vec![LayerSpec::embedding(width)];
     layers.extend(dropout(rate));
     layers.extend((0..depth).flat_map(|_| block(norm(), &attention, width, rate)));
     layers.extend([norm(), head()]);
@@ -58,7 +56,7 @@ pub(super) fn char_transformer(width: usize, depth: usize, rate: f32) -> Vec<Lay
 fn block(norm: LayerSpec, attention: &AttentionSpec, width: usize, rate: f32) -> [LayerSpec; 2] {
     let residual = |inner: Vec<LayerSpec>| {
         let body = std::iter::once(norm.clone()).chain(inner).chain(dropout(rate)).collect();
-        LayerSpec::Residual(ResidualSpec { body, shortcut: Vec::new(), activation: Identity })
+        LayerSpec::residual(body)
     };
     [
         residual(vec![LayerSpec::Attention(attention.clone())]),

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, choose, lanes, put};
 use super::{Plan, Recurrent};
-use crate::layers::{Builder, Describe, Layer, PartsMut, Properties};
+use crate::kernels::Activation;
+use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::math;
 use crate::tiles::{Row, Shape};
 
@@ -31,6 +32,11 @@ pub struct LstmSpec {
 }
 
 impl LstmSpec {
+    /// So many units that read a sequence from its start and begin each batch anew.
+    pub fn new(hidden: usize) -> Self {
+        LstmSpec { hidden, bidirectional: false, carry: false }
+    }
+
     fn plan(&self) -> Plan {
         Plan { hidden: self.hidden, is_bidirectional: self.bidirectional, carries: self.carry }
     }
@@ -44,12 +50,11 @@ impl Describe for LstmSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

@@ -25,7 +25,7 @@ pub use lstm::{Lstm, LstmSpec};
 pub use rnn::{Rnn, RnnSpec};
 
 use self::cell::Cell;
-use self::sweep::{Direction, Room};
+use self::sweep::{Direction, Room, Sweep};
 use super::limits::check_units;
 use super::{Builder, Carried, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Finish, Product};
@@ -67,6 +67,9 @@ impl Plan {
         1 + usize::from(self.is_bidirectional)
     }
 }
+
+/// Of the arrays of the workspace the sum of the biases of a direction.
+const MERGED: usize = 0;
 
 /// A recurrent layer. Parameters of each direction: `weight_ih`, `bias_ih`, `weight_hh` and, where the cell keeps the two
 /// products apart, `bias_hh`; of the backward direction `reverse.weight_ih` and so on.
@@ -140,7 +143,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         let (steps, hidden) = (self.input.positions(), self.plan.hidden);
         let mut tiles = Vec::new();
         for _ in 0..self.plan.directions() {
-            let features = Room::features(steps, hidden, C::GATES, C::HAS_CELLS, C::KEEPS_APART);
+            let features = Room::features::<C>(steps, hidden);
             tiles.extend(features.map(|features| Tiles::zeros(features, samples)));
         }
         if training && self.plan.is_bidirectional {
@@ -149,7 +152,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         }
         let states = if self.plan.carries { 1 + usize::from(C::HAS_CELLS) } else { 0 };
         let carried = (0..states).map(|_| Carried::zeros(hidden, samples)).collect();
-        Workspace { tiles, numbers: vec![Vec::new(), Vec::new()], carried, ..Workspace::default() }
+        Workspace { tiles, numbers: vec![Vec::new()], carried, ..Workspace::default() }
     }
 
     fn forward(
@@ -167,7 +170,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
             let bias = parameters[1].weights.values();
             let recurrent_bias = parameters.get(3).map_or(&[][..], |bias| bias.weights.values());
             // But for the gate that is kept apart, both biases are added to the same sum.
-            let merged = &mut work.numbers[1];
+            let merged = &mut work.numbers[MERGED];
             merged.clear();
             merged.extend_from_slice(bias);
             let shared = (C::GATES - 1) * self.plan.hidden;
@@ -180,7 +183,8 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
                 direction.begin(&mut room[tiles], work.carried.get(state).map(|carried| &carried.begin));
             }
             let weights = &parameters[2].weights;
-            sweep::forward(pass.isa, &self.cell, direction, weights, recurrent_bias, room, input, output);
+            let sweep = Sweep { isa: pass.isa, cell: &self.cell, direction };
+            sweep.forward(weights, recurrent_bias, room, input, output);
             for (state, carried) in work.carried.iter_mut().enumerate() {
                 direction.copy_end(state, &room[Room::EDGE], &mut carried.end);
             }
@@ -190,13 +194,14 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let isa = pass.isa;
         let rooms = work.tiles.chunks_exact_mut(Room::COUNT);
-        let [scratch, _] = &mut work.numbers[..] else { panic!("a workspace made by this layer") };
+        let scratch = &mut work.scratch;
         for ((direction, room), parameters) in
             self.directions().zip(rooms).zip(parameters.chunks_exact_mut(Self::COUNT))
         {
             // The gradient is computed after this.
             let Parameter { weights, gradient: values, .. } = &mut parameters[2];
-            sweep::backward(isa, &self.cell, direction, weights, values, room, vjp.input, vjp.gradient);
+            let sweep = Sweep { isa, cell: &self.cell, direction };
+            sweep.backward(weights, values, room, vjp.input, vjp.gradient);
             let (gates, apart) = (&room[Room::GATES], Self::recurrent_gradient(room));
             let [weight, bias, recurrent, recurrent_bias @ ..] = parameters else { unreachable!() };
             let out = &mut weight.gradient;

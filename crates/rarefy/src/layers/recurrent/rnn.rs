@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, choose};
 use super::{Plan, Recurrent};
 use crate::kernels::Activation;
-use crate::layers::{Builder, Describe, Layer, PartsMut, Properties};
+use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::tiles::{LANES, Row, Shape};
 
 /// A simple recurrent layer as files keep it.
@@ -31,6 +31,11 @@ fn tanh() -> Activation {
 }
 
 impl RnnSpec {
+    /// So many units that read a sequence from its start and begin each batch anew.
+    pub fn new(hidden: usize) -> Self {
+        RnnSpec { hidden, activation: Activation::Tanh, bidirectional: false, carry: false }
+    }
+
     fn plan(&self) -> Plan {
         Plan { hidden: self.hidden, is_bidirectional: self.bidirectional, carries: self.carry }
     }
@@ -44,12 +49,11 @@ impl Describe for RnnSpec {
             is_random: false,
             is_per_position: false,
             has_windows: false,
-            inner: Vec::new(),
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: None, inner: Vec::new() }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        None
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {

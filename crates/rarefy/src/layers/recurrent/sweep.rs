@@ -23,14 +23,8 @@ impl Room {
     pub(super) const COUNT: usize = 5;
 
     /// The features of each.
-    pub(super) fn features(
-        steps: usize,
-        hidden: usize,
-        gates: usize,
-        has_cells: bool,
-        keeps_apart: bool,
-    ) -> [usize; Room::COUNT] {
-        let (cells, apart) = (usize::from(has_cells), usize::from(keeps_apart));
+    pub(super) fn features<C: Cell>(steps: usize, hidden: usize) -> [usize; Room::COUNT] {
+        let (gates, cells, apart) = (C::GATES, usize::from(C::HAS_CELLS), usize::from(C::KEEPS_APART));
         [
             steps * gates * hidden,
             steps * hidden,
@@ -132,102 +126,112 @@ fn gates_of(rows: &mut [Row], hidden: usize) -> [&mut [Row]; MOST_GATES] {
     std::array::from_fn(|_| blocks.next().unwrap_or_default())
 }
 
-/// All steps forward: `room` holds the products with the inputs and the states before the first step.
-#[expect(clippy::too_many_arguments)]
-pub(super) fn forward<C: Cell>(
-    isa: Isa,
-    cell: &C,
-    direction: Direction,
-    weights: &Weights,
-    bias: &[f32],
-    room: &mut [Tiles],
-    input: &Tiles,
-    output: &mut Tiles,
-) {
-    let weights = Piecewise::new(weights);
-    let piece = direction.piece(&weights);
-    let tiles = 0..input.tiles();
-    let [gates, hidden, cells, apart, edge] = room else { panic!("a direction has {} tiles", Room::COUNT) };
-    let arrays = [gates, hidden, cells, apart, edge, output].map(Tiles::rows_mut);
-    par_alike(arrays, tiles, 1, &|tile, [gates, hidden, cells, apart, edge, output]| {
-        let width = direction.hidden;
-        for turn in 0..direction.steps {
-            let step = direction.step(turn);
-            let (hidden_edge, cells_edge) = edge.split_at_mut(width);
-            let (hidden, next_hidden) = direction.now_and_next(hidden, hidden_edge, turn);
-            let (cells, next_cells) = direction.now_and_next(cells, cells_edge, turn);
-            let live = Live::at(step, tile.start * LANES, input.lengths());
-            let at = Forward { width, weights, bias, hidden, cells, live };
-            let size = C::GATES * width;
-            let [a, b, c, d] = gates_of(&mut gates[step * size..][..size], width);
-            let apart = if C::KEEPS_APART { &mut apart[step * size..][size - width..size] } else { &mut [] };
-            let output = &mut output[direction.outputs(step)];
-            let arrays = [a, b, c, d, apart, next_hidden, next_cells, output];
-            par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, apart, hidden, cells, output]| {
-                let gates = [a, b, c, d];
-                let mut piece = ForwardPiece { units, gates, apart, hidden, cells, output };
-                cell.add_products(isa, &at, &mut piece);
-                isa.vectorize(Ahead(cell, &at, piece));
-            });
-        }
-    });
+/// A way through the steps of a sequence, and what it is gone with.
+pub(super) struct Sweep<'a, C> {
+    pub(super) isa: Isa,
+    pub(super) cell: &'a C,
+    pub(super) direction: Direction,
 }
 
-/// All steps backward, after [`forward`]: `room` then holds the gradients of the gates' sums. `values` is room for those of
-/// the weights.
-#[expect(clippy::too_many_arguments)]
-pub(super) fn backward<C: Cell>(
-    isa: Isa,
-    cell: &C,
-    direction: Direction,
-    weights: &mut Weights,
-    values: &mut Vec<f32>,
-    room: &mut [Tiles],
-    input: &Tiles,
-    gradient: &Tiles,
-) {
-    let weights = Piecewise::transposed(weights, values);
-    let piece = direction.piece(&weights);
-    let [gates, hidden, cells, apart, edge] = room else { panic!("a direction has {} tiles", Room::COUNT) };
-    let (hidden, cells) = (&*hidden, &*cells);
-    let arrays = [gates, apart, edge].map(Tiles::rows_mut);
-    par_alike(arrays, 0..input.tiles(), 1, &|tile, [gates, apart, edge]| {
-        let width = direction.hidden;
-        let size = C::GATES * width;
-        let block = |states: &Tiles, step: usize| -> std::ops::Range<usize> {
-            if states.features() == 0 { 0..0 } else { step * width..(step + 1) * width }
+impl<C: Cell> Sweep<'_, C> {
+    /// All steps forward: `room` holds the products with the inputs and the states before the first step.
+    pub(super) fn forward(
+        &self,
+        weights: &Weights,
+        bias: &[f32],
+        room: &mut [Tiles],
+        input: &Tiles,
+        output: &mut Tiles,
+    ) {
+        let Sweep { isa, cell, direction } = *self;
+        let weights = Piecewise::new(weights);
+        let piece = direction.piece(&weights);
+        let tiles = 0..input.tiles();
+        let [gates, hidden, cells, apart, edge] = room else {
+            panic!("a direction has {} tiles", Room::COUNT)
         };
-        edge.fill(Row::ZERO);
-        for turn in (0..direction.steps).rev() {
-            let step = direction.step(turn);
-            // The step that came after is where gradients come from through the recurrent weight.
-            let (through, beside) =
-                if C::KEEPS_APART { (&mut *apart, &mut *gates) } else { (&mut *gates, &mut *apart) };
-            let (after, through) = match turn + 1 < direction.steps {
-                true => {
-                    let (after, now) = two_blocks(through, size, direction.step(turn + 1), step);
-                    (Some(after), now)
-                }
-                false => (None, &mut through[step * size..][..size]),
+        let arrays = [gates, hidden, cells, apart, edge, output].map(Tiles::rows_mut);
+        par_alike(arrays, tiles, 1, &|tile, [gates, hidden, cells, apart, edge, output]| {
+            let width = direction.hidden;
+            for turn in 0..direction.steps {
+                let step = direction.step(turn);
+                let (hidden_edge, cells_edge) = edge.split_at_mut(width);
+                let (hidden, next_hidden) = direction.now_and_next(hidden, hidden_edge, turn);
+                let (cells, next_cells) = direction.now_and_next(cells, cells_edge, turn);
+                let live = Live::at(step, tile.start * LANES, input.lengths());
+                let at = Forward { width, weights, bias, hidden, cells, live };
+                let size = C::GATES * width;
+                let [a, b, c, d] = gates_of(&mut gates[step * size..][..size], width);
+                let apart =
+                    if C::KEEPS_APART { &mut apart[step * size..][size - width..size] } else { &mut [] };
+                let output = &mut output[direction.outputs(step)];
+                let arrays = [a, b, c, d, apart, next_hidden, next_cells, output];
+                par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, apart, hidden, cells, output]| {
+                    let gates = [a, b, c, d];
+                    let mut piece = ForwardPiece { units, gates, apart, hidden, cells, output };
+                    cell.add_products(isa, &at, &mut piece);
+                    isa.vectorize(Ahead(cell, &at, piece));
+                });
+            }
+        });
+    }
+
+    /// All steps backward, after [`Sweep::forward`]: `room` then holds the gradients of the gates' sums. `values` is room for those of
+    /// the weights.
+    pub(super) fn backward(
+        &self,
+        weights: &mut Weights,
+        values: &mut Vec<f32>,
+        room: &mut [Tiles],
+        input: &Tiles,
+        gradient: &Tiles,
+    ) {
+        let Sweep { isa, cell, direction } = *self;
+        let weights = Piecewise::transposed(weights, values);
+        let piece = direction.piece(&weights);
+        let [gates, hidden, cells, apart, edge] = room else {
+            panic!("a direction has {} tiles", Room::COUNT)
+        };
+        let (hidden, cells) = (&*hidden, &*cells);
+        let arrays = [gates, apart, edge].map(Tiles::rows_mut);
+        par_alike(arrays, 0..input.tiles(), 1, &|tile, [gates, apart, edge]| {
+            let width = direction.hidden;
+            let size = C::GATES * width;
+            let block = |states: &Tiles, step: usize| -> std::ops::Range<usize> {
+                if states.features() == 0 { 0..0 } else { step * width..(step + 1) * width }
             };
-            let beside = if C::KEEPS_APART { &mut beside[step * size..][..size] } else { &mut [] };
-            let (gates, apart) = if C::KEEPS_APART { (beside, through) } else { (through, beside) };
-            let at = Backward {
-                hidden: &hidden.tile(tile.start)[block(hidden, step)],
-                cells: &cells.tile(tile.start)[block(cells, step)],
-                outputs: &gradient.tile(tile.start)[direction.outputs(step)],
-                live: Live::at(step, tile.start * LANES, input.lengths()),
-            };
-            let ([a, b, c, d], [e, f, g, h]) = (gates_of(gates, width), gates_of(apart, width));
-            let (hidden, cells) = edge.split_at_mut(width);
-            let arrays = [a, b, c, d, e, f, g, h, hidden, cells];
-            par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, e, f, g, h, hidden, cells]| {
-                if let Some(after) = after {
-                    weights.add(isa, after, units.clone(), hidden);
-                }
-                let (gates, apart) = ([a, b, c, d], [e, f, g, h]);
-                isa.vectorize(Back(cell, &at, BackwardPiece { units, gates, apart, hidden, cells }));
-            });
-        }
-    });
+            edge.fill(Row::ZERO);
+            for turn in (0..direction.steps).rev() {
+                let step = direction.step(turn);
+                // The step that came after is where gradients come from through the recurrent weight.
+                let (through, beside) =
+                    if C::KEEPS_APART { (&mut *apart, &mut *gates) } else { (&mut *gates, &mut *apart) };
+                let (after, through) = match turn + 1 < direction.steps {
+                    true => {
+                        let (after, now) = two_blocks(through, size, direction.step(turn + 1), step);
+                        (Some(after), now)
+                    }
+                    false => (None, &mut through[step * size..][..size]),
+                };
+                let beside = if C::KEEPS_APART { &mut beside[step * size..][..size] } else { &mut [] };
+                let (gates, apart) = if C::KEEPS_APART { (beside, through) } else { (through, beside) };
+                let at = Backward {
+                    hidden: &hidden.tile(tile.start)[block(hidden, step)],
+                    cells: &cells.tile(tile.start)[block(cells, step)],
+                    outputs: &gradient.tile(tile.start)[direction.outputs(step)],
+                    live: Live::at(step, tile.start * LANES, input.lengths()),
+                };
+                let ([a, b, c, d], [e, f, g, h]) = (gates_of(gates, width), gates_of(apart, width));
+                let (hidden, cells) = edge.split_at_mut(width);
+                let arrays = [a, b, c, d, e, f, g, h, hidden, cells];
+                par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, e, f, g, h, hidden, cells]| {
+                    if let Some(after) = after {
+                        weights.add(isa, after, units.clone(), hidden);
+                    }
+                    let (gates, apart) = ([a, b, c, d], [e, f, g, h]);
+                    isa.vectorize(Back(cell, &at, BackwardPiece { units, gates, apart, hidden, cells }));
+                });
+            }
+        });
+    }
 }

@@ -7,10 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parallel::{Join, Parallel, build_branches};
-use super::spec::shapes;
-use super::{Builder, Describe, Layer, LayerSpec, PartsMut, Properties};
+use super::parallel::build_branches;
+use super::{Block, LayerSpec, shapes};
 use crate::kernels::Activation;
+use crate::layers::parallel::{Join, Parallel};
+use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::tiles::Shape;
 
 /// A residual block as files keep it.
@@ -35,12 +36,11 @@ impl Describe for ResidualSpec {
             is_random: false,
             is_per_position: true,
             has_windows: false,
-            inner: vec![("body".into(), &self.body[..]), ("shortcut".into(), &self.shortcut[..])],
         }
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        PartsMut { fused: Some(&mut self.activation), inner: vec![&mut self.body, &mut self.shortcut] }
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        Some(&mut self.activation)
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -67,5 +67,15 @@ impl Describe for ResidualSpec {
         let branches = [("body", &self.body), ("shortcut", &self.shortcut)];
         let branches = build_branches(input, branches.into_iter(), builder)?;
         Ok(Box::new(Parallel { input, output, branches, join: Join::Add, activation: self.activation }))
+    }
+}
+
+impl Block for ResidualSpec {
+    fn inner(&self) -> Vec<(String, &[LayerSpec])> {
+        vec![("body".into(), &self.body[..]), ("shortcut".into(), &self.shortcut[..])]
+    }
+
+    fn inner_mut(&mut self) -> Vec<&mut Vec<LayerSpec>> {
+        vec![&mut self.body, &mut self.shortcut]
     }
 }

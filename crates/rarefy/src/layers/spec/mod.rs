@@ -1,20 +1,27 @@
 //! What a network looks like, as settings say it and as model files keep it.
 
+mod constructors;
+mod custom;
+mod parallel;
+mod residual;
+
+pub use custom::{CustomSpec, LayerKinds};
+pub use parallel::ParallelSpec;
+pub use residual::ResidualSpec;
+
 use serde::{Deserialize, Serialize};
 
 use super::limits::MAX_LAYERS;
 use super::{
     AttentionPoolSpec, AttentionSpec, AveragePoolSpec, BatchNormSpec, Builder, Conv1dSpec, Conv2dSpec,
     Describe, DropoutSpec, ElementwiseSpec, EmbeddingSpec, FlattenSpec, GlobalAveragePoolSpec,
-    GlobalMaxPoolSpec, GroupNormSpec, GruSpec, Inputs, LastStepSpec, Layer, LayerNormSpec, LinearSpec,
-    LstmSpec, MaxPoolSpec, Outputs, ParallelSpec, PartsMut, PositionalEncodingSpec, Properties, ResidualSpec,
-    RmsNormSpec, RnnSpec, described,
+    GlobalMaxPoolSpec, GroupNormSpec, GruSpec, LastStepSpec, Layer, LayerNormSpec, LinearSpec, LstmSpec,
+    MaxPoolSpec, PositionalEncodingSpec, Properties, RmsNormSpec, RnnSpec, Sequence,
 };
 use crate::kernels::Activation;
 use crate::tiles::Shape;
 
-/// One layer, as model files keep it. A new layer is its file, a variant here and an arm of
-/// `of_each_kind`.
+/// One layer, as model files keep it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "kebab-case")]
 pub enum LayerSpec {
@@ -66,11 +73,13 @@ pub enum LayerSpec {
     RmsNorm(RmsNormSpec),
     /// Samples normalised over positions and groups of channels.
     GroupNorm(GroupNormSpec),
+    /// A layer of a user's own.
+    Custom(CustomSpec),
 }
 
-/// What `$use` makes of the description within a layer, whatever its kind.
+/// What `$use` makes of the description within a layer, whatever its kind, and `$of_block` of one that holds other layers.
 macro_rules! of_each_kind {
-    ($layer:expr, $spec:ident => $use:expr) => {
+    ($layer:expr, $spec:ident => $use:expr, $block:ident => $of_block:expr) => {
         match $layer {
             LayerSpec::Linear($spec) => $use,
             LayerSpec::Conv2d($spec) => $use,
@@ -90,40 +99,38 @@ macro_rules! of_each_kind {
             LayerSpec::Lstm($spec) => $use,
             LayerSpec::Gru($spec) => $use,
             LayerSpec::Rnn($spec) => $use,
-            LayerSpec::Residual($spec) => $use,
-            LayerSpec::Parallel($spec) => $use,
             LayerSpec::BatchNorm($spec) => $use,
             LayerSpec::LayerNorm($spec) => $use,
             LayerSpec::RmsNorm($spec) => $use,
             LayerSpec::GroupNorm($spec) => $use,
+            LayerSpec::Custom($spec) => $use,
+            LayerSpec::Residual($block) => $of_block,
+            LayerSpec::Parallel($block) => $of_block,
         }
+    };
+    ($layer:expr, $spec:ident => $use:expr) => {
+        of_each_kind!($layer, $spec => $use, $spec => $use)
     };
 }
 
+/// A description of a layer that holds other layers.
+trait Block: Describe {
+    /// The lists of layers, each by the name that its arrays have in files.
+    fn inner(&self) -> Vec<(String, &[LayerSpec])>;
+
+    /// The lists of layers, in order.
+    fn inner_mut(&mut self) -> Vec<&mut Vec<LayerSpec>>;
+}
+
 impl LayerSpec {
-    /// A linear layer.
-    pub fn linear(outputs: usize, activation: Activation) -> LayerSpec {
-        LayerSpec::Linear(LinearSpec { outputs, activation })
-    }
-
-    /// An elementwise function.
-    pub fn elementwise(activation: Activation) -> LayerSpec {
-        LayerSpec::Elementwise(ElementwiseSpec { activation })
-    }
-
-    /// Dropout.
-    pub fn dropout(rate: f32) -> LayerSpec {
-        LayerSpec::Dropout(DropoutSpec { rate })
-    }
-
-    /// Positions forgotten.
-    pub fn flatten() -> LayerSpec {
-        LayerSpec::Flatten(FlattenSpec {})
-    }
-
     /// The layers within a block, each list by the name that its arrays have in files.
     pub fn inner(&self) -> Vec<(String, &[LayerSpec])> {
-        self.properties().inner
+        of_each_kind!(self, _spec => Vec::new(), block => block.inner())
+    }
+
+    /// The layers within a block, each list to change.
+    pub(super) fn inner_mut(&mut self) -> Vec<&mut Vec<LayerSpec>> {
+        of_each_kind!(self, _spec => Vec::new(), block => block.inner_mut())
     }
 
     /// Whether a training pass over the same samples differs from step to step.
@@ -152,8 +159,8 @@ impl Describe for LayerSpec {
         of_each_kind!(self, spec => spec.properties())
     }
 
-    fn parts_mut(&mut self) -> PartsMut<'_> {
-        of_each_kind!(self, spec => spec.parts_mut())
+    fn fused_mut(&mut self) -> Option<&mut Activation> {
+        of_each_kind!(self, spec => spec.fused_mut())
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
@@ -198,6 +205,14 @@ impl NetworkSpec {
         shapes(self.inputs, &self.layers)
     }
 
+    /// Finds out what the names of a user's own layers, as they came from a file, stand for.
+    ///
+    /// # Errors
+    /// A layer whose kind `kinds` has not, or whose settings its kind cannot read.
+    pub fn resolve(&mut self, kinds: &LayerKinds) -> Result<(), String> {
+        resolve(&mut self.layers, kinds)
+    }
+
     /// Checks what came from a file.
     ///
     /// # Errors
@@ -209,20 +224,22 @@ impl NetworkSpec {
         }
         self.shapes().map(|_| ())
     }
+}
 
-    /// Checks what came from a file, and that it is a network for such samples, of which such outputs are asked.
-    ///
-    /// # Errors
-    /// As [`NetworkSpec::check`]; what does not fit.
-    pub fn check_for(&self, inputs: Inputs, outputs: impl Into<Outputs>) -> Result<(), String> {
-        self.check()?;
-        // A perceptron takes an image as plain numbers.
-        if ![inputs.shape, Shape::flat(inputs.shape.features())].contains(&self.inputs) {
-            return Err(format!("the network takes {}, and its data is {}", self.inputs, inputs.shape));
-        }
-        let inputs = Inputs { shape: self.inputs, ..inputs };
-        described::network(inputs, outputs.into(), &self.layers).map(|_| ())
+/// Finds out what the names of a user's own layers stand for.
+///
+/// # Errors
+/// As [`NetworkSpec::resolve`].
+pub(super) fn resolve(layers: &mut [LayerSpec], kinds: &LayerKinds) -> Result<(), String> {
+    for (position, layer) in layers.iter_mut().enumerate() {
+        let title = format!("layer {} ({})", position + 1, layer.name());
+        let resolved = match layer {
+            LayerSpec::Custom(spec) => spec.resolve(kinds),
+            layer => layer.inner_mut().into_iter().try_for_each(|inner| resolve(inner, kinds)),
+        };
+        resolved.map_err(|problem| format!("{title}: {problem}"))?;
     }
+    Ok(())
 }
 
 /// The shapes between layers, and last what comes out.
@@ -244,4 +261,21 @@ pub(super) fn shapes(inputs: Shape, layers: &[LayerSpec]) -> Result<Vec<Shape>, 
         shapes.push(output);
     }
     Ok(shapes)
+}
+
+impl Builder<'_> {
+    /// Layers in order, named by their positions; `shapes` has what goes into each.
+    ///
+    /// # Errors
+    /// Those of where weights come from.
+    pub fn sequence(&mut self, layers: &[LayerSpec], shapes: &[Shape]) -> crate::Result<Sequence> {
+        let first = self.count();
+        let mut sequence = Sequence::default();
+        for (position, (layer, &input)) in layers.iter().zip(shapes).enumerate() {
+            let start = self.count() - first;
+            let layer = self.within(&position.to_string(), |builder| layer.build(input, builder))?;
+            sequence.push(layer, start..self.count() - first);
+        }
+        Ok(sequence)
+    }
 }
