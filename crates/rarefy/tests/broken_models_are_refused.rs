@@ -202,6 +202,25 @@ fn a_description_agrees_with_itself_and_the_arrays() {
 
 /// Each merge joins the token before it with itself: 40 of them would make a token of a terabyte.
 #[test]
+fn a_variance_is_not_negative() {
+    let folder = tempfile::tempdir().unwrap();
+    train(
+        "[network]\nlayers = [{layer = 'flatten'}, {layer = 'batch-norm'}, {layer = 'linear'}]",
+        folder.path(),
+    );
+    let file = folder.path().join("model.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let data = tensors.tensor("layers.1.variance").unwrap().data();
+    let start = data.as_ptr() as usize - bytes.as_ptr() as usize;
+    let mut changed = bytes.clone();
+    changed[start + 8..][..4].copy_from_slice(&(-1f32).to_le_bytes());
+    std::fs::write(&file, changed).unwrap();
+    let error = refused(folder.path());
+    assert!(error.contains("\"layers.1.variance\" holds -1 at place 2"), "{error}");
+}
+
+#[test]
 fn merges_do_not_double_without_end() {
     let merges: Vec<[u32; 2]> =
         std::iter::once([97, 97]).chain((0..40).map(|merge| [256 + merge; 2])).collect();

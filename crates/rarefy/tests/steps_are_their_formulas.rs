@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::kernels::Isa;
-use rarefy::layers::{LayerSpec, Network, NetworkSpec, Role, SparsitySettings};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
@@ -272,7 +272,7 @@ fn engine(settings: &OptimizerSettings, storage: Storage) -> Engine {
 
 /// The trained numbers of a network: where each stands among the arrays, its value, and whether it is a weight.
 fn numbers(network: &Network) -> Vec<((String, usize), f64, bool)> {
-    let trained = network.parameters().filter(|parameter| parameter.role != Role::Statistic);
+    let trained = network.parameters().filter(|parameter| parameter.is_trained());
     let all = trained.flat_map(|parameter| {
         parameter.weights.connections().map(|(cell, slot)| {
             let value = f64::from(parameter.weights.values()[slot]);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use networks::{Draw, Inputs, KINDS, Place};
 use rarefy::kernels::Isa;
-use rarefy::layers::{Buffers, Describe, Dropout, Layer, LayerSpec, Network, Pass, Role, Workspace};
+use rarefy::layers::{Buffers, Describe, Dropout, Layer, LayerSpec, Network, Pass, Workspace};
 use rarefy::random::{Purpose, Stream};
 use rarefy::tiles::{LANES, Row, Shape, Tiles};
 use rayon::prelude::*;
@@ -184,7 +184,7 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
 
     // All numbers of an array at once, each moved its own way.
     for (index, (parameter, gradients)) in trained.network.parameters().zip(&gradients).enumerate() {
-        if parameter.role == Role::Statistic {
+        if !parameter.is_trained() {
             continue;
         }
         let name = &parameter.name;

@@ -1,4 +1,4 @@
-//! An elementwise function as a layer of its own, for those whose derivative needs the input: GELU, SiLU, All-ReLU.
+//! Elementwise functions as layers of their own.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,9 @@ use crate::tiles::{HALF, Row, Shape, Tiles};
 /// Rows of 64 samples that one piece of elementwise work covers.
 const ROWS: usize = 64;
 
-/// An elementwise function as files keep it.
+/// A function of each number, `y = f(x)`, as a layer of its own; files keep it so.
+///
+/// It is for functions whose derivative needs the input, which a product cannot fuse: GELU, SiLU, All-ReLU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ElementwiseSpec {

@@ -1,9 +1,4 @@
-//! Multi-head self-attention (Vaswani et al. 2017, section 3.2) over the steps of a sequence:
-//! ```text
-//! y = W_o [heads of softmax(Q K^T / sqrt(size)) V] + b_o      Q = W_q x + b_q, K = W_k x + b_k, V = W_v x + b_v
-//! ```
-//! All four are linear maps at each step, in either storage. Causal attention sees no later step; steps beyond a sample's
-//! length are not looked at. Positions may be told by turning queries and keys (rotary; Su et al. 2021).
+//! Self-attention.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +6,16 @@ use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, We
 use crate::kernels::{self, Activation, Finish, Heads, Product};
 use crate::tiles::{Shape, Tiles};
 
-/// Attention as files keep it.
+/// Multi-head self-attention over the steps of a sequence (Vaswani et al. 2017, section 3.2); files keep it so.
+///
+/// ```text
+/// y = W_o [heads of softmax(Q K^T / sqrt(size)) V] + b_o        x, y [steps x channels], size = channels / heads
+/// Q = W_q x + b_q, K = W_k x + b_k, V = W_v x + b_v
+/// ```
+/// Parameters: `query.weight` `[channels x channels]` and `query.bias` `[channels]`, and so for `key`, `value` and `output`. The
+/// four products are linear maps at each step, sparse or dense. Steps beyond a sample's length are not looked at. Rotary
+/// positions (Su et al. 2021) turn channels `2 i` and `2 i + 1` of each head of `Q` and `K` by `t / 10000^(2 i / size)`. There is
+/// no dropout of attention weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionSpec {

@@ -1,10 +1,4 @@
-//! Convolution of images and sequences, in groups or not: each filter looks at a window of positions.
-//!
-//! ```text
-//! y[q, o] = f(b[o] + sum over channels c and offsets k of W[o, c, k] x[stride q + dilation k - padding, c])
-//! ```
-//! with zeros beyond the edges, and beyond the end of a sample that is shorter than the sequence. A filter is a neuron and its kernel offsets count as inputs: `W` is a matrix `[filters x
-//! (channels of a group, offsets)]` in torch's order, and topologies, penalties and storages are those of any other.
+//! Convolution of images and sequences: each filter looks at a window of positions.
 
 use serde::{Deserialize, Serialize};
 
@@ -91,7 +85,16 @@ impl Padding {
     }
 }
 
-/// A convolution over height and width as files keep it.
+/// A convolution over height and width, in groups or not (LeCun et al. 1998); files keep it so.
+///
+/// ```text
+/// y[q, o] = f(b[o] + sum over channels c and offsets k of W[o, c, k] x[stride q + dilation k - padding, c])
+/// x [height x width x channels] -> y [height' x width' x filters]
+/// size' = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 along each axis
+/// ```
+/// Beyond the edges `x` is 0, and so it is beyond the end of a sample that is shorter than the sequence. A filter is a neuron
+/// and its kernel offsets count as inputs: `weight` is a matrix `[filters x (channels of a group, offsets)]` in torch's order,
+/// whose connections live or not as those of any other. `bias` is `[filters]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Conv2dSpec {
@@ -119,7 +122,10 @@ pub struct Conv2dSpec {
     pub activation: Activation,
 }
 
-/// A convolution over the steps of a sequence as files keep it; the keys mean what those of [`Conv2dSpec`] do.
+/// A convolution over the steps of a sequence (Waibel et al. 1989); files keep it so.
+///
+/// It is a [`Conv2dSpec`] of height 1: formula, parameters and keys are told there. `x [steps x channels]` becomes
+/// `y [steps' x filters]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]

@@ -1,8 +1,4 @@
-//! Dropout (Srivastava et al. 2014), inverted: while training each number is zeroed with probability `rate` and the
-//! rest are divided by `1 - rate`; when predicting nothing happens.
-//!
-//! The mask is not stored: it is a hash of seed, step, layer, feature and sample, so that forward and backward agree
-//! and a resumed run draws the same.
+//! Dropout.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +10,14 @@ use crate::tiles::{LANES, Row, Shape, Tiles};
 /// Rows of 64 samples that one piece of elementwise work covers.
 const ROWS: usize = 64;
 
-/// Dropout as files keep it.
+/// Inverted dropout (Srivastava et al. 2014); files keep it so.
+///
+/// ```text
+/// training     y = m x / (1 - rate)      m = 0 with probability rate, else 1
+/// predicting   y = x
+/// ```
+/// The mask is not stored: it is a hash of seed, step, layer, feature and sample, so that the backward pass has it too, and a
+/// resumed run draws what the run would have drawn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DropoutSpec {

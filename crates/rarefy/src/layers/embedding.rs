@@ -1,5 +1,4 @@
-//! Tokens as vectors: `y[step] = W[token[step]]`, `W` being `[vocabulary x channels]`, so that a token's vector is a row, and
-//! lookup and gradient touch the rows of the batch's tokens alone, in either storage.
+//! Tokens as vectors.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +7,13 @@ use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightSh
 use crate::kernels::{self, Activation, Padding, Product};
 use crate::tiles::{Shape, Tiles};
 
-/// An embedding as files keep it.
+/// A vector for each token (Bengio et al. 2003); files keep it so.
+///
+/// ```text
+/// y[t] = W[x[t]]        x [steps x 1], numbers of tokens -> y [steps x channels]
+/// ```
+/// `weight` is `[vocabulary x channels]`: a token's vector is a row, and lookup and gradient touch the rows of the batch's tokens
+/// alone, in sparse as in dense storage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingSpec {

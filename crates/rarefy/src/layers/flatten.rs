@@ -1,4 +1,4 @@
-//! Forgets positions: the features of all of them, position by position, become those of one. Nothing moves in memory.
+//! Positions forgotten.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,9 @@ use crate::tiles::{Row, Shape, Tiles};
 /// Rows of 64 samples that one piece of work covers.
 const ROWS: usize = 64;
 
-/// Flattening as files keep it.
+/// Forgets positions: the features of all of them, position by position, become features of one; files keep it so.
+///
+/// `y[t channels + c] = x[t, c]`, channels last. Nothing moves in memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlattenSpec {}

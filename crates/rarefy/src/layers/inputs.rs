@@ -18,9 +18,9 @@ impl Inputs {
     }
 }
 
-impl From<Shape> for Inputs {
+impl<S: Into<Shape>> From<S> for Inputs {
     /// Numbers.
-    fn from(shape: Shape) -> Inputs {
-        Inputs { shape, vocabulary: None }
+    fn from(shape: S) -> Inputs {
+        Inputs { shape: shape.into(), vocabulary: None }
     }
 }

@@ -1,5 +1,4 @@
-//! `y = f(W x + b)`, the weights in either storage, the activation fused. On an image or a sequence it is applied at each
-//! position, as a convolution of size 1.
+//! Linear layers.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +7,12 @@ use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, We
 use crate::kernels::{self, Activation, Finish, Product};
 use crate::tiles::{Shape, Tiles};
 
-/// A linear layer as files keep it.
+/// A linear layer, applied at each position (as a convolution of size 1); files keep it so.
+///
+/// ```text
+/// y[t] = f(W x[t] + b)        x [positions x channels] -> y [positions x outputs]
+/// ```
+/// Parameters: `weight` `[outputs x channels]`, sparse or dense, and `bias` `[outputs]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinearSpec {

@@ -1,11 +1,4 @@
-//! Branches side by side: each is given the input, and what they make is put together.
-//!
-//! ```text
-//! concat   y[q] = (branch 1(x)[q], branch 2(x)[q], ...), the channels of each position one after the other
-//! add      y = f(branch 1(x) + branch 2(x) + ...)
-//! ```
-//! A branch without layers hands on the input. Concatenation is that of Inception (Szegedy et al. 2015); a residual block
-//! is a sum of two branches.
+//! Branches that are run side by side, and put together: `parallel` and `residual`.
 
 use std::ops::Range;
 

@@ -1,7 +1,7 @@
 //! What a network learns: one array each, in one list for the whole network.
 
 use crate::kernels::Activation;
-use crate::sparse::{Init, Storage, Touched, Weights};
+use crate::sparse::{Init, Rewire, Storage, Touched, Weights};
 
 /// One array of a network.
 #[derive(Debug, Clone)]
@@ -36,8 +36,10 @@ pub enum Role {
     Bias,
     /// Trained, but neither connections nor the bias of some: the scale and shift of a norm.
     Scale,
-    /// Not trained by gradients: the running statistics of a batch norm.
-    Statistic,
+    /// Not trained by gradients: the running mean of a batch norm.
+    Mean,
+    /// Not trained by gradients, and never negative: the running variance of a batch norm.
+    Variance,
 }
 
 /// Where a weight's inputs come from.
@@ -84,8 +86,32 @@ impl Parameter {
         }
     }
 
+    /// Puts weights with other connections in place. What is kept for each of them, here the optimizer's `state`, follows
+    /// its connection as `rewire` says and begins at 0 for a new one; gradients begin anew.
+    pub fn replace(&mut self, weights: Weights, rewire: &Rewire, state: &mut [Vec<f32>]) {
+        for numbers in state {
+            *numbers = rewire.carry(numbers, 0.0);
+        }
+        self.gradient = vec![0.0; weights.values().len()];
+        self.touched = None;
+        self.weights = weights;
+    }
+
+    /// Gives back the memory of what the next step makes anew: gradients, and the index by columns.
+    pub fn rest(&mut self) {
+        (self.gradient, self.touched) = (Vec::new(), None);
+        self.weights.forget_columns();
+    }
+
+    /// Makes room for gradients, if it is trained and has none.
+    pub fn wake(&mut self) {
+        if self.is_trained() {
+            self.gradient.resize(self.weights.values().len(), 0.0);
+        }
+    }
+
     /// Whether gradients train it.
     pub fn is_trained(&self) -> bool {
-        self.role != Role::Statistic
+        !matches!(self.role, Role::Mean | Role::Variance)
     }
 }

@@ -1,10 +1,4 @@
-//! Adds to each step what tells it from the others:
-//! ```text
-//! y[t, c] = x[t, c] + p[t, c]
-//! sinusoidal   p[t, 2 i] = sin(t / 10000^(2 i / channels)), p[t, 2 i + 1] the cosine (Vaswani et al. 2017, section 3.5)
-//! learned      p is a parameter that begins at 0
-//! ```
-//! Attention has another way of its own, turning queries and keys.
+//! What tells steps apart.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +20,14 @@ pub enum Positions {
     Sinusoidal,
 }
 
-/// A positional encoding as files keep it.
+/// Adds to each step what tells it from the others (Vaswani et al. 2017, section 3.5); files keep it so.
+///
+/// ```text
+/// y[t, c] = x[t, c] + p[t, c]             x, y [steps x channels]
+/// sinusoidal   p[t, 2 i] = sin(t / 10000^(2 i / channels)), p[t, 2 i + 1] = cos(t / 10000^(2 i / channels))
+/// learned      p is the parameter `positions`, [steps x channels], and begins at 0
+/// ```
+/// [`AttentionSpec::rotary`](super::AttentionSpec::rotary) is another way: it turns queries and keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PositionalEncodingSpec {

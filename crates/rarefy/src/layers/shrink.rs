@@ -121,7 +121,7 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
     .expect("weights in memory can be had");
     // What is neither weights nor bias keeps its size: a norm before the first layer.
     for (parameter, before) in small.parameters_mut().zip(network.parameters()) {
-        if matches!(before.role, Role::Scale | Role::Statistic) {
+        if matches!(before.role, Role::Scale | Role::Mean | Role::Variance) {
             parameter.weights = before.weights.clone();
         }
     }

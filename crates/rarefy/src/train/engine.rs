@@ -121,17 +121,12 @@ impl Engine {
 
     /// Gives back the memory of what the next step makes anew: gradients, and indices by columns.
     pub(super) fn rest(&mut self) {
-        for parameter in self.network.parameters_mut() {
-            (parameter.gradient, parameter.touched) = (Vec::new(), None);
-            parameter.weights.forget_columns();
-        }
+        self.network.parameters_mut().for_each(Parameter::rest);
     }
 
     /// Makes room for gradients after a rest.
     fn wake(&mut self) {
-        for parameter in self.network.parameters_mut().filter(|parameter| parameter.is_trained()) {
-            parameter.gradient.resize(parameter.weights.values().len(), 0.0);
-        }
+        self.network.parameters_mut().for_each(Parameter::wake);
     }
 
     /// One step on a batch; `step` counts from 1.

@@ -226,7 +226,7 @@ impl Trainer {
             keep.keep(network, self.config(network))?;
             self.engine.swap_average();
         }
-        let model = keep.kept()?;
+        let model = keep.kept(&self.engine.network.spec().kinds())?;
         let found = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
         let test = found.map(|(score, _)| score);
         let seconds_per_epoch = median(times);

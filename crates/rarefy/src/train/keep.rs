@@ -5,7 +5,7 @@ use super::position::Position;
 use super::record::EpochRecord;
 use super::{Engine, Settings};
 use crate::Result;
-use crate::layers::Network;
+use crate::layers::{LayerKinds, Network};
 use crate::sparse::Storage;
 
 /// All that a training needs to go on.
@@ -20,8 +20,8 @@ pub(super) trait Keep: Send {
     /// Takes a network as the model, in place of the one before: the best so far, or the last.
     fn keep(&mut self, network: &Network, config: ModelConfig) -> Result<()>;
 
-    /// The model that was taken last.
-    fn kept(&self) -> Result<Model>;
+    /// The model that was taken last; layers of a user's own are of these kinds.
+    fn kept(&self, kinds: &LayerKinds) -> Result<Model>;
 
     /// Looks at the state after a step.
     fn after_step(&mut self, state: State<'_>) -> Result<()>;
@@ -49,7 +49,7 @@ impl Keep for InMemory {
         Ok(())
     }
 
-    fn kept(&self) -> Result<Model> {
+    fn kept(&self, _: &LayerKinds) -> Result<Model> {
         let model = self.model.as_ref().expect("a model was kept");
         Ok(Model::new(model.network.copy(Storage::Auto), model.config.clone()))
     }

@@ -23,7 +23,7 @@ use super::score::{Score, score};
 use super::tensors::{self, Tensor, TensorFile, Words};
 use crate::data::{Batch, Dataset, Preparation, Samples, Task};
 use crate::kernels::Isa;
-use crate::layers::{Inputs, Network, NetworkSpec, Outputs};
+use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
@@ -132,17 +132,25 @@ impl Model {
     /// # Errors
     /// If a file is missing, cut short, from a newer version, or does not describe a network.
     pub fn open(path: &Path) -> Result<Model> {
+        Model::open_with(path, &LayerKinds::new())
+    }
+
+    /// As [`Model::open`], for a network that may have layers of a user's own, of these kinds.
+    ///
+    /// # Errors
+    /// As for [`Model::open`]; if a layer is of another kind.
+    pub fn open_with(path: &Path, kinds: &LayerKinds) -> Result<Model> {
         let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
         let config_path = file.with_file_name("config.json");
         if file.exists() {
             let arrays = TensorFile::open(&file)?;
             if arrays.words(CONFIG).is_some() {
-                return Model::read(&file, &arrays);
+                return Model::read(&file, &arrays, kinds);
             }
         }
         let text = std::fs::read(&config_path)
             .map_err(Error::io(&config_path, "cannot read the model's description"))?;
-        let config = parse_config(&config_path, &text)?;
+        let config = parse_config(&config_path, &text, kinds)?;
         Model::of_arrays(config, &TensorFile::open(&file)?)
     }
 
@@ -168,7 +176,7 @@ impl Model {
     /// As for [`Model::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
         let path = Path::new("model bytes");
-        Model::read(path, &TensorFile::of_bytes(path, bytes)?)
+        Model::read(path, &TensorFile::of_bytes(path, bytes)?, &LayerKinds::new())
     }
 
     /// All weight matrices, which may have absent connections, from the first layer to the last. Biases and other
@@ -288,11 +296,11 @@ impl Model {
     }
 
     /// The model of a file that holds its description.
-    fn read(path: &Path, file: &TensorFile) -> Result<Model> {
+    fn read(path: &Path, file: &TensorFile, kinds: &LayerKinds) -> Result<Model> {
         let text = file.words(CONFIG).ok_or_else(|| {
             file.problem("has no description of its network; open it with its config.json beside it")
         })?;
-        Model::of_arrays(parse_config(path, text.as_bytes())?, file)
+        Model::of_arrays(parse_config(path, text.as_bytes(), kinds)?, file)
     }
 
     fn of_arrays(config: ModelConfig, file: &TensorFile) -> Result<Model> {
@@ -302,7 +310,7 @@ impl Model {
     }
 }
 
-fn parse_config(path: &Path, text: &[u8]) -> Result<ModelConfig> {
+fn parse_config(path: &Path, text: &[u8], kinds: &LayerKinds) -> Result<ModelConfig> {
     #[derive(Deserialize)]
     struct Version {
         format: u32,
@@ -319,8 +327,9 @@ fn parse_config(path: &Path, text: &[u8]) -> Result<ModelConfig> {
             ),
         ));
     }
-    let config: ModelConfig = serde_json::from_slice(text)
+    let mut config: ModelConfig = serde_json::from_slice(text)
         .map_err(|error| Error::model(path, format!("is not a model's description ({error})")))?;
+    config.network.resolve(kinds).map_err(|problem| Error::model(path, problem))?;
     config.check().map_err(|problem| {
         Error::model(path, format!("{problem}; it was changed or damaged: copy or train it again"))
     })?;
@@ -385,5 +394,16 @@ pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Stora
             .map_err(|problem| file.problem(format!("\"{name}\": {problem}")))?;
         Ok(Weights::of_live_values(pattern, storage, values))
     };
-    Network::load_all(spec, storage, weights, |name, length| file.values(name, &[length]))
+    let network = Network::load_all(spec, storage, weights, |name, length| file.values(name, &[length]))?;
+    for parameter in network.parameters().filter(|parameter| parameter.role == Role::Variance) {
+        if let Some((place, variance)) =
+            parameter.weights.values().iter().enumerate().find(|(_, it)| **it < 0.0)
+        {
+            let name = &parameter.name;
+            return Err(file.problem(format!(
+                "\"{name}\" holds {variance} at place {place}, and a variance is not negative"
+            )));
+        }
+    }
+    Ok(network)
 }

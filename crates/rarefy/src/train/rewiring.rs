@@ -215,16 +215,11 @@ impl Engine {
         let grown = rewire.grown().len();
         let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
         let state = &mut self.state[index];
-        for slot in state.iter_mut() {
-            *slot = rewire.carry(slot, 0.0);
-        }
+        parameter.replace(new, &rewire, state);
         for &slot in rewire.grown() {
             let mut slots = Slots::of(state);
-            self.optimizer.begin(&new.values()[slot..][..1], &mut slots.range(slot..slot + 1));
+            self.optimizer.begin(&parameter.weights.values()[slot..][..1], &mut slots.range(slot..slot + 1));
         }
-        parameter.gradient = vec![0.0; new.values().len()];
-        parameter.touched = None;
-        parameter.weights = new;
         churn
     }
 }

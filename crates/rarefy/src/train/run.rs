@@ -13,7 +13,7 @@ use super::model::{Model, ModelConfig, save_model};
 use super::record::{Ending, EpochRecord, Outcome, Watch};
 use super::trainer::{Trainer, TrainerBuilder};
 use crate::data::Splits;
-use crate::layers::Network;
+use crate::layers::{LayerKinds, Network};
 use crate::{Error, Result};
 
 /// A [`Trainer`] whose settings, figures, best model and state are saved in a folder, so that it can go on where it was
@@ -180,8 +180,8 @@ impl Keep for Files {
         save_model(self.directory.path(), network, &config)
     }
 
-    fn kept(&self) -> Result<Model> {
-        Model::open(self.directory.path())
+    fn kept(&self, kinds: &LayerKinds) -> Result<Model> {
+        Model::open_with(self.directory.path(), kinds)
     }
 
     fn after_step(&mut self, state: State<'_>) -> Result<()> {

@@ -1,12 +1,5 @@
-//! Batch norm (Ioffe and Szegedy 2015): each channel is normalised over the positions and samples of the batch, and when
-//! predicting by running averages of mean and variance.
+//! Batch norm.
 //!
-//! ```text
-//! training     y = f((x - m) r scale + shift)     r = 1 / sqrt(v + 1e-5), m and v of the batch
-//!              dx = scale r (dy - [is real] (sum dy + (x - m) r^2 sum dy (x - m)) / n)
-//!              running m += 0.1 (m - running m), v likewise with n / (n - 1) v
-//! predicting   m and v are the running ones
-//! ```
 //! Mean and squared deviations are taken in two passes over a piece of the batch that stays in the cache, and joined
 //! piece by piece (Chan, Golub and LeVeque 1979): no difference of large sums, and memory is read once.
 
@@ -23,7 +16,17 @@ const MOMENTUM: f32 = 0.1;
 /// Channels of a piece that one thread takes at a time.
 const CHANNELS: usize = 32;
 
-/// Batch norm as files keep it.
+/// Batch norm (Ioffe and Szegedy 2015): channels normalised over the batch; files keep it so.
+///
+/// ```text
+/// training     y = f((x - m) r scale + shift)     r = 1 / sqrt(v + 1e-5)      x, y [positions x channels]
+///              m, v: mean and variance of a channel over the n numbers of the batch: samples and their real positions
+///              dx = scale r (dy - [is real] (sum dy + (x - m) r^2 sum dy (x - m)) / n)
+///              mean <- mean + 0.1 (m - mean), variance <- variance + 0.1 (v n / (n - 1) - variance)
+/// predicting   m = mean, v = variance
+/// ```
+/// Parameters of one number a channel: `scale` and `shift`, and, not trained by gradients, `mean` and `variance`. A sample counts as
+/// one whatever its weight, and where gradients of several batches are added up each batch is normalised by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchNormSpec {
@@ -55,8 +58,8 @@ impl Describe for BatchNormSpec {
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         builder.vector("scale", input.channels, 1.0, Role::Scale)?;
         builder.vector("shift", input.channels, 0.0, Role::Scale)?;
-        builder.vector("mean", input.channels, 0.0, Role::Statistic)?;
-        builder.vector("variance", input.channels, 1.0, Role::Statistic)?;
+        builder.vector("mean", input.channels, 0.0, Role::Mean)?;
+        builder.vector("variance", input.channels, 1.0, Role::Variance)?;
         builder.part();
         Ok(Box::new(BatchNorm { shape: input, activation: self.activation }))
     }

@@ -1,9 +1,4 @@
-//! Group norm (Wu and He 2018): each sample is normalised over all positions and the channels of a group.
-//!
-//! ```text
-//! y  = (x - m) r scale + shift            m, r = 1 / sqrt(v + 1e-5) of the real positions and the group's channels
-//! dx = r (g - [is real] (sum g + (x - m) r sum (g (x - m) r)) / n)      g = dy scale
-//! ```
+//! Group norm.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +7,13 @@ use crate::kernels::{Activation, Isa, par_chunk_pairs, par_chunks, sum_lanes};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
-/// Group norm as files keep it.
+/// Group norm (Wu and He 2018): each sample normalised over its positions and the channels of a group; files keep it so.
+///
+/// ```text
+/// y  = (x - m) r scale + shift            m, r = 1 / sqrt(v + 1e-5) of the real positions and the group's channels
+/// dx = r (g - [is real] (sum g + (x - m) r sum (g (x - m) r)) / n)      g = dy scale      x, y [positions x channels]
+/// ```
+/// Parameters of one number a channel: `scale` and `shift`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupNormSpec {

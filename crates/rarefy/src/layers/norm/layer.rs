@@ -1,11 +1,7 @@
-//! Layer norm (Ba, Kiros and Hinton 2016): each position of each sample is normalised over its channels.
+//! Layer norm.
 //!
-//! ```text
-//! y  = u r scale + shift                  u = x - mean of x, r = 1 / sqrt(mean of u^2 + 1e-5)
-//! dx = r (g - mean of g - u r mean of (g u r))     g = dy scale
-//! ```
-//! With the mean taken as 0, in both lines, and no shift it is the RMS norm. A position is read twice while it stands in
-//! the cache; the backward pass computes mean and deviation again rather than keep them.
+//! A position is read twice while it stands in the cache; the backward pass computes mean and deviation again rather than keep
+//! them. With the mean taken as 0, forward and backward, and no shift it is the RMS norm.
 
 use std::ops::Range;
 
@@ -16,7 +12,13 @@ use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_c
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
-/// Layer norm as files keep it.
+/// Layer norm (Ba, Kiros and Hinton 2016): each position of a sample normalised over its channels; files keep it so.
+///
+/// ```text
+/// y  = u r scale + shift      u = x - mean of x, r = 1 / sqrt(mean of u^2 + 1e-5)      x, y [positions x channels]
+/// dx = r (g - mean of g - u r mean of (g u r))     g = dy scale
+/// ```
+/// Parameters of one number a channel: `scale` and `shift`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LayerNormSpec {}

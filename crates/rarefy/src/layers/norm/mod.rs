@@ -96,7 +96,7 @@ fn real(row: &[f32; LANES], step: usize, steps: &[u32; LANES]) -> [f32; LANES] {
 #[cfg(test)]
 mod tests {
     use crate::kernels::{Activation, Isa};
-    use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, Role, SparsitySettings, Vjp};
+    use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings, Vjp};
     use crate::tiles::{Shape, Tiles};
 
     const TRAINING: Pass = Pass::train(Isa::SCALAR, 1, 1);
@@ -194,7 +194,7 @@ mod tests {
                 Vjp { input: &input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
             network.sequence.backward(&TRAINING, &mut network.parameters, vjp, &mut buffers);
         }
-        let statistics = network.parameters().filter(|parameter| parameter.role == Role::Statistic);
+        let statistics = network.parameters().filter(|parameter| !parameter.is_trained());
         let statistics: Vec<f32> = statistics.map(|parameter| parameter.weights.values()[0]).collect();
         let (mean, variance) = (0.4 + 0.9 * 0.4, 20.0 / 3.0 * 0.19 + 0.81);
         assert_near(&statistics, &[mean, variance], 1e-4, "running averages");

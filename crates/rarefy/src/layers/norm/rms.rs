@@ -1,5 +1,4 @@
-//! RMS norm (Zhang and Sennrich 2019): each position of each sample is divided by the root of its channels' mean square;
-//! `y = x / sqrt(mean of x^2 + 1e-5) * scale`.
+//! RMS norm.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +7,10 @@ use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer, Properties, Role};
 use crate::tiles::Shape;
 
-/// RMS norm as files keep it.
+/// RMS norm (Zhang and Sennrich 2019): each position of a sample divided by the root of its channels' mean square; files keep it
+/// so.
+///
+/// `y = x / sqrt(mean of x^2 + 1e-5) * scale`, `x` and `y` `[positions x channels]`; `scale` has one number a channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RmsNormSpec {}

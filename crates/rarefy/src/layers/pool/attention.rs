@@ -1,11 +1,4 @@
-//! Attention pooling over time: a mean of a sequence's real steps, each weighted by how well it answers one learned query.
-//!
-//! ```text
-//! y = sum over steps t of a[t] x[t]      a = softmax over steps of (q . x[t])
-//! d(q . x[t]) = a[t] (dy . x[t] - sum over s of a[s] dy . x[s])
-//! ```
-//! The scores are a linear map without bias, which softmax would not see. It is the pooling of Raffel and Ellis 2015,
-//! equations 1 and 2, with a linear score.
+//! Attention pooling over time.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +8,14 @@ use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, 
 use crate::math;
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
-/// Attention pooling as files keep it.
+/// A mean of the steps that a sample has, each weighted by how well it answers one learned query; files keep it so.
+///
+/// ```text
+/// y = sum over steps t of a[t] x[t]      a = softmax over steps of (q . x[t])      x [steps x channels] -> y [channels]
+/// d(q . x[t]) = a[t] (dy . x[t] - sum over s of a[s] dy . x[s])
+/// ```
+/// `q` is the parameter `query`, a weight `[1 x channels]`. There is no bias, which softmax would not see. It is the pooling of
+/// Raffel and Ellis 2015, equations 1 and 2, with a linear score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionPoolSpec {}

@@ -1,5 +1,4 @@
-//! The mean of each window and channel, over what lies within the input and the sample: padding is not counted.
-//! `y[q] = sum over offsets k of x[stride q + k - padding] / how many of these there are`.
+//! The means of windows.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +7,15 @@ use crate::kernels::{Activation, Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
-/// Average pooling as files keep it. On a sequence a number stands for so many steps.
+/// Average pooling: the mean of each window, channel by channel; files keep it so.
+///
+/// ```text
+/// y[q, c] = mean over offsets k of x[stride q + k - padding, c]
+/// x [height x width x channels] -> y [height' x width' x channels]
+/// size' = floor((size + 2 padding - kernel) / stride) + 1 along each axis
+/// ```
+/// over what lies within the input and the sample: padding is not counted. On a sequence a size that is one number is a number of
+/// steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AveragePoolSpec {

@@ -1,5 +1,4 @@
-//! The average or the largest number of each channel over all positions; of a sequence over a sample's real steps. The
-//! gradient of a maximum goes to the first position that has it. Average: Lin, Chen and Yan 2014, section 3.2.
+//! All positions pooled.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,12 +15,18 @@ enum Kind {
     Max,
 }
 
-/// The mean of all positions, as files keep it.
+/// The mean of all positions of each channel (Lin, Chen and Yan 2014, section 3.2); files keep it so.
+///
+/// `y[c] = mean over t of x[t, c]`, of a sequence over the steps that a sample has: `x [positions x channels]` becomes
+/// `y [channels]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalAveragePoolSpec {}
 
-/// The largest number of all positions, as files keep it.
+/// The largest number of all positions of each channel; files keep it so.
+///
+/// `y[c] = max over t of x[t, c]`, of a sequence over the steps that a sample has: `x [positions x channels]` becomes
+/// `y [channels]`. The gradient goes to the first position that has the largest number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GlobalMaxPoolSpec {}

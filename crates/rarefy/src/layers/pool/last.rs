@@ -1,4 +1,4 @@
-//! The last step of a sequence: of each sample the last that is real.
+//! The last step of a sequence.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,9 @@ use crate::kernels::{Activation, par_chunks};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
-/// The last step as files keep it.
+/// The last step that a sample has; files keep it so.
+///
+/// `y = x[length - 1]`: `x [steps x channels]` becomes `y [channels]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LastStepSpec {}

@@ -1,5 +1,4 @@
-//! The largest number of each window and channel: `y[q] = max over offsets k of x[stride q + dilation k - padding]`, over
-//! what lies within the input and the sample. The gradient goes to where it was found; of equal numbers to the first.
+//! The largest numbers of windows.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +7,15 @@ use crate::kernels::{Activation, Vectorized, Windows, par_chunk_pairs, par_chunk
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
-/// Max pooling as files keep it. On a sequence a number stands for so many steps.
+/// Max pooling: the largest number of each window, channel by channel; files keep it so.
+///
+/// ```text
+/// y[q, c] = max over offsets k of x[stride q + dilation k - padding, c]
+/// x [height x width x channels] -> y [height' x width' x channels]
+/// size' = floor((size + 2 padding - dilation (kernel - 1) - 1) / stride) + 1 along each axis
+/// ```
+/// over what lies within the input and the sample; 0 where nothing does. The gradient goes to the first position that has the
+/// largest number. On a sequence a size that is one number is a number of steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaxPoolSpec {

@@ -1,8 +1,4 @@
-//! Gated recurrent unit (Cho et al. 2014) by torch's equations, in its order of gates:
-//! ```text
-//! r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)      z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)
-//! n = tanh(W_in x + b_in + r (W_hn h + b_hn))     h' = (1 - z) n + z h
-//! ```
+//! Gated recurrent units.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +9,15 @@ use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::math;
 use crate::tiles::Shape;
 
-/// A GRU as files keep it.
+/// Gated recurrent units (Cho et al. 2014) by torch's equations; files keep it so.
+///
+/// ```text
+/// r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)      z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)      x [steps x channels]
+/// n = tanh(W_in x + b_in + r (W_hn h + b_hn))     h' = (1 - z) n + z h                            y = h' [steps x hidden]
+/// ```
+/// Parameters, their rows in torch's order of gates: `weight_ih` `[3 hidden x channels]`, `bias_ih` `[3 hidden]`, `weight_hh`
+/// `[3 hidden x hidden]`, `bias_hh` `[3 hidden]`, and `reverse.weight_ih` and so on of the way from the end, whose outputs stand
+/// beside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GruSpec {

@@ -1,12 +1,4 @@
-//! Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000), in torch's order of
-//! gates:
-//! ```text
-//! i = sigmoid(W_ii x + b_i + W_hi h)     f = sigmoid(W_if x + b_f + W_hf h)
-//! g = tanh(W_ig x + b_g + W_hg h)        o = sigmoid(W_io x + b_o + W_ho h)
-//! c' = f c + i g                         h' = o tanh(c')
-//! ```
-//! One bias stands for the two that torch adds up. That of the forget gate begins at 1, so that at first a cell remembers
-//! (Jozefowicz et al. 2015).
+//! Long short-term memory.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +9,16 @@ use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::math;
 use crate::tiles::{Row, Shape};
 
-/// An LSTM as files keep it.
+/// Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000); files keep it so.
+///
+/// ```text
+/// i = sigmoid(W_ii x + b_i + W_hi h)     f = sigmoid(W_if x + b_f + W_hf h)      x [steps x channels]
+/// g = tanh(W_ig x + b_g + W_hg h)        o = sigmoid(W_io x + b_o + W_ho h)      y [steps x hidden], twice that from both ends
+/// c' = f c + i g                         h' = o tanh(c')                         y = h'
+/// ```
+/// Parameters, their rows in torch's order of gates: `weight_ih` `[4 hidden x channels]`, `bias_ih` `[4 hidden]`, `weight_hh`
+/// `[4 hidden x hidden]`, and `reverse.weight_ih` and so on of the way from the end. One bias stands for the two that torch adds up;
+/// that of the forget gate begins at 1, so that at first a cell remembers (Jozefowicz et al. 2015).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LstmSpec {

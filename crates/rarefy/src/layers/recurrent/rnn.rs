@@ -1,5 +1,4 @@
-//! The simple recurrent layer (Elman 1990): `h' = f(W_ih x + b + W_hh h)`, `f` the hyperbolic tangent or a rectifier. One bias
-//! stands for the two that torch adds up.
+//! The simple recurrent layer.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +8,11 @@ use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::tiles::{LANES, Row, Shape};
 
-/// A simple recurrent layer as files keep it.
+/// The simple recurrent layer (Elman 1990); files keep it so.
+///
+/// `h' = f(W_ih x + b + W_hh h)`, `f` the hyperbolic tangent or a rectifier; `x [steps x channels]`, `y = h'` `[steps x hidden]`.
+/// Parameters: `weight_ih` `[hidden x channels]`, `bias_ih` `[hidden]`, which stands for the two biases that torch adds up, `weight_hh`
+/// `[hidden x hidden]`, and `reverse.weight_ih` and so on of the way from the end, whose outputs stand beside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RnnSpec {

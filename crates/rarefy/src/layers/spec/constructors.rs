@@ -1,6 +1,7 @@
 //! Layers made in Rust: by what they must be told, the rest as files leave it out.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::{CustomSpec, LayerSpec, ParallelSpec, ResidualSpec};
 use crate::kernels::Activation;
@@ -259,7 +260,10 @@ impl LayerSpec {
     /// assert_eq!(read, spec);
     /// # Ok::<(), rarefy::Error>(())
     /// ```
-    pub fn custom(spec: impl Describe + Clone + Serialize + Send + Sync + 'static) -> LayerSpec {
+    pub fn custom<S>(spec: S) -> LayerSpec
+    where
+        S: Describe + Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
         CustomSpec::new(spec).into()
     }
 }

@@ -38,20 +38,49 @@ fn no_settings() -> Value {
     Value::Object(serde_json::Map::new())
 }
 
+impl Written {
+    /// What is wrong where only some kinds are known.
+    fn is_unknown(&self, kinds: &LayerKinds) -> String {
+        let known: Vec<&str> = kinds.0.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
+        format!(
+            "\"{}\" is a kind of layer of somebody's own, and known of these are {known}: who opens the file hands over its \
+             kinds as LayerKinds",
+            self.kind
+        )
+    }
+}
+
 /// What a list of layers asks of a description, besides that it is one.
 trait OwnLayer: Describe + Send + Sync {
     fn boxed(&self) -> Box<dyn OwnLayer>;
 
     fn settings(&self) -> Value;
+
+    fn reader(&self) -> Read;
 }
 
-impl<T: Describe + Clone + Serialize + Send + Sync + 'static> OwnLayer for T {
+/// Reads the settings of a layer of a kind.
+type Read = fn(Value) -> Result<Box<dyn OwnLayer>, String>;
+
+fn read<S: OwnLayer + DeserializeOwned + 'static>(settings: Value) -> Result<Box<dyn OwnLayer>, String> {
+    match serde_json::from_value::<S>(settings) {
+        Ok(spec) => Ok(Box::new(spec)),
+        Err(error) => Err(format!("its settings: {error}")),
+    }
+}
+
+impl<S: Describe + Clone + Serialize + DeserializeOwned + Send + Sync + 'static> OwnLayer for S {
     fn boxed(&self) -> Box<dyn OwnLayer> {
         Box::new(self.clone())
     }
 
     fn settings(&self) -> Value {
         serde_json::to_value(self).expect("a description is plain data")
+    }
+
+    fn reader(&self) -> Read {
+        read::<S>
     }
 }
 
@@ -66,7 +95,10 @@ impl CustomSpec {
     ///
     /// # Panics
     /// If serde cannot write it as JSON.
-    pub fn new(spec: impl Describe + Clone + Serialize + Send + Sync + 'static) -> CustomSpec {
+    pub fn new<S>(spec: S) -> CustomSpec
+    where
+        S: Describe + Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
         let _ = spec.settings();
         CustomSpec(State::Known(Box::new(spec)))
     }
@@ -76,14 +108,18 @@ impl CustomSpec {
         matches!(self.0, State::Known(_))
     }
 
+    /// Adds its kind, if it is known, to others.
+    pub(super) fn add_kind(&self, kinds: &mut LayerKinds) {
+        if let State::Known(layer) = &self.0 {
+            kinds.0.insert(layer.properties().name.to_string(), layer.reader());
+        }
+    }
+
     /// Finds out what a name from a file stands for.
     pub(super) fn resolve(&mut self, kinds: &LayerKinds) -> Result<(), String> {
-        if let State::Unknown(Written { kind, settings }) = &self.0 {
-            let Some(read) = kinds.0.get(kind) else {
-                let known: Vec<&str> = kinds.0.keys().map(String::as_str).collect();
-                let known = if known.is_empty() { "none".to_string() } else { known.join(", ") };
-                return Err(format!("no own layer of the kind \"{kind}\" is known; known are: {known}"));
-            };
+        if let State::Unknown(written) = &self.0 {
+            let Written { kind, settings } = written;
+            let read = kinds.0.get(kind).ok_or_else(|| written.is_unknown(kinds))?;
             let layer = read(settings.clone())?;
             if layer.properties().name != kind {
                 let name = layer.properties().name;
@@ -150,10 +186,7 @@ impl Describe for CustomSpec {
     fn output(&self, input: Shape) -> Result<Shape, String> {
         match &self.0 {
             State::Known(layer) => layer.output(input),
-            State::Unknown(Written { kind, .. }) => Err(format!(
-                "\"{kind}\" is a kind of layer of somebody's own, which this program does not know; a program that does \
-                 hands it over as LayerKinds where it opens the file"
-            )),
+            State::Unknown(written) => Err(written.is_unknown(&LayerKinds::new())),
         }
     }
 
@@ -166,9 +199,6 @@ impl Describe for CustomSpec {
         built
     }
 }
-
-/// Reads the settings of a layer.
-type Read = fn(Value) -> Result<Box<dyn OwnLayer>, String>;
 
 /// The kinds of layers of a user's own, by their names in files: handed to whoever opens a file that may have some.
 ///
@@ -188,11 +218,7 @@ impl LayerKinds {
     where
         S: Describe + Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let read: Read = |settings| match serde_json::from_value::<S>(settings) {
-            Ok(spec) => Ok(Box::new(spec)),
-            Err(error) => Err(format!("its settings: {error}")),
-        };
-        self.0.insert(kind.to_string(), read);
+        self.0.insert(kind.to_string(), read::<S>);
         self
     }
 }

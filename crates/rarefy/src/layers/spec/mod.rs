@@ -205,6 +205,13 @@ impl NetworkSpec {
         shapes(self.inputs, &self.layers)
     }
 
+    /// The kinds of a user's own layers in the network.
+    pub fn kinds(&self) -> LayerKinds {
+        let mut kinds = LayerKinds::new();
+        add_kinds(&self.layers, &mut kinds);
+        kinds
+    }
+
     /// Finds out what the names of a user's own layers, as they came from a file, stand for.
     ///
     /// # Errors
@@ -223,6 +230,15 @@ impl NetworkSpec {
             return Err("the last layer must be linear without activation".into());
         }
         self.shapes().map(|_| ())
+    }
+}
+
+fn add_kinds(layers: &[LayerSpec], kinds: &mut LayerKinds) {
+    for layer in layers {
+        if let LayerSpec::Custom(spec) = layer {
+            spec.add_kind(kinds);
+        }
+        layer.inner().into_iter().for_each(|(_, inner)| add_kinds(inner, kinds));
     }
 }
 

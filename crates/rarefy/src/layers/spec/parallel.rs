@@ -8,7 +8,14 @@ use crate::layers::parallel::{Branch, Join, Parallel};
 use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::tiles::Shape;
 
-/// Branches as files keep them.
+/// Branches side by side: each is given the input, and what they make is put together; files keep it so.
+///
+/// ```text
+/// concat   y[q] = (branch 1(x)[q], branch 2(x)[q], ...), the channels of each position one after the other
+/// add      y = branch 1(x) + branch 2(x) + ...
+/// ```
+/// A branch without layers hands on the input. Concatenation is that of Inception (Szegedy et al. 2015). The arrays of the layers are
+/// named `branches.0.0.weight` and so on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParallelSpec {

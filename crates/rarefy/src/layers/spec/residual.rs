@@ -1,9 +1,4 @@
-//! A residual block (He et al. 2016): `y = f(body(x) + shortcut(x))`, the shortcut being `x` itself unless it has layers.
-//!
-//! ```text
-//! x -+-- body -----(+)-- f -- y
-//!    +-- shortcut --+
-//! ```
+//! Residual blocks, as files keep them.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +9,14 @@ use crate::layers::parallel::{Join, Parallel};
 use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::tiles::Shape;
 
-/// A residual block as files keep it.
+/// A residual block (He et al. 2016): `y = f(body(x) + shortcut(x))`, the shortcut being `x` itself unless it has layers; files keep
+/// it so.
+///
+/// ```text
+/// x -+-- body -----(+)-- f -- y
+///    +-- shortcut --+
+/// ```
+/// The arrays of its layers are named `body.0.weight` and so on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResidualSpec {
