@@ -210,6 +210,7 @@ fn bad_runs_are_refused_with_advice() {
     std::fs::write(&model, &bytes[..bytes.len() - 5]).unwrap();
     let error = rarefy::train::Model::open(&directory).err().unwrap().to_string();
     assert!(error.contains("cut short"), "{error}");
+    std::fs::write(&model, &bytes).unwrap();
     let config = directory.join("config.json");
     let text = std::fs::read_to_string(&config).unwrap().replacen("\"format\": 1", "\"format\": 99", 1);
     std::fs::write(&config, text).unwrap();

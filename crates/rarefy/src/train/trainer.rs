@@ -50,6 +50,7 @@ use crate::{Error, Result};
 /// })?;
 /// assert_eq!((epochs, outcome.epochs), (2, 2));
 /// assert!(outcome.test.is_some_and(|score| score.accuracy() > 0.5));
+/// trainer.set_epochs(3)?;
 /// trainer.train_for(1, &mut |_| Control::Stop)?; // one epoch more, cancelled after its first step
 /// # Ok::<(), rarefy::Error>(())
 /// ```
@@ -231,8 +232,17 @@ impl Trainer {
     /// came of it. An epoch that was stopped before is finished and counts as one.
     ///
     /// # Errors
-    /// [`Error::Diverged`] for a loss that is not finite.
+    /// [`Error::Diverged`] for a loss that is not finite; [`Error::Setting`] where the schedule has come to its end and the
+    /// learning rate to 0, as by default: then nothing would be learned ([`set_epochs`](Trainer::set_epochs) plans for more).
     pub fn train_for(&mut self, epochs: u64, watch: &mut Watch<'_>) -> Result<Ending> {
+        if self.position.step >= self.planned_steps && self.learning_rate(self.position.step + 1) == 0.0 {
+            let problem = format!(
+                "has come to its end after {} steps, where the learning rate is 0; plan for more epochs, or use \
+                 schedule.method = \"constant\"",
+                self.planned_steps
+            );
+            return Err(Error::setting("schedule.method", problem));
+        }
         let last = self.position.epoch.saturating_add(epochs);
         self.with_memory(|trainer, memory| Ok(trainer.train_to(last, memory, watch)?.0))
     }
