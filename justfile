@@ -6,3 +6,11 @@ check:
 bench:
     cargo run --release -- bench kernels
     cargo run --release -- bench step
+
+# Changed files for every reader, other ones in each round, until something is found or it is stopped.
+fuzz:
+    cargo test --release -p rarefy --test readers_survive -- --ignored --nocapture
+
+# Runs killed as they enter each system call (needs strace), and at hundreds of moments.
+kills:
+    cargo test --release -p rarefy-cli --test kills -- --ignored --nocapture

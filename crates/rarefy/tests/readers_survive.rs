@@ -1,8 +1,8 @@
 //! Whatever a file holds, its reader gives data or an error: it never panics, never asks for much more memory than the file is
 //! worth, and is done within seconds. Small good files are changed at random, the same way each time.
 //!
-//! For hours, with other changes in each round, until something is found or it is stopped:
-//! `cargo test --release -p rarefy --test readers_survive -- --ignored --nocapture`.
+//! A new reader joins by a row. For hours, with other changes in each round, until something is found or it is stopped:
+//! `just fuzz`.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
@@ -20,8 +20,8 @@ use rarefy::train::{Control, Model, Run, Settings, predict};
 /// Bytes that all that is alive may take: no file here is larger than some kilobytes.
 const MOST_BYTES: isize = 1 << 30;
 
-/// How long one file may take on a busy machine, unoptimised.
-const LONGEST: Duration = Duration::from_secs(20);
+/// How long one file may take.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// Refuses memory beyond the limit, which ends the process, and says what was read.
 struct Limited;
@@ -443,12 +443,14 @@ fn survive(cases: u32, round: u64) {
         let result = runner.run(&prop::collection::vec(edit(), 0..5), |edits| {
             let mut bytes = reader.good.clone();
             edits.iter().for_each(|edit| edit.apply(&mut bytes));
-            let start = Instant::now();
-            let _ = (reader.read)(&(reader.wrap)(&bytes));
-            match start.elapsed() < LONGEST {
-                true => Ok(()),
-                false => Err(TestCaseError::fail("it takes too long")),
-            }
+            let wrapped = (reader.wrap)(&bytes);
+            let is_fast = || {
+                let start = Instant::now();
+                let _ = (reader.read)(&wrapped);
+                start.elapsed() < LONGEST
+            };
+            // What else the machine does may take a moment, but hardly three in a row.
+            if (0..3).any(|_| is_fast()) { Ok(()) } else { Err(TestCaseError::fail("it takes too long")) }
         });
         result.unwrap_or_else(|error| panic!("reader {number}, {}, round {round}: {error}", reader.name));
     }
