@@ -12,8 +12,7 @@ use rarefy::train::{self, Model, Settings};
 /// What the work runs on.
 #[derive(clap::Args)]
 pub struct MachineArgs {
-    /// Instruction set: auto, scalar, avx2, avx512, neon
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
     isa: String,
     /// Threads; 0 for one per core. Results do not depend on it
     #[arg(long, default_value_t = 0)]

@@ -3,6 +3,9 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use rarefy::kernels::Isa;
+use rarefy::names::Named;
+
 /// What `--task` may be.
 pub const TASKS: [&str; 6] =
     ["auto", "classification", "multi-label", "regression", "transcription", "language-model"];
@@ -37,4 +40,15 @@ pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
         (_, Ok(rate)) => Ok(rate.into()),
         _ => Err("is neither a number nor auto".into()),
     }
+}
+
+/// The names of some choices, as help lists them.
+pub fn names<K: Named>(kinds: impl IntoIterator<Item = K>) -> String {
+    kinds.into_iter().map(Named::name).collect::<Vec<_>>().join(", ")
+}
+
+/// The help of `--isa`: what this machine has.
+pub fn isa_help() -> String {
+    let here: Vec<&str> = Isa::available().iter().map(|isa| isa.name()).collect();
+    format!("Instruction set: auto, or one that this machine has: {}", here.join(", "))
 }

@@ -19,7 +19,8 @@ use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Sparsifier};
 use serde::Serialize;
 
-use crate::output::{Output, table};
+use crate::output::Output;
+use rarefy::report::table;
 
 /// What `rarefy bench` measures.
 #[derive(clap::Subcommand)]
@@ -49,8 +50,7 @@ pub struct KernelsArgs {
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
-    /// Instruction set: auto, scalar, avx2, avx512, neon
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
     isa: String,
     /// Timings of each figure; the median counts
     #[arg(long, default_value_t = 9)]
@@ -72,8 +72,7 @@ pub struct StepArgs {
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Instruction set: auto, scalar, avx2, avx512, neon
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
     isa: String,
     /// Optimizer: sgd (momentum 0.9), adam, adamw, rmsprop, adagrad
     #[arg(long, default_value = "sgd")]

@@ -7,7 +7,8 @@ use rarefy::data::{
 
 use crate::arguments::{TASKS, delimiter};
 use crate::config::Config;
-use crate::output::{Output, table};
+use crate::output::Output;
+use rarefy::report::table;
 
 /// Lines of a list unless all are asked for.
 const FEW: usize = 30;
@@ -137,10 +138,7 @@ pub fn table_text(dialect: &Dialect, labels: &[LabelColumn], settings: &DataSett
         [_] if settings.label.is_empty() => " (by its name; --label chooses another)",
         _ => "",
     };
-    let header = match dialect.header {
-        true => "line 1 names the columns",
-        false => "line 1 is a sample",
-    };
+    let header = if dialect.header { "line 1 names the columns" } else { "line 1 is a sample" };
     let decimal = match dialect.decimal {
         Decimal::Comma => "decimal comma",
         Decimal::Auto | Decimal::Point => "decimal point",

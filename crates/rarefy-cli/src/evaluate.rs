@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use rarefy::data::{self, Format, Loaded, Preparation, TargetScale, Targets, Task};
 use rarefy::losses::Head;
-use rarefy::metrics::{self, Hits};
-use rarefy::report::{amount, r2, worse_than_mean};
+use rarefy::metrics;
+use rarefy::report::{amount, confusion_table, hits_table, r2, table, worse_than_mean};
 use rarefy::train::{self, LanguageScore, Model, Predictions, Score, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::apply::{MachineArgs, load_new, model_folder, run_settings};
 use crate::data::skipped_text;
-use crate::output::{Output, table};
+use crate::output::Output;
 
 /// Most classes, labels or outputs that get a line each.
 const MOST_LINES: usize = 20;
@@ -297,29 +297,6 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
         // A line for each token or unit would say little.
         Metrics::Language(_) | Metrics::Transcription(_) => String::new(),
     }
-}
-
-fn hits_table(kind: &str, names: &[String], hits: &[Hits]) -> String {
-    let rows = names.iter().zip(hits).map(|(name, hits)| {
-        let figures = [hits.precision, hits.recall, hits.f1].map(percent);
-        let mut row = vec![name.clone()];
-        row.extend(figures);
-        row.extend([hits.support.to_string(), hits.predicted.to_string()]);
-        row
-    });
-    table(&[kind, "precision", "recall", "F1", "samples", "predicted"], rows)
-}
-
-fn confusion_table(names: &[String], confusion: &[Vec<usize>]) -> String {
-    let mut header = vec!["true \\ predicted"];
-    header.extend(names.iter().map(String::as_str));
-    let cell = |&count: &usize| if count == 0 { ".".to_string() } else { count.to_string() };
-    let rows = names.iter().zip(confusion).map(|(name, counts)| {
-        let mut row = vec![name.clone()];
-        row.extend(counts.iter().map(cell));
-        row
-    });
-    table(&header, rows)
 }
 
 /// Adds the figures to the object, with a name in each entry of a list.

@@ -4,12 +4,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rarefy::layers::{LayerFigures, NetworkSettings, Preset};
-use rarefy::report::{bytes, count};
+use rarefy::report::{self, bytes, count};
 use serde::Deserialize;
 use toml::Table;
 
 use crate::config;
-use crate::output;
 
 /// A file with a section.
 #[derive(Deserialize)]
@@ -74,7 +73,7 @@ pub fn table<'a>(layers: impl Iterator<Item = &'a LayerFigures>) -> String {
             if layer.parameters > 0 { bytes(layer.bytes) } else { none() },
         ]
     });
-    output::table(&["  layer", "in", "out", "weights", "density", "stored", "FLOP", "file"], rows)
+    report::table(&["  layer", "in", "out", "weights", "density", "stored", "FLOP", "file"], rows)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 use std::io::{ErrorKind, Write};
 
 use anyhow::Result;
-use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 /// How the program talks.
@@ -68,18 +67,4 @@ impl Output {
 /// Says what went wrong, if anybody can hear it: `eprintln!` would panic where not.
 pub fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// A plain table, all columns but the first to the right.
-pub fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header.to_vec());
-    for row in rows {
-        table.add_row(row);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    // The last column is padded too; nobody wants its spaces.
-    table.lines().map(|line| line.trim_end().to_string()).collect::<Vec<_>>().join("\n")
 }

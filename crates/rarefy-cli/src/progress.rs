@@ -194,9 +194,10 @@ fn bar_width() -> Option<usize> {
 
 /// Columns of the terminal that lines go to; `None` if they go elsewhere.
 fn line_width(output: &Output) -> Option<usize> {
-    let size = match output.json {
-        true => terminal_size::terminal_size_of(std::io::stderr()),
-        false => terminal_size::terminal_size_of(std::io::stdout()),
+    let size = if output.json {
+        terminal_size::terminal_size_of(std::io::stderr())
+    } else {
+        terminal_size::terminal_size_of(std::io::stdout())
     };
     size.map(|(width, _)| usize::from(width.0))
 }

@@ -50,9 +50,10 @@ fn state(folder: &Path) -> Vec<(std::ffi::OsString, u64, Option<std::time::Syste
 fn killed(folder: &Path, mut when: impl FnMut(usize, Duration) -> bool) -> bool {
     let place = folder.to_str().unwrap();
     let begin = Instant::now();
-    let mut child = match folder.join("checkpoint.safetensors").exists() {
-        true => start(&["train", "--resume", place, "--quiet", "--json", "--no-twin"]),
-        false => start(&[RUN, &["--run-dir", place]].concat()),
+    let mut child = if folder.join("checkpoint.safetensors").exists() {
+        start(&["train", "--resume", place, "--quiet", "--json", "--no-twin"])
+    } else {
+        start(&[RUN, &["--run-dir", place]].concat())
     };
     let (mut last, mut changes) = (state(folder), 0);
     loop {

@@ -18,7 +18,8 @@ use rarefy::tiles::Tiles;
 use serde::Serialize;
 
 use super::{median, rayon_pool};
-use crate::output::{Output, table};
+use crate::output::Output;
+use rarefy::report::table;
 
 /// Arguments of `rarefy bench network`.
 #[derive(clap::Args)]
@@ -40,8 +41,7 @@ pub struct NetworkArgs {
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    /// Instruction set: auto, scalar, avx2, avx512, neon
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
     isa: String,
     /// Timings of each figure; the median counts
     #[arg(long, default_value_t = 9)]

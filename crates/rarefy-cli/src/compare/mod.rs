@@ -19,8 +19,9 @@ use serde_json::json;
 
 use crate::arguments::named_path;
 use crate::interrupt::watch_for_interrupt;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::text_plot::text_plot;
+use rarefy::report::table;
 use result::State;
 use summary::{RunSummary, Summary};
 use sweep::{Planned, Row};

@@ -1,11 +1,10 @@
 //! A comparison for people: the table, what to know about it, and the plot of score against nonzeros.
 
 use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front};
-use rarefy::report::{amount, bytes, mean};
+use rarefy::report::{amount, bytes, mean, table};
 
 use super::score::Score;
 use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary};
-use crate::output::table;
 
 /// The table for a terminal.
 pub fn text_table(summary: &Summary) -> String {

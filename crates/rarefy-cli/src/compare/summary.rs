@@ -205,10 +205,8 @@ fn difference(row: &[(u64, f64)], baseline: &[(u64, f64)]) -> Difference {
     if a.len().min(b.len()) < FEWEST {
         return Difference { difference, test: None, p_value: None, significant: false };
     }
-    let (test, found) = match same_seeds {
-        true => (Test::Paired, paired_t_test(&a, &b)),
-        false => (Test::Welch, welch_t_test(&a, &b)),
-    };
+    let (test, found) =
+        if same_seeds { (Test::Paired, paired_t_test(&a, &b)) } else { (Test::Welch, welch_t_test(&a, &b)) };
     let p_value = found.map(|TTest { p, .. }| p);
     Difference { difference, test: Some(test), p_value, significant: p_value.is_some_and(|p| p < LEVEL) }
 }

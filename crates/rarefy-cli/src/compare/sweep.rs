@@ -90,11 +90,8 @@ fn rows(text: &str) -> Result<Vec<Row>> {
             let label = if label.is_empty() { name.clone() } else { label };
             let keys: Assignments = overrides.iter().cloned().chain(choice).collect();
             let settings = |seed: &Value| settings(&base, &keys, seed);
-            let runs =
-                seeds.iter().map(settings).collect::<Result<_>>().map_err(|error| match keys.is_empty() {
-                    true => error,
-                    false => anyhow!("{name}: {error:#}"),
-                })?;
+            let named = |error| if keys.is_empty() { error } else { anyhow!("{name}: {error:#}") };
+            let runs = seeds.iter().map(settings).collect::<Result<_>>().map_err(named)?;
             rows.push(Row { name, group, label, keys, runs });
         }
     }

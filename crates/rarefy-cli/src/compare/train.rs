@@ -63,9 +63,10 @@ fn train_one(
 ) -> Result<Went> {
     let mut settings = task.run.settings.clone();
     settings.threads = if settings.threads == 0 { jobs.threads } else { settings.threads };
-    let mut run = match task.begun {
-        true => Run::resume(&task.folder, |then| then.threads = settings.threads)?,
-        false => Run::start(settings, Some(&task.folder))?,
+    let mut run = if task.begun {
+        Run::resume(&task.folder, |then| then.threads = settings.threads)?
+    } else {
+        Run::start(settings, Some(&task.folder))?
     };
     let batch_size = task.run.settings.train.batch_size_for(run.trainer().splits().train.len());
     anyhow::ensure!(

@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use rarefy::data::Task;
 use rarefy::layers::{Describe, Parameter, Role};
 use rarefy::losses::Head;
-use rarefy::report::{amount, sparsity};
+use rarefy::report::{amount, sparsity, table};
 use rarefy::train::{Model, Settings};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::apply::{model_folder, open_model, targets_text};
 use crate::data::task_text;
-use crate::output::{Output, table};
+use crate::output::Output;
 
 /// Arguments of `rarefy inspect`.
 #[derive(clap::Args)]

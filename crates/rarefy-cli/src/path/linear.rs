@@ -12,7 +12,7 @@ use rarefy::convex::{
 use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
 use rarefy::metrics::regression;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::{Candidate, amount, bytes};
+use rarefy::report::{Candidate, amount, bytes, table};
 use rarefy::train::{ModelConfig, Settings, thread_pool};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
 use crate::arguments::named_path;
 use crate::config::Config;
-use crate::output::{Output, table};
+use crate::output::Output;
 use save::Saved;
 
 /// Penalties unless told otherwise.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::value_parser;
 use rarefy::convex::Start;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::{Candidate, amount, bytes, r2};
+use rarefy::report::{Candidate, amount, bytes, r2, table};
 use rarefy::train::{
     Control, Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings,
     SampleScore, Settings,
@@ -18,7 +18,7 @@ use super::{Choose, PathArgs, choose, save};
 use crate::arguments::learning_rate;
 use crate::config::Config;
 use crate::interrupt::watch_for_interrupt;
-use crate::output::{Output, table};
+use crate::output::Output;
 use crate::progress::Progress;
 
 use save::Saved;

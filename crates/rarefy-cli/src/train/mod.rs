@@ -1,34 +1,38 @@
 //! `rarefy train`: settings in, a run with progress, and at its end an honest table against the dense twin.
 
-mod figures;
 mod show;
-mod summary;
-mod target;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
-use rarefy::topology::Method;
-use rarefy::train::{Control, Run, Settings, free_run_directory};
+use rarefy::optimizers;
+use rarefy::report::{Summary, Twin};
+use rarefy::topology;
+use rarefy::train::{Control, Outcome, Run, Settings, Trainer, free_run_directory};
 
-use crate::arguments::{TASKS, delimiter, learning_rate, named_path, share};
+use crate::arguments::{TASKS, delimiter, isa_help, learning_rate, named_path, names, share};
 use crate::config::Config;
 use crate::interrupt::watch_for_interrupt;
 use crate::output::Output;
 use crate::progress::Progress;
-use summary::Twin;
 
-/// The help of `--method`, which names all methods there are.
 fn method_help() -> String {
+    let default = topology::Method::default().name();
     format!(
-        "Topology method: {} [default: {}]",
-        Method::ALL.map(Method::name).join(", "),
-        Method::default().name()
+        "Topology method: {} [default: {default}]",
+        topology::Method::ALL.map(topology::Method::name).join(", ")
     )
+}
+
+fn optimizer_help() -> String {
+    use optimizers::Method;
+    let (default, all) = (Method::default(), names(Method::ALL));
+    let (linbreg, adabreg) = (Method::Linbreg, Method::Adabreg);
+    format!("Optimizer: {all}; {linbreg} and {adabreg} need --penalty l1 [default: {default}]")
 }
 
 /// Arguments of `rarefy train`.
@@ -84,9 +88,7 @@ pub struct TrainArgs {
     /// Units of each hidden layer of the network mlp, as in 256,256
     #[arg(long, conflicts_with = "network", value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     hidden: Option<Vec<i64>>,
-    /// Optimizer: sgd, adam, adamw, rmsprop, adagrad, prodigy, schedule-free-sgd, schedule-free-adamw, armijo,
-    /// barzilai-borwein, and with --penalty l1: linbreg, adabreg [default: adam]
-    #[arg(long)]
+    #[arg(long, help = optimizer_help())]
     optimizer: Option<String>,
     /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
     #[arg(long, value_parser = learning_rate)]
@@ -120,8 +122,7 @@ pub struct TrainArgs {
     /// Threads; 0 for one per core
     #[arg(long, value_parser = value_parser!(i64).range(0..))]
     threads: Option<i64>,
-    /// Instruction set: auto, scalar, avx2, avx512, neon
-    #[arg(long)]
+    #[arg(long, help = isa_help())]
     isa: Option<String>,
     /// The memory that the run may hold, as in 8GB [default: what the machine has left]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
@@ -174,16 +175,29 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     });
     progress.finish();
     let outcome = outcome.map_err(|error| stopped(error, &directory))?;
+    let mut train = |twin: &mut Trainer| train_twin(twin, interrupted, output);
     let twin = match (args.baseline, args.no_twin) {
-        (true, _) => Twin::Train,
+        (true, _) => Twin::Train(&mut train),
         (_, true) => Twin::Count,
         _ => Twin::Time,
     };
-    let summary = summary::summarise(twin, run.trainer_mut(), &directory, &outcome, interrupted, output)?;
-    show::describe_end(run.trainer(), &summary, output);
+    let summary = Summary::new(run.trainer_mut(), &outcome, Some(&directory), twin)?;
+    show::describe_end(run.trainer(), &directory, &summary, output);
     let value = serde_json::to_value(&summary)?;
     run.write("summary.json", &format!("{value:#}\n"))?;
     output.json(&value)
+}
+
+/// Trains the dense twin.
+fn train_twin(twin: &mut Trainer, interrupted: &AtomicBool, output: &Output) -> rarefy::Result<Outcome> {
+    output.say("training the dense twin");
+    let mut progress = Progress::new(twin, output);
+    let outcome = twin.train(&mut |event| {
+        progress.show(&event);
+        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+    });
+    progress.finish();
+    outcome
 }
 
 fn settings(args: &TrainArgs) -> Result<Settings> {

@@ -4,16 +4,14 @@ use std::path::Path;
 
 use rarefy::data::Task;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
-use rarefy::report::{amount, bytes, count, sparsity, worse_than_mean};
+use rarefy::report::{Summary, count, sparsity, table, worse_than_mean};
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Settings, Trainer};
 
-use super::figures::Figures;
-use super::summary::Summary;
 use crate::apply::targets_text;
 use crate::data::{skipped_text, table_text};
 use crate::network;
-use crate::output::{Output, table};
+use crate::output::Output;
 
 /// A density for people.
 fn short(density: f64) -> String {
@@ -102,79 +100,8 @@ pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
 }
 
 /// The table, and what to do next.
-#[expect(clippy::too_many_lines)]
-pub fn describe_end(run: &Trainer, summary: &Summary, output: &Output) {
+pub fn describe_end(run: &Trainer, directory: &Path, summary: &Summary, output: &Output) {
     let (sparse, dense) = (&summary.figures, &summary.dense_twin);
-    let ratio = |sparse: f64, dense: f64| format!("{:.1}x", dense / sparse);
-    let optional = |value: Option<f64>, unit: &dyn Fn(f64) -> String| value.map_or("-".into(), unit);
-    let percent = |value: f64| format!("{:.2} %", 100.0 * value);
-    let mut rows = vec![];
-    let shares = [
-        ("test accuracy", sparse.test_accuracy, dense.test_accuracy),
-        ("test label error rate", sparse.test_label_error_rate, dense.test_label_error_rate),
-    ];
-    if let Some((name, sparse, dense)) = shares.into_iter().find(|(_, sparse, _)| sparse.is_some()) {
-        let gain = sparse.zip(dense).map(|(a, b)| 100.0 * (a - b));
-        rows.push(vec![
-            name.into(),
-            optional(sparse, &percent),
-            optional(dense, &percent),
-            gain.map_or("-".into(), |gain| format!("{gain:+.2} points")),
-        ]);
-    }
-    let four: fn(f64) -> String = |value| format!("{value:.4}");
-    let three: fn(f64) -> String = |value| format!("{value:.3}");
-    // The loss where nothing says more.
-    let loss = |figures: &Figures| {
-        let says_more = figures.test_accuracy.or(figures.test_label_error_rate).or(figures.test_rmse);
-        figures.test_loss.filter(|_| says_more.is_none())
-    };
-    for (name, number, a, b) in [
-        ("test loss", four, loss(sparse), loss(dense)),
-        ("test R2", four, sparse.test_r2, dense.test_r2),
-        ("test RMSE", amount, sparse.test_rmse, dense.test_rmse),
-        ("test perplexity", three, sparse.test_perplexity, dense.test_perplexity),
-        ("test bits per character", three, sparse.test_bits_per_character, dense.test_bits_per_character),
-    ] {
-        if a.is_some() {
-            let sign = |gain: f64| if gain < 0.0 { "" } else { "+" };
-            let gain = a.zip(b).map_or("-".into(), |(a, b)| format!("{}{}", sign(a - b), number(a - b)));
-            rows.push(vec![name.into(), optional(a, &number), optional(b, &number), gain]);
-        }
-    }
-    if let Some(target) = &summary.target {
-        rows.push(vec![
-            format!("{}, asked {}", target.key, target.text(target.asked)),
-            target.text(target.reached),
-            target.text(target.of_other(dense)),
-            if target.held { "held" } else { "missed" }.into(),
-        ]);
-    }
-    let mut times = |name: &str, a: Option<f64>, b: Option<f64>, unit: &dyn Fn(f64) -> String| {
-        let gain = a.zip(b).map_or("-".into(), |(a, b)| ratio(a, b));
-        rows.push(vec![name.into(), optional(a, unit), optional(b, unit), gain]);
-    };
-    let seconds = |value: f64| format!("{value:.3} s");
-    times("training time per epoch", sparse.seconds_per_epoch, dense.seconds_per_epoch, &seconds);
-    times("training step, in turn", sparse.step_ms, dense.step_ms, &|ms| format!("{ms:.3} ms"));
-    let microseconds = |ms: f64| format!("{:.1} us", 1e3 * ms);
-    times("inference, 1 sample", sparse.inference_1_ms, dense.inference_1_ms, &microseconds);
-    times("inference, 256 samples", sparse.inference_256_ms, dense.inference_256_ms, &microseconds);
-    if let Some(reason) = &dense.not_timed {
-        let step = rows.iter_mut().find(|row| row[0] == "training step, in turn").expect("pushed above");
-        (step[0], step[2]) = ("training step".into(), reason.clone());
-    }
-    for (name, a, b) in
-        [("weights", sparse.nnz, dense.nnz), ("operations of a prediction", sparse.flops, dense.flops)]
-    {
-        rows.push(vec![name.into(), count(a), count(b), ratio(a as f64, b as f64)]);
-    }
-    for (name, a, b) in [
-        ("weights, gradients, optimizer", sparse.training_bytes, dense.training_bytes),
-        ("file", sparse.model_bytes, dense.model_bytes),
-    ] {
-        rows.push(vec![name.into(), bytes(a), bytes(b), ratio(a as f64, b as f64)]);
-    }
     let ending = match summary.ending {
         Ending::Finished => format!("done after {} epochs", sparse.epochs.unwrap_or(0)),
         Ending::EarlyStopped => format!("stopped early after {} epochs", sparse.epochs.unwrap_or(0)),
@@ -184,7 +111,8 @@ pub fn describe_end(run: &Trainer, summary: &Summary, output: &Output) {
         .best_epoch
         .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
     output.say(&format!("\n{ending}{best}, {} sparse", sparsity(sparse.sparsity)));
-    output.say(&table(&["", "sparse", "dense twin", "gain"], rows.into_iter()));
+    let rows = summary.gains().into_iter().map(Vec::from);
+    output.say(&table(&["", "sparse", "dense twin", "gain"], rows));
     worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
     if dense.not_timed.is_some() {
         output.say("dense twin: the same network in this engine's dense storage, counted and not built");
@@ -204,7 +132,7 @@ pub fn describe_end(run: &Trainer, summary: &Summary, output: &Output) {
             "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
         });
     }
-    let directory = summary.run_dir.display();
+    let directory = directory.display();
     output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
     output.say(&match summary.ending {
         Ending::Interrupted => format!("next     rarefy train --resume {directory}"),

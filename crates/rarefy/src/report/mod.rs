@@ -1,10 +1,19 @@
-//! Reports: what a person reads after training. Plain numbers in, plain numbers out; nothing here knows of networks.
+//! Reports: what a person reads after training. The program, a notebook and a page show the same figures, by these types.
 
 mod choice;
+mod figures;
+mod gains;
 mod numbers;
 pub mod plot;
 mod statistics;
+mod summary;
+mod table;
+mod target;
 
 pub use choice::{Candidate, best, knee};
+pub use figures::Figures;
 pub use numbers::{amount, bytes, count, r2, sparsity, worse_than_mean};
 pub use statistics::{TTest, mean, paired_t_test, standard_error, two_sided_p, welch_t_test};
+pub use summary::{Summary, Twin};
+pub use table::{confusion_table, hits_table, table};
+pub use target::Target;

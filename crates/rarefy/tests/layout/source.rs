@@ -38,10 +38,8 @@ pub fn files(root: &Path) -> Vec<File> {
 
 /// The Rust files in a folder and below it, in order.
 pub fn rust_files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let below = list(folder).into_iter().flat_map(|path| match path.is_dir() {
-        true => rust_files(&path),
-        false => vec![path],
-    });
+    let below =
+        list(folder).into_iter().flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
     below.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
 

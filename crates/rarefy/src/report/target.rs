@@ -1,16 +1,16 @@
-//! Whether a network ended as it was asked to. Each target is a budget, which less holds too: at most so many connections,
-//! bytes or operations, at least so sparse.
+//! Whether a network ended as it was asked to.
 
-use rarefy::control::TargetSettings;
-use rarefy::report::bytes;
 use serde::Serialize;
 
 use super::figures::Figures;
+use super::numbers::bytes;
+use crate::control::TargetSettings;
 
 /// The rounding of a share.
 const ROUNDING: f64 = 1e-9;
 
-/// What was asked for and what came out.
+/// Whether a network ended as it was asked to. A target is a budget: at most so many connections, bytes or operations, or at
+/// least so sparse.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Target {
     /// `sparsity`, `nnz`, `bytes` or `flops`.
