@@ -1,6 +1,8 @@
-//! Bounds on each weight: the projection onto `[lower, upper]` clips. Non-negative weights are the bounds 0 and infinity.
+//! Bounds on each weight.
 
-/// A box for each weight to stay in. Elementwise: sub-slices give the same bits.
+/// Bounds on each weight: the projection onto `[lower, upper]` clips. Non-negative weights are the bounds 0 and infinity.
+///
+/// Elementwise: sub-slices give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
     lower: f32,
@@ -8,8 +10,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// `lower` is at most `upper`; either may be infinite.
-    pub(super) fn new(lower: f32, upper: f32) -> Bounds {
+    /// Bounds with `lower` at most `upper`; either may be infinite.
+    pub fn new(lower: f32, upper: f32) -> Bounds {
         Bounds { lower, upper }
     }
 

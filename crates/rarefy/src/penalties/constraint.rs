@@ -6,32 +6,34 @@ use serde::{Deserialize, Serialize};
 use super::{Bounds, L1Ball, TopK, TopKCut};
 use crate::error::{Error, Result};
 
-/// Which constraint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ConstraintMethod {
-    /// No constraint.
-    #[default]
-    None,
-    /// The sum of the magnitudes is at most `radius`.
-    L1Ball,
-    /// At most the share `keep` of the connections is not 0 (iterative hard thresholding).
-    TopK,
-    /// Each weight is from `lower` to `upper`.
-    Box,
-    /// No weight is below 0.
-    NonNegative,
+named! {
+    /// Which constraint.
+    #[derive(Default)]
+    pub enum ConstraintMethod {
+        /// No constraint.
+        #[default]
+        None = "none",
+        /// The sum of the magnitudes is at most `radius`.
+        L1Ball = "l1-ball",
+        /// At most the share `keep` of the connections is not 0 (iterative hard thresholding).
+        TopK = "top-k",
+        /// Each weight is from `lower` to `upper`.
+        Box = "box",
+        /// No weight is below 0.
+        NonNegative = "non-negative",
+    }
 }
 
-/// What a constraint binds together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Each layer on its own.
-    #[default]
-    Layer,
-    /// All layers, as one vector.
-    Global,
+named! {
+    /// What a constraint binds together.
+    #[derive(Default)]
+    pub enum Scope {
+        /// Each layer on its own.
+        #[default]
+        Layer = "layer",
+        /// All layers, as one vector.
+        Global = "global",
+    }
 }
 
 /// What the user asks of the constraint.
@@ -81,7 +83,16 @@ impl ConstraintSettings {
     /// [`Error::Setting`] for a number out of range or missing, or one that the method would ignore.
     pub fn build(&self) -> Result<Option<Constraint>> {
         use ConstraintMethod as Method;
-        self.refuse_ignored()?;
+        self.method.refuse_ignored(
+            "constraint",
+            &[
+                ("radius", self.radius.is_some(), &[Method::L1Ball]),
+                ("keep", self.keep.is_some(), &[Method::TopK]),
+                ("scope", self.scope.is_some(), &[Method::L1Ball, Method::TopK]),
+                ("lower", self.lower.is_some(), &[Method::Box]),
+                ("upper", self.upper.is_some(), &[Method::Box]),
+            ],
+        )?;
         let scope = self.scope.unwrap_or_default();
         Ok(Some(match self.method {
             Method::None => return Ok(None),
@@ -124,22 +135,6 @@ impl ConstraintSettings {
             }
             Method::NonNegative => Constraint::Bounds(Bounds::new(0.0, f32::INFINITY)),
         }))
-    }
-
-    fn refuse_ignored(&self) -> Result<()> {
-        use ConstraintMethod as Method;
-        let binds = matches!(self.method, Method::L1Ball | Method::TopK);
-        let settings = [
-            ("radius", self.radius.is_some(), self.method == Method::L1Ball, "\"l1-ball\""),
-            ("keep", self.keep.is_some(), self.method == Method::TopK, "\"top-k\""),
-            ("scope", self.scope.is_some(), binds, "\"l1-ball\" or \"top-k\""),
-            ("lower", self.lower.is_some(), self.method == Method::Box, "\"box\""),
-            ("upper", self.upper.is_some(), self.method == Method::Box, "\"box\""),
-        ];
-        match settings.into_iter().find(|(_, set, used, _)| *set && !used) {
-            Some((key, _, _, methods)) => wrong(key, format!("works with method = {methods} only")),
-            None => Ok(()),
-        }
     }
 }
 
@@ -195,7 +190,10 @@ mod tests {
         let cases = [
             ("method = 'l1-ball'", "constraint.radius: must be set"),
             ("method = 'l1-ball'\nradius = 0.0", "constraint.radius: must be above 0, not 0"),
-            ("radius = 1.0", "constraint.radius: works with method = \"l1-ball\" only"),
+            (
+                "radius = 1.0",
+                "constraint.radius: constraint.method = \"none\" does not use it; remove it, or choose \"l1-ball\"",
+            ),
             ("method = 'top-k'", "constraint.keep: must be set"),
             ("method = 'top-k'\nkeep = 1.5", "constraint.keep: must be above 0 and at most 1, not 1.5"),
             ("method = 'box'", "constraint.lower: must be set, or constraint.upper"),
@@ -204,8 +202,14 @@ mod tests {
                 "constraint.lower: must be at most constraint.upper",
             ),
             ("method = 'box'\nlower = nan", "constraint.lower: must be finite, not NaN"),
-            ("method = 'non-negative'\nlower = 0.0", "constraint.lower: works with method = \"box\" only"),
-            ("method = 'box'\nupper = 1.0\nscope = 'global'", "constraint.scope: works with method"),
+            (
+                "method = 'non-negative'\nlower = 0.0",
+                "constraint.lower: constraint.method = \"non-negative\" does not use it",
+            ),
+            (
+                "method = 'box'\nupper = 1.0\nscope = 'global'",
+                "constraint.scope: constraint.method = \"box\" does not use it; remove it, or choose \"l1-ball\" or \"top-k\"",
+            ),
         ];
         for (text, message) in cases {
             let settings: ConstraintSettings = toml::from_str(text).unwrap();

@@ -1,17 +1,6 @@
-//! The group lasso (Yuan and Lin 2006): `P(w) = lambda sum_g sqrt(size_g) |w_g|`, Euclidean norms of groups, which
-//! empties whole neurons (groups are rows) or drops input features (columns). The factor, the root of the number of
-//! weights in the group at the time, makes `lambda` mean the same for groups of different sizes.
-//!
-//! With `m = lambda sqrt(size)` and step sizes `s`, the proximal operator empties a group if `sum (w_i / s_i)^2 <= m^2`.
-//! Otherwise it is `x_i = w_i n / (n + m s_i)`, where the norm `n` of the answer solves
-//! ```text
-//! phi(n) = sum_i (w_i / (n + m s_i))^2 = 1
-//! ```
-//! For equal steps `n = |w| - m s`. In general `1 / sqrt(phi)` is concave and nearly straight in `n`, so that Newton's
-//! method on it takes 3 iterations for steps over three decades (the secular equation of More and Sorensen 1983); a
-//! bracket keeps it safe.
+//! The group lasso.
 
-use super::Steps;
+use super::rule::Steps;
 
 /// Which values form which group.
 #[derive(Debug, Clone, Copy)]
@@ -37,10 +26,24 @@ impl Groups<'_> {
     }
 }
 
-/// The group lasso. NaN makes its whole group NaN.
+/// The group lasso (Yuan and Lin 2006): `P(w) = lambda sum_g sqrt(size_g) |w_g|`, Euclidean norms of groups, which
+/// empties whole neurons (groups are rows) or drops input features (columns). The factor, the root of the number of
+/// weights in the group at the time, makes `lambda` mean the same for groups of different sizes.
+///
+/// With `m = lambda sqrt(size)` and step sizes `s`, the proximal operator empties a group if `sum (w_i / s_i)^2 <= m^2`.
+/// Otherwise it is `x_i = w_i n / (n + m s_i)`, where the norm `n` of the answer solves
+/// ```text
+/// phi(n) = sum_i (w_i / (n + m s_i))^2 = 1
+/// ```
+/// For equal steps `n = |w| - m s`. In general `1 / sqrt(phi)` is concave and nearly straight in `n`, so that Newton's
+/// method on it takes 3 iterations for steps over three decades (the secular equation of More and Sorensen 1983); a
+/// bracket keeps it safe.
+///
+/// NaN makes its whole group NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupL1 {
-    lambda: f32,
+    /// The strength, at least 0.
+    pub lambda: f32,
 }
 
 /// What the proximal step does to the weights of one group.
@@ -62,11 +65,6 @@ impl Shrinkage {
 }
 
 impl GroupL1 {
-    /// `lambda` is at least 0.
-    pub(super) fn new(lambda: f32) -> GroupL1 {
-        GroupL1 { lambda }
-    }
-
     /// The penalty of these weights.
     ///
     /// # Panics
@@ -134,6 +132,11 @@ impl GroupL1 {
             }
         };
         Shrinkage { norm, pull }
+    }
+
+    /// The lambda that a group of so many weights does not withstand, whose gradients have this sum of squares.
+    pub fn lambda_that_empties(squares: f32, size: f32) -> f32 {
+        (squares / size.max(1.0)).sqrt()
     }
 
     /// What the norm of a gradient must beat to move a group of so many zeros: lambda times the root of its size.
@@ -204,7 +207,7 @@ mod tests {
     #[test]
     fn a_row_shrinks_and_a_row_goes() {
         // Norms 5 and 1, sizes 2 and 2, lambda sqrt(2) = 2: the first keeps 3/5, the second goes.
-        let penalty = GroupL1::new(2.0_f32.sqrt());
+        let penalty = GroupL1 { lambda: 2.0_f32.sqrt() };
         let groups = Groups { offsets: &[0, 2, 4], slots: None };
         let mut values = [3.0, 4.0, 1.0, 0.0];
         assert!((penalty.value(&values, groups) - 12.0).abs() < 1e-6);
@@ -225,7 +228,7 @@ mod tests {
             let mut log_uniform = |decades: f32| 10f32.powf(decades * (stream.uniform() - 0.5));
             let steps: Vec<f32> = (0..size).map(|_| log_uniform(decades)).collect();
             let weights: Vec<f32> = (0..size).map(|i| log_uniform(4.0) * [1.0, -1.0][i % 2]).collect();
-            let penalty = GroupL1::new(log_uniform(4.0));
+            let penalty = GroupL1 { lambda: log_uniform(4.0) };
             let m = penalty.pull(size);
             let groups = Groups { offsets: &[0, size as u32], slots: None };
             let shrinkage = penalty.shrinkage(&weights, Steps::Each(&steps), groups, 0);
@@ -252,7 +255,7 @@ mod tests {
     fn a_step_of_zero_keeps_its_weight() {
         let groups = Groups { offsets: &[0, 3], slots: None };
         let mut values = [0.5, 2.0, 0.0];
-        GroupL1::new(1.0).prox(&mut values, Steps::Each(&[0.0, 1.0, 0.0]), groups);
+        GroupL1 { lambda: 1.0 }.prox(&mut values, Steps::Each(&[0.0, 1.0, 0.0]), groups);
         assert_eq!(values[0], 0.5);
         assert_eq!(values[2], 0.0);
         assert!(values[1] > 0.0 && values[1] < 2.0);

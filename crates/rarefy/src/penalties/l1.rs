@@ -1,33 +1,36 @@
-//! The L1 penalty or lasso (Tibshirani 1996): `P(w) = lambda |w|`. Its proximal operator is the soft threshold
-//! `sign(w) max(|w| - step lambda, 0)` (Donoho 1995).
+//! The L1 penalty.
 
-use super::sign;
+use super::rule::{PenaltyRule, sign};
 
-/// The L1 penalty.
+/// The L1 penalty or lasso (Tibshirani 1996): `P(w) = lambda |w|`. Its proximal operator is the soft threshold
+/// `sign(w) max(|w| - step lambda, 0)` (Donoho 1995).
+///
+/// It shrinks large weights as much as small ones; [`Mcp`](super::Mcp) and [`LHalf`](super::LHalf) do not.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct L1 {
-    lambda: f32,
-}
+pub struct L1;
 
-impl L1 {
-    /// `lambda` is at least 0.
-    pub(super) fn new(lambda: f32) -> L1 {
-        L1 { lambda }
+impl PenaltyRule for L1 {
+    #[inline(always)]
+    fn value(&self, lambda: f32, w: f32) -> f64 {
+        f64::from(lambda) * f64::from(w).abs()
     }
 
     #[inline(always)]
-    pub(super) fn value(&self, w: f32) -> f64 {
-        f64::from(self.lambda) * f64::from(w).abs()
+    fn slope(&self, lambda: f32, w: f32) -> f32 {
+        lambda * sign(w)
+    }
+
+    fn slope_at_zero(&self, lambda: f32) -> f32 {
+        lambda
+    }
+
+    fn lambda_that_empties(&self, slope: f32, _: f32) -> f32 {
+        slope
     }
 
     #[inline(always)]
-    pub(super) fn slope(&self, w: f32) -> f32 {
-        self.lambda * sign(w)
-    }
-
-    #[inline(always)]
-    pub(super) fn prox(&self, w: f32, step: f32) -> f32 {
-        soft_threshold(w, step * self.lambda)
+    fn prox(&self, lambda: f32, w: f32, step: f32) -> f32 {
+        soft_threshold(w, step * lambda)
     }
 }
 
@@ -45,11 +48,10 @@ mod tests {
 
     #[test]
     fn thresholds_by_hand() {
-        let l1 = L1::new(0.5);
         // The threshold is 2 * 0.5 = 1.
-        let got = [-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5].map(|w| l1.prox(w, 2.0));
+        let got = [-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5].map(|w| L1.prox(0.5, w, 2.0));
         assert_eq!(got, [-2.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5]);
-        assert_eq!(l1.prox(f32::INFINITY, 2.0), f32::INFINITY);
-        assert_eq!(l1.slope(0.0), 0.0);
+        assert_eq!(L1.prox(0.5, f32::INFINITY, 2.0), f32::INFINITY);
+        assert_eq!(L1.slope(0.5, 0.0), 0.0);
     }
 }

@@ -2,34 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ElasticNet, GroupL1, L1, LHalf, Mcp, Penalty};
+use super::{ElasticNet, GroupL1, L1, LHalf, Mcp, Penalty, PenaltyForm};
 use crate::error::{Error, Result};
 
-/// Which penalty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum PenaltyMethod {
-    /// No penalty.
-    #[default]
-    None,
-    /// L1 by its proximal step, which makes exact zeros.
-    L1,
-    /// L1 by its subgradient, the usual way, which makes small weights and no zeros: to compare with.
-    L1Subgradient,
-    /// L1 and half a squared norm.
-    ElasticNet,
-    /// The group lasso on the incoming weights of each neuron.
-    GroupNeurons,
-    /// The group lasso on the outgoing weights of each input feature.
-    GroupInputs,
-    /// L1 that levels off.
-    Mcp,
-    /// The sum of the roots of the magnitudes.
-    LHalf,
-    /// A trained soft threshold for each layer (STR).
-    Str,
-    /// Trained gates on hidden neurons, the expected number of whose weights is penalised (L0).
-    L0Gates,
+named! {
+    /// Which penalty.
+    #[derive(Default)]
+    pub enum PenaltyMethod {
+        /// No penalty.
+        #[default]
+        None = "none",
+        /// L1 by its proximal step, which makes exact zeros.
+        L1 = "l1",
+        /// L1 by its subgradient, the usual way, which makes small weights and no zeros: to compare with.
+        L1Subgradient = "l1-subgradient",
+        /// L1 and half a squared norm.
+        ElasticNet = "elastic-net",
+        /// The group lasso on the incoming weights of each neuron.
+        GroupNeurons = "group-neurons",
+        /// The group lasso on the outgoing weights of each input feature.
+        GroupInputs = "group-inputs",
+        /// L1 that levels off.
+        Mcp = "mcp",
+        /// The sum of the roots of the magnitudes.
+        LHalf = "l-half",
+        /// A trained soft threshold for each layer (STR).
+        Str = "str",
+        /// Trained gates on hidden neurons, the expected number of whose weights is penalised (L0).
+        L0Gates = "l0-gates",
+    }
 }
 
 /// What the user asks of the penalty. `None` is a default, given by the function of the same name.
@@ -56,7 +57,7 @@ pub enum GroupBy {
 }
 
 /// A checked penalty and how it acts, built by [`PenaltySettings::build`].
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Regularizer {
     /// By its proximal step, after the optimizer's.
     Prox(Penalty),
@@ -64,8 +65,48 @@ pub enum Regularizer {
     Subgradient(Penalty),
     /// By the proximal step of the group lasso, after the optimizer's.
     Groups(GroupL1, GroupBy),
-    /// By what passes compute with instead of the stored weights: thresholds or gates, which are trained too.
-    Effective,
+    /// By soft thresholds that are trained (STR): passes compute with what of a weight exceeds its layer's.
+    Thresholds {
+        /// The weight decay of the thresholds, at least 0.
+        lambda: f32,
+    },
+    /// By gates that are trained (L0): passes compute with each neuron times its gate.
+    Gates {
+        /// The strength, at least 0.
+        lambda: f32,
+    },
+}
+
+impl Regularizer {
+    /// The strength.
+    pub fn lambda(&self) -> f32 {
+        match self {
+            Regularizer::Prox(penalty) | Regularizer::Subgradient(penalty) => penalty.lambda,
+            Regularizer::Groups(penalty, _) => penalty.lambda,
+            Regularizer::Thresholds { lambda } | Regularizer::Gates { lambda } => *lambda,
+        }
+    }
+
+    /// The penalty at another strength.
+    pub fn with_lambda(&self, to: f32) -> Regularizer {
+        let mut other = self.clone();
+        match &mut other {
+            Regularizer::Prox(penalty) | Regularizer::Subgradient(penalty) => penalty.lambda = to,
+            Regularizer::Groups(penalty, _) => penalty.lambda = to,
+            Regularizer::Thresholds { lambda } | Regularizer::Gates { lambda } => *lambda = to,
+        }
+        other
+    }
+
+    /// Whether passes compute with other values than the stored ones.
+    pub fn is_effective(&self) -> bool {
+        matches!(self, Regularizer::Thresholds { .. } | Regularizer::Gates { .. })
+    }
+
+    /// Whether a proximal step follows the optimizer's, which makes exact zeros.
+    pub fn is_proximal(&self) -> bool {
+        matches!(self, Regularizer::Prox(_) | Regularizer::Groups(..))
+    }
 }
 
 impl PenaltySettings {
@@ -103,23 +144,25 @@ impl PenaltySettings {
         if self.lambda.is_some() && self.method == Method::None {
             return wrong("lambda", "needs a penalty.method, such as \"l1\"".into());
         }
-        if self.l1_ratio.is_some() && self.method != Method::ElasticNet {
-            return wrong("l1_ratio", "works with method = \"elastic-net\" only".into());
-        }
-        if self.gamma.is_some() && self.method != Method::Mcp {
-            return wrong("gamma", "works with method = \"mcp\" only".into());
-        }
-        let l1 = Penalty::L1(L1::new(lambda));
+        self.method.refuse_ignored(
+            "penalty",
+            &[
+                ("l1_ratio", self.l1_ratio.is_some(), &[Method::ElasticNet]),
+                ("gamma", self.gamma.is_some(), &[Method::Mcp]),
+            ],
+        )?;
+        let prox = |form| Regularizer::Prox(Penalty { form, lambda });
         Ok(Some(match self.method {
             Method::None => return Ok(None),
-            Method::L1 => Regularizer::Prox(l1),
-            Method::L1Subgradient => Regularizer::Subgradient(l1),
-            Method::ElasticNet => Regularizer::Prox(Penalty::ElasticNet(ElasticNet::new(lambda, l1_ratio))),
-            Method::Mcp => Regularizer::Prox(Penalty::Mcp(Mcp::new(lambda, gamma))),
-            Method::LHalf => Regularizer::Prox(Penalty::LHalf(LHalf::new(lambda))),
-            Method::GroupNeurons => Regularizer::Groups(GroupL1::new(lambda), GroupBy::Neurons),
-            Method::GroupInputs => Regularizer::Groups(GroupL1::new(lambda), GroupBy::Inputs),
-            Method::Str | Method::L0Gates => Regularizer::Effective,
+            Method::L1 => prox(PenaltyForm::L1(L1)),
+            Method::L1Subgradient => Regularizer::Subgradient(Penalty { form: PenaltyForm::L1(L1), lambda }),
+            Method::ElasticNet => prox(PenaltyForm::ElasticNet(ElasticNet { l1_ratio })),
+            Method::Mcp => prox(PenaltyForm::Mcp(Mcp { gamma })),
+            Method::LHalf => prox(PenaltyForm::LHalf(LHalf)),
+            Method::GroupNeurons => Regularizer::Groups(GroupL1 { lambda }, GroupBy::Neurons),
+            Method::GroupInputs => Regularizer::Groups(GroupL1 { lambda }, GroupBy::Inputs),
+            Method::Str => Regularizer::Thresholds { lambda },
+            Method::L0Gates => Regularizer::Gates { lambda },
         }))
     }
 }
@@ -139,9 +182,15 @@ mod tests {
             ("method = 'l1'\nlambda = inf", "penalty.lambda: must be 0 or above, not inf"),
             ("lambda = 0.1", "penalty.lambda: needs a penalty.method"),
             ("method = 'elastic-net'\nl1_ratio = 1.5", "penalty.l1_ratio: must be from 0 to 1, not 1.5"),
-            ("method = 'l1'\nl1_ratio = 0.5", "penalty.l1_ratio: works with method = \"elastic-net\" only"),
+            (
+                "method = 'l1'\nl1_ratio = 0.5",
+                "penalty.l1_ratio: penalty.method = \"l1\" does not use it; remove it, or choose \"elastic-net\"",
+            ),
             ("method = 'mcp'\ngamma = 0.0", "penalty.gamma: must be above 0, not 0"),
-            ("method = 'l-half'\ngamma = 3.0", "penalty.gamma: works with method = \"mcp\" only"),
+            (
+                "method = 'l-half'\ngamma = 3.0",
+                "penalty.gamma: penalty.method = \"l-half\" does not use it; remove it, or choose \"mcp\"",
+            ),
         ];
         for (text, message) in cases {
             let settings: PenaltySettings = toml::from_str(text).unwrap();
@@ -153,8 +202,7 @@ mod tests {
 
     #[test]
     fn every_method_has_a_name_and_builds() {
-        let names = "none l1 l1-subgradient elastic-net group-neurons group-inputs mcp l-half str l0-gates";
-        for name in names.split(' ') {
+        for name in PenaltyMethod::ALL.map(PenaltyMethod::name) {
             let settings: PenaltySettings = toml::from_str(&format!("method = '{name}'")).unwrap();
             assert_eq!(settings.build().unwrap().is_none(), name == "none");
             let text = toml::to_string(&settings).unwrap();

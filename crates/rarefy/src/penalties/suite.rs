@@ -69,7 +69,7 @@ fn l2(x: &[f64]) -> f64 {
 }
 
 /// A penalty with its groups, if it has any.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Subject {
     Each(Penalty),
     Groups(GroupL1, Groups<'static>),
@@ -91,7 +91,9 @@ impl Case {
             Regularizer::Groups(penalty, GroupBy::Inputs) => {
                 Subject::Groups(penalty, Groups { offsets: &OFFSETS, slots: Some(&SLOTS) })
             }
-            Regularizer::Effective => unreachable!("it is no penalty on stored weights"),
+            Regularizer::Thresholds { .. } | Regularizer::Gates { .. } => {
+                unreachable!("it is no penalty on stored weights")
+            }
         }
     }
 }

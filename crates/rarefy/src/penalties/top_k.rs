@@ -1,7 +1,9 @@
-//! At most k nonzero weights: the projection, called hard thresholding (Blumensath and Davies 2009), keeps the k largest
-//! magnitudes and sets the rest to 0. Of equal magnitudes the one at the lower position stays.
+//! Hard thresholding.
 
-/// A share of the connections that may be nonzero.
+/// At most k nonzero weights: the projection, called hard thresholding (Blumensath and Davies 2009), keeps the k largest
+/// magnitudes and sets the rest to 0. Of equal magnitudes the one at the lower position stays.
+///
+/// The `k` is a share of the connections, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TopK {
     keep: f64,
@@ -15,8 +17,8 @@ pub struct TopKCut {
 }
 
 impl TopK {
-    /// `keep` is from 0 to 1.
-    pub(super) fn new(keep: f64) -> TopK {
+    /// At most the share `keep` of the connections, from 0 to 1.
+    pub fn new(keep: f64) -> TopK {
         TopK { keep }
     }
 

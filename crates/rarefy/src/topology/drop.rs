@@ -1,11 +1,23 @@
 //! Which connections stay.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use super::select::largest;
 use super::{Progress, View};
 use crate::random::Stream;
 
+/// A rule that says which connections stay at an update. Implement it to prune by a rule of your own ([`Drop::Custom`]).
+pub trait DropRule: Debug + Send + Sync {
+    /// The cells of `count` connections of the matrix, in order: `row * cols + col` of what [`Weights::connections`] lists.
+    ///
+    /// [`Weights::connections`]: crate::sparse::Weights::connections
+    fn keep(&self, view: &mut View<'_>, count: usize, progress: &Progress) -> Vec<usize>;
+}
+
 /// The rule by which connections are dropped.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Drop {
     /// Those of the smallest magnitude go.
     Magnitude,
@@ -23,11 +35,27 @@ pub enum Drop {
         /// Near 0 the rule is [`Drop::Magnitude`]; the higher, the closer to any connection being as likely as another.
         temperature: f64,
     },
+    /// A rule of your own.
+    Custom(Arc<dyn DropRule>),
 }
 
 impl Drop {
     /// The cells of the `count` connections that stay, in order; of equal ones the first stay.
-    pub fn keep(self, view: &mut View<'_>, count: usize, progress: &Progress) -> Vec<usize> {
+    ///
+    /// # Panics
+    /// If a rule of your own names other than `count` connections, or not in order.
+    pub fn keep(&self, view: &mut View<'_>, count: usize, progress: &Progress) -> Vec<usize> {
+        if let Drop::Custom(rule) = self {
+            let kept = rule.keep(view, count, progress);
+            assert_eq!(kept.len(), count, "connections that {rule:?} keeps");
+            let mut live = view.weights.connections().map(|(cell, _)| cell);
+            let mut in_order = kept.iter().map(|&cell| live.find(|&other| other >= cell) == Some(cell));
+            assert!(
+                in_order.all(|is_next| is_next),
+                "{rule:?} keeps cells that are no connections, or not in order"
+            );
+            return kept;
+        }
         let (weights, gradients, stream) = (view.weights, view.gradients, &mut view.stream);
         let values = weights.values();
         let slots = weights.connections().map(|(_, slot)| slot);
@@ -38,12 +66,13 @@ impl Drop {
             }
             Drop::Magnitude => slots.map(|slot| values[slot].abs()).collect(),
             Drop::MagnitudeAndGradient { weight } => {
-                slots.map(|slot| values[slot].abs() + weight * gradients[slot].abs()).collect()
+                slots.map(|slot| values[slot].abs() + *weight * gradients[slot].abs()).collect()
             }
             Drop::Soft { temperature } => {
                 let power = ((1.0 + 2.0 * progress.fraction()) / temperature) as f32;
                 slots.map(|slot| power * values[slot].abs().ln() + gumbel(stream)).collect()
             }
+            Drop::Custom(_) => unreachable!("returned above"),
         };
         largest(weights.connections().map(|(cell, _)| cell), &scores, count)
     }

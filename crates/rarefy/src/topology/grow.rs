@@ -1,12 +1,25 @@
 //! Which connections come.
 
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use super::select::{Best, largest, magnitude};
 use super::{CellGradients, View, paths};
 use crate::random::Stream;
 use crate::sparse::Pattern;
 
+/// A rule that says which connections come at an update. Implement it to grow by a rule of your own ([`Grow::Custom`]).
+pub trait GrowRule: Debug + Send + Sync {
+    /// Whether a grown connection gets a random value, drawn as at the start, rather than zero.
+    fn draws_values(&self) -> bool;
+
+    /// `count` cells that `kept` does not list, in order: `row * cols + col`. There are that many.
+    fn cells(&self, view: &mut View<'_>, kept: &[usize], count: usize) -> Vec<usize>;
+}
+
 /// The rule by which connections are grown.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Grow {
     /// Any absent one, each equally likely.
     Random(Value),
@@ -22,6 +35,8 @@ pub enum Grow {
     /// Those between units that are joined by most paths of three connections, each path counting the less the more
     /// its inner units connect elsewhere (CH3-L3, see `paths`); values zero. Gradients play no part (CHT).
     Paths,
+    /// A rule of your own.
+    Custom(Arc<dyn GrowRule>),
 }
 
 /// What a connection grown at random is worth.
@@ -38,12 +53,19 @@ const BLOCK_CELLS: usize = 256 * 1024;
 
 impl Grow {
     /// Whether a grown connection gets a random value rather than zero.
-    pub fn draws_values(self) -> bool {
-        self == Grow::Random(Value::Drawn)
+    pub fn draws_values(&self) -> bool {
+        match self {
+            Grow::Random(value) => *value == Value::Drawn,
+            Grow::Gradient | Grow::SampledGradient { .. } | Grow::Paths => false,
+            Grow::Custom(rule) => rule.draws_values(),
+        }
     }
 
     /// `count` cells outside of `kept`, or all there are; in order.
-    pub fn cells(self, view: &mut View<'_>, kept: &[usize], count: usize) -> Vec<usize> {
+    ///
+    /// # Panics
+    /// If a rule of your own names other than `count` cells, not in order, or one that is kept.
+    pub fn cells(&self, view: &mut View<'_>, kept: &[usize], count: usize) -> Vec<usize> {
         let (rows, cols) = (view.weights.rows(), view.weights.cols());
         let absent = rows * cols - kept.len();
         let count = count.min(absent);
@@ -57,7 +79,7 @@ impl Grow {
             Grow::Random(_) => nth_absent(kept, view.stream.choose(absent, count)),
             Grow::Gradient => largest_gradients(kept, rows, cols, count, &mut view.absent),
             Grow::SampledGradient { sample } => {
-                let size = ((sample * view.weights.nnz() as f64).round() as usize).clamp(count, absent);
+                let size = ((*sample * view.weights.nnz() as f64).round() as usize).clamp(count, absent);
                 let sampled = nth_absent(kept, view.stream.choose(absent, size));
                 let pattern = Pattern::from_cells(rows, cols, sampled.iter().copied());
                 let mut gradients = vec![0.0; size];
@@ -71,6 +93,15 @@ impl Grow {
                 if missing > 0 {
                     grown = at_random_besides(kept, grown, absent, missing, &mut view.stream);
                 }
+                grown
+            }
+            Grow::Custom(rule) => {
+                let grown = rule.cells(view, kept, count);
+                assert_eq!(grown.len(), count, "connections that {rule:?} grows");
+                let is_in_order = grown.is_sorted_by(|a, b| a < b);
+                assert!(is_in_order, "{rule:?} grows cells that are not in order");
+                let is_absent = |cell: &usize| *cell < rows * cols && kept.binary_search(cell).is_err();
+                assert!(grown.iter().all(is_absent), "{rule:?} grows cells that are kept or do not exist");
                 grown
             }
         }

@@ -33,8 +33,8 @@ mod suite;
 mod testing;
 
 pub use amount::{Amount, Counts};
-pub use drop::Drop;
-pub use grow::{Grow, Value, for_each_row, strongest_absent};
+pub use drop::{Drop, DropRule};
+pub use grow::{Grow, GrowRule, Value, for_each_row, strongest_absent};
 pub use phases::Phases;
 pub use preset::{DropName, Method, TopologySettings};
 pub use scope::Scope;
@@ -73,7 +73,17 @@ pub enum Forward {
 }
 
 /// A method: when, how many, which stay, which come, and what must hold besides.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// A method by name is what [`TopologySettings::build`] makes; parts may be exchanged:
+/// ```
+/// use rarefy::topology::{Drop, Grow, Method, Topology, TopologySettings, Value};
+///
+/// let rigl = TopologySettings { method: Method::Rigl, ..TopologySettings::default() }.build()?;
+/// let random = Topology { grow: Grow::Random(Value::Zero), ..rigl };
+/// assert!(matches!(random.drop, Drop::Magnitude));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
+#[derive(Debug, Clone)]
 pub struct Topology {
     /// At which steps.
     pub when: When,

@@ -22,77 +22,44 @@ use serde::{Deserialize, Serialize};
 use super::{Amount, Drop, Forward, Grow, Phases, Scope, Shape, Topology, Value, When};
 use crate::{Error, Result};
 
-/// A named method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Connections stay as they were drawn.
-    Static,
-    /// Drop the smallest of each sign every epoch, grow at random.
-    Set,
-    /// Drop the smallest, grow where the gradient is largest.
-    #[default]
-    Rigl,
-    /// Drop the smallest, grow where the gradient is largest among a random sample.
-    Gse,
-    /// Drop by weight and gradient, grow at random beyond the target, which is reached late in the run.
-    Mest,
-    /// Drop the smallest and dead chains every epoch, grow where most paths of three connections lead.
-    Cht,
-    /// Start dense, prune the smallest along a cubic schedule.
-    Gmp,
-    /// Start half dense, prune along a cubic schedule while moving connections to where the gradient is largest.
-    Granet,
-    /// Dense and compressed phases in turn.
-    Acdc,
-    /// RigL with the same fan-in for all units of a layer; units that matter too little are switched off.
-    Srigl,
-    /// The forward pass uses the largest of a larger set of connections, all of which have gradients.
-    TopKast,
-}
-
-impl Method {
-    /// All methods.
-    pub const ALL: [Method; 11] = [
-        Method::Static,
-        Method::Set,
-        Method::Rigl,
-        Method::Gse,
-        Method::Mest,
-        Method::Cht,
-        Method::Gmp,
-        Method::Granet,
-        Method::Acdc,
-        Method::Srigl,
-        Method::TopKast,
-    ];
-
-    /// The name in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Static => "static",
-            Method::Set => "set",
-            Method::Rigl => "rigl",
-            Method::Gse => "gse",
-            Method::Mest => "mest",
-            Method::Cht => "cht",
-            Method::Gmp => "gmp",
-            Method::Granet => "granet",
-            Method::Acdc => "acdc",
-            Method::Srigl => "srigl",
-            Method::TopKast => "top-kast",
-        }
+named! {
+    /// A named method.
+    #[derive(Default)]
+    pub enum Method {
+        /// Connections stay as they were drawn.
+        Static = "static",
+        /// Drop the smallest of each sign every epoch, grow at random.
+        Set = "set",
+        /// Drop the smallest, grow where the gradient is largest.
+        #[default]
+        Rigl = "rigl",
+        /// Drop the smallest, grow where the gradient is largest among a random sample.
+        Gse = "gse",
+        /// Drop by weight and gradient, grow at random beyond the target, which is reached late in the run.
+        Mest = "mest",
+        /// Drop the smallest and dead chains every epoch, grow where most paths of three connections lead.
+        Cht = "cht",
+        /// Start dense, prune the smallest along a cubic schedule.
+        Gmp = "gmp",
+        /// Start half dense, prune along a cubic schedule while moving connections to where the gradient is largest.
+        Granet = "granet",
+        /// Dense and compressed phases in turn.
+        Acdc = "acdc",
+        /// RigL with the same fan-in for all units of a layer; units that matter too little are switched off.
+        Srigl = "srigl",
+        /// The forward pass uses the largest of a larger set of connections, all of which have gradients.
+        TopKast = "top-kast",
     }
 }
 
-/// A rule by which connections are dropped, by the name that users type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DropName {
-    /// [`Drop::Magnitude`].
-    Magnitude,
-    /// [`Drop::Soft`].
-    Soft,
+named! {
+    /// A rule by which connections are dropped, by the name that users type.
+    pub enum DropName {
+        /// [`Drop::Magnitude`].
+        Magnitude = "magnitude",
+        /// [`Drop::Soft`].
+        Soft = "soft",
+    }
 }
 
 /// The `[topology]` section. What is left out takes the method's default.
@@ -145,10 +112,9 @@ impl TopologySettings {
     ///
     /// # Errors
     /// [`Error::Setting`] for a number out of range, or one that the method would ignore.
-    #[expect(clippy::too_many_lines)]
     pub fn build(&self) -> Result<Topology> {
         self.check_ranges()?;
-        self.refuse_ignored()?;
+        self.check_use()?;
         let steps = self.every.unwrap_or(100);
         let drop = match self.drop {
             Some(DropName::Soft) => Drop::Soft { temperature: self.temperature.unwrap_or(1.0) },
@@ -172,6 +138,12 @@ impl TopologySettings {
             grow: Grow::Gradient,
             ..fixed.clone()
         };
+        self.preset(fixed, rigl)
+    }
+
+    /// The method, from the one that never moves a connection and from RigL.
+    fn preset(&self, fixed: Topology, rigl: Topology) -> Result<Topology> {
+        let (steps, until) = (self.every.unwrap_or(100), self.until.unwrap_or(0.75));
         Ok(match self.method {
             Method::Static => fixed,
             Method::Set => Topology {
@@ -228,7 +200,11 @@ impl TopologySettings {
             },
             Method::TopKast => Topology {
                 when: When::Every { steps, from: 0.0, until },
-                amount: Amount::Superset { overshoot: self.overshoot.unwrap_or(1.0), share, until },
+                amount: Amount::Superset {
+                    overshoot: self.overshoot.unwrap_or(1.0),
+                    share: self.fraction.unwrap_or(0.3),
+                    until,
+                },
                 forward: Forward::Largest { exploration: self.exploration.unwrap_or(1e-4) as f32 },
                 ..fixed
             },
@@ -275,7 +251,7 @@ impl TopologySettings {
         Ok(())
     }
 
-    fn refuse_ignored(&self) -> Result<()> {
+    fn check_use(&self) -> Result<()> {
         use Method::{Acdc, Cht, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, TopKast};
         let keys: [(&str, bool, &[Method]); 13] = [
             ("fraction", self.fraction.is_some(), &[Set, Rigl, Gse, Cht, Granet, Srigl, TopKast]),
@@ -292,13 +268,7 @@ impl TopologySettings {
             ("min_salient", self.min_salient.is_some(), &[Srigl]),
             ("exploration", self.exploration.is_some(), &[TopKast]),
         ];
-        if let Some((key, ..)) = keys.iter().find(|(_, given, used)| *given && !used.contains(&self.method)) {
-            let problem = format!(
-                "method \"{}\" does not use it; remove it or choose another topology.method",
-                self.method.name()
-            );
-            return Err(Error::setting(format!("topology.{key}"), problem));
-        }
+        self.method.refuse_ignored("topology", &keys)?;
         if self.temperature.is_some() && self.drop != Some(DropName::Soft) {
             let problem = "only topology.drop = \"soft\" uses it; set that or remove it";
             return Err(Error::setting("topology.temperature", problem));
@@ -333,13 +303,6 @@ mod tests {
         ] {
             let error = settings.build().unwrap_err().to_string();
             assert!(error.starts_with(key), "{key}: {error}");
-        }
-    }
-
-    #[test]
-    fn names_are_those_of_settings() {
-        for method in Method::ALL {
-            assert_eq!(serde_json::to_value(method).unwrap(), method.name());
         }
     }
 }

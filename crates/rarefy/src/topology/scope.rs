@@ -5,20 +5,19 @@
 //! be left of the layer if it went last, the share that goes with it. The largest of a layer scores 1, so no layer is
 //! emptied before all others are down to one.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Counts, View};
 use crate::sparse::Weights;
 
-/// What shares a number of connections when a method prunes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// Each layer, in proportion to what it is to end with.
-    #[default]
-    Layer,
-    /// All layers together: those of the largest LAMP scores stay.
-    Global,
+named! {
+    /// What shares a number of connections when a method prunes.
+    #[derive(Default)]
+    pub enum Scope {
+        /// Each layer, in proportion to what it is to end with.
+        #[default]
+        Layer = "layer",
+        /// All layers together: those of the largest LAMP scores stay.
+        Global = "global",
+    }
 }
 
 /// Shares what a pruned network is to have out over its matrices, by their weights. Where some of that is grown, it is the

@@ -80,7 +80,7 @@ impl Engine {
     /// Allocates gradients, optimizer state and buffers.
     pub fn new(parts: EngineParts) -> Engine {
         let EngineParts { mut network, optimizer, .. } = parts;
-        let map = Map::of(parts.topology.forward, parts.sparsifier.method());
+        let map = Map::of(parts.topology.forward, parts.sparsifier.penalty());
         // A map looks at rows.
         if parts.has_sparse_inputs && map == Map::Same {
             network.store_by_input();
@@ -205,6 +205,7 @@ impl Engine {
     fn update(&mut self, scale: f32, batch: &Batch, mut step: StepSize, loss: f64) {
         let bregman = self.optimizer.is_bregman();
         let regularizer = if bregman { None } else { self.sparsifier.regularizer() };
+        let regularizer = regularizer.as_ref();
         step.lambda = self.sparsifier.lambda().filter(|_| bregman).unwrap_or(0.0);
         self.optimizer.prepare(&mut self.memory, &mut step);
         if self.optimizer.gathers() {
@@ -251,7 +252,7 @@ impl Engine {
     }
 
     /// A part of the optimizer's work on all parameters.
-    fn work(&mut self, part: Part, step: &StepSize, regularizer: Option<Regularizer>) -> Sums {
+    fn work(&mut self, part: Part, step: &StepSize, regularizer: Option<&Regularizer>) -> Sums {
         let mut sums = Sums::default();
         let parameters = self.network.parameters_mut().zip(&mut self.state);
         for (parameter, slots) in parameters.filter(|(parameter, _)| parameter.is_trained()) {

@@ -44,7 +44,8 @@ impl Trainer {
     /// If the settings were not checked.
     pub fn dense_updates(&self) -> Option<DenseUpdates> {
         let topology = self.settings().topology.build().expect("checked at the start");
-        let looks = topology.grow == Grow::Gradient || matches!(topology.shape, Shape::ConstantFanIn { .. });
+        let looks =
+            matches!(topology.grow, Grow::Gradient) || matches!(topology.shape, Shape::ConstantFanIn { .. });
         let epoch = self.steps_per_epoch();
         let total = epoch * self.settings().train.epochs;
         let updates =

@@ -20,7 +20,7 @@ use crate::control::TargetSettings;
 use crate::convex::{Start, lambda_grid};
 use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
 use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
-use crate::penalties::{GroupBy, Penalty, Regularizer};
+use crate::penalties::{GroupBy, GroupL1, Regularizer};
 use crate::topology;
 use crate::{Error, Result};
 
@@ -268,7 +268,7 @@ fn whole(settings: Settings, path: &PathSettings) -> Result<Settings> {
 fn check(settings: &Settings, start: Start) -> Result<()> {
     let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
     match settings.penalty.build()? {
-        Some(Regularizer::Prox(Penalty::ElasticNet(_))) if settings.penalty.l1_ratio() == 0.0 => {
+        Some(Regularizer::Prox(penalty)) if !penalty.makes_zeros() => {
             return wrong("penalty.l1_ratio", "is 0, which makes no zeros; raise it");
         }
         Some(Regularizer::Prox(_) | Regularizer::Groups(..)) => {}
@@ -332,12 +332,10 @@ fn largest_lambda(trainer: &mut Trainer) -> f64 {
         let mut groups = vec![(0.0, 0.0); parameter.weights.rows().max(cols)];
         for (cell, slot) in parameter.weights.connections() {
             let slope = parameter.gradient[slot].abs() / score.normaliser as f32;
-            largest = largest.max(match regularizer {
-                Some(Regularizer::Prox(Penalty::ElasticNet(_))) => slope / penalty.l1_ratio(),
-                // The slope of lambda sqrt(|w|) is lambda / (2 sqrt(|w|)).
-                Some(Regularizer::Prox(Penalty::LHalf(_))) => 2.0 * slope * values[slot].abs().sqrt(),
+            largest = largest.max(match &regularizer {
+                Some(Regularizer::Prox(penalty)) => penalty.lambda_that_empties(slope, values[slot]),
                 Some(Regularizer::Groups(_, by)) => {
-                    let group = if by == GroupBy::Neurons { cell / cols } else { cell % cols };
+                    let group = if *by == GroupBy::Neurons { cell / cols } else { cell % cols };
                     let (squares, count) = &mut groups[group];
                     (*squares, *count) = (*squares + slope * slope, *count + 1.0);
                     0.0
@@ -346,7 +344,7 @@ fn largest_lambda(trainer: &mut Trainer) -> f64 {
             });
         }
         // A group of n weights is weighed by sqrt(n).
-        let of_groups = groups.iter().map(|(squares, count)| (squares / f32::max(*count, 1.0)).sqrt());
+        let of_groups = groups.iter().map(|&(squares, size)| GroupL1::lambda_that_empties(squares, size));
         largest = of_groups.fold(largest, f32::max);
     }
     f64::from(largest)

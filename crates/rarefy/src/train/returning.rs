@@ -43,7 +43,7 @@ pub(super) enum Hold {
 /// What holds the zeros of each parameter.
 pub(super) fn holds(
     network: &Network,
-    regularizer: Option<Regularizer>,
+    regularizer: Option<&Regularizer>,
     constraint: Option<Constraint>,
 ) -> Vec<Hold> {
     let withstood = match constraint {
@@ -55,10 +55,10 @@ pub(super) fn holds(
     let of_weight = |parameter: &Parameter| {
         let slope = match regularizer {
             Some(Regularizer::Prox(penalty)) => MARGIN * penalty.slope_at_zero(),
-            Some(Regularizer::Groups(penalty, by)) => {
+            Some(&Regularizer::Groups(penalty, by)) => {
                 return Hold::Groups { by, penalty, free: free_groups(parameter, penalty, by) };
             }
-            Some(Regularizer::Effective) => return Hold::Firm,
+            Some(Regularizer::Thresholds { .. } | Regularizer::Gates { .. }) => return Hold::Firm,
             Some(Regularizer::Subgradient(_)) | None => 0.0,
         };
         let (threshold, sides) = match constraint {

@@ -21,8 +21,7 @@ use super::returning::{Hold, holds, nonzeros, room};
 use crate::control::{Budget, Controller, END, LayerCost};
 use crate::layers::{Network, Parameter};
 use crate::penalties::{
-    Constraint, ConstraintSettings, GroupBy, Groups, PenaltyMethod, PenaltySettings, Regularizer, Scope,
-    Steps,
+    Constraint, ConstraintSettings, GroupBy, Groups, PenaltySettings, Regularizer, Scope, Steps,
 };
 use crate::sparse::Weights;
 use crate::topology::Progress;
@@ -57,7 +56,7 @@ pub enum Zeros {
 /// A penalty, a constraint, and what steers them. The default does nothing.
 #[derive(Default)]
 pub struct Sparsifier {
-    penalty: PenaltySettings,
+    penalty: Option<Regularizer>,
     constraint: Option<Constraint>,
     /// The controller of lambda and the budget that it steers to.
     pub control: Option<(Controller, Budget)>,
@@ -86,43 +85,41 @@ impl Sparsifier {
         constraint: &ConstraintSettings,
         control: Option<(Controller, Budget)>,
     ) -> Result<Sparsifier> {
-        penalty.build()?;
-        let constraint = constraint.build()?;
-        Ok(Sparsifier {
-            penalty: penalty.clone(),
-            constraint,
-            control,
-            zeros: Zeros::Leave,
-            has_whole_batches: false,
-            groups: Vec::new(),
-            steps: Vec::new(),
-        })
+        Ok(Sparsifier::of(penalty.build()?, constraint.build()?, control))
     }
 
-    /// The penalty's name.
-    pub fn method(&self) -> PenaltyMethod {
-        self.penalty.method
+    /// This penalty and this constraint, with a controller of lambda if there is a target: for penalties that no settings name.
+    pub fn of(
+        penalty: Option<Regularizer>,
+        constraint: Option<Constraint>,
+        control: Option<(Controller, Budget)>,
+    ) -> Sparsifier {
+        Sparsifier { penalty, constraint, control, ..Sparsifier::default() }
+    }
+
+    /// The penalty, its lambda that of the settings.
+    pub fn penalty(&self) -> Option<&Regularizer> {
+        self.penalty.as_ref()
     }
 
     /// The penalty's lambda as it stands; `None` without a penalty.
     pub fn lambda(&self) -> Option<f32> {
-        (self.penalty.method != PenaltyMethod::None).then(|| match &self.control {
+        let penalty = self.penalty.as_ref()?;
+        Some(match &self.control {
             Some((controller, _)) => controller.state.lambda as f32,
-            None => self.penalty.lambda(),
+            None => penalty.lambda(),
         })
     }
 
     /// Sets the penalty's lambda, which nothing steers.
     pub fn set_lambda(&mut self, lambda: f32) {
-        self.penalty.lambda = Some(lambda);
+        self.penalty = self.penalty.as_ref().map(|penalty| penalty.with_lambda(lambda));
     }
 
     /// The penalty as it stands, its lambda steered; `None` if there is none or lambda is 0.
     pub fn regularizer(&self) -> Option<Regularizer> {
         let lambda = self.lambda().filter(|&lambda| lambda > 0.0)?;
-        PenaltySettings { lambda: Some(lambda), ..self.penalty.clone() }
-            .build()
-            .expect("checked at the start")
+        self.penalty.as_ref().map(|penalty| penalty.with_lambda(lambda))
     }
 
     /// The proximal step of a penalty on groups; `step_size` writes how far a unit of gradient moves each weight of
@@ -172,7 +169,7 @@ impl Sparsifier {
 
     /// Whether zeros may leave after the step that was just done.
     pub fn is_due(&self, progress: &Progress) -> bool {
-        let gates = self.penalty.method == PenaltyMethod::L0Gates;
+        let gates = matches!(self.penalty, Some(Regularizer::Gates { .. }));
         let every = every(progress).max(if gates { STEPS_OF_GATES } else { 1 });
         let may_leave = !self.is_idle() && self.zeros != Zeros::Stay;
         may_leave && (progress.step.is_multiple_of(every) || is_at_end(progress) || is_last(progress))
@@ -182,17 +179,20 @@ impl Sparsifier {
     pub fn places(&self, parameter: &Parameter, progress: &Progress) -> usize {
         let is_time = progress.step.is_multiple_of(LOOKS_BEYOND * every(progress)) && !is_last(progress);
         let groups = matches!(self.regularizer(), Some(Regularizer::Groups(..)));
-        match self.has_whole_batches {
-            _ if !is_time || self.control.is_some() || self.zeros != Zeros::Leave => 0,
-            true => room(parameter),
-            false if groups => 0,
-            false => (NOISY_RETURN * nonzeros(parameter) as f64).ceil() as usize,
+        if !is_time || self.control.is_some() || self.zeros != Zeros::Leave {
+            0
+        } else if self.has_whole_batches {
+            room(parameter)
+        } else if groups {
+            0
+        } else {
+            (NOISY_RETURN * nonzeros(parameter) as f64).ceil() as usize
         }
     }
 
     /// What holds the zeros of each parameter, at its place.
     pub(super) fn holds(&self, network: &Network) -> Vec<Hold> {
-        holds(network, self.regularizer(), self.constraint)
+        holds(network, self.regularizer().as_ref(), self.constraint)
     }
 
     /// Whether the budget must hold after the step that was just done.
@@ -338,6 +338,7 @@ fn is_last(progress: &Progress) -> bool {
 mod tests {
     use super::*;
     use crate::layers::{NetworkSettings, SparsitySettings};
+    use crate::penalties::PenaltyMethod;
     use crate::tiles::Shape;
 
     /// A layer with fewer nonzeros than outputs keeps those, and no other layer loses a weight for it that leads on.

@@ -37,7 +37,7 @@ pub(super) struct Update<'a> {
     pub(super) step: &'a StepSize,
     pub(super) isa: Isa,
     /// What acts on these weights one by one.
-    pub(super) regularizer: Option<Regularizer>,
+    pub(super) regularizer: Option<&'a Regularizer>,
 }
 
 impl Update<'_> {
@@ -48,7 +48,7 @@ impl Update<'_> {
             if scale != 1.0 {
                 gradients.iter_mut().for_each(|gradient| *gradient *= scale);
             }
-            if let Some(Regularizer::Subgradient(penalty)) = &self.regularizer {
+            if let Some(Regularizer::Subgradient(penalty)) = self.regularizer {
                 penalty.add_subgradient(values, gradients);
             }
         }
@@ -59,7 +59,7 @@ impl Update<'_> {
             self.optimizer.update(self.step, values, gradients, slots);
         }
         if self.part != Part::Move
-            && let Some(Regularizer::Prox(penalty)) = &self.regularizer
+            && let Some(Regularizer::Prox(penalty)) = self.regularizer
         {
             let mut steps = [0.0; CHUNK];
             let steps = &mut steps[..values.len()];

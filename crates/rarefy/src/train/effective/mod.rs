@@ -27,7 +27,7 @@ use super::tensors::{Tensor, TensorFile};
 use crate::Result;
 use crate::layers::{Network, Parameter, Role};
 use crate::optimizers::{Optimizer, Slots, StepSize, UpdateRule};
-use crate::penalties::PenaltyMethod;
+use crate::penalties::Regularizer;
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::Forward;
 
@@ -52,11 +52,11 @@ pub enum Map {
 
 impl Map {
     /// The map that a topology or a penalty asks for.
-    pub fn of(forward: Forward, penalty: PenaltyMethod) -> Map {
+    pub fn of(forward: Forward, penalty: Option<&Regularizer>) -> Map {
         match (forward, penalty) {
             (Forward::Largest { exploration }, _) => Map::Largest { exploration },
-            (Forward::All, PenaltyMethod::Str) => Map::Thresholds,
-            (Forward::All, PenaltyMethod::L0Gates) => Map::Gates,
+            (Forward::All, Some(Regularizer::Thresholds { .. })) => Map::Thresholds,
+            (Forward::All, Some(Regularizer::Gates { .. })) => Map::Gates,
             (Forward::All, _) => Map::Same,
         }
     }
