@@ -364,7 +364,7 @@ fn paths_of_networks_that_cannot_be_are_named() {
     let free = folder.path().join("free");
     let no_validation = ["--set", "data.validation_fraction=0"];
     for (more, words) in [
-        (vec!["--penalty", "str"], "penalty.method: a path needs one with a proximal step"),
+        (vec!["--penalty", "str"], "penalty.method: \"str\" does not go with a path of lambdas"),
         (vec!["--penalty", "l2"], "unknown variant `l2`"),
         (vec!["--lambda-min-ratio", "1.5"], "lambda_min_ratio: 1.5 is not between 0 and 1"),
         (vec!["--lambda-max", "0"], "lambda: the largest is 0"),
@@ -374,8 +374,8 @@ fn paths_of_networks_that_cannot_be_are_named() {
         ),
         (vec!["--lambdas", "0"], "lambdas: 0"),
         (vec!["--set", "penalty.lambda=0.1"], "penalty.lambda: a path goes through many"),
-        (vec!["--set", "target.sparsity=0.9"], "target: does not go with a path"),
-        (vec!["--set", "topology.method=rigl"], "topology.method: must be \"static\""),
+        (vec!["--set", "target.sparsity=0.9"], "target: this does not go with a path"),
+        (vec!["--set", "topology.method=rigl"], "topology.method: \"rigl\" does not go with a path"),
         (vec!["--solver", "ista"], "--solver: is for linear models"),
         (vec!["--save-coefficients", "w.npy"], "--save-coefficients: is for linear models"),
         (vec!["--save-model", path_text(&taken)], "holds a run already"),

@@ -141,9 +141,18 @@ fn who_watches_can_stop_it_and_keeps_the_whole_points() {
 fn what_cannot_be_a_path_is_refused_by_name() {
     type Change = fn(&mut Settings, &mut PathSettings);
     let cases: [(Change, &str); 12] = [
-        (|it, _| it.penalty.method = PenaltyMethod::None, "penalty.method: a path needs"),
-        (|it, _| it.penalty.method = PenaltyMethod::L1Subgradient, "penalty.method: a path needs"),
-        (|it, _| it.penalty.method = PenaltyMethod::L0Gates, "penalty.method: a path needs"),
+        (
+            |it, _| it.penalty.method = PenaltyMethod::None,
+            "penalty.method: \"none\" does not go with a path of lambdas: a path needs",
+        ),
+        (
+            |it, _| it.penalty.method = PenaltyMethod::L1Subgradient,
+            "penalty.method: \"l1-subgradient\" does not go with a path",
+        ),
+        (
+            |it, _| it.penalty.method = PenaltyMethod::L0Gates,
+            "penalty.method: \"l0-gates\" does not go with a path",
+        ),
         (
             |it, _| {
                 it.penalty.method = PenaltyMethod::ElasticNet;
@@ -152,9 +161,15 @@ fn what_cannot_be_a_path_is_refused_by_name() {
             "penalty.l1_ratio: is 0",
         ),
         (|it, _| it.penalty.lambda = Some(1e-3), "penalty.lambda: a path goes through many"),
-        (|it, _| it.target.sparsity = Some(0.9), "target: does not go with a path"),
-        (|it, _| it.topology.method = topology::Method::Rigl, "topology.method: must be \"static\""),
-        (|it, _| it.optimizer.method = optimizers::Method::Linbreg, "optimizer.method: linbreg"),
+        (|it, _| it.target.sparsity = Some(0.9), "target: this does not go with a path"),
+        (
+            |it, _| it.topology.method = topology::Method::Rigl,
+            "topology.method: \"rigl\" does not go with a path",
+        ),
+        (
+            |it, _| it.optimizer.method = optimizers::Method::Linbreg,
+            "optimizer.method: \"linbreg\" does not go with a path",
+        ),
         (|it, _| it.train.patience = 2, "train.patience: must be 0"),
         (
             |it, path| (it.sparsity.density, path.start) = (0.5, Start::Sparse),

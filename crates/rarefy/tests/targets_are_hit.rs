@@ -110,13 +110,16 @@ fn what_does_not_go_together_is_refused() {
         Trainer::load(settings).err().expect("it must be refused").to_string()
     };
     let error = with(&|settings| settings.topology.method = Method::Rigl);
-    assert!(error.starts_with("topology.method: a penalty with a target"), "{error}");
+    assert!(
+        error.starts_with("topology.method: \"rigl\" does not go with a penalty that a target"),
+        "{error}"
+    );
     let error = with(&|settings| settings.penalty.method = PenaltyMethod::L1Subgradient);
     assert!(error.starts_with("penalty.method: \"l1-subgradient\""), "{error}");
     let error = with(&|settings| {
         settings.constraint.method = rarefy::penalties::ConstraintMethod::NonNegative;
     });
-    assert!(error.starts_with("constraint.method: does not go with a target"), "{error}");
+    assert!(error.starts_with("constraint.method: \"non-negative\" does not go with a target"), "{error}");
     let error = with(&|settings| settings.target = TargetSettings { nnz: Some(100), ..Default::default() });
     assert!(error.starts_with("target.nnz: cannot be reached"), "{error}");
     let error = with(&|settings| settings.sparsity.density = 0.05);

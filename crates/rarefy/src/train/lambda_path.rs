@@ -13,15 +13,14 @@ use std::sync::Arc;
 
 use super::keep::InMemory;
 use super::live::Live;
+use super::pairs;
 use super::revive::revive_dead_neurons;
 use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
 use super::{model_bytes, score, score_samples};
-use crate::control::TargetSettings;
 use crate::convex::{Start, lambda_grid};
 use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
 use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
 use crate::penalties::{GroupBy, GroupL1, Regularizer};
-use crate::topology;
 use crate::{Error, Result};
 
 /// Samples whose gradient says which lambda is large.
@@ -267,37 +266,16 @@ fn whole(settings: Settings, path: &PathSettings) -> Result<Settings> {
 
 fn check(settings: &Settings, start: Start) -> Result<()> {
     let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
-    match settings.penalty.build()? {
-        Some(Regularizer::Prox(penalty)) if !penalty.makes_zeros() => {
-            return wrong("penalty.l1_ratio", "is 0, which makes no zeros; raise it");
-        }
-        Some(Regularizer::Prox(_) | Regularizer::Groups(..)) => {}
-        _ => {
-            return wrong(
-                "penalty.method",
-                "a path needs one with a proximal step, which makes zeros: \"l1\", \"elastic-net\", \"mcp\", \"l-half\", \"group-neurons\" or \"group-inputs\"",
-            );
-        }
+    pairs::check(settings, true)?;
+    if let Some(Regularizer::Prox(penalty)) = settings.penalty.build()?
+        && !penalty.makes_zeros()
+    {
+        return wrong("penalty.l1_ratio", "is 0, which makes no zeros; raise it");
     }
     if settings.penalty.lambda.is_some() {
         return wrong(
             "penalty.lambda",
             "a path goes through many; leave it out and give the largest as lambda_max",
-        );
-    }
-    if settings.target != TargetSettings::default() {
-        return wrong("target", "does not go with a path: it steers lambda, the path fixes it; remove one");
-    }
-    if settings.topology.method != topology::Method::Static {
-        return wrong(
-            "topology.method",
-            "must be \"static\" on a path, where the penalty decides which connections stay",
-        );
-    }
-    if settings.optimizer.method().is_bregman() {
-        return wrong(
-            "optimizer.method",
-            "linbreg and adabreg grow the network at one lambda; use another optimizer for a path",
         );
     }
     if start == Start::Sparse && settings.sparsity.density < 1.0 {

@@ -16,6 +16,7 @@ mod machine;
 mod memory;
 mod model;
 mod number_score;
+mod pairs;
 mod plan;
 mod position;
 mod predictions;

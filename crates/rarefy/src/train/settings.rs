@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pairs;
 use super::threads::check_threads;
 use crate::control::TargetSettings;
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
-use crate::optimizers::{Method, OptimizerSettings, ScheduleSettings};
-use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings, Regularizer};
-use crate::topology::{self, TopologySettings};
+use crate::optimizers::{OptimizerSettings, ScheduleSettings};
+use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
+use crate::topology::TopologySettings;
 use crate::{Error, Result};
 
 /// What a run does.
@@ -162,10 +163,12 @@ impl Settings {
         self.data.check()?;
         self.sparsity.check()?;
         self.topology.build()?;
-        self.check_regularization()?;
+        self.penalty.build()?;
+        self.constraint.build()?;
+        self.target.check()?;
         self.optimizer.build()?;
         self.schedule.build(self.optimizer.method())?;
-        self.check_optimizer()?;
+        pairs::check(self, false)?;
         self.network.check()?;
         if self.is_language_model()
             && !matches!(self.loss.method, LossMethod::Auto | LossMethod::CrossEntropy)
@@ -212,49 +215,6 @@ impl Settings {
         self.data.task == TaskChoice::LanguageModel
     }
 
-    /// Methods whose passes compute with other values than the stored ones stand alone.
-    fn check_effective(&self, is_constrained: bool) -> Result<()> {
-        let penalty = self.penalty.method;
-        let is_effective = self.topology.method == topology::Method::TopKast
-            || matches!(penalty, PenaltyMethod::Str | PenaltyMethod::L0Gates);
-        let optimizer = self.optimizer.method();
-        let looks_further = optimizer.is_schedule_free()
-            || optimizer.searches()
-            || optimizer.is_bregman()
-            || optimizer == Method::Prodigy;
-        if is_effective && looks_further {
-            return Err(Error::setting(
-                "optimizer.method",
-                "looks at more than gradients, which with \"top-kast\", \"str\" and \"l0-gates\" are those of other weights; use sgd, adam, adamw, rmsprop or adagrad",
-            ));
-        }
-        if self.topology.method == topology::Method::TopKast {
-            let problem =
-                "does not go with topology.method = \"top-kast\", which has a penalty of its own; remove one";
-            return match (penalty, is_constrained) {
-                (PenaltyMethod::None, false) => Ok(()),
-                (PenaltyMethod::None, true) => Err(Error::setting("constraint.method", problem)),
-                _ => Err(Error::setting("penalty.method", problem)),
-            };
-        }
-        if !matches!(penalty, PenaltyMethod::Str | PenaltyMethod::L0Gates) {
-            return Ok(());
-        }
-        if is_constrained {
-            return Err(Error::setting(
-                "constraint.method",
-                "does not go with penalty.method = \"str\" or \"l0-gates\": it would act on weights that the network does not use as they are; remove one",
-            ));
-        }
-        if self.topology.method != topology::Method::Static {
-            return Err(Error::setting(
-                "topology.method",
-                "must be \"static\" with penalty.method = \"str\" or \"l0-gates\", which decide which connections stay",
-            ));
-        }
-        Ok(())
-    }
-
     /// The network for samples such as those of `dataset`.
     ///
     /// # Errors
@@ -282,90 +242,12 @@ impl Settings {
             let problem = format!("{ahead}; a language model is to predict them");
             return Err(Error::setting("network", problem));
         }
-        if self.optimizer.method() == Method::BarzilaiBorwein
-            && network.layers.iter().any(LayerSpec::is_random)
-        {
-            return Err(Error::setting(
-                "network",
-                "has dropout, but barzilai-borwein needs the same loss at each step; set network.dropout = 0, or take the layer out",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Which penalties an optimizer goes with.
-    fn check_optimizer(&self) -> Result<()> {
         let method = self.optimizer.method();
-        let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
-        let penalty = self.penalty.build()?;
-        if method.is_schedule_free()
-            && matches!(penalty, Some(Regularizer::Prox(_) | Regularizer::Groups(..)))
-        {
-            return wrong(
-                "penalty.method",
-                "does not go with a schedule-free optimizer: its model is an average, which has no zeros; use another optimizer",
+        if method.traits().needs_full_batch && network.layers.iter().any(LayerSpec::is_random) {
+            let problem = format!(
+                "has dropout, but {method} needs the same loss at each step; set network.dropout = 0, or take the layer out"
             );
-        }
-        if method.is_schedule_free() && self.constraint.build()?.is_some() {
-            return wrong(
-                "constraint.method",
-                "does not go with a schedule-free optimizer: its model is an average, which need not satisfy it; use another optimizer",
-            );
-        }
-        if method.searches() && matches!(penalty, Some(Regularizer::Subgradient(_))) {
-            return wrong(
-                "penalty.method",
-                "\"l1-subgradient\" is no part of the loss that the line search looks at; use \"l1\"",
-            );
-        }
-        if method.is_bregman() && self.penalty.method != PenaltyMethod::L1 {
-            return wrong(
-                "penalty.method",
-                "must be \"l1\" for linbreg and adabreg: it is what their step is made of",
-            );
-        }
-        if method.is_bregman() && self.topology.method != topology::Method::Static {
-            return wrong(
-                "topology.method",
-                "must be \"static\" for linbreg and adabreg, which grow the network themselves",
-            );
-        }
-        Ok(())
-    }
-
-    /// Penalties, constraints and targets: each alone, and which go together.
-    fn check_regularization(&self) -> Result<()> {
-        let penalty = self.penalty.build()?;
-        let constraint = self.constraint.build()?;
-        self.target.check()?;
-        self.check_effective(constraint.is_some())?;
-        if !self.target.is_set() {
-            return Ok(());
-        }
-        if constraint.is_some() {
-            return Err(Error::setting(
-                "constraint.method",
-                "does not go with a target: a constraint fixes the weights' size by itself and leaves nothing to steer; use a penalty",
-            ));
-        }
-        if matches!(penalty, Some(Regularizer::Subgradient(_))) {
-            return Err(Error::setting(
-                "penalty.method",
-                "\"l1-subgradient\" does not go with a target: it makes no exact zeros to count; use \"l1\"",
-            ));
-        }
-        let by_layer = self.target.bytes.is_some() || self.target.flops.is_some();
-        if by_layer && self.topology.scope == Some(topology::Scope::Global) {
-            return Err(Error::setting(
-                "topology.scope",
-                "\"global\" shares connections out by their weights, which are not known before, and layers differ in what a connection costs; use \"layer\", or target.sparsity or target.nnz",
-            ));
-        }
-        if penalty.is_some() && self.topology.method != topology::Method::Static {
-            return Err(Error::setting(
-                "topology.method",
-                "a penalty with a target steers the number of connections itself; use \"static\", or no penalty",
-            ));
+            return Err(Error::setting("network", problem));
         }
         Ok(())
     }
@@ -403,7 +285,9 @@ fn joined(key: String, rest: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimizers::Method;
     use crate::tiles::Shape;
+    use crate::topology;
 
     #[test]
     fn a_batch_that_is_not_given_fits_the_samples() {
@@ -489,20 +373,28 @@ mod tests {
     #[test]
     fn what_does_not_go_with_an_optimizer_is_refused() {
         for (method, more, message) in [
-            ("linbreg", "", "penalty.method: must be \"l1\" for linbreg and adabreg"),
-            ("adabreg", "[penalty]\nmethod = 'mcp'", "penalty.method: must be \"l1\""),
-            ("adabreg", "[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'set'", "topology.method: must be"),
+            ("linbreg", "", "penalty.method: \"none\" does not go with optimizer.method = \"linbreg\""),
+            (
+                "adabreg",
+                "[penalty]\nmethod = 'mcp'",
+                "penalty.method: \"mcp\" does not go with optimizer.method = \"adabreg\"",
+            ),
+            (
+                "adabreg",
+                "[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'set'",
+                "topology.method: \"set\" does not go with optimizer.method = \"adabreg\"",
+            ),
             (
                 "schedule-free-sgd",
                 "[penalty]\nmethod = 'l1'",
-                "penalty.method: does not go with a schedule-free",
+                "penalty.method: \"l1\" does not go with optimizer.method = \"schedule-free-sgd\"",
             ),
             ("schedule-free-adamw", "[constraint]\nmethod = 'l1-ball'\nradius = 1.0", "constraint"),
             ("schedule-free-sgd", "[schedule]\nmethod = 'linear'", "schedule.method: must be \"constant\""),
             (
                 "armijo",
                 "[penalty]\nmethod = 'l1-subgradient'",
-                "penalty.method: \"l1-subgradient\" is no part",
+                "penalty.method: \"l1-subgradient\" does not go with optimizer.method = \"armijo\"",
             ),
         ] {
             let text = format!("[optimizer]\nmethod = '{method}'\n{more}");

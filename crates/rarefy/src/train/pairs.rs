@@ -1,0 +1,316 @@
+//! Which choices do not go together: a table of what they do. A new method is refused where it must be by what it says of
+//! itself; a new reason is a row.
+
+use super::Settings;
+use crate::error::{Error, Result};
+use crate::names::{Named, one_of};
+use crate::optimizers::{self, Traits};
+use crate::penalties::{ConstraintMethod, Penalty, PenaltyForm, PenaltyMethod, PenaltySettings, Regularizer};
+use crate::topology::{self, Forward, Scope, TopologySettings, When};
+
+/// What a choice does, as far as other choices care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fact {
+    /// The optimizer's model is an average of the trained values.
+    Averages,
+    /// The optimizer tries each step out by the loss after it.
+    Searches,
+    /// The optimizer's step has the L1 penalty in it.
+    IsBregman,
+    /// The optimizer looks at more than each weight and its gradient.
+    LooksFurther,
+    /// There is a penalty.
+    Penalises,
+    /// A proximal step makes zeros.
+    ShrinksToZero,
+    /// There is no such step.
+    MakesNoZeros,
+    /// The penalty's subgradient is added to the gradient.
+    AddsSubgradient,
+    /// The penalty is not plain L1 by its proximal step.
+    IsNotL1,
+    /// Passes compute with thresholds or gates.
+    HasThresholdsOrGates,
+    /// There is a constraint.
+    Constrains,
+    /// The topology method changes which connections there are.
+    MovesConnections,
+    /// A forward pass uses the largest connections only.
+    UsesTheLargest,
+    /// Connections are shared out over layers by their weights.
+    SharesByWeights,
+    /// A target is set.
+    HasTarget,
+    /// A target moves a penalty's strength.
+    SteersLambda,
+    /// The target counts a connection of one layer more than one of another.
+    CountsByLayer,
+    /// The penalty's strength goes through a path of lambdas.
+    FollowsPath,
+}
+
+use Fact::*;
+
+/// `this` does not go with `other`, because; the error stands at the setting that has `this`.
+type Row = (Fact, Fact, &'static str);
+
+/// The first row that applies is the one that is told.
+#[rustfmt::skip]
+const ROWS: [Row; 19] = [
+    (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
+    (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
+    (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
+    (Constrains,       UsesTheLargest,       "that has a penalty of its own"),
+    (Constrains,       HasThresholdsOrGates, "it would act on weights that the network does not use as they are"),
+    (MovesConnections, HasThresholdsOrGates, "thresholds and gates decide which connections stay"),
+    (MakesNoZeros,     FollowsPath,          "a path needs one with a proximal step, which makes zeros"),
+    (HasTarget,        FollowsPath,          "it steers lambda, and a path fixes it; remove one"),
+    (MovesConnections, FollowsPath,          "the penalty decides there which connections stay"),
+    (IsBregman,        FollowsPath,          "it grows the network at one lambda"),
+    (Constrains,       HasTarget,            "it fixes the weights' size by itself and leaves nothing to steer"),
+    (AddsSubgradient,  HasTarget,            "it makes no exact zeros to count"),
+    (SharesByWeights,  CountsByLayer,        "it shares connections out by their weights, which are not known before, and layers differ in what a connection costs"),
+    (MovesConnections, SteersLambda,         "the penalty decides there which connections stay"),
+    (ShrinksToZero,    Averages,             "an average has no zeros"),
+    (Constrains,       Averages,             "an average need not satisfy it"),
+    (AddsSubgradient,  Searches,             "it is no part of the loss that the line search looks at"),
+    (IsNotL1,          IsBregman,            "L1 is what its step is made of"),
+    (MovesConnections, IsBregman,            "it grows the network by itself"),
+];
+
+/// Refuses choices that do not go together.
+///
+/// # Errors
+/// [`Error::Setting`] with the first pair, why it does not go, and what would.
+pub(super) fn check(settings: &Settings, follows_path: bool) -> Result<()> {
+    let Some((this, other, because)) = first_clash(settings, follows_path) else { return Ok(()) };
+    let key = this.key();
+    let cure =
+        alternatives(settings, follows_path, key).map_or(String::new(), |names| format!("; use {names}"));
+    let problem =
+        format!("{} does not go with {}: {because}{cure}", name_at(settings, key), other.described(settings));
+    Err(Error::setting(key, problem))
+}
+
+fn first_clash(settings: &Settings, follows_path: bool) -> Option<Row> {
+    let facts = facts(settings, follows_path);
+    ROWS.into_iter().find(|(this, other, _)| facts.contains(this) && facts.contains(other))
+}
+
+/// All that the methods of these settings do; their numbers play no part.
+fn facts(settings: &Settings, follows_path: bool) -> Vec<Fact> {
+    let traits = settings.optimizer.method().traits();
+    let penalty = PenaltySettings { method: settings.penalty.method, ..Default::default() };
+    let penalty = penalty.build().expect("defaults are in range");
+    let topology = TopologySettings { method: settings.topology.method, ..Default::default() };
+    let topology = topology.build().expect("defaults are in range");
+    let (is_l1, is_proximal) = match &penalty {
+        Some(Regularizer::Prox(Penalty { form, .. })) => (matches!(form, PenaltyForm::L1(_)), true),
+        Some(Regularizer::Groups(..)) => (false, true),
+        _ => (false, false),
+    };
+    let target = &settings.target;
+    let all = [
+        (Averages, traits.average.is_some()),
+        (Searches, traits.searches()),
+        (IsBregman, traits.is_bregman),
+        (LooksFurther, traits != Traits::PLAIN),
+        (Penalises, penalty.is_some()),
+        (ShrinksToZero, is_proximal),
+        (MakesNoZeros, !is_proximal),
+        (AddsSubgradient, matches!(penalty, Some(Regularizer::Subgradient(_)))),
+        (IsNotL1, !is_l1),
+        (HasThresholdsOrGates, penalty.as_ref().is_some_and(Regularizer::is_effective)),
+        (Constrains, settings.constraint.method != ConstraintMethod::None),
+        (MovesConnections, topology.when != When::Never),
+        (UsesTheLargest, matches!(topology.forward, Forward::Largest { .. })),
+        (SharesByWeights, settings.topology.scope == Some(Scope::Global)),
+        (HasTarget, target.is_set()),
+        (SteersLambda, target.is_set() && penalty.is_some()),
+        (CountsByLayer, target.bytes.is_some() || target.flops.is_some()),
+        (FollowsPath, follows_path),
+    ];
+    all.into_iter().filter(|(_, is_so)| *is_so).map(|(fact, _)| fact).collect()
+}
+
+impl Fact {
+    /// The setting that has it.
+    fn key(self) -> &'static str {
+        match self {
+            Averages | Searches | IsBregman | LooksFurther => "optimizer.method",
+            Penalises | ShrinksToZero | MakesNoZeros | AddsSubgradient | IsNotL1 | HasThresholdsOrGates => {
+                "penalty.method"
+            }
+            Constrains => "constraint.method",
+            MovesConnections | UsesTheLargest => "topology.method",
+            SharesByWeights => "topology.scope",
+            HasTarget | SteersLambda | CountsByLayer => "target",
+            FollowsPath => "path",
+        }
+    }
+
+    /// What another setting does not go with.
+    fn described(self, settings: &Settings) -> String {
+        match self {
+            FollowsPath => "a path of lambdas".into(),
+            SteersLambda => "a penalty that a target steers".into(),
+            HasTarget => "a target".into(),
+            CountsByLayer if settings.target.bytes.is_some() => "target.bytes".into(),
+            CountsByLayer => "target.flops".into(),
+            _ => format!("{} = {}", self.key(), name_at(settings, self.key())),
+        }
+    }
+}
+
+/// The name chosen at a key.
+fn name_at(settings: &Settings, key: &str) -> String {
+    let name = match key {
+        "optimizer.method" => settings.optimizer.method().name(),
+        "penalty.method" => settings.penalty.method.name(),
+        "constraint.method" => settings.constraint.method.name(),
+        "topology.method" => settings.topology.method.name(),
+        "topology.scope" => settings.topology.scope.unwrap_or_default().name(),
+        _ => return "this".into(),
+    };
+    format!("\"{name}\"")
+}
+
+/// The choices at a key that go with all other settings; `None` if there are none, or the key has no list of choices.
+fn alternatives(settings: &Settings, follows_path: bool, key: &str) -> Option<String> {
+    fn list<K: Named>(goes: impl Fn(K) -> bool) -> Option<String> {
+        let names: Vec<K> = K::ALL.iter().copied().filter(|&kind| goes(kind)).collect();
+        (!names.is_empty()).then(|| one_of(names))
+    }
+    let goes = |change: &dyn Fn(&mut Settings)| {
+        let mut changed = settings.clone();
+        change(&mut changed);
+        let facts = facts(&changed, follows_path);
+        let of_key = ROWS.iter().filter(|(this, ..)| this.key() == key);
+        !of_key.into_iter().any(|(this, other, _)| facts.contains(this) && facts.contains(other))
+    };
+    match key {
+        "optimizer.method" => list(|method: optimizers::Method| {
+            goes(&|it| (it.optimizer.method, it.optimizer.learning_rate) = (method, None))
+        }),
+        "penalty.method" => list(|method: PenaltyMethod| goes(&|it| it.penalty.method = method)),
+        "constraint.method" => list(|method: ConstraintMethod| goes(&|it| it.constraint.method = method)),
+        "topology.method" => list(|method: topology::Method| goes(&|it| it.topology.method = method)),
+        "topology.scope" => list(|scope: Scope| goes(&|it| it.topology.scope = Some(scope))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::TargetSettings;
+    use crate::optimizers::Method;
+
+    fn settings(
+        optimizer: Method,
+        penalty: PenaltyMethod,
+        constraint: ConstraintMethod,
+        topology: topology::Method,
+        target: TargetSettings,
+    ) -> Settings {
+        let mut settings = Settings { target, ..Settings::default() };
+        settings.optimizer.method = optimizer;
+        settings.penalty.method = penalty;
+        settings.constraint.method = constraint;
+        settings.topology.method = topology;
+        settings
+    }
+
+    /// The rule book of version 0.1, pair by pair, by the names of methods.
+    fn goes(optimizer: &str, penalty: &str, constraint: &str, topology: &str, target: bool) -> bool {
+        let is = |name: &str, names: &str| names.split(' ').any(|other| other == name);
+        let is_effective = topology == "top-kast" || is(penalty, "str l0-gates");
+        let average = is(optimizer, "schedule-free-sgd schedule-free-adamw");
+        let search = is(optimizer, "armijo barzilai-borwein");
+        let bregman = is(optimizer, "linbreg adabreg");
+        let proximal = is(penalty, "l1 elastic-net mcp l-half group-neurons group-inputs");
+        let constrains = constraint != "none";
+        let refused = is_effective && (average || search || bregman || optimizer == "prodigy")
+            || topology == "top-kast" && (penalty != "none" || constrains)
+            || is(penalty, "str l0-gates") && (constrains || topology != "static")
+            || average && (proximal || constrains)
+            || search && penalty == "l1-subgradient"
+            || bregman && (penalty != "l1" || topology != "static")
+            || target
+                && (constrains || penalty == "l1-subgradient" || penalty != "none" && topology != "static");
+        !refused
+    }
+
+    #[test]
+    fn every_combination_is_refused_or_not_as_the_rules_say() {
+        let (mut refused, mut let_through) = (0, 0);
+        for optimizer in Method::ALL {
+            for penalty in PenaltyMethod::ALL {
+                for constraint in ConstraintMethod::ALL {
+                    for topology in topology::Method::ALL {
+                        for nnz in [None, Some(100)] {
+                            let target = TargetSettings { nnz, ..Default::default() };
+                            let settings = settings(optimizer, penalty, constraint, topology, target);
+                            let expected = goes(
+                                optimizer.name(),
+                                penalty.name(),
+                                constraint.name(),
+                                topology.name(),
+                                nnz.is_some(),
+                            );
+                            let result = check(&settings, false);
+                            let case = format!("{optimizer} {penalty} {constraint} {topology} {nnz:?}");
+                            assert_eq!(result.is_ok(), expected, "{case}: {result:?}");
+                            refused += usize::from(result.is_err());
+                            let_through += usize::from(result.is_ok());
+                        }
+                    }
+                }
+            }
+        }
+        assert!(refused > 5000 && let_through > 500, "{refused} {let_through}");
+    }
+
+    /// What a message offers is taken, at least where nothing else is wrong at that setting.
+    #[test]
+    fn a_message_says_what_why_and_what_would_do() {
+        let none = TargetSettings::default();
+        let nnz = TargetSettings { nnz: Some(100), ..Default::default() };
+        use ConstraintMethod::{NonNegative, None as Free, TopK};
+        use PenaltyMethod::{L0Gates, L1, L1Subgradient, Mcp, None as Plain, Str};
+        use topology::Method::{Rigl, Static, TopKast};
+        #[rustfmt::skip]
+        let cases = [
+            (settings(Method::Prodigy, Str, Free, Static, none.clone()),
+             "optimizer.method: \"prodigy\" does not go with penalty.method = \"str\": it looks at more than gradients, which are those of other weights; use \"sgd\", \"adam\", \"adamw\", \"rmsprop\" or \"adagrad\""),
+            (settings(Method::Adam, L1, Free, TopKast, none.clone()),
+             "penalty.method: \"l1\" does not go with topology.method = \"top-kast\": that has a penalty of its own; use \"none\""),
+            (settings(Method::Adam, L0Gates, Free, Rigl, none.clone()),
+             "topology.method: \"rigl\" does not go with penalty.method = \"l0-gates\": thresholds and gates decide which connections stay; use \"static\""),
+            (settings(Method::Adam, Plain, TopK, Static, nnz.clone()),
+             "constraint.method: \"top-k\" does not go with a target: it fixes the weights' size by itself and leaves nothing to steer; use \"none\""),
+            (settings(Method::Adam, L1Subgradient, Free, Static, nnz.clone()),
+             "penalty.method: \"l1-subgradient\" does not go with a target: it makes no exact zeros to count; use \"none\", \"l1\", \"elastic-net\", \"group-neurons\", \"group-inputs\", \"mcp\", \"l-half\", \"str\" or \"l0-gates\""),
+            (settings(Method::Adam, L1, Free, Rigl, nnz.clone()),
+             "topology.method: \"rigl\" does not go with a penalty that a target steers: the penalty decides there which connections stay; use \"static\""),
+            (settings(Method::ScheduleFreeSgd, Plain, NonNegative, Rigl, none.clone()),
+             "constraint.method: \"non-negative\" does not go with optimizer.method = \"schedule-free-sgd\": an average need not satisfy it; use \"none\""),
+            (settings(Method::Linbreg, Mcp, Free, Static, none.clone()),
+             "penalty.method: \"mcp\" does not go with optimizer.method = \"linbreg\": L1 is what its step is made of; use \"l1\""),
+            (settings(Method::Adabreg, L1, Free, Rigl, none.clone()),
+             "topology.method: \"rigl\" does not go with optimizer.method = \"adabreg\": it grows the network by itself; use \"static\""),
+        ];
+        for (settings, words) in cases {
+            assert_eq!(check(&settings, false).unwrap_err().to_string(), words);
+        }
+        let path = settings(Method::Adam, L1, Free, Static, nnz);
+        let words = "target: this does not go with a path of lambdas: it steers lambda, and a path fixes it; remove one";
+        assert_eq!(check(&path, true).unwrap_err().to_string(), words);
+        let mut scope = settings(Method::Adam, Plain, Free, topology::Method::Gmp, none);
+        scope.topology.scope = Some(Scope::Global);
+        scope.target.bytes = Some(1000);
+        let error = check(&scope, false).unwrap_err().to_string();
+        assert!(error.starts_with("topology.scope: \"global\" does not go with target.bytes: "), "{error}");
+        assert!(error.ends_with("; use \"layer\""), "{error}");
+    }
+}
