@@ -5,26 +5,27 @@ use serde::{Deserialize, Serialize};
 use super::{CrossEntropy, Huber, Loss};
 use crate::error::{Error, Result};
 
-/// Which loss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LossMethod {
-    /// Cross-entropy for classes, binary cross-entropy for several labels, mean squared error for numbers, CTC for sequences
-    /// of labels.
-    #[default]
-    Auto,
-    /// [`Loss::CrossEntropy`].
-    CrossEntropy,
-    /// [`Loss::BinaryCrossEntropy`].
-    BinaryCrossEntropy,
-    /// [`Loss::MeanSquaredError`].
-    MeanSquaredError,
-    /// [`Loss::SumSquaredError`].
-    SumSquaredError,
-    /// [`Loss::Huber`].
-    Huber,
-    /// [`Loss::Ctc`].
-    Ctc,
+named! {
+    /// Which loss.
+    #[derive(Default)]
+    pub enum LossMethod {
+        /// Cross-entropy for classes, binary cross-entropy for several labels, mean squared error for numbers, CTC for
+        /// sequences of labels.
+        #[default]
+        Auto = "auto",
+        /// [`Loss::CrossEntropy`].
+        CrossEntropy = "cross-entropy",
+        /// [`Loss::BinaryCrossEntropy`].
+        BinaryCrossEntropy = "binary-cross-entropy",
+        /// [`Loss::MeanSquaredError`].
+        MeanSquaredError = "mean-squared-error",
+        /// [`Loss::SumSquaredError`].
+        SumSquaredError = "sum-squared-error",
+        /// [`Loss::Huber`].
+        Huber = "huber",
+        /// [`Loss::Ctc`].
+        Ctc = "ctc",
+    }
 }
 
 /// Weights of the classes in the cross-entropy: a list of numbers or the word "balanced".

@@ -15,7 +15,7 @@ use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
-use super::Method;
+use super::Traits;
 use crate::error::{Error, Result};
 
 named! {
@@ -84,9 +84,10 @@ impl ScheduleSettings {
     ///
     /// # Errors
     /// [`Error::Setting`] for a number out of range, or a schedule that does not go with the optimizer.
-    pub fn build(&self, optimizer: Method) -> Result<Schedule> {
+    pub fn build(&self, optimizer: impl Into<Traits>) -> Result<Schedule> {
+        let optimizer = optimizer.into();
         let (open_zero, open_one) = (f32::MIN_POSITIVE, 1.0 - f32::EPSILON / 2.0);
-        let is_constant = optimizer.is_schedule_free() || optimizer.searches();
+        let is_constant = optimizer.average.is_some() || optimizer.searches();
         let method = self.method.unwrap_or(if is_constant {
             ScheduleMethod::Constant
         } else {
@@ -188,6 +189,7 @@ fn half_cosine(t: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::optimizers::Method;
 
     fn schedule(method: ScheduleMethod, warmup: f32) -> Schedule {
         let settings = ScheduleSettings { method: Some(method), warmup: Some(warmup), ..Default::default() };

@@ -74,6 +74,12 @@ impl Method {
     }
 }
 
+impl From<Method> for Traits {
+    fn from(method: Method) -> Traits {
+        method.traits()
+    }
+}
+
 /// What the user asks of the optimizer. `None` is the method's own default, given by the function of the same name.
 ///
 /// ```

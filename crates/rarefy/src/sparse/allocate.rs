@@ -4,21 +4,20 @@
 //! the kernel variant counts kernel offsets too: `epsilon * sum(shape) / product(shape)` (Evci et al. 2020). A layer
 //! whose share exceeds 1 becomes dense and epsilon is solved again for the others.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Error, Result};
 
-/// The rule by which a density is spread over layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-pub enum Allocation {
-    /// Every layer the same density.
-    Uniform,
-    /// Erdos-Renyi on fan-in and fan-out.
-    Er,
-    /// Erdos-Renyi-kernel; the same as `er` for linear layers.
-    #[default]
-    Erk,
+named! {
+    /// The rule by which a density is spread over layers.
+    #[derive(Default)]
+    pub enum Allocation {
+        /// Every layer the same density.
+        Uniform = "uniform",
+        /// Erdos-Renyi on fan-in and fan-out.
+        Er = "er",
+        /// Erdos-Renyi-kernel; the same as `er` for linear layers.
+        #[default]
+        Erk = "erk",
+    }
 }
 
 /// Connections of each layer, at least one per layer, so that their sum is `density` of all to within rounding.

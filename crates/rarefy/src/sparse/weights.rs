@@ -7,8 +7,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use super::pattern::KEPT_PLACES;
 use super::rewire::NEW;
 use super::{Pattern, Rewire};
@@ -17,17 +15,18 @@ use super::{Pattern, Rewire};
 /// (RECORD.md). A constant and not a measurement at start-up, so that a seed names the same bits anywhere.
 pub const BREAK_EVEN_DENSITY: f64 = 0.45;
 
-/// How the weights of a layer are to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-pub enum Storage {
-    /// Compressed below [`BREAK_EVEN_DENSITY`], else dense.
-    #[default]
-    Auto,
-    /// Compressed always.
-    Sparse,
-    /// Dense always.
-    Dense,
+named! {
+    /// How the weights of a layer are to be stored.
+    #[derive(Default)]
+    pub enum Storage {
+        /// Compressed below [`BREAK_EVEN_DENSITY`], else dense.
+        #[default]
+        Auto = "auto",
+        /// Compressed always.
+        Sparse = "sparse",
+        /// Dense always.
+        Dense = "dense",
+    }
 }
 
 impl Storage {

@@ -8,7 +8,8 @@ use crate::data::{Augmentation, Features, Splits, Targets, Task};
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss, LossSettings};
-use crate::optimizers::{Method, Optimizer, Schedule};
+use crate::optimizers::{Optimizer, Schedule, UpdateRule};
+use crate::penalties::Regularizer;
 use crate::tiles::IGNORED;
 use crate::topology::{Topology, When};
 use crate::{Error, Result};
@@ -29,6 +30,7 @@ pub(super) struct Parts {
     pub(super) optimizer: Option<Optimizer>,
     pub(super) loss: Option<Loss>,
     pub(super) topology: Option<Topology>,
+    pub(super) penalty: Option<Regularizer>,
 }
 
 /// What a trainer trains with.
@@ -51,9 +53,9 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
         let problem = format!("{batch_size} is more than the {samples} training samples; lower it");
         return Err(Error::setting("train.batch_size", problem));
     }
-    if settings.optimizer.method() == Method::BarzilaiBorwein && batch_size < samples {
-        let problem =
-            format!("barzilai-borwein needs the whole training part in a batch: set it to {samples}");
+    let method = settings.optimizer.method();
+    if method.traits().needs_full_batch && batch_size < samples {
+        let problem = format!("{method} needs the whole training part in a batch: set it to {samples}");
         return Err(Error::setting("train.batch_size", problem));
     }
     let TrainSettings { patience, watch, .. } = settings.train;
@@ -104,18 +106,22 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     } else {
         plan.counts(settings, &spec, &network)?
     };
-    let penalty = sparse_start::penalty(settings);
-    let mut sparsifier = Sparsifier::new(&penalty, &settings.constraint, plan.control)?;
-    if settings.optimizer.method().is_bregman() {
+    let optimizer = match parts.optimizer {
+        Some(optimizer) => optimizer,
+        None => settings.optimizer.build()?,
+    };
+    let penalty = match parts.penalty {
+        Some(penalty) => Some(penalty),
+        None => sparse_start::penalty(settings).build()?,
+    };
+    let mut sparsifier = Sparsifier::of(penalty, settings.constraint.build()?, plan.control);
+    if optimizer.is_bregman() {
         sparsifier.zeros = Zeros::StayUntilEnd;
     }
     let batch_size = settings.train.batch_size_for(splits.train.len());
     sparsifier.has_whole_batches = batch_size >= splits.train.len();
     let steps = splits.train.len().div_ceil(batch_size) as u64;
-    let optimizer = match parts.optimizer {
-        Some(optimizer) => optimizer,
-        None => settings.optimizer.build()?,
-    };
+    let schedule = settings.schedule.build(optimizer.traits())?;
     let engine = Engine::new(EngineParts {
         network,
         loss: loss.clone(),
@@ -135,7 +141,6 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     for part in splits.validation.iter().chain(&splits.test) {
         check_transcripts(&engine.network, &splits.preparation, part, 0)?;
     }
-    let schedule = settings.schedule.build(settings.optimizer.method())?;
     Ok(Assembled { engine, loss, evaluation_loss, schedule })
 }
 /// A given network, if it fits the data.

@@ -16,6 +16,7 @@ use crate::kernels::Isa;
 use crate::layers::Network;
 use crate::losses::Loss;
 use crate::optimizers::{Optimizer, Schedule};
+use crate::penalties::Regularizer;
 use crate::sparse::Storage;
 use crate::topology::Topology;
 use crate::{Error, Result};
@@ -86,6 +87,7 @@ pub struct TrainerBuilder {
     optimizer: Option<Optimizer>,
     loss: Option<Loss>,
     topology: Option<Topology>,
+    penalty: Option<Regularizer>,
 }
 
 impl TrainerBuilder {
@@ -136,6 +138,12 @@ impl TrainerBuilder {
         self
     }
 
+    /// Pulls weights to zero by a penalty of the caller's.
+    pub fn penalty(mut self, penalty: Regularizer) -> TrainerBuilder {
+        self.penalty = Some(penalty);
+        self
+    }
+
     /// The trainer.
     ///
     /// # Errors
@@ -148,13 +156,13 @@ impl TrainerBuilder {
 
     /// The trainer, whether or not its settings go together.
     pub(super) fn build_unchecked(self) -> Result<Trainer> {
-        let TrainerBuilder { mut settings, splits, pool, start, optimizer, loss, topology } = self;
+        let TrainerBuilder { mut settings, splits, pool, start, optimizer, loss, topology, penalty } = self;
         let pool = match pool {
             Some(pool) => pool,
             None => Arc::new(thread_pool(settings.threads)?),
         };
         let notes = assemble::fit_to_data(&mut settings, &splits)?;
-        let parts = assemble::Parts { start, optimizer, loss, topology };
+        let parts = assemble::Parts { start, optimizer, loss, topology, penalty };
         let Assembled { engine, loss, evaluation_loss, schedule } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
         let mut trainer = Trainer {
@@ -197,6 +205,7 @@ impl Trainer {
             optimizer: None,
             loss: None,
             topology: None,
+            penalty: None,
         }
     }
 
@@ -320,6 +329,7 @@ impl Trainer {
             optimizer: None,
             loss: Some(self.loss.clone()),
             topology: None,
+            penalty: None,
         };
         let mut engine = assemble::assemble(&self.settings, &self.splits, parts)?.engine;
         engine.sparsifier.zeros = self.engine.sparsifier.zeros;
