@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Format, Loaded, Preparation, TargetScale, Targets, Task};
+use rarefy::data::{self, Format, Loaded, Part, Preparation, TargetScale, Targets, Task};
 use rarefy::losses::Head;
 use rarefy::metrics;
 use rarefy::report::{amount, confusion_table, hits_table, r2, table, worse_than_mean};
@@ -86,10 +86,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let preparation = &model.config.preparation;
     let (path, part, Loaded { dataset, text, unknown, skipped, .. }) = match &args.data {
         Some(path) => {
-            // A table that names files is no list of them to a model of tables.
-            let has_parts = preparation.task != Task::LanguageModel && preparation.format != Format::Csv;
-            let has_test_part = has_parts && data::has_test_part(path)?;
-            let part = if has_test_part { "its test part" } else { "all samples" };
+            let part = part_of(preparation, path)?;
             (path.clone(), part, load_new(&args.model, preparation, path, true, args.skip_bad)?)
         }
         None => {
@@ -160,6 +157,19 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     }
     add_metrics(&mut object, &metrics, &names)?;
     output.json(&object)
+}
+
+/// Which samples of new data a model is applied to.
+fn part_of(preparation: &Preparation, path: &str) -> Result<&'static str> {
+    // A table that names files is no list of them to a model of tables.
+    if preparation.task == Task::LanguageModel || preparation.format() == Format::Csv {
+        return Ok("all samples");
+    }
+    Ok(match data::part_for_model(path)? {
+        Some(Part::Test) => "its test part",
+        Some(Part::Validation) => "its validation part",
+        Some(Part::Train) | None => "all samples",
+    })
 }
 
 /// The test part that the run in this model's folder kept apart.

@@ -47,7 +47,7 @@ fn assert_same(memory: &Splits, file: &Splits) {
     );
     let figures = |splits: &Splits| {
         let found = splits.preparation.clone();
-        (found.scaler, found.target_scaler, found.classes, found.shifts, found.task, found.constant_inputs)
+        (found.scaler, found.target_scaler, found.classes, found.reading.shifts().to_vec(), found.task, found.constant_inputs)
     };
     assert_eq!(figures(memory), figures(file));
     assert_eq!(memory.fingerprint(), file.fingerprint());
@@ -84,7 +84,7 @@ fn classes_numbers_and_labels_are_those_of_a_file() {
     let memory = from_memory(samples().with_named_classes(&names).unwrap(), &settings, 3).unwrap();
     let from_file = data::load(&file(folder.path(), |row| names[row].into()), 3).unwrap();
     assert_same(&memory, &from_file);
-    assert_eq!(memory.preparation.format, Format::Memory);
+    assert_eq!(memory.preparation.format(), Format::Memory);
 
     let classes: Vec<u32> = (0..ROWS as u32).map(|row| row % 4).collect();
     let memory = from_memory(samples().with_classes(&classes).unwrap(), &settings, 3).unwrap();
@@ -95,7 +95,7 @@ fn classes_numbers_and_labels_are_those_of_a_file() {
     let memory = from_memory(samples().with_numbers(&values, 1).unwrap(), &settings, 3).unwrap();
     let from_file = file(folder.path(), |row| values[row].to_string());
     assert_same(&memory, &data::load(&from_file, 3).unwrap());
-    assert_eq!(memory.preparation.shifts.len(), 1);
+    assert_eq!(memory.preparation.reading.shifts().len(), 1);
 }
 
 #[test]

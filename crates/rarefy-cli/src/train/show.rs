@@ -51,8 +51,8 @@ pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
         splits.train.shape,
         splits.train.targets.outputs()
     ));
-    if let Some(dialect) = &splits.preparation.dialect {
-        output.say(&table_text(dialect, &splits.preparation.labels, &settings.data));
+    if let Some(dialect) = splits.preparation.dialect() {
+        output.say(&table_text(dialect, &splits.preparation.labels(), &settings.data));
     }
     for note in run.notes().iter().chain(&splits.notes) {
         output.say(&format!("note: {note}"));

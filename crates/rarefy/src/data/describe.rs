@@ -2,16 +2,13 @@
 
 use serde::Serialize;
 
-use super::Preparation;
 use super::dataset::{Features, Targets, Task};
 use super::language;
-use super::prepare::{Loaded, classes};
-use super::prepare::{Moments, moments};
-use super::raw::SkippedFile;
-use super::raw::{Format, Raw};
-use super::read::files::Bad;
-use super::read::{read, read_for_model};
-use super::reading::{Dialect, LabelColumn};
+use super::load::reread;
+use super::prepare::{Loaded, Moments, Preparation, classes, moments};
+use super::raw::{Raw, SkippedFile};
+use super::read::read;
+use super::reading::{Broken, Dialect, Format, LabelColumn, Reading};
 use super::settings::{DataSettings, TaskChoice};
 use super::splits::Splits;
 use super::text::TextCounts;
@@ -134,12 +131,13 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
     let test_samples = match &settings.test_path {
         Some(path) => {
-            Some(read_for_model(&preparation, path, true, Bad::in_training(settings.skip_bad))?.samples())
+            Some(reread(&preparation, path, true, Broken::in_training(settings.skip_bad))?.samples())
         }
         None => source.test.as_ref().map(Raw::samples),
     };
-    let (columns, constant_columns) = match (&raw.reading, &dataset.features) {
-        (None, Features::Dense(_)) => {
+    let has_columns = !matches!(raw.reading, Reading::Images(_) | Reading::Audio(_));
+    let (columns, constant_columns) = match &dataset.features {
+        Features::Dense(_) if has_columns => {
             let columns = columns(raw);
             let constant = columns.iter().filter(|column| column.constant).count();
             (columns, constant)
@@ -154,7 +152,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     };
     Ok(Description {
         path: settings.path.clone(),
-        format: raw.format,
+        format: raw.format(),
         samples: raw.samples(),
         validation_samples: source.validation.as_ref().map(Raw::samples),
         test_samples,
@@ -163,8 +161,8 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         shape: preparation.shape,
         outputs: preparation.outputs,
         classes: class_counts(&preparation, &dataset.targets),
-        dialect: preparation.dialect,
-        labels: preparation.labels,
+        dialect: preparation.dialect().cloned(),
+        labels: preparation.labels(),
         notes: raw.notes.iter().cloned().chain(fallen).chain(doubt).collect(),
         constant_columns,
         columns,
@@ -180,7 +178,7 @@ fn describe_language(settings: &DataSettings) -> Result<Description> {
     let Splits { train, test, preparation, skipped, text, .. } = language::load(&whole)?;
     Ok(Description {
         path: settings.path.clone(),
-        format: preparation.format,
+        format: preparation.format(),
         samples: train.len(),
         validation_samples: None,
         test_samples: test.map(|test| test.len()),
@@ -222,7 +220,8 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
             counts
         }
     };
-    let name = |at: usize| match (preparation.classes.get(at), preparation.labels.get(at)) {
+    let labels = preparation.labels();
+    let name = |at: usize| match (preparation.classes.get(at), labels.get(at)) {
         (Some(class), _) => class.clone(),
         (None, Some(label)) => label.name.clone(),
         (None, None) => (at + 1).to_string(),
@@ -231,10 +230,10 @@ fn class_counts(preparation: &Preparation, targets: &Targets) -> Vec<ClassCount>
 }
 
 fn columns(raw: &Raw) -> Vec<ColumnDescription> {
-    let found = moments(raw.samples(), raw.width, |sample, out| raw.copy_row(sample, out));
+    let found = moments(raw.samples(), raw.width, |_| 1.0, |sample, out| raw.copy_row(sample, out));
     let describe = |(column, about): (usize, Moments)| {
         let categories = raw.columns.get(column).and_then(|column| column.vocabulary.as_ref()).map(Vec::len);
-        let shift = raw.shifts.iter().find(|shift| shift.column == column);
+        let shift = raw.reading.shifts().iter().find(|shift| shift.column == column);
         let [min, max, mean, deviation] = match shift {
             Some(shift) => [
                 shift.undo(about.min.into()),

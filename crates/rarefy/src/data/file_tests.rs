@@ -107,7 +107,7 @@ fn parts_on_disk_stay_parts() {
     images(&folder.path().join("train"), 6, 3, 3);
     images(&folder.path().join("test"), 2, 3, 3);
     let path = folder.path().to_str().unwrap();
-    assert!(has_test_part(path).unwrap());
+    assert_eq!(part_for_model(path).unwrap(), Some(Part::Test));
     let splits = load(&settings(folder.path(), "validation_fraction = 0"), 1).unwrap();
     let test = splits.test.unwrap();
     assert_eq!((splits.train.len(), test.len()), (12, 4));
@@ -250,7 +250,7 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     // The longest is in the test part, and nothing is cut.
     assert_eq!((splits.train.len(), test.len(), test.shape), (12, 4, Shape::sequence(32, 39)));
     let path = list.to_str().unwrap();
-    assert!(has_test_part(path).unwrap());
+    assert_eq!(part_for_model(path).unwrap(), Some(Part::Test));
     assert_eq!(load_with(&splits.preparation, path, true).unwrap().dataset, test);
     assert_eq!(load_with(&splits.preparation, path, false).unwrap().files.len(), 4);
     // A longer recording than any is refused by name.

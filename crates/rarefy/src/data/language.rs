@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use super::dataset::{Dataset, Features, Targets, Task};
 use super::prepare::{Coding, Column, Loaded, Preparation, Scaler, TargetScaler};
-use super::raw::{Format, LabelledFile, SkippedFile};
-use super::read::files::{self, Bad, Kept, Kind};
+use super::raw::{LabelledFile, SkippedFile};
+use super::read::files::{self, Kept, Kind};
 use super::read::{documents, gzip, refuse_settings_of_others};
+use super::reading::{Broken, Format, Reading};
 use super::settings::{AugmentSettings, DataSettings, Scale, TargetScale};
 use super::splits::Splits;
 use super::text::{
@@ -32,8 +33,8 @@ const CONTEXT: usize = 128;
 /// context longer than the training part.
 pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
     let tokens = token_settings(settings)?;
-    let bad = Bad::in_training(settings.skip_bad);
-    let mut kept = read(Path::new(&settings.path), bad)?;
+    let broken = Broken::in_training(settings.skip_bad);
+    let mut kept = read(Path::new(&settings.path), broken)?;
     let documents: Vec<&str> = kept.contents.iter().map(String::as_str).collect();
     let test_fraction = if settings.test_path.is_some() { 0.0 } else { settings.test_fraction };
     let parts = cut_by_position(&documents, settings.validation_fraction, test_fraction);
@@ -48,11 +49,11 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
         );
         return Err(Error::setting("data.text.tokens.context", problem));
     }
-    let preparation = preparation(settings, TextCoding::Tokens { tokenizer, context, truncate: false });
+    let preparation = preparation(TextCoding::Tokens { tokenizer, context, truncate: false });
     let some = |part: Loaded| Some(part).filter(|part| !part.dataset.is_empty());
     let test = match &settings.test_path {
         Some(path) => {
-            let (test, skipped) = whole_text(&preparation, path, bad)?;
+            let (test, skipped) = whole_text(&preparation, path, broken)?;
             kept.skipped.extend(skipped);
             Some(test)
         }
@@ -82,16 +83,16 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
 ///
 /// # Errors
 /// Files that are missing, empty or no UTF-8 text; a text of a single token.
-pub(crate) fn load_with(preparation: &Preparation, path: &str, bad: Bad) -> Result<Loaded> {
-    let (loaded, skipped) = whole_text(preparation, path, bad)?;
+pub(crate) fn load_with(preparation: &Preparation, path: &str, broken: Broken) -> Result<Loaded> {
+    let (loaded, skipped) = whole_text(preparation, path, broken)?;
     Ok(Loaded { skipped, ..loaded })
 }
 
-fn whole_text(preparation: &Preparation, path: &str, bad: Bad) -> Result<(Loaded, Vec<SkippedFile>)> {
+fn whole_text(preparation: &Preparation, path: &str, broken: Broken) -> Result<(Loaded, Vec<SkippedFile>)> {
     let Some(TextCoding::Tokens { tokenizer, context, .. }) = preparation.text() else {
         unreachable!("a language model has a tokenizer");
     };
-    let kept = read(Path::new(path), bad)?;
+    let kept = read(Path::new(path), broken)?;
     let excerpt = |text| Excerpt { text, begins: true, ends: true };
     let excerpts: Vec<Excerpt> = kept.contents.iter().map(|text| excerpt(text)).collect();
     Ok((part(tokenizer, *context, &excerpts), kept.skipped))
@@ -120,22 +121,16 @@ fn token_settings(settings: &DataSettings) -> Result<TokenSettings> {
     Ok(TokenSettings { kind: tokens.kind.or(Some(TokenKind::Characters)), ..tokens })
 }
 
-fn preparation(settings: &DataSettings, coding: TextCoding) -> Preparation {
+fn preparation(coding: TextCoding) -> Preparation {
     let TextCoding::Tokens { tokenizer, context, .. } = &coding else { unreachable!("made above") };
     Preparation {
-        format: Format::Text,
+        reading: Reading::Text,
         task: Task::LanguageModel,
         shape: Shape::sequence(*context, 1),
         outputs: tokenizer.size(),
         classes: Vec::new(),
         units: None,
-        columns: vec![Column { name: "text".into(), position: 0, coding: Coding::Text(coding) }],
-        labels: Vec::new(),
-        dialect: None,
-        reading: None,
-        missing: settings.missing,
-        missing_markers: settings.missing_markers.clone(),
-        shifts: Vec::new(),
+        columns: vec![Column { name: "text".into(), coding: Coding::Text(coding) }],
         scaler: Scaler::None,
         target_scaler: TargetScaler::None,
         constant_inputs: 0,
@@ -165,7 +160,7 @@ fn part(tokenizer: &Tokenizer, context: usize, excerpts: &[Excerpt]) -> Loaded {
 }
 
 /// Reads the documents of a file, plain or gzipped, or a folder, in the order of their paths; none of them empty.
-fn read(path: &Path, bad: Bad) -> Result<Kept<String>> {
+fn read(path: &Path, broken: Broken) -> Result<Kept<String>> {
     let files = match path.is_dir() {
         true if files::has_test_part(path, Kind::Text)? => {
             let problem = "holds the folders train and test, but a language model's parts are cut by position; give one of them, the other by data.test_path";
@@ -181,7 +176,7 @@ fn read(path: &Path, bad: Bad) -> Result<Kept<String>> {
             return Ok(Kept { files, contents: vec![read_document(path)?], skipped: Vec::new() });
         }
     };
-    files::read_all(files, Kind::Text, bad, |file| read_document(&file.path))
+    files::read_all(files, Kind::Text, broken, |file| read_document(&file.path))
 }
 
 /// Whether a file's name says that it is a table.

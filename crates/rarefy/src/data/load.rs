@@ -1,14 +1,15 @@
 //! The whole flow: settings, reading, splitting, preparing.
 
 use super::augment::Augmentation;
-use super::dataset::Task;
+use super::dataset::{Dataset, Task};
 use super::language;
 use super::memory::Samples;
 use super::parts::Parts;
-use super::prepare::{Loaded, Preparation, classes, split};
-use super::raw::{Format, Raw, Source};
-use super::read::{self, Bad};
-use super::reading::FileReading;
+use super::prepare::{Loaded, Preparation, UnknownCategories, classes, split};
+use super::raw::{Places, Raw, Source};
+use super::read;
+use super::read::texts::without_empty;
+use super::reading::{Broken, Format, MEMORY, Reading, Wanted};
 use super::settings::{DataSettings, TaskChoice};
 use super::span::Shifting;
 use super::splits::Splits;
@@ -73,12 +74,12 @@ pub fn from_memory_parts(
         return Err(Error::setting("data.test_path", "is for files; give the test part in memory"));
     }
     let task = train.task(settings.task)?;
-    let settings = DataSettings { path: "memory".into(), task, ..settings.clone() };
+    let settings = DataSettings { path: MEMORY.into(), task, ..settings.clone() };
     settings.check()?;
     read::refuse_settings_of_others(&settings, Format::Memory)?;
     let reading = train.reading();
     let train = train.into_raw(&reading, &Shifting::by(settings.scale))?;
-    let shifting = Shifting::As(train.shifts.clone());
+    let shifting = Shifting::As(train.reading.shifts().to_vec());
     let part = |samples: Option<Samples>| {
         let raw = samples.map(|samples| samples.named(&train.classes)?.into_raw(&reading, &shifting));
         raw.transpose()
@@ -94,13 +95,12 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
         return Err(Error::data(&raw.path, "holds a single sample; give at least two to learn from"));
     }
     let task = classes::task(raw, settings.task)?;
-    let (names, codes) = match task {
-        Task::Classification => {
-            let names = classes::names(raw)?;
-            let codes = classes::codes(raw, &names)?;
-            (names, Some(codes))
-        }
-        _ => (Vec::new(), None),
+    let (names, codes) = if task == Task::Classification {
+        let names = classes::names(raw)?;
+        let codes = classes::codes(raw, &names)?;
+        (names, Some(codes))
+    } else {
+        (Vec::new(), None)
     };
     let has_test = settings.test_path.is_some() || source.test.is_some();
     let fraction = |is_there: bool, fraction| if is_there { 0.0 } else { fraction };
@@ -112,42 +112,74 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
         seed,
     );
     let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
-    let mut text: Vec<(&str, TextCounts)> =
-        train.text.map(|counts| ("training", counts)).into_iter().collect();
-    let train = train.dataset;
-    let mut unknown = Vec::new();
+    let mut told = Told::default();
+    // What is unknown in the training part stands in samples that weigh nothing.
+    let train = told.take("training", Loaded { unknown: Vec::new(), ..train });
     let mut part = |name, own: Option<&Raw>, split_off: &[usize]| {
-        let all: Vec<usize>;
-        let (raw, samples) = match own {
-            Some(own) => {
-                all = (0..own.samples()).collect();
-                (own, &all[..])
-            }
-            None if split_off.is_empty() => return Ok(None),
-            None => (raw, split_off),
-        };
-        let Loaded { dataset, text: counts, unknown: categories, .. } =
-            preparation.encode(raw, samples, true).map_err(|error| match own {
-                Some(own) if own.label_path.is_none() => error.of_part(name),
-                _ => error,
-            })?;
-        text.extend(counts.map(|counts| (name, counts)));
-        unknown.extend(categories.into_iter().map(|found| (name, found)));
-        Ok::<_, Error>(Some(dataset))
+        let Some(part) = encode_part(&preparation, raw, name, own, split_off)? else { return Ok(None) };
+        Ok::<_, Error>(Some(told.take(name, part)))
     };
     let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
     let mut skipped = source.skipped();
     let given = match &settings.test_path {
-        Some(path) => {
-            let bad = Bad::in_training(settings.skip_bad);
-            Some(read::read_for_model(&preparation, path, true, bad)?)
-        }
+        Some(path) => Some(reread(&preparation, path, true, Broken::in_training(settings.skip_bad))?),
         None => None,
     };
     skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
     let test = part("test", given.as_ref().or(source.test.as_ref()), &parts.test)?;
+    let augmentation = augmentation(&preparation, &train, settings, seed)?;
+    let mut notes = preparation.fallen_together(raw);
+    notes.extend(classes::doubt(raw, settings.task, task));
+    let Parts { train: raw, .. } = source;
+    notes.splice(0..0, raw.notes);
+    let Told { text, unknown } = told;
+    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, unknown, notes })
+}
+
+/// What is to be told of the parts.
+#[derive(Default)]
+struct Told {
+    text: Vec<(&'static str, TextCounts)>,
+    unknown: Vec<(&'static str, UnknownCategories)>,
+}
+
+impl Told {
+    /// The samples of a part, whose counts are kept.
+    fn take(&mut self, name: &'static str, part: Loaded) -> Dataset {
+        self.text.extend(part.text.map(|counts| (name, counts)));
+        self.unknown.extend(part.unknown.into_iter().map(|found| (name, found)));
+        part.dataset
+    }
+}
+
+/// A part of its own, or that was split off, if there is one.
+fn encode_part(
+    preparation: &Preparation,
+    train: &Raw,
+    name: &'static str,
+    own: Option<&Raw>,
+    split_off: &[usize],
+) -> Result<Option<Loaded>> {
+    match own {
+        Some(own) => {
+            let all: Vec<usize> = (0..own.samples()).collect();
+            let of_part = |error: Error| if own.label_path.is_none() { error.of_part(name) } else { error };
+            preparation.encode(own, &all, true).map(Some).map_err(of_part)
+        }
+        None if split_off.is_empty() => Ok(None),
+        None => preparation.encode(train, split_off, true).map(Some),
+    }
+}
+
+/// How training samples are changed, if the settings ask for it.
+fn augmentation(
+    preparation: &Preparation,
+    train: &Dataset,
+    settings: &DataSettings,
+    seed: u64,
+) -> Result<Option<Augmentation>> {
     let bands = match &preparation.reading {
-        Some(FileReading::Audio(reading)) => reading.features.bands(),
+        Reading::Audio(reading) => reading.features.bands(),
         _ => train.shape.channels,
     };
     let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
@@ -155,20 +187,27 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
         let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
         return Err(Error::setting("data.augment", problem));
     }
-    let mut notes = preparation.fallen_together(raw);
-    notes.extend(classes::doubt(raw, settings.task, task));
-    notes.splice(0..0, source.train.notes);
-    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, unknown, notes })
+    Ok(augmentation)
+}
+
+/// Reads a new file for a trained model.
+pub(crate) fn reread(preparation: &Preparation, path: &str, targets: bool, broken: Broken) -> Result<Raw> {
+    let labels = targets.then_some(preparation.task);
+    let raw = read::reread(&preparation.reading, path, Wanted { labels, broken })?;
+    match preparation.text() {
+        Some(text) => without_empty(raw, text.kind(), broken),
+        None => Ok(raw),
+    }
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
-/// (see [`has_test_part`]) gives that part. Without `targets` the labels are not read (the file need not have any), and
+/// (see [`part_for_model`]) gives that part. Without `targets` the labels are not read (the file need not have any), and
 /// the targets are all zero: class 0 or value 0. A language model's targets are the text itself and always read.
 ///
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
 pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
-    load_new(preparation, path, targets, Bad::for_model(false))
+    load_new(preparation, path, targets, Broken::for_model(false))
 }
 
 /// As [`load_with`], but leaves out images and recordings that cannot be read or that the model cannot take, and empty texts,
@@ -177,21 +216,25 @@ pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result
 /// # Errors
 /// As for [`load_with`]; a model of other data; and if nothing is left.
 pub fn load_readable(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
-    let is_skippable = preparation.text().is_some()
-        || matches!(preparation.reading, Some(FileReading::Images(_) | FileReading::Audio(_)));
+    let is_skippable =
+        preparation.text().is_some() || matches!(preparation.reading, Reading::Images(_) | Reading::Audio(_));
     if !is_skippable {
         let problem = "is for images, WAV files and texts, and the model was trained on none; leave it out";
         return Err(Error::setting("--skip-bad", problem));
     }
-    load_new(preparation, path, targets, Bad::for_model(true))
+    load_new(preparation, path, targets, Broken::for_model(true))
 }
 
-fn load_new(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Loaded> {
+fn load_new(preparation: &Preparation, path: &str, targets: bool, broken: Broken) -> Result<Loaded> {
     if preparation.task == Task::LanguageModel {
-        return language::load_with(preparation, path, bad);
+        return language::load_with(preparation, path, broken);
     }
-    let raw = read::read_for_model(preparation, path, targets, bad)?;
+    let raw = reread(preparation, path, targets, broken)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
     let loaded = preparation.encode(&raw, &all, targets)?;
-    Ok(Loaded { files: raw.files, skipped: raw.skipped, ..loaded })
+    let files = match raw.places {
+        Places::Files(files) => files,
+        Places::InOrder | Places::Lines(_) => Vec::new(),
+    };
+    Ok(Loaded { files, skipped: raw.skipped, ..loaded })
 }

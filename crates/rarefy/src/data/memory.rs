@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::csr::Csr;
-use super::raw::{Cells, Format, Labels, Raw};
-use super::reading::{FileReading, Kept, MemoryReading};
+use super::raw::{Cells, Labels, Raw};
+use super::reading::{Kept, MEMORY, MemoryReading, Reading};
 use super::settings::TaskChoice;
 use super::span::{Shifting, Span, reader};
 use crate::tiles::Shape;
@@ -375,7 +375,7 @@ impl Samples {
         let is_classes =
             matches!(self.targets, MemoryTargets::Classes(_) | MemoryTargets::NamedClasses { .. });
         let targets = if is_classes { Vec::new() } else { self.target_names.clone() };
-        MemoryReading { kept, features: self.feature_names.clone(), targets }
+        MemoryReading { kept, features: self.feature_names.clone(), targets, shifts: Vec::new() }
     }
 
     /// The samples with these names for their classes, those of the training part; none of other targets.
@@ -449,9 +449,9 @@ impl Samples {
                 sample[length as usize * shape.channels..].fill(f32::NAN);
             }
         }
-        let raw = Raw::arrays(Path::new("memory"), Format::Memory, cells, shape, labels);
-        let reading = Some(FileReading::Memory(reading.clone()));
-        Ok(Raw { shifts, close, classes, weights, lengths, reading, ..raw })
+        let reading = Reading::Memory(MemoryReading { shifts, ..reading.clone() });
+        let raw = Raw::new(Path::new(MEMORY), reading, cells, shape, labels);
+        Ok(Raw { close, classes, weights, lengths, ..raw })
     }
 
     /// The targets as labels, and the classes in their order.

@@ -35,13 +35,15 @@ pub use dataset::{Dataset, Features, Targets, Task};
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use load::{from_memory, from_memory_parts, load, load_readable, load_with};
 pub use memory::Samples;
+pub use parts::Part;
 pub use prepare::{
     Coding, Column, Loaded, Preparation, Scaler, TargetFigures, TargetScaler, UnknownCategories, fewest_steps,
 };
-pub use raw::{Format, SkippedFile};
-pub use read::{digits, has_test_part};
+pub use raw::SkippedFile;
+pub use read::{digits, part_for_model, what_can_be_read};
 pub use reading::{
-    AudioReading, Dialect, FileReading, ImageReading, Kept, LabelColumn, LibsvmReading, MemoryReading,
+    ArrayReading, AudioReading, CellKind, CsvColumn, CsvReading, Dialect, Format, ImageReading, JsonlReading,
+    Kept, LabelColumn, LibsvmReading, MemoryReading, Reading,
 };
 pub use settings::{
     AudioFeatures, AudioSettings, AugmentSettings, DataSettings, Decimal, Header, ImageColor, ImageSize,
@@ -52,5 +54,7 @@ pub use splits::Splits;
 
 #[cfg(test)]
 mod file_tests;
+#[cfg(test)]
+mod table_tests;
 #[cfg(test)]
 mod tests;

@@ -51,11 +51,14 @@ impl<T> Parts<Vec<T>> {
     }
 }
 
-/// One of the parts.
+/// A part of a source that comes divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
+    /// To train on.
     Train,
+    /// To watch training.
     Validation,
+    /// For the final test.
     Test,
 }
 
@@ -70,8 +73,8 @@ impl Part {
         }
     }
 
-    /// What it is called in messages.
-    pub(crate) fn name(self) -> &'static str {
+    /// What it is called in messages, as in "its test part".
+    pub fn name(self) -> &'static str {
         match self {
             Part::Train => "training",
             Part::Validation => "validation",

@@ -5,41 +5,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::csr::Csr;
 use super::parts::Parts;
-use super::reading::{Dialect, FileReading, LabelColumn};
+use super::reading::{Format, Reading};
 use super::shown::shown;
-use super::span::{Close, Shift};
+use super::span::Close;
 use crate::Error;
 use crate::tiles::Shape;
-
-/// The kind of file that data comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Format {
-    /// The built-in handwritten digits.
-    Digits,
-    /// IDX, the format of MNIST.
-    Idx,
-    /// NumPy's NPY and NPZ.
-    Npy,
-    /// Text with one sample per line.
-    Csv,
-    /// PNG and JPEG files.
-    Images,
-    /// WAV files.
-    Audio,
-    /// Text files.
-    Text,
-    /// JSON lines that hold texts.
-    Jsonl,
-    /// libsvm: sparse rows.
-    Libsvm,
-    /// No file: samples that were in memory.
-    Memory,
-}
 
 /// Samples as read. Images stay bytes until they are coded: a quarter of the memory.
 pub(crate) enum Cells {
@@ -67,8 +41,6 @@ pub(crate) enum Labels {
 /// A column of a CSV file as read.
 pub(crate) struct RawColumn {
     pub name: String,
-    /// Where it stands in the file, from 0.
-    pub position: usize,
     /// For a column of categories, their names; its cells hold positions in this list.
     pub vocabulary: Option<Vec<String>>,
 }
@@ -135,35 +107,42 @@ impl<T: AsRef<str>> FromIterator<T> for Texts {
 /// Samples of one file, of many, or of a pair of files with features and labels.
 pub(crate) struct Raw {
     pub path: PathBuf,
-    pub format: Format,
+    /// How it was read; a new file is read so for a model.
+    pub reading: Reading,
     /// `samples x width`, row-major; NaN is a missing number or category.
     pub cells: Cells,
     pub width: usize,
     /// How the numbers of a sample are laid out; plain in a CSV file, whose columns may become several numbers.
     pub shape: Shape,
-    /// CSV only: the columns that `cells` holds, the label columns and the layout.
+    /// The columns that `cells` holds, for a table and for texts.
     pub columns: Vec<RawColumn>,
-    pub label_columns: Vec<LabelColumn>,
-    pub dialect: Option<Dialect>,
-    /// CSV only: the line of each sample.
-    pub lines: Vec<u64>,
-    /// Columns that `cells` holds shifted, and numbers that may fall together when scaled.
-    pub shifts: Vec<Shift>,
+    /// Where each sample stands.
+    pub places: Places,
+    /// Numbers that may fall together when scaled.
     pub close: Vec<Close>,
-    /// CSV only: what the user should know about how it was read.
+    /// What the user should know about how it was read.
     pub notes: Vec<String>,
     pub labels: Option<Labels>,
-    /// Memory only: the classes in their order, if that is told; and how much each sample counts.
+    /// The classes in their order, where the source tells it.
     pub classes: Vec<String>,
+    /// How much each sample counts; `None` if all count once.
     pub weights: Option<Vec<f32>>,
     /// Where the labels were read from, if that is a file of its own.
     pub label_path: Option<PathBuf>,
     /// Steps of each sample's sequence, the others being NaN; empty if all are there.
     pub lengths: Vec<u32>,
-    /// Images and recordings only: the file of each sample, those that were left out, and how they were read.
-    pub files: Vec<PathBuf>,
+    /// What was left out because it could not be read.
     pub skipped: Vec<SkippedFile>,
-    pub reading: Option<FileReading>,
+}
+
+/// Where samples stand, for messages.
+pub(crate) enum Places {
+    /// One after the other, with nothing more to say.
+    InOrder,
+    /// The line of each.
+    Lines(Vec<u64>),
+    /// The file of each.
+    Files(Vec<PathBuf>),
 }
 
 /// What a path leads to.
@@ -231,25 +210,22 @@ impl Labels {
 }
 
 impl Raw {
-    /// Features and labels that are plain arrays: without names, categories or missing numbers.
-    pub(crate) fn arrays(
+    /// Features and labels without names, categories or missing numbers.
+    pub(crate) fn new(
         path: &Path,
-        format: Format,
+        reading: Reading,
         cells: Cells,
         shape: Shape,
         labels: Option<Labels>,
     ) -> Raw {
         Raw {
             path: path.to_path_buf(),
-            format,
+            reading,
             cells,
             width: shape.features(),
             shape,
             columns: Vec::new(),
-            label_columns: Vec::new(),
-            dialect: None,
-            lines: Vec::new(),
-            shifts: Vec::new(),
+            places: Places::InOrder,
             close: Vec::new(),
             notes: Vec::new(),
             labels,
@@ -257,15 +233,31 @@ impl Raw {
             weights: None,
             label_path: None,
             lengths: Vec::new(),
-            files: Vec::new(),
             skipped: Vec::new(),
-            reading: None,
+        }
+    }
+
+    /// The kind of file.
+    pub(crate) fn format(&self) -> Format {
+        self.reading.format()
+    }
+
+    /// The file of a sample, where each has one of its own.
+    pub(crate) fn file(&self, sample: usize) -> Option<&PathBuf> {
+        match &self.places {
+            Places::Files(files) => files.get(sample),
+            Places::InOrder | Places::Lines(_) => None,
         }
     }
 
     /// An error about the label of a sample.
     pub(crate) fn label_error(&self, sample: usize, problem: impl Into<String>) -> Error {
         Error::data_at(self.label_path.as_ref().unwrap_or(&self.path), self.place(sample), problem)
+    }
+
+    /// How much a sample counts.
+    pub(crate) fn weight(&self, sample: usize) -> f32 {
+        self.weights.as_ref().map_or(1.0, |weights| weights[sample])
     }
 
     /// Number of samples.
@@ -280,10 +272,10 @@ impl Raw {
 
     /// Where a sample stands, for messages.
     pub(crate) fn place(&self, sample: usize) -> String {
-        match (self.lines.get(sample), self.files.get(sample)) {
-            (Some(line), _) => format!("line {line}"),
-            (_, Some(file)) => file.display().to_string(),
-            _ => format!("sample {}", sample + 1),
+        match &self.places {
+            Places::InOrder => format!("sample {}", sample + 1),
+            Places::Lines(lines) => format!("line {}", lines[sample]),
+            Places::Files(files) => files[sample].display().to_string(),
         }
     }
 
@@ -297,7 +289,7 @@ impl Raw {
 
     /// The label column(s), for messages.
     pub(crate) fn label_name(&self) -> String {
-        match &self.label_columns[..] {
+        match &self.reading.labels()[..] {
             [] => "the labels".into(),
             [column] => format!("the label column {}", shown(&column.name)),
             _ => "the label columns".into(),

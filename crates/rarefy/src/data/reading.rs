@@ -1,10 +1,116 @@
-//! How files were read that do not say it themselves: kept with the model, so that new files are read alike.
+//! How samples were read: kept with the model, so that a new file is read in the way in which the training file was.
 
 use serde::{Deserialize, Serialize};
 
-use super::settings::{AudioSettings, Decimal, ImageColor, ImageSize, RATES};
+use super::dataset::Task;
+use super::settings::{AudioSettings, Decimal, ImageColor, ImageSize, Missing, RATES};
+use super::span::Shift;
 
-/// A label column of a CSV file.
+/// The kind of file that data comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// The built-in handwritten digits.
+    Digits,
+    /// IDX, the format of MNIST.
+    Idx,
+    /// NumPy's NPY and NPZ.
+    Npy,
+    /// Text with one sample per line.
+    Csv,
+    /// PNG and JPEG files.
+    Images,
+    /// WAV files.
+    Audio,
+    /// Text files.
+    Text,
+    /// JSON lines that hold texts.
+    Jsonl,
+    /// libsvm: sparse rows.
+    Libsvm,
+    /// No file: the program that trained had the samples in memory.
+    Memory,
+}
+
+/// What stands for a path where the samples are in memory.
+pub(crate) const MEMORY: &str = "memory";
+
+/// How the samples of a model were read, by the format of its training file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reading {
+    /// The built-in digits.
+    Digits,
+    /// IDX files.
+    Idx,
+    /// NumPy arrays.
+    Npy(ArrayReading),
+    /// A table.
+    Csv(CsvReading),
+    /// Images.
+    Images(ImageReading),
+    /// Recordings.
+    Audio(AudioReading),
+    /// Text files.
+    Text,
+    /// JSON lines.
+    Jsonl(JsonlReading),
+    /// A libsvm file.
+    Libsvm(LibsvmReading),
+    /// Samples in memory.
+    Memory(MemoryReading),
+}
+
+/// How the arrays that a model was trained on were read.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ArrayReading {
+    /// Columns that are read as `(x - origin) / unit`, because `f32` could not tell their numbers apart.
+    pub shifts: Vec<Shift>,
+}
+
+/// How the table that a model was trained on was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsvReading {
+    /// The layout.
+    pub dialect: Dialect,
+    /// The columns of features, in the order of the features.
+    pub columns: Vec<CsvColumn>,
+    /// The label columns.
+    pub labels: Vec<LabelColumn>,
+    /// Whether the labels are words, the class of each sample, rather than numbers.
+    pub labels_are_words: bool,
+    /// The column that says how much each sample counts.
+    pub weight: Option<CsvColumn>,
+    /// What is done where a number is missing.
+    pub missing: Missing,
+    /// How a missing cell is written; in a column of numbers be it in upper or lower case.
+    pub missing_markers: Vec<String>,
+    /// Columns that are read as `(x - origin) / unit`, because `f32` could not tell their numbers apart.
+    pub shifts: Vec<Shift>,
+}
+
+/// A column of a table that is no label.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsvColumn {
+    /// Its name, or its position from 1 in a file without names.
+    pub name: String,
+    /// Where it stands in the file, from 0.
+    pub position: usize,
+    /// What its cells are read as.
+    pub cells: CellKind,
+}
+
+/// What the cells of a column of a table are read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CellKind {
+    /// A number each.
+    Number,
+    /// A word from a set.
+    Category,
+    /// Free text, the only feature of a sample.
+    Text,
+}
+
+/// A label column of a CSV file, or the key of the label in JSON lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelColumn {
     /// Its name, or its position from 1 in a file without names.
@@ -37,21 +143,73 @@ fn yes() -> bool {
     true
 }
 
-/// How files were read that do not say it themselves.
+/// How the images that a model was trained on were read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileReading {
-    /// Images.
-    Images(ImageReading),
-    /// Recordings.
-    Audio(AudioReading),
-    /// libsvm files.
-    Libsvm(LibsvmReading),
-    /// No files: samples in memory.
-    Memory(MemoryReading),
+pub struct ImageReading {
+    /// Rows and columns.
+    pub size: ImageSize,
+    /// 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// Whether others are brought to that size; else they are refused.
+    pub resize: bool,
+    /// Whether colours become grey; else a model trained on grey refuses them.
+    pub color: ImageColor,
 }
 
-/// How the samples in memory that a model was trained on were taken, so that new ones are taken alike.
+/// How the recordings that a model was trained on were read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AudioReading {
+    /// Their sample rate, in Hz.
+    pub sample_rate: u32,
+    /// Whether others are brought to it; else they are refused.
+    pub resample: bool,
+    /// How frames become features.
+    pub features: AudioSettings,
+    /// Frames of each sample; told by the inputs of the model, so not stored again.
+    #[serde(skip)]
+    pub frames: usize,
+}
+
+impl AudioReading {
+    /// Checks what came from a file.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        self.features.check().map_err(|error| error.to_string())?;
+        if RATES.contains(&self.sample_rate) {
+            Ok(())
+        } else {
+            Err(format!("{} samples a second are no rate", self.sample_rate))
+        }
+    }
+}
+
+/// How the JSON lines that a model was trained on were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonlReading {
+    /// The key of the text.
+    pub text: String,
+    /// The key of the label.
+    pub label: String,
+}
+
+/// How the libsvm file that a model was trained on was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LibsvmReading {
+    /// What the first feature is called, 0 or 1.
+    pub first_index: u32,
+    /// Whether a sample has any number of labels.
+    pub multi_label: bool,
+    /// Features of each sample; told by the inputs of the model, so not stored again.
+    #[serde(skip)]
+    pub features: usize,
+    /// How many labels there are if a sample has any number of them, else 1; told by the outputs of the model.
+    #[serde(skip)]
+    pub labels: usize,
+}
+
+/// How the samples in memory that a model was trained on were taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryReading {
     /// What is kept of a row.
@@ -62,6 +220,10 @@ pub struct MemoryReading {
     /// A name for each label or number to predict; may be empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<String>,
+    /// Columns that are read as `(x - origin) / unit`, because `f32` could not tell their numbers apart; stored with the
+    /// preparation.
+    #[serde(skip)]
+    pub shifts: Vec<Shift>,
 }
 
 /// What is kept of a row in memory.
@@ -76,49 +238,85 @@ pub enum Kept {
     Tokens(usize),
 }
 
-/// How the images that a model was trained on were read, so that new ones are read alike.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ImageReading {
-    /// Rows and columns.
-    pub size: ImageSize,
-    /// 1 for grey, 3 for colour.
-    pub channels: usize,
-    /// Whether others are brought to that size; else they are refused.
-    pub resize: bool,
-    /// Whether colours become grey; else a model trained on grey refuses them.
-    pub color: ImageColor,
+/// What is asked of a new file that is read for a model.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The task whose labels are wanted; without, the file need not have any and they are not read.
+    pub labels: Option<Task>,
+    /// What is done about samples that cannot be read.
+    pub broken: Broken,
 }
 
-/// How the recordings that a model was trained on were read, so that new ones are read alike.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AudioReading {
-    /// Their sample rate, in Hz.
-    pub sample_rate: u32,
-    /// Whether others are brought to it; else they are refused.
-    pub resample: bool,
-    /// How frames become features.
-    pub features: AudioSettings,
+/// What is done about files that cannot be read, and about texts that are empty.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Broken {
+    /// They are left out and reported.
+    LeaveOut,
+    /// The first ends it, with the advice to leave them out in this way.
+    Refuse(&'static str),
 }
 
-impl AudioReading {
-    /// Checks what came from a file.
-    ///
-    /// # Errors
-    /// What cannot be.
-    pub(super) fn check(&self) -> std::result::Result<(), String> {
-        self.features.check().map_err(|error| error.to_string())?;
-        match RATES.contains(&self.sample_rate) {
-            true => Ok(()),
-            false => Err(format!("{} samples a second are no rate", self.sample_rate)),
-        }
+impl Broken {
+    /// As the settings say.
+    pub(crate) fn in_training(skip_bad: bool) -> Broken {
+        if skip_bad { Broken::LeaveOut } else { Broken::Refuse("data.skip_bad = true") }
+    }
+
+    /// For a model, which has no such setting.
+    pub(crate) fn for_model(skip_bad: bool) -> Broken {
+        if skip_bad { Broken::LeaveOut } else { Broken::Refuse("--skip-bad") }
     }
 }
 
-/// How the file that a model was trained on was read, so that new ones are read alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LibsvmReading {
-    /// What the first feature is called, 0 or 1.
-    pub first_index: u32,
-    /// Whether a sample has any number of labels.
-    pub multi_label: bool,
+impl Reading {
+    /// The format that is read so.
+    pub fn format(&self) -> Format {
+        match self {
+            Reading::Digits => Format::Digits,
+            Reading::Idx => Format::Idx,
+            Reading::Npy(_) => Format::Npy,
+            Reading::Csv(_) => Format::Csv,
+            Reading::Images(_) => Format::Images,
+            Reading::Audio(_) => Format::Audio,
+            Reading::Text => Format::Text,
+            Reading::Jsonl(_) => Format::Jsonl,
+            Reading::Libsvm(_) => Format::Libsvm,
+            Reading::Memory(_) => Format::Memory,
+        }
+    }
+
+    /// The layout of a table.
+    pub fn dialect(&self) -> Option<&Dialect> {
+        match self {
+            Reading::Csv(csv) => Some(&csv.dialect),
+            _ => None,
+        }
+    }
+
+    /// What the labels are called in the file: the label columns of a table, the key of JSON lines, the numbers of a libsvm
+    /// file's labels where a sample has any number of them, the names given in memory; else nothing.
+    pub fn labels(&self) -> Vec<LabelColumn> {
+        let column = |name: String, position| LabelColumn { name, position, text: false };
+        match self {
+            Reading::Csv(csv) => csv.labels.clone(),
+            Reading::Jsonl(jsonl) => vec![column(jsonl.label.clone(), 1)],
+            Reading::Libsvm(libsvm) if libsvm.multi_label => {
+                (0..libsvm.labels).map(|label| column(label.to_string(), label)).collect()
+            }
+            Reading::Memory(memory) => {
+                memory.targets.iter().zip(0..).map(|(name, at)| column(name.clone(), at)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Columns that are read as `(x - origin) / unit`.
+    pub fn shifts(&self) -> &[Shift] {
+        match self {
+            Reading::Csv(csv) => &csv.shifts,
+            Reading::Npy(arrays) => &arrays.shifts,
+            Reading::Memory(memory) => &memory.shifts,
+            _ => &[],
+        }
+    }
 }

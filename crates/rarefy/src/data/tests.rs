@@ -182,7 +182,7 @@ fn no_damage_to_a_file_makes_a_reader_panic() {
 #[test]
 fn a_path_tells_whether_it_has_a_test_part() {
     let folder = tempfile::tempdir().unwrap();
-    let has = |path: &Path| has_test_part(path.to_str().unwrap()).unwrap();
+    let has = |path: &Path| part_for_model(path.to_str().unwrap()).unwrap() == Some(Part::Test);
     assert!(!has(Path::new("digits")));
     assert!(!has(&write(&folder, "t.csv", "1,2\n")));
     let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -213,7 +213,7 @@ fn a_path_tells_whether_it_has_a_test_part() {
         std::fs::write(&path, read::npy::tests::archive(&entries)).unwrap();
         assert_eq!(has(&path), expected);
     }
-    assert!(has_test_part("/no/such/file").unwrap_err().to_string().contains("no such file"));
+    assert!(part_for_model("/no/such/file").unwrap_err().to_string().contains("no such file"));
 }
 
 #[test]
@@ -313,7 +313,7 @@ fn an_idx_test_label_beyond_the_training_classes_is_out_of_range() {
     assert_eq!(splits.test.unwrap().len(), 1);
     let csv = write(&folder, "new.csv", "1,2\n");
     let error = load_with(&splits.preparation, csv.to_str().unwrap(), false).unwrap_err().to_string();
-    assert!(error.contains("the model was trained on arrays"), "{error}");
+    assert!(error.contains("is not what the model was trained on; give an IDX, NPY or NPZ file"), "{error}");
 }
 
 /// Lines of a file of two columns, whose label is each other line `b`.

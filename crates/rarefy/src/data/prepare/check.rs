@@ -7,10 +7,8 @@ use super::preparation::{Coding, Column, Preparation};
 use super::scale::Scaler;
 use super::target_scaler::TargetScaler;
 use crate::data::dataset::Task;
-use crate::data::raw::Format;
-use crate::data::reading::{FileReading, Kept, MemoryReading};
+use crate::data::reading::{CsvReading, Format, Kept, MemoryReading, Reading};
 use crate::data::text::TextCoding;
-use crate::tiles::Shape;
 
 type Checked = Result<(), String>;
 
@@ -36,8 +34,7 @@ impl Preparation {
 
     /// How many tokens there are, if samples are tokens.
     pub(crate) fn vocabulary(&self) -> Option<usize> {
-        if let Some(FileReading::Memory(MemoryReading { kept: Kept::Tokens(vocabulary), .. })) = self.reading
-        {
+        if let Reading::Memory(MemoryReading { kept: Kept::Tokens(vocabulary), .. }) = self.reading {
             return Some(vocabulary);
         }
         match self.text()? {
@@ -82,12 +79,12 @@ impl Preparation {
 
     /// That columns and labels stand in the file, each at its own place.
     fn check_positions(&self) -> Checked {
-        let positions = || {
-            let labels = self.labels.iter().map(|label| label.position);
-            self.columns.iter().map(|column| column.position).chain(labels)
+        let Reading::Csv(CsvReading { dialect, columns, labels, weight, .. }) = &self.reading else {
+            return Ok(());
         };
-        let Some(dialect) = &self.dialect else {
-            return ensure(self.format != Format::Csv, || "nothing says how its CSV file is laid out".into());
+        let positions = || {
+            let labels = labels.iter().map(|label| label.position);
+            columns.iter().chain(weight).map(|column| column.position).chain(labels)
         };
         ensure(dialect.delimiter.is_ascii() && !"\"\r\n".contains(dialect.delimiter), || {
             format!("{:?} cannot separate cells", dialect.delimiter)
@@ -100,36 +97,30 @@ impl Preparation {
 
     /// That files are read as such samples.
     fn check_reading(&self) -> Checked {
-        let read = match (&self.reading, self.format) {
-            (Some(FileReading::Images(reading)), Format::Images) => {
+        let read = match &self.reading {
+            Reading::Images(reading) => {
                 ensure([1, 3].contains(&reading.channels), || {
                     format!("images have 1 channel or 3, not {}", reading.channels)
                 })?;
                 let (height, width) = (reading.size.height as usize, reading.size.width as usize);
-                Some(Shape { height, width, channels: reading.channels })
+                Some(height * width * reading.channels)
             }
-            (Some(FileReading::Audio(reading)), Format::Audio) => {
+            Reading::Audio(reading) => {
                 reading.check()?;
-                Some(Shape::sequence(
-                    self.shape.features() / reading.features.per_frame(),
-                    reading.features.per_frame(),
-                ))
+                Some(reading.frames * reading.features.per_frame())
             }
-            (Some(FileReading::Libsvm(reading)), Format::Libsvm) => {
+            Reading::Libsvm(reading) => {
                 ensure(reading.first_index <= 1, || format!("the first feature is {}", reading.first_index))?;
                 None
             }
-            (Some(FileReading::Memory(reading)), Format::Memory) => {
+            Reading::Memory(reading) => {
                 self.check_memory(reading)?;
                 None
             }
-            (None, Format::Images | Format::Audio | Format::Libsvm | Format::Memory) | (Some(_), _) => {
-                return Err(format!("{:?} files are not read like that", self.format));
-            }
-            (None, _) => None,
+            _ => None,
         };
         // `data.shape` may lay the same numbers out in another way.
-        ensure(read.is_none_or(|read| read.features() == self.shape.features()), || {
+        ensure(read.is_none_or(|read| read == self.shape.features()), || {
             format!("the inputs are {}, and files are read as others", self.shape)
         })
     }
@@ -147,6 +138,7 @@ impl Preparation {
 
     /// That only numbers are shifted, each column once.
     fn check_shifts(&self) -> Checked {
+        let shifts = self.reading.shifts();
         let count = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
         let is_number = |column: usize| {
             column < count
@@ -155,13 +147,11 @@ impl Preparation {
                     .get(column)
                     .is_none_or(|column| matches!(column.coding, Coding::Number { .. }))
         };
-        ensure(self.shifts.iter().all(|shift| is_number(shift.column)), || {
+        ensure(shifts.iter().all(|shift| is_number(shift.column)), || {
             "what is shifted is no column of numbers".into()
         })?;
-        ensure(all_differ(self.shifts.iter().map(|shift| shift.column)), || {
-            "a column is shifted twice".into()
-        })?;
-        ensure(self.shifts.iter().all(|shift| shift.unit > 0.0), || {
+        ensure(all_differ(shifts.iter().map(|shift| shift.column)), || "a column is shifted twice".into())?;
+        ensure(shifts.iter().all(|shift| shift.unit > 0.0), || {
             "the unit of a shifted column is not above 0".into()
         })
     }
@@ -180,8 +170,8 @@ impl Preparation {
             }
         };
         let keeps_all = match &self.reading {
-            Some(FileReading::Memory(reading)) => reading.kept == Kept::All,
-            _ => self.format != Format::Libsvm,
+            Reading::Memory(reading) => reading.kept == Kept::All,
+            reading => reading.format() != Format::Libsvm,
         };
         ensure(self.text().is_none() && keeps_all, || "sparse features and texts are not scaled".into())?;
         let fits = [1, self.shape.channels, self.shape.features()].contains(&count);

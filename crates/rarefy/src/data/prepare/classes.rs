@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::preparation::Preparation;
 use crate::data::alike::boolean;
 use crate::data::dataset::{Targets, Task};
-use crate::data::raw::{Format, Labels, Raw};
+use crate::data::raw::{Labels, Places, Raw};
+use crate::data::reading::Format;
 use crate::data::settings::TaskChoice;
 use crate::data::shown::shown;
 use crate::{Error, Result};
@@ -17,7 +17,7 @@ const MOST_CLASSES: usize = 100;
 /// The task, from the settings or else from the labels.
 pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
     if choice == TaskChoice::Transcription {
-        return match raw.format {
+        return match raw.format() {
             Format::Audio => Ok(Task::Transcription),
             _ => Err(Error::setting(
                 "data.task",
@@ -70,17 +70,6 @@ pub(crate) fn need_names(whole: &[i128], task: TaskChoice) -> bool {
         TaskChoice::Classification => are_large(),
         TaskChoice::Auto => are_large() && are_few(kinds(), whole.len()),
         _ => false,
-    }
-}
-
-/// The choice that a model's task was.
-pub(crate) fn task_of(preparation: &Preparation) -> TaskChoice {
-    match preparation.task {
-        Task::Classification => TaskChoice::Classification,
-        Task::MultiLabel => TaskChoice::MultiLabel,
-        Task::Regression => TaskChoice::Regression,
-        Task::Transcription => TaskChoice::Transcription,
-        Task::LanguageModel => TaskChoice::LanguageModel,
     }
 }
 
@@ -158,7 +147,8 @@ pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
     let samples = raw.samples();
     let (names, fractional) = match &raw.labels {
         Some(Labels::Numbers { outputs, .. }) if *outputs > 1 => {
-            let name = |place: usize| raw.label_columns.get(place).map(|column| column.name.clone());
+            let columns = raw.reading.labels();
+            let name = |place: usize| columns.get(place).map(|column| column.name.clone());
             let names = (0..*outputs).map(|place| name(place).unwrap_or_else(|| place.to_string()));
             (names.collect(), false)
         }
@@ -194,10 +184,12 @@ pub(crate) fn names(raw: &Raw) -> Result<Vec<String>> {
     };
     if all * 2 > samples || (fractional && all > MOST_CLASSES) {
         let advice = match &raw.labels {
-            Some(Labels::Text { .. }) if raw.format == Format::Audio => {
+            Some(Labels::Text { .. }) if raw.format() == Format::Audio => {
                 "add files, join classes, or set data.task = \"transcription\" if the labels are what is said"
             }
-            Some(Labels::Text { .. }) if !raw.files.is_empty() => "add files, or join classes",
+            Some(Labels::Text { .. }) if matches!(raw.places, Places::Files(_)) => {
+                "add files, or join classes"
+            }
             Some(Labels::Text { .. }) => "choose another column with data.label",
             _ => "set data.task = \"regression\", or choose another column with data.label",
         };
@@ -268,12 +260,13 @@ mod tests {
 
     use super::*;
     use crate::data::raw::Cells;
+    use crate::data::reading::Reading;
     use crate::tiles::Shape;
 
     fn numbers(values: &[f64], outputs: usize) -> Raw {
         let cells = Cells::Numbers(vec![0.0; values.len() / outputs]);
         let labels = Labels::Numbers { values: values.to_vec(), outputs };
-        Raw::arrays(Path::new("f"), Format::Npy, cells, Shape::flat(1), Some(labels))
+        Raw::new(Path::new("f"), Reading::Idx, cells, Shape::flat(1), Some(labels))
     }
 
     fn text(words: &[&str]) -> Raw {
@@ -281,9 +274,9 @@ mod tests {
             codes: (0..words.len() as u32).collect(),
             vocabulary: words.iter().map(|word| word.to_string()).collect(),
         };
-        Raw::arrays(
+        Raw::new(
             Path::new("f"),
-            Format::Csv,
+            Reading::Text,
             Cells::Numbers(vec![0.0; words.len()]),
             Shape::flat(1),
             Some(labels),

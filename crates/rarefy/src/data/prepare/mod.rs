@@ -3,10 +3,14 @@
 
 mod check;
 pub(super) mod classes;
+mod code;
+mod fit;
 mod loaded;
+mod memory;
 mod preparation;
 mod scale;
 pub(super) mod split;
+mod stored;
 mod target_scaler;
 mod transcripts;
 

@@ -34,7 +34,9 @@ pub enum Scaler {
 /// What a column holds. Missing numbers (NaN) do not count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Moments {
+    /// How many numbers there are, and how much they weigh together.
     pub count: usize,
+    pub weight: f64,
     pub min: f32,
     pub max: f32,
     pub mean: f64,
@@ -45,12 +47,14 @@ impl Moments {
     /// The moments of several columns together.
     pub(crate) fn pooled<'a>(columns: impl Iterator<Item = &'a Moments> + Clone) -> Moments {
         let count = columns.clone().map(|about| about.count).sum::<usize>();
-        let of_all = |about: &Moments| about.count as f64 / count.max(1) as f64;
+        let weight = columns.clone().map(|about| about.weight).sum::<f64>();
+        let of_all = |about: &Moments| about.weight / positive(weight);
         let mean = columns.clone().map(|about| about.mean * of_all(about)).sum::<f64>();
         let spread =
             |about: &Moments| (about.deviation.powi(2) + (about.mean - mean).powi(2)) * of_all(about);
         Moments {
             count,
+            weight,
             min: columns.clone().map(|about| about.min).fold(f32::INFINITY, f32::min),
             max: columns.clone().map(|about| about.max).fold(f32::NEG_INFINITY, f32::max),
             mean,
@@ -64,24 +68,44 @@ impl Moments {
     }
 }
 
-/// The moments of each column of a matrix whose rows `read` copies out.
-pub(crate) fn moments(rows: usize, columns: usize, read: impl Fn(usize, &mut [f32]) + Sync) -> Vec<Moments> {
-    #[derive(Clone)]
-    struct Sums(usize, f32, f32, f64);
-    let none = Sums(0, f32::INFINITY, f32::NEG_INFINITY, 0.0);
+/// What a sum of weights is divided by.
+fn positive(weight: f64) -> f64 {
+    if weight > 0.0 { weight } else { 1.0 }
+}
+
+/// The moments of each column of a matrix whose rows `read` copies out. A row counts by its `weight`: 2 is as if it stood
+/// twice, 0 as if it were not there.
+pub(crate) fn moments(
+    rows: usize,
+    columns: usize,
+    weight: impl Fn(usize) -> f32 + Sync,
+    read: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<Moments> {
+    let none = Moments {
+        count: 0,
+        weight: 0.0,
+        min: f32::INFINITY,
+        max: f32::NEG_INFINITY,
+        mean: 0.0,
+        deviation: 0.0,
+    };
+    let counted = |range: std::ops::Range<usize>| {
+        range.map(|index| (index, f64::from(weight(index)))).filter(|(_, weight)| *weight > 0.0)
+    };
     let chunks: Vec<usize> = (0..rows).step_by(ROWS).collect();
-    let first: Vec<Vec<Sums>> = chunks
+    // As long as they are sums, means are not divided yet.
+    let first: Vec<Vec<Moments>> = chunks
         .par_iter()
         .map(|&start| {
             let mut row = vec![0.0; columns];
-            let mut sums = vec![none.clone(); columns];
-            for index in start..rows.min(start + ROWS) {
+            let mut sums = vec![none; columns];
+            for (index, weight) in counted(start..rows.min(start + ROWS)) {
                 read(index, &mut row);
-                for (Sums(count, min, max, sum), &number) in sums.iter_mut().zip(&row) {
-                    // `min` and `max` pass over NaN by themselves.
-                    (*min, *max) = (min.min(number), max.max(number));
-                    *count += usize::from(!number.is_nan());
-                    *sum += if number.is_nan() { 0.0 } else { f64::from(number) };
+                for (sum, &number) in sums.iter_mut().zip(&row).filter(|(_, number)| !number.is_nan()) {
+                    (sum.min, sum.max) = (sum.min.min(number), sum.max.max(number));
+                    sum.count += 1;
+                    sum.weight += weight;
+                    sum.mean += weight * f64::from(number);
                 }
             }
             sums
@@ -89,12 +113,15 @@ pub(crate) fn moments(rows: usize, columns: usize, read: impl Fn(usize, &mut [f3
         .collect();
     let mut result: Vec<Moments> = (0..columns)
         .map(|column| {
-            let total = first.iter().fold(none.clone(), |a, sums| {
-                let b = &sums[column];
-                Sums(a.0 + b.0, a.1.min(b.1), a.2.max(b.2), a.3 + b.3)
+            let total = first.iter().map(|sums| sums[column]).fold(none, |a, b| Moments {
+                count: a.count + b.count,
+                weight: a.weight + b.weight,
+                min: a.min.min(b.min),
+                max: a.max.max(b.max),
+                mean: a.mean + b.mean,
+                deviation: 0.0,
             });
-            let mean = total.3 / total.0.max(1) as f64;
-            Moments { count: total.0, min: total.1, max: total.2, mean, deviation: 0.0 }
+            Moments { mean: total.mean / positive(total.weight), ..total }
         })
         .collect();
     // A second pass for the deviation: the difference of two large sums would lose small deviations.
@@ -103,11 +130,11 @@ pub(crate) fn moments(rows: usize, columns: usize, read: impl Fn(usize, &mut [f3
         .map(|&start| {
             let mut row = vec![0.0; columns];
             let mut sums = vec![0.0; columns];
-            for index in start..rows.min(start + ROWS) {
+            for (index, weight) in counted(start..rows.min(start + ROWS)) {
                 read(index, &mut row);
                 for ((sum, &number), about) in sums.iter_mut().zip(&row).zip(&result) {
                     let off = f64::from(number) - about.mean;
-                    *sum += if number.is_nan() { 0.0 } else { off * off };
+                    *sum += if number.is_nan() { 0.0 } else { weight * (off * off) };
                 }
             }
             sums
@@ -115,7 +142,7 @@ pub(crate) fn moments(rows: usize, columns: usize, read: impl Fn(usize, &mut [f3
         .collect();
     for (column, about) in result.iter_mut().enumerate() {
         let sum: f64 = squares.iter().map(|sums| sums[column]).sum();
-        about.deviation = (sum / about.count.max(1) as f64).sqrt();
+        about.deviation = (sum / positive(about.weight)).sqrt();
     }
     result
 }
@@ -184,7 +211,12 @@ mod tests {
     use super::*;
 
     fn of(matrix: &[f32], width: usize) -> Vec<Moments> {
-        moments(matrix.len() / width, width, |row, out| out.copy_from_slice(&matrix[row * width..][..width]))
+        moments(
+            matrix.len() / width,
+            width,
+            |_| 1.0,
+            |row, out| out.copy_from_slice(&matrix[row * width..][..width]),
+        )
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct TargetFigures {
 }
 
 impl TargetScaler {
-    /// Learns from the samples `train`.
+    /// Learns from the samples `train`, each counted by its weight, which is above 0.
     ///
     /// # Errors
     /// A scale for numbers where none are predicted; for the logarithm, the first sample whose number is not above 0.
@@ -54,11 +54,12 @@ impl TargetScaler {
         let (Task::Regression, Some(Labels::Numbers { values, outputs })) = (task, &raw.labels) else {
             return Ok(TargetScaler::None);
         };
+        let weights: Vec<f64> = train.iter().map(|&sample| raw.weight(sample).into()).collect();
         let of = |output: usize, map: fn(f64) -> f64| -> Vec<f64> {
             train.iter().map(|&sample| map(values[sample * outputs + output])).collect()
         };
         let figures = |map| {
-            let each = (0..*outputs).map(|output| mean_and_deviation(&of(output, map)));
+            let each = (0..*outputs).map(|output| mean_and_deviation(&of(output, map), &weights));
             let (means, deviations) = each.unzip();
             TargetFigures { means, deviations }
         };
@@ -150,15 +151,17 @@ impl TargetScaler {
 }
 
 /// In a form that loses nothing where numbers are huge, tiny, or far from 0 beside their differences.
-fn mean_and_deviation(numbers: &[f64]) -> (f64, f64) {
-    let count = numbers.len().max(1) as f64;
+fn mean_and_deviation(numbers: &[f64], weights: &[f64]) -> (f64, f64) {
+    let count = if numbers.is_empty() { 1.0 } else { weights.iter().sum() };
     let first = numbers.first().copied().unwrap_or(0.0);
     if numbers.iter().all(|&number| number == first) {
         return (first, 1.0);
     }
-    let mean = first + numbers.iter().map(|number| (number - first) / count).sum::<f64>();
+    let weighted = || numbers.iter().zip(weights);
+    let mean = first + weighted().map(|(number, weight)| weight * (number - first) / count).sum::<f64>();
     let largest = numbers.iter().fold(0.0, |largest: f64, number| largest.max((number - mean).abs()));
-    let squares = numbers.iter().map(|number| ((number - mean) / largest).powi(2)).sum::<f64>();
+    let squares =
+        weighted().map(|(number, weight)| weight * ((number - mean) / largest).powi(2)).sum::<f64>();
     (mean, largest * (squares / count).sqrt())
 }
 
@@ -174,13 +177,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::data::raw::{Cells, Format};
+    use crate::data::raw::Cells;
+    use crate::data::reading::Reading;
     use crate::tiles::Shape;
 
     fn raw(values: &[f64], outputs: usize) -> Raw {
         let cells = Cells::Numbers(vec![0.0; values.len() / outputs]);
         let labels = Labels::Numbers { values: values.to_vec(), outputs };
-        Raw::arrays(Path::new("f"), Format::Npy, cells, Shape::flat(1), Some(labels))
+        Raw::new(Path::new("f"), Reading::Idx, cells, Shape::flat(1), Some(labels))
     }
 
     fn fit(chosen: Option<TargetScale>, raw: &Raw, train: &[usize]) -> TargetScaler {

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::gzip::{Opened, read_error};
 use crate::data::prepare::classes;
-use crate::data::raw::{Cells, Format, Labels, Raw};
+use crate::data::raw::{Cells, Labels, Raw};
+use crate::data::reading::{ArrayReading, Reading};
 use crate::data::settings::TaskChoice;
 use crate::data::span::{Close, Shift, Shifting, Span, reader};
 use crate::tiles::Shape;
@@ -268,9 +269,10 @@ impl Samples {
     }
 
     /// As a source.
-    pub(crate) fn into_raw(self, path: &Path, format: Format, labels: Option<Labels>) -> Raw {
+    pub(crate) fn into_raw(self, path: &Path, labels: Option<Labels>) -> Raw {
         let Samples { cells, shape, shifts, close } = self;
-        Raw { shifts, close, ..Raw::arrays(path, format, cells, shape, labels) }
+        let reading = Reading::Npy(ArrayReading { shifts });
+        Raw { close, ..Raw::new(path, reading, cells, shape, labels) }
     }
 }
 

@@ -6,7 +6,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::data::raw::{Cells, Format, Labels, Raw};
+use crate::data::raw::{Cells, Labels, Raw};
+use crate::data::reading::Reading;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -14,6 +15,9 @@ const DIGITS: &[u8] = include_bytes!("digits.bin.gz");
 const SAMPLES: usize = 1797;
 const PIXELS: usize = 64;
 const SHAPE: Shape = Shape { height: 8, width: 8, channels: 1 };
+
+/// The name of the built-in digits.
+pub(crate) const DIGITS_NAME: &str = "digits";
 
 /// Names of data sets that are folders of IDX files.
 pub(crate) const KNOWN: [&str; 2] = ["fashion-mnist", "mnist"];
@@ -33,7 +37,7 @@ pub fn digits() -> (Vec<u8>, Vec<u32>) {
 pub(super) fn raw() -> Raw {
     let (pixels, classes) = digits();
     let labels = Labels::Numbers { values: classes.into_iter().map(f64::from).collect(), outputs: 1 };
-    Raw::arrays(Path::new("digits"), Format::Digits, Cells::Bytes(pixels), SHAPE, Some(labels))
+    Raw::new(Path::new(DIGITS_NAME), Reading::Digits, Cells::Bytes(pixels), SHAPE, Some(labels))
 }
 
 /// The folder of a known data set: Debian's place, then `data/NAME` here.

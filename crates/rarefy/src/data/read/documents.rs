@@ -2,27 +2,26 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files;
-use super::files::{Bad, Kept, Kind, Listing};
-use crate::data::raw::LabelledFile;
-use crate::data::raw::{Cells, Format, Labels, Raw, RawColumn, Source};
+use super::files::{self, Kept, Kind, Listing};
+use crate::data::raw::{Cells, LabelledFile, Labels, Places, Raw, RawColumn, Source};
+use crate::data::reading::{Broken, Reading, Wanted};
 use crate::data::settings::DataSettings;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
 /// Reads documents to train on.
-pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
+pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let Listing { classes, parts, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
     parts.try_map(|files| {
-        let kept = files::read_all(files, Kind::Text, Bad::in_training(settings.skip_bad), read_file)?;
+        let kept = files::read_all(files, Kind::Text, Broken::in_training(settings.skip_bad), read_file)?;
         Ok(raw(path, kept, Some(&classes)))
     })
 }
 
 /// Reads documents for a model.
-pub(crate) fn read_for_model(path: &Path, targets: bool, bad: Bad) -> Result<Raw> {
-    let (files, classes) = files::list_for_model(path, Kind::Text, targets)?;
-    Ok(raw(path, files::read_all(files, Kind::Text, bad, read_file)?, classes.as_deref()))
+pub(super) fn reread(path: &Path, _: &Reading, wanted: Wanted) -> Result<Raw> {
+    let (files, classes) = files::list_for_model(path, Kind::Text, wanted.labels.is_some())?;
+    Ok(raw(path, files::read_all(files, Kind::Text, wanted.broken, read_file)?, classes.as_deref()))
 }
 
 fn read_file(file: &LabelledFile) -> Result<String> {
@@ -43,9 +42,9 @@ fn raw(path: &Path, part: Kept<String>, classes: Option<&[String]>) -> Raw {
     let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
     let texts = Cells::Texts(part.contents.into_iter().collect());
     Raw {
-        columns: vec![RawColumn { name: "text".into(), position: 0, vocabulary: None }],
-        files,
+        columns: vec![RawColumn { name: "text".into(), vocabulary: None }],
+        places: Places::Files(files),
         skipped: part.skipped,
-        ..Raw::arrays(path, Format::Text, texts, Shape::flat(1), labels)
+        ..Raw::new(path, Reading::Text, texts, Shape::flat(1), labels)
     }
 }

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 
 use super::array::{Array, Element};
 use super::gzip;
-use crate::data::raw::{Format, Raw, Source};
+use super::place::Place;
+use crate::data::raw::{Raw, Source};
+use crate::data::reading::{Reading, Wanted};
 use crate::data::settings::TaskChoice;
 use crate::data::span::Shifting;
 use crate::{Error, Result};
@@ -28,8 +30,16 @@ pub(crate) fn has_test_part(path: &Path) -> bool {
     find(path, "t10k", "images").is_some()
 }
 
+/// Whether a path leads to a folder or a file of this format.
+pub(super) fn detect(place: &Place) -> bool {
+    if place.is_folder {
+        return has_parts(&place.path);
+    }
+    place.is_file() && !place.is_text() && (place.contains(&["-ubyte", "idx"]) || is_magic(&place.start))
+}
+
 /// Whether a file that starts with these bytes is IDX.
-pub(crate) fn is_magic(start: &[u8]) -> bool {
+fn is_magic(start: &[u8]) -> bool {
     matches!(start, [0, 0, kind, dimensions, ..] if *dimensions > 0 && element(*kind).is_some())
 }
 
@@ -47,14 +57,20 @@ pub(crate) fn read(path: &Path) -> Result<Source> {
     Ok(Source { train, validation: None, test })
 }
 
-/// Reads images alone: a file, or the test part (else the training part) of a folder.
-pub(crate) fn read_unlabelled(path: &Path) -> Result<Raw> {
-    let file = match path.is_dir() {
-        true => find(path, "t10k", "images").or_else(|| find(path, "train", "images")),
-        false => Some(path.to_path_buf()),
+/// Reads a new file for a model: the test part of a folder where it has one. Images alone will do where no labels are wanted.
+pub(super) fn reread(path: &Path, _: &Reading, wanted: Wanted) -> Result<Raw> {
+    if wanted.labels.is_some() {
+        let Source { train, test, .. } = read(path)?;
+        return Ok(test.unwrap_or(train));
+    }
+    let file = if path.is_dir() {
+        find(path, "t10k", "images").or_else(|| find(path, "train", "images"))
+    } else {
+        Some(path.to_path_buf())
     };
     let file = file.ok_or_else(|| missing(path, "t10k-images-idx3-ubyte"))?;
-    Ok(read_array(&file)?.into_features(&file, &Shifting::Never)?.into_raw(&file, Format::Idx, None))
+    let features = read_array(&file)?.into_features(&file, &Shifting::Never)?;
+    Ok(Raw { reading: Reading::Idx, ..features.into_raw(&file, None) })
 }
 
 fn missing(folder: &Path, name: &str) -> Error {
@@ -77,8 +93,8 @@ fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
     let samples = features.shape[0];
     let features = features.into_features(images, &Shifting::Never)?;
     let found = label_array.into_labels(labels, samples, TaskChoice::Auto)?;
-    let raw = features.into_raw(images, Format::Idx, Some(found));
-    Ok(Raw { label_path: Some(labels.to_path_buf()), ..raw })
+    let raw = features.into_raw(images, Some(found));
+    Ok(Raw { reading: Reading::Idx, label_path: Some(labels.to_path_buf()), ..raw })
 }
 
 /// The file of a folder with the images or labels of a part.
@@ -155,6 +171,7 @@ fn read_array(path: &Path) -> Result<Array> {
 pub(crate) mod tests {
     use super::*;
     use crate::data::raw::Labels;
+    use crate::data::reading::Broken;
 
     /// A file of bytes, as it should be.
     pub(crate) fn file(shape: &[u32], numbers: &[u8]) -> Vec<u8> {
@@ -183,7 +200,8 @@ pub(crate) mod tests {
         // A single file finds its labels; new images need none.
         let single = read(&folder.path().join("train-images-idx3-ubyte")).unwrap().train;
         assert_eq!(single.samples(), 3);
-        assert_eq!(read_unlabelled(folder.path()).unwrap().samples(), 1);
+        let unlabelled = Wanted { labels: None, broken: Broken::LeaveOut };
+        assert_eq!(reread(folder.path(), &Reading::Idx, unlabelled).unwrap().samples(), 1);
         // Only half of a test part is an error, not a missing test part.
         std::fs::remove_file(folder.path().join("t10k-labels.idx1-ubyte")).unwrap();
         assert!(read(folder.path()).err().unwrap().to_string().contains("no t10k-labels-idx1-ubyte"));

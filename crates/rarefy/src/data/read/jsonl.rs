@@ -11,17 +11,23 @@ use std::path::Path;
 use serde_json::{Map, Number, Value};
 
 use super::gzip;
-use crate::data::prepare::Preparation;
+use super::place::Place;
 use crate::data::prepare::classes;
 use crate::data::raw::Texts;
-use crate::data::raw::{Cells, Format, Labels, Raw, RawColumn};
-use crate::data::reading::LabelColumn;
+use crate::data::raw::{Cells, Labels, Places, Raw, RawColumn, Source};
+use crate::data::reading::{JsonlReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
+/// Whether a path leads to a file of this format.
+pub(super) fn detect(place: &Place) -> bool {
+    let is_json = matches!(place.start.trim_ascii_start().first(), Some(b'{' | b'['));
+    place.is_file() && (place.ends(&[".jsonl", ".ndjson"]) || (is_json && place.ends(&[".json"])))
+}
+
 /// Reads a file to train on. Keys are `text` and `label` unless the settings say.
-pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
+pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let text = settings.text.as_ref().and_then(|text| text.column.as_deref()).unwrap_or("text");
     let label = match &settings.label[..] {
         [] => "label",
@@ -30,20 +36,21 @@ pub(crate) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
             return Err(Error::setting("data.label", "a document of JSON lines has one label; give one key"));
         }
     };
-    read_keys(path, text, Some(label), settings.task)
+    let keys = JsonlReading { text: text.to_string(), label: label.to_string() };
+    read_keys(path, &keys, Some(settings.task)).map(Source::whole)
 }
 
-/// Reads a new file for a model: the same keys. Without `targets` there need be no labels.
-pub(crate) fn read_for_model(path: &Path, preparation: &Preparation, targets: bool) -> Result<Raw> {
-    let text = preparation.columns.first().map_or("text", |column| &column.name);
-    let label = preparation.labels.first().map_or("label", |label| &label.name);
-    read_keys(path, text, targets.then_some(label), classes::task_of(preparation))
+/// Reads a new file for a model: the same keys. Where no labels are wanted there need be none.
+pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
+    let Reading::Jsonl(keys) = reading else { unreachable!("JSON lines are read again as JSON lines") };
+    read_keys(path, keys, wanted.labels.map(TaskChoice::from))
 }
 
-fn read_keys(path: &Path, text: &str, label: Option<&str>, task: TaskChoice) -> Result<Raw> {
+/// Reads a file, with labels if their task is given.
+fn read_keys(path: &Path, keys: &JsonlReading, task: Option<TaskChoice>) -> Result<Raw> {
     let mut bytes = Vec::new();
     gzip::open(path)?.reader.read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
-    let mut found = Found::new(path, text, label);
+    let mut found = Found::new(path, keys, task);
     let mut lines = Vec::new();
     if bytes.trim_ascii_start().starts_with(b"[") {
         let objects: Vec<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(|error| {
@@ -74,22 +81,23 @@ fn read_keys(path: &Path, text: &str, label: Option<&str>, task: TaskChoice) -> 
             lines.push(line);
         }
     }
-    found.into_raw(lines, task)
+    found.into_raw(lines)
 }
+
 /// The samples of a file as far as they have been read.
 struct Found<'a> {
     path: &'a Path,
-    /// The keys.
-    text: &'a str,
-    label: Option<&'a str>,
+    keys: &'a JsonlReading,
+    /// What labels are for, if they are read.
+    task: Option<TaskChoice>,
     texts: Texts,
     numbers: Vec<Number>,
     words: Vec<String>,
 }
 
 impl<'a> Found<'a> {
-    fn new(path: &'a Path, text: &'a str, label: Option<&'a str>) -> Found<'a> {
-        Found { path, text, label, texts: Texts::default(), numbers: Vec::new(), words: Vec::new() }
+    fn new(path: &'a Path, keys: &'a JsonlReading, task: Option<TaskChoice>) -> Found<'a> {
+        Found { path, keys, task, texts: Texts::default(), numbers: Vec::new(), words: Vec::new() }
     }
 
     /// Adds a sample, `at` being its place for messages.
@@ -101,11 +109,14 @@ impl<'a> Found<'a> {
                 wrong(format!("has no key {key:?}, only {keys}; name the key with {setting}"))
             })
         };
-        match value(self.text, "data.text.column")? {
-            Value::String(text) => self.texts.push(text),
-            other => return Err(wrong(format!("{:?} is {other}, not text; mend the line", self.text))),
+        let JsonlReading { text, label } = self.keys;
+        match value(text, "data.text.column")? {
+            Value::String(document) => self.texts.push(document),
+            other => return Err(wrong(format!("{text:?} is {other}, not text; mend the line"))),
         }
-        let Some(label) = self.label else { return Ok(()) };
+        if self.task.is_none() {
+            return Ok(());
+        }
         match value(label, "data.label")? {
             Value::String(word) => self.words.push(word.clone()),
             Value::Number(number) => self.numbers.push(number.clone()),
@@ -136,17 +147,17 @@ impl<'a> Found<'a> {
     }
 
     /// The samples, of which each stands on one of `lines` if there are any.
-    fn into_raw(mut self, lines: Vec<u64>, task: TaskChoice) -> Result<Raw> {
+    fn into_raw(mut self, lines: Vec<u64>) -> Result<Raw> {
         if self.texts.len() == 0 {
             return Err(Error::data(self.path, "holds no lines"));
         }
-        let labels = self.label.map(|_| self.labels(task));
-        let column = |name: &str| LabelColumn { name: name.to_string(), position: 1, text: false };
+        let labels = self.task.map(|task| self.labels(task));
+        let reading = Reading::Jsonl(self.keys.clone());
+        let places = if lines.is_empty() { Places::InOrder } else { Places::Lines(lines) };
         Ok(Raw {
-            columns: vec![RawColumn { name: self.text.to_string(), position: 0, vocabulary: None }],
-            label_columns: self.label.into_iter().map(column).collect(),
-            lines,
-            ..Raw::arrays(self.path, Format::Jsonl, Cells::Texts(self.texts), Shape::flat(1), labels)
+            columns: vec![RawColumn { name: self.keys.text.clone(), vocabulary: None }],
+            places,
+            ..Raw::new(self.path, reading, Cells::Texts(self.texts), Shape::flat(1), labels)
         })
     }
 }
@@ -161,14 +172,15 @@ mod tests {
         let path = folder.path().join("d.jsonl");
         let read = |text: &str| {
             std::fs::write(&path, text).unwrap();
-            read(&path, &DataSettings::default())
+            read(&path, &DataSettings::default()).map(|source| source.train)
         };
         let raw = read(
             "{\"text\": \"a\\nb\", \"label\": \"x\", \"id\": 1}\r\n\n{\"label\": \"y\", \"text\": \"é\"}",
         )
         .unwrap();
         let Cells::Texts(texts) = &raw.cells else { panic!("text") };
-        assert_eq!((texts.text(0), texts.text(1), raw.lines), ("a\nb", "é", vec![1, 3]));
+        assert_eq!((texts.text(0), texts.text(1)), ("a\nb", "é"));
+        assert_eq!((raw.place(0), raw.place(1)), ("line 1".into(), "line 3".into()));
         let Some(Labels::Text { codes, vocabulary }) = &raw.labels else { panic!("words") };
         assert_eq!((&codes[..], &vocabulary[..]), (&[0, 1][..], &["x".to_string(), "y".to_string()][..]));
         let numbers = read("{\"text\":\"a\",\"label\":3}\n{\"text\":\"b\",\"label\":true}").unwrap();
@@ -181,7 +193,7 @@ mod tests {
             matches!(read(text).unwrap().labels, Some(Labels::Numbers { values, .. }) if values == [3.0, 4.0])
         );
         let marked = read("\u{feff}{\"text\":\"a\",\"label\":3}\n{\"text\":\"b\",\"label\":true}").unwrap();
-        assert_eq!(marked.lines, [1, 2]);
+        assert_eq!(marked.place(1), "line 2");
         // Two classes that are one number in 64-bit floats.
         let large = read(
             "{\"text\":\"a\",\"label\":9007199254740992}\n{\"text\":\"b\",\"label\":9007199254740993}\n"

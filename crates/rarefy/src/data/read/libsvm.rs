@@ -11,16 +11,25 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::gzip;
+use super::place::Place;
 use crate::data::csr::Csr;
-use crate::data::prepare::Preparation;
-use crate::data::raw::{Cells, Format, Labels, Raw};
-use crate::data::reading::{FileReading, LabelColumn, LibsvmReading};
+use crate::data::raw::{Cells, Labels, Places, Raw, Source};
+use crate::data::reading::{LibsvmReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
+/// Whether a path leads to a file of this format: by its name, or by its first line.
+pub(super) fn detect(place: &Place) -> Result<bool> {
+    if !place.is_file() {
+        return Ok(false);
+    }
+    let is_named = place.ends(&[".libsvm", ".svm", ".svmlight"]);
+    Ok(is_named || (!place.ends(&[".csv", ".tsv"]) && looks_like(&place.path)?))
+}
+
 /// Reads a file to train on.
-pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
+pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let lines = Lines::read(path, true)?;
     let first_index =
         settings.first_index.unwrap_or(u32::from(lines.lowest.is_none_or(|lowest| lowest.0 > 0)));
@@ -35,26 +44,21 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         let problem = "has no label before its features; write it, or set data.task = \"multi-label\" if a sample may have none";
         return Err(Error::data_at(path, format!("line {}", lines.numbers[sample]), problem));
     }
-    let reading = LibsvmReading { first_index, multi_label };
-    let outputs = multi_label.then(|| lines.highest_label(path)).transpose()?.map(|label| label + 1);
-    lines.into_raw(path, reading, features, "data.features or data.first_index", Some(outputs))
+    let labels = if multi_label { lines.highest_label(path)? + 1 } else { 1 };
+    let reading = LibsvmReading { first_index, multi_label, features, labels };
+    lines.into_raw(path, reading, "data.features or data.first_index", true).map(Source::whole)
 }
 
-/// Reads a new file for a model. Without `targets` lines may begin with a feature.
-pub(super) fn read_for_model(
-    path: &Path,
-    reading: &LibsvmReading,
-    preparation: &Preparation,
-    targets: bool,
-) -> Result<Raw> {
-    let outputs = reading.multi_label.then_some(preparation.outputs);
-    let key = "data.features and train again";
-    let lines = Lines::read(path, targets)?;
-    lines.into_raw(path, reading.clone(), preparation.shape.features(), key, targets.then_some(outputs))
+/// Reads a new file for a model. Where no labels are wanted lines may begin with a feature.
+pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
+    let Reading::Libsvm(reading) = reading else { unreachable!("a libsvm file is read again as one") };
+    let with_labels = wanted.labels.is_some();
+    let lines = Lines::read(path, with_labels)?;
+    lines.into_raw(path, reading.clone(), "data.features and train again", with_labels)
 }
 
 /// Whether the first line of a file is a label and features.
-pub(super) fn looks_like(path: &Path) -> Result<bool> {
+fn looks_like(path: &Path) -> Result<bool> {
     let mut start = Vec::new();
     gzip::open(path)?.reader.take(1 << 16).read_to_end(&mut start).map_err(gzip::read_error(path))?;
     let text = String::from_utf8_lossy(&start);
@@ -154,22 +158,15 @@ impl Lines {
             }
             bytes.clear();
         }
-        match lines.numbers.is_empty() {
-            true => Err(Error::data(path, "holds no samples")),
-            false => Ok(lines),
+        if lines.numbers.is_empty() {
+            return Err(Error::data(path, "holds no samples"));
         }
+        Ok(lines)
     }
 
-    /// The samples. `key` is what to set if there are more features. Labels are read if `outputs` is given: so many labels
-    /// for multi-label, or else a number.
-    fn into_raw(
-        mut self,
-        path: &Path,
-        reading: LibsvmReading,
-        features: usize,
-        key: &str,
-        outputs: Option<Option<usize>>,
-    ) -> Result<Raw> {
+    /// The samples, and their labels if these were read. `key` is what to set if there are more features.
+    fn into_raw(mut self, path: &Path, reading: LibsvmReading, key: &str, with_labels: bool) -> Result<Raw> {
+        let features = reading.features;
         let first = reading.first_index;
         if let Some((lowest, line)) = self.lowest.filter(|&(lowest, _)| lowest < first) {
             let problem =
@@ -181,19 +178,19 @@ impl Lines {
             let problem = format!("holds feature {highest}, but the last of {features} is {last}; set {key}");
             return Err(Error::data_at(path, format!("line {line}"), problem));
         }
-        let labels = match outputs {
-            None => None,
-            Some(None) => Some(self.numbers(path)?),
-            Some(Some(outputs)) => Some(self.label_sets(path, outputs)?),
+        let labels = if !with_labels {
+            None
+        } else if reading.multi_label {
+            Some(self.label_sets(path, reading.labels)?)
+        } else {
+            Some(self.numbers(path)?)
         };
         self.indices.iter_mut().for_each(|index| *index -= first);
         let rows = Csr::new(features, self.offsets, self.indices, self.values);
         let rows = rows.map_err(|problem| Error::data(path, problem.to_string()))?;
-        let named = outputs.flatten().into_iter().flat_map(|outputs| 0..outputs);
-        let label_columns =
-            named.map(|position| LabelColumn { name: position.to_string(), position, text: false }).collect();
-        let raw = Raw::arrays(path, Format::Libsvm, Cells::Sparse(rows), Shape::flat(features), labels);
-        Ok(Raw { lines: self.numbers, label_columns, reading: Some(FileReading::Libsvm(reading)), ..raw })
+        let (reading, shape) = (Reading::Libsvm(reading), Shape::flat(features));
+        let places = Places::Lines(self.numbers);
+        Ok(Raw { places, ..Raw::new(path, reading, Cells::Sparse(rows), shape, labels) })
     }
 
     fn wrong_label(&self, path: &Path, sample: usize, what: &str) -> Error {
@@ -286,8 +283,8 @@ mod tests {
                 assert_eq!(splits.train.features, Features::Sparse(rows));
                 let labels = Targets::Classes { labels: vec![1, 0, 1, 0], classes: 2 };
                 assert_eq!((splits.train.targets, splits.preparation.constant_inputs), (labels, 1));
-                let reading = LibsvmReading { first_index, multi_label: false };
-                assert_eq!(splits.preparation.reading, Some(FileReading::Libsvm(reading)));
+                let reading = LibsvmReading { first_index, multi_label: false, features: 4, labels: 1 };
+                assert_eq!(splits.preparation.reading, Reading::Libsvm(reading));
             }
         }
     }
@@ -354,7 +351,7 @@ mod tests {
         let splits = load(&settings(&path), 1).unwrap();
         let values = vec![1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
         assert_eq!(splits.train.targets, Targets::Values { values, outputs: 3 });
-        assert_eq!(splits.preparation.labels[2].name, "2");
+        assert_eq!(splits.preparation.labels()[2].name, "2");
         std::fs::write(&path, "3 1:1\n").unwrap();
         let error = load_with(&splits.preparation, path.to_str().unwrap(), true).unwrap_err().to_string();
         assert!(error.contains("line 1: begins with \"3\", not with labels below 3"), "{error}");

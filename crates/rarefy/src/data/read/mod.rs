@@ -12,51 +12,223 @@ mod images;
 mod jsonl;
 mod libsvm;
 pub(super) mod npy;
+mod place;
 mod scipy;
+mod settings_of_formats;
 mod sniff;
-mod texts;
+pub(super) mod texts;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::parts::Parts;
-use super::prepare::{Preparation, classes};
-use super::raw::{Format, Raw, Source};
-use super::reading::{FileReading, Kept, MemoryReading};
-use super::settings::{AudioSettings, DataSettings, Decimal, Header, ImageColor, LabelType, Quote};
-use super::span::Shifting;
+use super::parts::Part;
+use super::prepare::classes;
+use super::raw::{Raw, Source};
+use super::reading::{Broken, Format, Kept, MEMORY, MemoryReading, Reading, Wanted};
+use super::settings::DataSettings;
 use super::text::token_kind;
 use crate::{Error, Result};
-pub(super) use files::Bad;
 use files::Kind;
+use place::Place;
+pub(crate) use settings_of_formats::refuse_settings_of_others;
+
+/// A format: all that the rest of the library knows of it.
+struct Row {
+    format: Format,
+    /// What its files are called.
+    names: &'static [&'static str],
+    /// What a model that was trained on it can be given.
+    takes: &'static str,
+    /// What a folder of it holds.
+    folder: Option<&'static str>,
+    /// Whether a path leads to it; the first row of the table that says so is taken.
+    detect: fn(&Place) -> Result<bool>,
+    read: fn(&Path, &DataSettings) -> Result<Source>,
+    /// Reads a new file for a model: the test part where the path has one of its own.
+    reread: fn(&Path, &Reading, Wanted) -> Result<Raw>,
+    /// The part of its own that a model is applied to, if it has any.
+    part_for_model: fn(&Path) -> Result<Option<Part>>,
+}
+
+/// What a model trained on numbers without names can be given.
+const ARRAYS: &str = "an IDX, NPY or NPZ file";
+
+/// All formats, in the order in which a path is tried. A new one is a file of this folder, a variant of [`Reading`] and a row.
+const FORMATS: [Row; 10] = [
+    Row {
+        format: Format::Digits,
+        names: &["digits"],
+        takes: ARRAYS,
+        folder: None,
+        detect: |place| Ok(place.name == Some(builtin::DIGITS_NAME)),
+        read: |_, _| Ok(Source::whole(builtin::raw())),
+        reread: |_, _, _| Ok(builtin::raw()),
+        part_for_model: |_| Ok(None),
+    },
+    Row {
+        format: Format::Memory,
+        names: &[],
+        takes: ARRAYS,
+        folder: None,
+        detect: |place| Ok(place.name == Some(MEMORY)),
+        read: |path, _| Err(not_a_file(path)),
+        reread: |path, _, _| Err(not_a_file(path)),
+        part_for_model: |_| Ok(None),
+    },
+    Row {
+        format: Format::Images,
+        names: &["PNG", "JPEG"],
+        takes: "a folder or a CSV list of PNG or JPEG files",
+        folder: Some("folders of PNG or JPEG files, one for each class"),
+        detect: |place| is_of(place, Kind::Images),
+        read: images::read,
+        reread: images::reread,
+        part_for_model: |path| files::part_for_model(path, Kind::Images),
+    },
+    Row {
+        format: Format::Audio,
+        names: &["WAV"],
+        takes: "a folder or a CSV list of WAV files",
+        folder: Some("folders of WAV files"),
+        detect: |place| is_of(place, Kind::Audio),
+        read: audio::read,
+        reread: audio::reread,
+        part_for_model: |path| files::part_for_model(path, Kind::Audio),
+    },
+    Row {
+        format: Format::Text,
+        names: &["TXT"],
+        takes: "a folder or a CSV list of TXT files, or, without labels, a single one",
+        folder: Some("folders of TXT files"),
+        detect: |place| is_of(place, Kind::Text),
+        read: documents::read,
+        reread: documents::reread,
+        part_for_model: |path| files::part_for_model(path, Kind::Text),
+    },
+    Row {
+        format: Format::Jsonl,
+        names: &["JSONL"],
+        takes: "JSON lines (.jsonl) with the same keys",
+        folder: None,
+        detect: |place| Ok(jsonl::detect(place)),
+        read: jsonl::read,
+        reread: jsonl::reread,
+        part_for_model: |_| Ok(None),
+    },
+    Row {
+        format: Format::Libsvm,
+        names: &["libsvm"],
+        takes: "a libsvm file",
+        folder: None,
+        detect: libsvm::detect,
+        read: libsvm::read,
+        reread: libsvm::reread,
+        part_for_model: |_| Ok(None),
+    },
+    Row {
+        format: Format::Idx,
+        names: &["IDX"],
+        takes: ARRAYS,
+        folder: Some("train-images-idx3-ubyte and train-labels-idx1-ubyte"),
+        detect: |place| Ok(idx::detect(place)),
+        read: |path, _| idx::read(path),
+        reread: idx::reread,
+        part_for_model: |path| Ok(idx::has_test_part(path).then_some(Part::Test)),
+    },
+    Row {
+        format: Format::Npy,
+        names: &["NPY", "NPZ"],
+        takes: ARRAYS,
+        folder: Some("x.npy and y.npy"),
+        detect: |place| Ok(npy::detect(place)),
+        read: npy::read,
+        reread: npy::reread,
+        part_for_model: npy::part_for_model,
+    },
+    Row {
+        format: Format::Csv,
+        names: &["CSV"],
+        takes: "a CSV file with the same columns",
+        folder: None,
+        detect: |place| Ok(place.is_file()),
+        read: csv::read,
+        reread: csv::reread,
+        part_for_model: |_| Ok(None),
+    },
+];
+
+/// What can be read, for help texts: `digits, fashion-mnist, mnist, or a file or folder (PNG, JPEG, ...)`.
+pub fn what_can_be_read() -> String {
+    let (named, files): (Vec<&str>, Vec<&str>) =
+        FORMATS.iter().rev().flat_map(|row| row.names).partition(|name| **name == builtin::DIGITS_NAME);
+    let named: Vec<&str> = named.into_iter().chain(builtin::KNOWN).collect();
+    format!("{}, or a file or folder ({})", named.join(", "), files.join(", "))
+}
+
+fn not_a_file(path: &Path) -> Error {
+    Error::data(
+        path,
+        "these samples were in the memory of the program that trained on them, so they cannot be read again; hand them over as it did, or give the path of a file",
+    )
+}
+
+/// Looks at a path or name. What could be a list of files is a table if it is to be read `as_table`.
+fn find(given: &str, as_table: bool) -> Result<Place> {
+    let path = Path::new(given);
+    let is_known = builtin::KNOWN.contains(&given);
+    let name = [builtin::DIGITS_NAME, MEMORY].into_iter().find(|name| *name == given);
+    if path.exists() && (is_known || name == Some(builtin::DIGITS_NAME)) {
+        let problem = format!(
+            "is the name of known data, and is here too; give ./{given} for what is here, or rename it"
+        );
+        return Err(Error::data(path, problem));
+    }
+    match name.filter(|_| !path.exists()) {
+        Some(name) => Ok(Place::named(name)),
+        None if is_known => Place::at(builtin::find(given)?, as_table),
+        None => Place::at(path.to_path_buf(), as_table),
+    }
+}
+
+/// Whether a path leads to files of a kind; a folder of arrays does not.
+fn is_of(place: &Place, kind: Kind) -> Result<bool> {
+    let holds_arrays = place.is_folder && (idx::has_parts(&place.path) || npy::has_parts(&place.path));
+    Ok(!holds_arrays && place.kind()? == Some(kind))
+}
+
+/// The row of the format that a path leads to.
+fn detect(place: &Place) -> Result<&'static Row> {
+    for row in &FORMATS {
+        if (row.detect)(place)? {
+            return Ok(row);
+        }
+    }
+    let folders: Vec<&str> = FORMATS.iter().filter_map(|row| row.folder).collect();
+    let problem = format!(
+        "this folder holds neither of what could be read: {}; give the path of a file, or of such a folder",
+        folders.join("; ")
+    );
+    Err(Error::data(&place.path, problem))
+}
+
+/// Whether the settings say that a file is a table, be it like a list of files.
+fn is_table(settings: &DataSettings) -> bool {
+    !settings.ignore.is_empty() || settings.text.as_ref().is_some_and(|text| text.column.is_some())
+}
 
 pub use builtin::digits;
 
 /// Reads what the settings name.
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
-    let as_table =
-        !settings.ignore.is_empty() || settings.text.as_ref().is_some_and(|text| text.column.is_some());
-    let mut source = match place(&settings.path, as_table)? {
-        Place::Csv(path) if !as_table => {
-            refuse_list(&path)?;
-            Parts::whole(csv::read(&path, settings)?)
-        }
-        Place::Digits => Parts::whole(builtin::raw()),
-        Place::Idx(path) => idx::read(&path)?,
-        Place::Npy(path) => {
-            let shifting = Shifting::by(settings.scale);
-            npy::read(&path, settings.label_path.as_deref(), settings.task, &shifting)?
-        }
-        Place::Csv(path) => Parts::whole(csv::read(&path, settings)?),
-        Place::Jsonl(path) => Parts::whole(jsonl::read(&path, settings)?),
-        Place::Libsvm(path) => Parts::whole(libsvm::read(&path, settings)?),
-        Place::Files(path, Kind::Images) => images::read(&path, settings)?,
-        Place::Files(path, Kind::Audio) => audio::read(&path, settings)?,
-        Place::Files(path, Kind::Text) => documents::read(&path, settings)?,
-    };
-    refuse_settings_of_others(settings, source.train.format)?;
+    let place = find(&settings.path, is_table(settings))?;
+    let row = detect(&place)?;
+    if row.format == Format::Csv && !is_table(settings) {
+        refuse_list(&place.path)?;
+    }
+    let mut source = (row.read)(&place.path, settings)?;
+    refuse_settings_of_others(settings, row.format)?;
     source.train.notes.extend(classes::note(&source.train, settings.task));
     let kind = token_kind(settings.text.as_ref());
-    source.try_map(|part| texts::without_empty(part, kind, Bad::in_training(settings.skip_bad)))
+    source.try_map(|part| texts::without_empty(part, kind, Broken::in_training(settings.skip_bad)))
 }
 
 /// Refuses a table that looks like a list of files whose columns are not clear.
@@ -68,221 +240,40 @@ fn refuse_list(path: &Path) -> Result<()> {
     Err(Error::data(path, problem))
 }
 
-/// Refuses settings that say something about another kind of file.
-pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
-    let (csv, images, audio) = (&[Format::Csv][..], &[Format::Images][..], &[Format::Audio][..]);
-    let (text, libsvm) = (&[Format::Csv, Format::Jsonl, Format::Text][..], &[Format::Libsvm][..]);
-    let labelled = &[Format::Csv, Format::Jsonl][..];
-    let skippable: &[Format] = match settings.text {
-        Some(_) => &[Format::Images, Format::Audio, Format::Text, Format::Jsonl, Format::Csv],
-        None => &[Format::Images, Format::Audio, Format::Text, Format::Jsonl],
-    };
-    for (key, given, formats, what) in [
-        ("data.label", !settings.label.is_empty(), labelled, "CSV files and JSON lines"),
-        ("data.text", settings.text.is_some(), text, "CSV files, JSON lines and text files"),
-        ("data.first_index", settings.first_index.is_some(), libsvm, "libsvm files"),
-        ("data.features", settings.features.is_some(), libsvm, "libsvm files"),
-        ("data.label_path", settings.label_path.is_some(), &[Format::Npy], "NPY and NPZ files"),
-        ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
-        ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
-        ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
-        ("data.quote", settings.quote != Quote::Auto, csv, "CSV files"),
-        ("data.decimal", settings.decimal != Decimal::Auto, csv, "CSV files"),
-        ("data.label_type", settings.label_type != LabelType::Auto, csv, "CSV files"),
-        ("data.header", settings.header != Header::Auto, csv, "CSV files"),
-        ("data.image_size", settings.image_size.is_some(), images, "PNG and JPEG files"),
-        ("data.image_color", settings.image_color != ImageColor::Auto, images, "PNG and JPEG files"),
-        ("data.sample_rate", settings.sample_rate.is_some(), audio, "WAV files"),
-        ("data.audio", settings.audio != AudioSettings::default(), audio, "WAV files"),
-        ("data.skip_bad", settings.skip_bad, skippable, "images, WAV files and texts"),
-    ] {
-        if given && !formats.contains(&format) {
-            let problem = format!("is for {what}, and {} holds none; leave it out", settings.path);
-            return Err(Error::setting(key, problem));
-        }
+/// Reads a new file for a model: the test part where the path has one of its own. Texts that are empty are left in.
+///
+/// # Errors
+/// A file of another format than the model takes, and what its reader finds wrong.
+pub(crate) fn reread(reading: &Reading, path: &str, wanted: Wanted) -> Result<Raw> {
+    let trained = FORMATS.iter().find(|row| row.format == reading.format()).expect("each format has a row");
+    let place = find(path, trained.format == Format::Csv)?;
+    let found = detect(&place)?;
+    let is_document =
+        trained.format == Format::Text && found.format == Format::Csv && wanted.labels.is_none();
+    if let Reading::Memory(MemoryReading { kept: Kept::Tokens(_), .. }) = reading {
+        let problem = "is not what the model was trained on: tokens in memory, which no file holds";
+        return Err(Error::data(&place.path, problem));
     }
-    Ok(())
-}
-
-/// Reads a new file for a model: the test part where the path has one of its own. Of many files those that are broken
-/// may be left out.
-pub(crate) fn read_for_model(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Raw> {
-    if let Some(text) = preparation.text() {
-        let raw = read_text_for_model(preparation, path, targets, bad)?;
-        return texts::without_empty(raw, text.kind(), bad);
-    }
-    let table = preparation.format == Format::Csv;
-    let place = place(path, table)?;
-    let refuse = |what: &str| {
-        let problem = format!("is not what the model was trained on; give {what}");
-        Err(Error::data(Path::new(path), problem))
-    };
-    match (&preparation.reading, &place) {
-        (Some(FileReading::Images(reading)), Place::Files(path, Kind::Images)) => {
-            return images::read_for_model(path, reading, targets, bad);
-        }
-        (Some(FileReading::Audio(reading)), Place::Files(path, Kind::Audio)) => {
-            return audio::read_for_model(path, reading, preparation.shape.width, targets, bad);
-        }
-        (Some(FileReading::Libsvm(reading)), Place::Libsvm(path)) => {
-            return libsvm::read_for_model(path, reading, preparation, targets);
-        }
-        (Some(FileReading::Libsvm(_)), _) => return refuse("a libsvm file"),
-        (Some(FileReading::Memory(MemoryReading { kept: Kept::Tokens(_), .. })), _) => {
-            return refuse("tokens in memory: no file holds them");
-        }
-        (Some(FileReading::Memory(_)), Place::Idx(_) | Place::Npy(_) | Place::Digits) => {}
-        (Some(FileReading::Memory(_)), _) => return refuse("numbers in memory, or an IDX, NPY or NPZ file"),
-        (Some(FileReading::Images(_)), _) => return refuse("a folder or a CSV list of PNG or JPEG files"),
-        (Some(FileReading::Audio(_)), _) => return refuse("a folder or a CSV list of WAV files"),
-        (None, Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_)) if table => {
-            return refuse("a CSV file with the same columns");
-        }
-        (None, Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_)) => {
-            return refuse("an IDX, NPY or NPZ file");
-        }
-        (None, _) => {}
-    }
-    let shifting = Shifting::As(preparation.shifts.clone());
-    let own_test = |source: Source| source.test.unwrap_or(source.train);
-    match place {
-        Place::Csv(path) if table => csv::read_for_model(&path, preparation, targets),
-        Place::Csv(path) => Err(Error::data(
-            &path,
-            "is text, but the model was trained on arrays; give an IDX, NPY or NPZ file",
-        )),
-        Place::Digits | Place::Idx(_) | Place::Npy(_) if table => Err(Error::data(
-            Path::new(path),
-            "is an array, but the model was trained on a CSV file; give one with the same columns",
-        )),
-        Place::Digits => Ok(builtin::raw()),
-        Place::Idx(path) if targets => idx::read(&path).map(own_test),
-        Place::Idx(path) => idx::read_unlabelled(&path),
-        Place::Npy(path) if targets => {
-            npy::read(&path, None, classes::task_of(preparation), &shifting).map(own_test)
-        }
-        Place::Npy(path) => npy::read_unlabelled(&path, &shifting),
-        Place::Files(..) | Place::Jsonl(_) | Place::Libsvm(_) => unreachable!("read or refused above"),
+    // Arrays are alike, be they packed as they may.
+    let are_arrays = trained.takes == ARRAYS && found.takes == ARRAYS;
+    if found.format == trained.format || is_document {
+        (trained.reread)(&place.path, reading, wanted)
+    } else if are_arrays {
+        (found.reread)(&place.path, reading, wanted)
+    } else {
+        let problem = format!("is not what the model was trained on; give {}", trained.takes);
+        Err(Error::data(&place.path, problem))
     }
 }
 
-/// Reads new texts for a model that was trained on the same kind of file.
-fn read_text_for_model(preparation: &Preparation, path: &str, targets: bool, bad: Bad) -> Result<Raw> {
-    let refuse = |what: &str| {
-        let problem = format!("is not what the model was trained on; give {what}");
-        Err(Error::data(Path::new(path), problem))
-    };
-    match (preparation.format, place(path, preparation.format == Format::Csv)?) {
-        (Format::Csv, Place::Csv(path)) => csv::read_for_model(&path, preparation, targets),
-        (Format::Jsonl, Place::Jsonl(path)) => jsonl::read_for_model(&path, preparation, targets),
-        (Format::Text, Place::Files(path, Kind::Text)) => documents::read_for_model(&path, targets, bad),
-        // A single document.
-        (Format::Text, Place::Csv(path)) if !targets => documents::read_for_model(&path, false, bad),
-        (Format::Csv, _) => refuse("a CSV file with the same columns"),
-        (Format::Jsonl, _) => refuse("JSON lines (.jsonl) with the same keys"),
-        (_, _) => refuse("a folder or a CSV list of TXT files, or, without labels, a single one"),
-    }
-}
-
-/// Whether a path or name leads to samples with a test part of its own; nothing but names is looked at.
+/// The part of its own to which a model is applied where a path or name leads to samples that come divided: the test part, or
+/// else a validation part. Nothing but names is looked at.
 ///
 /// # Errors
 /// If there is no such path, or it is not data that could be read.
-pub fn has_test_part(path: &str) -> Result<bool> {
-    match place(path, false)? {
-        Place::Digits | Place::Csv(_) | Place::Jsonl(_) | Place::Libsvm(_) => Ok(false),
-        Place::Idx(path) => Ok(idx::has_test_part(&path)),
-        Place::Npy(path) => npy::has_test_part(&path),
-        Place::Files(path, kind) => files::has_test_part(&path, kind),
-    }
-}
-
-/// A path, and what reads it.
-enum Place {
-    Digits,
-    Idx(PathBuf),
-    Npy(PathBuf),
-    Csv(PathBuf),
-    Jsonl(PathBuf),
-    Libsvm(PathBuf),
-    /// Images, recordings or texts: a folder, a list, or (for a model) one of them.
-    Files(PathBuf, Kind),
-}
-
-/// Finds what a path or name stands for, by name and then by the first bytes. What could be a list of files is a table if it
-/// is to be read `as_table`.
-fn place(path: &str, as_table: bool) -> Result<Place> {
-    let is_builtin = path == "digits" || builtin::KNOWN.contains(&path);
-    if is_builtin && Path::new(path).exists() {
-        let problem = format!(
-            "is the name of known data, and is here too; give ./{path} for what is here, or rename it"
-        );
-        return Err(Error::data(Path::new(path), problem));
-    }
-    match path {
-        "digits" => return Ok(Place::Digits),
-        _ if is_builtin => return builtin::find(path).map(Place::Idx),
-        _ => {}
-    }
-    let path = PathBuf::from(path);
-    let about = std::fs::metadata(&path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => Error::data(
-            &path,
-            "there is no such file or folder; give the path of one, or digits, fashion-mnist or mnist",
-        ),
-        _ => Error::io(&path, "cannot read")(source),
-    })?;
-    if about.is_dir() {
-        if idx::has_parts(&path) {
-            return Ok(Place::Idx(path));
-        }
-        if npy::has_parts(&path) {
-            return Ok(Place::Npy(path));
-        }
-        return match files::kind(&path)? {
-            Some(kind) => Ok(Place::Files(path, kind)),
-            None => Err(Error::data(
-                &path,
-                "this folder holds neither folders of PNG, JPEG, WAV or TXT files, one for each class, nor train-images-idx3-ubyte and train-labels-idx1-ubyte, nor x.npy and y.npy; give the path of a file",
-            )),
-        };
-    }
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    let mut start = Vec::new();
-    {
-        use std::io::Read;
-        let opened = gzip::open(&path)?;
-        let from = &mut opened.reader.take(sniff::START as u64);
-        from.read_to_end(&mut start).map_err(gzip::read_error(&path))?;
-    }
-    if let Some(what) = sniff::foreign(&start) {
-        return Err(Error::data(&path, what));
-    }
-    if (!as_table || files::is_sample(&path))
-        && let Some(kind) = files::kind(&path)?
-    {
-        return Ok(Place::Files(path, kind));
-    }
-    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
-    let is_json = matches!(start.trim_ascii_start().first(), Some(b'{' | b'['));
-    if ends(&[".jsonl", ".ndjson"]) || (is_json && ends(&[".json"])) {
-        return Ok(Place::Jsonl(path));
-    }
-    if ends(&[".libsvm", ".svm", ".svmlight"]) {
-        return Ok(Place::Libsvm(path));
-    }
-    let is_text = ends(&[".csv", ".tsv", ".txt", ".data", ".dat"]);
-    Ok(match &start[..] {
-        _ if is_text && ends(&[".csv", ".tsv"]) => Place::Csv(path),
-        _ if is_text && libsvm::looks_like(&path)? => Place::Libsvm(path),
-        _ if is_text => Place::Csv(path),
-        _ if name.contains("-ubyte") || name.contains("idx") || idx::is_magic(&start) => Place::Idx(path),
-        _ if name.ends_with(".npy") || name.ends_with(".npz") => Place::Npy(path),
-        [0x93, b'N', b'U', b'M', b'P', b'Y', ..] | [b'P', b'K', 3, 4, ..] => Place::Npy(path),
-        _ if libsvm::looks_like(&path)? => Place::Libsvm(path),
-        _ => Place::Csv(path),
-    })
+pub fn part_for_model(path: &str) -> Result<Option<Part>> {
+    let place = find(path, false)?;
+    (detect(&place)?.part_for_model)(&place.path)
 }
 
 #[cfg(test)]
@@ -296,7 +287,7 @@ mod tests {
         for (path, problem) in
             [("/no/such/file", "no such file or folder"), (empty.as_str(), "this folder holds neither")]
         {
-            let error = place(path, false).err().unwrap().to_string();
+            let error = part_for_model(path).err().unwrap().to_string();
             assert!(error.contains(problem) && error.contains(path), "{error}");
         }
     }
@@ -330,7 +321,7 @@ mod tests {
             let path = folder.path().join("t.json");
             std::fs::write(&path, text).unwrap();
             let settings = DataSettings { path: path.to_str().unwrap().into(), ..DataSettings::default() };
-            assert_eq!(read(&settings).unwrap().train.format, format);
+            assert_eq!(read(&settings).unwrap().train.format(), format);
         }
     }
 

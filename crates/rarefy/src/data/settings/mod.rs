@@ -48,6 +48,10 @@ pub struct DataSettings {
     /// else the last one. Several mean multi-label or several outputs. In JSON lines the key of the label, `label` if empty.
     #[serde(deserialize_with = "one_or_many")]
     pub label: Vec<String>,
+    /// Column of a CSV file that says how much each sample counts, by name or position from 1: a number from 0, where 2 is as if
+    /// the line stood twice and 0 as if it were not there. It counts in loss, metrics and scales, and is no feature.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "at_most_one")]
+    pub weight: Option<String>,
     /// Whether the labels of a CSV file are texts though they may be numbers.
     pub label_type: LabelType,
     /// Whether the first line of a CSV file names the columns.
@@ -117,6 +121,7 @@ impl Default for DataSettings {
             task: TaskChoice::Auto,
             units: Units::Characters,
             label: Vec::new(),
+            weight: None,
             label_type: LabelType::Auto,
             header: Header::Auto,
             delimiter: None,
@@ -174,6 +179,18 @@ impl TaskChoice {
             TaskChoice::Regression => Some(Task::Regression),
             TaskChoice::Transcription => Some(Task::Transcription),
             TaskChoice::LanguageModel => Some(Task::LanguageModel),
+        }
+    }
+}
+
+impl From<Task> for TaskChoice {
+    fn from(task: Task) -> TaskChoice {
+        match task {
+            Task::Classification => TaskChoice::Classification,
+            Task::MultiLabel => TaskChoice::MultiLabel,
+            Task::Regression => TaskChoice::Regression,
+            Task::Transcription => TaskChoice::Transcription,
+            Task::LanguageModel => TaskChoice::LanguageModel,
         }
     }
 }
@@ -351,6 +368,15 @@ impl DataSettings {
         self.audio.check()?;
         self.augment.check()
     }
+}
+
+/// A name or a number.
+fn at_most_one<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<String>, D::Error> {
+    let mut given = one_or_many(from)?;
+    if given.len() > 1 {
+        return Err(serde::de::Error::custom("expected one column"));
+    }
+    Ok(given.pop())
 }
 
 /// A list, or a single name or number in its place.

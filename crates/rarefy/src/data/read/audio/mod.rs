@@ -16,11 +16,10 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::files;
-use super::files::{Bad, Kept, Kind, Listing};
+use super::files::{self, Kept, Kind, Listing};
 use crate::data::parts::Parts;
-use crate::data::raw::{Cells, Format, Labels, Raw, Source};
-use crate::data::reading::{AudioReading, FileReading};
+use crate::data::raw::{Cells, Labels, Places, Raw, Source};
+use crate::data::reading::{AudioReading, Broken, Reading, Wanted};
 use crate::data::settings::{AudioSettings, DataSettings, RATES, TaskChoice};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -139,7 +138,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     };
     let reader = Reader::new(&settings.audio, settings.sample_rate);
     let parts = parts.try_map(|part| {
-        files::read_all(part, Kind::Audio, Bad::in_training(settings.skip_bad), |file| {
+        files::read_all(part, Kind::Audio, Broken::in_training(settings.skip_bad), |file| {
             reader.read(&file.path)
         })
     })?;
@@ -152,21 +151,18 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         sample_rate,
         resample: settings.sample_rate.is_some(),
         features: settings.audio.clone(),
+        frames,
     };
-    Ok(parts.map(|part| raw(path, part, frames, Some(&classes), reading.clone())))
+    Ok(parts.map(|part| raw(path, part, Some(&classes), reading.clone())))
 }
 
-/// Reads recordings for a model whose samples have so many frames.
-pub(super) fn read_for_model(
-    path: &Path,
-    reading: &AudioReading,
-    frames: usize,
-    targets: bool,
-    bad: Bad,
-) -> Result<Raw> {
-    let (files, classes) = files::list_for_model(path, Kind::Audio, targets)?;
+/// Reads recordings for a model.
+pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
+    let Reading::Audio(reading) = reading else { unreachable!("recordings are read again as recordings") };
+    let frames = reading.frames;
+    let (files, classes) = files::list_for_model(path, Kind::Audio, wanted.labels.is_some())?;
     let reader = Reader::new(&reading.features, Some(reading.sample_rate));
-    let part = files::read_all(files, Kind::Audio, bad, |file| {
+    let part = files::read_all(files, Kind::Audio, wanted.broken, |file| {
         let clip = reader.read(&file.path)?;
         if clip.rate != reading.sample_rate && !reading.resample {
             let problem = format!(
@@ -185,7 +181,7 @@ pub(super) fn read_for_model(
         }
         Ok(clip)
     })?;
-    Ok(raw(path, part, frames, classes.as_deref(), reading.clone()))
+    Ok(raw(path, part, classes.as_deref(), reading.clone()))
 }
 
 /// The sample rate that all files have.
@@ -205,13 +201,8 @@ fn common_rate(parts: &Parts<Kept<Clip>>) -> Result<u32> {
 }
 
 /// Lays clips out side by side, each filled up with NaN. Without `classes` there are no labels.
-fn raw(
-    path: &Path,
-    part: Kept<Clip>,
-    frames: usize,
-    classes: Option<&[String]>,
-    reading: AudioReading,
-) -> Raw {
+fn raw(path: &Path, part: Kept<Clip>, classes: Option<&[String]>, reading: AudioReading) -> Raw {
+    let frames = reading.frames;
     let channels = reading.features.per_frame();
     let mut cells = vec![f32::NAN; part.contents.len() * frames * channels];
     let mut lengths = Vec::with_capacity(part.contents.len());
@@ -223,10 +214,9 @@ fn raw(
     let shape = Shape::sequence(frames, channels);
     Raw {
         lengths,
-        files: part.files.into_iter().map(|file| file.path).collect(),
+        places: Places::Files(part.files.into_iter().map(|file| file.path).collect()),
         skipped: part.skipped,
-        reading: Some(FileReading::Audio(reading)),
-        ..Raw::arrays(path, Format::Audio, Cells::Numbers(cells), shape, labels)
+        ..Raw::new(path, Reading::Audio(reading), Cells::Numbers(cells), shape, labels)
     }
 }
 

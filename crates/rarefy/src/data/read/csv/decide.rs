@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use super::dialect::UNNAMED;
+use super::faults::Faults;
 use super::survey::{MOST_CATEGORIES, Seen};
 use super::table::{Role, at};
 use crate::data::reading::Dialect;
@@ -13,9 +14,6 @@ use crate::{Error, Result};
 
 /// Names of label columns that need not be last.
 const LABEL_NAMES: [&str; 4] = ["label", "target", "class", "y"];
-
-/// Columns that are told of in one error.
-const MOST_TOLD: usize = 20;
 
 /// A table before its roles are known.
 pub(super) struct Table<'a> {
@@ -28,12 +26,15 @@ pub(super) struct Table<'a> {
     pub text: Option<usize>,
     pub categorical: &'a [usize],
     pub ignored: &'a [usize],
+    pub weight: Option<usize>,
 }
 
 impl Table<'_> {
     /// The label column where the settings name none: the one that is named so, else the last one.
     pub(super) fn usual_label(&self) -> Result<usize> {
-        let last = (0..self.names.len()).rfind(|&column| !self.is_nothing(column)).unwrap_or(0);
+        let last = (0..self.names.len())
+            .rfind(|&column| !self.is_nothing(column) && self.weight != Some(column))
+            .unwrap_or(0);
         if !self.dialect.header {
             return Ok(last);
         }
@@ -66,28 +67,17 @@ impl Table<'_> {
         let mut notes = Vec::new();
         let roles: Vec<Role> =
             (0..self.names.len()).map(|column| self.role(column, labels, &mut notes)).collect();
-        let problems: Vec<(String, String)> =
-            (0..roles.len()).filter_map(|column| self.problem(column, roles[column])).collect();
-        match &problems[..] {
-            [] => Ok((roles, notes)),
-            [(at, problem)] => Err(Error::data_at(self.path, at, problem)),
-            _ => {
-                let told =
-                    problems.iter().take(MOST_TOLD).map(|(at, problem)| format!("\n  {at}: {problem}"));
-                let more = match problems.len().saturating_sub(MOST_TOLD) {
-                    0 => String::new(),
-                    more => format!("\n  ... and {more} more"),
-                };
-                let told: String = told.collect();
-                let problem = format!("{} columns need a decision:{told}{more}", problems.len());
-                Err(Error::data(self.path, problem))
-            }
-        }
+        let mut faults = Faults::default();
+        let problems = (0..roles.len()).filter_map(|column| self.problem(column, roles[column]));
+        problems.for_each(|(at, problem)| faults.add(at, problem));
+        faults.none(self.path, "columns need a decision")?;
+        Ok((roles, notes))
     }
 
     fn role(&self, column: usize, labels: &[usize], notes: &mut Vec<String>) -> Role {
         let seen = &self.seen[column];
         match column {
+            _ if self.weight == Some(column) => Role::Weight,
             _ if labels.contains(&column) && labels.len() == 1 && self.is_text_label(seen) => Role::TextLabel,
             _ if labels.contains(&column) => {
                 notes
@@ -158,7 +148,7 @@ impl Table<'_> {
         let seen = &self.seen[column];
         let place = || format!("column {}", shown(&self.names[column]));
         match role {
-            Role::Number | Role::NumberLabel if seen.numbers > 0 => {
+            Role::Number | Role::NumberLabel | Role::Weight if seen.numbers > 0 => {
                 let (line, cell) = seen.first_text.as_ref()?;
                 Some((at(self.dialect, self.names, *line, column), self.mixed(seen, role, *line, cell)))
             }
@@ -205,7 +195,18 @@ impl Table<'_> {
         };
         let are = if numbers == 1 { "is a number" } else { "are numbers" };
         let cell = shown(cell);
-        format!("{cell} is text, but {numbers} of the column's {filled} cells {are}; mend the cell; {advice}")
+        let lines: Vec<String> = seen.text_lines.iter().skip(1).map(u64::to_string).collect();
+        let more = match filled - numbers - 1 - lines.len() {
+            0 => String::new(),
+            more => format!(" and on {more} more"),
+        };
+        let others = match &lines[..] {
+            [] => String::new(),
+            _ => format!("; there is text on line {} too{more}", lines.join(", ")),
+        };
+        format!(
+            "{cell} is text, but {numbers} of the column's {filled} cells {are}{others}; mend the cell; {advice}"
+        )
     }
 
     /// Whether the column is called by its position though there is a header.

@@ -5,6 +5,7 @@
 mod columns;
 mod decide;
 mod dialect;
+mod faults;
 mod header;
 mod lines;
 mod numbers;
@@ -18,11 +19,8 @@ pub(super) use records::Records;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::data::dataset::Task;
-use crate::data::prepare::classes;
-use crate::data::prepare::{Coding, Column, Preparation};
-use crate::data::raw::Raw;
-use crate::data::reading::Dialect;
+use crate::data::raw::{Raw, Source};
+use crate::data::reading::{CellKind, CsvColumn, CsvReading, Dialect, LabelColumn, Reading, Wanted};
 use crate::data::settings::{DataSettings, LabelType};
 use crate::data::shown::shown;
 use crate::data::span::may_shift;
@@ -34,11 +32,12 @@ use dialect::{detect, names};
 use table::{Plan, Role};
 
 /// Reads a file to train on.
-pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
+pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let (dialect, names) = detect(path, settings)?;
     let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
+    let weight = resolve(path, "data.weight", settings.weight.as_slice(), &names)?.first().copied();
     let seen = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
     let table = Table {
         path,
@@ -49,14 +48,17 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         text: text.map(|(text, _)| text),
         categorical: &categorical,
         ignored: &ignored,
+        weight,
     };
     let labels = match (text, &settings.label[..]) {
         (Some((_, label)), _) => vec![label],
         (None, []) => vec![table.usual_label()?],
         (None, given) => resolve(path, "data.label", given, &names)?,
     };
-    if let Some(both) = labels.iter().find(|label| ignored.contains(label)) {
-        return Err(Error::setting("data.ignore", format!("{:?} is also the label", names[*both])));
+    for (key, columns) in [("data.ignore", &ignored[..]), ("data.weight", weight.as_slice())] {
+        if let Some(both) = labels.iter().find(|label| columns.contains(label)) {
+            return Err(Error::setting(key, format!("{:?} is also the label", names[*both])));
+        }
     }
     let (roles, notes) = table.roles(&labels)?;
     let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
@@ -68,21 +70,29 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Raw> {
         Vec::new()
     };
     let close = numbers().filter_map(|(place, &column)| seen[column].span.close(place)).collect();
-    let plan = Plan {
-        path,
-        dialect,
-        names,
-        roles,
-        features,
-        labels,
-        shifts,
-        missing: settings.missing,
-        markers: &settings.missing_markers,
-        merge: true,
-        text_labels: settings.label_type == LabelType::Text,
-        notes,
+    let feature = |position: usize, cells| CsvColumn { name: names[position].clone(), position, cells };
+    let kind = |role| match role {
+        Role::Category => CellKind::Category,
+        Role::Text => CellKind::Text,
+        _ => CellKind::Number,
     };
-    Ok(Raw { close, ..plan.read(seen[0].rows)? })
+    let label = |&position: &usize| LabelColumn {
+        name: names[position].clone(),
+        position,
+        text: settings.label_type == LabelType::Text,
+    };
+    let reading = CsvReading {
+        dialect: dialect.clone(),
+        columns: features.iter().map(|&column| feature(column, kind(roles[column]))).collect(),
+        labels: labels.iter().map(label).collect(),
+        labels_are_words: roles.contains(&Role::TextLabel),
+        weight: weight.map(|column| feature(column, CellKind::Number)),
+        missing: settings.missing,
+        missing_markers: settings.missing_markers.clone(),
+        shifts,
+    };
+    let plan = Plan { path, dialect, names, roles, features, labels, reading, merge: true, notes };
+    Ok(Source::whole(Raw { close, ..plan.read(seen[0].rows)? }))
 }
 
 /// The columns of the text and of the label in a file of texts. Each is the one the settings name, or the one named so,
@@ -120,73 +130,103 @@ fn text_and_label(
     Ok((found_text, found_label))
 }
 
-/// Reads a new file for a model: the same columns, found by name where there are names, else by position. Without
-/// `targets` the label columns may be missing and are not read.
-pub(super) fn read_for_model(path: &Path, preparation: &Preparation, targets: bool) -> Result<Raw> {
-    let trained = preparation.dialect.as_ref().expect("a model trained on CSV knows its layout");
-    if trained.quote {
-        quotes::check(path, trained.delimiter)?;
+/// Reads a new file for a model: the same columns, found by name where there are names, else by position. Where no labels are
+/// wanted their columns may be missing and are not read; the weights may always be missing.
+pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
+    let Reading::Csv(trained) = reading else { unreachable!("a table is read again as a table") };
+    if trained.dialect.quote {
+        quotes::check(path, trained.dialect.delimiter)?;
     }
-    let (names, width) = names(path, trained)?;
-    let given: BTreeSet<usize> = preparation.labels.iter().map(|label| label.position).collect();
-    let without_labels = !targets && width + given.len() == trained.columns;
-    if !trained.header && width != trained.columns && !without_labels {
-        let problem =
-            format!("has {width} columns, the training file had {}; give the same columns", trained.columns);
-        return Err(Error::data(path, problem));
-    }
-    let known = |column: &Column| names.contains(&column.name);
-    if trained.header && preparation.columns.len() > 1 && !preparation.columns.iter().any(known) {
-        let wanted = preparation.columns.iter().take(12).map(|column| shown(&column.name));
-        let problem = format!(
-            "names none of the columns that the model was trained on ({}); if the file has no line of names, add it",
-            wanted.collect::<Vec<_>>().join(", ")
-        );
-        return Err(Error::data_at(path, "line 1", problem));
-    }
-    let place = |name: &str, position: usize| match (trained.header, without_labels) {
-        (true, _) => find(path, name, &names),
-        (false, false) => Ok(position),
-        (false, true) => Ok(position - given.range(..position).count()),
-    };
+    let (names, width) = names(path, &trained.dialect)?;
+    let columns = Columns::new(path, trained, &names, width, wanted.labels.is_some())?;
     let mut roles = vec![Role::Ignore; width];
     let mut features = Vec::new();
-    for column in &preparation.columns {
-        let at = place(&column.name, column.position)?;
+    for column in &trained.columns {
+        let at = columns.place(&column.name, column.position)?;
         features.push(at);
-        roles[at] = match &column.coding {
-            Coding::Number { .. } => Role::Number,
-            Coding::Category { .. } => Role::Category,
-            Coding::Text(_) => Role::Text,
-        };
+        roles[at] = column.cells.into();
     }
     let mut labels = Vec::new();
-    if targets {
-        // Several columns are classes by their ones.
-        let are_classes = preparation.task == Task::Classification && preparation.labels.len() == 1;
-        for label in &preparation.labels {
-            let text = are_classes && (label.text || !classes::are_numbers(&preparation.classes));
-            let at = place(&label.name, label.position)?;
+    if wanted.labels.is_some() {
+        for label in &trained.labels {
+            let at = columns.place(&label.name, label.position)?;
             labels.push(at);
-            roles[at] = if text { Role::TextLabel } else { Role::NumberLabel };
+            roles[at] = if trained.labels_are_words { Role::TextLabel } else { Role::NumberLabel };
+        }
+        if let Some(weight) = trained.weight.as_ref().filter(|weight| columns.has(weight)) {
+            roles[columns.place(&weight.name, weight.position)?] = Role::Weight;
         }
     }
-    let dialect = Dialect { columns: width, ..trained.clone() };
-    let plan = Plan {
-        path,
-        dialect,
-        names,
-        roles,
-        features,
-        labels,
-        shifts: preparation.shifts.clone(),
-        missing: preparation.missing,
-        markers: &preparation.missing_markers,
-        merge: false,
-        text_labels: preparation.labels.iter().any(|label| label.text),
-        notes: Vec::new(),
-    };
+    let dialect = Dialect { columns: width, ..trained.dialect.clone() };
+    let reading = trained.clone();
+    let plan =
+        Plan { path, dialect, names, roles, features, labels, reading, merge: false, notes: Vec::new() };
     plan.read(0)
+}
+
+/// Where the columns of the training file stand in a new one.
+struct Columns<'a> {
+    path: &'a Path,
+    trained: &'a CsvReading,
+    names: &'a [String],
+    /// In a file without names, the places of columns of the training file that it lacks.
+    gone: BTreeSet<usize>,
+}
+
+impl<'a> Columns<'a> {
+    /// Finds what a file lacks.
+    ///
+    /// # Errors
+    /// If it has too few columns or too many, or names none that the model knows.
+    fn new(
+        path: &'a Path,
+        trained: &'a CsvReading,
+        names: &'a [String],
+        width: usize,
+        with_labels: bool,
+    ) -> Result<Columns<'a>> {
+        let mut columns = Columns { path, trained, names, gone: BTreeSet::new() };
+        if trained.dialect.header {
+            let known = |column: &CsvColumn| names.contains(&column.name);
+            if trained.columns.len() > 1 && !trained.columns.iter().any(known) {
+                let wanted = trained.columns.iter().take(12).map(|column| shown(&column.name));
+                let problem = format!(
+                    "names none of the columns that the model was trained on ({}); if the file has no line of names, add it",
+                    wanted.collect::<Vec<_>>().join(", ")
+                );
+                return Err(Error::data_at(path, "line 1", problem));
+            }
+            return Ok(columns);
+        }
+        let all = trained.dialect.columns;
+        let labels: BTreeSet<usize> = trained.labels.iter().map(|label| label.position).collect();
+        let weight: BTreeSet<usize> = trained.weight.iter().map(|weight| weight.position).collect();
+        let without_labels = if with_labels { Vec::new() } else { vec![labels.clone(), &labels | &weight] };
+        let mut lacking = [BTreeSet::new()].into_iter().chain(without_labels).chain([weight]);
+        columns.gone = lacking.find(|gone| width + gone.len() == all).ok_or_else(|| {
+            let problem = format!("has {width} columns, the training file had {all}; give the same columns");
+            Error::data(path, problem)
+        })?;
+        Ok(columns)
+    }
+
+    /// Whether the file has a column.
+    fn has(&self, column: &CsvColumn) -> bool {
+        if self.trained.dialect.header {
+            self.names.contains(&column.name)
+        } else {
+            !self.gone.contains(&column.position)
+        }
+    }
+
+    /// Where a column stands in the file.
+    fn place(&self, name: &str, position: usize) -> Result<usize> {
+        if self.trained.dialect.header {
+            find(self.path, name, self.names)
+        } else {
+            Ok(position - self.gone.range(..position).count())
+        }
+    }
 }
 
 #[cfg(test)]

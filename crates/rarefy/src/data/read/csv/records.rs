@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord, Terminator};
 
+use super::faults::Faults;
 use super::lines::Lines;
 use crate::data::read::gzip;
 use crate::data::reading::Dialect;
@@ -69,6 +70,43 @@ impl<'a> Records<'a> {
 
     /// The next line that is not blank: its number, and its cells (to be trimmed).
     pub(in super::super) fn next(&mut self) -> Result<Option<(u64, &StringRecord)>> {
+        Ok(self.advance()?.map(|line| (line, &self.record)))
+    }
+
+    /// The next line that is not blank, which must have as many cells as there are columns.
+    pub(in super::super) fn next_of(&mut self, columns: usize) -> Result<Option<(u64, &StringRecord)>> {
+        match self.advance()? {
+            Some(line) if self.record.len() != columns => {
+                Err(Error::data_at(self.path, format!("line {line}"), self.other_width(columns)))
+            }
+            line => Ok(line.map(|line| (line, &self.record))),
+        }
+    }
+
+    /// The next line that has as many cells as there are columns; others are faults.
+    pub(super) fn next_fitting(
+        &mut self,
+        columns: usize,
+        faults: &mut Faults,
+    ) -> Result<Option<(u64, &StringRecord)>> {
+        while let Some(line) = self.advance()? {
+            if self.record.len() == columns {
+                return Ok(Some((line, &self.record)));
+            }
+            faults.add(format!("line {line}"), self.other_width(columns));
+        }
+        Ok(None)
+    }
+
+    fn other_width(&self, columns: usize) -> String {
+        format!(
+            "has {} cells where the first line has {columns}; mend the line (a cell that holds the delimiter needs quotes), or set data.delimiter",
+            self.record.len()
+        )
+    }
+
+    /// Reads the next line that is not blank into `record`, and tells its number.
+    fn advance(&mut self) -> Result<Option<u64>> {
         loop {
             if !self.reader.read_record(&mut self.record).map_err(|error| self.error(error))? {
                 return Ok(None);
@@ -85,25 +123,8 @@ impl<'a> Records<'a> {
             // Blank lines give no cell or one of blanks; a cell of nothing was quoted.
             let first = &self.record[0];
             if self.record.len() > 1 || first.is_empty() || !first.trim().is_empty() {
-                let line = self.reader.position().line() - 1 - self.newlines();
-                return Ok(Some((line, &self.record)));
+                return Ok(Some(self.reader.position().line() - 1 - self.newlines()));
             }
-        }
-    }
-
-    /// The same, but an error if the line has not as many cells as there are columns.
-    pub(in super::super) fn next_of(&mut self, columns: usize) -> Result<Option<(u64, &StringRecord)>> {
-        let path = self.path;
-        match self.next()? {
-            Some((line, record)) if record.len() != columns => Err(Error::data_at(
-                path,
-                format!("line {line}"),
-                format!(
-                    "has {} cells where the first line has {columns}; mend the line (a cell that holds the delimiter needs quotes), or set data.delimiter",
-                    record.len()
-                ),
-            )),
-            other => Ok(other),
         }
     }
 

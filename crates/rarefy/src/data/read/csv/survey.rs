@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
+use super::faults::Faults;
 use super::numbers::{Spelling, parse};
 use super::records::Records;
 use crate::data::reading::Dialect;
@@ -12,6 +13,9 @@ use crate::{Error, Result};
 
 /// A column of text with more kinds than this is no set of categories, unless the user says so.
 pub(super) const MOST_CATEGORIES: usize = 1000;
+
+/// Lines of texts among numbers that are told.
+const MOST_LINES: usize = 10;
 
 /// Whole numbers up to here are exact in `f64`.
 const EXACT: f64 = (1u64 << 53) as f64;
@@ -28,6 +32,8 @@ pub(super) struct Seen {
     pub numbers: usize,
     /// The first cell that is text, and its line.
     pub first_text: Option<(u64, String)>,
+    /// The lines of the first texts.
+    pub text_lines: Vec<u64>,
     /// Texts that look like numbers, and the first of them.
     pub alike: usize,
     pub first_alike: Option<(String, Spelling)>,
@@ -103,6 +109,9 @@ impl Seen {
         if self.first_text.is_none() {
             self.first_text = Some((line, cell.to_string()));
         }
+        if self.text_lines.len() < MOST_LINES {
+            self.text_lines.push(line);
+        }
         if let Some(spelling) = Spelling::of(cell) {
             self.alike += 1;
             self.first_alike.get_or_insert_with(|| (cell.to_string(), spelling));
@@ -160,13 +169,14 @@ pub(super) fn survey(
     if dialect.header {
         records.next()?;
     }
-    let mut rows = 0;
-    while let Some((line, record)) = records.next_of(names.len())? {
+    let (mut rows, mut faults) = (0, Faults::default());
+    while let Some((line, record)) = records.next_fitting(names.len(), &mut faults)? {
         for (seen, cell) in seen.iter_mut().zip(record) {
             seen.add(rows, line, cell.trim(), dialect, markers);
         }
         rows += 1;
     }
+    faults.none(path, "lines are faulty")?;
     if rows == 0 {
         return Err(Error::data(
             path,

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
+use csv::StringRecord;
+
+use super::faults::Faults;
 use super::numbers::{Spelling, parse};
 use super::records::Records;
 use super::survey::{is_missing, is_missing_in_any_case};
 use crate::data::alike::{boolean, is_date, meaning};
-use crate::data::raw::Texts;
-use crate::data::raw::{Cells, Format, Labels, Raw, RawColumn};
-use crate::data::reading::{Dialect, LabelColumn};
+use crate::data::raw::{Cells, Labels, Places, Raw, RawColumn, Texts};
+use crate::data::reading::{CellKind, CsvReading, Dialect, Reading};
 use crate::data::settings::Missing;
 use crate::data::shown::shown;
 use crate::data::span::Shift;
@@ -27,12 +29,25 @@ pub(super) enum Role {
     Text,
     NumberLabel,
     TextLabel,
+    /// How much the sample counts.
+    Weight,
     Ignore,
+}
+
+impl From<CellKind> for Role {
+    fn from(cells: CellKind) -> Role {
+        match cells {
+            CellKind::Number => Role::Number,
+            CellKind::Category => Role::Category,
+            CellKind::Text => Role::Text,
+        }
+    }
 }
 
 /// How to read a file.
 pub(super) struct Plan<'a> {
     pub path: &'a Path,
+    /// The layout of this file.
     pub dialect: Dialect,
     /// Names and roles of all columns of the file.
     pub names: Vec<String>,
@@ -41,12 +56,8 @@ pub(super) struct Plan<'a> {
     pub features: Vec<usize>,
     /// Columns of the file that hold labels.
     pub labels: Vec<usize>,
-    /// Features that are read shifted.
-    pub shifts: Vec<Shift>,
-    pub missing: Missing,
-    pub markers: &'a [String],
-    /// Whether the settings want labels as they are written.
-    pub text_labels: bool,
+    /// How the training file is read.
+    pub reading: CsvReading,
     /// Whether words that mean the same become one. For a model they stay as they are, for it finds them by itself.
     pub merge: bool,
     /// What the user should know.
@@ -99,86 +110,144 @@ impl Vocabulary {
     }
 }
 
+/// What the lines of a file hold, as far as they have been read.
+struct Found<'a> {
+    plan: &'a Plan<'a>,
+    /// For each column of the file, its place among the features or labels.
+    places: Vec<usize>,
+    /// For each feature, how it is shifted.
+    shifts: Vec<Option<Shift>>,
+    of_category: Meaning,
+    of_class: Meaning,
+    cells: Vec<f32>,
+    vocabularies: Vec<Vocabulary>,
+    texts: Texts,
+    values: Vec<f64>,
+    codes: Vec<u32>,
+    classes: Vocabulary,
+    weights: Vec<f32>,
+    lines: Vec<u64>,
+    faults: Faults,
+}
+
+impl<'a> Found<'a> {
+    /// Nothing yet, with memory for so many lines.
+    fn new(plan: &'a Plan, rows: usize) -> Found<'a> {
+        let width = plan.features.len();
+        let mut places = vec![0; plan.names.len()];
+        for list in [&plan.features, &plan.labels] {
+            list.iter().enumerate().for_each(|(place, &column)| places[column] = place);
+        }
+        let mut shifts = vec![None; width];
+        plan.reading.shifts.iter().for_each(|shift| shifts[shift.column] = Some(*shift));
+        let as_written: Meaning = |word| Cow::Borrowed(word);
+        let are_as_written = plan.reading.labels.iter().any(|label| label.text);
+        let mut vocabularies = Vec::new();
+        vocabularies.resize_with(width, Vocabulary::default);
+        Found {
+            plan,
+            places,
+            shifts,
+            of_category: if plan.merge { meaning } else { as_written },
+            of_class: if plan.merge && !are_as_written { boolean } else { as_written },
+            cells: Vec::with_capacity(rows * width),
+            vocabularies,
+            texts: Texts::default(),
+            values: Vec::with_capacity(rows * plan.labels.len()),
+            codes: Vec::new(),
+            classes: Vocabulary::default(),
+            weights: Vec::new(),
+            lines: Vec::with_capacity(rows),
+            faults: Faults::default(),
+        }
+    }
+
+    /// Adds a line, or its faults.
+    fn add(&mut self, line: u64, record: &StringRecord) {
+        self.lines.push(line);
+        self.cells.resize(self.cells.len() + self.plan.features.len(), f32::NAN);
+        self.values.resize(self.values.len() + self.plan.labels.len(), f64::NAN);
+        for (column, cell) in record.iter().map(str::trim).enumerate() {
+            if let Err(problem) = self.add_cell(column, cell) {
+                let Plan { dialect, names, .. } = self.plan;
+                self.faults.add(at(dialect, names, line, column), problem);
+            }
+        }
+    }
+
+    fn add_cell(&mut self, column: usize, cell: &str) -> std::result::Result<(), String> {
+        let (role, markers) = (self.plan.roles[column], &self.plan.reading.missing_markers);
+        let is_gap = match role {
+            Role::Ignore => return Ok(()),
+            // Nothing is missing in a text, whatever it says.
+            Role::Text => {
+                self.texts.push(cell);
+                return Ok(());
+            }
+            Role::Number | Role::NumberLabel | Role::Weight => is_missing_in_any_case(cell, markers),
+            Role::Category | Role::TextLabel => is_missing(cell, markers),
+        };
+        if is_gap {
+            return self.plan.check_missing(role);
+        }
+        let place = self.places[column];
+        match role {
+            Role::Number => {
+                let number = self.plan.number(role, cell)?;
+                let start = self.cells.len() - self.shifts.len();
+                self.cells[start + place] =
+                    self.shifts[place].map_or(number as f32, |shift| shift.apply(number));
+            }
+            Role::Category => {
+                let start = self.cells.len() - self.shifts.len();
+                self.cells[start + place] = self.vocabularies[place].code(cell, self.of_category) as f32;
+            }
+            Role::NumberLabel => {
+                let start = self.values.len() - self.plan.labels.len();
+                self.values[start + place] = self.plan.number(role, cell)?;
+            }
+            Role::TextLabel => self.codes.push(self.classes.code(cell, self.of_class)),
+            Role::Weight => match self.plan.number(role, cell)? {
+                weight if weight >= 0.0 => self.weights.push(weight as f32),
+                _ => return Err(format!("the weight is {cell}; give 0 or more")),
+            },
+            Role::Text | Role::Ignore => unreachable!("passed over above"),
+        }
+        Ok(())
+    }
+}
+
 impl Plan<'_> {
     /// Reads the file; `rows` says how many lines to expect, 0 if that is not known.
-    #[expect(clippy::too_many_lines)]
+    ///
+    /// # Errors
+    /// What is wrong with its lines, of several the first ten in one error.
     pub(super) fn read(mut self, rows: usize) -> Result<Raw> {
-        let (width, outputs) = (self.features.len(), self.labels.len());
-        if width == 0 {
+        if self.features.is_empty() {
             return Err(Error::data(
                 self.path,
                 "no column is left as a feature; check data.label and data.ignore",
             ));
         }
-        // For each column of the file, its place among the features or labels.
-        let mut places = vec![0; self.names.len()];
-        for list in [&self.features, &self.labels] {
-            for (place, &column) in list.iter().enumerate() {
-                places[column] = place;
-            }
-        }
-        let as_written: Meaning = |word| Cow::Borrowed(word);
-        let of_category = if self.merge { meaning } else { as_written };
-        let of_class = if self.merge && !self.text_labels { boolean } else { as_written };
-        let mut shifts = vec![None; width];
-        self.shifts.iter().for_each(|shift| shifts[shift.column] = Some(*shift));
-        let mut cells = Vec::with_capacity(rows * width);
-        let mut values = Vec::with_capacity(rows * outputs);
-        let mut classes = Vocabulary::default();
-        let mut codes = Vec::new();
-        let mut lines = Vec::with_capacity(rows);
-        let mut texts = Texts::default();
-        let mut vocabularies: Vec<Vocabulary> = Vec::new();
-        vocabularies.resize_with(width, Vocabulary::default);
+        let mut found = Found::new(&self, rows);
         let mut records = Records::open_as(self.path, &self.dialect)?;
         if self.dialect.header {
             records.next()?;
         }
-        while let Some((line, record)) = records.next_of(self.names.len())? {
-            lines.push(line);
-            let (cell_start, value_start) = (cells.len(), values.len());
-            cells.resize(cell_start + width, f32::NAN);
-            values.resize(value_start + outputs, f64::NAN);
-            for (column, cell) in record.iter().map(str::trim).enumerate() {
-                let role = self.roles[column];
-                match role {
-                    Role::Ignore => continue,
-                    // Nothing is missing in a text, whatever it says.
-                    Role::Text => {
-                        texts.push(cell);
-                        continue;
-                    }
-                    _ => {}
-                }
-                let place = places[column];
-                let is_gap = match role {
-                    Role::Number | Role::NumberLabel => is_missing_in_any_case(cell, self.markers),
-                    _ => is_missing(cell, self.markers),
-                };
-                if is_gap {
-                    self.check_missing(line, column, role)?;
-                    continue;
-                }
-                match role {
-                    Role::Number => {
-                        let number = self.number(line, column, cell)?;
-                        cells[cell_start + place] =
-                            shifts[place].map_or(number as f32, |shift| shift.apply(number));
-                    }
-                    Role::Category => {
-                        cells[cell_start + place] = vocabularies[place].code(cell, of_category) as f32
-                    }
-                    Role::NumberLabel => values[value_start + place] = self.number(line, column, cell)?,
-                    Role::TextLabel => codes.push(classes.code(cell, of_class)),
-                    Role::Ignore | Role::Text => unreachable!("passed over above"),
-                }
-            }
+        while let Some((line, record)) = records.next_fitting(self.names.len(), &mut found.faults)? {
+            found.add(line, record);
         }
+        let Found { cells, vocabularies, texts, values, codes, classes, weights, lines, faults, .. } = found;
+        faults.none(self.path, "places of the file are faulty")?;
         if lines.is_empty() {
             return Err(Error::data(self.path, "holds no samples"));
         }
-        for (place, &column) in self.features.iter().enumerate() {
-            self.notes.extend(vocabularies[place].notes(&self.names[column]));
+        let weights = self.roles.contains(&Role::Weight).then_some(weights);
+        if weights.as_ref().is_some_and(|weights| weights.iter().all(|&weight| weight == 0.0)) {
+            return Err(Error::data(self.path, "all weights are 0 (data.weight): nothing would be learned"));
+        }
+        for (&column, vocabulary) in self.features.iter().zip(&vocabularies) {
+            self.notes.extend(vocabulary.notes(&self.names[column]));
         }
         self.labels.iter().for_each(|&label| self.notes.extend(classes.notes(&self.names[label])));
         let labels = match self.labels[..] {
@@ -186,88 +255,66 @@ impl Plan<'_> {
             [label] if self.roles[label] == Role::TextLabel => {
                 Some(Labels::Text { codes, vocabulary: classes.words })
             }
-            _ => Some(Labels::Numbers { values, outputs }),
+            _ => Some(Labels::Numbers { values, outputs: self.labels.len() }),
         };
-        let is_text = self.features.iter().any(|&column| self.roles[column] == Role::Text);
+        let is_text = self.roles.contains(&Role::Text);
         let cells = if is_text { Cells::Texts(texts) } else { Cells::Numbers(cells) };
-        self.finish(cells, vocabularies, lines, labels)
-    }
-
-    fn finish(
-        self,
-        cells: Cells,
-        vocabularies: Vec<Vocabulary>,
-        lines: Vec<u64>,
-        labels: Option<Labels>,
-    ) -> Result<Raw> {
-        let column = |(&position, vocabulary): (&usize, Vocabulary)| RawColumn {
-            name: self.names[position].clone(),
-            position,
-            vocabulary: (self.roles[position] == Role::Category).then_some(vocabulary.words),
-        };
-        let columns: Vec<RawColumn> = self.features.iter().zip(vocabularies).map(column).collect();
-        let label_columns = self
-            .labels
-            .iter()
-            .map(|&position| LabelColumn {
-                name: self.names[position].clone(),
-                position,
-                text: self.text_labels,
-            })
-            .collect();
-        let shape = Shape::flat(columns.len());
+        let columns = self.reading.columns.iter().zip(vocabularies).map(|(column, vocabulary)| RawColumn {
+            name: column.name.clone(),
+            vocabulary: (column.cells == CellKind::Category).then_some(vocabulary.words),
+        });
+        let (columns, shape) = (columns.collect(), Shape::flat(self.features.len()));
         Ok(Raw {
             columns,
-            label_columns,
-            dialect: Some(self.dialect),
-            lines,
-            shifts: self.shifts,
+            places: Places::Lines(lines),
             notes: self.notes,
-            ..Raw::arrays(self.path, Format::Csv, cells, shape, labels)
+            weights,
+            ..Raw::new(self.path, Reading::Csv(self.reading), cells, shape, labels)
         })
     }
 
     /// A cell as a number that an `f32` can hold; labels are scaled before they are that.
-    fn number(&self, line: u64, column: usize, cell: &str) -> Result<f64> {
-        let is_label = self.roles[column] == Role::NumberLabel;
-        let problem = match parse(cell, self.dialect.decimal) {
-            Some(number) if (number as f32).is_finite() || (is_label && number.is_finite()) => {
-                return Ok(number);
-            }
-            Some(_) => format!(
+    fn number(&self, role: Role, cell: &str) -> std::result::Result<f64, String> {
+        let is_label = role == Role::NumberLabel;
+        match parse(cell, self.dialect.decimal) {
+            Some(number) if (number as f32).is_finite() || (is_label && number.is_finite()) => Ok(number),
+            Some(_) => Err(format!(
                 "{} is not a finite f32 number; mend the cell, or add its text to data.missing_markers",
                 shown(cell)
-            ),
+            )),
             None => {
-                let advice = match (Spelling::of(cell), self.roles[column]) {
+                let advice = match (Spelling::of(cell), role) {
                     (Some(spelling), _) => spelling.advice(),
                     (None, Role::NumberLabel) => {
                         "if these are class names set data.task = \"classification\""
                     }
+                    (None, Role::Weight) => "a weight is a number from 0",
                     _ => "if a number is missing add the text to data.missing_markers",
                 };
-                format!("{} is text in a column of numbers; mend the cell; {advice}", shown(cell))
+                Err(format!("{} is text in a column of numbers; mend the cell; {advice}", shown(cell)))
             }
-        };
-        Err(Error::data_at(self.path, at(&self.dialect, &self.names, line, column), problem))
+        }
     }
 
-    fn check_missing(&self, line: u64, column: usize, role: Role) -> Result<()> {
-        let problem = match (role, self.missing) {
+    /// What is done where a cell is missing.
+    fn check_missing(&self, role: Role) -> std::result::Result<(), String> {
+        let problem = match (role, self.reading.missing) {
             (Role::NumberLabel | Role::TextLabel, _) => {
                 "the label is missing; remove the line, or take the text out of data.missing_markers if it is a class"
             }
+            (Role::Weight, _) => "the weight is missing; fill it in, or remove the line",
             (_, Missing::Error) => "the cell is missing; fill it, or set data.missing = \"mean\"",
             (_, Missing::Mean) => return Ok(()),
         };
-        Err(Error::data_at(self.path, at(&self.dialect, &self.names, line, column), problem))
+        Err(problem.into())
     }
 }
 
 /// Where a cell stands, for messages.
 pub(super) fn at(dialect: &Dialect, names: &[String], line: u64, column: usize) -> String {
-    match dialect.header {
-        true => format!("line {line}, column {}", shown(&names[column])),
-        false => format!("line {line}, column {}", column + 1),
+    if dialect.header {
+        format!("line {line}, column {}", shown(&names[column]))
+    } else {
+        format!("line {line}, column {}", column + 1)
     }
 }

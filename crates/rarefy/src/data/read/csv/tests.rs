@@ -10,7 +10,7 @@ fn read_text(text: &str, change: impl Fn(&mut DataSettings)) -> std::result::Res
     std::fs::write(&path, text).unwrap();
     let mut settings = DataSettings::default();
     change(&mut settings);
-    read(&path, &settings).map_err(|error| error.to_string())
+    read(&path, &settings).map(|source| source.train).map_err(|error| error.to_string())
 }
 
 fn row(raw: &Raw, sample: usize) -> Vec<f32> {
@@ -43,7 +43,7 @@ fn header_and_delimiter_are_found() {
         ("id,\"last, first\",y\n1,\"a, b\",0\n2,\"c, d\",1\n", true, ','),
     ] {
         let raw = read_text(text, |_| ()).unwrap();
-        let dialect = raw.dialect.unwrap();
+        let dialect = raw.reading.dialect().unwrap();
         assert_eq!((dialect.header, dialect.delimiter), (header, delimiter), "{text}");
     }
     let raw = read_text("\u{feff}a,b,y\n1,2,0\n3,4,1\n", |_| ()).unwrap();
@@ -246,7 +246,7 @@ fn a_label_is_known_by_its_name() {
     ] {
         let found = read_text(&format!("{header}\n1,2,0\n3,4,1\n1,5,0\n"), |_| ());
         match (found, expected) {
-            (Ok(raw), Ok(name)) => assert_eq!(raw.label_columns[0].name, name),
+            (Ok(raw), Ok(name)) => assert_eq!(raw.reading.labels()[0].name, name),
             (Err(error), Err(problem)) => assert!(error.contains(problem), "{error}"),
             (found, _) => panic!("{header}: {:?}", found.err()),
         }
@@ -272,7 +272,7 @@ fn numbers_have_a_decimal_point_or_comma() {
     }
     // A model reads its files alike.
     let raw = read("a;y\n0,5;1,5\n1,5;2,5\n1,7;3,5\n", Decimal::Auto).unwrap();
-    assert_eq!(raw.dialect.as_ref().unwrap().decimal, Decimal::Comma);
+    assert_eq!(raw.reading.dialect().unwrap().decimal, Decimal::Comma);
     assert!(matches!(&raw.labels, Some(Labels::Numbers { values, .. }) if *values == [1.5, 2.5, 3.5]));
     // Points and commas in one file: nobody knows.
     let error = read("a;b;y\n0,5;3.25;low\n1,5;4.25;high\n", Decimal::Auto).err().unwrap();
@@ -307,7 +307,7 @@ fn lines_longer_than_the_first_look_are_read_whole() {
     // A name, and a document, that the first look would cut.
     let long = "word, ".repeat(60_000);
     let raw = read_text(&format!("a,b,{}\n1,2,0\n3,4,1\n", "n".repeat(300_000)), |_| ()).unwrap();
-    assert_eq!(raw.label_columns[0].name.len(), 300_000);
+    assert_eq!(raw.reading.labels()[0].name.len(), 300_000);
     let raw = read_text(&format!("\"{long}\n{long}\",x\n\"{long}\",y\na,x\n"), |settings| {
         settings.text = Some(toml::from_str("column = '1'").unwrap());
         settings.label = vec!["2".into()];
@@ -323,7 +323,7 @@ fn columns_without_a_name_are_left_out_if_they_say_nothing() {
     // A delimiter at the end of each line.
     for text in ["a,b,y,\n1,2,0,\n3,4,1,\n", "1,2,0,\n3,4,1,\n"] {
         let raw = read_text(text, |_| ()).unwrap();
-        assert_eq!((raw.columns.len(), raw.label_columns[0].position), (2, 2), "{text}");
+        assert_eq!((raw.columns.len(), raw.reading.labels()[0].position), (2, 2), "{text}");
         assert!(raw.notes[0].contains("column 4 has no name and holds nothing"), "{:?}", raw.notes);
     }
     // A name is a reason to keep a column; but it is told of.
@@ -413,7 +413,7 @@ fn lone_quotes_join_no_lines() {
     };
     for lone in ["", "\"", "\"so\" "] {
         let raw = read(&lines(lone), Quote::Auto).unwrap();
-        assert_eq!((raw.samples(), raw.dialect.unwrap().quote), (8, lone.is_empty()), "{lone}");
+        assert_eq!((raw.samples(), raw.reading.dialect().unwrap().quote), (8, lone.is_empty()), "{lone}");
     }
     let quoted = format!("\"kind\"\t\"text\"\n{}", lines("\""));
     assert!(read(&quoted, Quote::Auto).err().unwrap().contains("line 2: a quote that opens here"));

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Kind, Listing, listing, other_kind};
+use super::listing::{Kind, Listing, listing, other_kind};
 use crate::data::parts::{Part, Parts};
 use crate::{Error, Result};
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Kind, Listing, listing};
+use super::listing::{Kind, Listing, listing};
 use crate::data::parts::{Part, Parts};
 use crate::data::read::csv::Records;
 use crate::data::read::gzip;

@@ -3,8 +3,9 @@
 
 use rayon::prelude::*;
 
-use super::{Kind, other_kind};
+use super::listing::{Kind, other_kind};
 use crate::data::raw::{LabelledFile, SkippedFile};
+use crate::data::reading::Broken;
 use crate::{Error, Result};
 
 /// What could be read.
@@ -18,27 +19,6 @@ pub(crate) struct Kept<T> {
     pub skipped: Vec<SkippedFile>,
 }
 
-/// What is done about files that cannot be read, and about texts that are empty.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Bad {
-    /// They are left out and reported.
-    LeaveOut,
-    /// The first ends it, with the advice to leave them out in this way.
-    Refuse(&'static str),
-}
-
-impl Bad {
-    /// As the settings say.
-    pub(crate) fn in_training(skip_bad: bool) -> Bad {
-        if skip_bad { Bad::LeaveOut } else { Bad::Refuse("data.skip_bad = true") }
-    }
-
-    /// For a model, which has no such setting.
-    pub(crate) fn for_model(skip_bad: bool) -> Bad {
-        if skip_bad { Bad::LeaveOut } else { Bad::Refuse("--skip-bad") }
-    }
-}
-
 /// Reads each file with `read`, on all threads; the result does not depend on their number.
 ///
 /// # Errors
@@ -47,7 +27,7 @@ impl Bad {
 pub(crate) fn read_all<T: Send>(
     files: Vec<LabelledFile>,
     kind: Kind,
-    bad: Bad,
+    broken: Broken,
     read: impl Fn(&LabelledFile) -> Result<T> + Sync,
 ) -> Result<Kept<T>> {
     let read = |file: &LabelledFile| match Kind::of(&file.path) {
@@ -59,14 +39,14 @@ pub(crate) fn read_all<T: Send>(
     let mut first_error = None;
     let is_one = found.len() == 1;
     for (position, (file, found)) in files.into_iter().zip(found).enumerate() {
-        match (found, bad) {
+        match (found, broken) {
             (Ok(content), _) => {
                 kept.files.push(file);
                 kept.contents.push(content);
             }
-            (Err(error), Bad::Refuse(_)) if is_one => return Err(error),
-            (Err(error), Bad::Refuse(how)) => return Err(advise(error, how)),
-            (Err(error), Bad::LeaveOut) => {
+            (Err(error), Broken::Refuse(_)) if is_one => return Err(error),
+            (Err(error), Broken::Refuse(how)) => return Err(advise(error, how)),
+            (Err(error), Broken::LeaveOut) => {
                 kept.skipped.push(SkippedFile { path: file.path, problem: error.to_string(), position });
                 first_error.get_or_insert(error);
             }

@@ -1,7 +1,8 @@
 //! Finding and reading files, on folders made here.
 
 use super::*;
-use crate::data::raw::SkippedFile;
+use crate::data::raw::{LabelledFile, SkippedFile};
+use crate::data::reading::Broken;
 
 /// Makes empty files.
 fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -242,8 +243,9 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
             }
         }
     };
-    let read =
-        |files, skip_bad, first| read_all(files, Kind::Images, Bad::in_training(skip_bad), bad_from(first));
+    let read = |files, skip_bad, first| {
+        read_all(files, Kind::Images, Broken::in_training(skip_bad), bad_from(first))
+    };
     let error = read(files.clone(), false, 1).unwrap_err().to_string();
     assert_eq!(error, "7.png: is bad; or leave such files out with data.skip_bad = true");
     let kept = read(files.clone(), true, 1).unwrap();
@@ -264,6 +266,6 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
     assert!(error.starts_with("note.txt: is not a PNG or JPEG file"), "{error}");
     assert_eq!(read(mixed, true, 7).unwrap().skipped[0].position, 1);
     // Of a single file there are no others to go on with.
-    let one = read_all(files[7..8].to_vec(), Kind::Images, Bad::for_model(false), bad_from(1));
+    let one = read_all(files[7..8].to_vec(), Kind::Images, Broken::for_model(false), bad_from(1));
     assert_eq!(one.unwrap_err().to_string(), "7.png: is bad");
 }

@@ -5,10 +5,9 @@ mod decode;
 
 use std::path::{Path, PathBuf};
 
-use super::files;
-use super::files::{Bad, Kept, Kind, Listing};
-use crate::data::raw::{Cells, Format, LabelledFile, Labels, Raw, Source};
-use crate::data::reading::{FileReading, ImageReading};
+use super::files::{self, Kept, Kind, Listing};
+use crate::data::raw::{Cells, LabelledFile, Labels, Places, Raw, Source};
+use crate::data::reading::{Broken, ImageReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, ImageColor, ImageSize};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -37,7 +36,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let parts = parts.try_map(|part| {
         let decode =
             |file: &LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
-        files::read_all(part, Kind::Images, Bad::in_training(settings.skip_bad), decode)
+        files::read_all(part, Kind::Images, Broken::in_training(settings.skip_bad), decode)
     })?;
     let all = || parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
     let (first, image) = all().next().expect("a part has a file");
@@ -61,11 +60,12 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
 }
 
 /// Reads images for a model.
-pub(super) fn read_for_model(path: &Path, reading: &ImageReading, targets: bool, bad: Bad) -> Result<Raw> {
-    let (files, classes) = files::list_for_model(path, Kind::Images, targets)?;
+pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
+    let Reading::Images(reading) = reading else { unreachable!("images are read again as images") };
+    let (files, classes) = files::list_for_model(path, Kind::Images, wanted.labels.is_some())?;
     let color = if reading.channels == 3 { ImageColor::Rgb } else { reading.color };
     let size = reading.resize.then_some(reading.size);
-    let part = files::read_all(files, Kind::Images, bad, |file| {
+    let part = files::read_all(files, Kind::Images, wanted.broken, |file| {
         let image = decode::read(&file.path, color, size)?;
         if image.size() != reading.size {
             let (found, trained) = (show(image.size()), show(reading.size));
@@ -94,17 +94,17 @@ fn raw(path: &Path, part: Kept<Decoded>, classes: Option<&[String]>, reading: Im
     let shape = Shape { height: height as usize, width: width as usize, channels };
     let mut bytes = Vec::with_capacity(part.contents.len() * shape.features());
     for image in part.contents {
-        match image.channels == channels {
-            true => bytes.extend(image.pixels),
-            false => bytes.extend(image.pixels.iter().flat_map(|&pixel| [pixel; 3])),
+        if image.channels == channels {
+            bytes.extend(image.pixels);
+        } else {
+            bytes.extend(image.pixels.iter().flat_map(|&pixel| [pixel; 3]));
         }
     }
     let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
     let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
     Raw {
-        files,
+        places: Places::Files(files),
         skipped: part.skipped,
-        reading: Some(FileReading::Images(reading)),
-        ..Raw::arrays(path, Format::Images, Cells::Bytes(bytes), shape, labels)
+        ..Raw::new(path, Reading::Images(reading), Cells::Bytes(bytes), shape, labels)
     }
 }

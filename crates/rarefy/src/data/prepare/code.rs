@@ -1,0 +1,177 @@
+//! Samples as read into what a network sees, by what was learned from a training part.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::loaded::{Loaded, UnknownCategories};
+use super::preparation::{Coding, Column, Preparation};
+use super::{classes, transcripts};
+use crate::data::alike::meaning;
+use crate::data::dataset::{Dataset, Features, Targets, Task};
+use crate::data::raw::{Cells, Labels, Raw, RawColumn};
+use crate::data::text::TooLong;
+use crate::{Error, Result};
+
+impl Preparation {
+    /// Codes some samples of a source. Without `targets`, these are all zero.
+    pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
+        let mut loaded = self.code(raw, samples, targets)?;
+        self.scale(&mut loaded.dataset);
+        Ok(loaded)
+    }
+
+    /// Scales, and makes the steps zero that fill samples up: until then they are NaN, which counts for no mean.
+    pub(super) fn scale(&self, dataset: &mut Dataset) {
+        let Dataset { shape, features, lengths, .. } = dataset;
+        // What is mostly zero keeps its zeros, and ids are no numbers.
+        let Features::Dense(numbers) = features else { return };
+        self.scaler.apply(numbers);
+        for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
+            sample[length as usize * shape.channels..].fill(0.0);
+        }
+    }
+
+    /// Codes without scaling the features.
+    pub(super) fn code(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
+        let expected = if self.columns.is_empty() { self.shape.features() } else { self.columns.len() };
+        if raw.width != expected {
+            let problem = format!(
+                "has {} columns of features, the model was trained on {expected}; give the same columns",
+                raw.width
+            );
+            return Err(Error::data(&raw.path, problem));
+        }
+        let targets = if targets { self.targets(raw, samples)? } else { self.no_targets(samples.len()) };
+        let weights = raw.weights.as_ref().map(|all| samples.iter().map(|&sample| all[sample]).collect());
+        let lengths = || samples.iter().filter_map(|&sample| raw.lengths.get(sample).copied()).collect();
+        let dataset = |features, lengths| Dataset { shape: self.shape, features, lengths, targets, weights };
+        match (&raw.cells, self.text()) {
+            (Cells::Sparse(rows), _) => {
+                Ok(Loaded::new(dataset(Features::Sparse(rows.subset(samples)), Vec::new())))
+            }
+            (Cells::Texts(texts), Some(text)) => {
+                let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;
+                let counts = Some(coded.counts);
+                Ok(Loaded { text: counts, ..Loaded::new(dataset(coded.features, coded.lengths)) })
+            }
+            (Cells::Tokens { ids, vocabulary }, _) => {
+                let rows = samples.iter().flat_map(|&sample| &ids[sample * raw.width..][..raw.width]);
+                let features = Features::Tokens { ids: rows.copied().collect(), vocabulary: *vocabulary };
+                Ok(Loaded::new(dataset(features, lengths())))
+            }
+            _ if self.columns.is_empty() => {
+                let mut features = vec![0.0; samples.len() * self.shape.features()];
+                let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
+                rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
+                Ok(Loaded::new(dataset(Features::Dense(features), lengths())))
+            }
+            _ => {
+                let (features, unknown) = self.code_columns(raw, samples);
+                Ok(Loaded { unknown, ..Loaded::new(dataset(Features::Dense(features), Vec::new())) })
+            }
+        }
+    }
+
+    /// What is to be predicted for some samples.
+    fn targets(&self, raw: &Raw, samples: &[usize]) -> Result<Targets> {
+        match self.task {
+            Task::Transcription => {
+                transcripts::targets(raw, self.units.unwrap_or_default(), &self.classes, samples)
+            }
+            Task::Classification => classes::targets(raw, &self.classes, samples),
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => self.numbers(raw, samples),
+        }
+    }
+
+    /// Targets of so many samples of which nothing is known.
+    fn no_targets(&self, samples: usize) -> Targets {
+        match self.task {
+            Task::Transcription => Targets::Sequences {
+                labels: Vec::new(),
+                offsets: vec![0; samples + 1],
+                classes: self.outputs,
+            },
+            Task::Classification => {
+                Targets::Classes { labels: vec![0; samples], classes: self.classes.len() }
+            }
+            Task::MultiLabel | Task::Regression | Task::LanguageModel => {
+                Targets::Values { values: vec![0.0; samples * self.outputs], outputs: self.outputs }
+            }
+        }
+    }
+
+    /// The numbers to predict for some samples, scaled.
+    fn numbers(&self, raw: &Raw, samples: &[usize]) -> Result<Targets> {
+        let (values, outputs) = match &raw.labels {
+            Some(Labels::Numbers { values, outputs }) if *outputs == self.outputs => (values, *outputs),
+            _ => {
+                let problem = format!("needs {} numbers per sample to predict, as in training", self.outputs);
+                return Err(Error::data(&raw.path, problem));
+            }
+        };
+        let places = samples.iter().flat_map(|&sample| (0..outputs).map(move |output| (sample, output)));
+        let scaled = places.map(|(sample, output)| {
+            self.target_scaler.scale(raw, sample, output, values[sample * outputs + output])
+        });
+        Ok(Targets::Values { values: scaled.collect::<Result<_>>()?, outputs })
+    }
+
+    /// The columns of a table as numbers, and the categories that training has not.
+    fn code_columns(&self, raw: &Raw, samples: &[usize]) -> (Vec<f32>, Vec<UnknownCategories>) {
+        // For each column, the place of each word of this file among the categories of the training part.
+        let columns = self.columns.iter().zip(&raw.columns);
+        let places: Vec<Vec<Option<usize>>> = columns.map(|(column, found)| places(column, found)).collect();
+        let mut filled = vec![(0, 0); raw.width];
+        let mut cells = vec![0.0; raw.width];
+        let mut features = vec![0.0; samples.len() * self.shape.features()];
+        for (row, &sample) in features.chunks_exact_mut(self.shape.features()).zip(samples) {
+            raw.copy_row(sample, &mut cells);
+            let mut start = 0;
+            for (((column, places), filled), &cell) in
+                self.columns.iter().zip(&places).zip(&mut filled).zip(&cells)
+            {
+                match column.coding {
+                    Coding::Number { mean } => row[start] = if cell.is_nan() { mean } else { cell },
+                    Coding::Category { .. } if cell.is_nan() => {}
+                    Coding::Category { .. } => {
+                        filled.1 += 1;
+                        match places[cell as usize] {
+                            Some(place) => row[start + place] = 1.0,
+                            None => filled.0 += 1,
+                        }
+                    }
+                    Coding::Text(_) => unreachable!("text stands alone"),
+                }
+                start += column.inputs();
+            }
+        }
+        let unknown = self.columns.iter().zip(filled).filter(|(_, (unknown, _))| *unknown > 0);
+        let unknown = unknown.map(|(column, (unknown, cells))| UnknownCategories {
+            column: column.name.clone(),
+            unknown,
+            cells,
+        });
+        (features, unknown.collect())
+    }
+}
+
+/// The place of each word of a column among the categories of the training part.
+fn places(column: &Column, found: &RawColumn) -> Vec<Option<usize>> {
+    let values = match &column.coding {
+        Coding::Category { values } => &values[..],
+        Coding::Number { .. } | Coding::Text(_) => &[],
+    };
+    // Exact texts win: a model may have been trained on 1 and 01 as two.
+    let mut known: HashMap<Cow<str>, usize> = values.iter().map(|value| meaning(value)).zip(0..).collect();
+    known.extend(values.iter().map(|value| Cow::Borrowed(value.as_str())).zip(0..));
+    let place = |word: &String| known.get(word.as_str()).or_else(|| known.get(&meaning(word))).copied();
+    found.vocabulary.iter().flatten().map(place).collect()
+}
+
+fn too_long(raw: &Raw, samples: &[usize], found: TooLong) -> Error {
+    let TooLong { document, tokens, context } = found;
+    let problem = format!(
+        "the document has {tokens} tokens and the context is {context}; raise data.text.tokens.context, or cut such documents with data.text.tokens.truncate = true"
+    );
+    Error::data_at(&raw.path, raw.place(samples[document]), problem)
+}

@@ -1,0 +1,148 @@
+//! Tables and arrays the whole way: weights of samples, faults, parts.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+
+fn write(folder: &tempfile::TempDir, name: &str, text: &str) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+/// Settings for a file of which no part is split off.
+fn whole(path: &Path, text: &str) -> DataSettings {
+    let given: DataSettings = toml::from_str(text).unwrap();
+    let path = path.to_str().unwrap().into();
+    DataSettings { path, validation_fraction: 0.0, test_fraction: 0.0, ..given }
+}
+
+#[test]
+fn weights_of_a_table_count_as_lines_that_stand_twice_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let weighted =
+        "size,colour,w,price\n1,red,2,10\n4,blue,1,30\n900,green,0,-7\n,red,0.5,70\n2,red,0.5,20\n";
+    let twice = "size,colour,price\n1,red,10\n1,red,10\n1,red,10\n1,red,10\n4,blue,30\n4,blue,30\n,red,70\n2,red,20\n";
+    let (weighted, twice) = (write(&folder, "w.csv", weighted), write(&folder, "t.csv", twice));
+    let weighted = whole(&weighted, "label = 'price'\nweight = 'w'\ntask = 'regression'");
+    let twice = load(&whole(&twice, "label = 'price'\ntask = 'regression'"), 1).unwrap().preparation;
+    let splits = load(&weighted, 1).unwrap();
+    assert_eq!(splits.train.weights.as_deref(), Some(&[2.0, 1.0, 0.0, 0.5, 0.5][..]));
+    let found = &splits.preparation;
+    assert_eq!(found.input_names(), ["size", "colour=blue", "colour=red"]);
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-6 * b.abs().max(1.0), "{a} {b}");
+    let (a, b) = (found.target_scaler.mean_and_deviation(0), twice.target_scaler.mean_and_deviation(0));
+    close(a.0, b.0);
+    close(a.1, b.1);
+    let (Scaler::Columns { offsets: a, multipliers: c }, Scaler::Columns { offsets: b, multipliers: d }) =
+        (&found.scaler, &twice.scaler)
+    else {
+        panic!("columns are scaled")
+    };
+    a.iter().chain(c).zip(b.iter().chain(d)).for_each(|(&a, &b)| close(a.into(), b.into()));
+    // The mean that fills a gap: (2 * 1 + 4 + 0.5 * 2) / 3.5.
+    let Coding::Number { mean } = found.columns[0].coding else { panic!("a number") };
+    assert_eq!(mean, 2.0);
+    // A new file may have weights or not, and to predict no labels either.
+    let text = serde_json::to_string(found).unwrap();
+    assert_eq!(&serde_json::from_str::<Preparation>(&text).unwrap(), found);
+    let new = |text: &str, targets| {
+        let path = write(&folder, "new.csv", text);
+        load_with(found, path.to_str().unwrap(), targets).unwrap().dataset.weights
+    };
+    assert_eq!(new("w,price,colour,size\n3,1,red,1\n", true), Some(vec![3.0]));
+    assert_eq!(new("price,colour,size\n1,red,1\n", true), None);
+    assert_eq!(new("colour,size\nred,1\n", false), None);
+}
+
+#[test]
+fn weights_stand_in_files_without_names_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "w.csv", &"0,1,0.5,a\n1,2,1.5,b\n".repeat(4));
+    let preparation = load(&whole(&path, "weight = 3"), 1).unwrap().preparation;
+    for (line, targets, weights, numbers) in [
+        ("4,5,9,a", true, Some(vec![9.0]), 2),
+        ("4,5,a", true, None, 2),
+        ("4,5,9,a", false, None, 2),
+        ("4,5,9", false, None, 2),
+        ("4,5", false, None, 2),
+    ] {
+        let path = write(&folder, "new.csv", &format!("{line}\n"));
+        let found = load_with(&preparation, path.to_str().unwrap(), targets).unwrap().dataset;
+        assert_eq!((found.inputs(), found.weights), (numbers, weights), "{line}");
+    }
+}
+
+#[test]
+fn weights_that_cannot_be_are_named_by_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("w.csv");
+    for (weights, problem) in [
+        (["1", "-2", "1"], "line 3, column \"w\": the weight is -2; give 0 or more"),
+        (["1", "", "1"], "line 3, column \"w\": the weight is missing"),
+        (["1", "inf", "1"], "line 3, column \"w\": \"inf\" is not a finite"),
+        (["1", "much", "1"], "line 3, column \"w\": \"much\" is text"),
+        (["0", "0", "0"], "all weights are 0 (data.weight)"),
+    ] {
+        let lines: String = weights.iter().map(|weight| format!("1,{weight},2\n")).collect();
+        std::fs::write(&path, format!("x,w,y\n{lines}")).unwrap();
+        let error = load(&whole(&path, "weight = 'w'\ntask = 'regression'"), 1).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    }
+    let error = load(&whole(&path, "weight = 'w'\nlabel = 'w'"), 1).unwrap_err().to_string();
+    assert!(error.contains("data.weight: \"w\" is also the label"), "{error}");
+    let error = load(&DataSettings { weight: Some("w".into()), ..DataSettings::default() }, 1).unwrap_err();
+    assert!(error.to_string().contains("data.weight: is for CSV files"), "{error}");
+}
+
+#[test]
+fn all_faulty_lines_of_a_table_come_in_one_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.csv");
+    let error = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        load(&whole(&path, "missing = 'error'"), 1).unwrap_err().to_string()
+    };
+    let found = error("a,b,y\n1,2,x\n1,2\n3,4,z\n5,6,7,x\n");
+    assert!(found.contains("2 lines are faulty:\n  line 3: has 2 cells where"), "{found}");
+    assert!(found.contains("\n  line 5: has 4 cells"), "{found}");
+    let found = error("a,b,y\n1,,x\n,2,\n3,4,z\n");
+    assert!(
+        found.contains("3 places of the file are faulty:\n  line 2, column \"b\": the cell is"),
+        "{found}"
+    );
+    assert!(found.contains("line 3, column \"y\": the label is missing"), "{found}");
+    let many = format!("a,b,y\n{}", "1,,x\n".repeat(30));
+    let found = error(&(many + "1,2,z\n"));
+    assert!(
+        found.contains("30 places") && found.contains("line 11, ") && !found.contains("line 12,"),
+        "{found}"
+    );
+    assert!(found.ends_with("... and 20 more"), "{found}");
+    let found = error("a,b,y\n1,2,x\nl,2,z\n3,4,z\nO,4,z\n5,5,x\n");
+    assert!(
+        found.contains("line 3, column \"a\": \"l\" is text, but 3 of") && found.contains("on line 5 too"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_model_is_applied_to_the_validation_part_of_arrays_that_have_no_test_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npz");
+    let x = read::npy::tests::file("|u1", "False", "(4, 1)", &[1, 2, 3, 4]);
+    let y = read::npy::tests::file("|u1", "False", "(4,)", &[0, 1, 0, 1]);
+    let [x_val, y_val] = [[9, 8], [0, 1]].map(|numbers| {
+        let shape = if numbers == [9, 8] { "(2, 1)" } else { "(2,)" };
+        read::npy::tests::file("|u1", "False", shape, &numbers)
+    });
+    let entries = [("x.npy", &x[..]), ("y.npy", &y), ("x_val.npy", &x_val), ("y_val.npy", &y_val)];
+    std::fs::write(&path, read::npy::tests::archive(&entries)).unwrap();
+    let preparation = load(&whole(&path, "scale = 'none'"), 1).unwrap().preparation;
+    let path = path.to_str().unwrap();
+    assert_eq!(part_for_model(path).unwrap(), Some(Part::Validation));
+    for targets in [true, false] {
+        let found = load_with(&preparation, path, targets).unwrap().dataset;
+        assert_eq!(found.dense().unwrap(), [9.0, 8.0]);
+    }
+}
