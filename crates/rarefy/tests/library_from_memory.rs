@@ -47,7 +47,14 @@ fn assert_same(memory: &Splits, file: &Splits) {
     );
     let figures = |splits: &Splits| {
         let found = splits.preparation.clone();
-        (found.scaler, found.target_scaler, found.classes, found.reading.shifts().to_vec(), found.task, found.constant_inputs)
+        (
+            found.scaler,
+            found.target_scaler,
+            found.classes,
+            found.reading.shifts().to_vec(),
+            found.task,
+            found.constant_inputs,
+        )
     };
     assert_eq!(figures(memory), figures(file));
     assert_eq!(memory.fingerprint(), file.fingerprint());
