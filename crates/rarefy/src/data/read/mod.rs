@@ -67,7 +67,7 @@ const FORMATS: [Row; 10] = [
     Row {
         format: Format::Memory,
         names: &[],
-        takes: ARRAYS,
+        takes: "numbers in memory, or an IDX, NPY or NPZ file",
         folder: None,
         detect: |place| Ok(place.name == Some(MEMORY)),
         read: |path, _| Err(not_a_file(path)),
@@ -255,7 +255,7 @@ pub(crate) fn reread(reading: &Reading, path: &str, wanted: Wanted) -> Result<Ra
         return Err(Error::data(&place.path, problem));
     }
     // Arrays are alike, be they packed as they may.
-    let are_arrays = trained.takes == ARRAYS && found.takes == ARRAYS;
+    let are_arrays = found.takes == ARRAYS && (trained.takes == ARRAYS || trained.format == Format::Memory);
     if found.format == trained.format || is_document {
         (trained.reread)(&place.path, reading, wanted)
     } else if are_arrays {
