@@ -79,13 +79,13 @@
 //! let layers = vec![LayerSpec::linear(64, Activation::Relu), LayerSpec::linear(10, Activation::Identity)];
 //! let spec = NetworkSpec { inputs: train.shape, layers };
 //! let mut network = Network::random(&spec, &SparsitySettings { density: 0.2, ..SparsitySettings::default() }, 1)?;
-//! network.parameters_mut().for_each(|it| it.gradient = vec![0.0; it.weights.values().len()]);
+//! network.parameters_mut().for_each(|it| it.wake()); // room for gradients
 //! let loss = LossSettings::default().build(Task::Classification { counts: &[1; 10] })?;
 //! let (isa, mut batch, mut buffers) = (Isa::detect(), Batch::new(&train, 64), network.buffers(64, true));
 //! let mut losses = Vec::new();
 //! for (step, samples) in (1..).zip(epoch_order(train.len(), 1, 0).chunks_exact(64)) {
 //!     batch.fill(&train, samples);
-//!     let pass = Pass { training: Some((1, step)), ..Pass::predict(isa) };
+//!     let pass = Pass::train(isa, 1, step);
 //!     network.forward(&pass, &batch.input, &mut buffers);
 //!     let (outputs, gradient) = buffers.output_and_gradient();
 //!     let score = score(&loss, isa, outputs, &batch, Some(gradient));

@@ -41,14 +41,7 @@ impl Describe for MixSpec {
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> rarefy::Result<Box<dyn Layer>> {
-        let shape = WeightShape {
-            name: String::new(),
-            rows: self.outputs,
-            cols: input.channels,
-            kernel: Vec::new(),
-            uses: 1,
-            is_compressed: false,
-        };
+        let shape = WeightShape::linear(self.outputs, input.channels, 1);
         builder.weight("weight", shape, Activation::Relu)?;
         Ok(Box::new(Mix { input, outputs: self.outputs, factor: self.factor }))
     }

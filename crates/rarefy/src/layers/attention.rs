@@ -71,14 +71,7 @@ impl Describe for AttentionSpec {
         let channels = input.channels;
         for part in ["query", "key", "value", "output"] {
             builder.within(part, |builder| {
-                let shape = WeightShape {
-                    name: String::new(),
-                    rows: channels,
-                    cols: channels,
-                    kernel: Vec::new(),
-                    uses: input.positions(),
-                    is_compressed: false,
-                };
+                let shape = WeightShape::linear(channels, channels, input.positions());
                 // Drawn as before a hyperbolic tangent: no rectifier will halve what comes out.
                 builder.weight("weight", shape, Activation::Tanh)?;
                 builder.vector("bias", channels, 0.0, Role::Bias)?;

@@ -134,10 +134,8 @@ impl Workspace {
     /// Sets the number of samples, folded or not.
     pub(super) fn resize(&mut self, samples: usize, folded: bool) {
         let is_small = samples <= HALF;
-        let (folded, tiles) = match self.folds_small_batches {
-            true => (is_small, samples.min(HALF)),
-            false => (folded, samples),
-        };
+        let (folded, tiles) =
+            if self.folds_small_batches { (is_small, samples.min(HALF)) } else { (folded, samples) };
         self.tiles.iter_mut().for_each(|it| it.resize_as(tiles, folded));
         self.inner.iter_mut().for_each(|buffers| buffers.resize_as(samples, folded));
         for carried in &mut self.carried {

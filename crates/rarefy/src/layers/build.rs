@@ -24,6 +24,11 @@ pub struct WeightShape {
 }
 
 impl WeightShape {
+    /// A linear map, used at `uses` positions; the builder names it.
+    pub fn linear(rows: usize, cols: usize, uses: usize) -> WeightShape {
+        WeightShape { name: String::new(), rows, cols, kernel: Vec::new(), uses, is_compressed: false }
+    }
+
     /// Cells.
     pub fn cells(&self) -> usize {
         self.rows * self.cols
@@ -96,7 +101,7 @@ impl<'a> Builder<'a> {
     /// A weight matrix, named `{layer}.{part}`, drawn as suits the function after it.
     ///
     /// # Errors
-    /// Those of where weights come from.
+    /// An error of where weights come from, such as a model file.
     pub fn weight(&mut self, part: &str, shape: WeightShape, activation: Activation) -> Result<()> {
         let init = match activation {
             Activation::Tanh | Activation::Sigmoid => Init::Glorot,
@@ -127,7 +132,7 @@ impl<'a> Builder<'a> {
     /// An array of `length` numbers that all begin as `value`.
     ///
     /// # Errors
-    /// Those of where arrays come from.
+    /// An error of where arrays come from, such as a model file.
     pub fn vector(&mut self, part: &str, length: usize, value: f32, role: Role) -> Result<()> {
         self.values(part, length, |_| value, role)
     }
@@ -135,7 +140,7 @@ impl<'a> Builder<'a> {
     /// An array of `length` numbers, that at `index` beginning as `start(index)`.
     ///
     /// # Errors
-    /// Those of where arrays come from.
+    /// An error of where arrays come from, such as a model file.
     pub fn values(
         &mut self,
         part: &str,

@@ -347,7 +347,7 @@ impl Conv {
         geometry.input.height == 1 && geometry.offsets() > 1
     }
 
-    /// The same for these samples.
+    /// Whether a window holds steps that some of these samples do not have besides steps that they have.
     fn reaches_beyond(&self, input: &Tiles) -> bool {
         self.may_reach_beyond() && !input.lengths().is_empty()
     }
@@ -399,9 +399,10 @@ impl Layer for Conv {
         let bias = parameters.get(1).map_or(&self.zeros[..], |bias| bias.weights.values());
         let finish = Finish::Activate { bias, activation: self.activation };
         let weights = &parameters[0].weights;
-        match self.windows.is_pointwise() {
-            true => kernels::multiply(pass.isa, weights, input, output, finish),
-            false => kernels::convolve(pass.isa, weights, &self.windows, input, output, finish),
+        if self.windows.is_pointwise() {
+            kernels::multiply(pass.isa, weights, input, output, finish);
+        } else {
+            kernels::convolve(pass.isa, weights, &self.windows, input, output, finish);
         }
     }
 
@@ -443,9 +444,10 @@ impl Layer for Conv {
     ) -> Product<'a> {
         assert_eq!(parameter, 0, "only the weights of a convolution have connections");
         let input = self.real(input, &work.tiles[CUT]);
-        match self.windows.is_pointwise() {
-            true => Product::new(input, gradient),
-            false => Product::convolution(input, gradient, &self.windows),
+        if self.windows.is_pointwise() {
+            Product::new(input, gradient)
+        } else {
+            Product::convolution(input, gradient, &self.windows)
         }
     }
 }

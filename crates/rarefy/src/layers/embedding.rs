@@ -58,15 +58,8 @@ impl Describe for EmbeddingSpec {
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        let shape = WeightShape {
-            name: String::new(),
-            rows: self.vocabulary,
-            cols: self.channels,
-            kernel: Vec::new(),
-            // Nothing is multiplied.
-            uses: 0,
-            is_compressed: false,
-        };
+        // Nothing is multiplied: no uses.
+        let shape = WeightShape::linear(self.vocabulary, self.channels, 0);
         builder.weight("weight", shape, Activation::Tanh)?;
         builder.part();
         let padding = self.padding.then_some(0);

@@ -76,7 +76,7 @@ impl Linear {
     /// A layer and its parameters.
     ///
     /// # Errors
-    /// Those of where weights come from.
+    /// An error of where weights come from, such as a model file.
     ///
     /// # Panics
     /// If the activation cannot be fused.
@@ -87,14 +87,7 @@ impl Linear {
         builder: &mut Builder<'_>,
     ) -> crate::Result<Linear> {
         assert!(activation.is_fusable(), "{activation:?} must be a layer of its own");
-        let shape = WeightShape {
-            name: String::new(),
-            rows: outputs,
-            cols: input.channels,
-            kernel: Vec::new(),
-            uses: input.positions(),
-            is_compressed: false,
-        };
+        let shape = WeightShape::linear(outputs, input.channels, input.positions());
         builder.weight("weight", shape, activation)?;
         builder.vector("bias", outputs, 0.0, Role::Bias)?;
         if input.positions() == 1 {

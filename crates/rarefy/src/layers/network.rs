@@ -47,7 +47,7 @@ impl Network {
         Network::drawn(spec, sparsity, seed, Pattern::random)
     }
 
-    /// The same with patterns that `draw(rows, cols, nnz, stream)` makes.
+    /// A network with random weights, their patterns made by `draw(rows, cols, nnz, stream)`.
     ///
     /// # Errors
     /// If the density leaves a layer without connections.
@@ -77,7 +77,7 @@ impl Network {
     /// start.
     ///
     /// # Errors
-    /// Those of `load`.
+    /// An error of `load`.
     pub fn load(
         spec: &NetworkSpec,
         storage: Storage,
@@ -87,10 +87,10 @@ impl Network {
         Network::assemble(spec, storage, &mut source, None)
     }
 
-    /// The same with all arrays, `vectors(name, length)` finding those that are not weights.
+    /// A network whose weights `load(name, rows, cols)` finds, and its other arrays `vectors(name, length)`.
     ///
     /// # Errors
-    /// Those of `load` and `vectors`.
+    /// An error of `load` or `vectors`.
     pub fn load_all(
         spec: &NetworkSpec,
         storage: Storage,
@@ -101,7 +101,7 @@ impl Network {
         Network::assemble(spec, storage, &mut source, Some(&mut vectors))
     }
 
-    /// The same network, its weights stored as `storage` says and in row order, without what training adds.
+    /// A copy of the network, its weights stored as `storage` says and in row order, without what training adds.
     pub fn copy(&self, storage: Storage) -> Network {
         let mut weights = self.parameters.iter().filter(|parameter| parameter.is_weight());
         let mut copy = Network::load(&self.spec, storage, |_, rows, cols| {
@@ -280,7 +280,8 @@ impl Network {
         self.backward_to_input(pass, input, None, buffers);
     }
 
-    /// The same, and the gradient of the input where there is room for it.
+    /// Computes every parameter's gradient from that of the outputs ([`Buffers::output_and_gradient`]), and the gradient of
+    /// the input where there is room for it.
     pub fn backward_to_input(
         &mut self,
         pass: &Pass,

@@ -249,10 +249,7 @@ impl Layer for Parallel {
         let index = self.branches.iter().position(|branch| branch.span.contains(&parameter));
         let index = index.expect("a parameter of one of the branches");
         let (branch, buffers): (&Branch, &Buffers) = (&self.branches[index], &work.inner[index]);
-        let gradient = match self.hands_on(branch) {
-            true => gradient,
-            false => buffers.gradient(),
-        };
+        let gradient = if self.hands_on(branch) { gradient } else { buffers.gradient() };
         branch.layers.product(parameter - branch.span.start, input, gradient, buffers)
     }
 }

@@ -137,9 +137,10 @@ impl NetworkSettings {
             ("depth", self.depth.is_some(), choices.depth.is_some()),
         ] {
             if is_given && !is_known {
-                let network = match self.is_described() {
-                    true => "where layers are written out, they say it".to_string(),
-                    false => format!("preset \"{}\" has no such number", self.preset.name()),
+                let network = if self.is_described() {
+                    "where layers are written out, they say it".to_string()
+                } else {
+                    format!("preset \"{}\" has no such number", self.preset.name())
                 };
                 return wrong(key, format!("{network}; leave it out"));
             }

@@ -114,9 +114,10 @@ impl Vectorized for Forward<'_> {
         let output = std::mem::take(&mut self.output);
         for (position, output) in (self.first..).zip(output.chunks_exact_mut(channels)) {
             let input = &self.input.rows()[position * channels..][..channels];
-            match self.input.is_half(position / self.norm.shape.positions()) {
-                true => self.normalise::<HALF>(input, output),
-                false => self.normalise::<LANES>(input, output),
+            if self.input.is_half(position / self.norm.shape.positions()) {
+                self.normalise::<HALF>(input, output);
+            } else {
+                self.normalise::<LANES>(input, output);
             }
         }
     }
@@ -163,9 +164,10 @@ impl Vectorized for Backward<'_> {
         for position in self.positions.clone() {
             let rows = position * channels..(position + 1) * channels;
             let (input, gradient) = (&self.input.rows()[rows.clone()], &self.gradient.rows()[rows]);
-            match self.input.is_half(position / self.norm.shape.positions()) {
-                true => self.differentiate::<HALF>(input, gradient, out.next()),
-                false => self.differentiate::<LANES>(input, gradient, out.next()),
+            if self.input.is_half(position / self.norm.shape.positions()) {
+                self.differentiate::<HALF>(input, gradient, out.next());
+            } else {
+                self.differentiate::<LANES>(input, gradient, out.next());
             }
         }
     }

@@ -5,7 +5,7 @@
 //!
 //! batch   mean and variance of a channel, over all positions and samples of the batch
 //! layer   of one position of one sample, over its channels
-//! rms     the same, the mean taken as 0 and no shift
+//! rms     of one position of one sample, over its channels, the mean taken as 0 and no shift
 //! group   of one sample and group of channels, over these and all positions
 //! ```
 //! Steps beyond a sample's length are not counted in mean and variance, wherever these are over positions.
@@ -76,7 +76,7 @@ impl Pieces {
         join_in_tree(0..self.count(), &|piece| parts[piece * self.channels + channel], &join)
     }
 
-    /// The same, added.
+    /// The numbers of a channel in all pieces, added in a tree.
     fn sum<const N: usize>(self, parts: &[[f32; N]], channel: usize) -> [f32; N] {
         self.join(parts, channel, |a, b| std::array::from_fn(|index| a[index] + b[index]))
     }

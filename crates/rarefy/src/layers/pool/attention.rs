@@ -43,14 +43,7 @@ impl Describe for AttentionPoolSpec {
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
-        let shape = WeightShape {
-            name: String::new(),
-            rows: 1,
-            cols: input.channels,
-            kernel: Vec::new(),
-            uses: input.positions(),
-            is_compressed: false,
-        };
+        let shape = WeightShape::linear(1, input.channels, input.positions());
         // Drawn as before a hyperbolic tangent: no rectifier will halve what comes out.
         builder.weight("query", shape, Activation::Tanh)?;
         builder.part();

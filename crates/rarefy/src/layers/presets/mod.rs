@@ -33,7 +33,7 @@ pub enum Preset {
     Resnet20,
     /// Convolutions of each channel, then across channels, for images.
     MobilenetSmall,
-    /// The same over time, with ways past them, for speech.
+    /// Convolutions of each channel over time, then across channels, with ways past them, for speech.
     KwsCnn,
     /// Recurrent layers, for speech.
     KwsLstm,

@@ -148,7 +148,7 @@ pub(super) fn put(row: &mut Row, part: usize, lanes: [f32; WIDTH]) {
 pub(super) struct Live(Row);
 
 impl Live {
-    /// Those of the samples from `first` on that are longer than `step`; all if there are no lengths.
+    /// The lanes of samples, counted from `first`, that are longer than `step`; all if there are no lengths.
     pub(super) fn at(step: usize, first: usize, lengths: &[u32]) -> Live {
         let lengths = lengths.get(first..).unwrap_or_default();
         Live(Row(std::array::from_fn(|lane| match lengths.get(lane) {

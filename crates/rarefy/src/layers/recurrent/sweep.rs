@@ -114,9 +114,10 @@ const GATE: usize = 25;
 /// Block `read` to read and block `write` to write.
 fn two_blocks(rows: &mut [Row], size: usize, read: usize, write: usize) -> (&[Row], &mut [Row]) {
     let (low, high) = rows.split_at_mut(read.max(write) * size);
-    match read < write {
-        true => (&low[read * size..][..size], &mut high[..size]),
-        false => (&high[..size], &mut low[write * size..][..size]),
+    if read < write {
+        (&low[read * size..][..size], &mut high[..size])
+    } else {
+        (&high[..size], &mut low[write * size..][..size])
     }
 }
 
@@ -206,12 +207,11 @@ impl<C: Cell> Sweep<'_, C> {
                 // The step that came after is where gradients come from through the recurrent weight.
                 let (through, beside) =
                     if C::KEEPS_APART { (&mut *apart, &mut *gates) } else { (&mut *gates, &mut *apart) };
-                let (after, through) = match turn + 1 < direction.steps {
-                    true => {
-                        let (after, now) = two_blocks(through, size, direction.step(turn + 1), step);
-                        (Some(after), now)
-                    }
-                    false => (None, &mut through[step * size..][..size]),
+                let (after, through) = if turn + 1 < direction.steps {
+                    let (after, now) = two_blocks(through, size, direction.step(turn + 1), step);
+                    (Some(after), now)
+                } else {
+                    (None, &mut through[step * size..][..size])
                 };
                 let beside = if C::KEEPS_APART { &mut beside[step * size..][..size] } else { &mut [] };
                 let (gates, apart) = if C::KEEPS_APART { (beside, through) } else { (through, beside) };

@@ -283,7 +283,7 @@ impl Builder<'_> {
     /// Layers in order, named by their positions; `shapes` has what goes into each.
     ///
     /// # Errors
-    /// Those of where weights come from.
+    /// An error of where weights come from, such as a model file.
     pub fn sequence(&mut self, layers: &[LayerSpec], shapes: &[Shape]) -> crate::Result<Sequence> {
         let first = self.count();
         let mut sequence = Sequence::default();
