@@ -64,10 +64,8 @@ pub fn load_new(
     targets: bool,
     skip_bad: bool,
 ) -> Result<Loaded> {
-    let load = match skip_bad || run_settings(model).is_some_and(|settings| settings.data.skip_bad) {
-        true => data::load_readable,
-        false => data::load_with,
-    };
+    let skips = skip_bad || run_settings(model).is_some_and(|settings| settings.data.skip_bad);
+    let load = if skips { data::load_readable } else { data::load_with };
     Ok(load(preparation, path, targets)?)
 }
 

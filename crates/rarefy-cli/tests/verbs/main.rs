@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod inspect;
+mod memory;
 mod predict;
 mod recordings;
 mod tables;

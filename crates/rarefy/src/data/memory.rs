@@ -412,11 +412,11 @@ impl Samples {
             (Rows::Narrow(numbers), Kept::All) => {
                 // What was shifted in training is shifted here.
                 shifts = shifting.shifts(&[]);
-                let is_shifted = !shifts.is_empty();
                 let mut read = reader(&shifts, inputs);
-                Cells::Numbers(match is_shifted {
-                    true => numbers.into_iter().map(|number| read(number.into())).collect(),
-                    false => numbers,
+                Cells::Numbers(if shifts.is_empty() {
+                    numbers
+                } else {
+                    numbers.into_iter().map(|number| read(number.into())).collect()
                 })
             }
             (Rows::Wide(numbers), Kept::All) => {

@@ -36,7 +36,9 @@ mod tree;
 mod windows;
 
 pub use activation::Activation;
-pub use arch::{Finish, Isa, Vectorized, fetch_ahead, fetch_place, measure_peak};
+pub use arch::{Finish, Isa, Vectorized};
+#[doc(hidden)]
+pub use arch::{fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::{convolution_gradient, convolve, convolve_transposed};
 pub use lookup::{Padding, look_up, look_up_gradient};
@@ -44,6 +46,7 @@ pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
 };
+#[doc(hidden)]
 pub use split::{par_alike, par_chunk_pairs, par_chunks};
 pub use tree::{join_in_tree, sum_lanes};
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

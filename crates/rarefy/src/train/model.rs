@@ -83,10 +83,10 @@ impl ModelConfig {
             Task::MultiLabel | Task::Regression => self.head != Head::Softmax,
             Task::Transcription | Task::LanguageModel => self.head == Head::Softmax,
         };
-        match fits {
-            true => Ok(()),
-            false => Err(format!("the head {:?} is not for the task {:?}", self.head, preparation.task)),
+        if fits {
+            return Ok(());
         }
+        Err(format!("the head {:?} is not for the task {:?}", self.head, preparation.task))
     }
 }
 
