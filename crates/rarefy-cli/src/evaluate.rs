@@ -175,7 +175,7 @@ fn part_of(preparation: &Preparation, path: &str) -> Result<&'static str> {
 /// The test part that the run in this model's folder kept apart.
 fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     ensure!(
-        model.config.preparation.format != Format::Memory,
+        model.config.preparation.format() != Format::Memory,
         "memory: the run's samples were in memory; give DATA to evaluate on"
     );
     let file = model_folder(path).join("config.toml");

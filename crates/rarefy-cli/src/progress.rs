@@ -73,6 +73,7 @@ impl<'a> Progress<'a> {
                 self.note(record);
                 self.say(&fit(self.line(record), line_width(self.output)));
             }
+            _ => {}
         }
     }
 

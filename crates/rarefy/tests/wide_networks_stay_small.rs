@@ -59,7 +59,7 @@ fn train(settings: Settings, run_folder: &Path) {
     let mut run = Run::start(settings, Some(run_folder)).unwrap();
     let mut watch = |event: Event<'_>| match event {
         Event::Epoch { .. } => Control::Stop,
-        Event::Step { .. } => Control::Continue,
+        _ => Control::Continue,
     };
     assert_eq!(run.train(&mut watch).unwrap().ending, Ending::Interrupted);
     drop(run);

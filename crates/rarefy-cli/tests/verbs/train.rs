@@ -138,7 +138,7 @@ fn a_run_that_finds_no_room_stops_and_goes_on_when_there_is() {
     let folder = tempfile::tempdir().unwrap();
     let stop_after_an_epoch = |event: Event<'_>| match event {
         Event::Epoch { .. } => Control::Stop,
-        Event::Step { .. } => Control::Continue,
+        _ => Control::Continue,
     };
     let mut run = Run::start(settings(DataSettings::default()), Some(folder.path())).unwrap();
     run.train(&mut { stop_after_an_epoch }).unwrap();

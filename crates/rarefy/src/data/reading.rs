@@ -9,6 +9,7 @@ use super::span::Shift;
 /// The kind of file that data comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Format {
     /// The built-in handwritten digits.
     Digits,
@@ -37,6 +38,7 @@ pub(crate) const MEMORY: &str = "memory";
 
 /// How the samples of a model were read, by the format of its training file.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Reading {
     /// The built-in digits.
     Digits,
@@ -229,6 +231,7 @@ pub struct MemoryReading {
 /// What is kept of a row in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Kept {
     /// All its numbers.
     All,

@@ -7,6 +7,7 @@ use super::{LanguageScore, NumberScore, Progress, Score};
 use crate::layers::Network;
 
 /// What a run tells while it goes.
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A step was done.
     Step {
