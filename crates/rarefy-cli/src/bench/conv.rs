@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use rarefy::kernels::{self, Activation, Finish, Geometry, Isa, Windows};
+use rarefy::kernels::{Activation, Convolution, Finish, Geometry, Isa, Windows};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
@@ -108,6 +108,7 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
     let (mut output, mut gradient_input) = (gradient.clone(), input.clone());
     let mut out = vec![0.0; weights.values().len()];
     let (bias, mut scratch) = (vec![0.0; channels], Vec::new());
+    let convolution = Convolution::new(isa, &windows);
     let mut times = [(); 3].map(|()| Vec::new());
     for _ in 0..args.rounds {
         let mut last = Instant::now();
@@ -116,13 +117,13 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
             last = Instant::now();
         };
         let finish = Finish::Activate { bias: &bias, activation: Activation::Relu };
-        kernels::convolve(isa, &weights, &windows, &input, &mut output, finish);
+        convolution.forward(&weights, &input, &mut output, finish);
         lap(&mut times[0]);
         let finish = Finish::Gate { activation: Activation::Relu, outputs: input.rows() };
         let (weights, room) = (&mut weights, &mut out);
-        kernels::convolve_transposed(isa, weights, &windows, &gradient, &mut gradient_input, finish, room);
+        convolution.transposed(weights, &gradient, &mut gradient_input, finish, room);
         lap(&mut times[1]);
-        kernels::convolution_gradient(isa, weights, &windows, &gradient, &input, room, &mut scratch);
+        convolution.weight_gradient(weights, &gradient, &input, room, &mut scratch);
         lap(&mut times[2]);
     }
     let [forward_ms, gradient_input_ms, gradient_weight_ms] = times.map(|mut times| {

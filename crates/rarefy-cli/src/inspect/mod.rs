@@ -161,7 +161,7 @@ fn layer(parameter: &Parameter, activation: Value) -> Layer {
         activation,
         nnz,
         density: weights.density(),
-        sparse: weights.pattern().is_some(),
+        sparse: weights.has_pattern(),
         disk_bytes: parameter.bytes(),
         fan_in_min: fan_in.iter().copied().min().unwrap_or(0),
         fan_in_mean: nnz as f64 / rows.max(1) as f64,

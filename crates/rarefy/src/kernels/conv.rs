@@ -14,11 +14,12 @@
 
 use std::ops::Range;
 
-use super::arch::{BLOCK, Bases, Entries, Finish, Isa, Window};
+use super::arch::{BLOCK, Bases, Entries, Isa, Window};
+use super::convolution::Convolution;
 use super::split::{par_chunks, split_tiles};
 use super::tree;
 use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
-use crate::sparse::{Index, Sparse};
+use crate::sparse::Index;
 use crate::tiles::{Row, Tiles};
 
 /// Blocks that one piece of work covers.
@@ -72,16 +73,8 @@ fn with_bases<R>(
 }
 
 /// `output = finish(W * input)`.
-pub(super) fn convolve(
-    isa: Isa,
-    sparse: &Sparse,
-    windows: &Windows,
-    input: &Tiles,
-    output: &mut Tiles,
-    finish: Finish<'_>,
-) {
-    let index = sparse.pattern().index();
-    let entries = Entries { index, values: sparse.values(), windows, finish };
+pub(super) fn forward(isa: Isa, entries: &Entries<'_>, input: &Tiles, output: &mut Tiles) {
+    let windows = entries.windows;
     let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
     let (tiles, per_tile) = (input.tiles(), output.features());
     split_tiles(0..tiles, output.rows_mut(), per_tile, &|tile, output| {
@@ -91,7 +84,7 @@ pub(super) fn convolve(
                 let positions = first..first + output.len() / filters;
                 let first_row = tile * per_tile + first * filters;
                 with_bases(windows, &windows.reads, input.tile(tile), channels, positions, |bases| {
-                    isa.convolve(&entries, bases, first_row, output)
+                    isa.convolve(entries, bases, first_row, output)
                 });
             }
         });
@@ -99,12 +92,7 @@ pub(super) fn convolve(
 }
 
 /// `gradient_input = finish(W^T * gradient)`; the entries are those of `W^T`.
-pub(super) fn convolve_transposed(
-    isa: Isa,
-    entries: &Entries<'_>,
-    gradient: &Tiles,
-    gradient_input: &mut Tiles,
-) {
+pub(super) fn transposed(isa: Isa, entries: &Entries<'_>, gradient: &Tiles, gradient_input: &mut Tiles) {
     let windows = entries.windows;
     let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
     let (tiles, per_tile) = (gradient.tiles(), gradient_input.features());
@@ -129,20 +117,17 @@ fn slices(positions: usize) -> usize {
 
 /// The gradient of every entry of `index`, summed over positions and tiles, to `out`. `scratch` grows to what the slices
 /// need.
-#[expect(clippy::too_many_arguments)]
 pub(super) fn weight_gradient(
-    isa: Isa,
+    convolution: Convolution<'_>,
     index: &Index,
-    windows: &Windows,
-    gradient: &Tiles,
-    input: &Tiles,
+    (gradient, input): (&Tiles, &Tiles),
     out: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
-    let positions = windows.output().positions();
+    let positions = convolution.windows.output().positions();
     sum_slices(positions, input.tiles(), out, scratch, &|tile, positions, out| {
         out.fill(0.0);
-        slice_gradient(isa, index, windows, gradient.tile(tile), input.tile(tile), positions, out);
+        slice_gradient(convolution, index, (gradient.tile(tile), input.tile(tile)), positions, out);
     });
 }
 
@@ -178,22 +163,24 @@ pub(super) fn sum_slices(
     });
 }
 
-#[expect(clippy::too_many_arguments)]
+/// Adds what some positions of a tile give.
 fn slice_gradient(
-    isa: Isa,
+    Convolution { isa, windows }: Convolution<'_>,
     index: &Index,
-    windows: &Windows,
-    gradient: &[Row],
-    input: &[Row],
+    (gradient, input): (&[Row], &[Row]),
     positions: Range<usize>,
     out: &mut [f32],
 ) {
     let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
     for first in positions.clone().step_by(BLOCK) {
         let block = first..(first + BLOCK).min(positions.end);
-        let gradients = std::array::from_fn(|place| match first + place < positions.end {
-            true => &gradient[(first + place) * filters..][..filters],
-            false => &windows.zeros[..filters],
+        let gradients = std::array::from_fn(|place| {
+            let is_there = first + place < positions.end;
+            if is_there {
+                &gradient[(first + place) * filters..][..filters]
+            } else {
+                &windows.zeros[..filters]
+            }
         });
         with_bases(windows, &windows.reads, input, channels, block, |bases| {
             let window = Window { index, windows, bases, gradients };

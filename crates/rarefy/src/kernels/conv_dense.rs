@@ -8,9 +8,10 @@
 
 use std::ops::Range;
 
+use super::arch::Finish;
 use super::arch::matrix::{Matrix, product};
-use super::arch::{Finish, Isa};
 use super::conv::sum_slices;
+use super::convolution::Convolution;
 use super::split::{par_chunks, split_tiles};
 use super::windows::{OUTSIDE, Windows};
 use crate::tiles::{LANES, Row, Tiles};
@@ -23,15 +24,16 @@ fn positions_at_once(rows: usize) -> usize {
     (PANEL / rows).clamp(2, 16)
 }
 
-/// Lays the rows that `positions` read side by side, `channels` at each: `[offset, channel][position, lane]`.
-fn fill_panel(
-    panel: &mut [Row],
-    windows: &Windows,
-    table: &[u32],
-    rows: &[Row],
+/// What the positions of one side read of the other: a table of the [`Windows`], and how many rows stand at each position.
+#[derive(Clone, Copy)]
+struct Reads<'a> {
+    table: &'a [u32],
     channels: usize,
-    positions: Range<usize>,
-) {
+}
+
+/// Lays the rows that `positions` read side by side, `channels` at each: `[offset, channel][position, lane]`.
+fn fill_panel(panel: &mut [Row], windows: &Windows, reads: Reads<'_>, rows: &[Row], positions: Range<usize>) {
+    let Reads { table, channels } = reads;
     let (offsets, width) = (windows.geometry.offsets(), positions.len());
     for (place, position) in positions.enumerate() {
         for offset in 0..offsets {
@@ -47,19 +49,15 @@ fn fill_panel(
 }
 
 /// Computes `finish(matrix * panel)` position by position: `matrix` is `lines x (offsets * channels)`.
-#[expect(clippy::too_many_arguments)]
 fn multiply(
-    isa: Isa,
-    matrix: &[f32],
-    lines: usize,
-    windows: &Windows,
-    table: &[u32],
+    Convolution { isa, windows }: Convolution<'_>,
+    matrix: Matrix<'_>,
+    reads: Reads<'_>,
     input: &Tiles,
-    channels: usize,
     output: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    let height = windows.geometry.offsets() * channels;
+    let Matrix { rows: lines, cols: height, .. } = matrix;
     let at_once = positions_at_once(height);
     let (tiles, per_tile) = (input.tiles(), output.features());
     split_tiles(0..tiles, output.rows_mut(), per_tile, &|tile, output| {
@@ -67,10 +65,10 @@ fn multiply(
             let (first, width) = (start / lines, output.len() / lines);
             let mut panel = vec![Row::ZERO; height * width];
             let mut sums = vec![Row::ZERO; lines * width];
-            fill_panel(&mut panel, windows, table, input.tile(tile), channels, first..first + width);
+            fill_panel(&mut panel, windows, reads, input.tile(tile), first..first + width);
             let panel = Matrix::new(bytemuck::must_cast_slice(&panel), height, width * LANES);
             let flat: &mut [f32] = bytemuck::must_cast_slice_mut(&mut sums);
-            product(Matrix::new(matrix, lines, height), panel, flat, false);
+            product(matrix, panel, flat, false);
             isa.vectorize(|| {
                 for (place, output) in output.chunks_mut(lines).enumerate() {
                     for (line, row) in output.iter_mut().enumerate() {
@@ -86,36 +84,35 @@ fn multiply(
 }
 
 /// `output = finish(W * input)`.
-pub(super) fn convolve(
-    isa: Isa,
+pub(super) fn forward(
+    convolution: Convolution<'_>,
     values: &[f32],
-    windows: &Windows,
     input: &Tiles,
     output: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
-    let offsets = windows.geometry.offsets();
+    let (windows, geometry) = (convolution.windows, convolution.windows.geometry);
+    let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
     let mut turned = vec![0.0; values.len()];
     for (from, to) in values.chunks(channels * offsets).zip(turned.chunks_mut(channels * offsets)) {
         for (at, value) in from.iter().enumerate() {
             to[at % offsets * channels + at / offsets] = *value;
         }
     }
-    multiply(isa, &turned, filters, windows, &windows.reads, input, channels, output, finish);
+    let matrix = Matrix::new(&turned, filters, offsets * channels);
+    multiply(convolution, matrix, Reads { table: &windows.reads, channels }, input, output, finish);
 }
 
 /// `gradient_input = finish(W^T * gradient)`.
-pub(super) fn convolve_transposed(
-    isa: Isa,
+pub(super) fn transposed(
+    convolution: Convolution<'_>,
     values: &[f32],
-    windows: &Windows,
     gradient: &Tiles,
     gradient_input: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
-    let offsets = windows.geometry.offsets();
+    let (windows, geometry) = (convolution.windows, convolution.windows.geometry);
+    let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
     // `[channel][offset, filter]`
     let mut turned = vec![0.0; values.len()];
     for (filter, from) in values.chunks(channels * offsets).enumerate() {
@@ -123,15 +120,15 @@ pub(super) fn convolve_transposed(
             turned[at * filters + filter] = *value;
         }
     }
-    let table = &windows.read_by;
-    multiply(isa, &turned, channels, windows, table, gradient, filters, gradient_input, finish);
+    let matrix = Matrix::new(&turned, channels, offsets * filters);
+    let reads = Reads { table: &windows.read_by, channels: filters };
+    multiply(convolution, matrix, reads, gradient, gradient_input, finish);
 }
 
 /// Rows `rows` of the gradient of every cell, `[filter][channel, offset]`, summed over positions and tiles.
 pub(super) fn weight_gradient(
     windows: &Windows,
-    gradient: &Tiles,
-    input: &Tiles,
+    (gradient, input): (&Tiles, &Tiles),
     rows: Range<usize>,
     out: &mut [f32],
     scratch: &mut Vec<f32>,
@@ -148,7 +145,8 @@ pub(super) fn weight_gradient(
         while first < positions.end {
             let width = at_once.min(positions.end - first);
             let block = first..first + width;
-            fill_panel(&mut panel, windows, &windows.reads, input.tile(tile), channels, block.clone());
+            let reads = Reads { table: &windows.reads, channels };
+            fill_panel(&mut panel, windows, reads, input.tile(tile), block.clone());
             for (place, position) in block.enumerate() {
                 let source = &gradient.tile(tile)[position * filters..][rows.clone()];
                 for (row, gradient) in source.iter().enumerate() {

@@ -5,8 +5,6 @@
 //! places of the batch, sorted by token     3 3 3 | 7 | 9 9      each run gives the gradient of one row of W
 //! ```
 
-use std::ops::Range;
-
 use super::split::par_chunks;
 use super::tree;
 use crate::sparse::{Pattern, Touched, Weights};
@@ -18,6 +16,15 @@ const TOKENS: usize = 8;
 /// Tokens that stand for nothing: their outputs are 0, and no gradient reaches their row.
 pub type Padding = Option<usize>;
 
+/// Tokens, whole numbers in `f32`, one a step; those of the padding stand for nothing.
+#[derive(Clone, Copy)]
+pub struct Tokens<'a> {
+    /// A feature for each step.
+    pub input: &'a Tiles,
+    /// The token that is none, if there is one.
+    pub padding: Padding,
+}
+
 /// The token at a step of a sample.
 ///
 /// # Panics
@@ -28,22 +35,12 @@ fn token(input: &Tiles, place: usize, vocabulary: usize) -> usize {
     id
 }
 
-/// Where the values of a row stand, and its columns if not all are stored.
-fn row(weights: &Weights, id: usize) -> (Range<usize>, Option<&[u32]>) {
-    match weights {
-        Weights::Dense(_) => (id * weights.cols()..(id + 1) * weights.cols(), None),
-        Weights::Sparse(sparse) => {
-            let index = sparse.pattern().index();
-            (index.line(id), Some(&index.indices()[index.line(id)]))
-        }
-    }
-}
-
 /// Writes the rows that the tokens of `input` name, `weights.cols()` channels a step, to `output`.
 ///
 /// # Panics
 /// If shapes do not fit, or a token has no row.
-pub fn look_up(weights: &Weights, input: &Tiles, output: &mut Tiles, padding: Padding) {
+pub fn look_up(weights: &Weights, tokens: Tokens<'_>, output: &mut Tiles) {
+    let Tokens { input, padding } = tokens;
     let channels = weights.cols();
     assert_eq!(
         (output.features(), output.samples()),
@@ -59,7 +56,7 @@ pub fn look_up(weights: &Weights, input: &Tiles, output: &mut Tiles, padding: Pa
             if Some(id) == padding {
                 continue;
             }
-            let (slots, columns) = row(weights, id);
+            let (slots, columns) = weights.row(id);
             let values = &weights.values()[slots];
             match columns {
                 None => rows.iter_mut().zip(values).for_each(|(row, value)| row.0[lane] = *value),
@@ -72,7 +69,7 @@ pub fn look_up(weights: &Weights, input: &Tiles, output: &mut Tiles, padding: Pa
 }
 
 /// The living places of a batch sorted by token, then by place, into `order`.
-fn sort(input: &Tiles, vocabulary: usize, padding: Padding, order: &mut Vec<u32>) {
+fn sort(Tokens { input, padding }: Tokens<'_>, vocabulary: usize, order: &mut Vec<u32>) {
     order.clear();
     for step in 0..input.tiles() * input.features() {
         let lanes = 0..input.live(step / input.features().max(1));
@@ -97,22 +94,21 @@ fn cell(gradient: &Tiles, steps: usize, channels: usize, channel: usize, places:
 ///
 /// # Panics
 /// If shapes do not fit, or a token has no row.
-#[expect(clippy::too_many_arguments)]
 pub fn look_up_gradient(
     weights: &Weights,
     gradient: &Tiles,
-    input: &Tiles,
-    padding: Padding,
+    tokens: Tokens<'_>,
     out: &mut [f32],
     touched: &mut Touched,
     order: &mut Vec<u32>,
 ) {
+    let input = tokens.input;
     assert_eq!(gradient.features(), input.features() * weights.cols(), "channels of all steps");
     touched.drain(..).for_each(|slots| out[slots].fill(0.0));
-    sort(input, weights.rows(), padding, order);
+    sort(tokens, weights.rows(), order);
     let id_of = |place: u32| token(input, place as usize, weights.rows());
     for run in order.chunk_by(|&a, &b| id_of(a) == id_of(b)) {
-        touched.push(row(weights, id_of(run[0])).0);
+        touched.push(weights.row(id_of(run[0])).0);
     }
     touched.retain(|slots| !slots.is_empty());
     let sums = Sums { weights, gradient, input };
@@ -140,14 +136,14 @@ impl Sums<'_> {
             return self.add(places, out, first);
         }
         let (left, right) = places.split_at(start);
-        let border = row(self.weights, self.id(middle)).0.start;
+        let border = self.weights.row(self.id(middle)).0.start;
         let (left_out, right_out) = out.split_at_mut(border - first);
         rayon::join(|| self.split(left, left_out, first), || self.split(right, right_out, border));
     }
 
     fn add(&self, places: &[u32], out: &mut [f32], first: usize) {
         for run in places.chunk_by(|&a, &b| self.id(a) == self.id(b)) {
-            let (slots, columns) = row(self.weights, self.id(run[0]));
+            let (slots, columns) = self.weights.row(self.id(run[0]));
             for (at, out) in out[slots.start - first..slots.end - first].iter_mut().enumerate() {
                 let channel = columns.map_or(at, |columns| columns[at] as usize);
                 *out = cell(self.gradient, self.input.features(), self.weights.cols(), channel, run);
@@ -157,15 +153,9 @@ impl Sums<'_> {
 }
 
 /// The gradients that the cells of a pattern would have.
-pub(super) fn cell_gradients(
-    cells: &Pattern,
-    gradient: &Tiles,
-    input: &Tiles,
-    padding: Padding,
-    out: &mut [f32],
-) {
-    let mut order = Vec::new();
-    sort(input, cells.rows(), padding, &mut order);
+pub(super) fn cell_gradients(cells: &Pattern, gradient: &Tiles, tokens: Tokens<'_>, out: &mut [f32]) {
+    let (input, mut order) = (tokens.input, Vec::new());
+    sort(tokens, cells.rows(), &mut order);
     for (at, out) in cells.cells().zip(out) {
         let (id, channel) = (at / cells.cols(), at % cells.cols());
         let from =

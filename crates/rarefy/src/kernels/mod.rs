@@ -40,8 +40,8 @@ pub use arch::{Finish, Isa, Vectorized};
 #[doc(hidden)]
 pub use arch::{fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
-pub use convolution::{convolution_gradient, convolve, convolve_transposed};
-pub use lookup::{Padding, look_up, look_up_gradient};
+pub use convolution::Convolution;
+pub use lookup::{Padding, Tokens, look_up, look_up_gradient};
 pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,

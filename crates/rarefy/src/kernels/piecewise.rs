@@ -68,8 +68,7 @@ impl<'a> Piecewise<'a> {
     /// # Panics
     /// If shapes do not fit.
     pub fn add(&self, isa: Isa, input: &[Row], lines: Range<usize>, output: &mut [Row]) {
-        let finish = Finish::Gate { activation: Activation::Identity, outputs: &[] };
-        self.run(isa, input, lines, output, finish, true);
+        self.run(isa, input, lines, None, output);
     }
 
     /// `output[l] = bias[l] + sum_c W[l, c] input[c]` for the lines of a range; `bias` has all lines.
@@ -77,20 +76,16 @@ impl<'a> Piecewise<'a> {
     /// # Panics
     /// If shapes do not fit.
     pub fn assign(&self, isa: Isa, input: &[Row], lines: Range<usize>, bias: &[f32], output: &mut [Row]) {
-        let finish = Finish::Activate { bias, activation: Activation::Identity };
-        self.run(isa, input, lines, output, finish, false);
+        self.run(isa, input, lines, Some(bias), output);
     }
 
-    #[expect(clippy::too_many_arguments)]
-    fn run(
-        &self,
-        isa: Isa,
-        input: &[Row],
-        lines: Range<usize>,
-        output: &mut [Row],
-        finish: Finish<'_>,
-        accumulate: bool,
-    ) {
+    /// Sums begin with the bias, or with what the output holds.
+    fn run(&self, isa: Isa, input: &[Row], lines: Range<usize>, bias: Option<&[f32]>, output: &mut [Row]) {
+        let activation = Activation::Identity;
+        let (finish, accumulate) = match bias {
+            Some(bias) => (Finish::Activate { bias, activation }, false),
+            None => (Finish::Gate { activation, outputs: &[] }, true),
+        };
         assert_eq!(output.len(), lines.len(), "a row for each line");
         match self.0 {
             Lined::Sparse(index, values) => {

@@ -7,7 +7,8 @@ use std::ops::Range;
 use super::arch::fetch::fetch;
 use super::arch::matrix::Matrix;
 use super::arch::{Finish, Isa};
-use super::lookup::{self, Padding};
+use super::convolution::Convolution;
+use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
 use super::spmm::gather_columns;
@@ -32,15 +33,8 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
             dense::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, finish);
         }
         Weights::Sparse(sparse) => {
-            spmm::spmm(
-                isa,
-                sparse.pattern().index(),
-                weights.values(),
-                input.rows(),
-                output.rows_mut(),
-                panels,
-                finish,
-            );
+            let entries = (sparse.pattern().index(), sparse.values());
+            spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, finish);
         }
     }
 }
@@ -67,9 +61,8 @@ pub fn multiply_transposed(
             dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), panels, finish);
         }
         Weights::Sparse(sparse) => {
-            let (index, values) = gather_columns(sparse, room);
-            let output = gradient_input.rows_mut();
-            spmm::spmm(isa, index, values, gradient.rows(), output, panels, finish);
+            let entries = gather_columns(sparse, room);
+            spmm::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, finish);
         }
     }
 }
@@ -217,7 +210,7 @@ impl<'a> Product<'a> {
         match self.map {
             Map::Linear => {}
             Map::Convolution(windows) if windows.geometry().groups == 1 => {
-                return conv_dense::weight_gradient(windows, self.gradient, self.input, rows, out, scratch);
+                return conv_dense::weight_gradient(windows, (self.gradient, self.input), rows, out, scratch);
             }
             // Here there are few cells that are not 0: those of the rows, and none in the others.
             Map::Convolution(_) | Map::LookUp(_) => {
@@ -247,9 +240,12 @@ impl<'a> Product<'a> {
                 sddmm::sddmm(isa, index, gradient.rows(), input.rows(), panels, out);
             }
             Map::Convolution(windows) => {
-                conv::weight_gradient(isa, index, windows, gradient, input, out, &mut Vec::new());
+                let convolution = Convolution::new(isa, windows);
+                conv::weight_gradient(convolution, index, (gradient, input), out, &mut Vec::new());
             }
-            Map::LookUp(padding) => lookup::cell_gradients(cells, gradient, input, padding, out),
+            Map::LookUp(padding) => {
+                lookup::cell_gradients(cells, gradient, Tokens { input, padding }, out);
+            }
         }
     }
 

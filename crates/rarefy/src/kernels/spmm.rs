@@ -19,11 +19,9 @@ use crate::tiles::Row;
 const GRAIN: usize = 4096;
 
 /// Computes all lines of all panels. `input` has `index`'s columns as rows per panel, `output` its lines.
-#[expect(clippy::too_many_arguments)]
 pub(super) fn spmm(
     isa: Isa,
-    index: &Index,
-    values: &[f32],
+    (index, values): (&Index, &[f32]),
     input: &[Row],
     output: &mut [Row],
     panels: Panels,

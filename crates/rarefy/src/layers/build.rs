@@ -4,7 +4,7 @@
 use super::{Joint, Parameter, Role};
 use crate::Result;
 use crate::kernels::Activation;
-use crate::sparse::{Init, Pattern, Storage, Weights};
+use crate::sparse::{Init, Storage, Weights};
 
 /// The shape of a weight matrix, and how often it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,9 +110,8 @@ impl<'a> Builder<'a> {
         let shape = WeightShape { name: format!("{}.{part}", self.name), ..shape };
         let mut weights = (self.source)(self.weights, &shape, init)?;
         let storage = if shape.is_compressed { Storage::Sparse } else { self.storage };
-        if let (true, Weights::Dense(_)) = (shape.is_compressed, &weights) {
-            let full = || Pattern::full(shape.rows, shape.cols);
-            weights = weights.rewire(weights.pattern().cloned().unwrap_or_else(full), storage).0;
+        if shape.is_compressed && !weights.is_compressed() {
+            weights = weights.stored_as(storage);
         }
         self.weights += 1;
         self.parameters.push(Parameter {

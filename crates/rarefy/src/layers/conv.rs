@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
 use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
-use crate::kernels::{self, Activation, Finish, Geometry, MAX_OFFSETS, Product, Windows};
+use crate::kernels::{self, Activation, Convolution, Finish, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
 
 /// Columns below which compressed storage is the faster even for a full kernel: `gemm` wants long sums.
@@ -402,13 +402,14 @@ impl Layer for Conv {
         if self.windows.is_pointwise() {
             kernels::multiply(pass.isa, weights, input, output, finish);
         } else {
-            kernels::convolve(pass.isa, weights, &self.windows, input, output, finish);
+            Convolution::new(pass.isa, &self.windows).forward(weights, input, output, finish);
         }
     }
 
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let (weight, bias) = parameters.split_first_mut().expect("a convolution has a weight");
         let is_pointwise = self.windows.is_pointwise();
+        let convolution = Convolution::new(pass.isa, &self.windows);
         let input = self.real(vjp.input, &work.tiles[CUT]);
         if let Some(output) = vjp.gradient_input {
             let finish = Finish::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
@@ -416,8 +417,7 @@ impl Layer for Conv {
             if is_pointwise {
                 kernels::multiply_transposed(pass.isa, weights, vjp.gradient, output, finish, room);
             } else {
-                let windows = &self.windows;
-                kernels::convolve_transposed(pass.isa, weights, windows, vjp.gradient, output, finish, room);
+                convolution.transposed(weights, vjp.gradient, output, finish, room);
             }
             if self.reaches_beyond(vjp.input) {
                 output.clear_beyond(vjp.input, self.input().positions());
@@ -427,8 +427,7 @@ impl Layer for Conv {
         if is_pointwise {
             kernels::weight_gradient(pass.isa, weights, vjp.gradient, input, out, scratch);
         } else {
-            let windows = &self.windows;
-            kernels::convolution_gradient(pass.isa, weights, windows, vjp.gradient, input, out, scratch);
+            convolution.weight_gradient(weights, vjp.gradient, input, out, scratch);
         }
         if let Some(bias) = bias.first_mut() {
             kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.gradient);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
 use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
-use crate::kernels::{self, Activation, Padding, Product};
+use crate::kernels::{self, Activation, Padding, Product, Tokens};
 use crate::tiles::{Shape, Tiles};
 
 /// A vector for each token (Bengio et al. 2003); files keep it so.
@@ -91,7 +91,7 @@ impl Layer for Embedding {
         output: &mut Tiles,
         _: &mut Workspace,
     ) {
-        kernels::look_up(&parameters[0].weights, input, output, self.padding);
+        kernels::look_up(&parameters[0].weights, Tokens { input, padding: self.padding }, output);
     }
 
     fn backward(&self, _: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
@@ -102,7 +102,8 @@ impl Layer for Embedding {
             Vec::new()
         });
         let order = &mut work.order;
-        kernels::look_up_gradient(weights, vjp.gradient, vjp.input, self.padding, out, touched, order);
+        let tokens = Tokens { input: vjp.input, padding: self.padding };
+        kernels::look_up_gradient(weights, vjp.gradient, tokens, out, touched, order);
         // Tokens are no numbers that could be changed a little.
         if let Some(gradient_input) = vjp.gradient_input {
             gradient_input.rows_mut().fill(crate::tiles::Row::ZERO);

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::spec::shapes;
 use super::{LayerSpec, Network, Parameter};
-use crate::sparse::Weights;
 use crate::tiles::Shape;
 
 /// A layer as it stands in a network.
@@ -84,7 +83,9 @@ fn add_figures(
             output: shapes[position + 1],
             nnz: weights().map(|weight| weight.weights.nnz()).sum(),
             cells: weights().map(|weight| weight.weights.rows() * weight.weights.cols()).sum(),
-            storage: weights().map(|weight| storage(weight)).reduce(|a, b| if a == b { a } else { "mixed" }),
+            storage: weights()
+                .map(|weight| weight.weights.storage_name())
+                .reduce(|a, b| if a == b { a } else { "mixed" }),
             parameters: own.iter().map(|parameter| parameter.weights.nnz()).sum(),
             flops: weights().map(|weight| flops(weight)).sum(),
             bytes: own.iter().map(|parameter| parameter.bytes()).sum(),
@@ -102,13 +103,6 @@ fn add_figures(
 
 fn flops(weight: &Parameter) -> usize {
     2 * weight.weights.nnz() * weight.uses
-}
-
-fn storage(weight: &Parameter) -> &'static str {
-    match weight.weights {
-        Weights::Dense(_) => "dense",
-        Weights::Sparse(_) => "sparse",
-    }
 }
 
 #[cfg(test)]

@@ -104,17 +104,8 @@ impl Network {
     /// A copy of the network, its weights stored as `storage` says and in row order, without what training adds.
     pub fn copy(&self, storage: Storage) -> Network {
         let mut weights = self.parameters.iter().filter(|parameter| parameter.is_weight());
-        let mut copy = Network::load(&self.spec, storage, |_, rows, cols| {
-            let weights = &weights.next().expect("the same layers have the same weights").weights;
-            let values = weights.live_values();
-            Ok(match weights.pattern() {
-                Some(pattern) => Weights::of_live_values(pattern.clone(), storage, values),
-                None => {
-                    let mut dense = Weights::dense(rows, cols);
-                    dense.values_mut().copy_from_slice(&values);
-                    dense
-                }
-            })
+        let mut copy = Network::load(&self.spec, storage, |_, _, _| {
+            Ok(weights.next().expect("the same layers have the same weights").weights.stored_as(storage))
         })
         .expect("weights in memory can be had");
         for (copy, parameter) in copy.parameters.iter_mut().zip(&self.parameters) {

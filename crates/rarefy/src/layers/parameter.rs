@@ -57,14 +57,9 @@ impl Parameter {
         self.role == Role::Weight
     }
 
-    /// Bytes of its numbers in a model file: where there is a pattern row starts, and a column and a value for each
-    /// connection; else a value for each cell.
+    /// Bytes of its numbers in a model file.
     pub fn bytes(&self) -> usize {
-        let weights = &self.weights;
-        4 * match weights.pattern() {
-            Some(_) => weights.rows() + 1 + 2 * weights.nnz(),
-            None => weights.rows() * weights.cols(),
-        }
+        self.weights.file_bytes()
     }
 
     /// The gradients that may be other than 0.

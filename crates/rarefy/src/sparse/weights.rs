@@ -115,6 +115,10 @@ impl Sparse {
 
 /// A weight matrix.
 ///
+/// A stored value has a slot; gradients and optimizer state have a number for each slot, too. Who needs to know where a connection is
+/// stored asks [`Weights::connections`] or [`Weights::row_slots`]. What matches on the storage is this file, the doors of `kernels`,
+/// and what writes and reads model files.
+///
 /// ```
 /// use rarefy::sparse::{Pattern, Storage, Weights};
 ///
@@ -265,12 +269,83 @@ impl Weights {
         self.nnz() as f64 / (self.rows() * self.cols()).max(1) as f64
     }
 
+    /// Whether the live connections are listed; if not, every cell is one.
+    pub fn has_pattern(&self) -> bool {
+        self.pattern().is_some()
+    }
+
+    /// Whether only live connections are stored.
+    pub fn is_compressed(&self) -> bool {
+        matches!(self, Weights::Sparse(_))
+    }
+
+    /// How the values are stored: `sparse` or `dense`.
+    pub fn storage_name(&self) -> &'static str {
+        match self {
+            Weights::Dense(_) => "dense",
+            Weights::Sparse(_) => "sparse",
+        }
+    }
+
+    /// Bytes in a model file: where there is a pattern row starts, and a column and a value for each connection; else a value
+    /// for each cell.
+    pub fn file_bytes(&self) -> usize {
+        4 * match self.pattern() {
+            Some(_) => self.rows() + 1 + 2 * self.nnz(),
+            None => self.rows() * self.cols(),
+        }
+    }
+
+    /// The connections and their values in row order, stored as `storage` says.
+    pub fn stored_as(&self, storage: Storage) -> Weights {
+        let (rows, cols) = (self.rows(), self.cols());
+        match self.pattern() {
+            None if !storage.is_compressed(rows * cols, rows * cols) => {
+                let values = self.live_values();
+                Weights::Dense(Dense { rows, cols, values, order: Order::Rows, pattern: None })
+            }
+            pattern => {
+                let pattern = pattern.cloned().unwrap_or_else(|| Pattern::full(rows, cols));
+                Weights::of_live_values(pattern, storage, self.live_values())
+            }
+        }
+    }
+
+    /// The slots of some rows.
+    ///
+    /// # Panics
+    /// If the slots do not stand in row order.
+    pub fn row_slots(&self, rows: Range<usize>) -> Range<usize> {
+        assert_eq!(self.order(), Order::Rows, "slots of rows");
+        match self {
+            Weights::Dense(dense) => rows.start * dense.cols..rows.end * dense.cols,
+            Weights::Sparse(sparse) => {
+                let offsets = sparse.pattern.index().offsets();
+                offsets[rows.start] as usize..offsets[rows.end] as usize
+            }
+        }
+    }
+
+    /// The slots of a row, and their columns if not all are stored.
+    ///
+    /// # Panics
+    /// If the slots do not stand in row order.
+    pub fn row(&self, row: usize) -> (Range<usize>, Option<&[u32]>) {
+        let slots = self.row_slots(row..row + 1);
+        match self {
+            Weights::Dense(_) => (slots, None),
+            Weights::Sparse(sparse) => (slots.clone(), Some(&sparse.pattern.index().indices()[slots])),
+        }
+    }
+
+    /// Live connections of a row.
+    pub fn fan_in_of(&self, row: usize) -> usize {
+        self.pattern().map_or(self.cols(), |pattern| pattern.index().line(row).len())
+    }
+
     /// Live connections of each row.
     pub fn fan_in(&self) -> Vec<usize> {
-        match self.pattern() {
-            Some(pattern) => (0..self.rows()).map(|row| pattern.index().line(row).len()).collect(),
-            None => vec![self.cols(); self.rows()],
-        }
+        (0..self.rows()).map(|row| self.fan_in_of(row)).collect()
     }
 
     /// `(cell, slot)` of each live connection, in the order of the cells, a cell being `row * cols + col`.

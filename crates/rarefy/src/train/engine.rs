@@ -240,7 +240,7 @@ impl Engine {
         let network = predicting.as_ref().unwrap_or(&self.network);
         let is_idle = self.sparsifier.is_idle();
         let has_zeros = network.weights().any(|(_, parameter)| {
-            let may_leave = !is_idle || parameter.weights.pattern().is_some();
+            let may_leave = !is_idle || parameter.weights.has_pattern();
             let mut stored = parameter.weights.connections();
             may_leave && stored.any(|(_, slot)| parameter.weights.values()[slot] == 0.0)
         });

@@ -100,7 +100,6 @@ impl Trainer {
 mod tests {
     use super::*;
     use crate::layers::NetworkSettings;
-    use crate::sparse::Weights;
     use crate::train::model_bytes;
 
     /// What is counted is what would be built.
@@ -115,7 +114,7 @@ mod tests {
             assert_eq!((costs.nnz, costs.nnz), network.connections());
             let parameters = network.parameters().map(|parameter| parameter.weights.nnz()).sum::<usize>();
             assert_eq!((costs.parameters, costs.flops), (parameters, network.flops()));
-            let compressed = network.parameters().any(|it| matches!(it.weights, Weights::Sparse(_)));
+            let compressed = network.parameters().any(|it| it.weights.is_compressed());
             // The compressed ones have no index by columns as long as nobody asks.
             assert!(costs.training_bytes == twin.training_bytes() || compressed);
             assert!(costs.training_bytes >= twin.training_bytes());

@@ -1,7 +1,7 @@
 //! Convolutions of compressed weights, in groups or not, and on dense storage: forward, gradient of the input, gradient of the weights.
 
 use proptest::prelude::*;
-use rarefy::kernels::{self, Activation, Finish, Geometry, Isa, Product, Windows};
+use rarefy::kernels::{Activation, Convolution, Finish, Geometry, Isa, Product, Windows};
 use rarefy::sparse::{Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 
@@ -98,31 +98,24 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
     let expected = Formulas::of(geometry, &cells(&sparse), &bias, &input, &gradient);
     let summed = ((samples * windows.output().positions()) as f64).sqrt() + 1.0;
     for isa in Isa::available() {
+        let convolution = Convolution::new(isa, &windows);
         for (storage, weights) in storages.iter().enumerate() {
             let what =
                 |part: &str| format!("{isa} storage {storage} {geometry:?} of {samples} samples: {part}");
             let mut weights = weights.clone();
             let mut output = Tiles::zeros(gradient.features(), samples);
             let finish = Finish::Activate { bias: &bias, activation: Activation::Relu };
-            kernels::convolve(isa, &weights, &windows, &input, &mut output, finish);
+            convolution.forward(&weights, &input, &mut output, finish);
             assert_close(&what("output"), samples_of(&output), &expected.output, 2.0);
             let mut gradient_input = Tiles::zeros(input.features(), samples);
             let through = Finish::Gate { activation: Activation::Identity, outputs: &[] };
             let into = &mut gradient_input;
-            kernels::convolve_transposed(
-                isa,
-                &mut weights,
-                &windows,
-                &gradient,
-                into,
-                through,
-                &mut Vec::new(),
-            );
+            convolution.transposed(&mut weights, &gradient, into, through, &mut Vec::new());
             let got = samples_of(&gradient_input);
             assert_close(&what("input gradient"), got, &expected.gradient_input, 4.0);
             let mut got = vec![f32::NAN; weights.values().len()];
             let (out, scratch) = (&mut got, &mut Vec::new());
-            kernels::convolution_gradient(isa, &weights, &windows, &gradient, &input, out, scratch);
+            convolution.weight_gradient(&weights, &gradient, &input, out, scratch);
             let of_live = sampled(&weights, &expected.gradient_cells);
             assert_close(&what("weight gradient"), live(&weights, &got), &of_live, summed);
         }

@@ -1,7 +1,7 @@
 //! Rows that tokens name, and their gradients.
 
 use proptest::prelude::*;
-use rarefy::kernels::{self, Isa, Product};
+use rarefy::kernels::{self, Isa, Product, Tokens};
 use rarefy::sparse::{Storage, Weights};
 use rarefy::tiles::Tiles;
 
@@ -17,9 +17,10 @@ fn check([vocabulary, channels, steps, samples]: [usize; 4], padding: Option<usi
     let sparse = random_weights(vocabulary, channels, vocabulary * channels / 2, &mut stream);
     let mut input = Tiles::zeros(steps, samples);
     for sample in 0..samples {
-        let tokens: Vec<f32> = (0..steps).map(|step| ((sample * 7 + step * 3) % vocabulary) as f32).collect();
-        input.set_sample(sample, &tokens);
+        let ids: Vec<f32> = (0..steps).map(|step| ((sample * 7 + step * 3) % vocabulary) as f32).collect();
+        input.set_sample(sample, &ids);
     }
+    let tokens = Tokens { input: &input, padding };
     let gradient = random_tiles(steps * channels, samples, &mut stream);
     let weights = cells(&sparse);
     let (mut output, mut gradient_cells) = (Vec::new(), vec![0.0; weights.len()]);
@@ -40,13 +41,13 @@ fn check([vocabulary, channels, steps, samples]: [usize; 4], padding: Option<usi
     for (storage, weights) in [&sparse, &gaps, &dense].into_iter().enumerate() {
         let what = format!("storage {storage}, {vocabulary} x {channels}, {steps} steps, {samples} samples");
         let mut got = Tiles::zeros(steps * channels, samples);
-        kernels::look_up(weights, &input, &mut got, padding);
+        kernels::look_up(weights, tokens, &mut got);
         assert_close(&format!("rows, {what}"), samples_of(&got), &output, 0.0);
         let mut got = vec![0.0; weights.values().len()];
         let (mut touched, mut order) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let out = &mut got;
-            kernels::look_up_gradient(weights, &gradient, &input, padding, out, &mut touched, &mut order);
+            kernels::look_up_gradient(weights, &gradient, tokens, out, &mut touched, &mut order);
             let of_live = sampled(weights, &gradient_cells);
             assert_close(&format!("gradient, {what}"), live(weights, &got), &of_live, summed);
         }

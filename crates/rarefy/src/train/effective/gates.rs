@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::{CHUNK, Rows};
+use super::CHUNK;
 use crate::penalties::hard_concrete;
 use crate::random::{Purpose, Stream};
 use crate::sparse::Weights;
@@ -33,23 +33,23 @@ pub(super) fn predicting(log_alpha: &[f32]) -> Vec<(f32, f32)> {
 }
 
 /// Each row times its gate.
-pub(super) fn apply(gates: &[(f32, f32)], rows: &Rows<'_>, stored: &[f32], out: &mut [f32]) {
-    apply_part(gates, rows, 0..gates.len(), stored, out);
+pub(super) fn apply(gates: &[(f32, f32)], weights: &Weights, stored: &[f32], out: &mut [f32]) {
+    apply_part(gates, weights, 0..gates.len(), stored, out);
 }
 
-fn apply_part(gates: &[(f32, f32)], rows: &Rows<'_>, range: Range<usize>, stored: &[f32], out: &mut [f32]) {
-    let slots = rows.slots(range.clone());
+fn apply_part(gates: &[(f32, f32)], weights: &Weights, range: Range<usize>, stored: &[f32], out: &mut [f32]) {
+    let slots = weights.row_slots(range.clone());
     if range.len() > 1 && slots.len() > CHUNK {
         let middle = range.start + range.len() / 2;
-        let (left, right) = out.split_at_mut(rows.slots(range.start..middle).len());
+        let (left, right) = out.split_at_mut(weights.row_slots(range.start..middle).len());
         rayon::join(
-            || apply_part(gates, rows, range.start..middle, stored, left),
-            || apply_part(gates, rows, middle..range.end, stored, right),
+            || apply_part(gates, weights, range.start..middle, stored, left),
+            || apply_part(gates, weights, middle..range.end, stored, right),
         );
         return;
     }
     for row in range {
-        let line = rows.slots(row..row + 1);
+        let line = weights.row_slots(row..row + 1);
         let out = &mut out[line.start - slots.start..line.end - slots.start];
         out.iter_mut().zip(&stored[line]).for_each(|(out, w)| *out = gates[row].0 * w);
     }
@@ -60,45 +60,45 @@ pub(super) fn apply_to_biases(gates: &[(f32, f32)], stored: &[f32], out: &mut [f
 }
 
 /// Writes the penalty's gradient.
-pub(super) fn penalty(lambda: f32, log_alpha: &[f32], rows: &Rows<'_>, out: &mut [f32]) {
+pub(super) fn penalty(lambda: f32, log_alpha: &[f32], weights: &Weights, out: &mut [f32]) {
     for (row, (out, &log_alpha)) in out.iter_mut().zip(log_alpha).enumerate() {
-        *out = lambda * rows.fan_in(row) as f32 * hard_concrete::open_probability(log_alpha).1;
+        *out = lambda * weights.fan_in_of(row) as f32 * hard_concrete::open_probability(log_alpha).1;
     }
 }
 
 /// Turns gradients of effective values into those of stored ones, and adds the gates' to `own`.
 pub(super) fn pull_back(
     gates: &[(f32, f32)],
-    rows: &Rows<'_>,
+    weights: &Weights,
     stored: &[f32],
     gradient: &mut [f32],
     own: &mut [f32],
 ) {
-    pull_back_part(gates, rows, 0..gates.len(), stored, gradient, own);
+    pull_back_part(gates, weights, 0..gates.len(), stored, gradient, own);
 }
 
 fn pull_back_part(
     gates: &[(f32, f32)],
-    rows: &Rows<'_>,
+    weights: &Weights,
     range: Range<usize>,
     stored: &[f32],
     gradient: &mut [f32],
     own: &mut [f32],
 ) {
-    let slots = rows.slots(range.clone());
+    let slots = weights.row_slots(range.clone());
     if range.len() > 1 && slots.len() > CHUNK {
         let middle = range.start + range.len() / 2;
-        let (left, right) = gradient.split_at_mut(rows.slots(range.start..middle).len());
+        let (left, right) = gradient.split_at_mut(weights.row_slots(range.start..middle).len());
         let (left_own, right_own) = own.split_at_mut(range.len() / 2);
         rayon::join(
-            || pull_back_part(gates, rows, range.start..middle, stored, left, left_own),
-            || pull_back_part(gates, rows, middle..range.end, stored, right, right_own),
+            || pull_back_part(gates, weights, range.start..middle, stored, left, left_own),
+            || pull_back_part(gates, weights, middle..range.end, stored, right, right_own),
         );
         return;
     }
     for (row, own) in range.zip(own) {
         let (gate, slope) = gates[row];
-        let line = rows.slots(row..row + 1);
+        let line = weights.row_slots(row..row + 1);
         let gradient = &mut gradient[line.start - slots.start..line.end - slots.start];
         let mut sum = 0.0;
         for (g, w) in gradient.iter_mut().zip(&stored[line]) {

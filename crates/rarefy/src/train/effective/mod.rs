@@ -21,8 +21,6 @@ mod largest;
 mod suite;
 mod thresholds;
 
-use std::ops::Range;
-
 use super::tensors::{Tensor, TensorFile};
 use crate::Result;
 use crate::layers::{Network, Parameter, Role};
@@ -163,7 +161,7 @@ impl Effective {
                 Map::Thresholds => thresholds::apply(part.own[0], stored, &mut part.weights),
                 Map::Gates => {
                     gates::draw(&part.own, seed, depth as u64, step, &mut part.drawn);
-                    gates::apply(&part.drawn, &Rows::of(&weight.weights), stored, &mut part.weights);
+                    gates::apply(&part.drawn, &weight.weights, stored, &mut part.weights);
                     if let Some(bias) = bias {
                         part.biases.resize(part.own.len(), 0.0);
                         gates::apply_to_biases(&part.drawn, bias.weights.values(), &mut part.biases);
@@ -204,9 +202,9 @@ impl Effective {
                 }
                 Map::Thresholds => part.gradient[0] = thresholds::pull_back(part.own[0], stored, gradient),
                 Map::Gates => {
-                    let rows = Rows::of(&weight.weights);
-                    gates::penalty(lambda * normaliser, &part.own, &rows, &mut part.gradient);
-                    gates::pull_back(&part.drawn, &rows, stored, gradient, &mut part.gradient);
+                    let weights = &weight.weights;
+                    gates::penalty(lambda * normaliser, &part.own, weights, &mut part.gradient);
+                    gates::pull_back(&part.drawn, weights, stored, gradient, &mut part.gradient);
                     if let Some(bias) = bias {
                         let biases = bias.weights.values();
                         gates::pull_back_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
@@ -256,7 +254,7 @@ impl Effective {
                     Map::Gates => {
                         let gates = gates::predicting(&part.own);
                         let stored = values.clone();
-                        gates::apply(&gates, &Rows::of(&weight.weights), &stored, &mut values);
+                        gates::apply(&gates, &weight.weights, &stored, &mut values);
                         gates::apply_to_biases(&gates, values_of(bias), &mut biases);
                         closed.extend(gates.iter().map(|gate| gate.0 == 0.0));
                     }
@@ -417,40 +415,5 @@ impl Effective {
             part.own.len() + part.gradient.len() + state + part.weights.len() + part.biases.len()
         };
         self.parts.iter().map(|part| 4 * numbers(part) + 8 * part.drawn.len()).sum()
-    }
-}
-
-/// Where the rows of a weight matrix stand among its stored values.
-enum Rows<'a> {
-    /// Each as long as the matrix is wide; the live connections if not all are.
-    Dense(usize, Option<&'a Pattern>),
-    Sparse(&'a Pattern),
-}
-
-impl Rows<'_> {
-    fn of(weights: &Weights) -> Rows<'_> {
-        match weights {
-            Weights::Dense(_) => Rows::Dense(weights.cols(), weights.pattern()),
-            Weights::Sparse(sparse) => Rows::Sparse(sparse.pattern()),
-        }
-    }
-
-    /// The slots of some rows.
-    fn slots(&self, rows: Range<usize>) -> Range<usize> {
-        match self {
-            Rows::Dense(cols, _) => rows.start * cols..rows.end * cols,
-            Rows::Sparse(pattern) => {
-                let offsets = pattern.index().offsets();
-                offsets[rows.start] as usize..offsets[rows.end] as usize
-            }
-        }
-    }
-
-    /// Live connections of a row.
-    fn fan_in(&self, row: usize) -> usize {
-        match self {
-            Rows::Dense(cols, None) => *cols,
-            Rows::Dense(_, Some(pattern)) | Rows::Sparse(pattern) => pattern.index().line(row).len(),
-        }
     }
 }
