@@ -70,7 +70,8 @@ impl Dropout {
     fn mask(&self, pass: &Pass, source: &Tiles, target: &mut Tiles, gate: Option<(Activation, &Tiles)>) {
         let key = pass
             .training
-            .map(|Training { seed, step }| Stream::new(seed, Purpose::Dropout, self.layer, step).bits());
+            .map(|Training { seed, step, .. }| Stream::new(seed, Purpose::Dropout, self.layer, step).bits());
+        let earlier = pass.training.map_or(0, |training| training.earlier) / LANES * self.shape.features();
         let keep = (f64::from(1.0 - self.rate) * f64::from(u32::MAX)) as u32;
         let scale = 1.0 / (1.0 - self.rate);
         par_chunks(target.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
@@ -78,7 +79,8 @@ impl Dropout {
                 for (index, row) in (start..).zip(rows.iter_mut()) {
                     row.0 = source.rows()[index].0;
                     if let Some(key) = key {
-                        let row_key = (key ^ (index as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 16;
+                        let row_key =
+                            (key ^ ((earlier + index) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)) >> 16;
                         for lane in 0..LANES {
                             let kept = hash(row_key as u32, lane as u32) <= keep;
                             row.0[lane] *= if kept { scale } else { 0.0 };

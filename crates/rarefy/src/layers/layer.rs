@@ -20,6 +20,8 @@ pub struct Training {
     pub seed: u64,
     /// The step, counted from 1.
     pub step: u64,
+    /// Samples of the step that earlier passes had, whole tiles: a micro-batch draws what its samples would in one large batch.
+    pub earlier: usize,
 }
 
 impl Pass {
@@ -30,7 +32,15 @@ impl Pass {
 
     /// A pass that trains.
     pub const fn train(isa: Isa, seed: u64, step: u64) -> Pass {
-        Pass { isa, training: Some(Training { seed, step }) }
+        Pass { isa, training: Some(Training { seed, step, earlier: 0 }) }
+    }
+
+    /// The same pass after others of its step, which had `samples` samples.
+    pub fn after(mut self, samples: usize) -> Pass {
+        if let Some(training) = &mut self.training {
+            training.earlier = samples;
+        }
+        self
     }
 }
 

@@ -123,6 +123,11 @@ impl Loss {
         }
     }
 
+    /// Whether the sum over a batch is divided at all.
+    pub fn is_mean(&self) -> bool {
+        self.normaliser(2.0, 1) != self.normaliser(1.0, 1)
+    }
+
     /// Rows that the loss of a tile takes to compute with: `rows` outputs, `classes` of them at each step, and sequences of up
     /// to `longest` labels.
     pub fn workspace(&self, rows: usize, classes: usize, longest: usize) -> usize {

@@ -47,6 +47,10 @@ pub(super) struct Assembled {
 /// # Errors
 /// Settings that do not fit the data.
 pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Vec<String>> {
+    splits.train.check_weights("training")?;
+    for (part, name) in [(&splits.validation, "validation"), (&splits.test, "test")] {
+        part.as_ref().map_or(Ok(()), |part| part.check_weights(name))?;
+    }
     let samples = splits.train.len();
     let batch_size = settings.train.batch_size_for(samples);
     if batch_size > samples {
@@ -120,7 +124,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     }
     let batch_size = settings.train.batch_size_for(splits.train.len());
     sparsifier.has_whole_batches = batch_size >= splits.train.len();
-    let steps = splits.train.len().div_ceil(batch_size) as u64;
+    let steps = settings.train.steps_for(splits.train.len());
     let schedule = settings.schedule.build(optimizer.traits())?;
     let engine = Engine::new(EngineParts {
         network,
@@ -136,6 +140,11 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         batch_size,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
     });
+    if engine.carries() && settings.train.accumulate > 1 {
+        let problem =
+            "does not go with layers that carry their states: each lane of a batch goes on with its own";
+        return Err(Error::setting("train.accumulate", problem));
+    }
     let lost = splits.augmentation.as_ref().map_or(0, Augmentation::most_steps_lost);
     check_transcripts(&engine.network, &splits.preparation, &splits.train, lost)?;
     for part in splits.validation.iter().chain(&splits.test) {

@@ -1,7 +1,7 @@
 //! One training step: forward, loss, backward, clipping, optimizer.
 
 use super::effective::{Effective, Map};
-use super::reduce;
+use super::reduce::Reduction;
 use super::score::score_in;
 use super::update::{Part, Update};
 use super::{Score, Sparsifier};
@@ -37,6 +37,8 @@ pub struct Engine {
     pub(super) buffers: Buffers,
     /// What the last step's gradients were multiplied by to be those of the mean loss.
     pub(super) scale: f32,
+    /// Where the gradients of a step's micro-batches are added up.
+    reduction: Reduction,
     /// Memory for the loss.
     workspace: Vec<Lanes>,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
@@ -114,6 +116,7 @@ impl Engine {
             seed: parts.seed,
             buffers,
             scale: 1.0,
+            reduction: Reduction::default(),
             workspace: Vec::new(),
             trial,
         }
@@ -121,6 +124,7 @@ impl Engine {
 
     /// Gives back the memory of what the next step makes anew: gradients, and indices by columns.
     pub(super) fn rest(&mut self) {
+        self.reduction = Reduction::default();
         self.network.parameters_mut().for_each(Parameter::rest);
     }
 
@@ -129,12 +133,22 @@ impl Engine {
         self.network.parameters_mut().for_each(Parameter::wake);
     }
 
-    /// One step on a batch; `step` counts from 1.
+    /// One step on a batch; `step` counts from 1. Its two halves are [`Engine::gradients`] and [`Engine::apply`]; between
+    /// them what micro-batches found is added up.
     pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
         let score = self.gradients(batch, step);
-        let score = reduce::over_workers(&mut self.network, score);
+        let score = self.reduction.finish(&mut self.network, score, &self.loss);
         self.apply(&score, batch, step, learning_rate);
         score
+    }
+
+    /// Computes the gradients of a micro-batch, which wait for the others of their step: [`Engine::step`] with the last one
+    /// makes the step of all of them. It has the same bits as a step on one batch that has them in this order, if each but the
+    /// last has a power of two of samples, 128 or more. Norms alone add up their scales' and shifts' gradients in another order,
+    /// and a batch norm's statistics are those of a micro-batch.
+    pub fn accumulate(&mut self, batch: &Batch, step: u64) {
+        let score = self.gradients(batch, step);
+        self.reduction.hold(&mut self.network, score, batch.samples, &self.loss);
     }
 
     /// The first half of a step: the loss of a batch and the gradient of its sum, which every parameter of the network then
@@ -165,7 +179,7 @@ impl Engine {
     }
 
     fn pass(&self, step: u64) -> Pass {
-        Pass::train(self.isa, self.seed, step)
+        Pass::train(self.isa, self.seed, step).after(self.reduction.samples())
     }
 
     /// Whether layers carry their states from batch to batch.
@@ -316,6 +330,7 @@ impl Engine {
         let state: usize = self.state.iter().flatten().map(|slot| 4 * slot.len()).sum();
         state
             + self.effective.bytes()
+            + self.reduction.bytes()
             + self
                 .network
                 .parameters()

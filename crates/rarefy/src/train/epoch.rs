@@ -57,27 +57,40 @@ impl Trainer {
         if done == 0 {
             self.engine.forget();
         }
-        let mut batches = order.chunks(batch_size).skip(done).peekable();
+        // Micro-batches, where several make a step.
+        let accumulate = self.settings.train.accumulate;
+        let mut batches = order.chunks(batch_size).enumerate().skip(done * accumulate).peekable();
         let mut current = Batch::new(&self.splits.train, batch_size);
         let mut next = current.clone();
         let epoch = self.position.epoch;
-        if let Some(samples) = batches.peek() {
+        if let Some((_, samples)) = batches.peek() {
             current.fill_for_training(&self.splits.train, samples, self.splits.augmentation.as_ref(), epoch);
         }
-        while batches.next().is_some() {
+        while let Some((place, _)) = batches.next() {
             let step = self.position.step + 1;
             let learning_rate = self.learning_rate(step);
             let (engine, splits) = (&mut self.engine, &self.splits);
             let following = batches.peek();
+            let ends_step = (place + 1).is_multiple_of(accumulate) || following.is_none();
             let (score, ()) = rayon::join(
-                || engine.step(&current, step, learning_rate),
                 || {
-                    if let Some(samples) = following {
+                    if ends_step {
+                        return Some(engine.step(&current, step, learning_rate));
+                    }
+                    engine.accumulate(&current, step);
+                    None
+                },
+                || {
+                    if let Some((_, samples)) = following {
                         let augmentation = splits.augmentation.as_ref();
                         next.fill_for_training(&splits.train, samples, augmentation, epoch);
                     }
                 },
             );
+            let Some(score) = score else {
+                std::mem::swap(&mut current, &mut next);
+                continue;
+            };
             if !score.loss_sum.is_finite() {
                 return Err(Error::Diverged { step, what: "the loss".into(), checkpoint: None });
             }

@@ -105,7 +105,7 @@ impl Live {
                     row: (cell / cols) as u32,
                     col: (cell % cols) as u32,
                 };
-                entry.is_safe = entry.value == 0.0 && hold.lets_go(&entry);
+                entry.is_safe = entry.value == 0.0 && hold.lets_go((cell / cols, cell % cols), entry.promise);
                 entry
             }));
         }

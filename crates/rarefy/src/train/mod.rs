@@ -1,5 +1,6 @@
 //! Training: the conductor, the only module that sees all others.
 
+mod accumulation;
 mod assemble;
 mod checkpoint;
 mod directory;

@@ -11,7 +11,6 @@
 //! gradients are exact, because every batch is the whole training part, the others may leave storage; those that this
 //! wrongs are found when absent connections are looked at.
 
-use super::live::Entry;
 use crate::layers::{Network, Parameter};
 use crate::penalties::{Constraint, GroupBy, GroupL1, Regularizer, Scope};
 use crate::topology::{View, for_each_row, strongest_absent};
@@ -82,16 +81,16 @@ impl Hold {
         if pulls { gradient.abs() } else { 0.0 }
     }
 
-    /// Whether a stored zero may come back; its promise is its gradient.
-    pub(super) fn lets_go(&self, entry: &Entry) -> bool {
+    /// Whether the stored zero at `(row, col)` with this gradient may come back.
+    pub(super) fn lets_go(&self, (row, col): (usize, usize), gradient: f32) -> bool {
         match self {
             Hold::Firm => false,
-            Hold::Each { threshold, sides } => Hold::pull(*threshold, *sides, entry.promise) > 0.0,
-            Hold::Groups { by, free, .. } => free[group(*by, entry.row as usize, entry.col as usize)],
+            Hold::Each { threshold, sides } => Hold::pull(*threshold, *sides, gradient) > 0.0,
+            Hold::Groups { by, free, .. } => free[group(*by, row, col)],
         }
     }
 
-    /// The same for no more zeros than there is room for: those of the largest gradients.
+    /// What holds the zeros where no more may come back than there is room for: those of the largest gradients.
     fn of_the_strongest(self, parameter: &Parameter) -> Hold {
         let Hold::Each { threshold, sides } = self else { return self };
         let stored = parameter.weights.connections().map(|(_, slot)| slot);

@@ -94,6 +94,10 @@ pub struct TrainSettings {
     /// Samples of a mini-batch; if not given 32, or fewer of few training samples: see [`TrainSettings::batch_size_for`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
+    /// Mini-batches whose gradients are summed for a step: that of a batch of so many times `batch_size` samples, in the memory
+    /// of one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub accumulate: usize,
     /// Stop when no epoch has been better for so many epochs; 0 never stops early.
     pub patience: u64,
     /// By how much an epoch must be better than the last one that was, for `patience` to begin anew: in the share of right
@@ -112,6 +116,7 @@ impl Default for TrainSettings {
         TrainSettings {
             epochs: 50,
             batch_size: None,
+            accumulate: 1,
             patience: 0,
             tolerance: 0.0,
             watch: Watched::Validation,
@@ -119,6 +124,10 @@ impl Default for TrainSettings {
             checkpoint_minutes: 5.0,
         }
     }
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 /// What tells which of two epochs is better.
@@ -136,6 +145,11 @@ pub enum Watched {
 pub(super) const DEFAULT_BATCH: usize = 32;
 
 impl TrainSettings {
+    /// Steps of an epoch of so many training samples.
+    pub fn steps_for(&self, samples: usize) -> u64 {
+        samples.div_ceil(self.batch_size_for(samples) * self.accumulate) as u64
+    }
+
     /// Samples of a mini-batch of so many training samples. Unless it is given it is `DEFAULT_BATCH`, halved as long as an epoch has fewer
     /// than 10 steps, but not below 8; and not more than there are samples.
     pub fn batch_size_for(&self, samples: usize) -> usize {
@@ -169,6 +183,7 @@ impl Settings {
         self.optimizer.build()?;
         self.schedule.build(self.optimizer.method())?;
         pairs::check(self, false)?;
+        self.check_accumulation()?;
         self.network.check()?;
         if self.is_language_model()
             && !matches!(self.loss.method, LossMethod::Auto | LossMethod::CrossEntropy)

@@ -386,7 +386,7 @@ impl Trainer {
 
     /// Steps of an epoch.
     pub fn steps_per_epoch(&self) -> u64 {
-        self.splits.train.len().div_ceil(self.batch_size()) as u64
+        self.settings.train.steps_for(self.splits.train.len())
     }
 
     /// Epochs done.
