@@ -104,6 +104,20 @@
 //!
 //! [`train::Engine`] does such a step with any optimizer, penalty and topology method, in two calls.
 //!
+//! # Parts of one's own
+//!
+//! A type of yours that implements one of these traits is an equal of the library's own, without a fork:
+//!
+//! | what | trait | becomes |
+//! |---|---|---|
+//! | layer | [`layers::Describe`], [`layers::Layer`] | [`LayerSpec::Custom`]; a saved one opens with [`Model::open_with`] |
+//! | update rule | [`optimizers::UpdateRule`] | [`optimizers::Optimizer::Custom`] |
+//! | which connections go, which come | [`topology::DropRule`], [`topology::GrowRule`] | [`topology::Drop::Custom`], [`topology::Grow::Custom`] |
+//! | penalty | [`penalties::PenaltyRule`] | a [`penalties::Penalty`] |
+//! | loss | [`losses::LossFunction`] | [`losses::Loss::Custom`] |
+//!
+//! [`Trainer::builder`] takes them.
+//!
 //! # Where things are
 //!
 //! | module | what |

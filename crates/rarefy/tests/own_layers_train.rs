@@ -131,6 +131,7 @@ fn it_trains_is_saved_and_opened_by_who_knows_its_kind() {
     let file = folder.path().join("model.safetensors");
     model.save(&file).unwrap();
     let again = Model::open_with(&file, &kinds).unwrap();
+    assert_eq!(Model::from_bytes_with(&again.to_bytes(), &kinds).unwrap().config, again.config);
     assert_eq!(again.to_bytes(), model.to_bytes());
 
     let other = LayerKinds::new().with::<MixSpec>("blend");

@@ -155,7 +155,7 @@ impl Model {
     }
 
     /// Writes the model to one `.safetensors` file, its description in the header; a file that was there is replaced in one
-    /// go.
+    /// go, and a `config.json` beside it is not looked at.
     ///
     /// # Errors
     /// If the file cannot be written; what was there before stays.
@@ -175,8 +175,16 @@ impl Model {
     /// # Errors
     /// As for [`Model::open`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Model> {
+        Model::from_bytes_with(bytes, &LayerKinds::new())
+    }
+
+    /// As [`Model::from_bytes`], for a network that may have layers of a user's own, of these kinds.
+    ///
+    /// # Errors
+    /// As for [`Model::open_with`].
+    pub fn from_bytes_with(bytes: &[u8], kinds: &LayerKinds) -> Result<Model> {
         let path = Path::new("model bytes");
-        Model::read(path, &TensorFile::of_bytes(path, bytes)?, &LayerKinds::new())
+        Model::read(path, &TensorFile::of_bytes(path, bytes)?, kinds)
     }
 
     /// All weight matrices, which may have absent connections, from the first layer to the last. Biases and other
