@@ -66,7 +66,7 @@ pub enum Targets {
         /// How many classes there are.
         classes: usize,
     },
-    /// `samples x outputs` numbers, row-major: for regression, as [`TargetScaler`] scales them, or 0 and 1 for multi-label.
+    /// `samples x outputs` numbers, row-major: for regression, as [`TargetScaler`](crate::data::TargetScaler) scales them, or 0 and 1 for multi-label.
     Values {
         /// All numbers.
         values: Vec<f32>,

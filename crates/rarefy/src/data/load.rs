@@ -201,7 +201,7 @@ pub(crate) fn reread(preparation: &Preparation, path: &str, targets: bool, broke
 }
 
 /// Reads a new file for a trained model, coded and scaled as its training part was. A path with a test part of its own
-/// (see [`part_for_model`]) gives that part. Without `targets` the labels are not read (the file need not have any), and
+/// (see [`part_for_model`](crate::data::part_for_model)) gives that part. Without `targets` the labels are not read (the file need not have any), and
 /// the targets are all zero: class 0 or value 0. A language model's targets are the text itself and always read.
 ///
 /// # Errors

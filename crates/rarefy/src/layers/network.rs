@@ -286,7 +286,7 @@ impl Network {
         *buffers.output_and_gradient().1 = gradient;
     }
 
-    /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`].
+    /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`](crate::layers::Layer::product).
     pub fn product<'a>(&'a self, weight: usize, input: &'a Tiles, buffers: &'a Buffers) -> Product<'a> {
         self.sequence.product(weight, input, buffers.gradient(), buffers)
     }

@@ -50,7 +50,7 @@ impl Heads {
         Heads { steps, heads, size, is_causal, angles }
     }
 
-    /// Features of the [`Tiles`] that [`attend`] works in.
+    /// Features of the [`Tiles`] that [`attend`](crate::kernels::attend) works in.
     pub fn work_features(&self, training: bool) -> usize {
         self.heads
             * Part::ALL[..if training { 9 } else { 6 }].iter().map(|part| part.length(self)).sum::<usize>()
