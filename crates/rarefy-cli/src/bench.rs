@@ -15,8 +15,7 @@ use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
-use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts, Sparsifier};
+use rarefy::train::{Engine, EngineParts};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -344,22 +343,9 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
     };
     let mut batch = Batch::new(&dataset, args.batch);
     batch.fill(&dataset, &(0..args.batch).collect::<Vec<_>>());
-    let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
-    let engine = Engine::new(EngineParts {
-        network,
-        loss: LossSettings::default().build(Task::Classification { counts: &vec![1; outputs] })?,
-        optimizer: optimizer.build()?,
-        clip_norm: None,
-        clip_value: None,
-        topology: TopologySettings { method: topology::Method::Static, ..TopologySettings::default() }
-            .build()?,
-        targets,
-        sparsifier: Sparsifier::default(),
-        isa,
-        seed: 1,
-        batch_size: args.batch,
-        has_sparse_inputs: false,
-    });
+    let loss = LossSettings::default().build(Task::Classification { counts: &vec![1; outputs] })?;
+    let parts = EngineParts::new(network, loss, optimizer.build()?, args.batch);
+    let engine = Engine::new(EngineParts { isa, seed: 1, ..parts });
     Ok((engine, batch))
 }
 

@@ -56,6 +56,12 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A folder for a new run that holds a run already.
+    #[error("{}: holds a run already; choose another folder, or resume that run", path.display())]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Training left the finite numbers.
     #[error("step {step}: {what} is not finite; lower optimizer.learning_rate or set optimizer.clip_norm{}",
         checkpoint.as_ref().map(|path| format!(" (the last good checkpoint is {})", path.display())).unwrap_or_default())]

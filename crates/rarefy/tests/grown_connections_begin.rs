@@ -4,13 +4,13 @@
 use std::collections::HashSet;
 
 use rarefy::data::{Batch, Dataset, Features, Targets};
-use rarefy::kernels::{Activation, Isa};
+use rarefy::kernels::Activation;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings, UpdateRule};
 use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts, Progress, Sparsifier};
+use rarefy::train::{Engine, EngineParts, Progress};
 
 #[test]
 fn state_of_grown_connections_is_that_of_a_start() {
@@ -30,22 +30,12 @@ fn state_of_grown_connections_is_that_of_a_start() {
     for method in [Method::Prodigy, Method::ScheduleFreeAdamw] {
         let sparsity = SparsitySettings { density: 0.2, ..Default::default() };
         let network = Network::random(&spec, &sparsity, 0).unwrap();
-        let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
         let optimizer = OptimizerSettings { method, ..Default::default() }.build().unwrap();
         let set = TopologySettings { method: topology::Method::Set, ..Default::default() };
+        let loss = LossSettings::default().build(Task::Classification { counts: &[13; 5] }).unwrap();
         let mut engine = Engine::new(EngineParts {
-            network,
-            loss: LossSettings::default().build(Task::Classification { counts: &[13; 5] }).unwrap(),
-            optimizer: optimizer.clone(),
-            clip_norm: None,
-            clip_value: None,
             topology: set.build().unwrap(),
-            targets,
-            sparsifier: Sparsifier::default(),
-            isa: Isa::named("auto").unwrap(),
-            seed: 0,
-            batch_size: samples,
-            has_sparse_inputs: false,
+            ..EngineParts::new(network, loss, optimizer.clone(), samples)
         });
         let mut batch = Batch::new(&dataset, samples);
         batch.fill(&dataset, &(0..samples).collect::<Vec<_>>());

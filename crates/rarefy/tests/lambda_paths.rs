@@ -1,7 +1,7 @@
 //! A lambda path of networks gets sparser as lambda rises, from either end to the other, and is the same for any number
 //! of threads.
 
-use rarefy::convex::Start;
+use rarefy::control::PathStart;
 use rarefy::layers::Network;
 use rarefy::optimizers;
 use rarefy::penalties::PenaltyMethod;
@@ -18,7 +18,7 @@ fn settings(method: PenaltyMethod) -> Settings {
     settings
 }
 
-fn path(start: Start) -> PathSettings {
+fn path(start: PathStart) -> PathSettings {
     PathSettings { lambdas: 16, start, ..PathSettings::default() }
 }
 
@@ -33,7 +33,7 @@ fn bits(network: &Network) -> Vec<u32> {
 #[test]
 fn either_way_leads_from_nearly_empty_to_nearly_whole() {
     for method in [PenaltyMethod::L1, PenaltyMethod::Mcp, PenaltyMethod::GroupNeurons] {
-        for start in [Start::Dense, Start::Sparse] {
+        for start in [PathStart::Dense, PathStart::Sparse] {
             let case = format!("{method:?} from {start:?}");
             let PathOutcome { points, emptied, ending } = follow(settings(method), &path(start));
             assert_eq!(ending, Ending::Finished, "{case}");
@@ -44,9 +44,9 @@ fn either_way_leads_from_nearly_empty_to_nearly_whole() {
             let (sparsest, densest) = (counts[0], *counts.last().unwrap());
             assert!(sparsest < cells / 5, "{case}: {counts:?}");
             // What grows stops where the loss is content: MCP does not pull at large weights.
-            let least = if start == Start::Dense { cells * 9 / 10 } else { cells / 5 };
+            let least = if start == PathStart::Dense { cells * 9 / 10 } else { cells / 5 };
             assert!(densest > least, "{case}: {counts:?}");
-            if start == Start::Dense {
+            if start == PathStart::Dense {
                 let falls = counts.windows(2).all(|pair| pair[0] as f64 <= 1.02 * pair[1] as f64);
                 assert!(falls, "{case}: {counts:?}");
                 // The last lambda of the way, if any, is the one that leaves nothing.
@@ -66,7 +66,7 @@ fn either_way_leads_from_nearly_empty_to_nearly_whole() {
 
 #[test]
 fn later_lambdas_store_less_from_dense() {
-    let mut path = LambdaPath::new(settings(PenaltyMethod::L1), &path(Start::Dense)).unwrap();
+    let mut path = LambdaPath::new(settings(PenaltyMethod::L1), &path(PathStart::Dense)).unwrap();
     let before = path.trainer().training_bytes();
     let outcome = path.follow(&mut |_| Control::Continue).unwrap();
     assert!(outcome.points[0].density < 0.1);
@@ -76,7 +76,7 @@ fn later_lambdas_store_less_from_dense() {
 #[test]
 fn threads_change_no_bit() {
     for method in [PenaltyMethod::L1, PenaltyMethod::GroupInputs] {
-        for start in [Start::Dense, Start::Sparse] {
+        for start in [PathStart::Dense, PathStart::Sparse] {
             let mut ends = [1, 2].map(|threads| {
                 let mut settings = settings(method);
                 settings.threads = threads;
@@ -106,7 +106,8 @@ fn scores_are_those_of_the_whole_part_and_their_errors_those_of_its_samples() {
     small.loss =
         toml::from_str("class_weights = [1.0, 2.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 3.0]").unwrap();
     for settings in [settings(PenaltyMethod::L1), small] {
-        let mut path = LambdaPath::new(settings, &PathSettings { lambdas: 2, ..path(Start::Dense) }).unwrap();
+        let mut path =
+            LambdaPath::new(settings, &PathSettings { lambdas: 2, ..path(PathStart::Dense) }).unwrap();
         let outcome = path.follow(&mut |_| Control::Continue).unwrap();
         let (point, part) = (&outcome.points[0], path.trainer().splits().test.clone().unwrap());
         let (whole, _) = path.trainer().evaluate(&point.network, &part);
@@ -125,7 +126,7 @@ fn scores_are_those_of_the_whole_part_and_their_errors_those_of_its_samples() {
 
 #[test]
 fn who_watches_can_stop_it_and_keeps_the_whole_points() {
-    let mut path = LambdaPath::new(settings(PenaltyMethod::L1), &path(Start::Dense)).unwrap();
+    let mut path = LambdaPath::new(settings(PenaltyMethod::L1), &path(PathStart::Dense)).unwrap();
     let mut seen = 0;
     let outcome = path
         .follow(&mut |event| {
@@ -172,20 +173,20 @@ fn what_cannot_be_a_path_is_refused_by_name() {
         ),
         (|it, _| it.train.patience = 2, "train.patience: must be 0"),
         (
-            |it, path| (it.sparsity.density, path.start) = (0.5, Start::Sparse),
+            |it, path| (it.sparsity.density, path.start) = (0.5, PathStart::Sparse),
             "sparsity.density: must be 1 from sparse",
         ),
         (|_, path| path.lambda_min_ratio = 1.0, "lambda_min_ratio: 1 is not between 0 and 1"),
         (|_, path| path.lambdas = 0, "lambdas: 0"),
     ];
     for (change, words) in cases {
-        let (mut settings, mut path) = (settings(PenaltyMethod::L1), path(Start::Dense));
+        let (mut settings, mut path) = (settings(PenaltyMethod::L1), path(PathStart::Dense));
         change(&mut settings, &mut path);
         let error = LambdaPath::new(settings, &path).err().expect(words).to_string();
         assert!(error.starts_with(words), "{error}");
     }
     // Every lambda leaves nothing.
-    for start in [Start::Dense, Start::Sparse] {
+    for start in [PathStart::Dense, PathStart::Sparse] {
         let path = PathSettings { lambda_max: Some(1e6), lambda_min_ratio: 0.1, lambdas: 2, start };
         let mut path = LambdaPath::new(settings(PenaltyMethod::L1), &path).unwrap();
         let error = path.follow(&mut |_| Control::Continue).err().unwrap().to_string();

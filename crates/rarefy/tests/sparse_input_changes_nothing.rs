@@ -10,7 +10,7 @@ use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Order, Storage};
 use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts, Progress, Sparsifier, predict};
+use rarefy::train::{Engine, EngineParts, Progress, predict};
 
 const INPUTS: usize = 300;
 const SAMPLES: usize = 200;
@@ -50,7 +50,6 @@ fn engine(storage: Storage, method: topology::Method, has_sparse_inputs: bool) -
     };
     let sparsity = SparsitySettings { density: 0.2, storage, ..SparsitySettings::default() };
     let network = Network::random(&spec, &sparsity, 1).unwrap();
-    let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
     let optimizer = OptimizerSettings {
         method: Method::Sgd,
         learning_rate: Some(LearningRate::Fixed(0.1)),
@@ -59,25 +58,19 @@ fn engine(storage: Storage, method: topology::Method, has_sparse_inputs: bool) -
         weight_decay: Some(0.0),
         ..OptimizerSettings::default()
     };
+    let topology = TopologySettings {
+        method,
+        every: (method != topology::Method::Static).then_some(4),
+        ..TopologySettings::default()
+    };
+    let loss = LossSettings::default().build(Task::Classification { counts: &[70, 70, 60] }).unwrap();
     Engine::new(EngineParts {
-        network,
-        loss: LossSettings::default().build(Task::Classification { counts: &[70, 70, 60] }).unwrap(),
-        optimizer: optimizer.build().unwrap(),
         clip_norm: optimizer.clip_norm,
         clip_value: Some(0.5),
-        topology: TopologySettings {
-            method,
-            every: (method != topology::Method::Static).then_some(4),
-            ..TopologySettings::default()
-        }
-        .build()
-        .unwrap(),
-        targets,
-        sparsifier: Sparsifier::default(),
-        isa: Isa::detect(),
+        topology: topology.build().unwrap(),
         seed: 1,
-        batch_size: SAMPLES,
         has_sparse_inputs,
+        ..EngineParts::new(network, loss, optimizer.build().unwrap(), SAMPLES)
     })
 }
 

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use rarefy::data::{self, Batch, DataSettings, Splits};
-use rarefy::kernels::Isa;
 use rarefy::layers::{Network, NetworkSettings, SparsitySettings};
 use rarefy::losses::{self, LossSettings};
 use rarefy::optimizers::OptimizerSettings;
@@ -26,19 +25,14 @@ fn engine(method: Method, splits: &Splits) -> Engine {
         .unwrap()
     };
     let targets = draw(0.1).parameters().map(|parameter| parameter.weights.nnz()).collect();
+    let network = draw(topology.start_density(0.1));
+    let loss = LossSettings::default().build(losses::Task::Classification { counts: &[1; 10] }).unwrap();
+    let optimizer = OptimizerSettings::default().build().unwrap();
     Engine::new(EngineParts {
-        network: draw(topology.start_density(0.1)),
-        loss: LossSettings::default().build(losses::Task::Classification { counts: &[1; 10] }).unwrap(),
-        optimizer: OptimizerSettings::default().build().unwrap(),
-        clip_norm: None,
-        clip_value: None,
         topology,
         targets,
-        sparsifier: rarefy::train::Sparsifier::default(),
-        isa: Isa::named("auto").unwrap(),
         seed: 1,
-        batch_size: BATCH,
-        has_sparse_inputs: false,
+        ..EngineParts::new(network, loss, optimizer, BATCH)
     })
 }
 

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rarefy::data::{Batch, Dataset, Features, Targets};
-use rarefy::kernels::{Activation, Isa};
+use rarefy::kernels::Activation;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
@@ -67,19 +67,14 @@ fn engine(
     let targets = network.parameters().map(|parameter| parameter.weights.nnz() / 2).collect();
     let penalty = PenaltySettings { method: penalty, ..Default::default() };
     let topology = TopologySettings { method: topology, ..Default::default() };
+    let loss = LossSettings::default().build(task).unwrap();
     Engine::new(EngineParts {
-        network,
-        loss: LossSettings::default().build(task).unwrap(),
-        optimizer: optimizer.build().unwrap(),
         clip_norm: Some(1.0),
         clip_value: Some(0.5),
         topology: topology.build().unwrap(),
         targets,
         sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
-        isa: Isa::named("auto").unwrap(),
-        seed: 0,
-        batch_size: SAMPLES,
-        has_sparse_inputs: false,
+        ..EngineParts::new(network, loss, optimizer.build().unwrap(), SAMPLES)
     })
 }
 

@@ -6,7 +6,6 @@ mod reference;
 use std::cell::RefCell;
 
 use rarefy::data::{Batch, Dataset, Features, Targets};
-use rarefy::kernels::Isa;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
@@ -14,7 +13,6 @@ use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::Storage;
 use rarefy::tiles::Shape;
-use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{Engine, EngineParts, Sparsifier};
 use reference::Reference;
 
@@ -245,28 +243,20 @@ fn engine(settings: &OptimizerSettings, storage: Storage) -> Engine {
     let spec = NetworkSpec { inputs: Shape::flat(INPUTS), layers };
     let sparsity = SparsitySettings { density: 0.6, storage, ..SparsitySettings::default() };
     let network = Network::random(&spec, &sparsity, 1).unwrap();
-    let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
     let penalty = match settings.method.is_bregman() {
         true => {
             PenaltySettings { method: PenaltyMethod::L1, lambda: Some(LAMBDA as f32), ..Default::default() }
         }
         false => PenaltySettings::default(),
     };
-    let static_topology =
-        TopologySettings { method: topology::Method::Static, ..TopologySettings::default() };
+    let loss = LossSettings::default().build(Task::Classification { counts: &[1; CLASSES] }).unwrap();
+    let optimizer = settings.build().unwrap().with_epoch(BATCHES);
     Engine::new(EngineParts {
-        network,
-        loss: LossSettings::default().build(Task::Classification { counts: &[1; CLASSES] }).unwrap(),
-        optimizer: settings.build().unwrap().with_epoch(BATCHES),
         clip_norm: settings.clip_norm,
         clip_value: settings.clip_value,
-        topology: static_topology.build().unwrap(),
-        targets,
         sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
-        isa: Isa::detect(),
         seed: 1,
-        batch_size: SAMPLES,
-        has_sparse_inputs: false,
+        ..EngineParts::new(network, loss, optimizer, SAMPLES)
     })
 }
 

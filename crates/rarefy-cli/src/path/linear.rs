@@ -6,9 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use rarefy::convex::{
-    self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns, Start, lambda_grid,
-};
+use rarefy::control::{PathStart, lambda_grid};
+use rarefy::convex::{self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns};
 use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
 use rarefy::metrics::regression;
 use rarefy::penalties::PenaltyMethod;
@@ -230,7 +229,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         tolerance: flags.tolerance.unwrap_or(defaults.tolerance),
         max_iterations: flags.max_iterations.unwrap_or(defaults.max_iterations),
     };
-    let start = args.from.map_or(Start::Sparse, |from| from.start());
+    let start = args.from.map_or(PathStart::Sparse, |from| from.start());
     let begun = Instant::now();
     let largest = args.lambda_max.map_or_else(|| problem.lambda_max(l1_ratio), Ok)?;
     let ratio = args.lambda_min_ratio.unwrap_or(LAMBDA_MIN_RATIO);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::{ValueEnum, value_parser};
-use rarefy::convex::Start;
+use rarefy::control::PathStart;
 use rarefy::data::Splits;
 use rarefy::report::{Candidate, best, knee};
 
@@ -100,10 +100,10 @@ enum FromArg {
 }
 
 impl FromArg {
-    fn start(self) -> Start {
+    fn start(self) -> PathStart {
         match self {
-            FromArg::Sparse => Start::Sparse,
-            FromArg::Dense => Start::Dense,
+            FromArg::Sparse => PathStart::Sparse,
+            FromArg::Dense => PathStart::Dense,
         }
     }
 }

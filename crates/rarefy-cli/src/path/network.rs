@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 use clap::value_parser;
-use rarefy::convex::Start;
+use rarefy::control::PathStart;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Candidate, amount, bytes, r2, table};
 use rarefy::train::{
@@ -95,7 +95,7 @@ struct Summary<'a> {
     /// Weights of the whole network.
     cells: usize,
     penalty: PenaltyMethod,
-    from: Start,
+    from: PathStart,
     /// At each lambda.
     epochs: u64,
     seed: u64,
@@ -168,14 +168,14 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.settings()
 }
 
-fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Start) -> String {
+fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: PathStart) -> String {
     let splits = path.trainer().splits();
     let network = match crate::network::name(&settings.network) {
         "mlp" => units(path).iter().map(usize::to_string).collect::<Vec<_>>().join("-"),
         name => name.to_string(),
     };
     let lambdas = path.lambdas();
-    let way = if start == Start::Dense { "dense to sparse" } else { "sparse to dense" };
+    let way = if start == PathStart::Dense { "dense to sparse" } else { "sparse to dense" };
     format!(
         "{}: {} training, {} validation samples\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each, batches of {}",
         args.data,

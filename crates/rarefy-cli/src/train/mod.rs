@@ -163,7 +163,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
                 return Ok(());
             }
             let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
-            (Run::start(settings, Some(&directory))?, directory)
+            (Run::start(settings, Some(&directory)).map_err(taken)?, directory)
         }
     };
     show::describe_start(run.trainer(), &directory, output);
@@ -263,6 +263,17 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
 fn default_directory(settings: &Settings) -> PathBuf {
     let name = Path::new(&settings.data.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("run");
     free_run_directory(Path::new("runs"), name)
+}
+
+/// What to do about a folder that holds a run.
+fn taken(error: rarefy::Error) -> anyhow::Error {
+    match error {
+        rarefy::Error::RunExists { path } => anyhow!(
+            "{0}: holds a run already; choose another --run-dir, or go on with that run by  rarefy train --resume {0}",
+            path.display()
+        ),
+        other => other.into(),
+    }
 }
 
 /// A run that stopped because of a file can go on once the cause is gone; other errors speak for themselves.

@@ -103,7 +103,7 @@ fn runs_that_cannot_go_on_say_why() {
     let message = refusal(&["train", "digits", "--run-dir", path_text(run.path())]);
     assert!(
         message.contains(
-            "holds a run already; choose another folder, or go on with that run by  rarefy train --resume"
+            "holds a run already; choose another --run-dir, or go on with that run by  rarefy train --resume"
         ),
         "{message}"
     );

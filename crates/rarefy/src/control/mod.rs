@@ -5,8 +5,10 @@
 
 mod budget;
 mod controller;
+mod lambdas;
 mod target;
 
 pub use budget::{Budget, LayerCost};
 pub use controller::{Controller, ControllerState, END};
+pub use lambdas::{PathStart, lambda_grid};
 pub use target::{TargetSettings, parse_bytes, parse_target};

@@ -29,7 +29,7 @@ mod sparse_columns;
 pub use columns::DenseColumns;
 pub use design::Design;
 pub use loss::Loss;
-pub use path::{Start, lambda_grid, path};
+pub use path::path;
 pub use problem::{Penalty, Problem};
 pub use proximal::Method;
 pub use solver::{Solution, Solver, SolverSettings};

@@ -1,39 +1,8 @@
 //! Many lambdas in a row: the regularisation path.
 
-use serde::{Deserialize, Serialize};
-
 use super::{Penalty, Problem, Solution, Solver, SolverSettings};
-use crate::{Error, Result};
-
-/// Which end a path starts from. The answers are the same to within the tolerance; the way there is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Start {
-    /// The largest lambda: models grow. The faster way.
-    #[default]
-    Sparse,
-    /// The smallest lambda: models shrink.
-    Dense,
-}
-
-/// `count` lambdas from `largest` down to `ratio` times that, each the same part of the one before.
-///
-/// # Errors
-/// If `largest` is not above 0 (targets, or all features, never change), `ratio` not between 0 and 1, or `count` is 0.
-pub fn lambda_grid(largest: f64, ratio: f64, count: usize) -> Result<Vec<f64>> {
-    if !(largest > 0.0 && largest.is_finite()) {
-        let problem = format!("the largest is {largest}: the targets, or all features, never change");
-        return Err(Error::setting("lambda", problem));
-    }
-    if !(ratio > 0.0 && ratio < 1.0) {
-        return Err(Error::setting("lambda_min_ratio", format!("{ratio} is not between 0 and 1")));
-    }
-    if count == 0 {
-        return Err(Error::setting("lambdas", "0 lambdas are no path; ask for at least 1"));
-    }
-    let last = (count - 1).max(1) as f64;
-    Ok((0..count).map(|step| largest * ratio.powf(step as f64 / last)).collect())
-}
+use crate::Result;
+use crate::control::PathStart;
 
 /// Solves for all `lambdas`, largest first or smallest first as `start` says, each from the answer before; `each` sees
 /// every answer as it comes.
@@ -43,13 +12,14 @@ pub fn lambda_grid(largest: f64, ratio: f64, count: usize) -> Result<Vec<f64>> {
 ///
 /// # Example
 /// ```
-/// use rarefy::convex::{Design, Loss, Problem, SolverSettings, Start, lambda_grid, path};
+/// use rarefy::control::{PathStart, lambda_grid};
+/// use rarefy::convex::{Design, Loss, Problem, SolverSettings, path};
 ///
 /// let design = Design::from_rows(4, 2, &[1.0, 0.5, 2.0, -0.5, 3.0, 0.5, 4.0, -0.5])?;
 /// let problem = Problem::new(design, vec![2.0, 4.1, 5.9, 8.0], Loss::Squared)?;
 /// let lambdas = lambda_grid(problem.lambda_max(1.0)?, 0.01, 4)?;
 /// let mut nonzeros = Vec::new();
-/// path(&problem, &lambdas, 1.0, SolverSettings::default(), Start::Sparse, |answer| {
+/// path(&problem, &lambdas, 1.0, SolverSettings::default(), PathStart::Sparse, |answer| {
 ///     assert!(answer.converged);
 ///     nonzeros.push(answer.coefficients.len());
 /// })?;
@@ -61,12 +31,12 @@ pub fn path(
     lambdas: &[f64],
     l1_ratio: f64,
     settings: SolverSettings,
-    start: Start,
+    start: PathStart,
     mut each: impl FnMut(Solution),
 ) -> Result<()> {
     let mut lambdas = lambdas.to_vec();
     lambdas.sort_by(|a, b| b.total_cmp(a));
-    if start == Start::Dense {
+    if start == PathStart::Dense {
         lambdas.reverse();
     }
     let mut solver = Solver::new(problem, settings)?;
@@ -74,25 +44,4 @@ pub fn path(
         each(solver.solve(Penalty { lambda, l1_ratio })?);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn grids_go_down_by_equal_ratios_and_bad_ones_are_named() {
-        let grid = lambda_grid(100.0, 0.01, 3).unwrap();
-        assert!((grid[1] - 10.0).abs() < 1e-12 && (grid[2] - 1.0).abs() < 1e-12 && grid[0] == 100.0);
-        assert_eq!(lambda_grid(2.0, 0.5, 1).unwrap(), [2.0]);
-        for (largest, ratio, count, key) in [
-            (0.0, 0.1, 3, "lambda:"),
-            (1.0, 0.0, 3, "lambda_min_ratio"),
-            (1.0, 1.0, 3, "lambda_min_ratio"),
-            (1.0, 0.1, 0, "lambdas"),
-        ] {
-            let error = lambda_grid(largest, ratio, count).unwrap_err().to_string();
-            assert!(error.starts_with(key), "{error}");
-        }
-    }
 }

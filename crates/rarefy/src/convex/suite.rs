@@ -2,6 +2,7 @@
 //! promises are checked with plain loops written here, against the definition.
 
 use super::*;
+use crate::control::{PathStart, lambda_grid};
 use crate::random::{Purpose, Stream};
 
 /// A problem as plain rows.
@@ -193,11 +194,11 @@ fn warm_cold_up_down_and_both_storages_agree() {
                 answers.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
                 answers
             };
-            let down = whole(&problem, Start::Sparse, Method::Fista);
+            let down = whole(&problem, PathStart::Sparse, Method::Fista);
             for (other, start, method) in [
-                (&case.problem(false), Start::Dense, Method::Fista),
-                (&case.problem(true), Start::Sparse, Method::Fista),
-                (&case.problem(true), Start::Sparse, Method::Ista),
+                (&case.problem(false), PathStart::Dense, Method::Fista),
+                (&case.problem(true), PathStart::Sparse, Method::Fista),
+                (&case.problem(true), PathStart::Sparse, Method::Ista),
             ] {
                 for (a, b) in down.iter().zip(whole(other, start, method)) {
                     assert!(b.converged && a.lambda == b.lambda);
@@ -267,7 +268,7 @@ fn threads_change_no_bit() {
                 let lambdas = lambda_grid(problem.lambda_max(1.0).unwrap(), 0.05, 4).unwrap();
                 let mut answers = Vec::new();
                 let settings = SolverSettings::default();
-                path(&problem, &lambdas, 1.0, settings, Start::Sparse, |answer| answers.push(answer))
+                path(&problem, &lambdas, 1.0, settings, PathStart::Sparse, |answer| answers.push(answer))
                     .unwrap();
                 answers
             };

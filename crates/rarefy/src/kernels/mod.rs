@@ -24,6 +24,7 @@ mod conv;
 mod conv_dense;
 mod convolution;
 mod dense;
+mod isa_choice;
 mod lookup;
 mod panels;
 mod piecewise;
@@ -41,6 +42,7 @@ pub use arch::{Finish, Isa, Vectorized};
 pub use arch::{fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::Convolution;
+pub use isa_choice::IsaChoice;
 pub use lookup::{Padding, Tokens, look_up, look_up_gradient};
 pub use piecewise::Piecewise;
 pub use product::{

@@ -5,7 +5,6 @@ use super::settings::{DEFAULT_BATCH, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
 use crate::data::{Augmentation, Features, Splits, Targets, Task};
-use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec, SparsitySettings};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
@@ -81,7 +80,7 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
 /// # Errors
 /// Settings or a given network that do not fit the data; a network that does not fit into memory.
 pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Result<Assembled> {
-    let isa = Isa::named(&settings.isa)?;
+    let isa = settings.isa.isa()?;
     let loss = match parts.loss {
         Some(loss) => loss,
         None => build_loss(settings, splits)?,

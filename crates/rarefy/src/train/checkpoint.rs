@@ -134,7 +134,7 @@ impl Checkpoint {
             Some(key) => Err(Error::model(
                 &path,
                 format!(
-                    "has another \"{key}\" than the run was started with; put it back, or start a new run by --config with this file"
+                    "has another \"{key}\" than the run was started with; put it back, or start a new run with this file's settings"
                 ),
             )),
             None => Ok(()),

@@ -44,10 +44,7 @@ impl RunDirectory {
         std::fs::create_dir_all(path).map_err(Error::io(path, "cannot create the run's folder"))?;
         let directory = RunDirectory::lock(path)?;
         if path.join("config.toml").exists() || checkpoint_path(path).exists() {
-            return Err(Error::model(
-                path,
-                "holds a run already; choose another folder, or go on with that run by  rarefy train --resume",
-            ));
+            return Err(Error::RunExists { path: path.to_path_buf() });
         }
         Ok(directory)
     }

@@ -11,7 +11,7 @@ use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons, wit
 use crate::losses::{Lanes, Loss};
 use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::Regularizer;
-use crate::topology::Topology;
+use crate::topology::{self, Topology, TopologySettings};
 
 /// What a step computes with besides the network.
 pub struct Engine {
@@ -45,7 +45,24 @@ pub struct Engine {
     trial: Option<Buffers>,
 }
 
-/// What is fixed for a run.
+/// What an [`Engine`] is made of. [`EngineParts::new`] fills in what most do without:
+///
+/// ```
+/// use rarefy::kernels::Activation;
+/// use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+/// use rarefy::losses::{LossSettings, Task};
+/// use rarefy::optimizers::OptimizerSettings;
+/// use rarefy::tiles::Shape;
+/// use rarefy::train::{Engine, EngineParts};
+///
+/// let layers = vec![LayerSpec::linear(8, Activation::Relu), LayerSpec::linear(2, Activation::Identity)];
+/// let spec = NetworkSpec { inputs: Shape::flat(4), layers };
+/// let network = Network::random(&spec, &SparsitySettings::default(), 1)?;
+/// let loss = LossSettings::default().build(Task::Regression)?;
+/// let optimizer = OptimizerSettings::default().build()?;
+/// let engine = Engine::new(EngineParts { clip_norm: Some(1.0), ..EngineParts::new(network, loss, optimizer, 32) });
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 pub struct EngineParts {
     /// The network at its start.
     pub network: Network,
@@ -71,6 +88,29 @@ pub struct EngineParts {
     pub batch_size: usize,
     /// Whether of the inputs only those are given that are not zero.
     pub has_sparse_inputs: bool,
+}
+
+impl EngineParts {
+    /// Parts for batches of at most `batch_size` samples with dense inputs, without clipping, penalty or constraint, whose
+    /// connections stay as they are; seed 0 and the fastest instruction set.
+    pub fn new(network: Network, loss: Loss, optimizer: Optimizer, batch_size: usize) -> EngineParts {
+        let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
+        let fixed = TopologySettings { method: topology::Method::Static, ..TopologySettings::default() };
+        EngineParts {
+            network,
+            loss,
+            optimizer,
+            clip_norm: None,
+            clip_value: None,
+            topology: fixed.build().expect("these settings are right"),
+            targets,
+            sparsifier: Sparsifier::default(),
+            isa: Isa::detect(),
+            seed: 0,
+            batch_size,
+            has_sparse_inputs: false,
+        }
+    }
 }
 
 impl Engine {

@@ -17,7 +17,7 @@ use super::pairs;
 use super::revive::revive_dead_neurons;
 use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
 use super::{model_bytes, score, score_samples};
-use crate::convex::{Start, lambda_grid};
+use crate::control::{PathStart, lambda_grid};
 use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
 use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
 use crate::penalties::{GroupBy, GroupL1, Regularizer};
@@ -36,13 +36,13 @@ pub struct PathSettings {
     /// How many lambdas, each the same part of the next.
     pub lambdas: usize,
     /// The end to start from.
-    pub start: Start,
+    pub start: PathStart,
 }
 
 impl Default for PathSettings {
     /// 20 lambdas over four decades, from dense to sparse.
     fn default() -> PathSettings {
-        PathSettings { lambda_max: None, lambda_min_ratio: 1e-4, lambdas: 20, start: Start::Dense }
+        PathSettings { lambda_max: None, lambda_min_ratio: 1e-4, lambdas: 20, start: PathStart::Dense }
     }
 }
 
@@ -51,7 +51,7 @@ pub struct LambdaPath {
     trainer: Trainer,
     /// In the order of training.
     lambdas: Vec<f64>,
-    start: Start,
+    start: PathStart,
     epochs: u64,
 }
 
@@ -120,7 +120,7 @@ impl LambdaPath {
         trainer.engine.sparsifier.zeros = Zeros::Stay;
         let largest = path.lambda_max.unwrap_or_else(|| trainer.in_own_pool(largest_lambda));
         let mut lambdas = lambda_grid(largest, path.lambda_min_ratio, path.lambdas)?;
-        if path.start == Start::Dense {
+        if path.start == PathStart::Dense {
             lambdas.reverse();
         }
         Ok(LambdaPath { trainer, lambdas, start: path.start, epochs })
@@ -164,7 +164,7 @@ impl LambdaPath {
             is_empty = point.is_none();
             let Some(point) = point else {
                 emptied.push(lambda);
-                if self.start == Start::Dense {
+                if self.start == PathStart::Dense {
                     break;
                 }
                 continue;
@@ -202,14 +202,14 @@ impl LambdaPath {
         };
         let (start, epochs) = (self.start, self.epochs);
         let (ended, network) = self.trainer.in_own_pool(|trainer| {
-            if start == Start::Sparse && done > 0 {
+            if start == PathStart::Sparse && done > 0 {
                 let (seed, step) = (trainer.settings().seed, trainer.steps_per_epoch() * epochs * done);
                 revive_dead_neurons(&mut trainer.engine, seed, step);
             }
             trainer.engine.sparsifier.set_lambda(lambda as f32);
             let (ended, _) = trainer.train_to(epochs * (done + 1), &mut InMemory::default(), &mut listen)?;
             let network = living(&trainer.engine.network);
-            if start == Start::Dense && network.is_some() {
+            if start == PathStart::Dense && network.is_some() {
                 let progress = Progress { step: 1, total: 1, epoch: 1 };
                 trainer.engine.sparsifier.zeros = Zeros::Leave;
                 trainer.engine.compact(None, &progress)?;
@@ -264,7 +264,7 @@ fn whole(settings: Settings, path: &PathSettings) -> Result<Settings> {
     Ok(whole)
 }
 
-fn check(settings: &Settings, start: Start) -> Result<()> {
+fn check(settings: &Settings, start: PathStart) -> Result<()> {
     let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
     pairs::check(settings, true)?;
     if let Some(Regularizer::Prox(penalty)) = settings.penalty.build()?
@@ -278,7 +278,7 @@ fn check(settings: &Settings, start: Start) -> Result<()> {
             "a path goes through many; leave it out and give the largest as lambda_max",
         );
     }
-    if start == Start::Sparse && settings.sparsity.density < 1.0 {
+    if start == PathStart::Sparse && settings.sparsity.density < 1.0 {
         return wrong("sparsity.density", "must be 1 from sparse: what is to grow needs a place");
     }
     if settings.train.patience > 0 {

@@ -45,7 +45,7 @@ pub(super) fn check(settings: &Settings, spec: &NetworkSpec, topology: &Topology
     let gb = |bytes: u64| format!("{:.3} GB", bytes as f64 / 1e9);
     let problem = format!(
         "the run needs {} ({} for {connections} connections with gradients and optimizer state, {} for activations, {} to \
-         move connections) and {} are left; lower sparsity.density, the network's width (--hidden) or train.batch_size",
+         move connections) and {} are left; lower sparsity.density, the network's width (network.hidden) or train.batch_size",
         gb((weights + buffers + moves) as u64),
         gb(weights as u64),
         gb(buffers as u64),

@@ -6,6 +6,7 @@ use super::pairs;
 use super::threads::check_threads;
 use crate::control::TargetSettings;
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
+use crate::kernels::IsaChoice;
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
 use crate::optimizers::{OptimizerSettings, ScheduleSettings};
@@ -34,8 +35,8 @@ pub struct Settings {
     pub seed: u64,
     /// Threads; 0 for one per core. Results do not depend on it.
     pub threads: usize,
-    /// The instruction set: `auto`, `scalar`, `avx2`, `avx512`, `neon`.
-    pub isa: String,
+    /// The instruction set.
+    pub isa: IsaChoice,
     /// Bytes of memory that the run may hold, its data included; none for what the machine has left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<usize>,
@@ -68,7 +69,7 @@ impl Default for Settings {
         Settings {
             seed: 0,
             threads: 0,
-            isa: "auto".into(),
+            isa: IsaChoice::Auto,
             memory_limit: None,
             data: DataSettings::default(),
             network: NetworkSettings::default(),
