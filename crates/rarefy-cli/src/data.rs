@@ -36,7 +36,7 @@ Images (PNG, JPEG), recordings (WAV) and texts (TXT) are a folder with a folder 
 are also JSON lines with the keys text and label, or a CSV file with --text. A language model reads a text file or a folder of TXT \
 files. Sparse features are a libsvm file or an NPZ file of SciPy.")]
 pub struct DataArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
+    #[arg(help = rarefy::data::what_can_be_read())]
     data: String,
     /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,
     /// class or y, else the last]

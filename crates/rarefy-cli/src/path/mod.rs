@@ -47,7 +47,7 @@ nonzeros among those whose validation loss is at most the best one's plus its st
 as can be told, and smaller. front marks the models that no smaller one beats. The test part sees the chosen ones only."
 )]
 pub struct PathArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
+    #[arg(help = rarefy::data::what_can_be_read())]
     data: String,
     /// One setting, as in data.task=regression; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]

@@ -56,7 +56,7 @@ Examples:
 Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
 pub struct TrainArgs {
-    /// digits, fashion-mnist, mnist, or a file or folder (CSV, JSONL, libsvm, IDX, NPY, NPZ, TXT, PNG, JPEG, WAV)
+    #[arg(help = rarefy::data::what_can_be_read())]
     data: Option<String>,
     /// A TOML file with settings
     #[arg(long, value_name = "FILE")]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::dataset::{Features, Targets, Task};
 use super::language;
 use super::load::reread;
+use super::parts::Part;
 use super::prepare::{Loaded, Moments, Preparation, classes, moments};
 use super::raw::{Raw, SkippedFile};
 use super::read::read;
@@ -129,12 +130,13 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let names = if task == Task::Classification { classes::names(raw)? } else { Vec::new() };
     let all: Vec<usize> = (0..raw.samples()).collect();
     let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
-    let test_samples = match &settings.test_path {
-        Some(path) => {
-            Some(reread(&preparation, path, true, Broken::in_training(settings.skip_bad))?.samples())
-        }
-        None => source.test.as_ref().map(Raw::samples),
+    let given = match &settings.test_path {
+        Some(path) => Some(reread(&preparation, path, true, Broken::in_training(settings.skip_bad))?),
+        None => None,
     };
+    let test = given.as_ref().or(source.test.as_ref());
+    let parts = [(Part::Validation, source.validation.as_ref()), (Part::Test, test)];
+    let refused = parts.into_iter().filter_map(|(part, raw)| unknown_class(&preparation, part, raw?));
     let has_columns = !matches!(raw.reading, Reading::Images(_) | Reading::Audio(_));
     let (columns, constant_columns) = match &dataset.features {
         Features::Dense(_) if has_columns => {
@@ -155,7 +157,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         format: raw.format(),
         samples: raw.samples(),
         validation_samples: source.validation.as_ref().map(Raw::samples),
-        test_samples,
+        test_samples: test.map(Raw::samples),
         task,
         inputs: preparation.shape.features(),
         shape: preparation.shape,
@@ -163,13 +165,23 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         classes: class_counts(&preparation, &dataset.targets),
         dialect: preparation.dialect().cloned(),
         labels: preparation.labels(),
-        notes: raw.notes.iter().cloned().chain(fallen).chain(doubt).collect(),
+        notes: raw.notes.iter().cloned().chain(fallen).chain(doubt).chain(refused).collect(),
         constant_columns,
         columns,
         nonzeros,
         text,
         skipped: source.skipped(),
     })
+}
+
+/// That a part has a class that training lacks, so that training would refuse it.
+fn unknown_class(preparation: &Preparation, part: Part, raw: &Raw) -> Option<String> {
+    if preparation.task != Task::Classification {
+        return None;
+    }
+    let error = classes::codes(raw, &preparation.classes).err()?;
+    let error = if raw.label_path.is_none() { error.of_part(part.name()) } else { error };
+    Some(format!("training would refuse the {} part: {error}", part.name()))
 }
 
 /// A text for a language model, as if all of it were to train on.
@@ -282,6 +294,21 @@ mod tests {
         assert_eq!((colour.kind, colour.missing, colour.categories), (ColumnKind::Category, 1, Some(2)));
         assert!(found.columns[2].constant);
         assert!(serde_json::to_string(&found).unwrap().contains("\"kind\":\"category\""));
+    }
+
+    #[test]
+    fn a_class_of_the_test_part_that_training_lacks_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let (train, test) = (folder.path().join("d.csv"), folder.path().join("t.csv"));
+        std::fs::write(&train, "size,kind\n1,a\n2,b\n3,a\n5,b\n").unwrap();
+        std::fs::write(&test, "size,kind\n1,a\n2,c\n").unwrap();
+        let [path, test_path] = [train, test].map(|path| path.to_str().unwrap().to_string());
+        let settings = DataSettings { path, test_path: Some(test_path), ..DataSettings::default() };
+        let found = describe(&settings).unwrap();
+        assert_eq!(found.test_samples, Some(2));
+        let note = found.notes.last().unwrap();
+        assert!(note.starts_with("training would refuse the test part: "), "{note}");
+        assert!(note.contains("t.csv, line 3: the label \"c\" is out of range"), "{note}");
     }
 
     #[test]

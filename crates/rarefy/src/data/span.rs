@@ -1,7 +1,4 @@
-//! Columns whose numbers `f32` cannot tell apart: days as 20240101, milliseconds since 1970, sizes of 1e-50. Such a column is
-//! read as `(x - origin) / unit` in `f64`, from 0 to 1, and only that becomes an `f32`; scaled to mean 0 and deviation 1, or
-//! from 0 to 1, it is what the numbers themselves would be. Origin and unit come from the whole file, for they change nothing
-//! but the rounding.
+//! Columns whose numbers `f32` cannot tell apart.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +7,10 @@ use super::settings::Scale;
 /// What rounding to `f32` may take from a column, as a part of what the column spans.
 const FINE: f64 = 1.0 / (1 << 20) as f64;
 
-/// A column that is read as `(x - origin) / unit`.
+/// A column that is read as `(x - origin) / unit`, because `f32` cannot tell its numbers apart: days as 20240101, milliseconds
+/// since 1970, sizes of 1e-50. It is computed in `f64`, gives numbers from 0 to 1, and only these become `f32`; scaled to mean 0
+/// and deviation 1, or from 0 to 1, they are what the numbers themselves would be. Origin and unit come from the whole file, for
+/// they change nothing but the rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Shift {
     /// Which one, from 0.

@@ -1,7 +1,4 @@
-//! Changes to training samples, new ones in each epoch: the draws are named by seed, sample and epoch, so a run gives the
-//! same bits in any number of threads and when it is resumed.
-//!
-//! Samples are changed as they are gathered into a batch, after scaling, so what is hidden or moves in is 0: the mean.
+//! Changes to training samples.
 
 mod frames;
 mod images;
@@ -13,7 +10,12 @@ use crate::{Error, Result};
 use frames::Frames;
 use images::{Border, Image};
 
-/// How the samples of a training part are changed.
+/// How the samples of a training part are changed, anew in each epoch: mirrored, moved, partly hidden, with noise.
+///
+/// The draws are named by seed, sample and epoch, so a run gives the same bits in any number of threads and when it is resumed.
+/// Samples are changed as they are gathered into a batch, after scaling, so what is hidden or moves in is 0: the mean. Masks in time and
+/// frequency are SpecAugment's (Park et al. 2019, section 2), without its warping of time; moved images are the random crop of
+/// He et al. 2016, section 4.2.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Augmentation {
     settings: AugmentSettings,

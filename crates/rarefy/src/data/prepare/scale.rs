@@ -1,5 +1,4 @@
-//! Scaling: `(x - offset) * multiplier`, with figures from the training part. A constant column becomes 0: its multiplier
-//! is 0, so nothing is divided by a deviation of 0.
+//! Scaling of inputs.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -9,7 +8,16 @@ use crate::data::settings::Scale;
 /// Rows summed together before their sums are added up, in order, so that threads do not change the result.
 const ROWS: usize = 1024;
 
-/// How to scale a sample.
+/// How inputs are scaled: `x <- (x - offset) * multiplier`, in `f64`, then rounded to `f32`.
+///
+/// ```text
+/// standard   offset = mean      multiplier = 1 / deviation       deviation = sqrt(sum w (x - mean)^2 / sum w)
+/// min-max    offset = smallest  multiplier = 1 / (largest - smallest)
+/// global     standard, of all columns together        channel   standard, of each channel over all its positions
+/// ```
+///
+/// The figures are those of the training part, where sample weights `w` are 1 unless given. A column that never changes becomes
+/// 0: its multiplier is 0, so that nothing is divided by a deviation of 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scaler {

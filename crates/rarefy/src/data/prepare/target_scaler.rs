@@ -1,14 +1,4 @@
-//! Numbers to predict, scaled for the network and back. A network that starts near 0 learns what lies near 0 and differs by
-//! about 1, so a price of 300,000 or a share of 1e-4 is brought there by figures of the training part, in `f64`, each output
-//! by its own:
-//!
-//! ```text
-//! standard   z = (y - mean) / deviation        y = mean + deviation z
-//! log        z = (ln y - mean) / deviation     y = exp(mean + deviation z)      mean and deviation are those of ln y
-//! ```
-//!
-//! A data set holds `z`, so losses are of `z`; whatever else is told of predictions is told of `y`. A target that never changes has
-//! a deviation of 0; it is divided by 1.
+//! Scaling of numbers to predict.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +7,16 @@ use crate::data::raw::{Labels, Raw};
 use crate::data::settings::TargetScale;
 use crate::{Error, Result};
 
-/// How numbers to predict were scaled, and what undoes it.
+/// How numbers to predict are scaled for the network, and what undoes it. A network that starts near 0 learns what lies near 0
+/// and differs by about 1, so a price of 300,000 or a share of 1e-4 is brought there, in `f64`, each output by its own figures:
+///
+/// ```text
+/// standard   z = (y - mean) / deviation        y = mean + deviation z
+/// log        z = (ln y - mean) / deviation     y = exp(mean + deviation z)      mean and deviation are those of ln y
+/// ```
+///
+/// The figures are those of the training part, counted by sample weights. A data set holds `z`, so losses are of `z`; whatever
+/// else is told of predictions is told of `y`. A target that never changes has a deviation of 0; it is divided by 1.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetScaler {

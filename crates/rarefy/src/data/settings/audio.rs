@@ -8,6 +8,15 @@ use crate::{Error, Result};
 pub(crate) const RATES: std::ops::RangeInclusive<u32> = 1_000..=384_000;
 
 /// How a recording becomes numbers: frames of a few milliseconds, each a row of features.
+///
+/// ```text
+/// log-mel  e[b] = ln(max(energy of band b, 1e-10))              bands evenly spaced in mel(f) = 2595 log10(1 + f / 700)
+/// MFCC     c[k] = s_k sum_b e[b] cos(pi k (b + 1/2) / mels),    s_0 = sqrt(1 / mels), s_k = sqrt(2 / mels)
+/// deltas   d[t] = sum_{i=1,2} i (c[t+i] - c[t-i]) / 10, the ends repeated; once for the change, twice for its change
+/// ```
+///
+/// Davis and Mermelstein 1980; mel and deltas: Young et al., "The HTK Book" (3.4), section 5.4 and equation 5.16. No pre-emphasis, no
+/// liftering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AudioSettings {

@@ -1,13 +1,4 @@
-//! Bag of words: a document as the counts of its words, or runs of words, whatever their order.
-//!
-//! ```text
-//! TF-IDF   value = tf * idf, then the row divided by its length (the root of its sum of squares)
-//!          tf = count, or 1 + ln(count) if sublinear        idf = ln((1 + documents) / (1 + documents with it)) + 1
-//! ```
-//!
-//! Formulas and hash are scikit-learn's (`TfidfVectorizer`, `HashingVectorizer`), so the figures compare. Words are not:
-//! see `words`. Hashing needs no vocabulary: 2^bits features, those that collide share one, with a sign each so that they
-//! cancel rather than add up (Weinberger et al. 2009).
+//! Bags of words.
 
 use std::ops::RangeInclusive;
 
@@ -104,7 +95,17 @@ impl BagSettings {
     }
 }
 
-/// A fitted bag of words.
+/// A fitted bag of words: it turns a document into the counts of its words, or runs of words, whatever their order.
+///
+/// ```text
+/// TF-IDF   value = tf * idf, then the row divided by its length (the root of its sum of squares)
+///          tf = count, or 1 + ln(count) if sublinear        idf = ln((1 + documents) / (1 + documents with it)) + 1
+/// ```
+///
+/// Formulas and hash are scikit-learn's (`TfidfVectorizer`, `HashingVectorizer`), so the figures compare; words are cut
+/// where Unicode puts word boundaries (UAX #29), in lower case. Hashing needs no vocabulary: of `2^bits` features, words that collide share
+/// one, with a sign each so that they cancel rather than add up (Weinberger et al. 2009, "Feature Hashing for Large Scale
+/// Multitask Learning").
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Bag {
     features: Features,

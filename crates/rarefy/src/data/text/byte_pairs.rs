@@ -1,11 +1,5 @@
-//! Byte-pair encoding on bytes (Sennrich et al. 2016; Radford et al. 2019): text is cut into pieces, the most frequent
-//! pair of neighbours within pieces becomes a token, and so on until there are enough.
+//! Byte-pair encoding.
 //!
-//! ```text
-//! "low lower"  pieces "low" " lower"   bytes l o w | _ l o w e r   merges lo, low, _low ...   ids low | _low e r
-//! ```
-//!
-//! Of pairs that come equally often the one with the smaller ids is merged, so the merges are the same every time.
 //! Hugging Face `tokenizers` was tried in its place: 86 crates and 102 s of compiling for what is 200 lines here.
 
 use std::cmp::Reverse;
@@ -27,7 +21,15 @@ const USUAL: usize = 4096;
 /// Two tokens side by side.
 type Pair = (u32, u32);
 
-/// Learned merges; token `256 + i` is what merge `i` makes. Stored as the list of merges.
+/// Learned merges of byte-pair encoding on bytes (Sennrich et al. 2016, Radford et al. 2019): text is cut into pieces, the most
+/// frequent pair of neighbours within pieces becomes a token, and so on until there are enough.
+///
+/// ```text
+/// "low lower"  pieces "low" " lower"   bytes l o w | _ l o w e r   merges lo, low, _low ...   ids low | _low e r
+/// ```
+///
+/// Token `256 + i` is what merge `i` makes. Of pairs that come equally often the one with the smaller ids is merged, so the
+/// merges are the same every time. Stored as the list of merges.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Pair>", into = "Vec<Pair>")]
 pub struct BytePairs {

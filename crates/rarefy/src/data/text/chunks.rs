@@ -1,18 +1,18 @@
-//! A stream of tokens cut into chunks, each with what comes next as its targets, for a language model.
-//!
-//! ```text
-//! stream  a b c d e f g      context 3      inputs   a b c | d e f        targets  b c d | e f g
-//! ```
-//!
-//! Chunks follow each other, so every token but the first is predicted once, and a recurrent network may carry its state
-//! from one chunk to the next (truncated back-propagation through time).
+//! Running text for a language model.
 
 use rayon::prelude::*;
 
 use super::tokenizer::{BEGIN, END, PAD, Tokenizer, UNKNOWN};
 use crate::tiles::IGNORED;
 
-/// A stream of tokens, cut.
+/// A stream of tokens cut into chunks, each with what comes next as its targets, for a language model.
+///
+/// ```text
+/// stream  a b c d e f g      context 3      inputs   a b c | d e f        targets  b c d | e f g
+/// ```
+///
+/// Chunks follow each other, so every token but the first is predicted once, and a recurrent network may carry its state
+/// from one chunk to the next (truncated back-propagation through time).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunks {
     /// Tokens of a chunk.

@@ -1,15 +1,15 @@
-//! Documents as sequences of one length, for networks that read text in order.
-//!
-//! ```text
-//! context 4   "a b"       ids 4 5 0 0   length 2     filled up with padding
-//!             "a b c d e" ids 4 5 6 7   length 4     cut, if that is allowed
-//! ```
+//! Documents of tokens.
 
 use rayon::prelude::*;
 
 use super::tokenizer::{PAD, Tokenizer, UNKNOWN};
 
-/// Documents as ids.
+/// Documents as sequences of ids of one length, for networks that read text in order.
+///
+/// ```text
+/// context 4   "a b"       ids 4 5 0 0   length 2     filled up with padding
+///             "a b c d e" ids 4 5 6 7   length 4     cut, if that is allowed
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequences {
     /// `documents x context`, filled up with [`PAD`].

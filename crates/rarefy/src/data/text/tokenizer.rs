@@ -1,8 +1,4 @@
-//! A tokenizer: text to ids and back. Four ids are the same in every vocabulary, and tokens of text follow them:
-//!
-//! ```text
-//! 0 padding   1 unknown   2 begin   3 end   4 ... tokens, the most frequent first (byte pairs: bytes, then merges)
-//! ```
+//! Tokenizers.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +31,11 @@ pub enum TokenKind {
     BytePairs,
 }
 
-/// A fitted tokenizer.
+/// A fitted tokenizer: text to ids and back. Four ids mean the same in every vocabulary, and tokens of text follow them:
+///
+/// ```text
+/// 0 padding   1 unknown   2 begin   3 end   4 ... tokens, the most frequent first (byte pairs: bytes, then merges)
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tokenizer {

@@ -150,15 +150,15 @@ impl Store {
 
     /// The sparse matrix in an archive.
     fn sparse(&mut self, path: &Path) -> Result<Samples> {
+        let mut format = "csr".to_string();
         if let Store::Archive(archive, _) = self
-            && let Ok(format) = archive.by_name("format.npy")
+            && let Ok(entry) = archive.by_name("format.npy")
         {
             let mut bytes = Vec::new();
-            let longest = LONGEST_HEADER as u64;
-            format.take(longest).read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
-            scipy::check_format(path, &bytes)?;
+            entry.take(LONGEST_HEADER as u64).read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
+            format = scipy::format(&bytes);
         }
-        let rows = scipy::read(path, |name| self.first(path, &[name]))?;
+        let rows = scipy::read(path, &format, |name| self.first(path, &[name]))?;
         let shape = Shape::flat(rows.features());
         Ok(Samples::plain(Cells::Sparse(rows), shape))
     }
