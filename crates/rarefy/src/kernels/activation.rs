@@ -42,9 +42,10 @@ impl Activation {
     /// # Errors
     /// What to do instead.
     pub fn check_fusable(self, made_by: &str) -> Result<(), String> {
-        match self.is_fusable() {
-            true => Ok(()),
-            false => Err(format!("{self:?} cannot be fused into a {made_by}; make it a layer of its own")),
+        if self.is_fusable() {
+            Ok(())
+        } else {
+            Err(format!("{self:?} cannot be fused into a {made_by}; make it a layer of its own"))
         }
     }
 

@@ -35,7 +35,7 @@ fn token(input: &Tiles, place: usize, vocabulary: usize) -> usize {
     id
 }
 
-/// Writes the rows that the tokens of `input` name, `weights.cols()` channels a step, to `output`.
+/// Writes the rows that tokens name: `y[step] = W[token[step]]`, `weights.cols()` channels a step, or zeros for padding.
 ///
 /// # Panics
 /// If shapes do not fit, or a token has no row.

@@ -12,7 +12,7 @@
 //! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
 //!
-//! Inner loops exist once per instruction set, in `scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
+//! Inner loops exist once per instruction set, in `arch/scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
 //! the same names. Threads split rows and tiles (`rayon::join`, so a caller picks the pool); each output number is
 //! computed by one thread in a fixed order and sums over tiles follow a fixed binary tree (`tree`), so results are
 //! the same bits for any number of threads, and a sample's outputs do not depend on its batch.

@@ -29,10 +29,8 @@ impl Panels {
     /// The panels before those of a last tile of which only half is alive and which has several positions: those are worth
     /// computing side by side.
     pub(super) fn whole(self) -> usize {
-        match self.ends_half && self.positions > 1 {
-            true => (self.tiles - 1) * self.positions,
-            false => self.count(),
-        }
+        let is_cut = self.ends_half && self.positions > 1;
+        if is_cut { (self.tiles - 1) * self.positions } else { self.count() }
     }
 
     /// The panels of a tile.

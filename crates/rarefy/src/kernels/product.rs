@@ -17,7 +17,11 @@ use super::{conv, conv_dense, dense, sddmm, sparse_input, spmm, tree};
 use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
-/// `output = activation(W input + bias)` (or another [`Finish`]).
+/// Computes a linear map: `Y[r] = finish(sum over stored c of W[r, c] X[c])`, a row of numbers of 64 samples each, which
+/// [`Finish::Activate`] makes `activation(W x + b)`.
+///
+/// `input` has `W.cols()` features and `output` `W.rows()`; or so many at each of several positions, to which the map is applied one by
+/// one. Both hold as many samples. The input may be sparse ([`Tiles::sparse`]): work then follows its nonzeros.
 ///
 /// # Panics
 /// If shapes do not fit, or weights in column order meet a dense input.
@@ -39,8 +43,10 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     }
 }
 
-/// `gradient_input = finish(W^T gradient)`. `room` grows to what the values of compressed storage need: that of a gradient
-/// which is still to be computed will do.
+/// Computes the gradient of a linear map's input: `dX[c] = finish(sum over stored r of W[r, c] dY[r])`.
+///
+/// Shapes are those of [`multiply`]. `room` grows to what the values of compressed storage need: that of a gradient which is still to be
+/// computed will do.
 ///
 /// # Panics
 /// If shapes do not fit, or the weights do not stand in row order.
@@ -67,8 +73,10 @@ pub fn multiply_transposed(
     }
 }
 
-/// The gradient of every live connection, summed over the batch, into `out`; zero for absent ones in dense storage. `scratch` grows to what dense storage
-/// needs to sum more than two tiles in a tree.
+/// Computes the gradient of every live connection: `dW[r, c] = sum over samples and positions of dY[r] X[c]`.
+///
+/// `out` has a number for each slot, zero for absent connections in dense storage. `scratch` grows to what dense storage needs to sum
+/// more than two tiles in a tree.
 ///
 /// # Panics
 /// If shapes do not fit, or the weights do not stand in row order.

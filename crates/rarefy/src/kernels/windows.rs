@@ -1,14 +1,5 @@
-//! Which positions a convolution reads: for each position of the output and each offset of the kernel one position of the
-//! input, or none where the window hangs over the edge, where zeros are read.
-//!
-//! ```text
-//! kernel 3, stride 2, padding 1 on 5 steps          offset 0 1 2
-//!   input    .  0 1 2 3 4  .             output 0:       - 0 1
-//!   output      0   1   2                       1:       1 2 3
-//!                                               2:       3 4 -
-//! ```
-//! So a kernel knows nothing of stride, padding and dilation, and the gradient of the input, which is the same table read
-//! from the input's side, is the same loop.
+//! The table of a convolution: who reads which position. So a kernel knows nothing of stride, padding and dilation, and the gradient of
+//! the input, which is the table read from the input's side, is a loop like the others.
 
 use std::ops::Range;
 
@@ -63,7 +54,15 @@ impl Geometry {
     }
 }
 
-/// The table of a convolution.
+/// Which positions a convolution reads: for each position of the output and each offset of the kernel one position of the input, or
+/// none where the window hangs over the edge, where zeros are read.
+///
+/// ```text
+/// kernel 3, stride 2, padding 1 on 5 steps          offset 0 1 2
+///   input    .  0 1 2 3 4  .             output 0:       - 0 1
+///   output      0   1   2                       1:       1 2 3
+///                                               2:       3 4 -
+/// ```
 pub struct Windows {
     pub(super) geometry: Geometry,
     output: Shape,

@@ -46,13 +46,14 @@ impl Storage {
 
     /// Bytes of the index that says where these stand, by rows and, where a backward pass needs it, by columns.
     pub fn index_bytes(self, rows: usize, cols: usize, nnz: usize) -> usize {
-        match self.is_compressed(nnz, rows * cols) {
-            true => {
-                let places = if nnz <= KEPT_PLACES { nnz } else { 0 };
-                4 * (nnz + rows + 1) + 4 * (nnz + cols + 1 + places)
-            }
-            false if nnz < rows * cols => 4 * (nnz + rows + 1),
-            false => 0,
+        let by_rows = 4 * (nnz + rows + 1);
+        if self.is_compressed(nnz, rows * cols) {
+            let places = if nnz <= KEPT_PLACES { nnz } else { 0 };
+            by_rows + 4 * (nnz + cols + 1 + places)
+        } else if nnz < rows * cols {
+            by_rows
+        } else {
+            0
         }
     }
 }

@@ -246,9 +246,10 @@ impl Tiles {
     pub fn real_steps(&self, tile: usize, steps: usize) -> [u32; LANES] {
         let mut real = [0; LANES];
         let samples = tile * LANES..tile * LANES + self.live(tile);
-        match self.lengths.is_empty() {
-            true => real[..samples.len()].fill(steps as u32),
-            false => real[..samples.len()].copy_from_slice(&self.lengths[samples]),
+        if self.lengths.is_empty() {
+            real[..samples.len()].fill(steps as u32);
+        } else {
+            real[..samples.len()].copy_from_slice(&self.lengths[samples]);
         }
         real
     }

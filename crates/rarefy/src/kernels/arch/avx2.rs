@@ -23,10 +23,8 @@ pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
-        let mut sums = match lines.accumulate {
-            true => load(output),
-            false => [_mm256_set1_ps(lines.finish.start(line)); 8],
-        };
+        let mut sums =
+            if lines.accumulate { load(output) } else { [_mm256_set1_ps(lines.finish.start(line)); 8] };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm256_set1_ps(value);

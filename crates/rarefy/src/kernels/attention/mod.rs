@@ -59,7 +59,7 @@ fn for_each_unit(
     });
 }
 
-/// Writes attention's outputs: `inputs` are queries, keys and values; all have `heads * size` channels at each step. `work`
+/// Writes the outputs of scaled dot-product attention ([`Heads`]): `inputs` are queries, keys and values; all have `heads * size` channels at each step. `work`
 /// has [`Heads::work_features`]. Beyond `lengths` (a number for each sample, or none if all steps are there) there is
 /// nothing to look at.
 ///

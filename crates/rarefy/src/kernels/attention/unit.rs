@@ -18,7 +18,12 @@ pub(super) const GROUPS: usize = LANES / WIDTH;
 /// Queries whose probabilities exist at a time.
 const QUERIES: usize = 16;
 
-/// The shape of an attention, and the angles that its queries and keys are turned by.
+/// The shape of scaled dot-product attention (Vaswani et al. 2017, eq. 1), and the angles that its queries and keys are turned by.
+///
+/// ```text
+/// s[i, j] = q[i] . k[j] / sqrt(size)      p[i] = softmax(s[i])      o[i] = sum_j p[i, j] v[j]
+/// ```
+/// Queries, keys, values and outputs have `heads * size` channels at each of `steps` steps; each head attends for itself.
 #[derive(Debug, Clone)]
 pub struct Heads {
     pub(super) steps: usize,
@@ -37,10 +42,9 @@ impl Heads {
     /// If an odd number of channels is to be turned, or there is more than can be counted.
     pub fn new(steps: usize, heads: usize, size: usize, is_causal: bool, rotary: bool) -> Heads {
         assert!(!rotary || size.is_multiple_of(2), "{size} channels are no pairs");
-        // So that no product of these is cut off where memory is measured by it.
-        let numbers =
-            (size + 1).checked_mul(heads).and_then(|channels| channels.checked_mul(9 * (steps + 1)));
-        assert!(numbers.is_some(), "{heads} heads of {size} channels over {steps} steps");
+        // So that no product of these overflows where memory is measured by it.
+        let numbers = 32.0 * (steps as f64 + 1.0) * heads.max(1) as f64 * (size as f64 + 1.0);
+        assert!(numbers < usize::MAX as f64 / 2.0, "{heads} heads of {size} channels over {steps} steps");
         let pairs = if rotary { size / 2 } else { 0 };
         let angle = |step: usize, pair: usize| {
             let angle = step as f64 * 10_000f64.powf(-2.0 * pair as f64 / size as f64);
@@ -112,10 +116,8 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn of(heads: &Heads, work: &Tiles) -> Steps {
-        match work.is_folded() {
-            true => Steps { count: heads.steps / 2, groups: GROUPS / 2 },
-            false => Steps { count: heads.steps, groups: GROUPS },
-        }
+        let parts = if work.is_folded() { 2 } else { 1 };
+        Steps { count: heads.steps / parts, groups: GROUPS / parts }
     }
 
     /// Among the rows, and the first lane.
