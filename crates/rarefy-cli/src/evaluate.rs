@@ -114,7 +114,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
             tokens: score.samples as usize,
             characters: counts.characters,
         }),
-        _ => measure(preparation, &score, &predictions, &dataset.targets),
+        _ => measure(preparation, &score, &predictions, &dataset),
     };
     let names = preparation.output_names();
     let samples = dataset.len();
@@ -206,26 +206,34 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
     }
 }
 
-fn measure(preparation: &Preparation, score: &Score, found: &Predictions, targets: &Targets) -> Metrics {
-    let scores = found.scores();
-    match targets {
+fn measure(
+    preparation: &Preparation,
+    score: &Score,
+    found: &Predictions,
+    dataset: &data::Dataset,
+) -> Metrics {
+    let (scores, weights) = (found.scores(), dataset.weights.as_deref());
+    match &dataset.targets {
         Targets::Classes { labels, classes } => {
-            Metrics::Classification(metrics::classification(scores, *classes, labels))
+            Metrics::Classification(metrics::classification(scores, *classes, labels, weights))
         }
         Targets::Steps { .. } => unreachable!("a language model has figures of its own"),
         Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => {
-            Metrics::MultiLabel(metrics::multi_label(scores, *outputs, values, 0.5))
+            Metrics::MultiLabel(metrics::multi_label(scores, *outputs, values, 0.5, weights))
         }
         Targets::Values { values, outputs } => {
             let expected = preparation.target_scaler.undo_all(*outputs, values);
-            Metrics::Regression(metrics::regression(&found.numbers(), *outputs, &expected))
+            Metrics::Regression(metrics::regression(&found.numbers(), *outputs, &expected, weights))
         }
         Targets::Sequences { labels, offsets, .. } => {
             let expected = offsets.windows(2).map(|ends| &labels[ends[0]..ends[1]]);
-            let right = found.transcripts().iter().zip(expected).filter(|(said, expected)| said == expected);
+            let weight = |sample: usize| f64::from(dataset.weight(sample));
+            let right = found.transcripts().iter().zip(expected).enumerate();
+            let right = right.filter(|(_, (said, expected))| said == expected);
             Metrics::Transcription(Transcription {
                 label_error_rate: score.label_error_rate(),
-                all_right: right.count() as f64 / found.len() as f64,
+                all_right: right.map(|(sample, _)| weight(sample)).sum::<f64>()
+                    / (0..found.len()).map(weight).sum::<f64>(),
                 labels: score.labels as usize,
                 edits: score.edits as usize,
             })
@@ -348,7 +356,8 @@ mod tests {
     fn classes_without_a_sample_are_told() {
         // Of three classes the samples are of the first two; one is taken for the third.
         let scores = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
-        let found = |labels: &[u32]| Metrics::Classification(metrics::classification(&scores, 3, labels));
+        let found =
+            |labels: &[u32]| Metrics::Classification(metrics::classification(&scores, 3, labels, None));
         let note = absent_classes(&found(&[0, 1, 1])).unwrap();
         assert!(note.starts_with("note: 1 of 3 classes have no sample here"), "{note}");
         assert_eq!(absent_classes(&found(&[0, 1, 2])), None);

@@ -4,6 +4,9 @@
 //! precision = hits / predicted      recall = hits / support      F1 = 2 hits / (predicted + support)
 //! ```
 //!
+//! A sample counts as often as its weight says, once where there are no weights: 2 as if it stood twice, 0 as if it were not
+//! there. What is counted in samples (support, predicted, confusion) counts those of weight above 0 once.
+//!
 //! A ratio of nothing to nothing counts as 0. Macro averages are plain means over the classes or labels that occur, in
 //! the truth or among the predictions; micro averages pool all labels first. Definitions are scikit-learn's.
 
@@ -84,29 +87,44 @@ pub struct OutputErrors {
 /// Counts for one class or label, of which [`Hits`] are the ratios.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
-    hits: usize,
-    predicted: usize,
-    support: usize,
+    hits: f64,
+    predicted: f64,
+    support: f64,
+    /// Samples that were predicted to have it, and that have it, whatever they weigh.
+    samples: [usize; 2],
 }
 
 impl Counts {
+    fn count(&mut self, weight: f64, predicted: bool, is_true: bool) {
+        for (sum, counts) in [
+            (&mut self.predicted, predicted),
+            (&mut self.support, is_true),
+            (&mut self.hits, predicted && is_true),
+        ] {
+            *sum += if counts { weight } else { 0.0 };
+        }
+        for (samples, counts) in self.samples.iter_mut().zip([predicted, is_true]) {
+            *samples += usize::from(counts && weight > 0.0);
+        }
+    }
+
     fn ratios(self) -> Hits {
         Hits {
             precision: ratio(self.hits, self.predicted),
             recall: ratio(self.hits, self.support),
             f1: self.f1(),
-            support: self.support,
-            predicted: self.predicted,
+            support: self.samples[1],
+            predicted: self.samples[0],
         }
     }
 
     fn f1(self) -> f64 {
-        ratio(2 * self.hits, self.predicted + self.support)
+        ratio(2.0 * self.hits, self.predicted + self.support)
     }
 
     /// The mean F1 of those that occur.
     fn macro_f1(all: &[Counts]) -> f64 {
-        mean(all.iter().filter(|counts| counts.predicted + counts.support > 0).map(|counts| counts.f1()))
+        mean(all.iter().filter(|counts| counts.predicted + counts.support > 0.0).map(|counts| counts.f1()))
     }
 }
 
@@ -117,30 +135,38 @@ impl Counts {
 ///
 /// ```
 /// // Three samples of two classes.
-/// let found = rarefy::metrics::classification(&[0.9, 0.1, 0.2, 0.8, 0.7, 0.3], 2, &[0, 1, 1]);
+/// let found = rarefy::metrics::classification(&[0.9, 0.1, 0.2, 0.8, 0.7, 0.3], 2, &[0, 1, 1], None);
 /// assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
 /// ```
-pub fn classification(scores: &[f32], classes: usize, labels: &[u32]) -> Classification {
+pub fn classification(
+    scores: &[f32],
+    classes: usize,
+    labels: &[u32],
+    weights: Option<&[f32]>,
+) -> Classification {
     assert_eq!(scores.len(), labels.len() * classes, "{classes} scores for each of {} labels", labels.len());
+    let weight_of = weigher(labels.len(), weights);
     let mut counts = vec![Counts::default(); classes];
     let mut confusion = (classes <= MOST_CONFUSED_CLASSES).then(|| vec![vec![0; classes]; classes]);
-    let (mut correct, mut among_five) = (0, 0);
-    for (row, &label) in scores.chunks_exact(classes).zip(labels) {
+    let (mut correct, mut among_five, mut total) = (0.0, 0.0, 0.0);
+    for (sample, (row, &label)) in scores.chunks_exact(classes).zip(labels).enumerate() {
+        let weight = weight_of(sample);
         let (label, predicted) = (label as usize, highest(row));
-        counts[label].support += 1;
-        counts[predicted].predicted += 1;
-        if label == predicted {
-            counts[label].hits += 1;
-            correct += 1;
+        counts[label].count(weight, label == predicted, true);
+        if label != predicted {
+            counts[predicted].count(weight, true, false);
+        } else {
+            correct += weight;
         }
-        among_five += usize::from(rank(row, label) < 5);
+        among_five += if rank(row, label) < 5 { weight } else { 0.0 };
+        total += weight;
         if let Some(confusion) = &mut confusion {
-            confusion[label][predicted] += 1;
+            confusion[label][predicted] += usize::from(weight > 0.0);
         }
     }
     Classification {
-        accuracy: ratio(correct, labels.len()),
-        top5_accuracy: (classes > 5).then(|| ratio(among_five, labels.len())),
+        accuracy: ratio(correct, total),
+        top5_accuracy: (classes > 5).then(|| ratio(among_five, total)),
         macro_f1: Counts::macro_f1(&counts),
         per_class: counts.into_iter().map(Counts::ratios).collect(),
         confusion,
@@ -152,28 +178,37 @@ pub fn classification(scores: &[f32], classes: usize, labels: &[u32]) -> Classif
 ///
 /// # Panics
 /// If the arrays differ in length or hold no whole number of samples.
-pub fn multi_label(scores: &[f32], outputs: usize, targets: &[f32], threshold: f32) -> MultiLabel {
+pub fn multi_label(
+    scores: &[f32],
+    outputs: usize,
+    targets: &[f32],
+    threshold: f32,
+    weights: Option<&[f32]>,
+) -> MultiLabel {
     check(scores, outputs, targets);
+    let weight_of = weigher(scores.len() / outputs, weights);
     let mut counts = vec![Counts::default(); outputs];
-    let mut whole = 0;
-    for (scores, targets) in scores.chunks_exact(outputs).zip(targets.chunks_exact(outputs)) {
+    let (mut whole, mut total) = (0.0, 0.0);
+    let samples = scores.chunks_exact(outputs).zip(targets.chunks_exact(outputs));
+    for (sample, (scores, targets)) in samples.enumerate() {
+        let weight = weight_of(sample);
         let mut right = true;
         for ((counts, &score), &target) in counts.iter_mut().zip(scores).zip(targets) {
             let (predicted, is_true) = (score > threshold, target > 0.5);
-            counts.predicted += usize::from(predicted);
-            counts.support += usize::from(is_true);
-            counts.hits += usize::from(predicted && is_true);
+            counts.count(weight, predicted, is_true);
             right &= predicted == is_true;
         }
-        whole += usize::from(right);
+        whole += if right { weight } else { 0.0 };
+        total += weight;
     }
     let pooled = counts.iter().fold(Counts::default(), |sum, counts| Counts {
         hits: sum.hits + counts.hits,
         predicted: sum.predicted + counts.predicted,
         support: sum.support + counts.support,
+        ..sum
     });
     MultiLabel {
-        subset_accuracy: ratio(whole, scores.len() / outputs),
+        subset_accuracy: ratio(whole, total),
         micro_f1: pooled.f1(),
         macro_f1: Counts::macro_f1(&counts),
         per_label: counts.into_iter().map(Counts::ratios).collect(),
@@ -186,13 +221,25 @@ pub fn multi_label(scores: &[f32], outputs: usize, targets: &[f32], threshold: f
 /// If the arrays differ in length or hold no whole number of samples.
 ///
 /// ```
-/// let found = rarefy::metrics::regression(&[1.0, 2.0, 4.0], 1, &[1.0, 2.0, 3.0]);
+/// let found = rarefy::metrics::regression(&[1.0, 2.0, 4.0], 1, &[1.0, 2.0, 3.0], None);
 /// assert_eq!((found.r2, found.mae), (Some(0.5), 1.0 / 3.0));
 /// ```
-pub fn regression(predictions: &[f64], outputs: usize, targets: &[f64]) -> Regression {
+pub fn regression(
+    predictions: &[f64],
+    outputs: usize,
+    targets: &[f64],
+    weights: Option<&[f32]>,
+) -> Regression {
     check(predictions, outputs, targets);
-    let per_output: Vec<OutputErrors> =
-        (0..outputs).map(|output| output_errors(predictions, outputs, targets, output)).collect();
+    let weight_of = weigher(predictions.len() / outputs, weights);
+    let per_output: Vec<OutputErrors> = (0..outputs)
+        .map(|output| {
+            let pairs = predictions.iter().zip(targets).skip(output).step_by(outputs);
+            let weighted = pairs.enumerate().map(|(sample, (&p, &t))| (weight_of(sample), p, t));
+            // What does not count may be anything.
+            output_errors(&weighted.filter(|(weight, ..)| *weight > 0.0).collect::<Vec<_>>())
+        })
+        .collect();
     let r2: Option<Vec<f64>> = per_output.iter().map(|errors| errors.r2).collect();
     Regression {
         rmse: mean(per_output.iter().map(|errors| errors.rmse * errors.rmse)).sqrt(),
@@ -202,19 +249,31 @@ pub fn regression(predictions: &[f64], outputs: usize, targets: &[f64]) -> Regre
     }
 }
 
-fn output_errors(predictions: &[f64], outputs: usize, targets: &[f64], output: usize) -> OutputErrors {
-    let column =
-        |array: &[f64]| -> Vec<f64> { array.iter().skip(output).step_by(outputs).copied().collect() };
-    let (predictions, targets) = (column(predictions), column(targets));
-    let errors = || predictions.iter().zip(&targets).map(|(prediction, target)| prediction - target);
-    let centre = mean(targets.iter().copied());
-    let squared = mean(errors().map(|error| error * error));
-    let variance = mean(targets.iter().map(|target| (target - centre).powi(2)));
+/// The errors of weights, predictions and targets.
+fn output_errors(samples: &[(f64, f64, f64)]) -> OutputErrors {
+    let total = samples.iter().map(|(weight, ..)| weight).sum::<f64>();
+    let mean = |of: &dyn Fn(f64, f64) -> f64| {
+        ratio(samples.iter().map(|&(weight, p, t)| weight * of(p, t)).sum(), total)
+    };
+    let centre = mean(&|_, target| target);
+    let squared = mean(&|prediction, target| (prediction - target).powi(2));
+    let variance = mean(&|_, target| (target - centre).powi(2));
     OutputErrors {
         rmse: squared.sqrt(),
-        mae: mean(errors().map(f64::abs)),
+        mae: mean(&|prediction, target| (prediction - target).abs()),
         r2: (variance > 0.0).then(|| 1.0 - squared / variance),
     }
+}
+
+/// How often a sample counts.
+///
+/// # Panics
+/// If there are weights, but not one for each sample.
+fn weigher(samples: usize, weights: Option<&[f32]>) -> impl Fn(usize) -> f64 + '_ {
+    if let Some(weights) = weights {
+        assert_eq!(weights.len(), samples, "a weight for each sample");
+    }
+    move |sample| weights.map_or(1.0, |weights| f64::from(weights[sample]))
 }
 
 fn check<T>(scores: &[T], outputs: usize, targets: &[T]) {
@@ -243,8 +302,8 @@ fn rank(row: &[f32], label: usize) -> usize {
     row.iter().enumerate().filter(|&(place, &score)| !after(place, score)).count()
 }
 
-fn ratio(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole == 0.0 { 0.0 } else { part / whole }
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
@@ -261,7 +320,7 @@ mod tests {
         // True:      0    0    1    2
         // Predicted: 0    1    1    1 (class 3 never occurs)
         let scores = [[0.9, 0.1, 0.0, 0.0], [0.1, 0.5, 0.4, 0.0], [0.2, 0.6, 0.1, 0.1], [0.0, 0.4, 0.4, 0.2]];
-        let found = classification(scores.as_flattened(), 4, &[0, 0, 1, 2]);
+        let found = classification(scores.as_flattened(), 4, &[0, 0, 1, 2], None);
         assert_eq!((found.accuracy, found.top5_accuracy), (0.5, None));
         assert_eq!(found.confusion.unwrap(), [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]);
         let hits =
@@ -282,7 +341,7 @@ mod tests {
     #[test]
     fn five_chances_are_counted_and_nan_is_never_right() {
         let scores = [[6.0, 5.0, 4.0, 3.0, 2.0, 1.0], [6.0, 5.0, 4.0, 3.0, 2.0, 1.0], [f32::NAN; 6]];
-        let found = classification(scores.as_flattened(), 6, &[4, 5, 2]);
+        let found = classification(scores.as_flattened(), 6, &[4, 5, 2], None);
         assert_eq!((found.accuracy, found.top5_accuracy), (0.0, Some(1.0 / 3.0)));
         // Of equal scores the first counts, as it does while training.
         assert_eq!((highest(&[1.0, 3.0, 3.0]), rank(&[1.0, 3.0, 3.0], 2)), (1, 1));
@@ -292,7 +351,7 @@ mod tests {
     fn labels_by_hand() {
         let targets = [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, 1.0]];
         let scores = [[0.9, 0.1], [0.8, 0.3], [0.6, 0.2], [0.1, 0.7]];
-        let found = multi_label(scores.as_flattened(), 2, targets.as_flattened(), 0.5);
+        let found = multi_label(scores.as_flattened(), 2, targets.as_flattened(), 0.5, None);
         assert_eq!(found.subset_accuracy, 0.5);
         // First label: 2 hits of 3 predicted, 2 true. Second: 1 hit of 1 predicted, 2 true.
         assert!((found.per_label[0].f1 - 0.8).abs() < 1e-12);
@@ -302,13 +361,38 @@ mod tests {
     }
 
     #[test]
+    fn a_weight_counts_a_sample_so_many_times() {
+        // Samples 0 to 3 weigh 2, 0, 1 and 1.
+        let (weights, repeated) = ([2.0, 0.0, 1.0, 1.0], [0, 0, 2, 3]);
+        let scores = [[0.9f32, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]];
+        let labels = [0u32, 0, 1, 1];
+        let again = repeated.map(|sample| scores[sample]);
+        let found = classification(scores.as_flattened(), 2, &labels, Some(&weights));
+        let expected = classification(again.as_flattened(), 2, &repeated.map(|sample| labels[sample]), None);
+        assert_eq!((found.accuracy, found.macro_f1), (expected.accuracy, expected.macro_f1));
+        assert_eq!(found.confusion.unwrap(), [[1, 0], [1, 1]]);
+        let truth = [[1.0f32, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0]];
+        let truth_again = repeated.map(|sample| truth[sample]);
+        let found = multi_label(scores.as_flattened(), 2, truth.as_flattened(), 0.5, Some(&weights));
+        let expected = multi_label(again.as_flattened(), 2, truth_again.as_flattened(), 0.5, None);
+        assert_eq!(
+            (found.subset_accuracy, found.micro_f1, found.macro_f1),
+            (expected.subset_accuracy, expected.micro_f1, expected.macro_f1)
+        );
+        let (numbers, targets) = ([1.0, f64::NAN, 3.0, 5.0], [2.0, 0.0, 3.0, 7.0]);
+        let found = regression(&numbers, 1, &targets, Some(&weights));
+        let [numbers, targets] = [numbers, targets].map(|all| repeated.map(|sample| all[sample]));
+        assert_eq!(found, regression(&numbers, 1, &targets, None));
+    }
+
+    #[test]
     fn numbers_by_hand() {
-        let found = regression(&[1.0, 2.0, 3.0, 6.0], 1, &[1.0, 2.0, 3.0, 4.0]);
+        let found = regression(&[1.0, 2.0, 3.0, 6.0], 1, &[1.0, 2.0, 3.0, 4.0], None);
         assert_eq!((found.rmse, found.mae), (1.0, 0.5));
         // The squared errors sum to 4, those from the mean of 2.5 to 5.
         assert!((found.r2.unwrap() - 0.2).abs() < 1e-12);
         // The second output never changes.
-        let found = regression(&[1.0, 7.0, 2.0, 5.0], 2, &[1.0, 6.0, 2.0, 6.0]);
+        let found = regression(&[1.0, 7.0, 2.0, 5.0], 2, &[1.0, 6.0, 2.0, 6.0], None);
         assert_eq!((found.per_output[0].r2, found.per_output[1].r2, found.r2), (Some(1.0), None, None));
         assert_eq!((found.per_output[1].rmse, found.mae), (1.0, 0.5));
     }

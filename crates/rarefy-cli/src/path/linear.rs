@@ -201,6 +201,10 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         splits.augmentation.is_none(),
         "data.augment: a linear path solves for the samples as they are; leave it out"
     );
+    ensure!(
+        splits.train.weights.is_none(),
+        "data.weight: linear paths count all samples once; leave it out, or train a network"
+    );
     super::check_validation(args, &splits)?;
     let task = splits.preparation.task;
     let flags = &args.linear;
@@ -389,7 +393,7 @@ impl HeldOut {
         let in_unit =
             |numbers: &[f64]| numbers.iter().map(|y| if self.is_log { y.exp() } else { *y }).collect();
         let [z, y]: [Vec<f64>; 2] = [&predictions, targets].map(|numbers| in_unit(numbers));
-        let numbers = (!is_classification).then(|| regression(&z, 1, &y));
+        let numbers = (!is_classification).then(|| regression(&z, 1, &y, None));
         Score {
             loss: mean,
             standard_error: (variance / samples).sqrt(),

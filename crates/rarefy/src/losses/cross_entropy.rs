@@ -1,18 +1,18 @@
-//! Cross-entropy of logits `z` and a class `y`, as `torch.nn.CrossEntropyLoss` with class weights `w` and label smoothing
-//! `e` (Szegedy et al. 2016, section 7). With `K` classes and `p = softmax(z)`:
-//! ```text
-//! t_k   = (1 - e) w_y [k = y] + e / K w_k
-//! loss  = -sum_k t_k ln p_k = T ln(sum_k exp(z_k)) - sum_k t_k z_k        T = sum_k t_k
-//! dz_k  = T p_k - t_k
-//! ```
-//! All exponents are taken relative to the largest logit of the sample, so none overflows. The batch's mean divides by
-//! the sum of `w_y`.
+//! The cross-entropy of logits and a class, stable and with its gradient.
 
 use super::{TargetTile, predictions};
 use crate::math::{exp, ln};
 use crate::tiles::{LANES, Row};
 
-/// Cross-entropy with label smoothing and class weights.
+/// Cross-entropy of logits `z` and a class `y` with class weights `w` and label smoothing `e` (Szegedy et al. 2016, section 7),
+/// as `torch.nn.CrossEntropyLoss`. With `K` classes and `p = softmax(z)`:
+/// ```text
+/// t_k   = (1 - e) w_y [k = y] + e / K w_k
+/// loss  = -sum_k t_k ln p_k = T ln(sum_k exp(z_k)) - sum_k t_k z_k        T = sum_k t_k
+/// dz_k  = T p_k - t_k
+/// ```
+/// A batch's mean divides by the sum of `w_y`. Exponents are taken relative to the largest logit of the sample, so none
+/// overflows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossEntropy {
     smoothing: f32,

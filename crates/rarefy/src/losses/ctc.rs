@@ -1,12 +1,6 @@
-//! Connectionist temporal classification (Graves et al. 2006): the likelihood of a sequence of labels whatever the steps at
-//! which they stand, as `torch.nn.CTCLoss` with the blank as class 0 and `reduction = "mean"`.
-//! ```text
-//! y_t(k)  softmax of the K outputs of step t      l = blank l1 blank l2 ... blank, S = 2 L + 1 states
-//! a_t(s)  = ln y_t(l_s) + ln(e^a_t-1(s) + e^a_t-1(s-1) + e^a_t-1(s-2)), the last where l_s is no blank and not l_s-2
-//! b_t(s)  = ln y_t(l_s) + ln(e^b_t+1(s) + e^b_t+1(s+1) + e^b_t+1(s+2)), the last where l_s+2 is no blank and not l_s
-//! loss    = -ln(e^a_T(S) + e^a_T(S-1)) / L
-//! dz_t(k) = (y_t(k) - sum_{s: l_s = k} e^(a_t(s) + b_t(s) - ln y_t(l_s) + L loss)) / L
-//! ```
+//! Connectionist temporal classification, by the recursions that [`Loss::Ctc`](super::Loss::Ctc) shows: `a` goes forward over
+//! the steps, `b` backward.
+//!
 //! A sample is a lane and steps beyond its own have no part in it. Logarithms are kept in `f64` and only their small
 //! differences go through the functions of `f32`, so that errors do not grow with the steps.
 

@@ -1,7 +1,7 @@
-//! The Huber loss (Huber 1964, equation 2), as `torch.nn.HuberLoss`: with `e = p - t`,
-//! `1/2 e^2` if `|e| <= delta`, otherwise `delta (|e| - delta / 2)`. Outliers pull with a bounded force.
+//! The Huber loss of one number.
 
-/// The Huber loss with its `delta`.
+/// The Huber loss (Huber 1964, equation 2), as `torch.nn.HuberLoss`: with `e` the prediction less the target, `1/2 e^2` if
+/// `|e| <= delta`, otherwise `delta (|e| - delta / 2)`. Outliers pull with a bounded force.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Huber {
     delta: f32,

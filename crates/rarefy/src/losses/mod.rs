@@ -30,20 +30,45 @@ pub use huber::Huber;
 pub use settings::{ClassWeights, LossMethod, LossSettings, Task, WeightRule};
 use squared_error::{half_squared_error, squared_error};
 
-/// A checked loss, built by [`LossSettings::build`].
+/// A checked loss, built by [`LossSettings::build`]. `z` are a sample's outputs, `t` its targets.
+///
+/// # Example
+/// ```
+/// use rarefy::losses::{Head, Loss, LossSettings, Task};
+///
+/// let loss = LossSettings::default().build(Task::Regression)?;
+/// assert_eq!(loss, Loss::MeanSquaredError);
+/// assert_eq!(loss.head(), Head::Identity);
+/// // Eight samples of three numbers: what the sum of their losses is divided by.
+/// assert_eq!(loss.normaliser(8.0, 3), 24.0);
+/// # Ok::<(), rarefy::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Loss {
-    /// Softmax and negative log-likelihood, for one class of several.
+    /// `-ln softmax(z)_y` of the class `y`, with label smoothing and class weights if asked for; mean over samples (over the
+    /// weights of their classes, where there are some). `torch.nn.CrossEntropyLoss`.
     CrossEntropy(CrossEntropy),
-    /// Sigmoid and negative log-likelihood of each output, mean over samples and outputs.
+    /// `-t ln sigmoid(z) - (1 - t) ln(1 - sigmoid(z))` of each output, targets from 0 to 1; mean over samples and outputs.
+    /// `torch.nn.BCEWithLogitsLoss`. Computed as `max(z, 0) - z t + ln(1 + e^-|z|)`, which neither overflows nor loses small
+    /// losses.
     BinaryCrossEntropy,
-    /// `(prediction - target)^2`, mean over samples and outputs.
+    /// `(z - t)^2` of each output; mean over samples and outputs. `torch.nn.MSELoss`.
     MeanSquaredError,
-    /// `1/2 (prediction - target)^2`, summed over samples and outputs and not divided by anything.
+    /// `1/2 (z - t)^2` of each output; sum over samples and outputs, divided by nothing: the textbook's loss of penalised least
+    /// squares `1/2 sum (y - yhat)^2 + lambda sum |w|` (Tibshirani 1996). Half of `torch.nn.MSELoss(reduction = "sum")`.
     SumSquaredError,
-    /// Squared near the target, straight far from it, mean over samples and outputs.
+    /// `1/2 e^2` where `|e| <= delta`, else `delta (|e| - delta / 2)`, with `e = z - t` of each output; mean over samples and
+    /// outputs. `torch.nn.HuberLoss`.
     Huber(Huber),
-    /// Negative log-likelihood of a sequence of labels, whatever the steps at which they stand, for each of its labels.
+    /// `-ln P(labels) / number of labels`, whatever the steps at which they stand; mean over samples. `torch.nn.CTCLoss` with
+    /// the blank as class 0 (connectionist temporal classification: Graves et al. 2006). With `y_t = softmax` of the `K`
+    /// outputs of step `t` and `l = blank l1 blank l2 ... blank` of `S = 2 L + 1` states for `L` labels:
+    /// ```text
+    /// a_t(s)  = ln y_t(l_s) + ln(e^a_t-1(s) + e^a_t-1(s-1) + e^a_t-1(s-2)), the last where l_s is no blank and not l_s-2
+    /// b_t(s)  = ln y_t(l_s) + ln(e^b_t+1(s) + e^b_t+1(s+1) + e^b_t+1(s+2)), the last where l_s+2 is no blank and not l_s
+    /// loss    = -ln(e^a_T(S) + e^a_T(S-1)) / L
+    /// dz_t(k) = (y_t(k) - sum_{s: l_s = k} e^(a_t(s) + b_t(s) - ln y_t(l_s) + L loss)) / L
+    /// ```
     Ctc,
     /// A loss of a user's own.
     Custom(CustomLoss),

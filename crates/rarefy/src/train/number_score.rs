@@ -43,6 +43,6 @@ pub fn evaluate_numbers(
         }
     });
     let [predictions, targets] = [&predictions, values].map(|numbers| scaler.undo_all(*outputs, numbers));
-    let found = regression(&predictions, *outputs, &targets);
+    let found = regression(&predictions, *outputs, &targets, dataset.weights.as_deref());
     (total, NumberScore { rmse: found.rmse, r2: found.r2 })
 }
