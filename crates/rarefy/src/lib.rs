@@ -10,8 +10,8 @@
 //! let (pixels, digits) = data::digits(); // 1,797 rows of 64 numbers, and as many classes
 //! let samples = Samples::dense(&pixels, 64)?.with_classes(&digits)?;
 //! let mut settings = Settings::default();
-//! settings.sparsity.density = 0.1; // a tenth of all connections
-//! settings.train.epochs = 25;
+//! settings.sparsity.density = 0.2; // of five connections one
+//! settings.train.epochs = 20;
 //! let splits = data::from_memory(samples, &settings.data, settings.seed)?;
 //! let mut trainer = Trainer::new(settings, splits)?;
 //! let outcome = trainer.train(&mut |_| Control::Continue)?;
