@@ -94,7 +94,7 @@ impl Plain {
     }
 
     /// One step at learning rate `l`; `t` counts from 1, `loss` is the batch's at any weights.
-    #[expect(clippy::too_many_lines)]
+    #[expect(clippy::too_many_lines, reason = "an arm for each optimizer")]
     fn step(&mut self, t: u64, l: f64, g: &[f64], loss: &dyn Fn(&[f64]) -> f64) {
         let f = |number: f32| f64::from(number);
         let (momentum, rho) = (f(self.settings.momentum), f(self.settings.rho));

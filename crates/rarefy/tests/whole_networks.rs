@@ -146,7 +146,7 @@ fn assert_near(found: f64, expected: f64, scale: f64, what: &dyn Fn() -> String)
 }
 
 /// Whether the network is one that can be told by, all of which is checked.
-#[expect(clippy::too_many_lines)]
+#[expect(clippy::too_many_lines, reason = "one comparison after the other")]
 fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
     let mut trained = Trained::new(draw, inputs, layers);
     let title = || {

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rarefy::data::Task;
-use rarefy::layers::{Describe, Parameter, Role};
+use rarefy::layers::Role;
 use rarefy::losses::Head;
-use rarefy::report::{amount, sparsity, table};
+use rarefy::report::{LayerReport, amount, layer_table, sparsity};
 use rarefy::train::{Model, Settings};
 use serde::Serialize;
 use serde_json::Value;
@@ -39,24 +39,6 @@ pub struct InspectArgs {
     network: network::NetworkArgs,
 }
 
-/// A weight matrix.
-#[derive(Serialize)]
-struct Layer {
-    name: String,
-    outputs: usize,
-    inputs: usize,
-    activation: Value,
-    nnz: usize,
-    density: f64,
-    sparse: bool,
-    disk_bytes: usize,
-    fan_in_min: usize,
-    fan_in_mean: f64,
-    fan_in_max: usize,
-    dead_inputs: usize,
-    dead_outputs: usize,
-}
-
 #[derive(Serialize)]
 struct Inspection {
     path: PathBuf,
@@ -67,7 +49,7 @@ struct Inspection {
     outputs: usize,
     classes: Vec<String>,
     head: Head,
-    layers: Vec<Layer>,
+    layers: Vec<LayerReport>,
     nnz: usize,
     cells: usize,
     sparsity: f64,
@@ -110,7 +92,7 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
         outputs: preparation.outputs,
         classes: preparation.classes.clone(),
         head: model.config.head,
-        layers: layers(&model),
+        layers: LayerReport::of(&model.network),
         nnz,
         cells,
         sparsity: 1.0 - nnz as f64 / cells.max(1) as f64,
@@ -126,49 +108,6 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
     };
     output.show(&text(&found, &model));
     output.json(&found)
-}
-
-fn layers(model: &Model) -> Vec<Layer> {
-    let layers = model.network.spec().layers.clone();
-    layers
-        .into_iter()
-        .enumerate()
-        .flat_map(|(position, mut layer)| {
-            let activation = layer.fused_mut().map(|fused| *fused).unwrap_or_default();
-            let activation = serde_json::to_value(activation).unwrap_or_default();
-            let weights = model.network.layer_parameters(position).iter().filter(|part| part.is_weight());
-            weights.map(move |part| self::layer(part, activation.clone()))
-        })
-        .collect()
-}
-
-fn layer(parameter: &Parameter, activation: Value) -> Layer {
-    let weights = &parameter.weights;
-    let (rows, cols, nnz) = (weights.rows(), weights.cols(), weights.nnz());
-    let (mut live_outputs, mut live_inputs) = (vec![false; rows], vec![false; cols]);
-    for (cell, slot) in weights.connections() {
-        if weights.values()[slot] != 0.0 {
-            live_outputs[cell / cols] = true;
-            live_inputs[cell % cols] = true;
-        }
-    }
-    let dead = |live: &[bool]| live.iter().filter(|live| !**live).count();
-    let fan_in = weights.fan_in();
-    Layer {
-        name: parameter.name.clone(),
-        outputs: rows,
-        inputs: cols,
-        activation,
-        nnz,
-        density: weights.density(),
-        sparse: weights.has_pattern(),
-        disk_bytes: parameter.bytes(),
-        fan_in_min: fan_in.iter().copied().min().unwrap_or(0),
-        fan_in_mean: nnz as f64 / rows.max(1) as f64,
-        fan_in_max: fan_in.iter().copied().max().unwrap_or(0),
-        dead_inputs: dead(&live_inputs),
-        dead_outputs: dead(&live_outputs),
-    }
 }
 
 /// What the run's files tell; `None` where there is no run.
@@ -204,24 +143,9 @@ fn training(folder: &Path) -> Result<Option<Training>> {
 }
 
 fn text(found: &Inspection, model: &Model) -> String {
-    let rows = found.layers.iter().map(|layer| {
-        vec![
-            layer.name.clone(),
-            format!("{}x{}", layer.outputs, layer.inputs),
-            layer.nnz.to_string(),
-            format!("{:.2} %", 100.0 * layer.density),
-            if layer.sparse { "sparse" } else { "dense" }.to_string(),
-            layer.disk_bytes.to_string(),
-            format!("{} / {:.1} / {}", layer.fan_in_min, layer.fan_in_mean, layer.fan_in_max),
-            layer.dead_inputs.to_string(),
-            layer.dead_outputs.to_string(),
-        ]
-    });
-    let header =
-        ["layer", "shape", "nnz", "density", "stored", "bytes", "fan-in min/mean/max", "dead in", "dead out"];
     let mut parts = vec![
         format!("{}: written by rarefy {}, format {}", found.path.display(), found.rarefy, found.format),
-        table(&header, rows),
+        layer_table(&found.layers),
         format!(
             "{} of {} weights, {} sparse, and {} biases; {} bytes on disk",
             found.nnz,
@@ -262,9 +186,7 @@ fn data_text(found: &Inspection, model: &Model) -> String {
 
 fn run_text(run: &Training) -> String {
     let settings = &run.settings;
-    let name = |value: Value| value.as_str().unwrap_or("-").to_string();
-    let method = name(serde_json::to_value(settings.topology.method).unwrap_or_default());
-    let optimizer = name(serde_json::to_value(settings.optimizer.method).unwrap_or_default());
+    let (method, optimizer) = (settings.topology.method.name(), settings.optimizer.method.name());
     let batch = settings.train.batch_size.map_or("-".to_string(), |size| size.to_string());
     let mut lines = vec![
         format!("data      {}, seed {}", settings.data.path, settings.seed),

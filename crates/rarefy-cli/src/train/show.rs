@@ -73,7 +73,7 @@ pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
         ));
     }
     targets_text(&splits.preparation).iter().for_each(|text| output.say(&format!("targets {text}")));
-    let method = format!("{:?}", settings.topology.method).to_lowercase();
+    let method = settings.topology.method.name();
     let trained = run.network();
     output.say(&format!(
         "network {}: {} to {}, method {method}, seed {}",

@@ -3,6 +3,7 @@
 mod choice;
 mod figures;
 mod gains;
+mod layers;
 mod numbers;
 pub mod plot;
 mod statistics;
@@ -12,6 +13,7 @@ mod target;
 
 pub use choice::{Candidate, best, knee};
 pub use figures::Figures;
+pub use layers::{LayerReport, layer_table};
 pub use numbers::{amount, bytes, count, r2, sparsity, worse_than_mean};
 pub use statistics::{TTest, mean, paired_t_test, standard_error, two_sided_p, welch_t_test};
 pub use summary::{Summary, Twin};

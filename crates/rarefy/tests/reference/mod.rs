@@ -65,7 +65,7 @@ impl Reference {
         &self.arrays[&format!("{name}.{part}")]
     }
 
-    #[expect(clippy::too_many_lines)]
+    #[expect(clippy::too_many_lines, reason = "an arm for each layer")]
     fn layer(&self, layer: &LayerSpec, name: &str, batch: &Batch) -> Batch {
         let shape = layer.output(batch.shape).unwrap();
         let channels = batch.shape.channels;
@@ -263,7 +263,7 @@ impl Reference {
         [mean, variance]
     }
 
-    #[expect(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "the numbers of its formula")]
     fn conv(
         &self,
         spec: &Conv2dSpec,
@@ -300,7 +300,7 @@ impl Reference {
         out
     }
 
-    #[expect(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "the numbers of its formula")]
     fn recurrent(
         &self,
         name: &str,
