@@ -3,12 +3,14 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
+use rarefy::data::TaskChoice;
 use rarefy::kernels::Isa;
 use rarefy::names::Named;
 
 /// What `--task` may be.
-pub const TASKS: [&str; 6] =
-    ["auto", "classification", "multi-label", "regression", "transcription", "language-model"];
+pub fn tasks() -> [&'static str; TaskChoice::ALL.len()] {
+    TaskChoice::ALL.map(TaskChoice::name)
+}
 
 /// A path that messages and JSON name, so it must be UTF-8 text: refused by clap before any work.
 pub fn named_path(text: &str) -> Result<PathBuf, Infallible> {
@@ -43,8 +45,8 @@ pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
 }
 
 /// The names of some choices, as help lists them.
-pub fn names<K: Named>(kinds: impl IntoIterator<Item = K>) -> String {
-    kinds.into_iter().map(Named::name).collect::<Vec<_>>().join(", ")
+pub fn names<K: Named>(kinds: &[K]) -> String {
+    kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The help of `--isa`: what this machine has.

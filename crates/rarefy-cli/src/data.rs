@@ -5,7 +5,7 @@ use rarefy::data::{
     ColumnDescription, DataSettings, Decimal, Description, Dialect, LabelColumn, SkippedFile, Task, describe,
 };
 
-use crate::arguments::{TASKS, delimiter};
+use crate::arguments::{delimiter, tasks};
 use crate::config::Config;
 use crate::output::Output;
 use rarefy::report::table;
@@ -43,7 +43,7 @@ pub struct DataArgs {
     #[arg(long)]
     label: Vec<String>,
     /// What to predict
-    #[arg(long, default_value = "auto", value_parser = TASKS)]
+    #[arg(long, default_value = "auto", value_parser = tasks())]
     task: String,
     /// One setting, as in data.image_size=32; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]

@@ -15,7 +15,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// Says something by the way; work goes on even if nobody can hear it.
+    /// Says something by the way: on stdout, under `--json` on stderr, and nowhere under `--quiet`. Work goes on even if nobody
+    /// can hear it.
     pub fn say(&self, text: &str) {
         if !self.quiet {
             let _ = if self.json {
@@ -26,7 +27,7 @@ impl Output {
         }
     }
 
-    /// The same, but never on stdout, where something else is read from.
+    /// Says something by the way on stderr, where programs read what stands on stdout; nowhere under `--quiet`.
     pub fn aside(&self, text: &str) {
         if !self.quiet {
             let _ = writeln!(std::io::stderr(), "{text}");
@@ -51,7 +52,7 @@ impl Output {
         Ok(())
     }
 
-    /// As [`Output::answer`], for what is long.
+    /// Prints what was asked for as `write` makes it, for what is long. A reader that has gone away ends the program quietly.
     pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if let Err(error) = write(&mut out).and_then(|()| out.flush()) {

@@ -10,11 +10,12 @@ use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
 use rarefy::optimizers;
+use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Summary, Twin};
 use rarefy::topology;
 use rarefy::train::{Control, Outcome, Run, Settings, Trainer, free_run_directory};
 
-use crate::arguments::{TASKS, delimiter, isa_help, learning_rate, named_path, names, share};
+use crate::arguments::{delimiter, isa_help, learning_rate, named_path, names, share, tasks};
 use crate::config::Config;
 use crate::interrupt::watch_for_interrupt;
 use crate::output::Output;
@@ -28,9 +29,16 @@ fn method_help() -> String {
     )
 }
 
+fn penalty_help() -> String {
+    format!(
+        "Penalty: {}; starts dense unless told otherwise [default: none]",
+        names(&PenaltyMethod::ALL[1..])
+    )
+}
+
 fn optimizer_help() -> String {
     use optimizers::Method;
-    let (default, all) = (Method::default(), names(Method::ALL));
+    let (default, all) = (Method::default(), names(&Method::ALL));
     let (linbreg, adabreg) = (Method::Linbreg, Method::Adabreg);
     format!("Optimizer: {all}; {linbreg} and {adabreg} need --penalty l1 [default: {default}]")
 }
@@ -72,9 +80,7 @@ pub struct TrainArgs {
     density: Option<f64>,
     #[arg(long, help = method_help())]
     method: Option<String>,
-    /// Penalty: l1, elastic-net, group-neurons, group-inputs, mcp, l-half, str, l0-gates, l1-subgradient; starts dense
-    /// unless told otherwise [default: none]
-    #[arg(long)]
+    #[arg(long, help = penalty_help())]
     penalty: Option<String>,
     /// The penalty's strength [default: 1e-4]
     #[arg(long, requires = "penalty")]
@@ -104,7 +110,7 @@ pub struct TrainArgs {
     #[arg(long)]
     label: Vec<String>,
     /// What to predict [default: auto]
-    #[arg(long, value_parser = TASKS)]
+    #[arg(long, value_parser = tasks())]
     task: Option<String>,
     /// What separates the cells of a CSV file: a character, or tab [default: found out]
     #[arg(long, value_parser = delimiter)]

@@ -149,24 +149,25 @@ impl Default for DataSettings {
     }
 }
 
-/// What to predict, or `auto`: see [`Task`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TaskChoice {
-    /// Text, or whole numbers of at most 100 kinds, are classes; several columns of 0 and 1 are labels; other numbers
-    /// are values.
-    #[default]
-    Auto,
-    /// One class of several.
-    Classification,
-    /// Any number of labels, each 0 or 1.
-    MultiLabel,
-    /// Numbers.
-    Regression,
-    /// What is said in a recording: its label is a text.
-    Transcription,
-    /// The next token at each step of a text.
-    LanguageModel,
+named! {
+    /// What to predict, or `auto`: see [`Task`].
+    #[derive(Default)]
+    pub enum TaskChoice {
+        /// Text, or whole numbers of at most 100 kinds, are classes; several columns of 0 and 1 are labels; other numbers
+        /// are values.
+        #[default]
+        Auto = "auto",
+        /// One class of several.
+        Classification = "classification",
+        /// Any number of labels, each 0 or 1.
+        MultiLabel = "multi-label",
+        /// Numbers.
+        Regression = "regression",
+        /// What is said in a recording: its label is a text.
+        Transcription = "transcription",
+        /// The next token at each step of a text.
+        LanguageModel = "language-model",
+    }
 }
 
 impl TaskChoice {
