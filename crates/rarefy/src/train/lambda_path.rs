@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use super::keep::InMemory;
 use super::live::Live;
-use super::pairs;
 use super::revive::revive_dead_neurons;
+use super::settings::pairs;
 use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
 use super::{model_bytes, score, score_samples};
 use crate::control::{PathStart, lambda_grid};

@@ -17,7 +17,6 @@ mod machine;
 mod memory;
 mod model;
 mod number_score;
-mod pairs;
 mod plan;
 mod position;
 mod predictions;

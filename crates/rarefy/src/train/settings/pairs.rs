@@ -82,7 +82,7 @@ const ROWS: [Row; 19] = [
 ///
 /// # Errors
 /// [`Error::Setting`] with the first pair, why it does not go, and what would.
-pub(super) fn check(settings: &Settings, follows_path: bool) -> Result<()> {
+pub(in crate::train) fn check(settings: &Settings, follows_path: bool) -> Result<()> {
     let Some((this, other, because)) = first_clash(settings, follows_path) else { return Ok(()) };
     let key = this.key();
     let cure =

@@ -1,9 +1,9 @@
 //! All settings of a run: one section per concept, each a plain struct with defaults where its concept lives.
 
+pub(super) mod pairs;
+
 use serde::{Deserialize, Serialize};
 
-use super::pairs;
-use super::threads::check_threads;
 use crate::control::TargetSettings;
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
 use crate::kernels::IsaChoice;
@@ -12,6 +12,7 @@ use crate::losses::{LossMethod, LossSettings};
 use crate::optimizers::{OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use crate::topology::TopologySettings;
+use crate::train::threads::check_threads;
 use crate::{Error, Result};
 
 /// What a run does.
