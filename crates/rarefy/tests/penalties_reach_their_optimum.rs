@@ -136,6 +136,8 @@ fn convex_problems_end_at_their_optimum() {
         (l1, 8.0, any, 0.9),
         (l1, 3.0, positive, 0.0),
         (net, 12.0, any, 0.0),
+        // With one output an input has one weight, and the group lasso is the lasso.
+        (PenaltyMethod::GroupInputs, 8.0, any, 0.0),
         (PenaltyMethod::None, 0.0, positive, 0.0),
         (PenaltyMethod::None, 0.0, ConstraintMethod::L1Ball, 0.0),
     ] {
@@ -168,6 +170,38 @@ fn convex_problems_end_at_their_optimum() {
             supports[0].len()
         );
     }
+}
+
+/// At the end no connection that top-k leaves out is pulled so hard that a step would put it in place of one that stays (a
+/// stationary point of hard thresholding: Beck and Eldar 2013, definition 2.2): those that left too early have come back.
+#[test]
+fn connections_come_back_under_top_k() {
+    let (problem, folder) = (Problem::new(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("table.csv");
+    std::fs::write(&path, problem.csv()).unwrap();
+    let mut settings = settings(&path);
+    settings.constraint.method = ConstraintMethod::TopK;
+    settings.constraint.keep = Some(15.0 / FEATURES as f64);
+    settings.train.epochs = 2000;
+    let rate = f64::from(settings.optimizer.learning_rate());
+    let (weights, grown) = train(settings);
+    assert!(grown > 0);
+    let errors = problem.features.iter().zip(&problem.target);
+    let errors = errors.map(|(row, y)| y - row.iter().zip(&weights).map(|(x, w)| x * w).sum::<f64>());
+    let errors: Vec<f64> = errors.collect();
+    let mean = errors.iter().sum::<f64>() / SAMPLES as f64;
+    let slope = |feature: usize| -> f64 {
+        problem.features.iter().zip(&errors).map(|(row, error)| row[feature] * (error - mean)).sum()
+    };
+    let kept = weights.iter().filter(|w| **w != 0.0).map(|w| w.abs());
+    assert_eq!(kept.clone().count(), 15);
+    let smallest = kept.fold(f64::INFINITY, f64::min);
+    let absent = (0..FEATURES).filter(|&feature| weights[feature] == 0.0);
+    let largest = absent.map(|feature| rate * slope(feature).abs()).fold(0.0, f64::max);
+    assert!(
+        largest <= smallest * 1.001,
+        "a step moves an absent weight to {largest}, one that stays is {smallest}"
+    );
 }
 
 /// In few steps a run is where plain proximal descent with every zero stored is, or nearly.

@@ -2,13 +2,14 @@
 //! makes room for its packed operands at each call.)
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::kernels::Activation;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
-use rarefy::optimizers::{Method, OptimizerSettings};
+use rarefy::optimizers::{Method, Optimizer, OptimizerSettings, StepSize, Traits, UpdateRule};
 use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use rarefy::sparse::Storage;
 use rarefy::tiles::Shape;
@@ -54,11 +55,38 @@ fn dataset(targets: Targets) -> Dataset {
     }
 }
 
+/// A rule with more slots than any of the library has.
+#[derive(Debug)]
+struct FiveSlots;
+
+impl UpdateRule for FiveSlots {
+    fn traits(&self) -> Traits {
+        Traits::PLAIN
+    }
+
+    fn slots(&self) -> usize {
+        5
+    }
+
+    fn update(&self, step: &StepSize, values: &mut [f32], gradients: &[f32], slots: &mut [&mut [f32]]) {
+        for slot in slots.iter_mut() {
+            for ((value, sum), gradient) in values.iter_mut().zip(slot.iter_mut()).zip(gradients) {
+                *sum += gradient;
+                *value -= step.learning_rate * *sum;
+            }
+        }
+    }
+
+    fn step_size(&self, step: &StepSize, _: &[&mut [f32]], out: &mut [f32]) {
+        out.fill(step.learning_rate);
+    }
+}
+
 /// What trains 10 % of a network.
 fn engine(
     spec: &NetworkSpec,
     task: Task<'_>,
-    optimizer: &OptimizerSettings,
+    optimizer: Optimizer,
     topology: topology::Method,
     penalty: PenaltyMethod,
 ) -> Engine {
@@ -74,7 +102,7 @@ fn engine(
         topology: topology.build().unwrap(),
         targets,
         sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
-        ..EngineParts::new(network, loss, optimizer.build().unwrap(), SAMPLES)
+        ..EngineParts::new(network, loss, optimizer, SAMPLES)
     })
 }
 
@@ -137,9 +165,11 @@ fn steps_after_the_first_allocate_nothing() {
     for (method, topology, penalty) in plain.into_iter().chain(effective) {
         let momentum = if method == Method::Sgd { 0.9 } else { 0.0 };
         let optimizer = OptimizerSettings { method, momentum, ..Default::default() };
-        let engine = engine(&spec, task(), &optimizer, topology, penalty);
+        let engine = engine(&spec, task(), optimizer.build().unwrap(), topology, penalty);
         check(&format!("{method:?} {topology:?} {penalty:?}"), engine, &classes);
     }
+    let five = Optimizer::Custom(Arc::new(FiveSlots));
+    check("five slots", engine(&spec, task(), five, topology::Method::Static, PenaltyMethod::None), &classes);
     // Sequences of labels, which leave no two samples alike in length.
     let mut offsets = vec![0];
     offsets.extend((0..SAMPLES).scan(0, |end, sample| {
@@ -150,8 +180,7 @@ fn steps_after_the_first_allocate_nothing() {
     let sequences = dataset(Targets::Sequences { labels, offsets, classes: 5 });
     let layers = [&recurrent_layers[..], &[LayerSpec::linear(5, Activation::Identity)]].concat();
     let spec = NetworkSpec { inputs: Shape::sequence(5, 20), layers };
-    let optimizer = OptimizerSettings::default();
-    let engine =
-        engine(&spec, Task::Transcription, &optimizer, topology::Method::Static, PenaltyMethod::None);
+    let optimizer = OptimizerSettings::default().build().unwrap();
+    let engine = engine(&spec, Task::Transcription, optimizer, topology::Method::Static, PenaltyMethod::None);
     check("CTC", engine, &sequences);
 }

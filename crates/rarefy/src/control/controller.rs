@@ -1,17 +1,4 @@
-//! Steers lambda so that a penalised network ends at its budget.
-//!
-//! The cost is to follow `end + (start - end) (1 - t / END)^3`, the curve of Zhu and Gupta 2017, to the budget at `END`
-//! of the run. Every few steps the logarithm of lambda moves by a proportional and an integral part of the error
-//! `log(cost / wanted)`:
-//! ```text
-//! log lambda <- log lambda + INTEGRAL * error + PROPORTIONAL * (error - previous error)
-//! ```
-//! From END on lambda is zero: what is left trains on, free of the penalty's bias.
-//!
-//! Aloradi et al. 2026 (arXiv 2605.07892) drive lambda by the difference of sparsities too. Here the error is a ratio,
-//! so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs; it follows a curve instead of a fixed goal,
-//! so that lambda does not overshoot early; and zeros beyond the curve stay stored and may come back, so that the end
-//! is exact.
+//! The controller of lambda.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +21,21 @@ pub struct ControllerState {
 }
 
 /// Steers lambda along the curve from `start` to `end`.
+///
+/// Steers lambda so that a penalised network ends at its budget.
+///
+/// The cost is to follow `end + (start - end) (1 - t / END)^3`, the curve of Zhu and Gupta 2017, to the budget at `END`
+/// of the run. Every few steps the logarithm of lambda moves by a proportional and an integral part of the error
+/// `log(cost / wanted)`:
+/// ```text
+/// log lambda <- log lambda + INTEGRAL * error + PROPORTIONAL * (error - previous error)
+/// ```
+/// From END on lambda is zero: what is left trains on, free of the penalty's bias.
+///
+/// Aloradi et al. 2026 (arXiv 2605.07892) drive lambda by the difference of sparsities too. Here the error is a ratio,
+/// so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs; it follows a curve instead of a fixed goal,
+/// so that lambda does not overshoot early; and zeros beyond the curve stay stored and may come back, so that the end
+/// is exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Controller {
     start: f64,

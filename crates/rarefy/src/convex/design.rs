@@ -18,7 +18,7 @@ const SPARSE_BELOW: f64 = 0.1;
 pub enum Design {
     /// All values.
     Dense(DenseColumns),
-    /// Those that are not zero.
+    /// The features that are not zero.
     Sparse(SparseColumns),
 }
 

@@ -1,15 +1,17 @@
-//! The two losses of a linear model, with what their duality gap needs.
-//!
-//! ```text
-//! z: x w for each sample     b: the intercept     r = -f'(z + b): the residual
-//!             f(z + b)              r                 f's conjugate at -s r
-//! squared     (y - z - b)^2 / 2     y - z - b         (s r)^2 / 2 - s r y
-//! logistic    ln(1 + e^t) - y t     y - sigmoid(t)    q ln q + (1 - q) ln(1 - q),  q = y - s r
-//! ```
+//! The losses of a linear model.
 
 use serde::{Deserialize, Serialize};
 
 /// What is minimised besides the penalty: the mean over samples.
+///
+/// The two losses of a linear model, with what their duality gap needs.
+///
+/// ```text
+/// z: x w for each sample     b: the intercept     r = -f'(z + b): the residual
+///             f(z + b)              r                 f's conjugate at -s r
+/// squared     (y - z - b)^2 / 2     y - z - b         (s r)^2 / 2 - s r y
+/// logistic    ln(1 + e^t) - y t     y - sigmoid(t)    q ln q + (1 - q) ln(1 - q),  q = y - s r
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {

@@ -1,19 +1,4 @@
-//! Proximal gradient steps on a set of features: ISTA, and FISTA with restarts.
-//!
-//! ```text
-//! step      w+ = prox(v - g(v) / L),    prox(x) = soft_threshold(x, l1 / L) / (1 + ridge / L)
-//! ista      v = w
-//! fista     v = w + (t_before - 1) / t (w - w_before),    t = (1 + sqrt(1 + 4 t_before^2)) / 2
-//! restart   t = 1 when (v - w+) . (w+ - w) > 0: the momentum points uphill
-//! ```
-//!
-//! L starts from a few power iterations, which come from below, and grows whenever a step is seen to curve more: for
-//! both losses `d' H d`, the bound that the step needs, costs nothing beyond what is computed anyway, and unlike a
-//! difference of objectives it loses no digits near the optimum.
-//!
-//! Sources: Beck and Teboulle 2009 (FISTA); O'Donoghue and Candes 2015, section 3.2 (gradient restart).
-
-use serde::{Deserialize, Serialize};
+//! Proximal gradient steps on a set of features.
 
 use super::Penalty;
 
@@ -26,15 +11,31 @@ const POWER: usize = 10;
 /// The square of a step over that of the weights, below which its image is lost in their rounding.
 const ROUNDING: f64 = 1e-18;
 
-/// Which steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// Proximal gradient descent.
-    Ista,
-    /// With momentum and restarts.
-    #[default]
-    Fista,
+named! {
+    /// Which steps.
+    ///
+    /// Proximal gradient steps on a set of features: ISTA, and FISTA with restarts.
+    ///
+    /// ```text
+    /// step      w+ = prox(v - g(v) / L),    prox(x) = soft_threshold(x, l1 / L) / (1 + ridge / L)
+    /// ista      v = w
+    /// fista     v = w + (t_before - 1) / t (w - w_before),    t = (1 + sqrt(1 + 4 t_before^2)) / 2
+    /// restart   t = 1 when (v - w+) . (w+ - w) > 0: the momentum points uphill
+    /// ```
+    ///
+    /// L starts from a few power iterations, which come from below, and grows whenever a step is seen to curve more: for
+    /// both losses `d' H d`, the bound that the step needs, costs nothing beyond what is computed anyway, and unlike a
+    /// difference of objectives it loses no digits near the optimum.
+    ///
+    /// Sources: Beck and Teboulle 2009 (FISTA); O'Donoghue and Candes 2015, section 3.2 (gradient restart).
+    #[derive(Default)]
+    pub enum Method {
+        /// Proximal gradient descent.
+        Ista = "ista",
+        /// With momentum and restarts.
+        #[default]
+        Fista = "fista",
+    }
 }
 
 /// A smooth convex function of the weights of a set of features. The `image` of weights is linear in them and holds

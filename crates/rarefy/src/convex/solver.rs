@@ -1,18 +1,4 @@
-//! One answer after another, each warm-started from the one before: a growing working set around the proximal steps.
-//!
-//! ```text
-//! 1. correlations c_j = x_j . r / n of all features at the present weights; gap over all features; stop if small
-//! 2. set = support + features with |c_j| above l1 - (l1 of the last answer - l1)    the first time: strong rule
-//!        + features with |c_j| above l1                                             later: those that break the optimum
-//! 3. proximal steps on the set alone, to a gap below the one asked for; back to 1
-//! ```
-//!
-//! The gap's dual point is the residual, scaled until no feature's correlation is above `l1`. As it is taken over all
-//! features, what the set left out cannot make an answer look better than it is. For elastic nets the ridge part
-//! counts as extra samples, so `c_j` is less `ridge w_j` (Zou and Hastie 2005, lemma 1).
-//!
-//! Sources: Tibshirani et al. 2012 (strong rule, with the check that makes it safe); Massias et al. 2018, celer (working
-//! sets and dual points); Bertrand et al. 2022, skglm.
+//! A growing working set around the proximal steps.
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +83,22 @@ impl Solution {
 }
 
 /// Solves a problem for one penalty after another, each from where the last one ended.
+///
+/// One answer after another, each warm-started from the one before: a growing working set around the proximal steps.
+///
+/// ```text
+/// 1. correlations c_j = x_j . r / n of all features at the present weights; gap over all features; stop if small
+/// 2. set = support + features with |c_j| above l1 - (l1 of the last answer - l1)    the first time: strong rule
+///        + features with |c_j| above l1                                             later: those that break the optimum
+/// 3. proximal steps on the set alone, to a gap below the one asked for; back to 1
+/// ```
+///
+/// The gap's dual point is the residual, scaled until no feature's correlation is above `l1`. As it is taken over all
+/// features, what the set left out cannot make an answer look better than it is. For elastic nets the ridge part
+/// counts as extra samples, so `c_j` is less `ridge w_j` (Zou and Hastie 2005, lemma 1).
+///
+/// Sources: Tibshirani et al. 2012 (strong rule, with the check that makes it safe); Massias et al. 2018, celer (working
+/// sets and dual points); Bertrand et al. 2022, skglm.
 pub struct Solver<'a> {
     problem: &'a Problem,
     settings: SolverSettings,

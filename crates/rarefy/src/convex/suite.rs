@@ -45,9 +45,10 @@ impl Case {
 
     fn problem(&self, sparse: bool) -> Problem {
         let (rows, cols) = (self.rows, self.cols);
-        let design = match sparse {
-            true => Design::Sparse(SparseColumns::from_rows(rows, cols, &self.features).unwrap()),
-            false => Design::Dense(DenseColumns::from_rows(rows, cols, &self.features).unwrap()),
+        let design = if sparse {
+            Design::Sparse(SparseColumns::from_rows(rows, cols, &self.features).unwrap())
+        } else {
+            Design::Dense(DenseColumns::from_rows(rows, cols, &self.features).unwrap())
         };
         Problem::new(design, self.targets.clone(), self.loss).unwrap()
     }

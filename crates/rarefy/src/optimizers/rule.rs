@@ -134,7 +134,7 @@ pub struct Traits {
 }
 
 impl Traits {
-    /// Those of a rule that looks at each weight and its gradient alone.
+    /// The traits of a rule that looks at each weight and its gradient alone.
     pub const PLAIN: Traits =
         Traits { passes: Passes::One, average: None, is_bregman: false, needs_full_batch: false };
 
@@ -166,7 +166,7 @@ impl StepSize {
         StepSize { learning_rate, step, decay: true, lambda: 0.0, estimate: 0.0 }
     }
 
-    /// The same step of a bias: neither weight decay nor penalties apply.
+    /// This step for a bias: neither weight decay nor penalties apply.
     pub fn of_bias(&self) -> StepSize {
         StepSize { decay: false, lambda: 0.0, ..*self }
     }

@@ -1,15 +1,4 @@
-//! Learning-rate schedules: a factor for the base learning rate, from the step alone, so that a resumed run needs no
-//! state. All times are fractions of the run. With `t` from 0 to 1 over what follows the warm-up:
-//! ```text
-//! constant   1
-//! step       step_factor ^ floor(t / step_every)
-//! linear     1 -> final_fraction, straight
-//! cosine     1 -> final_fraction, half a cosine                  (Loshchilov and Hutter 2017, equation 5)
-//! one-cycle  start_fraction -> 1 at peak_at -> final_fraction    (Smith and Topin 2018; cosine, as PyTorch's)
-//! ```
-//! One-cycle has its foot at the first step, its peak at step `peak_at * total` and its end at the last step, as
-//! `OneCycleLR(total_steps)` with `div_factor = 1 / start_fraction` and `final_div_factor = start_fraction / final_fraction`.
-//! The warm-up of `n` steps rises straight from `1 / (n + 1)` to 1 (Goyal et al. 2017, section 2.2). One-cycle rises by itself and has none.
+//! Learning-rate schedules.
 
 use std::f64::consts::PI;
 
@@ -35,6 +24,19 @@ named! {
 }
 
 /// What the user asks of the schedule.
+///
+/// Learning-rate schedules: a factor for the base learning rate, from the step alone, so that a resumed run needs no
+/// state. All times are fractions of the run. With `t` from 0 to 1 over what follows the warm-up:
+/// ```text
+/// constant   1
+/// step       step_factor ^ floor(t / step_every)
+/// linear     1 -> final_fraction, straight
+/// cosine     1 -> final_fraction, half a cosine                  (Loshchilov and Hutter 2017, equation 5)
+/// one-cycle  start_fraction -> 1 at peak_at -> final_fraction    (Smith and Topin 2018; cosine, as PyTorch's)
+/// ```
+/// One-cycle has its foot at the first step, its peak at step `peak_at * total` and its end at the last step, as
+/// `OneCycleLR(total_steps)` with `div_factor = 1 / start_fraction` and `final_div_factor = start_fraction / final_fraction`.
+/// The warm-up of `n` steps rises straight from `1 / (n + 1)` to 1 (Goyal et al. 2017, section 2.2). One-cycle rises by itself and has none.
 ///
 /// ```
 /// use rarefy::optimizers::{Method, ScheduleMethod, ScheduleSettings};

@@ -102,7 +102,7 @@ impl UpdateRule for ScheduleFree {
         }
     }
 
-    /// That of `z`. No proximal penalty goes with the average, which would fill in what it empties.
+    /// The step size of `z`.
     #[inline(always)]
     fn step_size(&self, step: &StepSize, slots: &[&mut [f32]], out: &mut [f32]) {
         check_lengths(out.len(), slots.iter().map(|slot| slot.len()));

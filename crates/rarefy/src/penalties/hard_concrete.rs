@@ -15,7 +15,7 @@ pub const BETA: f32 = 2.0 / 3.0;
 /// The stretched interval begins below 0, so that a gate can close.
 pub const GAMMA: f32 = -0.1;
 
-/// And ends above 1, so that a gate can open fully.
+/// The stretched interval ends above 1, so that a gate can open fully.
 pub const ZETA: f32 = 1.1;
 
 /// `beta ln(-gamma / zeta)`.

@@ -30,7 +30,7 @@ impl PenaltyRule for LHalf {
         if w == 0.0 { 0.0 } else { slope }
     }
 
-    /// That of a root: no gradient is as steep.
+    /// A root is infinitely steep at 0: no gradient is as steep.
     fn slope_at_zero(&self, lambda: f32) -> f32 {
         if lambda > 0.0 { f32::INFINITY } else { 0.0 }
     }

@@ -19,11 +19,11 @@ pub trait DropRule: Debug + Send + Sync {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Drop {
-    /// Those of the smallest magnitude go.
+    /// The connections of the smallest magnitude go.
     Magnitude,
-    /// The smallest positive and the largest negative ones, the same share of each (Mocanu et al. 2018, algorithm 1).
+    /// The smallest positive and the largest negative weights go, an equal share of each (Mocanu et al. 2018, algorithm 1).
     MagnitudePerSign,
-    /// Those of the smallest `|w| + weight * |g|`, `g` being the gradient of the step just done (Yuan et al. 2021, eq. 1).
+    /// The connections of the smallest `|w| + weight * |g|`, `g` being the gradient of the step just done (Yuan et al. 2021, eq. 1).
     MagnitudeAndGradient {
         /// What a gradient counts against a weight.
         weight: f32,

@@ -23,17 +23,18 @@ pub trait GrowRule: Debug + Send + Sync {
 pub enum Grow {
     /// Any absent one, each equally likely.
     Random(Value),
-    /// Those whose gradient would be largest in magnitude; values zero (RigL). Gradients are looked at a block of rows
+    /// The absent ones whose gradient would be largest in magnitude; values zero (RigL). Gradients are looked at a block of rows
     /// at a time, so a full dense gradient never exists.
     Gradient,
-    /// The same among a random sample of absent cells, `sample` times as large as the number of live connections
-    /// (GSE): the cost follows the live connections and not the cells.
+    /// The absent ones whose gradient would be largest among a random sample of them, `sample` times as large as the number
+    /// of live connections (GSE): the cost follows the live connections and not the cells.
     SampledGradient {
         /// Cells looked at, per live connection.
         sample: f64,
     },
-    /// Those between units that are joined by most paths of three connections, each path counting the less the more
-    /// its inner units connect elsewhere (CH3-L3, see `paths`); values zero. Gradients play no part (CHT).
+    /// The absent ones between units that are joined by most paths of three connections (CH3-L3: Muscoloni et al. 2020; CHT: Zhang et
+    /// al. 2024); values zero. Gradients play no part. An absent connection scores `1 / sqrt((1 + e_a) (1 + e_b))` for each
+    /// path `u-a-b-v`, `e_a` and `e_b` being the connections of `a` and `b` that lead off all such paths.
     Paths,
     /// A rule of your own.
     Custom(Arc<dyn GrowRule>),

@@ -49,9 +49,12 @@ use crate::sparse::Pattern;
 pub enum Shape {
     /// Nothing.
     Free,
-    /// No connection leads into a hidden unit that leads nowhere, or out of one into which nothing leads (CHT).
+    /// No connection leads into a hidden unit that leads nowhere, or out of one into which nothing leads (dead chains, which CHT
+    /// removes: Zhang et al. 2024).
     LiveChains,
-    /// All live units of a layer have the same fan-in, to within one (SRigL).
+    /// All live units of a layer have the same fan-in, to within one (SRigL: Lasby et al. 2024, section 3). A connection is
+    /// salient if it stays at an update, or is among the as many absent ones as are dropped whose gradients are largest; a
+    /// unit with too few salient ones loses all it has.
     ConstantFanIn {
         /// The share of its fan-in that must be salient for a hidden unit to live on.
         min_salient: f64,

@@ -1,11 +1,13 @@
-//! The phases of AC/DC (Peste et al. 2021): dense, compressed, dense, ..., compressed to the end.
-//!
-//! ```text
-//! 0      10 %   15     20            70     75           85          100
-//! dense  | comp | dense | comp | ... | comp | dense      | compressed
-//! ```
+//! The phases of AC/DC.
 
 /// When a run is dense and when it is compressed, as fractions of the run.
+///
+/// The phases of AC/DC (Peste et al. 2021): dense, compressed, dense, ..., compressed to the end.
+///
+/// ```text
+/// 0      10 %   15     20            70     75           85          100
+/// dense  | comp | dense | comp | ... | comp | dense      | compressed
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Phases {
     /// Where the dense warm-up ends.

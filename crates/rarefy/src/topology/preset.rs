@@ -1,21 +1,4 @@
-//! Named methods and their defaults.
-//!
-//! | method | source |
-//! |---|---|
-//! | SET | Mocanu et al. 2018 |
-//! | RigL | Evci et al. 2020, with its MNIST script's cosine |
-//! | GSE | Heddes et al. 2024 (arXiv 2401.06898), uniform sampling, the sample as large as the live connections; with RigL's schedule (published: share 0.2, every 1000 steps, until 0.6) |
-//! | MEST | Yuan et al. 2021, EM&S: published runs at 90 % sparsity grow to 85 %, then to 87.5 %, and end where 75 % of the run are done |
-//! | CHT | Zhang et al. 2024 |
-//! | GMP | Zhu and Gupta 2017 |
-//! | GraNet | Liu et al. 2021: from density 0.5, share 0.5; pruned until 110 of 160 epochs, connections moving to the end |
-//! | AC/DC | Peste et al. 2021: of 100 epochs 10 of warm-up, phases of 5, the last from 85 |
-//! | SRigL | Lasby et al. 2024 |
-//! | Top-KAST | Jayakumar et al. 2020: of its pairs of densities the one of 5 and 10 %; see below |
-//!
-//! Top-KAST as published keeps all weights, live or not, in a dense array, and its set B is the largest of them. Here what
-//! is not in B does not exist: of B's weights that the forward pass does not use, the smallest leave at each update and as
-//! many random ones come, worth zero. Their gradients carry them into A or not.
+//! Named methods, and what the user asks of them.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +7,25 @@ use crate::{Error, Result};
 
 named! {
     /// A named method.
+    ///
+    /// Named methods and their defaults.
+    ///
+    /// | method | source |
+    /// |---|---|
+    /// | SET | Mocanu et al. 2018 |
+    /// | RigL | Evci et al. 2020, with its MNIST script's cosine |
+    /// | GSE | Heddes et al. 2024 (arXiv 2401.06898), uniform sampling, the sample as large as the live connections; with RigL's schedule (published: share 0.2, every 1000 steps, until 0.6) |
+    /// | MEST | Yuan et al. 2021, EM&S: published runs at 90 % sparsity grow to 85 %, then to 87.5 %, and end where 75 % of the run are done |
+    /// | CHT | Zhang et al. 2024 |
+    /// | GMP | Zhu and Gupta 2017 |
+    /// | GraNet | Liu et al. 2021: from density 0.5, share 0.5; pruned until 110 of 160 epochs, connections moving to the end |
+    /// | AC/DC | Peste et al. 2021: of 100 epochs 10 of warm-up, phases of 5, the last from 85 |
+    /// | SRigL | Lasby et al. 2024 |
+    /// | Top-KAST | Jayakumar et al. 2020: of its pairs of densities the one of 5 and 10 %; see below |
+    ///
+    /// Top-KAST as published keeps all weights, live or not, in a dense array, and its set B is the largest of them. Here what
+    /// is not in B does not exist: of B's weights that the forward pass does not use, the smallest leave at each update and as
+    /// many random ones come, worth zero. Their gradients carry them into A or not.
     #[derive(Default)]
     pub enum Method {
         /// Connections stay as they were drawn.

@@ -1,15 +1,17 @@
-//! Whether each layer keeps its own share of connections, or the whole network those that matter most.
-//!
-//! Magnitudes of different layers cannot be compared as they are: layers of many inputs have small weights. LAMP (Lee et al.
-//! 2021, eq. 5) measures each against those of its layer that are at least as large, `w^2 / sum of their squares`: of what would
-//! be left of the layer if it went last, the share that goes with it. The largest of a layer scores 1, so no layer is
-//! emptied before all others are down to one.
+//! How a method that prunes shares connections out.
 
 use super::{Counts, View};
 use crate::sparse::Weights;
 
 named! {
     /// What shares a number of connections when a method prunes.
+    ///
+    /// Whether each layer keeps its own share of connections, or the whole network those that matter most.
+    ///
+    /// Magnitudes of different layers cannot be compared as they are: layers of many inputs have small weights. LAMP (Lee et al.
+    /// 2021, eq. 5) measures each against those of its layer that are at least as large, `w^2 / sum of their squares`: of what would
+    /// be left of the layer if it went last, the share that goes with it. The largest of a layer scores 1, so no layer is
+    /// emptied before all others are down to one.
     #[derive(Default)]
     pub enum Scope {
         /// Each layer, in proportion to what it is to end with.

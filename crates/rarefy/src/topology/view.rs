@@ -22,7 +22,7 @@ impl Progress {
         self.step as f64 / self.total.max(1) as f64
     }
 
-    /// The same one step before.
+    /// Where the run stood one step before.
     pub(super) fn before(&self) -> Progress {
         Progress { step: self.step - 1, ..*self }
     }
@@ -52,8 +52,8 @@ type SampledGradients<'a> = Box<dyn FnMut(&Pattern, &mut [f32]) + 'a>;
 
 /// The gradients that the cells of a matrix would have if every connection were live.
 pub struct CellGradients<'a> {
-    /// Those of all cells of some rows, row-major.
+    /// Writes the gradients of all cells of some rows, row-major.
     pub rows: RowGradients<'a>,
-    /// Those of a pattern's cells, in order, at a cost that follows their number.
+    /// Writes the gradients of a pattern's cells, in order, at a cost that follows their number.
     pub cells: SampledGradients<'a>,
 }

@@ -119,7 +119,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     };
     let mut sparsifier = Sparsifier::of(penalty, settings.constraint.build()?, plan.control);
     if optimizer.is_bregman() {
-        sparsifier.zeros = Zeros::StayUntilEnd;
+        sparsifier.zeros = Zeros::KeepUntilEnd;
     }
     let batch_size = settings.train.batch_size_for(splits.train.len());
     sparsifier.has_whole_batches = batch_size >= splits.train.len();

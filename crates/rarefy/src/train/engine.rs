@@ -197,12 +197,12 @@ impl Engine {
         self.wake();
         let pass = self.pass(step);
         self.buffers.resize(batch.samples);
-        self.effective.enter(&mut self.network, self.seed, step);
+        self.effective.swap_in_training(&mut self.network, self.seed, step);
         self.network.forward(&pass, &batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();
         let score = score_in(&mut self.workspace, &self.loss, self.isa, output, batch, Some(gradient));
         self.network.backward(&pass, &batch.input, &mut self.buffers);
-        self.effective.leave(&mut self.network);
+        self.effective.swap_out_training(&mut self.network);
         score
     }
 
@@ -212,7 +212,7 @@ impl Engine {
         let normaliser = if score.normaliser > 0.0 { score.normaliser } else { 1.0 };
         self.scale = (1.0 / normaliser) as f32;
         let lambda = self.sparsifier.lambda().unwrap_or(0.0);
-        self.effective.pull_back(&mut self.network, lambda, normaliser as f32);
+        self.effective.vjp(&mut self.network, lambda, normaliser as f32);
         let scale = self.clip(self.scale);
         self.update(scale, batch, StepSize::new(learning_rate, step), score.loss());
         self.buffers.carry_on();

@@ -117,7 +117,7 @@ impl LambdaPath {
     /// A path of so many epochs at each lambda, by a trainer that has not begun.
     fn begin(mut trainer: Trainer, path: &PathSettings, epochs: u64) -> Result<LambdaPath> {
         trainer.schedule_period = Some(trainer.steps_per_epoch() * epochs);
-        trainer.engine.sparsifier.zeros = Zeros::Stay;
+        trainer.engine.sparsifier.zeros = Zeros::Keep;
         let largest = path.lambda_max.unwrap_or_else(|| trainer.in_own_pool(largest_lambda));
         let mut lambdas = lambda_grid(largest, path.lambda_min_ratio, path.lambdas)?;
         if path.start == PathStart::Dense {
@@ -211,9 +211,9 @@ impl LambdaPath {
             let network = living(&trainer.engine.network);
             if start == PathStart::Dense && network.is_some() {
                 let progress = Progress { step: 1, total: 1, epoch: 1 };
-                trainer.engine.sparsifier.zeros = Zeros::Leave;
+                trainer.engine.sparsifier.zeros = Zeros::Prune;
                 trainer.engine.compact(None, &progress)?;
-                trainer.engine.sparsifier.zeros = Zeros::Stay;
+                trainer.engine.sparsifier.zeros = Zeros::Keep;
             }
             Ok((ended, network))
         })?;

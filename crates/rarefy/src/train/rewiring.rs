@@ -50,7 +50,7 @@ impl Engine {
 
     fn look(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
         let open = self.effective.open_connections(&self.network);
-        self.effective.deploy(&mut self.network);
+        self.effective.swap_in_predicting(&mut self.network);
         let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), open, progress);
         // While the effective values are in place: they are what the network computes with.
         if let Ok(Some(kept)) = &kept {
@@ -61,9 +61,9 @@ impl Engine {
             }
         }
         if self.sparsifier.reaches_target(progress) {
-            self.effective.fold();
+            self.effective.materialise();
         } else {
-            self.effective.withdraw(&mut self.network);
+            self.effective.swap_out_predicting(&mut self.network);
         }
         let kept = kept?.map_or_else(Vec::new, |kept| kept.patterns);
         let returning = batch.map_or_else(Vec::new, |batch| self.returning(batch, progress));

@@ -41,16 +41,16 @@ const LOOKS_BEYOND: u64 = 10;
 /// The share of a layer's weights that come back at once where gradients are noise.
 const NOISY_RETURN: f64 = 0.01;
 
-/// How long zeros stay stored.
+/// How long zeros that a penalty or a constraint made stay stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Zeros {
     /// Until a look at which nothing pulls them off 0.
     #[default]
-    Leave,
+    Prune,
     /// Until END: the optimizer may still revive them, and lambda holds them back.
-    StayUntilEnd,
+    KeepUntilEnd,
     /// For good: whoever trains the network sees to them.
-    Stay,
+    Keep,
 }
 
 /// A penalty, a constraint, and what steers them. The default does nothing.
@@ -88,7 +88,8 @@ impl Sparsifier {
         Ok(Sparsifier::of(penalty.build()?, constraint.build()?, control))
     }
 
-    /// This penalty and this constraint, with a controller of lambda if there is a target: for penalties that no settings name.
+    /// A sparsifier of this penalty and this constraint, with a controller of lambda if there is a target: for a penalty of
+    /// one's own, which no settings name.
     pub fn of(
         penalty: Option<Regularizer>,
         constraint: Option<Constraint>,
@@ -171,7 +172,7 @@ impl Sparsifier {
     pub fn is_due(&self, progress: &Progress) -> bool {
         let gates = matches!(self.penalty, Some(Regularizer::Gates { .. }));
         let every = every(progress).max(if gates { STEPS_OF_GATES } else { 1 });
-        let may_leave = !self.is_idle() && self.zeros != Zeros::Stay;
+        let may_leave = !self.is_idle() && self.zeros != Zeros::Keep;
         may_leave && (progress.step.is_multiple_of(every) || is_at_end(progress) || is_last(progress))
     }
 
@@ -179,7 +180,7 @@ impl Sparsifier {
     pub fn places(&self, parameter: &Parameter, progress: &Progress) -> usize {
         let is_time = progress.step.is_multiple_of(LOOKS_BEYOND * every(progress)) && !is_last(progress);
         let groups = matches!(self.regularizer(), Some(Regularizer::Groups(..)));
-        if !is_time || self.control.is_some() || self.zeros != Zeros::Leave {
+        if !is_time || self.control.is_some() || self.zeros != Zeros::Prune {
             0
         } else if self.has_whole_batches {
             room(parameter)
@@ -213,30 +214,47 @@ impl Sparsifier {
         open: Option<Vec<f64>>,
         progress: &Progress,
     ) -> Result<Option<Kept>> {
-        let (t, at_end) = (progress.fraction(), is_at_end(progress));
         let keeps = self.has_whole_batches && self.control.is_none() && !is_last(progress);
         let holds = if keeps { self.holds(network) } else { Vec::new() };
-        let mut live = Live::of(network, stored, &holds);
-        let nonzeros = live.costs(|entry| entry.value != 0.0);
-        let Some((controller, budget)) = &mut self.control else {
-            if self.zeros == Zeros::StayUntilEnd && t < END {
-                return Ok(None);
-            }
-            self.check_layers(network, &live.costs(Entry::counts), progress.step)?;
-            let count = live.entries.iter().filter(|entry| entry.counts()).count();
-            live.cut(count);
-            return Ok(live.kept(network));
-        };
+        let live = Live::of(network, stored, &holds);
+        if self.control.is_some() {
+            Ok(self.prune_to_curve(network, live, open, progress))
+        } else {
+            self.prune_zeros(network, live, progress)
+        }
+    }
+
+    /// Without a target: all zeros go that nothing brings back.
+    fn prune_zeros(&self, network: &Network, mut live: Live, progress: &Progress) -> Result<Option<Kept>> {
+        if self.zeros == Zeros::KeepUntilEnd && progress.fraction() < END {
+            return Ok(None);
+        }
+        self.check_layers(network, &live.costs(Entry::counts), progress.step)?;
+        let count = live.entries.iter().filter(|entry| entry.counts()).count();
+        live.cut(count);
+        Ok(live.kept(network))
+    }
+
+    /// Under a target: lambda moves, and zeros go as far as the curve of the cost says.
+    fn prune_to_curve(
+        &mut self,
+        network: &Network,
+        mut live: Live,
+        open: Option<Vec<f64>>,
+        progress: &Progress,
+    ) -> Option<Kept> {
+        let (t, at_end) = (progress.fraction(), is_at_end(progress));
+        let (controller, budget) = self.control.as_mut()?;
+        let mut counted = live.costs(|entry| entry.value != 0.0);
         live.protect(!at_end);
         let count = live.entries.iter().filter(|entry| entry.counts()).count();
-        let mut counted = nonzeros;
         for (layer, open) in counted.iter_mut().zip(open.into_iter().flatten()) {
             layer.nnz = open.round() as usize;
         }
         let cost = budget.cost(&counted);
         controller.observe(cost, t);
-        if (t > END || self.zeros == Zeros::StayUntilEnd) && !at_end {
-            return Ok(None);
+        if (t > END || self.zeros == Zeros::KeepUntilEnd) && !at_end {
+            return None;
         }
         if at_end {
             live = live.at_budget(budget);
@@ -246,7 +264,7 @@ impl Sparsifier {
             let wanted = (1.5 * count as f64 * controller.wanted(t) / cost).ceil() as usize;
             live.cut(wanted.max(count));
         }
-        Ok(live.kept(network))
+        live.kept(network)
     }
 
     /// Lets a budget of bytes know that a model of what is stored has so many.
@@ -284,7 +302,7 @@ impl Sparsifier {
 
     /// Whether penalty and constraint have had their time, when the share `t` of the run is done.
     pub fn is_settled(&self, t: f64) -> bool {
-        self.zeros != Zeros::Stay && (t >= END || self.is_idle())
+        self.zeros != Zeros::Keep && (t >= END || self.is_idle())
     }
 
     /// Forgets what depends on patterns, because they changed.

@@ -67,17 +67,17 @@ pub(super) fn penalty(lambda: f32, log_alpha: &[f32], weights: &Weights, out: &m
 }
 
 /// Turns gradients of effective values into those of stored ones, and adds the gates' to `own`.
-pub(super) fn pull_back(
+pub(super) fn vjp(
     gates: &[(f32, f32)],
     weights: &Weights,
     stored: &[f32],
     gradient: &mut [f32],
     own: &mut [f32],
 ) {
-    pull_back_part(gates, weights, 0..gates.len(), stored, gradient, own);
+    vjp_part(gates, weights, 0..gates.len(), stored, gradient, own);
 }
 
-fn pull_back_part(
+fn vjp_part(
     gates: &[(f32, f32)],
     weights: &Weights,
     range: Range<usize>,
@@ -91,8 +91,8 @@ fn pull_back_part(
         let (left, right) = gradient.split_at_mut(weights.row_slots(range.start..middle).len());
         let (left_own, right_own) = own.split_at_mut(range.len() / 2);
         rayon::join(
-            || pull_back_part(gates, weights, range.start..middle, stored, left, left_own),
-            || pull_back_part(gates, weights, middle..range.end, stored, right, right_own),
+            || vjp_part(gates, weights, range.start..middle, stored, left, left_own),
+            || vjp_part(gates, weights, middle..range.end, stored, right, right_own),
         );
         return;
     }
@@ -109,7 +109,7 @@ fn pull_back_part(
     }
 }
 
-pub(super) fn pull_back_biases(gates: &[(f32, f32)], stored: &[f32], gradient: &mut [f32], own: &mut [f32]) {
+pub(super) fn vjp_of_biases(gates: &[(f32, f32)], stored: &[f32], gradient: &mut [f32], own: &mut [f32]) {
     for (((g, b), &(gate, slope)), own) in gradient.iter_mut().zip(stored).zip(gates).zip(own) {
         *own += slope * *g * b;
         *g *= gate;

@@ -80,14 +80,14 @@ struct Part {
     state: Vec<Vec<f32>>,
     /// Room for effective weights; the stored ones while the effective ones stand in the network.
     weights: Vec<f32>,
-    /// The same for biases.
+    /// Room for effective biases; the stored ones while the effective ones stand in the network.
     biases: Vec<f32>,
     /// The gates drawn for this step and their slopes.
     drawn: Vec<(f32, f32)>,
 }
 
 impl Part {
-    /// That of a mask.
+    /// The part of a mask.
     fn masked(mask: Vec<f32>, weights: &Weights) -> Part {
         let used = mask.iter().filter(|&&mask| mask != 0.0).count();
         let density = used as f32 / (weights.rows() * weights.cols()) as f32;
@@ -148,7 +148,7 @@ impl Effective {
     }
 
     /// Puts the effective values of a training step into the network.
-    pub fn enter(&mut self, network: &mut Network, seed: u64, step: u64) {
+    pub fn swap_in_training(&mut self, network: &mut Network, seed: u64, step: u64) {
         for (depth, ((weight, bias), part)) in weights_mut(network).zip(&mut self.parts).enumerate() {
             if part.own.is_empty() {
                 continue;
@@ -174,7 +174,7 @@ impl Effective {
     }
 
     /// Puts the stored values back.
-    pub fn leave(&mut self, network: &mut Network) {
+    pub fn swap_out_training(&mut self, network: &mut Network) {
         for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
             if part.own.is_empty() {
                 continue;
@@ -188,7 +188,7 @@ impl Effective {
 
     /// Turns the gradients of the effective values, summed over a batch, into those of the stored ones, penalties of strength
     /// `lambda` times the batch's `normaliser` included; and divides those of the map's own numbers by it.
-    pub fn pull_back(&mut self, network: &mut Network, lambda: f32, normaliser: f32) {
+    pub fn vjp(&mut self, network: &mut Network, lambda: f32, normaliser: f32) {
         for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
             if part.own.is_empty() {
                 continue;
@@ -200,14 +200,14 @@ impl Effective {
                     let exploration = exploration * normaliser;
                     largest::add_exploration(exploration, part.density, &part.own, stored, gradient);
                 }
-                Map::Thresholds => part.gradient[0] = thresholds::pull_back(part.own[0], stored, gradient),
+                Map::Thresholds => part.gradient[0] = thresholds::vjp(part.own[0], stored, gradient),
                 Map::Gates => {
                     let weights = &weight.weights;
                     gates::penalty(lambda * normaliser, &part.own, weights, &mut part.gradient);
-                    gates::pull_back(&part.drawn, weights, stored, gradient, &mut part.gradient);
+                    gates::vjp(&part.drawn, weights, stored, gradient, &mut part.gradient);
                     if let Some(bias) = bias {
                         let biases = bias.weights.values();
-                        gates::pull_back_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
+                        gates::vjp_of_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
                     }
                 }
             }
@@ -331,7 +331,7 @@ impl Effective {
     }
 
     /// Puts the effective values of a prediction into the network, zero where they leave a connection out.
-    pub fn deploy(&mut self, network: &mut Network) {
+    pub fn swap_in_predicting(&mut self, network: &mut Network) {
         if self.is_same() {
             return;
         }
@@ -339,11 +339,11 @@ impl Effective {
         for (part, [weights, biases]) in self.parts.iter_mut().zip(values) {
             (part.weights, part.biases) = (weights, biases);
         }
-        self.withdraw(network);
+        self.swap_out_predicting(network);
     }
 
-    /// Puts the stored values back after [`Effective::deploy`].
-    pub fn withdraw(&mut self, network: &mut Network) {
+    /// Puts the stored values back after [`Effective::swap_in_predicting`].
+    pub fn swap_out_predicting(&mut self, network: &mut Network) {
         if self.is_same() {
             return;
         }
@@ -355,8 +355,8 @@ impl Effective {
         }
     }
 
-    /// Makes the effective values that stand in the network after [`Effective::deploy`] the stored ones for good.
-    pub fn fold(&mut self) {
+    /// Makes the effective values that stand in the network after [`Effective::swap_in_predicting`] the stored ones for good.
+    pub fn materialise(&mut self) {
         self.parts.iter_mut().for_each(|part| *part = Part::default());
     }
 

@@ -81,15 +81,15 @@ impl Case {
     fn pass(&mut self, is_backward: bool) -> f64 {
         let loss = LossSettings::default().build(Task::Classification { counts: &[1; 4] }).unwrap();
         let pass = Pass::train(Isa::detect(), 1, 1);
-        self.effective.enter(&mut self.network, 7, 1);
+        self.effective.swap_in_training(&mut self.network, 7, 1);
         self.network.forward(&pass, &self.batch.input, &mut self.buffers);
         let (output, gradient) = self.buffers.output_and_gradient();
         let score = score(&loss, pass.isa, output, &self.batch, Some(gradient));
         if is_backward {
             self.network.backward(&pass, &self.batch.input, &mut self.buffers);
         }
-        self.effective.leave(&mut self.network);
-        self.effective.pull_back(&mut self.network, LAMBDA, score.normaliser as f32);
+        self.effective.swap_out_training(&mut self.network);
+        self.effective.vjp(&mut self.network, LAMBDA, score.normaliser as f32);
         for parameter in self.network.parameters_mut() {
             parameter.change_gradients(|gradient| *gradient /= score.normaliser as f32);
         }
@@ -229,16 +229,16 @@ fn the_model_predicts_as_the_network_with_effective_values() {
         let model = case.effective.model(&case.network).unwrap();
         let (live, _) = model.connections();
         assert!(live > 0 && live < case.network.connections().0, "{map:?}");
-        case.effective.deploy(&mut case.network);
+        case.effective.swap_in_predicting(&mut case.network);
         let pass = Pass::predict(Isa::detect());
-        let [deployed, predicted] = [&case.network, &model].map(|network| {
+        let [swapped, predicted] = [&case.network, &model].map(|network| {
             network.forward(&pass, &case.batch.input, &mut case.buffers);
             (0..SAMPLES).flat_map(|sample| case.buffers.output().sample(sample)).collect::<Vec<f32>>()
         });
-        for (a, b) in deployed.iter().zip(predicted) {
+        for (a, b) in swapped.iter().zip(predicted) {
             assert!((a - b).abs() < 1e-5, "{map:?}: {a} {b}");
         }
-        case.effective.withdraw(&mut case.network);
+        case.effective.swap_out_predicting(&mut case.network);
         assert_eq!(before, values(&case.network), "{map:?}");
         if map == Map::Gates {
             let cells = |layer: usize| {

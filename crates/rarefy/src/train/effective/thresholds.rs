@@ -25,21 +25,21 @@ pub(super) fn apply(s: f32, stored: &[f32], out: &mut [f32]) {
 }
 
 /// Turns gradients of effective values into those of stored ones; returns that of `s`.
-pub(super) fn pull_back(s: f32, stored: &[f32], gradient: &mut [f32]) -> f32 {
+pub(super) fn vjp(s: f32, stored: &[f32], gradient: &mut [f32]) -> f32 {
     let threshold = math::sigmoid(s);
-    let sum = pull_back_part(threshold, stored, gradient);
+    let sum = vjp_part(threshold, stored, gradient);
     (-sum * f64::from(threshold * (1.0 - threshold))) as f32
 }
 
 /// The sum of `g sign(w)` above the threshold; halved at fixed places, so that threads do not change it.
-fn pull_back_part(threshold: f32, stored: &[f32], gradient: &mut [f32]) -> f64 {
+fn vjp_part(threshold: f32, stored: &[f32], gradient: &mut [f32]) -> f64 {
     if stored.len() > CHUNK {
         let middle = stored.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
         let (left, right) = stored.split_at(middle);
         let (left_gradient, right_gradient) = gradient.split_at_mut(middle);
         let (left, right) = rayon::join(
-            || pull_back_part(threshold, left, left_gradient),
-            || pull_back_part(threshold, right, right_gradient),
+            || vjp_part(threshold, left, left_gradient),
+            || vjp_part(threshold, right, right_gradient),
         );
         return left + right;
     }

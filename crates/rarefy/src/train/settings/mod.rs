@@ -213,7 +213,7 @@ impl Settings {
         Ok(())
     }
 
-    /// That every number can be written to `config.toml` and a checkpoint, and be read again.
+    /// Checks that every number can be written to `config.toml` and a checkpoint, and be read again.
     fn check_numbers(&self) -> Result<()> {
         let json = serde_json::to_value(self).expect("settings are plain data");
         let is_too_large = |value: &serde_json::Value| value.as_u64().is_some_and(|it| it > i64::MAX as u64);
