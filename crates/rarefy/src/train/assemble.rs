@@ -96,11 +96,15 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let spec = settings.network_for(&splits.train)?;
     let plan = Plan::new(settings, &spec, &topology)?;
     let is_given = matches!(parts.start, Start::Given(_));
+    let is_random = matches!(parts.start, Start::Random);
     let mut network = match parts.start {
         Start::Random => drawn(settings, &spec, &topology, &plan)?,
         Start::Given(network) => fitting(network, &spec)?,
         Start::Saved(network) => network,
     };
+    if !is_random {
+        memory::check_beside(settings, &network, &topology)?;
+    }
     for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
         parameter.init = settings.sparsity.init(parameter.init);
     }

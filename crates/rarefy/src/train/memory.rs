@@ -3,7 +3,7 @@
 use super::machine::{free_memory_bytes, rss_bytes};
 use super::plan::Plan;
 use super::{Settings, sparse_start};
-use crate::layers::NetworkSpec;
+use crate::layers::{Network, NetworkSpec};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
 use crate::topology::{self, Topology};
@@ -26,12 +26,28 @@ struct Needs {
     moves: usize,
 }
 
-/// Refuses a run that takes more than there is.
+/// Refuses a run that takes more than there is, before its network is drawn.
 ///
 /// # Errors
 /// [`Error::Setting`] with the numbers and what to lower.
 pub(super) fn check(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<()> {
-    let needs = needs(settings, spec, topology, plan)?;
+    let counts = plan.counts_at_start(settings, spec)?;
+    refuse_too_much(settings, needs(settings, spec, topology, &counts)?)
+}
+
+/// Refuses a run that takes more than there is beside a network that is in memory already.
+///
+/// # Errors
+/// [`Error::Setting`] with the numbers and what to lower.
+pub(super) fn check_beside(settings: &Settings, network: &Network, topology: &Topology) -> Result<()> {
+    let counts: Vec<usize> = network.weights().map(|(_, it)| it.weights.nnz()).collect();
+    let mut needs = needs(settings, network.spec(), topology, &counts)?;
+    let held: usize = network.parameters().map(|it| it.weights.bytes()).sum();
+    needs.weights = needs.weights.saturating_sub(held);
+    refuse_too_much(settings, needs)
+}
+
+fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
     let left = settings.memory_limit.map(|limit| (limit as u64).saturating_sub(rss_bytes()));
     let (key, left) = match (left, free_memory_bytes()) {
         (Some(left), free) if free.is_none_or(|free| left <= free) => ("memory_limit", left),
@@ -55,11 +71,11 @@ pub(super) fn check(settings: &Settings, spec: &NetworkSpec, topology: &Topology
     Err(Error::setting(key, problem))
 }
 
-fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Needs> {
+/// What a network takes that has so many connections in each of its weights.
+fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &[usize]) -> Result<Needs> {
     let numbers = 2 + settings.optimizer.build()?.slots();
-    let counts = plan.counts_at_start(settings, spec)?;
     let (mut weights, mut largest) = (0, 0);
-    for (shape, &nnz) in spec.weight_shapes()?.iter().zip(&counts) {
+    for (shape, &nnz) in spec.weight_shapes()?.iter().zip(counts) {
         let (rows, cols, storage) = (shape.rows, shape.cols, settings.sparsity.storage);
         let index = storage.index_bytes(rows, cols, nnz);
         weights += 4 * numbers * (storage.slots(rows, cols, nnz) + rows) + index;
@@ -112,6 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn a_network_that_is_there_leaves_room_for_the_rest() {
+        let text = "memory_limit = 1\n[network]\nhidden = [16]\n[sparsity]\ndensity = 1.0";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
+        let topology = settings.topology.build().unwrap();
+        let network = Network::random(&spec, &settings.sparsity, 1).unwrap();
+        let error = check_beside(&settings, &network, &topology).unwrap_err().to_string();
+        assert!(error.starts_with("memory_limit: the run needs 0.000 GB"), "{error}");
+        check_beside(&Settings { memory_limit: None, ..settings }, &network, &topology).unwrap();
+    }
+
+    #[test]
     fn a_connection_costs_what_is_stored_for_it() {
         // Adam's two moments, value, gradient, two indices; in small matrices the places too.
         for (hidden, bytes) in [(1000, 28.0), (100_000, 24.0)] {
@@ -123,7 +151,8 @@ mod tests {
             let spec = settings.network.spec(Shape::flat(1000), 10).unwrap();
             let topology = settings.topology.build().unwrap();
             let plan = Plan::new(&settings, &spec, &topology).unwrap();
-            let found = needs(&settings, &spec, &topology, &plan).unwrap();
+            let counts = plan.counts_at_start(&settings, &spec).unwrap();
+            let found = needs(&settings, &spec, &topology, &counts).unwrap();
             assert_eq!((found.connections, found.moves), (101 * hidden, 0));
             let each = found.weights as f64 / found.connections as f64;
             assert!((each - bytes).abs() < 1.0, "{hidden}: {each}");
