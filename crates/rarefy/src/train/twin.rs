@@ -86,6 +86,8 @@ impl Trainer {
             penalty: PenaltySettings::default(),
             constraint: ConstraintSettings::default(),
             target: TargetSettings::default(),
+            // Who builds it has seen to that: the limit is the run's own.
+            memory_limit: None,
             ..self.settings().clone()
         };
         let spec = settings.network_for(&self.splits.train)?;
