@@ -6,7 +6,7 @@ use rarefy::layers::{
     Builder, Describe, Layer, LayerKinds, LayerSpec, Parameter, Pass, Properties, Vjp, WeightShape, Workspace,
 };
 use rarefy::tiles::{Row, Shape, Tiles};
-use rarefy::train::{Control, Model, Run, Settings};
+use rarefy::train::{Control, Event, Model, Run, Settings};
 use serde::{Deserialize, Serialize};
 
 /// `y = factor W x`
@@ -101,12 +101,10 @@ impl Layer for Mix {
     }
 }
 
-#[test]
-fn it_trains_is_saved_and_opened_by_who_knows_its_kind() {
-    let folder = tempfile::tempdir().unwrap();
-    let settings =
-        "threads = 1\n[train]\nepochs = 20\n[sparsity]\ndensity = 0.3\n[topology]\nmethod = 'rigl'\n";
-    let mut settings: Settings = toml::from_str(settings).unwrap();
+fn settings(epochs: u64) -> Settings {
+    let text = "threads = 1\n[sparsity]\ndensity = 0.3\n[topology]\nmethod = 'rigl'\n";
+    let mut settings: Settings = toml::from_str(text).unwrap();
+    settings.train.epochs = epochs;
     settings.network.layers = vec![
         LayerSpec::flatten(),
         LayerSpec::linear(32, Activation::Relu),
@@ -114,8 +112,14 @@ fn it_trains_is_saved_and_opened_by_who_knows_its_kind() {
         LayerSpec::elementwise(Activation::Gelu),
         LayerSpec::linear(0, Activation::Identity),
     ];
+    settings
+}
+
+#[test]
+fn it_trains_is_saved_and_opened_by_who_knows_its_kind() {
+    let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
-    Run::start(settings, Some(&run)).unwrap().train(&mut |_| Control::Continue).unwrap();
+    Run::start(settings(20), Some(&run)).unwrap().train(&mut |_| Control::Continue).unwrap();
 
     let error = Model::open(&run).map(|_| ()).unwrap_err().to_string();
     assert!(
@@ -142,4 +146,25 @@ fn it_trains_is_saved_and_opened_by_who_knows_its_kind() {
         ),
         "{error}"
     );
+}
+
+#[test]
+fn a_run_with_it_goes_on_where_it_was_stopped() {
+    let folder = tempfile::tempdir().unwrap();
+    let [whole, stopped] = ["whole", "stopped"].map(|name| folder.path().join(name));
+    Run::start(settings(2), Some(&whole)).unwrap().train(&mut |_| Control::Continue).unwrap();
+    let mut steps = 0;
+    let mut stop = |event: Event<'_>| {
+        steps += u32::from(matches!(event, Event::Step { .. }));
+        if steps == 3 { Control::Stop } else { Control::Continue }
+    };
+    Run::start(settings(2), Some(&stopped)).unwrap().train(&mut stop).unwrap();
+
+    let error = Run::resume(&stopped, |_| {}).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("\"mix\" is a kind of layer"), "{error}");
+    let kinds = LayerKinds::new().with::<MixSpec>("mix");
+    let resolve = |settings: &mut Settings| settings.network.resolve(&kinds).unwrap();
+    Run::resume(&stopped, resolve).unwrap().train(&mut |_| Control::Continue).unwrap();
+    let [whole, stopped] = [whole, stopped].map(|run| std::fs::read(run.join("model.safetensors")).unwrap());
+    assert!(whole == stopped);
 }

@@ -6,7 +6,8 @@ use crate::tiles::Shape;
 
 /// A description of a layer: what kind it is, what it makes of a shape, and the layer itself.
 ///
-/// No method has a default, so that a new kind answers every question before it compiles.
+/// No method has a default, so that a new kind answers every question before it compiles. One of a user's own becomes a layer
+/// of a network by [`LayerSpec::custom`](super::LayerSpec::custom), where there is an example.
 pub trait Describe {
     /// What kind of layer it is.
     fn properties(&self) -> Properties<'_>;
