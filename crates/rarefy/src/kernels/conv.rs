@@ -15,7 +15,6 @@
 use std::ops::Range;
 
 use super::arch::{BLOCK, Bases, Entries, Isa, Window};
-use super::convolution::Convolution;
 use super::split::{par_chunks, split_tiles};
 use super::tree;
 use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
@@ -118,16 +117,16 @@ fn slices(positions: usize) -> usize {
 /// The gradient of every entry of `index`, summed over positions and tiles, to `out`. `scratch` grows to what the slices
 /// need.
 pub(super) fn weight_gradient(
-    convolution: Convolution<'_>,
+    (isa, windows): (Isa, &Windows),
     index: &Index,
     (gradient, input): (&Tiles, &Tiles),
     out: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
-    let positions = convolution.windows.output().positions();
+    let positions = windows.output().positions();
     sum_slices(positions, input.tiles(), out, scratch, &|tile, positions, out| {
         out.fill(0.0);
-        slice_gradient(convolution, index, (gradient.tile(tile), input.tile(tile)), positions, out);
+        slice_gradient((isa, windows), index, (gradient.tile(tile), input.tile(tile)), positions, out);
     });
 }
 
@@ -165,7 +164,7 @@ pub(super) fn sum_slices(
 
 /// Adds what some positions of a tile give.
 fn slice_gradient(
-    Convolution { isa, windows }: Convolution<'_>,
+    (isa, windows): (Isa, &Windows),
     index: &Index,
     (gradient, input): (&[Row], &[Row]),
     positions: Range<usize>,

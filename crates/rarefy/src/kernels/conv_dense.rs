@@ -8,10 +8,9 @@
 
 use std::ops::Range;
 
-use super::arch::Finish;
 use super::arch::matrix::{Matrix, product};
+use super::arch::{Finish, Isa};
 use super::conv::sum_slices;
-use super::convolution::Convolution;
 use super::split::{par_chunks, split_tiles};
 use super::windows::{OUTSIDE, Windows};
 use crate::tiles::{LANES, Row, Tiles};
@@ -50,7 +49,7 @@ fn fill_panel(panel: &mut [Row], windows: &Windows, reads: Reads<'_>, rows: &[Ro
 
 /// Computes `finish(matrix * panel)` position by position: `matrix` is `lines x (offsets * channels)`.
 fn multiply(
-    Convolution { isa, windows }: Convolution<'_>,
+    (isa, windows): (Isa, &Windows),
     matrix: Matrix<'_>,
     reads: Reads<'_>,
     input: &Tiles,
@@ -85,13 +84,13 @@ fn multiply(
 
 /// `output = finish(W * input)`.
 pub(super) fn forward(
-    convolution: Convolution<'_>,
+    (isa, windows): (Isa, &Windows),
     values: &[f32],
     input: &Tiles,
     output: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    let (windows, geometry) = (convolution.windows, convolution.windows.geometry);
+    let geometry = windows.geometry;
     let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
     let mut turned = vec![0.0; values.len()];
     for (from, to) in values.chunks(channels * offsets).zip(turned.chunks_mut(channels * offsets)) {
@@ -100,18 +99,18 @@ pub(super) fn forward(
         }
     }
     let matrix = Matrix::new(&turned, filters, offsets * channels);
-    multiply(convolution, matrix, Reads { table: &windows.reads, channels }, input, output, finish);
+    multiply((isa, windows), matrix, Reads { table: &windows.reads, channels }, input, output, finish);
 }
 
 /// `gradient_input = finish(W^T * gradient)`.
 pub(super) fn transposed(
-    convolution: Convolution<'_>,
+    (isa, windows): (Isa, &Windows),
     values: &[f32],
     gradient: &Tiles,
     gradient_input: &mut Tiles,
     finish: Finish<'_>,
 ) {
-    let (windows, geometry) = (convolution.windows, convolution.windows.geometry);
+    let geometry = windows.geometry;
     let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
     // `[channel][offset, filter]`
     let mut turned = vec![0.0; values.len()];
@@ -122,7 +121,7 @@ pub(super) fn transposed(
     }
     let matrix = Matrix::new(&turned, channels, offsets * filters);
     let reads = Reads { table: &windows.read_by, channels: filters };
-    multiply(convolution, matrix, reads, gradient, gradient_input, finish);
+    multiply((isa, windows), matrix, reads, gradient, gradient_input, finish);
 }
 
 /// Rows `rows` of the gradient of every cell, `[filter][channel, offset]`, summed over positions and tiles.

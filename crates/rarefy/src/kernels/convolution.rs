@@ -18,8 +18,8 @@ use crate::tiles::Tiles;
 /// offset by offset, as torch has them.
 #[derive(Clone, Copy)]
 pub struct Convolution<'a> {
-    pub(super) isa: Isa,
-    pub(super) windows: &'a Windows,
+    isa: Isa,
+    windows: &'a Windows,
 }
 
 impl<'a> Convolution<'a> {
@@ -35,7 +35,9 @@ impl<'a> Convolution<'a> {
     pub fn forward(&self, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
         self.check(weights, input, output);
         match weights {
-            Weights::Dense(_) => conv_dense::forward(*self, weights.values(), input, output, finish),
+            Weights::Dense(_) => {
+                conv_dense::forward((self.isa, self.windows), weights.values(), input, output, finish)
+            }
             Weights::Sparse(sparse) => {
                 let (index, values) = (sparse.pattern().index(), sparse.values());
                 conv::forward(
@@ -64,7 +66,13 @@ impl<'a> Convolution<'a> {
         self.check(weights, gradient_input, gradient);
         match weights {
             Weights::Dense(_) => {
-                conv_dense::transposed(*self, weights.values(), gradient, gradient_input, finish);
+                conv_dense::transposed(
+                    (self.isa, self.windows),
+                    weights.values(),
+                    gradient,
+                    gradient_input,
+                    finish,
+                );
             }
             Weights::Sparse(sparse) => {
                 let (index, values) = gather_columns(sparse, room);
@@ -94,7 +102,13 @@ impl<'a> Convolution<'a> {
                 weights.clear_absent(out);
             }
             Weights::Sparse(sparse) => {
-                conv::weight_gradient(*self, sparse.pattern().index(), (gradient, input), out, scratch);
+                conv::weight_gradient(
+                    (self.isa, self.windows),
+                    sparse.pattern().index(),
+                    (gradient, input),
+                    out,
+                    scratch,
+                );
             }
         }
     }

@@ -7,7 +7,6 @@ use std::ops::Range;
 use super::arch::fetch::fetch;
 use super::arch::matrix::Matrix;
 use super::arch::{Finish, Isa};
-use super::convolution::Convolution;
 use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
@@ -248,8 +247,7 @@ impl<'a> Product<'a> {
                 sddmm::sddmm(isa, index, gradient.rows(), input.rows(), panels, out);
             }
             Map::Convolution(windows) => {
-                let convolution = Convolution::new(isa, windows);
-                conv::weight_gradient(convolution, index, (gradient, input), out, &mut Vec::new());
+                conv::weight_gradient((isa, windows), index, (gradient, input), out, &mut Vec::new());
             }
             Map::LookUp(padding) => {
                 lookup::cell_gradients(cells, gradient, Tokens { input, padding }, out);
