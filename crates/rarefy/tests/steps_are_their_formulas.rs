@@ -202,9 +202,10 @@ impl Plain {
                     let (keep, g) = if is_adaptive { (beta1, g) } else { (momentum, l * g) };
                     self.m[i] = keep * self.m[i] + (1.0 - keep) * g;
                     self.v[i] = beta2 * self.v[i] + (1.0 - beta2) * g * g;
-                    self.z[i] -= match is_adaptive {
-                        true => l * (self.m[i] / first) / ((self.v[i] / second).sqrt() + epsilon),
-                        false => self.m[i],
+                    self.z[i] -= if is_adaptive {
+                        l * (self.m[i] / first) / ((self.v[i] / second).sqrt() + epsilon)
+                    } else {
+                        self.m[i]
                     };
                     self.w[i] = self.z[i].signum() * (self.z[i].abs() - self.lambda(i)).max(0.0);
                 }
@@ -243,11 +244,10 @@ fn engine(settings: &OptimizerSettings, storage: Storage) -> Engine {
     let spec = NetworkSpec { inputs: Shape::flat(INPUTS), layers };
     let sparsity = SparsitySettings { density: 0.6, storage, ..SparsitySettings::default() };
     let network = Network::random(&spec, &sparsity, 1).unwrap();
-    let penalty = match settings.method.is_bregman() {
-        true => {
-            PenaltySettings { method: PenaltyMethod::L1, lambda: Some(LAMBDA as f32), ..Default::default() }
-        }
-        false => PenaltySettings::default(),
+    let penalty = if settings.method.is_bregman() {
+        PenaltySettings { method: PenaltyMethod::L1, lambda: Some(LAMBDA as f32), ..Default::default() }
+    } else {
+        PenaltySettings::default()
     };
     let loss = LossSettings::default().build(Task::Classification { counts: &[1; CLASSES] }).unwrap();
     let optimizer = settings.build().unwrap().with_epoch(BATCHES);

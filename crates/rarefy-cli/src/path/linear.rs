@@ -411,12 +411,15 @@ fn text(summary: &Summary) -> String {
         summary.points.iter().any(|point| point.validation.is_some_and(|score| score.accuracy.is_some()));
     let names: &[&str] = if is_classification { &["accuracy"] } else { &["R2", "RMSE"] };
     let number = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.5}"));
-    let figures = |score: Option<Score>| match is_classification {
-        true => vec![number(score.and_then(|score| score.accuracy))],
-        false => vec![
-            number(score.and_then(|score| score.r2)),
-            score.and_then(|score| score.rmse).map_or("-".into(), amount),
-        ],
+    let figures = |score: Option<Score>| {
+        if is_classification {
+            vec![number(score.and_then(|score| score.accuracy))]
+        } else {
+            vec![
+                number(score.and_then(|score| score.r2)),
+                score.and_then(|score| score.rmse).map_or("-".into(), amount),
+            ]
+        }
     };
     // Half a squared difference, so of any size.
     let loss = |score: Option<Score>| match score {

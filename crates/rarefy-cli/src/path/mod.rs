@@ -121,13 +121,10 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
     let sets_network = |assignment: &String| assignment.trim_start().starts_with("network.");
     let is_network =
         args.network.hidden.is_some() || args.network.network.is_some() || args.set.iter().any(sets_network);
-    let (foreign, problem) = match is_network {
-        true => {
-            (args.linear.given(), "is for linear models, those without --hidden or --network; leave it out")
-        }
-        false => {
-            (args.network.given(), "is for networks; give --hidden too, as in --hidden 256,256, or --network")
-        }
+    let (foreign, problem) = if is_network {
+        (args.linear.given(), "is for linear models, those without --hidden or --network; leave it out")
+    } else {
+        (args.network.given(), "is for networks; give --hidden too, as in --hidden 256,256, or --network")
     };
     if let Some(flag) = foreign {
         bail!("{flag}: {problem}");

@@ -305,9 +305,10 @@ fn text(summary: &Summary) -> String {
         score.map_or("-".into(), |score| format!("{:.4} ± {:.4}", score.loss, score.standard_error))
     };
     let has_numbers = |score: SampleScore| score.numbers.is_some();
-    let names: &[&str] = match summary.points.iter().any(|point| point.validation.is_some_and(has_numbers)) {
-        true => &["R2", "RMSE"],
-        false => &["accuracy"],
+    let names: &[&str] = if summary.points.iter().any(|point| point.validation.is_some_and(has_numbers)) {
+        &["R2", "RMSE"]
+    } else {
+        &["accuracy"]
     };
     let figures = |score: Option<SampleScore>| match score {
         Some(SampleScore { numbers: Some(found), .. }) => vec![r2(found.r2), amount(found.rmse)],

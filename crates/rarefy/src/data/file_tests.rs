@@ -214,13 +214,12 @@ fn recordings_of_different_lengths_are_filled_up_with_the_mean() {
         let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
         for (sample, &length) in splits.train.lengths.iter().enumerate() {
             for (frame, features) in row(&splits.train, sample).chunks(20).enumerate() {
-                match frame < length as usize {
-                    true => {
-                        count += 1.0;
-                        sum += f64::from(features[band]);
-                        squares += f64::from(features[band]).powi(2);
-                    }
-                    false => assert_eq!(features[band], 0.0),
+                if frame < length as usize {
+                    count += 1.0;
+                    sum += f64::from(features[band]);
+                    squares += f64::from(features[band]).powi(2);
+                } else {
+                    assert_eq!(features[band], 0.0)
                 }
             }
         }

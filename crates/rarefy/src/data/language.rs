@@ -190,9 +190,10 @@ fn read_document(file: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     gzip::open(file)?.reader.read_to_end(&mut bytes).map_err(gzip::read_error(file))?;
     let text = documents::text(file, bytes)?;
-    match text.trim().is_empty() {
-        true => Err(Error::data(file, "holds nothing but blanks; remove it")),
-        false => Ok(text),
+    if text.trim().is_empty() {
+        Err(Error::data(file, "holds nothing but blanks; remove it"))
+    } else {
+        Ok(text)
     }
 }
 

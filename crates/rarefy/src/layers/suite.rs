@@ -202,9 +202,8 @@ fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffer
     let features = output.features();
     for (index, row) in gradient.rows_mut().iter_mut().enumerate() {
         let (tile, feature) = (index / features, index % features);
-        row.0 = std::array::from_fn(|lane| match lane < output.live(tile) {
-            true => factor(tile * LANES + lane, feature),
-            false => 0.0,
+        row.0 = std::array::from_fn(|lane| {
+            if lane < output.live(tile) { factor(tile * LANES + lane, feature) } else { 0.0 }
         });
         fused.gate(&mut row.0, &output.rows()[index]);
     }
@@ -231,9 +230,10 @@ fn assert_near(what: &str, analytic: f32, mut loss: impl FnMut(f32) -> f64) {
     let middle = (left + right) / 2.0;
     let allowed = 0.01 * (1.0 + middle.abs());
     let is_kink = (right - left).abs() > 20.0 * allowed;
-    let error = match is_kink {
-        true => (left.min(right) - analytic).max(analytic - left.max(right)),
-        false => (analytic - middle).abs(),
+    let error = if is_kink {
+        (left.min(right) - analytic).max(analytic - left.max(right))
+    } else {
+        (analytic - middle).abs()
     };
     assert!(error < allowed, "{what}: gradient {analytic}, slopes {left} and {right}");
 }

@@ -7,12 +7,10 @@ const MAX_THREADS: usize = 1024;
 
 /// Checks a number of threads.
 pub(super) fn check_threads(count: usize) -> Result<()> {
-    match count <= MAX_THREADS {
-        true => Ok(()),
-        false => Err(Error::setting(
-            "threads",
-            format!("{count} is more than {MAX_THREADS}; 0 means one per core"),
-        )),
+    if count <= MAX_THREADS {
+        Ok(())
+    } else {
+        Err(Error::setting("threads", format!("{count} is more than {MAX_THREADS}; 0 means one per core")))
     }
 }
 

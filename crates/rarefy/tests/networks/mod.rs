@@ -213,25 +213,23 @@ impl Draw {
     /// A network with a layer of a kind in a place, which may be one within a block.
     pub fn network(&mut self, kind: &str, place: Place, is_nested: bool) -> Option<(Inputs, Vec<LayerSpec>)> {
         let inputs = self.inputs();
-        let around = |is_there: bool, draw: &mut Draw, inputs: Inputs| match is_there {
-            true => draw.layers(inputs, 1, 1),
-            false => Some((Vec::new(), inputs)),
+        let around = |is_there: bool, draw: &mut Draw, inputs: Inputs| {
+            if is_there { draw.layers(inputs, 1, 1) } else { Some((Vec::new(), inputs)) }
         };
         let outer = if is_nested { self.of(&[Place::First, Place::Middle, Place::Last]) } else { place };
         let (mut layers, at) = around(outer != Place::First, self, inputs)?;
-        let (layer, mut end) = match is_nested {
-            false => self.fitting(kind, at, 1)?,
-            true => {
-                let (mut inner, at_kind) = around(place != Place::First, self, at)?;
-                let (layer, after) = self.fitting(kind, at_kind, 1)?;
-                inner.push(layer);
-                let (rest, _) = around(place != Place::Last, self, after)?;
-                inner.extend(rest);
-                let block = self.of(&["residual", "parallel"]);
-                let layer = self.block_of(block, at, inner)?;
-                let output = self.after(&layer, at)?;
-                (layer, output)
-            }
+        let (layer, mut end) = if is_nested {
+            let (mut inner, at_kind) = around(place != Place::First, self, at)?;
+            let (layer, after) = self.fitting(kind, at_kind, 1)?;
+            inner.push(layer);
+            let (rest, _) = around(place != Place::Last, self, after)?;
+            inner.extend(rest);
+            let block = self.of(&["residual", "parallel"]);
+            let layer = self.block_of(block, at, inner)?;
+            let output = self.after(&layer, at)?;
+            (layer, output)
+        } else {
+            self.fitting(kind, at, 1)?
         };
         layers.push(layer);
         if outer != Place::Last {

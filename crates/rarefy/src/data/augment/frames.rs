@@ -25,20 +25,17 @@ impl Frames<'_> {
         let later = stream.below(2 * most + 1) as isize - most as isize;
         let (frames, length, width) = (self.features.len() / self.width, self.length, self.width);
         let by = later.unsigned_abs();
-        match later >= 0 {
-            true => {
-                let by = by.min(frames - 1);
-                let kept = length.min(frames - by);
-                self.features.copy_within(..kept * width, by * width);
-                self.features[..by * width].fill(0.0);
-                self.length = kept + by;
-            }
-            false => {
-                let by = by.min(length - 1);
-                self.features.copy_within(by * width..length * width, 0);
-                self.features[(length - by) * width..length * width].fill(0.0);
-                self.length = length - by;
-            }
+        if later >= 0 {
+            let by = by.min(frames - 1);
+            let kept = length.min(frames - by);
+            self.features.copy_within(..kept * width, by * width);
+            self.features[..by * width].fill(0.0);
+            self.length = kept + by;
+        } else {
+            let by = by.min(length - 1);
+            self.features.copy_within(by * width..length * width, 0);
+            self.features[(length - by) * width..length * width].fill(0.0);
+            self.length = length - by;
         }
     }
 

@@ -78,9 +78,10 @@ impl Image<'_> {
             let (from, to) = if dx >= 0 { (gone, 0) } else { (0, gone) };
             self.pixels.copy_within(start + from..start + from + row - gone, y * row + to);
             let row = self.row(y);
-            let (kept, open) = match dx >= 0 {
-                true => (row.len() - gone - channels, row.len() - gone..row.len()),
-                false => (gone, 0..gone),
+            let (kept, open) = if dx >= 0 {
+                (row.len() - gone - channels, row.len() - gone..row.len())
+            } else {
+                (gone, 0..gone)
             };
             match border {
                 Border::Zero => row[open].fill(0.0),
@@ -145,11 +146,10 @@ mod tests {
                             let (from_y, from_x) = (y as isize + dy, x as isize + dx);
                             let (in_y, in_x) =
                                 (from_y.clamp(0, height as isize - 1), from_x.clamp(0, width as isize - 1));
-                            match border == Border::Zero && (in_y, in_x) != (from_y, from_x) {
-                                true => 0.0,
-                                false => {
-                                    ((in_y as usize * width + in_x as usize) * channels + channel + 1) as f32
-                                }
+                            if border == Border::Zero && (in_y, in_x) != (from_y, from_x) {
+                                0.0
+                            } else {
+                                ((in_y as usize * width + in_x as usize) * channels + channel + 1) as f32
                             }
                         };
                         let expected: Vec<f32> = (0..height * width * channels)

@@ -119,10 +119,7 @@ fn labels_beside(images: &Path) -> Result<PathBuf> {
         .map(|labels| images.with_file_name(labels))
         .find(|path| path.is_file())
         .ok_or_else(|| {
-            let problem = match name.contains("images") {
-                false => "has no \"images\" in its name, so its labels cannot be found; rename the pair to NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte".into(),
-                true => format!("its labels are not beside it as {labels}"),
-            };
+            let problem = if name.contains("images") { format!("its labels are not beside it as {labels}") } else { "has no \"images\" in its name, so its labels cannot be found; rename the pair to NAME-images-idx3-ubyte and NAME-labels-idx1-ubyte".into() };
             Error::data(images, problem)
         })
 }
@@ -146,9 +143,10 @@ fn read_array(path: &Path) -> Result<Array> {
     let mut more = |header: &mut Vec<u8>, bytes: u64| -> Result<()> {
         let until = header.len() + bytes as usize;
         from.reader.by_ref().take(bytes).read_to_end(header).map_err(gzip::read_error(path))?;
-        match header.len() < until {
-            true => Err(Error::data(path, "is cut short inside its header; get the file again")),
-            false => Ok(()),
+        if header.len() < until {
+            Err(Error::data(path, "is cut short inside its header; get the file again"))
+        } else {
+            Ok(())
         }
     };
     more(&mut header, 4)?;

@@ -130,13 +130,12 @@ impl Lines {
                 row.clear();
                 for word in words {
                     row.push(feature(word).ok_or_else(|| {
-                        wrong(match word.starts_with(QUERY) {
-                            true => format!(
-                                "{word:?} groups lines for ranking, which is not learned here; remove it"
-                            ),
-                            false => format!(
+                        wrong(if word.starts_with(QUERY) {
+                            format!("{word:?} groups lines for ranking, which is not learned here; remove it")
+                        } else {
+                            format!(
                                 "{word:?} is no feature; write INDEX:VALUE with a whole and a finite number"
-                            ),
+                            )
                         })
                     })?);
                 }

@@ -39,9 +39,10 @@ impl<'de> Deserialize<'de> for ImageSize {
             Given::Square(side) => [side, side],
             Given::Sides(sides) => sides,
         };
-        match (1..=LARGEST).contains(&height) && (1..=LARGEST).contains(&width) {
-            true => Ok(ImageSize { height, width }),
-            false => Err(serde::de::Error::custom(format!("a side must be from 1 to {LARGEST} pixels"))),
+        if (1..=LARGEST).contains(&height) && (1..=LARGEST).contains(&width) {
+            Ok(ImageSize { height, width })
+        } else {
+            Err(serde::de::Error::custom(format!("a side must be from 1 to {LARGEST} pixels")))
         }
     }
 }

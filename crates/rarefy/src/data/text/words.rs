@@ -40,9 +40,10 @@ pub(super) fn each_ngram(text: &str, longest: usize, mut see: impl FnMut(&str)) 
 }
 
 fn lower_case(text: &str) -> Cow<'_, str> {
-    match text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
-        true => Cow::Owned(text.to_lowercase()),
-        false => Cow::Borrowed(text),
+    if text.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        Cow::Owned(text.to_lowercase())
+    } else {
+        Cow::Borrowed(text)
     }
 }
 

@@ -70,12 +70,11 @@ impl Extractor {
             self.spectrum.power(samples, frame, &mut scratch);
             self.bank.apply(&scratch.power, &mut energies);
             energies.iter_mut().for_each(|energy| *energy = energy.max(FLOOR).ln());
-            match self.cosines.is_empty() {
-                true => row[..self.bands].copy_from_slice(&energies),
-                false => {
-                    for (out, cosines) in row.iter_mut().zip(self.cosines.chunks_exact(self.mels)) {
-                        *out = cosines.iter().zip(&energies).map(|(cosine, energy)| cosine * energy).sum();
-                    }
+            if self.cosines.is_empty() {
+                row[..self.bands].copy_from_slice(&energies)
+            } else {
+                for (out, cosines) in row.iter_mut().zip(self.cosines.chunks_exact(self.mels)) {
+                    *out = cosines.iter().zip(&energies).map(|(cosine, energy)| cosine * energy).sum();
                 }
             }
         }

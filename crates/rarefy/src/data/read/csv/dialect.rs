@@ -148,9 +148,10 @@ fn commas_are_decimal(lines: &[Vec<String>]) -> bool {
 /// A decimal comma where a cell shows one, none shows a decimal point, and commas do not separate cells.
 fn find_decimal(delimiter: char, lines: &[Vec<String>]) -> Decimal {
     let any = |shows: fn(&str) -> bool| lines.iter().flatten().any(|cell| shows(cell));
-    match delimiter != ',' && any(has_decimal_comma) && !any(has_decimal_point) {
-        true => Decimal::Comma,
-        false => Decimal::Auto,
+    if delimiter != ',' && any(has_decimal_comma) && !any(has_decimal_point) {
+        Decimal::Comma
+    } else {
+        Decimal::Auto
     }
 }
 

@@ -100,9 +100,10 @@ pub(super) fn all(root: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
     let mut all: Vec<PathBuf> =
         loose.into_iter().filter(|file| folders.is_empty() || is_sample(file, kind)).collect();
     folders.iter().try_for_each(|folder| files_below(folder, &mut all))?;
-    match all.iter().any(|file| Kind::of(file) == Some(kind)) {
-        false => Err(Error::data(&part, format!("holds no {} files", kind.name()))),
-        true => Ok(all),
+    if all.iter().any(|file| Kind::of(file) == Some(kind)) {
+        Ok(all)
+    } else {
+        Err(Error::data(&part, format!("holds no {} files", kind.name())))
     }
 }
 
@@ -183,10 +184,7 @@ fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
         if is_left || name.as_encoded_bytes().starts_with(b".") {
             continue;
         }
-        match path.is_dir() {
-            true => folders.push(path),
-            false => files.push(path),
-        }
+        if path.is_dir() { folders.push(path) } else { files.push(path) }
     }
     files.sort_unstable();
     folders.sort_unstable();

@@ -237,9 +237,10 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
     let bad_from = |first: u32| {
         move |file: &LabelledFile| {
             let number: u32 = file.path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-            match number >= first && number.is_multiple_of(7) {
-                true => Err(Error::data(&file.path, "is bad")),
-                false => Ok(number),
+            if number >= first && number.is_multiple_of(7) {
+                Err(Error::data(&file.path, "is bad"))
+            } else {
+                Ok(number)
             }
         }
     };

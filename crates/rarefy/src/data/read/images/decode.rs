@@ -41,9 +41,10 @@ pub(crate) fn read(path: &Path, color: ImageColor, size: Option<ImageSize>) -> R
         ImageColor::Rgb => false,
     };
     let (height, width) = (image.height() as usize, image.width() as usize);
-    Ok(match grey {
-        true => Decoded { height, width, channels: 1, pixels: image.into_luma8().into_raw() },
-        false => Decoded { height, width, channels: 3, pixels: image.into_rgb8().into_raw() },
+    Ok(if grey {
+        Decoded { height, width, channels: 1, pixels: image.into_luma8().into_raw() }
+    } else {
+        Decoded { height, width, channels: 3, pixels: image.into_rgb8().into_raw() }
     })
 }
 
