@@ -80,7 +80,7 @@ pub enum Error {
 #[non_exhaustive]
 pub enum InputProblem {
     /// There is no sample, or a sample has no numbers.
-    #[error("{samples} samples of {inputs} inputs are nothing to work with")]
+    #[error("{samples} samples of {inputs} numbers are nothing to work with")]
     Empty {
         /// Samples.
         samples: usize,

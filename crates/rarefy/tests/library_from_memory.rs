@@ -341,6 +341,11 @@ fn what_cannot_be_samples_is_refused_with_its_place() {
             ClassOutOfRange { row: 2, label: 2, classes: 2 },
         ),
         (three().with_numbers(&[1.0, 2.0], 1), Count { what: "numbers to predict", found: 2, expected: 3 }),
+        (three().with_numbers(&[1.0, f64::NAN, 2.0], 0), Empty { samples: 3, inputs: 0 }),
+        (
+            three().with_labels(&[0, 1, 1], usize::MAX),
+            Count { what: "labels", found: 3, expected: usize::MAX },
+        ),
         (three().with_labels(&[0, 1, 2], 1), NotALabel { row: 2, column: 0, value: 2.0 }),
         (three().with_weights(vec![1.0, -1.0, 1.0]), Weight { row: 1, weight: -1.0 }),
         (three().with_weights(vec![0.0; 3]), NoWeight),

@@ -245,9 +245,10 @@ impl Samples {
     /// Numbers to predict, `outputs` for each sample, row after row.
     ///
     /// # Errors
-    /// [`Error::Input`]: another number of rows than samples, or a number that is not finite.
+    /// [`Error::Input`]: no outputs, another number of rows than samples, or a number that is not finite.
     pub fn with_numbers<T: Copy + Into<f64>>(self, numbers: &[T], outputs: usize) -> Result<Samples> {
-        self.expect("numbers to predict", numbers.len(), self.len() * outputs.max(1))?;
+        refuse_empty(self.len(), outputs)?;
+        self.expect("numbers to predict", numbers.len(), self.len().saturating_mul(outputs))?;
         let values: Vec<f64> = numbers.iter().map(|&number| number.into()).collect();
         if let Some(at) = values.iter().position(|value| !value.is_finite()) {
             let (row, column) = (at / outputs, at % outputs);
@@ -259,9 +260,10 @@ impl Samples {
     /// Labels to predict, any number of which a sample may have: for each sample `labels` times 0 or 1, row after row.
     ///
     /// # Errors
-    /// [`Error::Input`]: another number of rows than samples, or a number that is neither 0 nor 1.
+    /// [`Error::Input`]: no labels, another number of rows than samples, or a number that is neither 0 nor 1.
     pub fn with_labels<T: Copy + Into<f64>>(self, values: &[T], labels: usize) -> Result<Samples> {
-        self.expect("labels", values.len(), self.len() * labels.max(1))?;
+        refuse_empty(self.len(), labels)?;
+        self.expect("labels", values.len(), self.len().saturating_mul(labels))?;
         let values: Vec<f64> = values.iter().map(|&value| value.into()).collect();
         if let Some(at) = values.iter().position(|&value| value != 0.0 && value != 1.0) {
             let (row, column) = (at / labels, at % labels);
