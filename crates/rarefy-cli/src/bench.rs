@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use rarefy::data::{Batch, Dataset, Features, Targets};
-use rarefy::kernels::{self, Activation, Finish, Isa};
+use rarefy::kernels::{self, Activation, Epilogue, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
@@ -220,12 +220,12 @@ impl Products {
         let Products { isa, bias, input, gradient, output, gradient_input, gradient_weights, scratch } = self;
         match product {
             0 => {
-                let finish = Finish::Activate { bias, activation: Activation::Identity };
-                kernels::multiply(*isa, weights, input, output, finish);
+                let epilogue = Epilogue::Activate { bias, activation: Activation::Identity };
+                kernels::multiply(*isa, weights, input, output, epilogue);
             }
             1 => {
-                let finish = Finish::Gate { activation: Activation::Identity, outputs: input.rows() };
-                kernels::multiply_transposed(*isa, weights, gradient, gradient_input, finish, scratch);
+                let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: input.rows() };
+                kernels::multiply_transposed(*isa, weights, gradient, gradient_input, epilogue, scratch);
             }
             _ => {
                 let out = &mut gradient_weights[..weights.values().len()];

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use rarefy::data::{DataSettings, describe};
-use rarefy::kernels::{self, Activation, Finish, Isa};
+use rarefy::kernels::{self, Activation, Epilogue, Isa};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
@@ -139,9 +139,9 @@ fn products(isa: Isa) -> Vec<f32> {
         &weights,
         &input,
         &mut result,
-        Finish::Activate { bias: &bias, activation: Activation::Relu },
+        Epilogue::Activate { bias: &bias, activation: Activation::Relu },
     );
-    let gate = Finish::Gate { activation: Activation::Identity, outputs: input.rows() };
+    let gate = Epilogue::Gate { activation: Activation::Identity, outputs: input.rows() };
     kernels::multiply_transposed(isa, &mut weights, &gradient, &mut gradient_input, gate, &mut Vec::new());
     let mut gradient_weights = vec![0.0; weights.values().len()];
     kernels::weight_gradient(isa, &weights, &gradient, &input, &mut gradient_weights, &mut Vec::new());

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use rarefy::kernels::{Activation, Convolution, Finish, Geometry, Isa, Windows};
+use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Windows};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
@@ -116,12 +116,12 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
             times.push(1e3 * last.elapsed().as_secs_f64());
             last = Instant::now();
         };
-        let finish = Finish::Activate { bias: &bias, activation: Activation::Relu };
-        convolution.forward(&weights, &input, &mut output, finish);
+        let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Relu };
+        convolution.forward(&weights, &input, &mut output, epilogue);
         lap(&mut times[0]);
-        let finish = Finish::Gate { activation: Activation::Relu, outputs: input.rows() };
+        let epilogue = Epilogue::Gate { activation: Activation::Relu, outputs: input.rows() };
         let (weights, room) = (&mut weights, &mut out);
-        convolution.transposed(weights, &gradient, &mut gradient_input, finish, room);
+        convolution.transposed(weights, &gradient, &mut gradient_input, epilogue, room);
         lap(&mut times[1]);
         convolution.weight_gradient(weights, &gradient, &input, room, &mut scratch);
         lap(&mut times[2]);

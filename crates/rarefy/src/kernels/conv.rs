@@ -2,8 +2,8 @@
 //!
 //! | operation | formula |
 //! |---|---|
-//! | forward | `Y[q, o] = finish(sum over stored (o, c, k) of W[o, c, k] X[reads(q, k), c])` |
-//! | input gradient | `dX[p, c] = finish(sum over stored (o, c, k) of W[o, c, k] dY[read_by(p, k), o])` |
+//! | forward | `Y[q, o] = epilogue(sum over stored (o, c, k) of W[o, c, k] X[reads(q, k), c])` |
+//! | input gradient | `dX[p, c] = epilogue(sum over stored (o, c, k) of W[o, c, k] dY[read_by(p, k), o])` |
 //! | weight gradient | `dW[o, c, k] = sum over q and samples of dY[q, o] X[reads(q, k), c]` |
 //!
 //! A block of a few neighbouring positions is computed at a time: its sums stay in registers, each entry costs one broadcast
@@ -71,7 +71,7 @@ fn with_bases<R>(
     }
 }
 
-/// `output = finish(W * input)`.
+/// `output = epilogue(W * input)`.
 pub(super) fn forward(isa: Isa, entries: &Entries<'_>, input: &Tiles, output: &mut Tiles) {
     let windows = entries.windows;
     let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);
@@ -90,7 +90,7 @@ pub(super) fn forward(isa: Isa, entries: &Entries<'_>, input: &Tiles, output: &m
     });
 }
 
-/// `gradient_input = finish(W^T * gradient)`; the entries are those of `W^T`.
+/// `gradient_input = epilogue(W^T * gradient)`; the entries are those of `W^T`.
 pub(super) fn transposed(isa: Isa, entries: &Entries<'_>, gradient: &Tiles, gradient_input: &mut Tiles) {
     let windows = entries.windows;
     let (channels, filters) = (windows.geometry.input.channels, windows.geometry.filters);

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::arch::matrix::{Matrix, product};
-use super::arch::{Finish, Isa};
+use super::arch::{Epilogue, Isa};
 use super::conv::sum_slices;
 use super::split::{par_chunks, split_tiles};
 use super::windows::{OUTSIDE, Windows};
@@ -47,14 +47,14 @@ fn fill_panel(panel: &mut [Row], windows: &Windows, reads: Reads<'_>, rows: &[Ro
     }
 }
 
-/// Computes `finish(matrix * panel)` position by position: `matrix` is `lines x (offsets * channels)`.
+/// Computes `epilogue(matrix * panel)` position by position: `matrix` is `lines x (offsets * channels)`.
 fn multiply(
     (isa, windows): (Isa, &Windows),
     matrix: Matrix<'_>,
     reads: Reads<'_>,
     input: &Tiles,
     output: &mut Tiles,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     let Matrix { rows: lines, cols: height, .. } = matrix;
     let at_once = positions_at_once(height);
@@ -72,9 +72,9 @@ fn multiply(
                 for (place, output) in output.chunks_mut(lines).enumerate() {
                     for (line, row) in output.iter_mut().enumerate() {
                         *row = sums[line * width + place];
-                        let bias = finish.start(line);
+                        let bias = epilogue.start(line);
                         row.0.iter_mut().for_each(|sum| *sum += bias);
-                        finish.end(tile * per_tile + (first + place) * lines + line, &mut row.0);
+                        epilogue.end(tile * per_tile + (first + place) * lines + line, &mut row.0);
                     }
                 }
             });
@@ -82,13 +82,13 @@ fn multiply(
     });
 }
 
-/// `output = finish(W * input)`.
+/// `output = epilogue(W * input)`.
 pub(super) fn forward(
     (isa, windows): (Isa, &Windows),
     values: &[f32],
     input: &Tiles,
     output: &mut Tiles,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     let geometry = windows.geometry;
     let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
@@ -99,16 +99,16 @@ pub(super) fn forward(
         }
     }
     let matrix = Matrix::new(&turned, filters, offsets * channels);
-    multiply((isa, windows), matrix, Reads { table: &windows.reads, channels }, input, output, finish);
+    multiply((isa, windows), matrix, Reads { table: &windows.reads, channels }, input, output, epilogue);
 }
 
-/// `gradient_input = finish(W^T * gradient)`.
+/// `gradient_input = epilogue(W^T * gradient)`.
 pub(super) fn transposed(
     (isa, windows): (Isa, &Windows),
     values: &[f32],
     gradient: &Tiles,
     gradient_input: &mut Tiles,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     let geometry = windows.geometry;
     let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
@@ -121,7 +121,7 @@ pub(super) fn transposed(
     }
     let matrix = Matrix::new(&turned, channels, offsets * filters);
     let reads = Reads { table: &windows.read_by, channels: filters };
-    multiply((isa, windows), matrix, reads, gradient, gradient_input, finish);
+    multiply((isa, windows), matrix, reads, gradient, gradient_input, epilogue);
 }
 
 /// Rows `rows` of the gradient of every cell, `[filter][channel, offset]`, summed over positions and tiles.

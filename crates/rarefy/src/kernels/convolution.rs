@@ -1,6 +1,6 @@
 //! The three products of a convolution, for either storage.
 
-use super::arch::{Entries, Finish, Isa};
+use super::arch::{Entries, Epilogue, Isa};
 use super::spmm::gather_columns;
 use super::windows::Windows;
 use super::{conv, conv_dense};
@@ -10,8 +10,8 @@ use crate::tiles::Tiles;
 /// A convolution on an instruction set: its products and their gradients.
 ///
 /// ```text
-/// Y[q, o]      = finish(sum over channels c and offsets k of W[o, c, k] X[reads(q, k), c])
-/// dX[p, c]     = finish(sum over filters o and offsets k of W[o, c, k] dY[read_by(p, k), o])
+/// Y[q, o]      = epilogue(sum over channels c and offsets k of W[o, c, k] X[reads(q, k), c])
+/// dX[p, c]     = epilogue(sum over filters o and offsets k of W[o, c, k] dY[read_by(p, k), o])
 /// dW[o, c, k]  = sum over positions q and samples of dY[q, o] X[reads(q, k), c]
 /// ```
 /// Shapes are those of the [`Windows`]; weights are `filters x cols`, a filter's columns going channel by channel of its group and
@@ -32,17 +32,17 @@ impl<'a> Convolution<'a> {
     ///
     /// # Panics
     /// If shapes do not fit, or a convolution in groups is in dense storage.
-    pub fn forward(&self, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
+    pub fn forward(&self, weights: &Weights, input: &Tiles, output: &mut Tiles, epilogue: Epilogue<'_>) {
         self.check(weights, input, output);
         match weights {
             Weights::Dense(_) => {
-                conv_dense::forward((self.isa, self.windows), weights.values(), input, output, finish)
+                conv_dense::forward((self.isa, self.windows), weights.values(), input, output, epilogue)
             }
             Weights::Sparse(sparse) => {
                 let (index, values) = (sparse.pattern().index(), sparse.values());
                 conv::forward(
                     self.isa,
-                    &Entries { index, values, windows: self.windows, finish },
+                    &Entries { index, values, windows: self.windows, epilogue },
                     input,
                     output,
                 );
@@ -50,7 +50,7 @@ impl<'a> Convolution<'a> {
         }
     }
 
-    /// Computes the gradient of the input from that of the output; `room` is as in
+    /// Computes the gradient of the input from that of the output; `workspace` is as in
     /// [`multiply_transposed`](super::multiply_transposed).
     ///
     /// # Panics
@@ -60,8 +60,8 @@ impl<'a> Convolution<'a> {
         weights: &mut Weights,
         gradient: &Tiles,
         gradient_input: &mut Tiles,
-        finish: Finish<'_>,
-        room: &mut Vec<f32>,
+        epilogue: Epilogue<'_>,
+        workspace: &mut Vec<f32>,
     ) {
         self.check(weights, gradient_input, gradient);
         match weights {
@@ -71,12 +71,12 @@ impl<'a> Convolution<'a> {
                     weights.values(),
                     gradient,
                     gradient_input,
-                    finish,
+                    epilogue,
                 );
             }
             Weights::Sparse(sparse) => {
-                let (index, values) = gather_columns(sparse, room);
-                let entries = Entries { index, values, windows: self.windows, finish };
+                let (index, values) = gather_columns(sparse, workspace);
+                let entries = Entries { index, values, windows: self.windows, epilogue };
                 conv::transposed(self.isa, &entries, gradient, gradient_input);
             }
         }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::arch::matrix::{Matrix, product};
-use super::arch::{Finish, Isa, fetch_ahead};
+use super::arch::{Epilogue, Isa, fetch_ahead};
 use super::panels::Panels;
 use super::split::{par_chunks, split_tiles};
 use super::tree;
@@ -15,14 +15,14 @@ use crate::tiles::{HALF, LANES, Row};
 /// Rows of a result that one call of `gemm` computes.
 const BLOCK: usize = 128;
 
-/// `Y = finish(A X)` for each tile.
+/// `Y = epilogue(A X)` for each tile.
 pub(super) fn multiply(
     isa: Isa,
     matrix: Matrix<'_>,
     input: &[Row],
     output: &mut [Row],
     panels: Panels,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     let (output, halves) = output.split_at_mut(panels.whole() * matrix.rows);
     split_tiles(0..panels.whole(), output, matrix.rows, &|tile, output| {
@@ -32,17 +32,17 @@ pub(super) fn multiply(
             product(matrix.rows_from(start, flat.len() / LANES), input, flat, false);
             isa.vectorize(|| {
                 for (line, row) in (start..).zip(output.iter_mut()) {
-                    let bias = finish.start(line);
+                    let bias = epilogue.start(line);
                     for sum in &mut row.0 {
                         *sum += bias;
                     }
-                    finish.end(tile * matrix.rows + line, &mut row.0);
+                    epilogue.end(tile * matrix.rows + line, &mut row.0);
                 }
             });
         });
     });
     let input = &input[panels.whole() * matrix.cols..];
-    multiply_halves(isa, matrix, input, halves, panels.whole(), finish);
+    multiply_halves(isa, matrix, input, halves, panels.whole(), epilogue);
 }
 
 /// Two panels of which half of the lanes are alive, as one; the second may be missing.
@@ -67,7 +67,7 @@ fn multiply_halves(
     input: &[Row],
     output: &mut [Row],
     first: usize,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     par_chunks(output, 2 * matrix.rows.max(1), &|start, output| {
         let panel = start / matrix.rows;
@@ -84,11 +84,11 @@ fn multiply_halves(
             for (place, output) in output.chunks_exact_mut(matrix.rows).enumerate() {
                 for (line, (row, sums)) in output.iter_mut().zip(&sums).enumerate() {
                     let half = row.0.first_chunk_mut::<HALF>().expect("a row is longer");
-                    let bias = finish.start(line);
+                    let bias = epilogue.start(line);
                     for (to, sum) in half.iter_mut().zip(&sums.0[place * HALF..]) {
                         *to = sum + bias;
                     }
-                    finish.end((first + panel + place) * matrix.rows + line, half);
+                    epilogue.end((first + panel + place) * matrix.rows + line, half);
                 }
             }
         });

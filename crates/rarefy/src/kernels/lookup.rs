@@ -90,7 +90,7 @@ fn cell(gradient: &Tiles, steps: usize, channels: usize, channel: usize, places:
 }
 
 /// The gradient of every connection of the rows that the batch's tokens name, into `out`, whose slots in `touched` are
-/// cleared first; then `touched` has those rows' slots. `order` is room to work in.
+/// cleared first; then `touched` has those rows' slots. `order` is workspace.
 ///
 /// # Panics
 /// If shapes do not fit, or a token has no row.

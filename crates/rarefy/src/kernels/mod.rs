@@ -37,7 +37,7 @@ mod tree;
 mod windows;
 
 pub use activation::Activation;
-pub use arch::{Finish, Isa, Vectorized};
+pub use arch::{Epilogue, Isa, Vectorized};
 #[doc(hidden)]
 pub use arch::{fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};

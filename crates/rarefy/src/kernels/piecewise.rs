@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::activation::Activation;
 use super::arch::matrix::{self, Matrix};
-use super::arch::{Finish, Isa, Lines};
+use super::arch::{Epilogue, Isa, Lines};
 use super::spmm::gather_columns;
 use crate::sparse::{Index, Weights};
 use crate::tiles::{LANES, Row};
@@ -35,13 +35,13 @@ impl<'a> Piecewise<'a> {
         })
     }
 
-    /// The lines of `W^T`; `room` is as in [`multiply_transposed`](super::multiply_transposed).
-    pub fn transposed(weights: &'a mut Weights, room: &'a mut Vec<f32>) -> Piecewise<'a> {
+    /// The lines of `W^T`; `workspace` is as in [`multiply_transposed`](super::multiply_transposed).
+    pub fn transposed(weights: &'a mut Weights, workspace: &'a mut Vec<f32>) -> Piecewise<'a> {
         let (rows, cols) = (weights.rows(), weights.cols());
         Piecewise(match weights {
             Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), rows, cols).transposed()),
             Weights::Sparse(sparse) => {
-                let (index, values) = gather_columns(sparse, room);
+                let (index, values) = gather_columns(sparse, workspace);
                 Lined::Sparse(index, values)
             }
         })
@@ -82,14 +82,14 @@ impl<'a> Piecewise<'a> {
     /// Sums begin with the bias, or with what the output holds.
     fn run(&self, isa: Isa, input: &[Row], lines: Range<usize>, bias: Option<&[f32]>, output: &mut [Row]) {
         let activation = Activation::Identity;
-        let (finish, accumulate) = match bias {
-            Some(bias) => (Finish::Activate { bias, activation }, false),
-            None => (Finish::Gate { activation, outputs: &[] }, true),
+        let (epilogue, accumulate) = match bias {
+            Some(bias) => (Epilogue::Activate { bias, activation }, false),
+            None => (Epilogue::Gate { activation, outputs: &[] }, true),
         };
         assert_eq!(output.len(), lines.len(), "a row for each line");
         match self.0 {
             Lined::Sparse(index, values) => {
-                isa.spmm(&Lines { index, values, input, finish, first_row: 0, accumulate }, lines, output);
+                isa.spmm(&Lines { index, values, input, epilogue, first_row: 0, accumulate }, lines, output);
             }
             Lined::Dense(matrix) => {
                 let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
@@ -98,7 +98,7 @@ impl<'a> Piecewise<'a> {
                 if !accumulate {
                     isa.vectorize(|| {
                         for (line, row) in lines.zip(output) {
-                            let bias = finish.start(line);
+                            let bias = epilogue.start(line);
                             row.0.iter_mut().for_each(|sum| *sum += bias);
                         }
                     });
@@ -132,8 +132,8 @@ mod tests {
             Init::Glorot.fill(&mut weights, &mut stream);
             for isa in Isa::available() {
                 let mut whole = before.clone();
-                let finish = Finish::Activate { bias: &bias, activation: Activation::Identity };
-                multiply(isa, &weights, &input, &mut whole, finish);
+                let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Identity };
+                multiply(isa, &weights, &input, &mut whole, epilogue);
                 let lines = Piecewise::new(&weights);
                 let (mut assigned, mut added) = (before.clone(), before.clone());
                 for piece in [0..3, 3..10, 10..14] {

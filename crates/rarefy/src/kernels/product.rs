@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::arch::fetch::fetch;
 use super::arch::matrix::Matrix;
-use super::arch::{Finish, Isa};
+use super::arch::{Epilogue, Isa};
 use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
@@ -16,35 +16,35 @@ use super::{conv, conv_dense, dense, sddmm, sparse_input, spmm, tree};
 use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
-/// Computes a linear map: `Y[r] = finish(sum over stored c of W[r, c] X[c])`, a row of numbers of 64 samples each, which
-/// [`Finish::Activate`] makes `activation(W x + b)`.
+/// Computes a linear map: `Y[r] = epilogue(sum over stored c of W[r, c] X[c])`, a row of numbers of 64 samples each, which
+/// [`Epilogue::Activate`] makes `activation(W x + b)`.
 ///
 /// `input` has `W.cols()` features and `output` `W.rows()`; or so many at each of several positions, to which the map is applied one by
 /// one. Both hold as many samples. The input may be sparse ([`Tiles::sparse`]): work then follows its nonzeros.
 ///
 /// # Panics
 /// If shapes do not fit, or weights in column order meet a dense input.
-pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, finish: Finish<'_>) {
+pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, epilogue: Epilogue<'_>) {
     let panels = Panels::new(input, positions(weights, input, output));
     if let Some(columns) = input.columns() {
-        return sparse_input::multiply(isa, weights, columns, output, finish);
+        return sparse_input::multiply(isa, weights, columns, output, epilogue);
     }
     assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
-            dense::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, finish);
+            dense::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, epilogue);
         }
         Weights::Sparse(sparse) => {
             let entries = (sparse.pattern().index(), sparse.values());
-            spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, finish);
+            spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
         }
     }
 }
 
-/// Computes the gradient of a linear map's input: `dX[c] = finish(sum over stored r of W[r, c] dY[r])`.
+/// Computes the gradient of a linear map's input: `dX[c] = epilogue(sum over stored r of W[r, c] dY[r])`.
 ///
-/// Shapes are those of [`multiply`]. `room` grows to what the values of compressed storage need: that of a gradient which is still to be
+/// Shapes are those of [`multiply`]. `workspace` grows to what the values of compressed storage need: that of a gradient which is still to be
 /// computed will do.
 ///
 /// # Panics
@@ -54,8 +54,8 @@ pub fn multiply_transposed(
     weights: &mut Weights,
     gradient: &Tiles,
     gradient_input: &mut Tiles,
-    finish: Finish<'_>,
-    room: &mut Vec<f32>,
+    epilogue: Epilogue<'_>,
+    workspace: &mut Vec<f32>,
 ) {
     let panels = Panels::new(gradient, positions(weights, gradient_input, gradient));
     assert_eq!(weights.order(), Order::Rows, "the gradient of a dense input");
@@ -63,11 +63,11 @@ pub fn multiply_transposed(
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), rows, cols).transposed();
-            dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), panels, finish);
+            dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
         }
         Weights::Sparse(sparse) => {
-            let entries = gather_columns(sparse, room);
-            spmm::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, finish);
+            let entries = gather_columns(sparse, workspace);
+            spmm::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::arch::{Finish, Isa, fetch_place};
+use super::arch::{Epilogue, Isa, fetch_place};
 use super::split::{par_chunks, split_tiles};
 use super::tree;
 use crate::sparse::{Order, Pattern, Touched, Weights};
@@ -102,20 +102,20 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// `output = finish(W input)`.
+/// `output = epilogue(W input)`.
 pub(super) fn multiply(
     isa: Isa,
     weights: &Weights,
     columns: &Columns,
     output: &mut Tiles,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     let (stored, values, rows) = (Stored::of(weights), weights.values(), weights.rows());
     let tiles = output.tiles();
     split_tiles(0..tiles, output.rows_mut(), rows, &|tile, output| {
         par_chunks(output, rows.div_ceil(2).max(ROWS), &|start, output| {
             for (row, sums) in (start..).zip(output.iter_mut()) {
-                *sums = Row([finish.start(row); crate::tiles::LANES]);
+                *sums = Row([epilogue.start(row); crate::tiles::LANES]);
             }
             for place in columns.tile(tile) {
                 stored.fetch(values, &columns.features()[place..]);
@@ -129,7 +129,7 @@ pub(super) fn multiply(
             }
             isa.vectorize(|| {
                 for (row, sums) in (start..).zip(output.iter_mut()) {
-                    finish.end(tile * rows + row, &mut sums.0);
+                    epilogue.end(tile * rows + row, &mut sums.0);
                 }
             });
         });

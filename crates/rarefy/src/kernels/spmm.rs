@@ -1,4 +1,4 @@
-//! Sparse times tiles: `Y[r] = finish(sum over the entries (c, v) of line r of v * X[c])`.
+//! Sparse times tiles: `Y[r] = epilogue(sum over the entries (c, v) of line r of v * X[c])`.
 //!
 //! For each output row 64 sums stay in registers while the loop walks the row's entries; each entry costs one
 //! broadcast and 64 multiply-adds on an aligned row that comes from the L2 cache. That row's read is the bound: about
@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::arch::{Finish, HALVES, Isa, Lines};
+use super::arch::{Epilogue, HALVES, Isa, Lines};
 use super::panels::Panels;
 use super::split::{par_chunks, split_tiles};
 use crate::sparse::{Index, KEPT_PLACES, Pattern, Sparse};
@@ -25,7 +25,7 @@ pub(super) fn spmm(
     input: &[Row],
     output: &mut [Row],
     panels: Panels,
-    finish: Finish<'_>,
+    epilogue: Epilogue<'_>,
 ) {
     assert_eq!(values.len(), index.indices().len(), "one value per entry");
     let columns = input.len() / panels.count().max(1);
@@ -34,14 +34,14 @@ pub(super) fn spmm(
     split_tiles(0..whole, output, index.lines(), &|panel, output| {
         let input = &input[panel * columns..][..columns];
         let lines =
-            Lines { index, values, input, finish, first_row: panel * index.lines(), accumulate: false };
+            Lines { index, values, input, epilogue, first_row: panel * index.lines(), accumulate: false };
         split_lines(isa, &lines, 0..index.lines(), output);
     });
     par_chunks(halves, HALVES * index.lines().max(1), &|start, output| {
         let panel = whole + start / index.lines();
         let rows = &input[panel * columns..][..output.len() / index.lines() * columns];
         let first_row = panel * index.lines();
-        let lines = Lines { index, values, input: rows, finish, first_row, accumulate: false };
+        let lines = Lines { index, values, input: rows, epilogue, first_row, accumulate: false };
         isa.spmm_halves(&lines, output);
     });
 }
@@ -68,21 +68,24 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     );
 }
 
-/// The index by columns and the values in its order, which are put into `room` once a pass: one random read or write per
+/// The index by columns and the values in its order, which are put into `workspace` once a pass: one random read or write per
 /// weight here, instead of one random read per weight and tile in the loop.
-pub(super) fn gather_columns<'a>(sparse: &'a mut Sparse, room: &'a mut Vec<f32>) -> (&'a Index, &'a [f32]) {
-    room.resize(sparse.values().len(), 0.0);
-    if room.len() > KEPT_PLACES {
-        count_columns(sparse, room, rayon::current_num_threads());
+pub(super) fn gather_columns<'a>(
+    sparse: &'a mut Sparse,
+    workspace: &'a mut Vec<f32>,
+) -> (&'a Index, &'a [f32]) {
+    workspace.resize(sparse.values().len(), 0.0);
+    if workspace.len() > KEPT_PLACES {
+        count_columns(sparse, workspace, rayon::current_num_threads());
     } else {
         let (places, values) = (sparse.pattern().row_places(), sparse.values());
-        par_chunks(room, 8192, &|start, chunk| {
+        par_chunks(workspace, 8192, &|start, chunk| {
             for (value, &place) in chunk.iter_mut().zip(&places[start..]) {
                 *value = values[place as usize];
             }
         });
     }
-    (sparse.pattern().transpose(), room)
+    (sparse.pattern().transpose(), workspace)
 }
 
 /// Puts the values into column order without a list of their places. Each piece goes through all rows, so there are to be no

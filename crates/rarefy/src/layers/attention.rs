@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
-use crate::kernels::{self, Activation, Finish, Heads, Product};
+use crate::kernels::{self, Activation, Epilogue, Heads, Product};
 use crate::tiles::{Shape, Tiles};
 
 /// Multi-head self-attention over the steps of a sequence (Vaswani et al. 2017, section 3.2); files keep it so.
@@ -138,8 +138,8 @@ impl Layer for Attention {
         let (projected, heads, _, units, _) = parts(work);
         let linear = |pair: &[Parameter], input: &Tiles, output: &mut Tiles| {
             let bias = pair[1].weights.values();
-            let finish = Finish::Activate { bias, activation: Activation::Identity };
-            kernels::multiply(pass.isa, &pair[0].weights, input, output, finish);
+            let epilogue = Epilogue::Activate { bias, activation: Activation::Identity };
+            kernels::multiply(pass.isa, &pair[0].weights, input, output, epilogue);
         };
         let [query, key, value] = projected;
         linear(&parameters[0..2], input, query);
@@ -151,7 +151,7 @@ impl Layer for Attention {
 
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let ([query, key, value], heads, gradient, units, scratch) = parts(work);
-        let through = Finish::Gate { activation: Activation::Identity, outputs: &[] };
+        let through = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
         let last = &mut parameters[6].weights;
         kernels::multiply_transposed(pass.isa, last, vjp.gradient, gradient, through, scratch);
         let mut parameter_gradients = |index: usize, gradient: &Tiles, input: &Tiles| {
@@ -170,7 +170,7 @@ impl Layer for Attention {
         // The three parts of the input's gradient, each added to those before.
         let Some(gradient_input) = vjp.gradient_input else { return };
         let identity = Activation::Identity;
-        let through = Finish::Gate { activation: identity, outputs: &[] };
+        let through = Epilogue::Gate { activation: identity, outputs: &[] };
         kernels::multiply_transposed(
             pass.isa,
             &mut parameters[0].weights,
@@ -179,16 +179,16 @@ impl Layer for Attention {
             through,
             scratch,
         );
-        let finish = Finish::Add { terms: gradient_input.rows(), activation: identity, outputs: &[] };
-        kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, finish, scratch);
+        let epilogue = Epilogue::Add { terms: gradient_input.rows(), activation: identity, outputs: &[] };
+        kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, epilogue, scratch);
         let (terms, outputs) = (gradient.rows(), vjp.input.rows());
-        let finish = Finish::Add { terms, activation: vjp.gate, outputs };
+        let epilogue = Epilogue::Add { terms, activation: vjp.gate, outputs };
         kernels::multiply_transposed(
             pass.isa,
             &mut parameters[4].weights,
             value,
             gradient_input,
-            finish,
+            epilogue,
             scratch,
         );
     }

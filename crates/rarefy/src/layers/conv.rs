@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
 use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
-use crate::kernels::{self, Activation, Convolution, Finish, Geometry, MAX_OFFSETS, Product, Windows};
+use crate::kernels::{self, Activation, Convolution, Epilogue, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
 
 /// Columns below which compressed storage is the faster even for a full kernel: `gemm` wants long sums.
@@ -397,12 +397,12 @@ impl Layer for Conv {
         }
         let input = self.real(input, cut);
         let bias = parameters.get(1).map_or(&self.zeros[..], |bias| bias.weights.values());
-        let finish = Finish::Activate { bias, activation: self.activation };
+        let epilogue = Epilogue::Activate { bias, activation: self.activation };
         let weights = &parameters[0].weights;
         if self.windows.is_pointwise() {
-            kernels::multiply(pass.isa, weights, input, output, finish);
+            kernels::multiply(pass.isa, weights, input, output, epilogue);
         } else {
-            Convolution::new(pass.isa, &self.windows).forward(weights, input, output, finish);
+            Convolution::new(pass.isa, &self.windows).forward(weights, input, output, epilogue);
         }
     }
 
@@ -412,12 +412,12 @@ impl Layer for Conv {
         let convolution = Convolution::new(pass.isa, &self.windows);
         let input = self.real(vjp.input, &work.tiles[CUT]);
         if let Some(output) = vjp.gradient_input {
-            let finish = Finish::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
+            let epilogue = Epilogue::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
             let (weights, room) = (&mut weight.weights, &mut weight.gradient);
             if is_pointwise {
-                kernels::multiply_transposed(pass.isa, weights, vjp.gradient, output, finish, room);
+                kernels::multiply_transposed(pass.isa, weights, vjp.gradient, output, epilogue, room);
             } else {
-                convolution.transposed(weights, vjp.gradient, output, finish, room);
+                convolution.transposed(weights, vjp.gradient, output, epilogue, room);
             }
             if self.reaches_beyond(vjp.input) {
                 output.clear_beyond(vjp.input, self.input().positions());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
 use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
-use crate::kernels::{self, Activation, Finish, Product};
+use crate::kernels::{self, Activation, Epilogue, Product};
 use crate::tiles::{Shape, Tiles};
 
 /// A linear layer, applied at each position (as a convolution of size 1); files keep it so.
@@ -124,20 +124,21 @@ impl Layer for Linear {
         output: &mut Tiles,
         _: &mut Workspace,
     ) {
-        let finish = Finish::Activate { bias: parameters[1].weights.values(), activation: self.activation };
-        kernels::multiply(pass.isa, &parameters[0].weights, input, output, finish);
+        let epilogue =
+            Epilogue::Activate { bias: parameters[1].weights.values(), activation: self.activation };
+        kernels::multiply(pass.isa, &parameters[0].weights, input, output, epilogue);
     }
 
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
         let [weight, bias] = parameters else { panic!("a linear layer has a weight and a bias") };
         if let Some(gradient_input) = vjp.gradient_input {
-            let finish = Finish::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
+            let epilogue = Epilogue::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
             kernels::multiply_transposed(
                 pass.isa,
                 &mut weight.weights,
                 vjp.gradient,
                 gradient_input,
-                finish,
+                epilogue,
                 &mut weight.gradient,
             );
             // The values have been there.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::timing::{TURNS, median};
 use super::twin::TwinCosts;
 use super::{Progress, Trainer};
-use crate::kernels::{self, Activation, Finish};
+use crate::kernels::{self, Activation, Epilogue};
 use crate::sparse::Weights;
 use crate::tiles::{LANES, Tiles};
 use crate::topology::{Grow, Shape};
@@ -68,11 +68,11 @@ impl Trainer {
         const SIZE: usize = 1024;
         let weights = Weights::dense(SIZE, SIZE);
         let (input, mut output) = (Tiles::zeros(SIZE, LANES), Tiles::zeros(SIZE, LANES));
-        let finish = Finish::Activate { bias: &[0.0; SIZE], activation: Activation::Identity };
+        let epilogue = Epilogue::Activate { bias: &[0.0; SIZE], activation: Activation::Identity };
         let times = self.in_pool(|| {
             let mut product = || {
                 let start = Instant::now();
-                kernels::multiply(self.isa(), &weights, &input, &mut output, finish);
+                kernels::multiply(self.isa(), &weights, &input, &mut output, epilogue);
                 start.elapsed().as_secs_f64()
             };
             (0..5).map(|_| product()).collect()

@@ -1,7 +1,7 @@
 //! Convolutions of compressed weights, in groups or not, and on dense storage: forward, gradient of the input, gradient of the weights.
 
 use proptest::prelude::*;
-use rarefy::kernels::{Activation, Convolution, Finish, Geometry, Isa, Product, Windows};
+use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Product, Windows};
 use rarefy::sparse::{Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 
@@ -104,11 +104,11 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
                 |part: &str| format!("{isa} storage {storage} {geometry:?} of {samples} samples: {part}");
             let mut weights = weights.clone();
             let mut output = Tiles::zeros(gradient.features(), samples);
-            let finish = Finish::Activate { bias: &bias, activation: Activation::Relu };
-            convolution.forward(&weights, &input, &mut output, finish);
+            let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Relu };
+            convolution.forward(&weights, &input, &mut output, epilogue);
             assert_close(&what("output"), samples_of(&output), &expected.output, 2.0);
             let mut gradient_input = Tiles::zeros(input.features(), samples);
-            let through = Finish::Gate { activation: Activation::Identity, outputs: &[] };
+            let through = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
             let into = &mut gradient_input;
             convolution.transposed(&mut weights, &gradient, into, through, &mut Vec::new());
             let got = samples_of(&gradient_input);

@@ -1,7 +1,7 @@
 //! Products of a linear map: spmm, its transpose, sddmm, the sums of biases, and all of these on dense storage.
 
 use proptest::prelude::*;
-use rarefy::kernels::{self, Activation, Finish, Isa, Product};
+use rarefy::kernels::{self, Activation, Epilogue, Isa, Product};
 use rarefy::sparse::{Storage, Weights};
 use rarefy::tiles::Tiles;
 
@@ -83,9 +83,9 @@ fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
         gradient_weights: vec![f32::NAN; weights.values().len()],
         gradient_bias: vec![f32::NAN; weights.rows()],
     };
-    let finish = Finish::Activate { bias: &case.bias, activation: Activation::Tanh };
-    kernels::multiply(isa, &weights, &case.input, &mut results.output, finish);
-    let gate = Finish::Gate { activation: Activation::Relu, outputs: case.input.rows() };
+    let epilogue = Epilogue::Activate { bias: &case.bias, activation: Activation::Tanh };
+    kernels::multiply(isa, &weights, &case.input, &mut results.output, epilogue);
+    let gate = Epilogue::Gate { activation: Activation::Relu, outputs: case.input.rows() };
     let (gradient_input, room) = (&mut results.gradient_input, &mut scratch);
     kernels::multiply_transposed(isa, &mut weights, &case.gradient, gradient_input, gate, room);
     let out = &mut results.gradient_weights;
@@ -221,8 +221,8 @@ fn a_sample_does_not_depend_on_its_batch() {
                     let mut alone = Tiles::zeros(case.input.features(), 1);
                     alone.set_sample(0, &case.input.sample(sample));
                     let mut output = Tiles::zeros(together.features(), 1);
-                    let finish = Finish::Activate { bias: &case.bias, activation: Activation::Tanh };
-                    kernels::multiply(isa, weights, &alone, &mut output, finish);
+                    let epilogue = Epilogue::Activate { bias: &case.bias, activation: Activation::Tanh };
+                    kernels::multiply(isa, weights, &alone, &mut output, epilogue);
                     let (alone, together) = (bits(&output.sample(0)), bits(&together.sample(sample)));
                     assert_eq!(alone, together, "{isa} {shape:?} {sample}");
                 }

@@ -1,7 +1,7 @@
 //! Products with an input of which only the nonzeros are kept, in every storage and order of slots.
 
 use proptest::prelude::*;
-use rarefy::kernels::{self, Activation, Finish, Isa, Product};
+use rarefy::kernels::{self, Activation, Epilogue, Isa, Product};
 use rarefy::random::Stream;
 use rarefy::sparse::{Order, Storage, Weights};
 use rarefy::tiles::Tiles;
@@ -72,8 +72,8 @@ fn check([rows, cols, nnz, count]: [usize; 4]) {
             let inputs = if order == Order::Rows { &[&input, &dense_input][..] } else { &[&input] };
             for input in inputs {
                 let mut got = Tiles::zeros(rows, count);
-                let finish = Finish::Activate { bias: &bias, activation: Activation::Relu };
-                kernels::multiply(isa, &weights, input, &mut got, finish);
+                let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Relu };
+                kernels::multiply(isa, &weights, input, &mut got, epilogue);
                 assert_close(&format!("{isa} output, {what}"), samples_of(&got), &output, 2.0);
             }
         }

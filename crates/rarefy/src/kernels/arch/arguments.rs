@@ -9,7 +9,7 @@ use crate::tiles::Row;
 
 /// What is done to a row's sums before they are stored.
 #[derive(Debug, Clone, Copy)]
-pub enum Finish<'a> {
+pub enum Epilogue<'a> {
     /// Adds a bias and applies a function.
     Activate {
         /// One number per line.
@@ -35,13 +35,13 @@ pub enum Finish<'a> {
     },
 }
 
-impl Finish<'_> {
+impl Epilogue<'_> {
     /// The starting value of the sums of line `line`.
     #[inline(always)]
     pub(in crate::kernels) fn start(&self, line: usize) -> f32 {
         match self {
-            Finish::Activate { bias, .. } => bias[line],
-            Finish::Gate { .. } | Finish::Add { .. } => 0.0,
+            Epilogue::Activate { bias, .. } => bias[line],
+            Epilogue::Gate { .. } | Epilogue::Add { .. } => 0.0,
         }
     }
 
@@ -49,9 +49,9 @@ impl Finish<'_> {
     #[inline(always)]
     pub(in crate::kernels) fn end<const N: usize>(&self, row: usize, sums: &mut [f32; N]) {
         match self {
-            Finish::Activate { activation, .. } => activation.apply(sums),
-            Finish::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
-            Finish::Add { terms, activation, outputs } => {
+            Epilogue::Activate { activation, .. } => activation.apply(sums),
+            Epilogue::Gate { activation, outputs } => gate(*activation, sums, outputs, row),
+            Epilogue::Add { terms, activation, outputs } => {
                 for (sum, term) in sums.iter_mut().zip(&terms[row].0) {
                     *sum += term;
                 }
@@ -75,7 +75,7 @@ pub(in crate::kernels) struct Lines<'a> {
     pub(in crate::kernels) values: &'a [f32],
     /// The input rows of this tile.
     pub(in crate::kernels) input: &'a [Row],
-    pub(in crate::kernels) finish: Finish<'a>,
+    pub(in crate::kernels) epilogue: Epilogue<'a>,
     /// The result's first row of this tile, counted over all tiles.
     pub(in crate::kernels) first_row: usize,
     /// Whether sums begin with what the output holds.
@@ -157,7 +157,7 @@ pub(in crate::kernels) struct Entries<'a> {
     pub(in crate::kernels) index: &'a Index,
     pub(in crate::kernels) values: &'a [f32],
     pub(in crate::kernels) windows: &'a Windows,
-    pub(in crate::kernels) finish: Finish<'a>,
+    pub(in crate::kernels) epilogue: Epilogue<'a>,
 }
 
 impl Entries<'_> {

@@ -24,7 +24,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
         let mut sums =
-            if lines.accumulate { load(output) } else { [_mm256_set1_ps(lines.finish.start(line)); 8] };
+            if lines.accumulate { load(output) } else { [_mm256_set1_ps(lines.epilogue.start(line)); 8] };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm256_set1_ps(value);
@@ -37,7 +37,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
             // SAFETY: a row is 64 floats at a multiple of 64 bytes.
             unsafe { _mm256_store_ps(output.0.as_mut_ptr().add(8 * i), sums[i]) };
         }
-        lines.finish.end(lines.first_row + line, &mut output.0);
+        lines.epilogue.end(lines.first_row + line, &mut output.0);
     }
 }
 

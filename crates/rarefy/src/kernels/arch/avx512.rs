@@ -23,7 +23,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     let columns = lines.index.indices();
     for (line, output) in range.zip(output) {
         let mut sums =
-            if lines.accumulate { load(output) } else { [_mm512_set1_ps(lines.finish.start(line)); 4] };
+            if lines.accumulate { load(output) } else { [_mm512_set1_ps(lines.epilogue.start(line)); 4] };
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm512_set1_ps(value);
@@ -36,7 +36,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
             // SAFETY: a row is 64 floats at a multiple of 64 bytes.
             unsafe { _mm512_store_ps(output.0.as_mut_ptr().add(16 * i), sums[i]) };
         }
-        lines.finish.end(lines.first_row + line, &mut output.0);
+        lines.epilogue.end(lines.first_row + line, &mut output.0);
     }
 }
 
@@ -52,7 +52,7 @@ pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
         &lines.input[panel * width..][..width]
     });
     for line in 0..height {
-        let mut sums = [[_mm512_set1_ps(lines.finish.start(line)); 2]; HALVES];
+        let mut sums = [[_mm512_set1_ps(lines.epilogue.start(line)); 2]; HALVES];
         let entries = lines.index.line(line);
         for (&column, &value) in columns[entries.clone()].iter().zip(&lines.values[entries]) {
             let value = _mm512_set1_ps(value);
@@ -70,7 +70,7 @@ pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
                 // SAFETY: half a row is 32 floats at a multiple of 64 bytes.
                 unsafe { _mm512_store_ps(half.as_mut_ptr().add(16 * i), sums[panel][i]) };
             }
-            lines.finish.end(lines.first_row + panel * height + line, half);
+            lines.epilogue.end(lines.first_row + panel * height + line, half);
         }
     }
 }
@@ -183,7 +183,7 @@ unsafe fn store(
             // SAFETY: a row is 64 floats at a multiple of 64 bytes.
             unsafe { _mm512_store_ps(row.as_mut_ptr().add(16 * i), sums[place][i]) };
         }
-        entries.finish.end(first_row + place * lines + line, row);
+        entries.epilogue.end(first_row + place * lines + line, row);
     }
 }
 
@@ -194,7 +194,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
     assert!(entries.windows.reads_rows(filters, bases.height()), "filters and channels of the windows");
     for filter in 0..filters {
         let first_channel = entries.windows.first_channel(filter);
-        let mut sums = [[_mm512_set1_ps(entries.finish.start(filter)); 4]; BLOCK];
+        let mut sums = [[_mm512_set1_ps(entries.epilogue.start(filter)); 4]; BLOCK];
         let line = entries.index.line(filter);
         for (&column, &value) in indices[line.clone()].iter().zip(&entries.values[line]) {
             let at = places[column as usize];

@@ -22,7 +22,7 @@ mod neon;
 
 use std::ops::Range;
 
-pub use arguments::Finish;
+pub use arguments::Epilogue;
 pub(super) use arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window};
 pub use fetch::{fetch_ahead, fetch_place};
 use lanes::OnLanes;

@@ -25,7 +25,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     for (line, output) in range.zip(output) {
         // A quarter of the row at a time: four registers of sums, and as many in flight as hide the latency.
         for quarter in 0..4 {
-            let mut sums = [lines.finish.start(line); LANES / 4];
+            let mut sums = [lines.epilogue.start(line); LANES / 4];
             if lines.accumulate {
                 sums.copy_from_slice(&output.0[quarter * LANES / 4..][..LANES / 4]);
             }
@@ -38,7 +38,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
             }
             output.0[quarter * LANES / 4..][..LANES / 4].copy_from_slice(&sums);
         }
-        lines.finish.end(lines.first_row + line, &mut output.0);
+        lines.epilogue.end(lines.first_row + line, &mut output.0);
     }
 }
 

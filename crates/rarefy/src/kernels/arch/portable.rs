@@ -10,7 +10,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
     for (place, output) in output.chunks_mut(filters).enumerate() {
         for (filter, output) in output.iter_mut().enumerate() {
             let first_channel = entries.windows.first_channel(filter);
-            let mut sums = [entries.finish.start(filter); LANES];
+            let mut sums = [entries.epilogue.start(filter); LANES];
             for entry in entries.index.line(filter) {
                 let at = entries.windows.places[entries.index.indices()[entry] as usize];
                 let row = &bases.rows()[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
@@ -18,7 +18,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
                     sums[lane] += entries.values[entry] * row[lane];
                 }
             }
-            entries.finish.end(first_row + place * filters + filter, &mut sums);
+            entries.epilogue.end(first_row + place * filters + filter, &mut sums);
             output.0 = sums;
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn convolve_transposed(
                     }
                 }
             }
-            entries.finish.end(first_row + place * channels + channel, &mut sums);
+            entries.epilogue.end(first_row + place * channels + channel, &mut sums);
             output.0 = sums;
         }
     }

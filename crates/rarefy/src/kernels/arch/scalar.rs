@@ -20,14 +20,14 @@ pub(super) fn on_lanes(body: impl OnLanes) {
 
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     for (line, output) in range.zip(output) {
-        let mut sums = if lines.accumulate { output.0 } else { [lines.finish.start(line); LANES] };
+        let mut sums = if lines.accumulate { output.0 } else { [lines.epilogue.start(line); LANES] };
         for entry in lines.index.line(line) {
             let row = &lines.input[lines.index.indices()[entry] as usize].0;
             for lane in 0..LANES {
                 sums[lane] += lines.values[entry] * row[lane];
             }
         }
-        lines.finish.end(lines.first_row + line, &mut sums);
+        lines.epilogue.end(lines.first_row + line, &mut sums);
         output.0 = sums;
     }
 }
@@ -70,7 +70,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
     for (place, output) in output.chunks_mut(filters).enumerate() {
         for (filter, output) in output.iter_mut().enumerate() {
             let first_channel = entries.windows.first_channel(filter);
-            let mut sums = [entries.finish.start(filter); LANES];
+            let mut sums = [entries.epilogue.start(filter); LANES];
             for entry in entries.index.line(filter) {
                 let at = entries.windows.places[entries.index.indices()[entry] as usize];
                 let row = &bases.rows()[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
@@ -78,7 +78,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
                     sums[lane] += entries.values[entry] * row[lane];
                 }
             }
-            entries.finish.end(first_row + place * filters + filter, &mut sums);
+            entries.epilogue.end(first_row + place * filters + filter, &mut sums);
             output.0 = sums;
         }
     }
@@ -103,7 +103,7 @@ pub(super) fn convolve_transposed(
                     }
                 }
             }
-            entries.finish.end(first_row + place * channels + channel, &mut sums);
+            entries.epilogue.end(first_row + place * channels + channel, &mut sums);
             output.0 = sums;
         }
     }

@@ -98,8 +98,8 @@ pub fn attend_backward(
 ) {
     check(heads, &[gradient, gradient_inputs[0], gradient_inputs[1], gradient_inputs[2]], work);
     let steps = Steps::of(heads, work);
-    let room = heads.work_features(true) * steps.groups / GROUPS;
-    assert_eq!(work.features(), room, "room for training");
+    let features = heads.work_features(true) * steps.groups / GROUPS;
+    assert_eq!(work.features(), features, "workspace for training");
     for_each_unit(heads, lengths, work, &|unit, tile, lane, channel| {
         unit.read_gradient(gradient.tile(tile), steps, lane, channel);
         isa.on_lanes(Backward(unit));

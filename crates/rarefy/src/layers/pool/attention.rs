@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
-use crate::kernels::{self, Activation, Finish, Product, par_chunks};
+use crate::kernels::{self, Activation, Epilogue, Product, par_chunks};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
 use crate::math;
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -109,8 +109,8 @@ impl Layer for AttentionPool {
         work: &mut Workspace,
     ) {
         let (channels, steps, shares) = (self.input.channels, self.input.width, &mut work.tiles[SHARES]);
-        let finish = Finish::Activate { bias: &[0.0], activation: Activation::Identity };
-        kernels::multiply(pass.isa, &parameters[0].weights, input, shares, finish);
+        let epilogue = Epilogue::Activate { bias: &[0.0], activation: Activation::Identity };
+        kernels::multiply(pass.isa, &parameters[0].weights, input, shares, epilogue);
         par_chunks(shares.rows_mut(), steps, &|start, scores: &mut [Row]| {
             pass.isa.vectorize(|| self.softmax(input, start / steps, scores));
         });
@@ -164,8 +164,8 @@ impl Layer for AttentionPool {
         let (out, scratch) = (&mut query.gradient[..], &mut work.scratch);
         kernels::weight_gradient(pass.isa, &query.weights, scores, vjp.input, out, scratch);
         let Some(gradient_input) = vjp.gradient_input else { return };
-        let finish = Finish::Gate { activation: Activation::Identity, outputs: vjp.input.rows() };
-        kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, finish, scratch);
+        let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: vjp.input.rows() };
+        kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, epilogue, scratch);
         par_chunks(
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,

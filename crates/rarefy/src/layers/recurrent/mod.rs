@@ -28,7 +28,7 @@ use self::cell::Cell;
 use self::sweep::{Direction, Room, Sweep};
 use super::limits::check_units;
 use super::{Builder, Carried, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
-use crate::kernels::{self, Activation, Finish, Product};
+use crate::kernels::{self, Activation, Epilogue, Product};
 use crate::tiles::{Shape, Tiles};
 
 /// What all recurrent layers are told.
@@ -170,8 +170,8 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
             for (bias, more) in merged.iter_mut().zip(recurrent_bias).take(shared) {
                 *bias += more;
             }
-            let finish = Finish::Activate { bias: merged, activation: Activation::Identity };
-            kernels::multiply(pass.isa, &parameters[0].weights, input, &mut room[Room::GATES], finish);
+            let epilogue = Epilogue::Activate { bias: merged, activation: Activation::Identity };
+            kernels::multiply(pass.isa, &parameters[0].weights, input, &mut room[Room::GATES], epilogue);
             for (state, tiles) in [Room::HIDDEN, Room::CELLS].into_iter().enumerate() {
                 direction.begin(&mut room[tiles], work.carried.get(state).map(|carried| &carried.begin));
             }
@@ -211,22 +211,22 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         let outputs = vjp.input.rows();
         let weights = &mut parameters[0].weights;
         let [sum] = sum else {
-            let finish = Finish::Gate { activation: vjp.gate, outputs };
+            let epilogue = Epilogue::Gate { activation: vjp.gate, outputs };
             return kernels::multiply_transposed(
                 isa,
                 weights,
                 &rooms[Room::GATES],
                 gradient_input,
-                finish,
+                epilogue,
                 scratch,
             );
         };
-        let finish = Finish::Gate { activation: Activation::Identity, outputs: &[] };
-        kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, finish, scratch);
-        let finish = Finish::Add { terms: sum.rows(), activation: vjp.gate, outputs };
+        let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
+        kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, epilogue, scratch);
+        let epilogue = Epilogue::Add { terms: sum.rows(), activation: vjp.gate, outputs };
         let weights = &mut parameters[Self::COUNT].weights;
         let gates = &rooms[Room::COUNT + Room::GATES];
-        kernels::multiply_transposed(isa, weights, gates, gradient_input, finish, scratch);
+        kernels::multiply_transposed(isa, weights, gates, gradient_input, epilogue, scratch);
     }
 
     fn product<'a>(
