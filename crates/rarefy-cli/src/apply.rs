@@ -64,9 +64,13 @@ pub fn load_new(
     targets: bool,
     skip_bad: bool,
 ) -> Result<Loaded> {
-    let skips = skip_bad || run_settings(model).is_some_and(|settings| settings.data.skip_bad);
-    let load = if skips { data::load_readable } else { data::load_with };
+    let load = if skips_bad(model, skip_bad) { data::load_readable } else { data::load_with };
     Ok(load(preparation, path, targets)?)
+}
+
+/// Whether what cannot be read is left out: where that is asked for, or the model was trained so.
+pub fn skips_bad(model: &Path, is_asked_for: bool) -> bool {
+    is_asked_for || run_settings(model).is_some_and(|settings| settings.data.skip_bad)
 }
 
 /// How numbers to predict were scaled for the network, if they were.

@@ -7,8 +7,78 @@ use rarefy::data::TaskChoice;
 use rarefy::kernels::Isa;
 use rarefy::names::Named;
 
+use crate::config::Config;
+
+/// How data is read: what `train` and `data` share.
+#[derive(clap::Args)]
+pub struct ReadArgs {
+    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,
+    /// class or y, else the last]
+    #[arg(long)]
+    label: Vec<String>,
+    /// What to predict [default: auto]
+    #[arg(long, value_parser = tasks())]
+    task: Option<String>,
+    /// Columns of a CSV file to leave out, as in id,row
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// Columns of a CSV file that are no features, such as ids, and that predict puts beside its predictions
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    keep: Vec<String>,
+    /// What separates the cells of a CSV file: a character, or tab [default: found out]
+    #[arg(long, value_parser = delimiter)]
+    delimiter: Option<char>,
+    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words unless data.text.tokens is set
+    /// [default: text, in JSON lines]
+    #[arg(long, value_name = "COLUMN")]
+    text: Option<String>,
+    /// Leave out images and recordings that cannot be read and texts that are empty, and say which
+    #[arg(long)]
+    skip_bad: bool,
+}
+
+impl ReadArgs {
+    /// Lays the flags that were given over settings.
+    pub fn lay_over(&self, config: &mut Config) {
+        let some = |columns: &[String]| Some(columns.to_vec()).filter(|columns| !columns.is_empty());
+        config.flag("data.label", some(&self.label));
+        config.flag("data.ignore", some(&self.ignore));
+        config.flag("data.keep", some(&self.keep));
+        config.flag("data.task", self.task.clone());
+        config.flag("data.delimiter", self.delimiter.map(String::from));
+        config.flag("data.text.column", self.text.clone());
+        config.flag("data.skip_bad", self.skip_bad.then_some(true));
+    }
+
+    /// The flags that were given, each word as a shell takes it.
+    pub fn words(&self) -> Vec<String> {
+        let listed = |columns: &[String]| Some(columns.join(",")).filter(|list| !list.is_empty());
+        let labels = self.label.iter().map(|label| ("--label", Some(label.clone())));
+        let others = [
+            ("--ignore", listed(&self.ignore)),
+            ("--keep", listed(&self.keep)),
+            ("--task", self.task.clone()),
+            ("--delimiter", self.delimiter.map(|delimiter| delimiter.to_string().replace('\t', "tab"))),
+            ("--text", self.text.clone()),
+        ];
+        let flags =
+            labels.chain(others).filter_map(|(flag, value)| Some([flag.to_string(), quoted(&value?)]));
+        flags.flatten().chain(self.skip_bad.then(|| "--skip-bad".to_string())).collect()
+    }
+}
+
+/// A word of a command as a shell takes it: in quotes where it holds more than plain characters.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// What `--task` may be.
-pub fn tasks() -> [&'static str; TaskChoice::ALL.len()] {
+fn tasks() -> [&'static str; TaskChoice::ALL.len()] {
     TaskChoice::ALL.map(TaskChoice::name)
 }
 
@@ -28,7 +98,7 @@ pub fn share(text: &str) -> Result<f64, String> {
 }
 
 /// Reads `--delimiter`.
-pub fn delimiter(text: &str) -> Result<char, String> {
+fn delimiter(text: &str) -> Result<char, String> {
     match text {
         "tab" | "\\t" => Ok('\t'),
         _ => text.parse().map_err(|_| "give one character, or tab".to_string()),

@@ -5,7 +5,7 @@ use rarefy::data::{
     ColumnDescription, DataSettings, Decimal, Description, Dialect, LabelColumn, SkippedFile, Task, describe,
 };
 
-use crate::arguments::{delimiter, tasks};
+use crate::arguments::{ReadArgs, quoted};
 use crate::config::Config;
 use crate::output::Output;
 use rarefy::report::table;
@@ -23,14 +23,14 @@ Examples:
   rarefy data digits
   rarefy data table.csv --label price --task regression
   rarefy data table.tsv --delimiter tab --all
-  rarefy data export.csv --set data.decimal=, --set data.ignore=id
+  rarefy data export.csv --set data.decimal=, --ignore id
   rarefy data photos --set data.image_size=32 --skip-bad
   rarefy data news.tsv --text body --label topic
   rarefy data speeches.txt --task language-model
   rarefy data table.csv --json | jq '.columns[] | select(.constant) | .name'
 
 Shows the samples, what would be predicted, how often each class occurs, and what each column holds. \
-To train on the data as seen here, give `rarefy train` the same flags.
+The last line is the command that trains on the data as seen here.
 
 Images (PNG, JPEG), recordings (WAV) and texts (TXT) are a folder with a folder of files for each class, perhaps below train, val and test, or a CSV list of files with the columns path, label and perhaps split (train, val or test). Texts \
 are also JSON lines with the keys text and label, or a CSV file with --text. A language model reads a text file or a folder of TXT \
@@ -38,26 +38,11 @@ files. Sparse features are a libsvm file or an NPZ file of SciPy.")]
 pub struct DataArgs {
     #[arg(help = rarefy::data::what_can_be_read())]
     data: String,
-    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,
-    /// class or y, else the last]
-    #[arg(long)]
-    label: Vec<String>,
-    /// What to predict
-    #[arg(long, default_value = "auto", value_parser = tasks())]
-    task: String,
     /// One setting, as in data.image_size=32; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// What separates the cells of a CSV file: a character, or tab [default: found out]
-    #[arg(long, value_parser = delimiter)]
-    delimiter: Option<char>,
-    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words unless data.text.tokens is set
-    /// [default: text, in JSON lines]
-    #[arg(long, value_name = "COLUMN")]
-    text: Option<String>,
-    /// Leave out images and recordings that cannot be read and texts that are empty, and say which
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Show all classes and columns
     #[arg(long)]
     all: bool,
@@ -70,17 +55,21 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
         config.set(assignment)?;
     }
     config.flag("data.path", Some(args.data.clone()));
-    config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
-    config.flag("data.task", Some(args.task.clone()).filter(|task| task != "auto"));
-    config.flag("data.delimiter", args.delimiter.map(String::from));
-    config.flag("data.text.column", args.text.clone());
-    config.flag("data.skip_bad", args.skip_bad.then_some(true));
+    args.read.lay_over(&mut config);
     let settings = config.settings()?.data;
     let found = describe(&settings)?;
     let most = if args.all { usize::MAX } else { FEW };
     let parts = [totals(&found, &settings), classes(&found, most), columns(&found, most)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
+    output.say(&format!("\nnext     {}", training_command(args)));
     output.json(&found)
+}
+
+/// What trains on the data as it was read here.
+fn training_command(args: &DataArgs) -> String {
+    let assignments = args.set.iter().flat_map(|assignment| ["--set".to_string(), quoted(assignment)]);
+    let words = ["rarefy", "train"].map(String::from).into_iter().chain([quoted(&args.data)]);
+    words.chain(args.read.words()).chain(assignments).collect::<Vec<_>>().join(" ")
 }
 
 fn totals(found: &Description, settings: &DataSettings) -> String {

@@ -15,7 +15,7 @@ use rarefy::report::{Summary, Twin};
 use rarefy::topology;
 use rarefy::train::{Control, Outcome, Run, Settings, Trainer, free_run_directory};
 
-use crate::arguments::{delimiter, isa_help, learning_rate, named_path, names, share, tasks};
+use crate::arguments::{ReadArgs, isa_help, learning_rate, named_path, names, share};
 use crate::config::Config;
 use crate::interrupt::watch_for_interrupt;
 use crate::output::Output;
@@ -105,23 +105,8 @@ pub struct TrainArgs {
     /// Samples of a mini-batch [default: 32, or 16 or 8 where an epoch would have fewer than 10 steps]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
-    /// Label column of a CSV file, by name or position from 1; repeat it for several [default: the one named label, target,
-    /// class or y, else the last]
-    #[arg(long)]
-    label: Vec<String>,
-    /// What to predict [default: auto]
-    #[arg(long, value_parser = tasks())]
-    task: Option<String>,
-    /// What separates the cells of a CSV file: a character, or tab [default: found out]
-    #[arg(long, value_parser = delimiter)]
-    delimiter: Option<char>,
-    /// Column of a CSV file or key of JSON lines that holds text, which becomes a bag of words unless data.text.tokens is set
-    /// [default: text, in JSON lines]
-    #[arg(long, value_name = "COLUMN")]
-    text: Option<String>,
-    /// Leave out images and recordings that cannot be read and texts that are empty, and say which
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Names all random draws
     #[arg(long, value_parser = value_parser!(i64).range(0..))]
     seed: Option<i64>,
@@ -228,11 +213,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     // Through the decimal text: 1 - 0.95 is not 0.05 in binary.
     let density = args.sparsity.map(|sparsity| ((1.0 - sparsity) * 1e12).round() / 1e12).or(args.density);
     config.flag("data.path", args.data.clone());
-    config.flag("data.label", Some(args.label.clone()).filter(|labels| !labels.is_empty()));
-    config.flag("data.task", args.task.clone());
-    config.flag("data.delimiter", args.delimiter.map(String::from));
-    config.flag("data.text.column", args.text.clone());
-    config.flag("data.skip_bad", args.skip_bad.then_some(true));
+    args.read.lay_over(&mut config);
     config.flag("sparsity.density", density);
     config.flag("topology.method", args.method.clone());
     config.flag("network.hidden", args.hidden.clone());

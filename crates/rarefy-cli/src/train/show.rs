@@ -9,6 +9,7 @@ use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Settings, Trainer};
 
 use crate::apply::targets_text;
+use crate::arguments::quoted;
 use crate::data::{skipped_text, table_text};
 use crate::network;
 use crate::output::Output;
@@ -132,14 +133,14 @@ pub fn describe_end(run: &Trainer, directory: &Path, summary: &Summary, output: 
             "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
         });
     }
-    let directory = directory.display();
-    output.say(&format!("\nmodel    {directory}/model.safetensors\nmetrics  {directory}/metrics.jsonl"));
+    let (directory, name) = (quoted(&directory.to_string_lossy()), directory.display());
+    output.say(&format!("\nmodel    {name}/model.safetensors\nmetrics  {name}/metrics.jsonl"));
     output.say(&match summary.ending {
         Ending::Interrupted => format!("next     rarefy train --resume {directory}"),
         _ => {
             let predict = match run.splits().preparation.task {
                 Task::LanguageModel => "--generate",
-                _ => &run.settings().data.path,
+                _ => &quoted(&run.settings().data.path),
             };
             format!(
                 "next     rarefy evaluate {directory}\n         rarefy predict {directory} {predict}\n         rarefy inspect {directory}"

@@ -50,3 +50,67 @@ fn tables_say_how_they_are_read_and_how_many_categories_are_new() {
         assert_eq!(object(&[verb, run, new])["unknown_categories"][0]["unknown"], 2);
     }
 }
+
+#[test]
+fn ids_are_kept_beside_predictions_and_are_no_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let line = |i: usize| format!("c{i},{},{}\n", i % 7, ["a", "b"][i % 2]);
+    let lines: String = (0..60).map(line).collect();
+    let table = write("t.csv", format!("Order Id,size,label\n{lines}"));
+    let new = write("new.csv", "size,Order Id,label\n1, x1 ,a\n2,\"x,2\",b\n".into());
+    let bare = write("bare.csv", "size\n1\n".into());
+    let (table, new, bare, run) =
+        (path_text(&table), path_text(&new), path_text(&bare), folder.path().join("run"));
+    let run = path_text(&run);
+    let short = ["--epochs", "1", "--hidden", "8", "--batch-size", "16", "--run-dir", run];
+    said(&[&["train", table, "--keep", "Order Id"], &short[..]].concat());
+
+    let shown = said(&["predict", run, new]);
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!((lines[0], lines.len()), ("Order Id,prediction", 3));
+    assert!(lines[1].starts_with("x1,") && lines[2].starts_with("\"x,2\","), "{shown}");
+    // Not all new files have it.
+    assert!(said(&["predict", run, bare]).starts_with("prediction\n"));
+    // What is asked for by name must be there.
+    assert!(said(&["predict", run, new, "--keep", "label,1"]).starts_with("label,size,prediction\na,1,"));
+    let message = refusal(&["predict", run, new, "--keep", "order_id"]);
+    assert!(message.contains("--keep: ") && message.contains("did you mean \"Order Id\"?"), "{message}");
+
+    let lines = said(&["predict", run, new, "--format", "jsonl", "--probabilities"]);
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["Order Id"], "x1");
+    let sum = first["probability_a"].as_f64().unwrap() + first["probability_b"].as_f64().unwrap();
+    assert!((sum - 1.0).abs() < 1e-6 && first["prediction"].is_string(), "{first}");
+    let file = folder.path().join("p.jsonl");
+    said(&["predict", run, new, "--probabilities", "-o", path_text(&file)]);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), lines);
+    let answer = object(&["predict", run, new]);
+    assert_eq!(answer["kept"][0]["cells"][1], "x,2");
+
+    let message = refusal(&["predict", digits_run(), "digits", "--keep", "id"]);
+    assert!(message.contains("--keep: is for CSV files and JSON lines"), "{message}");
+}
+
+#[test]
+fn the_command_to_train_ends_what_data_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("my table.csv");
+    std::fs::write(&table, "id,size,it's,kind\n7,1,5,a\n9,2,6,b\n8,3,5,a\n6,4,1,b\n").unwrap();
+    let table = path_text(&table);
+    let flags = ["--label", "kind", "--ignore", "id,it's", "--set", "data.scale=none"];
+    let shown = said(&[&["data", table], &flags[..]].concat());
+    let command =
+        format!("next     rarefy train '{table}' --label kind --ignore 'id,it'\\''s' --set data.scale=none");
+    assert_eq!(shown.lines().last(), Some(command.as_str()));
+    let message = refusal(&["data", table, "--ignore", "id", "--keep", "id"]);
+    assert!(message.contains("data.ignore: column \"id\" is in data.keep too"), "{message}");
+    let message = refusal(&["data", table, "--ignore", "ib"]);
+    assert!(message.contains("has no column \"ib\"; did you mean \"id\"?"), "{message}");
+    let message = refusal(&["data", table, "--ignore", "kind"]);
+    assert!(message.contains("column \"kind\" is the label too; name the label"), "{message}");
+}

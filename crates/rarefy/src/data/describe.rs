@@ -9,7 +9,7 @@ use super::parts::Part;
 use super::prepare::{Loaded, Moments, Preparation, classes, moments};
 use super::raw::{Raw, SkippedFile};
 use super::read::read;
-use super::reading::{Broken, Dialect, Format, LabelColumn, Reading};
+use super::reading::{Broken, Dialect, Format, Keep, LabelColumn, Reading};
 use super::settings::{DataSettings, TaskChoice};
 use super::splits::Splits;
 use super::text::TextCounts;
@@ -131,7 +131,10 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let all: Vec<usize> = (0..raw.samples()).collect();
     let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
     let given = match &settings.test_path {
-        Some(path) => Some(reread(&preparation, path, true, Broken::in_training(settings.skip_bad))?),
+        Some(path) => {
+            let broken = Broken::in_training(settings.skip_bad);
+            Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
+        }
         None => None,
     };
     let test = given.as_ref().or(source.test.as_ref());

@@ -9,7 +9,7 @@ use super::prepare::{Loaded, Preparation, UnknownCategories, classes, split};
 use super::raw::{Places, Raw, Source};
 use super::read;
 use super::read::texts::without_empty;
-use super::reading::{Broken, Format, MEMORY, Reading, Wanted};
+use super::reading::{Broken, Format, Keep, MEMORY, Reading, Wanted};
 use super::settings::{DataSettings, TaskChoice};
 use super::span::Shifting;
 use super::splits::Splits;
@@ -122,7 +122,10 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
     let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
     let mut skipped = source.skipped();
     let given = match &settings.test_path {
-        Some(path) => Some(reread(&preparation, path, true, Broken::in_training(settings.skip_bad))?),
+        Some(path) => {
+            let broken = Broken::in_training(settings.skip_bad);
+            Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
+        }
         None => None,
     };
     skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
@@ -191,9 +194,15 @@ fn augmentation(
 }
 
 /// Reads a new file for a trained model.
-pub(crate) fn reread(preparation: &Preparation, path: &str, targets: bool, broken: Broken) -> Result<Raw> {
+pub(crate) fn reread(
+    preparation: &Preparation,
+    path: &str,
+    targets: bool,
+    broken: Broken,
+    keep: Keep,
+) -> Result<Raw> {
     let labels = targets.then_some(preparation.task);
-    let raw = read::reread(&preparation.reading, path, Wanted { labels, broken })?;
+    let raw = read::reread(&preparation.reading, path, Wanted { labels, broken, keep })?;
     match preparation.text() {
         Some(text) => without_empty(raw, text.kind(), broken),
         None => Ok(raw),
@@ -207,7 +216,7 @@ pub(crate) fn reread(preparation: &Preparation, path: &str, targets: bool, broke
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
 pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
-    load_new(preparation, path, targets, Broken::for_model(false))
+    load_new(preparation, path, targets, Broken::for_model(false), Keep::Nothing)
 }
 
 /// As [`load_with`], but leaves out images and recordings that cannot be read or that the model cannot take, and empty texts,
@@ -216,25 +225,53 @@ pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result
 /// # Errors
 /// As for [`load_with`]; a model of other data; and if nothing is left.
 pub fn load_readable(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
+    load_new(preparation, path, targets, leaving_out(preparation)?, Keep::Nothing)
+}
+
+/// Reads new samples to predict: as [`load_with`] or, if `skip_bad` says so, as [`load_readable`], without targets, and with the
+/// columns of a table or the keys of JSON lines that are to stand beside their predictions ([`Loaded::kept`]): those that
+/// `keep` names, or, where it names none, those of `data.keep` that the file has.
+///
+/// # Errors
+/// As for [`load_readable`]; a column that is not there; columns to keep of what has none.
+pub fn load_to_predict(
+    preparation: &Preparation,
+    path: &str,
+    keep: &[String],
+    skip_bad: bool,
+) -> Result<Loaded> {
+    let broken = if skip_bad { leaving_out(preparation)? } else { Broken::for_model(false) };
+    let keep = if keep.is_empty() { Keep::AsTrained } else { Keep::Columns(keep) };
+    load_new(preparation, path, false, broken, keep)
+}
+
+/// That samples which cannot be read are left out, where samples may be such.
+fn leaving_out(preparation: &Preparation) -> Result<Broken> {
     let is_skippable =
         preparation.text().is_some() || matches!(preparation.reading, Reading::Images(_) | Reading::Audio(_));
     if !is_skippable {
         let problem = "is for images, WAV files and texts, and the model was trained on none; leave it out";
         return Err(Error::setting("--skip-bad", problem));
     }
-    load_new(preparation, path, targets, Broken::for_model(true))
+    Ok(Broken::for_model(true))
 }
 
-fn load_new(preparation: &Preparation, path: &str, targets: bool, broken: Broken) -> Result<Loaded> {
+fn load_new(
+    preparation: &Preparation,
+    path: &str,
+    targets: bool,
+    broken: Broken,
+    keep: Keep,
+) -> Result<Loaded> {
     if preparation.task == Task::LanguageModel {
         return language::load_with(preparation, path, broken);
     }
-    let raw = reread(preparation, path, targets, broken)?;
+    let raw = reread(preparation, path, targets, broken, keep)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
     let loaded = preparation.encode(&raw, &all, targets)?;
     let files = match raw.places {
         Places::Files(files) => files,
         Places::InOrder | Places::Lines(_) => Vec::new(),
     };
-    Ok(Loaded { files, skipped: raw.skipped, ..loaded })
+    Ok(Loaded { files, skipped: raw.skipped, kept: raw.kept, ..loaded })
 }

@@ -33,13 +33,13 @@ pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use dataset::{Dataset, Features, Targets, Task};
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
-pub use load::{from_memory, from_memory_parts, load, load_readable, load_with};
+pub use load::{from_memory, from_memory_parts, load, load_readable, load_to_predict, load_with};
 pub use memory::Samples;
 pub use parts::Part;
 pub use prepare::{
     Coding, Column, Loaded, Preparation, Scaler, TargetFigures, TargetScaler, UnknownCategories, fewest_steps,
 };
-pub use raw::SkippedFile;
+pub use raw::{KeptColumn, SkippedFile};
 pub use read::{digits, part_for_model, what_can_be_read};
 pub use reading::{
     ArrayReading, AudioReading, CellKind, CsvColumn, CsvReading, Dialect, Format, ImageReading, JsonlReading,

@@ -65,6 +65,15 @@ pub struct SkippedFile {
     pub position: usize,
 }
 
+/// A column of a file that is handed on beside predictions, such as the ids of samples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptColumn {
+    /// Its name, or its position from 1 in a file without names.
+    pub name: String,
+    /// Its cells without blanks around them, for each sample of the file in order, be it one that was left out.
+    pub cells: Vec<String>,
+}
+
 /// The text of each sample.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Texts {
@@ -133,6 +142,8 @@ pub(crate) struct Raw {
     pub lengths: Vec<u32>,
     /// What was left out because it could not be read.
     pub skipped: Vec<SkippedFile>,
+    /// Columns that are handed on beside predictions.
+    pub kept: Vec<KeptColumn>,
 }
 
 /// Where samples stand, for messages.
@@ -234,6 +245,7 @@ impl Raw {
             label_path: None,
             lengths: Vec::new(),
             skipped: Vec::new(),
+            kept: Vec::new(),
         }
     }
 

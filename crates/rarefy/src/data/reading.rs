@@ -82,6 +82,8 @@ pub struct CsvReading {
     pub labels_are_words: bool,
     /// The column that says how much each sample counts.
     pub weight: Option<CsvColumn>,
+    /// Columns that are handed on beside predictions.
+    pub keep: Vec<CsvColumn>,
     /// What is done where a number is missing.
     pub missing: Missing,
     /// How a missing cell is written; in a column of numbers be it in upper or lower case.
@@ -243,11 +245,23 @@ pub enum Kept {
 
 /// What is asked of a new file that is read for a model.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'a> {
     /// The task whose labels are wanted; without, the file need not have any and they are not read.
     pub labels: Option<Task>,
     /// What is done about samples that cannot be read.
     pub broken: Broken,
+    /// Columns to hand on as they are.
+    pub keep: Keep<'a>,
+}
+
+/// Columns of a new file that are handed on beside predictions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keep<'a> {
+    Nothing,
+    /// Those that training was told to keep, as far as the file has them.
+    AsTrained,
+    /// These, by name or position from 1.
+    Columns(&'a [String]),
 }
 
 /// What is done about files that cannot be read, and about texts that are empty.

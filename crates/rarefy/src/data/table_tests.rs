@@ -90,7 +90,7 @@ fn weights_that_cannot_be_are_named_by_line_and_column() {
         assert!(error.contains(problem), "{error}");
     }
     let error = load(&whole(&path, "weight = 'w'\nlabel = 'w'"), 1).unwrap_err().to_string();
-    assert!(error.contains("data.weight: \"w\" is also the label"), "{error}");
+    assert!(error.contains("data.weight: column \"w\" is the label too"), "{error}");
     let error = load(&DataSettings { weight: Some("w".into()), ..DataSettings::default() }, 1).unwrap_err();
     assert!(error.to_string().contains("data.weight: is for CSV files"), "{error}");
 }

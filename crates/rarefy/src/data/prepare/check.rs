@@ -79,7 +79,7 @@ impl Preparation {
 
     /// That columns and labels stand in the file, each at its own place.
     fn check_positions(&self) -> Checked {
-        let Reading::Csv(CsvReading { dialect, columns, labels, weight, .. }) = &self.reading else {
+        let Reading::Csv(CsvReading { dialect, columns, labels, weight, keep, .. }) = &self.reading else {
             return Ok(());
         };
         let positions = || {
@@ -90,7 +90,8 @@ impl Preparation {
             format!("{:?} cannot separate cells", dialect.delimiter)
         })?;
         ensure(all_differ(positions()), || "two columns stand at the same place".into())?;
-        ensure(positions().all(|position| position < dialect.columns), || {
+        let kept = keep.iter().map(|column| column.position);
+        ensure(positions().chain(kept).all(|position| position < dialect.columns), || {
             format!("a column stands beyond the {} of the file", dialect.columns)
         })
     }

@@ -239,6 +239,7 @@ mod tests {
             labels: vec![LabelColumn { name: "label".into(), position: 2, text: false }],
             labels_are_words: false,
             weight: None,
+            keep: Vec::new(),
             missing: Missing::Mean,
             missing_markers: Vec::new(),
             shifts: Vec::new(),

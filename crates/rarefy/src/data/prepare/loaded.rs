@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::data::dataset::Dataset;
-use crate::data::raw::SkippedFile;
+use crate::data::raw::{KeptColumn, SkippedFile};
 use crate::data::text::TextCounts;
 
 /// Samples ready for a network.
@@ -21,12 +21,21 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// What could not be read and was left out.
     pub skipped: Vec<SkippedFile>,
+    /// The columns that were asked for as they are.
+    pub kept: Vec<KeptColumn>,
 }
 
 impl Loaded {
     /// Samples of which there is nothing to tell.
     pub fn new(dataset: Dataset) -> Loaded {
-        Loaded { dataset, text: None, unknown: Vec::new(), files: Vec::new(), skipped: Vec::new() }
+        Loaded {
+            dataset,
+            text: None,
+            unknown: Vec::new(),
+            files: Vec::new(),
+            skipped: Vec::new(),
+            kept: Vec::new(),
+        }
     }
 }
 

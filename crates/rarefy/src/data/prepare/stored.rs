@@ -43,6 +43,8 @@ struct Stored {
     labels: Vec<LabelColumn>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     weight: Option<Place>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    keep: Vec<Place>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dialect: Option<Dialect>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +70,19 @@ struct StoredColumn {
 struct Place {
     name: String,
     position: usize,
+}
+
+impl From<CsvColumn> for Place {
+    fn from(CsvColumn { name, position, .. }: CsvColumn) -> Place {
+        Place { name, position }
+    }
+}
+
+impl From<Place> for CsvColumn {
+    /// A column that is no feature: what its cells are its use says.
+    fn from(Place { name, position }: Place) -> CsvColumn {
+        CsvColumn { name, position, cells: CellKind::Number }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,6 +119,7 @@ impl From<Preparation> for Stored {
             columns,
             labels,
             weight: None,
+            keep: Vec::new(),
             dialect: None,
             reading: None,
             missing,
@@ -115,7 +131,8 @@ impl From<Preparation> for Stored {
         };
         match reading {
             Reading::Csv(csv) => {
-                stored.weight = csv.weight.map(|CsvColumn { name, position, .. }| Place { name, position });
+                stored.weight = csv.weight.map(Place::from);
+                stored.keep = csv.keep.into_iter().map(Place::from).collect();
                 stored.dialect = Some(csv.dialect);
                 (stored.missing, stored.missing_markers) = (csv.missing, csv.missing_markers);
             }
@@ -176,7 +193,7 @@ impl Stored {
                 return Err(format!("{format:?} files are not read like that"));
             }
             (Format::Csv, None) => self.take_csv(shifts)?,
-            (_, None) if self.dialect.is_some() || self.weight.is_some() => {
+            (_, None) if self.dialect.is_some() || self.weight.is_some() || !self.keep.is_empty() => {
                 return Err(format!("{:?} files have no columns", self.format));
             }
             (Format::Npy, None) => Reading::Npy(ArrayReading { shifts }),
@@ -213,17 +230,13 @@ impl Stored {
             }
             _ => false,
         };
-        let weight = self.weight.take();
         Ok(Reading::Csv(CsvReading {
             dialect,
             columns: self.columns.iter().map(column).collect(),
             labels,
             labels_are_words,
-            weight: weight.map(|Place { name, position }| CsvColumn {
-                name,
-                position,
-                cells: CellKind::Number,
-            }),
+            weight: self.weight.take().map(CsvColumn::from),
+            keep: std::mem::take(&mut self.keep).into_iter().map(CsvColumn::from).collect(),
             missing: self.missing,
             missing_markers: std::mem::take(&mut self.missing_markers),
             shifts,

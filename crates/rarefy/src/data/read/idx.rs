@@ -169,7 +169,7 @@ fn read_array(path: &Path) -> Result<Array> {
 pub(crate) mod tests {
     use super::*;
     use crate::data::raw::Labels;
-    use crate::data::reading::Broken;
+    use crate::data::reading::{Broken, Keep};
 
     /// A file of bytes, as it should be.
     pub(crate) fn file(shape: &[u32], numbers: &[u8]) -> Vec<u8> {
@@ -198,7 +198,7 @@ pub(crate) mod tests {
         // A single file finds its labels; new images need none.
         let single = read(&folder.path().join("train-images-idx3-ubyte")).unwrap().train;
         assert_eq!(single.samples(), 3);
-        let unlabelled = Wanted { labels: None, broken: Broken::LeaveOut };
+        let unlabelled = Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing };
         assert_eq!(reread(folder.path(), &Reading::Idx, unlabelled).unwrap().samples(), 1);
         // Only half of a test part is an error, not a missing test part.
         std::fs::remove_file(folder.path().join("t10k-labels.idx1-ubyte")).unwrap();

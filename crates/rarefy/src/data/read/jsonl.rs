@@ -13,9 +13,8 @@ use serde_json::{Map, Number, Value};
 use super::gzip;
 use super::place::Place;
 use crate::data::prepare::classes;
-use crate::data::raw::Texts;
-use crate::data::raw::{Cells, Labels, Places, Raw, RawColumn, Source};
-use crate::data::reading::{JsonlReading, Reading, Wanted};
+use crate::data::raw::{Cells, KeptColumn, Labels, Places, Raw, RawColumn, Source, Texts};
+use crate::data::reading::{JsonlReading, Keep, Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -37,20 +36,24 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         }
     };
     let keys = JsonlReading { text: text.to_string(), label: label.to_string() };
-    read_keys(path, &keys, Some(settings.task)).map(Source::whole)
+    read_keys(path, &keys, Some(settings.task), &[]).map(Source::whole)
 }
 
 /// Reads a new file for a model: the same keys. Where no labels are wanted there need be none.
 pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
     let Reading::Jsonl(keys) = reading else { unreachable!("JSON lines are read again as JSON lines") };
-    read_keys(path, keys, wanted.labels.map(TaskChoice::from))
+    let keep = match wanted.keep {
+        Keep::Columns(keys) => keys,
+        Keep::Nothing | Keep::AsTrained => &[],
+    };
+    read_keys(path, keys, wanted.labels.map(TaskChoice::from), keep)
 }
 
-/// Reads a file, with labels if their task is given.
-fn read_keys(path: &Path, keys: &JsonlReading, task: Option<TaskChoice>) -> Result<Raw> {
+/// Reads a file, with labels if their task is given, and with the keys to `keep` as they are.
+fn read_keys(path: &Path, keys: &JsonlReading, task: Option<TaskChoice>, keep: &[String]) -> Result<Raw> {
     let mut bytes = Vec::new();
     gzip::open(path)?.reader.read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
-    let mut found = Found::new(path, keys, task);
+    let mut found = Found::new(path, keys, task, keep);
     let mut lines = Vec::new();
     if bytes.trim_ascii_start().starts_with(b"[") {
         let objects: Vec<Map<String, Value>> = serde_json::from_slice(&bytes).map_err(|error| {
@@ -93,11 +96,13 @@ struct Found<'a> {
     texts: Texts,
     numbers: Vec<Number>,
     words: Vec<String>,
+    kept: Vec<KeptColumn>,
 }
 
 impl<'a> Found<'a> {
-    fn new(path: &'a Path, keys: &'a JsonlReading, task: Option<TaskChoice>) -> Found<'a> {
-        Found { path, keys, task, texts: Texts::default(), numbers: Vec::new(), words: Vec::new() }
+    fn new(path: &'a Path, keys: &'a JsonlReading, task: Option<TaskChoice>, keep: &[String]) -> Found<'a> {
+        let kept = keep.iter().map(|key| KeptColumn { name: key.clone(), cells: Vec::new() }).collect();
+        Found { path, keys, task, texts: Texts::default(), numbers: Vec::new(), words: Vec::new(), kept }
     }
 
     /// Adds a sample, `at` being its place for messages.
@@ -113,6 +118,13 @@ impl<'a> Found<'a> {
         match value(text, "data.text.column")? {
             Value::String(document) => self.texts.push(document),
             other => return Err(wrong(format!("{text:?} is {other}, not text; mend the line"))),
+        }
+        for column in &mut self.kept {
+            column.cells.push(match value(&column.name, "--keep")? {
+                Value::String(text) => text.clone(),
+                Value::Null => String::new(),
+                other => other.to_string(),
+            });
         }
         if self.task.is_none() {
             return Ok(());
@@ -157,6 +169,7 @@ impl<'a> Found<'a> {
         Ok(Raw {
             columns: vec![RawColumn { name: self.keys.text.clone(), vocabulary: None }],
             places,
+            kept: self.kept,
             ..Raw::new(self.path, reading, Cells::Texts(self.texts), Shape::flat(1), labels)
         })
     }

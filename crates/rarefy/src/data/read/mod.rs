@@ -23,7 +23,7 @@ use std::path::Path;
 use super::parts::Part;
 use super::prepare::classes;
 use super::raw::{Raw, Source};
-use super::reading::{Broken, Format, Kept, MEMORY, MemoryReading, Reading, Wanted};
+use super::reading::{Broken, Format, Keep, Kept, MEMORY, MemoryReading, Reading, Wanted};
 use super::settings::DataSettings;
 use super::text::token_kind;
 use crate::{Error, Result};
@@ -51,6 +51,9 @@ struct Row {
 
 /// What a model trained on numbers without names can be given.
 const ARRAYS: &str = "an IDX, NPY or NPZ file";
+
+/// Formats with columns or keys that may stand beside predictions.
+const HAVE_COLUMNS: [Format; 2] = [Format::Csv, Format::Jsonl];
 
 /// All formats, in the order in which a path is tried. A new one is a file of this folder, a variant of [`Reading`] and a row.
 const FORMATS: [Row; 10] = [
@@ -212,7 +215,9 @@ fn detect(place: &Place) -> Result<&'static Row> {
 
 /// Whether the settings say that a file is a table, be it like a list of files.
 fn is_table(settings: &DataSettings) -> bool {
-    !settings.ignore.is_empty() || settings.text.as_ref().is_some_and(|text| text.column.is_some())
+    !settings.ignore.is_empty()
+        || !settings.keep.is_empty()
+        || settings.text.as_ref().is_some_and(|text| text.column.is_some())
 }
 
 pub use builtin::digits;
@@ -253,6 +258,10 @@ pub(crate) fn reread(reading: &Reading, path: &str, wanted: Wanted) -> Result<Ra
     if let Reading::Memory(MemoryReading { kept: Kept::Tokens(_), .. }) = reading {
         let problem = "is not what the model was trained on: tokens in memory, which no file holds";
         return Err(Error::data(&place.path, problem));
+    }
+    if matches!(wanted.keep, Keep::Columns(_)) && !HAVE_COLUMNS.contains(&found.format) {
+        let problem = format!("is for CSV files and JSON lines, and {path} has no columns; leave it out");
+        return Err(Error::setting("--keep", problem));
     }
     // Arrays are alike, be they packed as they may.
     let are_arrays = found.takes == ARRAYS && (trained.takes == ARRAYS || trained.format == Format::Memory);

@@ -22,6 +22,7 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
         ("data.weight", settings.weight.is_some(), csv, "CSV files"),
         ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
         ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
+        ("data.keep", !settings.keep.is_empty(), csv, "CSV files"),
         ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
         ("data.quote", settings.quote != Quote::Auto, csv, "CSV files"),
         ("data.decimal", settings.decimal != Decimal::Auto, csv, "CSV files"),

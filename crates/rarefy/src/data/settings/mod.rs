@@ -70,6 +70,9 @@ pub struct DataSettings {
     /// CSV columns to leave out, such as row numbers.
     #[serde(deserialize_with = "one_or_many")]
     pub ignore: Vec<String>,
+    /// CSV columns that are no features either, such as ids, and that `rarefy predict` hands on beside its predictions.
+    #[serde(deserialize_with = "one_or_many")]
+    pub keep: Vec<String>,
     /// What to do where a number is missing.
     pub missing: Missing,
     /// How a missing cell is written; in a column of numbers be it in upper or lower case.
@@ -129,6 +132,7 @@ impl Default for DataSettings {
             decimal: Decimal::Auto,
             categorical: Vec::new(),
             ignore: Vec::new(),
+            keep: Vec::new(),
             missing: Missing::Mean,
             missing_markers: MISSING.map(String::from).to_vec(),
             scale: Scale::Auto,

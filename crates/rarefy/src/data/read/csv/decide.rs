@@ -25,7 +25,8 @@ pub(super) struct Table<'a> {
     /// Columns that the settings name.
     pub text: Option<usize>,
     pub categorical: &'a [usize],
-    pub ignored: &'a [usize],
+    /// Those that are no features: ignored, or only kept.
+    pub left_out: &'a [usize],
     pub weight: Option<usize>,
 }
 
@@ -85,7 +86,7 @@ impl Table<'_> {
                 Role::NumberLabel
             }
             _ if self.text == Some(column) => Role::Text,
-            _ if self.text.is_some() || self.ignored.contains(&column) => Role::Ignore,
+            _ if self.text.is_some() || self.left_out.contains(&column) => Role::Ignore,
             _ if self.categorical.contains(&column) => Role::Category,
             _ if self.is_nothing(column) => {
                 notes.push(format!("column {} has no name and holds nothing; it is left out", column + 1));

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::data::raw::{Raw, Source};
-use crate::data::reading::{CellKind, CsvColumn, CsvReading, Dialect, LabelColumn, Reading, Wanted};
+use crate::data::reading::{CellKind, CsvColumn, CsvReading, Dialect, Keep, LabelColumn, Reading, Wanted};
 use crate::data::settings::{DataSettings, LabelType};
 use crate::data::shown::shown;
 use crate::data::span::may_shift;
@@ -37,6 +37,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
+    let keep = resolve(path, "data.keep", &settings.keep, &names)?;
     let weight = resolve(path, "data.weight", settings.weight.as_slice(), &names)?.first().copied();
     let seen = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
     let table = Table {
@@ -47,7 +48,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         seen: &seen,
         text: text.map(|(text, _)| text),
         categorical: &categorical,
-        ignored: &ignored,
+        left_out: &[&ignored[..], &keep].concat(),
         weight,
     };
     let labels = match (text, &settings.label[..]) {
@@ -55,11 +56,13 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         (None, []) => vec![table.usual_label()?],
         (None, given) => resolve(path, "data.label", given, &names)?,
     };
-    for (key, columns) in [("data.ignore", &ignored[..]), ("data.weight", weight.as_slice())] {
-        if let Some(both) = labels.iter().find(|label| columns.contains(label)) {
-            return Err(Error::setting(key, format!("{:?} is also the label", names[*both])));
-        }
-    }
+    let uses = [
+        ("data.label", &labels[..]),
+        ("data.keep", &keep),
+        ("data.ignore", &ignored),
+        ("data.weight", weight.as_slice()),
+    ];
+    refuse_second_use(&uses, &names)?;
     let (roles, notes) = table.roles(&labels)?;
     let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
     let features: Vec<usize> = (0..names.len()).filter(is_feature).collect();
@@ -87,12 +90,30 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         labels: labels.iter().map(label).collect(),
         labels_are_words: roles.contains(&Role::TextLabel),
         weight: weight.map(|column| feature(column, CellKind::Number)),
+        keep: keep.iter().map(|&column| feature(column, CellKind::Number)).collect(),
         missing: settings.missing,
         missing_markers: settings.missing_markers.clone(),
         shifts,
     };
-    let plan = Plan { path, dialect, names, roles, features, labels, reading, merge: true, notes };
+    let keep = Vec::new();
+    let plan = Plan { path, dialect, names, roles, features, labels, keep, reading, merge: true, notes };
     Ok(Source::whole(Raw { close, ..plan.read(seen[0].rows)? }))
+}
+
+/// Refuses a column that is to be two things at once.
+fn refuse_second_use(uses: &[(&str, &[usize])], names: &[String]) -> Result<()> {
+    for (at, (key, columns)) in uses.iter().enumerate() {
+        for (other, used) in &uses[..at] {
+            if let Some(&both) = columns.iter().find(|column| used.contains(column)) {
+                let problem = match *other {
+                    "data.label" => "is the label too; name the label with data.label, or leave it out here",
+                    _ => &format!("is in {other} too; take it out of one of them"),
+                };
+                return Err(Error::setting(*key, format!("column {} {problem}", shown(&names[both]))));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The columns of the text and of the label in a file of texts. Each is the one the settings name, or the one named so,
@@ -157,10 +178,18 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
             roles[columns.place(&weight.name, weight.position)?] = Role::Weight;
         }
     }
+    let keep = match wanted.keep {
+        Keep::Nothing => Vec::new(),
+        Keep::Columns(given) => resolve(path, "--keep", given, &names)?,
+        Keep::AsTrained => {
+            let there = trained.keep.iter().filter(|column| columns.has(column));
+            there.map(|column| columns.place(&column.name, column.position)).collect::<Result<_>>()?
+        }
+    };
     let dialect = Dialect { columns: width, ..trained.dialect.clone() };
     let reading = trained.clone();
-    let plan =
-        Plan { path, dialect, names, roles, features, labels, reading, merge: false, notes: Vec::new() };
+    let notes = Vec::new();
+    let plan = Plan { path, dialect, names, roles, features, labels, keep, reading, merge: false, notes };
     plan.read(0)
 }
 

@@ -11,7 +11,7 @@ use super::numbers::{Spelling, parse};
 use super::records::Records;
 use super::survey::{is_missing, is_missing_in_any_case};
 use crate::data::alike::{boolean, is_date, meaning};
-use crate::data::raw::{Cells, Labels, Places, Raw, RawColumn, Texts};
+use crate::data::raw::{Cells, KeptColumn, Labels, Places, Raw, RawColumn, Texts};
 use crate::data::reading::{CellKind, CsvReading, Dialect, Reading};
 use crate::data::settings::Missing;
 use crate::data::shown::shown;
@@ -56,6 +56,8 @@ pub(super) struct Plan<'a> {
     pub features: Vec<usize>,
     /// Columns of the file that hold labels.
     pub labels: Vec<usize>,
+    /// Columns of the file that are handed on as they are.
+    pub keep: Vec<usize>,
     /// How the training file is read.
     pub reading: CsvReading,
     /// Whether words that mean the same become one. For a model they stay as they are, for it finds them by itself.
@@ -126,6 +128,7 @@ struct Found<'a> {
     codes: Vec<u32>,
     classes: Vocabulary,
     weights: Vec<f32>,
+    kept: Vec<Vec<String>>,
     lines: Vec<u64>,
     faults: Faults,
 }
@@ -157,6 +160,7 @@ impl<'a> Found<'a> {
             codes: Vec::new(),
             classes: Vocabulary::default(),
             weights: Vec::new(),
+            kept: vec![Vec::with_capacity(rows); plan.keep.len()],
             lines: Vec::with_capacity(rows),
             faults: Faults::default(),
         }
@@ -165,6 +169,9 @@ impl<'a> Found<'a> {
     /// Adds a line, or its faults.
     fn add(&mut self, line: u64, record: &StringRecord) {
         self.lines.push(line);
+        for (kept, &column) in self.kept.iter_mut().zip(&self.plan.keep) {
+            kept.push(record[column].trim().to_string());
+        }
         self.cells.resize(self.cells.len() + self.plan.features.len(), f32::NAN);
         self.values.resize(self.values.len() + self.plan.labels.len(), f64::NAN);
         for (column, cell) in record.iter().map(str::trim).enumerate() {
@@ -237,7 +244,9 @@ impl Plan<'_> {
         while let Some((line, record)) = records.next_fitting(self.names.len(), &mut found.faults)? {
             found.add(line, record);
         }
-        let Found { cells, vocabularies, texts, values, codes, classes, weights, lines, faults, .. } = found;
+        let Found {
+            cells, vocabularies, texts, values, codes, classes, weights, kept, lines, faults, ..
+        } = found;
         faults.none(self.path, "places of the file are faulty")?;
         if lines.is_empty() {
             return Err(Error::data(self.path, "holds no samples"));
@@ -264,11 +273,14 @@ impl Plan<'_> {
             vocabulary: (column.cells == CellKind::Category).then_some(vocabulary.words),
         });
         let (columns, shape) = (columns.collect(), Shape::flat(self.features.len()));
+        let names = self.keep.iter().map(|&column| self.names[column].clone());
+        let kept = names.zip(kept).map(|(name, cells)| KeptColumn { name, cells }).collect();
         Ok(Raw {
             columns,
             places: Places::Lines(lines),
             notes: self.notes,
             weights,
+            kept,
             ..Raw::new(self.path, Reading::Csv(self.reading), cells, shape, labels)
         })
     }

@@ -205,7 +205,7 @@ fn bad_files_are_named_with_line_column_and_advice() {
         ("a,b,y\n", |_| (), &["holds no samples, only a header", "data.header = \"no\""]),
         ("a,y,b,y\r\n1,2,3,0\r\n", |_| (), &["line 1", "two columns are named \"y\"", "rename one"]),
         (good, |s| s.label = vec!["Y".into()], &["data.label", "no column \"Y\"", "did you mean \"y\"?"]),
-        (good, |s| s.ignore = vec!["y".into()], &["data.ignore", "also the label"]),
+        (good, |s| s.ignore = vec!["y".into()], &["data.ignore", "column \"y\" is the label too"]),
         (good, |s| s.ignore = vec!["a".into(), "b".into()], &["no column is left"]),
         ("a,b,y\n", |s| s.header = Header::Yes, &["holds no samples"]),
         ("\n\n", |_| (), &["holds no lines"]),

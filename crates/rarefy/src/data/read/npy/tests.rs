@@ -5,7 +5,7 @@ use std::io::Write;
 use super::*;
 use crate::data::raw::Labels;
 use crate::data::read::gzip;
-use crate::data::reading::{ArrayReading, Broken};
+use crate::data::reading::{ArrayReading, Broken, Keep};
 
 pub(crate) fn file(kind: &str, fortran: &str, shape: &str, numbers: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '{kind}', 'fortran_order': {fortran}, 'shape': {shape}, }}\n");
@@ -35,7 +35,7 @@ fn read(path: &Path, label_path: Option<&str>, task: TaskChoice) -> Result<Sourc
 
 fn read_unlabelled(path: &Path) -> Result<Raw> {
     let reading = Reading::Npy(ArrayReading::default());
-    reread(path, &reading, Wanted { labels: None, broken: Broken::LeaveOut })
+    reread(path, &reading, Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing })
 }
 
 #[test]
