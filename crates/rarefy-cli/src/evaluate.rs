@@ -214,9 +214,13 @@ fn measure(
 ) -> Metrics {
     let (scores, weights) = (found.scores(), dataset.weights.as_deref());
     match &dataset.targets {
-        Targets::Classes { labels, classes } => {
-            Metrics::Classification(metrics::classification(scores, *classes, labels, weights))
-        }
+        Targets::Classes { labels, classes } => Metrics::Classification(metrics::classification(
+            scores,
+            *classes,
+            labels,
+            metrics::Decision::default(),
+            weights,
+        )),
         Targets::Steps { .. } => unreachable!("a language model has figures of its own"),
         Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => {
             Metrics::MultiLabel(metrics::multi_label(scores, *outputs, values, 0.5, weights))
@@ -356,8 +360,15 @@ mod tests {
     fn classes_without_a_sample_are_told() {
         // Of three classes the samples are of the first two; one is taken for the third.
         let scores = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
-        let found =
-            |labels: &[u32]| Metrics::Classification(metrics::classification(&scores, 3, labels, None));
+        let found = |labels: &[u32]| {
+            Metrics::Classification(metrics::classification(
+                &scores,
+                3,
+                labels,
+                metrics::Decision::default(),
+                None,
+            ))
+        };
         let note = absent_classes(&found(&[0, 1, 1])).unwrap();
         assert!(note.starts_with("note: 1 of 3 classes have no sample here"), "{note}");
         assert_eq!(absent_classes(&found(&[0, 1, 2])), None);

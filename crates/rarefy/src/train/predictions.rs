@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::data::{Preparation, Task};
-use crate::metrics::highest;
+use crate::metrics::Decision;
 
 /// A model's predictions for some samples, in their order.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +82,10 @@ impl<'a> Predictions<'a> {
     /// If the model does not predict classes.
     pub fn classes(&self) -> Vec<u32> {
         self.expect(Task::Classification);
-        self.scores.chunks_exact(self.preparation.outputs).map(|row| highest(row) as u32).collect()
+        self.scores
+            .chunks_exact(self.preparation.outputs)
+            .map(|row| Decision::default().class(row) as u32)
+            .collect()
     }
 
     /// The numbers predicted, row-major, `samples x outputs`, in the unit of the target.
@@ -121,7 +124,7 @@ impl<'a> Predictions<'a> {
         let number =
             |(output, &scaled): (usize, &f32)| preparation.target_scaler.undo_rounded(output, scaled);
         match preparation.task {
-            Task::Classification => Prediction::Class(&preparation.classes[highest(row)]),
+            Task::Classification => Prediction::Class(&preparation.classes[Decision::default().class(row)]),
             Task::MultiLabel => {
                 let names = preparation.output_names().into_iter().zip(row);
                 let present = names.filter(|(_, score)| **score > 0.5);

@@ -1,16 +1,19 @@
-//! How good predictions are, from a network's outputs and the truth.
+//! How often decided classes and labels are right.
 //!
 //! ```text
 //! precision = hits / predicted      recall = hits / support      F1 = 2 hits / (predicted + support)
+//! balanced accuracy = mean recall of the classes that occur
+//! Matthews = (c s - sum t p) / sqrt((s^2 - sum p^2) (s^2 - sum t^2))
+//!            c right of s samples, t of a class, p predicted to be of it (Gorodkin 2004)
 //! ```
-//!
-//! A sample counts as often as its weight says, once where there are no weights: 2 as if it stood twice, 0 as if it were not
-//! there. What is counted in samples (support, predicted, confusion) counts those of weight above 0 once.
-//!
-//! A ratio of nothing to nothing counts as 0. Macro averages are plain means over the classes or labels that occur, in
-//! the truth or among the predictions; micro averages pool all labels first. Definitions are scikit-learn's.
+//! What is counted in samples (support, predicted, confusion) counts those of weight above 0 once. A ratio of nothing to nothing
+//! counts as 0. Macro averages are plain means over the classes or labels that occur, in the truth or among the predictions;
+//! micro averages pool all labels first.
 
 use serde::Serialize;
+
+use super::counted::{counted, mean, ratio, whole_samples};
+use super::decision::Decision;
 
 /// Above so many classes there is no confusion matrix: it would take more memory than the samples.
 const MOST_CONFUSED_CLASSES: usize = 1000;
@@ -33,13 +36,17 @@ pub struct Hits {
 /// Figures for one class of several.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Classification {
-    /// The part of the samples whose highest score is their class; of equal scores the first counts.
+    /// The part of the samples that are predicted to be of their class.
     pub accuracy: f64,
     /// The part of the samples whose class is among the five highest scores; absent for five classes or fewer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top5_accuracy: Option<f64>,
+    /// The mean recall of the classes that have samples.
+    pub balanced_accuracy: f64,
     /// The mean F1 of the classes that occur.
     pub macro_f1: f64,
+    /// Matthews' correlation of predicted and true classes; 0 where either never changes.
+    pub matthews: f64,
     /// Each class.
     pub per_class: Vec<Hits>,
     /// `[true class][predicted class]`, in samples; absent above a thousand classes.
@@ -58,30 +65,6 @@ pub struct MultiLabel {
     pub macro_f1: f64,
     /// Each label.
     pub per_label: Vec<Hits>,
-}
-
-/// Figures for predicted numbers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Regression {
-    /// The root of the mean squared error, over all samples and outputs.
-    pub rmse: f64,
-    /// The mean absolute error, over all samples and outputs.
-    pub mae: f64,
-    /// The part of the targets' variance that is explained, mean over the outputs; absent where a target never changes.
-    pub r2: Option<f64>,
-    /// Each output.
-    pub per_output: Vec<OutputErrors>,
-}
-
-/// Figures for one predicted number.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct OutputErrors {
-    /// The root of the mean squared error, in the target's unit.
-    pub rmse: f64,
-    /// The mean absolute error, in the target's unit.
-    pub mae: f64,
-    /// The part of the target's variance that is explained; absent if the target never changes.
-    pub r2: Option<f64>,
 }
 
 /// Counts for one class or label, of which [`Hits`] are the ratios.
@@ -104,7 +87,7 @@ impl Counts {
             *sum += if counts { weight } else { 0.0 };
         }
         for (samples, counts) in self.samples.iter_mut().zip([predicted, is_true]) {
-            *samples += usize::from(counts && weight > 0.0);
+            *samples += usize::from(counts);
         }
     }
 
@@ -128,49 +111,62 @@ impl Counts {
     }
 }
 
-/// Compares the highest of each sample's `classes` scores with its label. `scores` is `samples x classes`, row-major.
+/// Compares the class that `decision` makes of each sample's scores with its label. `scores` is `samples x classes`, row-major.
 ///
 /// # Panics
-/// If there are not `classes` scores for each label, or a label is not below `classes`.
+/// If there are not as many scores for each label, or a label is not below their number.
 ///
 /// ```
+/// use rarefy::metrics::{Decision, classification};
+///
 /// // Three samples of two classes.
-/// let found = rarefy::metrics::classification(&[0.9, 0.1, 0.2, 0.8, 0.7, 0.3], 2, &[0, 1, 1], None);
+/// let found = classification(&[0.9, 0.1, 0.2, 0.8, 0.7, 0.3], 2, &[0, 1, 1], Decision::default(), None);
 /// assert!((found.accuracy - 2.0 / 3.0).abs() < 1e-12);
 /// ```
 pub fn classification(
     scores: &[f32],
     classes: usize,
     labels: &[u32],
+    decision: Decision,
     weights: Option<&[f32]>,
 ) -> Classification {
     assert_eq!(scores.len(), labels.len() * classes, "{classes} scores for each of {} labels", labels.len());
-    let weight_of = weigher(labels.len(), weights);
     let mut counts = vec![Counts::default(); classes];
     let mut confusion = (classes <= MOST_CONFUSED_CLASSES).then(|| vec![vec![0; classes]; classes]);
-    let (mut correct, mut among_five, mut total) = (0.0, 0.0, 0.0);
-    for (sample, (row, &label)) in scores.chunks_exact(classes).zip(labels).enumerate() {
-        let weight = weight_of(sample);
-        let (label, predicted) = (label as usize, highest(row));
+    let (mut among_five, mut total) = (0.0, 0.0);
+    for (sample, weight) in counted(labels.len(), weights) {
+        let row = &scores[sample * classes..][..classes];
+        let (label, predicted) = (labels[sample] as usize, decision.class(row));
         counts[label].count(weight, label == predicted, true);
         if label != predicted {
             counts[predicted].count(weight, true, false);
-        } else {
-            correct += weight;
         }
         among_five += if rank(row, label) < 5 { weight } else { 0.0 };
         total += weight;
         if let Some(confusion) = &mut confusion {
-            confusion[label][predicted] += usize::from(weight > 0.0);
+            confusion[label][predicted] += 1;
         }
     }
+    let correct = counts.iter().map(|counts| counts.hits).sum();
     Classification {
         accuracy: ratio(correct, total),
         top5_accuracy: (classes > 5).then(|| ratio(among_five, total)),
+        balanced_accuracy: mean(counts.iter().filter(|it| it.support > 0.0).map(|it| it.hits / it.support)),
         macro_f1: Counts::macro_f1(&counts),
+        matthews: matthews(&counts, correct, total),
         per_class: counts.into_iter().map(Counts::ratios).collect(),
         confusion,
     }
+}
+
+fn matthews(counts: &[Counts], correct: f64, total: f64) -> f64 {
+    let sum = |of: &dyn Fn(&Counts) -> f64| counts.iter().map(of).sum::<f64>();
+    let covariance = correct * total - sum(&|it| it.support * it.predicted);
+    let variance = |of: &dyn Fn(&Counts) -> f64| total * total - sum(&|it| of(it) * of(it));
+    let (predicted, support) = (variance(&|it| it.predicted), variance(&|it| it.support));
+    // Weights leave a rounding error where there should be nothing.
+    let is_nothing = |variance: f64| variance <= 1e-12 * total * total;
+    if is_nothing(predicted) || is_nothing(support) { 0.0 } else { covariance / (predicted * support).sqrt() }
 }
 
 /// Compares labels: one is predicted where its score is above `threshold` and true where its target is above a half.
@@ -185,16 +181,14 @@ pub fn multi_label(
     threshold: f32,
     weights: Option<&[f32]>,
 ) -> MultiLabel {
-    check(scores, outputs, targets);
-    let weight_of = weigher(scores.len() / outputs, weights);
+    let samples = whole_samples(scores, outputs, targets);
     let mut counts = vec![Counts::default(); outputs];
     let (mut whole, mut total) = (0.0, 0.0);
-    let samples = scores.chunks_exact(outputs).zip(targets.chunks_exact(outputs));
-    for (sample, (scores, targets)) in samples.enumerate() {
-        let weight = weight_of(sample);
+    for (sample, weight) in counted(samples, weights) {
         let mut right = true;
-        for ((counts, &score), &target) in counts.iter_mut().zip(scores).zip(targets) {
-            let (predicted, is_true) = (score > threshold, target > 0.5);
+        for (output, counts) in counts.iter_mut().enumerate() {
+            let at = sample * outputs + output;
+            let (predicted, is_true) = (scores[at] > threshold, targets[at] > 0.5);
             counts.count(weight, predicted, is_true);
             right &= predicted == is_true;
         }
@@ -215,100 +209,10 @@ pub fn multi_label(
     }
 }
 
-/// Compares numbers. Both arrays are `samples x outputs`, row-major.
-///
-/// # Panics
-/// If the arrays differ in length or hold no whole number of samples.
-///
-/// ```
-/// let found = rarefy::metrics::regression(&[1.0, 2.0, 4.0], 1, &[1.0, 2.0, 3.0], None);
-/// assert_eq!((found.r2, found.mae), (Some(0.5), 1.0 / 3.0));
-/// ```
-pub fn regression(
-    predictions: &[f64],
-    outputs: usize,
-    targets: &[f64],
-    weights: Option<&[f32]>,
-) -> Regression {
-    check(predictions, outputs, targets);
-    let weight_of = weigher(predictions.len() / outputs, weights);
-    let per_output: Vec<OutputErrors> = (0..outputs)
-        .map(|output| {
-            let pairs = predictions.iter().zip(targets).skip(output).step_by(outputs);
-            let weighted = pairs.enumerate().map(|(sample, (&p, &t))| (weight_of(sample), p, t));
-            // What does not count may be anything.
-            output_errors(&weighted.filter(|(weight, ..)| *weight > 0.0).collect::<Vec<_>>())
-        })
-        .collect();
-    let r2: Option<Vec<f64>> = per_output.iter().map(|errors| errors.r2).collect();
-    Regression {
-        rmse: mean(per_output.iter().map(|errors| errors.rmse * errors.rmse)).sqrt(),
-        mae: mean(per_output.iter().map(|errors| errors.mae)),
-        r2: r2.map(|all| mean(all.into_iter())),
-        per_output,
-    }
-}
-
-/// The errors of weights, predictions and targets.
-fn output_errors(samples: &[(f64, f64, f64)]) -> OutputErrors {
-    let total = samples.iter().map(|(weight, ..)| weight).sum::<f64>();
-    let mean = |of: &dyn Fn(f64, f64) -> f64| {
-        ratio(samples.iter().map(|&(weight, p, t)| weight * of(p, t)).sum(), total)
-    };
-    let centre = mean(&|_, target| target);
-    let squared = mean(&|prediction, target| (prediction - target).powi(2));
-    let variance = mean(&|_, target| (target - centre).powi(2));
-    OutputErrors {
-        rmse: squared.sqrt(),
-        mae: mean(&|prediction, target| (prediction - target).abs()),
-        r2: (variance > 0.0).then(|| 1.0 - squared / variance),
-    }
-}
-
-/// How often a sample counts.
-///
-/// # Panics
-/// If there are weights, but not one for each sample.
-fn weigher(samples: usize, weights: Option<&[f32]>) -> impl Fn(usize) -> f64 + '_ {
-    if let Some(weights) = weights {
-        assert_eq!(weights.len(), samples, "a weight for each sample");
-    }
-    move |sample| weights.map_or(1.0, |weights| f64::from(weights[sample]))
-}
-
-fn check<T>(scores: &[T], outputs: usize, targets: &[T]) {
-    assert_eq!(scores.len(), targets.len(), "as many predictions as targets");
-    assert!(
-        outputs > 0 && scores.len().is_multiple_of(outputs),
-        "{} numbers are not whole samples of {outputs}",
-        scores.len()
-    );
-}
-
-/// The place of the highest score; of equal ones the first.
-pub(crate) fn highest(row: &[f32]) -> usize {
-    let mut best = 0;
-    for (place, &score) in row.iter().enumerate() {
-        if score > row[best] || (row[best].is_nan() && !score.is_nan()) {
-            best = place;
-        }
-    }
-    best
-}
-
 /// How many scores come before that of `label`. What is not a number comes before all, so that it never counts as right.
 fn rank(row: &[f32], label: usize) -> usize {
     let after = |place: usize, score: f32| score < row[label] || (score == row[label] && place >= label);
     row.iter().enumerate().filter(|&(place, &score)| !after(place, score)).count()
-}
-
-fn ratio(part: f64, whole: f64) -> f64 {
-    if whole == 0.0 { 0.0 } else { part / whole }
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, count) = values.fold((0.0, 0usize), |(sum, count), value| (sum + value, count + 1));
-    if count == 0 { 0.0 } else { sum / count as f64 }
 }
 
 #[cfg(test)]
@@ -320,7 +224,7 @@ mod tests {
         // True:      0    0    1    2
         // Predicted: 0    1    1    1 (class 3 never occurs)
         let scores = [[0.9, 0.1, 0.0, 0.0], [0.1, 0.5, 0.4, 0.0], [0.2, 0.6, 0.1, 0.1], [0.0, 0.4, 0.4, 0.2]];
-        let found = classification(scores.as_flattened(), 4, &[0, 0, 1, 2], None);
+        let found = classification(scores.as_flattened(), 4, &[0, 0, 1, 2], Decision::default(), None);
         assert_eq!((found.accuracy, found.top5_accuracy), (0.5, None));
         assert_eq!(found.confusion.unwrap(), [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]);
         let hits =
@@ -341,10 +245,10 @@ mod tests {
     #[test]
     fn five_chances_are_counted_and_nan_is_never_right() {
         let scores = [[6.0, 5.0, 4.0, 3.0, 2.0, 1.0], [6.0, 5.0, 4.0, 3.0, 2.0, 1.0], [f32::NAN; 6]];
-        let found = classification(scores.as_flattened(), 6, &[4, 5, 2], None);
+        let found = classification(scores.as_flattened(), 6, &[4, 5, 2], Decision::default(), None);
         assert_eq!((found.accuracy, found.top5_accuracy), (0.0, Some(1.0 / 3.0)));
         // Of equal scores the first counts, as it does while training.
-        assert_eq!((highest(&[1.0, 3.0, 3.0]), rank(&[1.0, 3.0, 3.0], 2)), (1, 1));
+        assert_eq!(rank(&[1.0, 3.0, 3.0], 2), 1);
     }
 
     #[test]
@@ -367,8 +271,14 @@ mod tests {
         let scores = [[0.9f32, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]];
         let labels = [0u32, 0, 1, 1];
         let again = repeated.map(|sample| scores[sample]);
-        let found = classification(scores.as_flattened(), 2, &labels, Some(&weights));
-        let expected = classification(again.as_flattened(), 2, &repeated.map(|sample| labels[sample]), None);
+        let found = classification(scores.as_flattened(), 2, &labels, Decision::default(), Some(&weights));
+        let expected = classification(
+            again.as_flattened(),
+            2,
+            &repeated.map(|sample| labels[sample]),
+            Decision::default(),
+            None,
+        );
         assert_eq!((found.accuracy, found.macro_f1), (expected.accuracy, expected.macro_f1));
         assert_eq!(found.confusion.unwrap(), [[1, 0], [1, 1]]);
         let truth = [[1.0f32, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0]];
@@ -379,21 +289,5 @@ mod tests {
             (found.subset_accuracy, found.micro_f1, found.macro_f1),
             (expected.subset_accuracy, expected.micro_f1, expected.macro_f1)
         );
-        let (numbers, targets) = ([1.0, f64::NAN, 3.0, 5.0], [2.0, 0.0, 3.0, 7.0]);
-        let found = regression(&numbers, 1, &targets, Some(&weights));
-        let [numbers, targets] = [numbers, targets].map(|all| repeated.map(|sample| all[sample]));
-        assert_eq!(found, regression(&numbers, 1, &targets, None));
-    }
-
-    #[test]
-    fn numbers_by_hand() {
-        let found = regression(&[1.0, 2.0, 3.0, 6.0], 1, &[1.0, 2.0, 3.0, 4.0], None);
-        assert_eq!((found.rmse, found.mae), (1.0, 0.5));
-        // The squared errors sum to 4, those from the mean of 2.5 to 5.
-        assert!((found.r2.unwrap() - 0.2).abs() < 1e-12);
-        // The second output never changes.
-        let found = regression(&[1.0, 7.0, 2.0, 5.0], 2, &[1.0, 6.0, 2.0, 6.0], None);
-        assert_eq!((found.per_output[0].r2, found.per_output[1].r2, found.r2), (Some(1.0), None, None));
-        assert_eq!((found.per_output[1].rmse, found.mae), (1.0, 0.5));
     }
 }
