@@ -252,7 +252,7 @@ fn a_model_of_memory_takes_arrays_from_files_and_says_what_it_does_not() {
     let samples = Samples::dense(&numbers(), 3).unwrap().with_classes(&classes).unwrap();
     let splits = from_memory(samples.clone(), &DataSettings::default(), 1).unwrap();
     let error = data::load_with(&splits.preparation, &settings.path, false).unwrap_err().to_string();
-    assert!(error.contains("give numbers in memory, or an IDX, NPY or NPZ file"), "{error}");
+    assert!(error.contains("give numbers in memory, or an IDX, NPY, NPZ or CIFAR file"), "{error}");
     let array = folder.path().join("x.npy");
     let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': ({ROWS}, 3), }}");

@@ -262,6 +262,29 @@ fn sound() -> Vec<u8> {
     [bytes, samples].concat()
 }
 
+/// The readers of batches of CIFAR.
+fn cifar_readers(folder: &Path) -> [Reader; 2] {
+    let at = |name: &str| folder.join("cifar").join(name);
+    std::fs::create_dir(folder.join("cifar")).unwrap();
+    let images: Vec<u8> = (0..6).flat_map(|image| [&[image % 2][..], &[image; 3072]].concat()).collect();
+    let classes: Vec<u8> = (0..6).flat_map(|image| [b'K', image % 2]).collect();
+    let pickle = [
+        &b"\x80\x02}(U\x06labels]("[..],
+        &classes,
+        b"eU\x04datacnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x06M\x00\x0c\x86",
+        b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89T",
+        &(6 * 3072u32).to_le_bytes(),
+        &[9; 6 * 3072],
+        b"tbu.",
+    ];
+    std::fs::write(at("batches.meta.txt"), "plane\ncar\n").unwrap();
+    std::fs::write(at("batches.meta"), b"\x80\x02}U\x0blabel_names](U\x05planeU\x03cares.").unwrap();
+    [
+        data("cifar", at("test_batch.bin"), images, plain, |_| ()),
+        data("cifar, pickled", at("test_batch"), pickle.concat(), plain, |_| ()),
+    ]
+}
+
 /// The readers of everything that `load` takes.
 fn data_readers(folder: &Path) -> Vec<Reader> {
     let at = |name: &str| folder.join(name);
@@ -292,6 +315,7 @@ fn data_readers(folder: &Path) -> Vec<Reader> {
             settings.text = Some(toml::from_str("tokens.context = 8").unwrap());
         }),
     ];
+    readers.extend(cifar_readers(folder));
     std::fs::write(at("npy/y.npy"), &y).unwrap();
     std::fs::write(at("idx/train-labels-idx1-ubyte"), &labels).unwrap();
     let inner = y.clone();

@@ -435,7 +435,7 @@ fn settings_of_another_kind_of_data_are_refused() {
     assert!(error.contains("give a folder or a CSV list of PNG or JPEG files"), "{error}");
     let digits = load(&DataSettings::default(), 1).unwrap().preparation;
     let error = load_with(&digits, one.to_str().unwrap(), false).unwrap_err().to_string();
-    assert!(error.contains("give an IDX, NPY or NPZ file"), "{error}");
+    assert!(error.contains("give an IDX, NPY, NPZ or CIFAR file"), "{error}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use super::span::Shift;
 pub enum Format {
     /// The built-in handwritten digits.
     Digits,
+    /// CIFAR-10 and CIFAR-100, as binary records or Python pickles.
+    Cifar,
     /// IDX, the format of MNIST.
     Idx,
     /// NumPy's NPY and NPZ.
@@ -42,6 +44,8 @@ pub(crate) const MEMORY: &str = "memory";
 pub enum Reading {
     /// The built-in digits.
     Digits,
+    /// Batches of CIFAR.
+    Cifar,
     /// IDX files.
     Idx,
     /// NumPy arrays.
@@ -290,6 +294,7 @@ impl Reading {
     pub fn format(&self) -> Format {
         match self {
             Reading::Digits => Format::Digits,
+            Reading::Cifar => Format::Cifar,
             Reading::Idx => Format::Idx,
             Reading::Npy(_) => Format::Npy,
             Reading::Csv(_) => Format::Csv,

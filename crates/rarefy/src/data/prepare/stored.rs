@@ -144,7 +144,12 @@ impl From<Preparation> for Stored {
                 stored.labels = Vec::new();
                 stored.reading = Some(StoredReading::Memory(memory));
             }
-            Reading::Digits | Reading::Idx | Reading::Npy(_) | Reading::Text | Reading::Jsonl(_) => {}
+            Reading::Digits
+            | Reading::Cifar
+            | Reading::Idx
+            | Reading::Npy(_)
+            | Reading::Text
+            | Reading::Jsonl(_) => {}
         }
         stored
     }
@@ -201,6 +206,7 @@ impl Stored {
                 return Err(format!("{:?} files are read without shifts", self.format));
             }
             (Format::Digits, None) => Reading::Digits,
+            (Format::Cifar, None) => Reading::Cifar,
             (Format::Idx, None) => Reading::Idx,
             (Format::Text, None) => Reading::Text,
             (Format::Jsonl, None) => {

@@ -3,6 +3,7 @@
 mod array;
 pub(super) mod audio;
 mod builtin;
+mod cifar;
 pub(super) mod csv;
 pub(super) mod documents;
 pub(super) mod files;
@@ -50,13 +51,13 @@ struct Row {
 }
 
 /// What a model trained on numbers without names can be given.
-const ARRAYS: &str = "an IDX, NPY or NPZ file";
+const ARRAYS: &str = "an IDX, NPY, NPZ or CIFAR file";
 
 /// Formats with columns or keys that may stand beside predictions.
 const HAVE_COLUMNS: [Format; 2] = [Format::Csv, Format::Jsonl];
 
 /// All formats, in the order in which a path is tried. A new one is a file of this folder, a variant of [`Reading`] and a row.
-const FORMATS: [Row; 10] = [
+const FORMATS: [Row; 11] = [
     Row {
         format: Format::Digits,
         names: &["digits"],
@@ -70,7 +71,7 @@ const FORMATS: [Row; 10] = [
     Row {
         format: Format::Memory,
         names: &[],
-        takes: "numbers in memory, or an IDX, NPY or NPZ file",
+        takes: "numbers in memory, or an IDX, NPY, NPZ or CIFAR file",
         folder: None,
         detect: |place| Ok(place.name == Some(MEMORY)),
         read: |path, _| Err(not_a_file(path)),
@@ -126,6 +127,16 @@ const FORMATS: [Row; 10] = [
         read: libsvm::read,
         reread: libsvm::reread,
         part_for_model: |_| Ok(None),
+    },
+    Row {
+        format: Format::Cifar,
+        names: &["CIFAR"],
+        takes: ARRAYS,
+        folder: Some("data_batch_1.bin to data_batch_5.bin and batches.meta.txt (CIFAR)"),
+        detect: |place| Ok(cifar::detect(place)),
+        read: |path, _| cifar::read(path),
+        reread: cifar::reread,
+        part_for_model: |path| Ok(cifar::has_test_part(path).then_some(Part::Test)),
     },
     Row {
         format: Format::Idx,
@@ -194,7 +205,8 @@ fn find(given: &str, as_table: bool) -> Result<Place> {
 
 /// Whether a path leads to files of a kind; a folder of arrays does not.
 fn is_of(place: &Place, kind: Kind) -> Result<bool> {
-    let holds_arrays = place.is_folder && (idx::has_parts(&place.path) || npy::has_parts(&place.path));
+    let has_arrays = [idx::has_parts, npy::has_parts, cifar::has_parts].iter().any(|has| has(&place.path));
+    let holds_arrays = place.is_folder && has_arrays;
     Ok(!holds_arrays && place.kind()? == Some(kind))
 }
 

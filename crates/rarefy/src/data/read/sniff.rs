@@ -29,7 +29,6 @@ pub(crate) fn foreign(start: &[u8]) -> Option<&'static str> {
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("is packed with bzip2; unpack it, or pack it with gzip"),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("is packed with zstd; unpack it, or pack it with gzip"),
         [b'7', b'z', 0xbc, 0xaf, ..] => Some("is a 7z file; unpack it and give the file inside"),
-        [0x80, 2..=5, ..] => Some("is a Python pickle; save its arrays as NPY or NPZ"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("is UTF-16 text; save the file as UTF-8"),
         // UTF-16 without its mark: each other byte is 0.
         [first, 0, second, 0, ..] | [0, first, 0, second, ..]
@@ -74,7 +73,6 @@ mod tests {
             (b"BZh91AY&SY".to_vec(), "is packed with bzip2"),
             (b"\xff\xfea\0,\0".to_vec(), "is UTF-16 text"),
             (b"a\0,\0b\0".to_vec(), "is UTF-16 text"),
-            (b"\x80\x04\x95".to_vec(), "is a Python pickle"),
             (b"\n<!DOCTYPE html><html>".to_vec(), "is a web page"),
             (b"@RELATION x\n".to_vec(), "is an ARFF file"),
             (tar, "is a tar archive"),
@@ -87,6 +85,7 @@ mod tests {
             b"a,b\n1,2\n".to_vec(),
             b"\0\0\x08\x03\0\0".to_vec(),
             b"\x1f\x8b\x08\0".to_vec(),
+            b"\x80\x02}q\x01".to_vec(),
             Vec::new(),
         ] {
             assert_eq!(foreign(&start), None);
