@@ -42,7 +42,10 @@ fn a_run_on_samples_in_memory_is_used_like_others() {
     for (arguments, words) in [
         (&["evaluate", run][..], "memory: the run's samples were in memory; give DATA to evaluate on"),
         (&["train", "--resume", run], "memory"),
-        (&["predict", run, table.to_str().unwrap()], "give numbers in memory, or an IDX, NPY, NPZ or CIFAR file"),
+        (
+            &["predict", run, table.to_str().unwrap()],
+            "give numbers in memory, or an IDX, NPY, NPZ or CIFAR file",
+        ),
     ] {
         let message = refusal(arguments);
         assert!(message.contains(words), "{message}");

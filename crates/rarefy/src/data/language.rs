@@ -133,6 +133,7 @@ fn preparation(coding: TextCoding) -> Preparation {
         columns: vec![Column { name: "text".into(), coding: Coding::Text(coding) }],
         scaler: Scaler::None,
         target_scaler: TargetScaler::None,
+        fill: Vec::new(),
         constant_inputs: 0,
     }
 }

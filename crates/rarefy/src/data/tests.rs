@@ -313,7 +313,10 @@ fn an_idx_test_label_beyond_the_training_classes_is_out_of_range() {
     assert_eq!(splits.test.unwrap().len(), 1);
     let csv = write(&folder, "new.csv", "1,2\n");
     let error = load_with(&splits.preparation, csv.to_str().unwrap(), false).unwrap_err().to_string();
-    assert!(error.contains("is not what the model was trained on; give an IDX, NPY, NPZ or CIFAR file"), "{error}");
+    assert!(
+        error.contains("is not what the model was trained on; give an IDX, NPY, NPZ or CIFAR file"),
+        "{error}"
+    );
 }
 
 /// Lines of a file of two columns, whose label is each other line `b`.

@@ -24,6 +24,7 @@ impl Preparation {
         self.check_positions()?;
         self.check_reading()?;
         self.check_shifts()?;
+        self.check_fill()?;
         self.check_scaler()?;
         self.check_target_scaler()?;
         let inputs = self.shape.features();
@@ -154,6 +155,14 @@ impl Preparation {
         ensure(all_differ(shifts.iter().map(|shift| shift.column)), || "a column is shifted twice".into())?;
         ensure(shifts.iter().all(|shift| shift.unit > 0.0), || {
             "the unit of a shifted column is not above 0".into()
+        })
+    }
+
+    /// That gaps of arrays, and of nothing else, have what fills them.
+    fn check_fill(&self) -> Checked {
+        let fits = self.fill.len() == self.shape.features() && self.format() == Format::Npy;
+        ensure(self.fill.is_empty() || fits, || {
+            format!("{} numbers fill gaps, and the inputs are {}", self.fill.len(), self.shape)
         })
     }
 

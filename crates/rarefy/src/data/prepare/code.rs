@@ -61,8 +61,13 @@ impl Preparation {
             }
             _ if self.columns.is_empty() => {
                 let mut features = vec![0.0; samples.len() * self.shape.features()];
-                let rows = features.chunks_exact_mut(self.shape.features()).zip(samples);
-                rows.for_each(|(row, &sample)| raw.copy_row(sample, row));
+                for (row, &sample) in features.chunks_exact_mut(self.shape.features()).zip(samples) {
+                    raw.copy_row(sample, row);
+                    // What fills short sequences up is NaN too.
+                    if raw.lengths.is_empty() {
+                        self.fill_gaps(raw, sample, row)?;
+                    }
+                }
                 Ok(Loaded::new(dataset(Features::Dense(features), lengths())))
             }
             _ => {
@@ -70,6 +75,19 @@ impl Preparation {
                 Ok(Loaded { unknown, ..Loaded::new(dataset(Features::Dense(features), Vec::new())) })
             }
         }
+    }
+
+    /// Puts means where numbers of an array are missing.
+    fn fill_gaps(&self, raw: &Raw, sample: usize, row: &mut [f32]) -> Result<()> {
+        let gaps: Vec<usize> = (0..row.len()).filter(|&column| row[column].is_nan()).collect();
+        for column in gaps {
+            row[column] = *self.fill.get(column).ok_or_else(|| {
+                let problem = "NaN is a missing number, and no mean is known to put there (they are learned from NPY and NPZ files of floats, with data.missing = \"mean\"); fill it before saving the array";
+                let at = format!("{}, column {}", raw.place(sample), column + 1);
+                Error::data_at(&raw.path, at, problem)
+            })?;
+        }
+        Ok(())
     }
 
     /// What is to be predicted for some samples.

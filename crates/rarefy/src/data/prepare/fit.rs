@@ -11,7 +11,7 @@ use super::transcripts;
 use crate::data::dataset::{Dataset, Features, Task};
 use crate::data::raw::{Cells, Labels, Raw, RawColumn};
 use crate::data::reading::Format;
-use crate::data::settings::{DataSettings, Scale};
+use crate::data::settings::{DataSettings, Missing, Scale};
 use crate::data::span::Close;
 use crate::data::text::TextCoding;
 use crate::tiles::Shape;
@@ -52,6 +52,7 @@ impl Preparation {
             classes,
             units,
             columns,
+            fill: fill(raw, settings.missing, &counted),
             scaler: Scaler::None,
             target_scaler: TargetScaler::fit(settings.target_scale, raw, task, &counted)?,
             constant_inputs: 0,
@@ -145,6 +146,17 @@ impl Preparation {
     }
 }
 
+/// The mean of each column of NumPy arrays over the training part, where missing numbers are to become that.
+fn fill(raw: &Raw, missing: Missing, train: &[usize]) -> Vec<f32> {
+    let may_have_gaps = raw.format() == Format::Npy && matches!(raw.cells, Cells::Numbers(_));
+    if !may_have_gaps || missing == Missing::Error {
+        return Vec::new();
+    }
+    let weight = |place: usize| raw.weight(train[place]);
+    let found = moments(train.len(), raw.width, weight, |place, out| raw.copy_row(train[place], out));
+    found.iter().map(|about| about.mean as f32).collect()
+}
+
 /// What the columns of a table, or the texts, hold in the training part; nothing for arrays.
 fn columns(raw: &Raw, settings: &DataSettings, train: &[usize]) -> Result<Vec<Column>> {
     if let Cells::Texts(texts) = &raw.cells {
@@ -224,7 +236,7 @@ mod tests {
     use super::*;
     use crate::data::dataset::Targets;
     use crate::data::reading::{CellKind, CsvColumn, CsvReading, Dialect, LabelColumn, Reading};
-    use crate::data::settings::{Decimal, Missing};
+    use crate::data::settings::Decimal;
 
     /// size: 1 3 ? 100 | colour: red green ? blue | label: 0 1 0 1
     fn table() -> Raw {

@@ -28,8 +28,11 @@ pub struct Preparation {
     pub classes: Vec<String>,
     /// What a transcription is a sequence of.
     pub units: Option<Units>,
-    /// The feature columns of a table, or the text of a sample; empty for arrays, which are numbers without gaps.
+    /// The feature columns of a table, or the text of a sample; empty for arrays.
     pub columns: Vec<Column>,
+    /// What a missing number of an array (NaN) becomes, for each input: the mean of the training part, as it is read. Empty
+    /// where arrays have no gaps: of bytes, of files other than NPY and NPZ, and where gaps are refused.
+    pub fill: Vec<f32>,
     /// How the numbers are scaled.
     pub scaler: Scaler,
     /// How numbers to predict are scaled, and what undoes it.

@@ -53,6 +53,8 @@ struct Stored {
     missing_markers: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     shifts: Vec<Shift>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    fill: Vec<f32>,
     scaler: Scaler,
     #[serde(default, skip_serializing_if = "TargetScaler::is_none")]
     target_scaler: TargetScaler,
@@ -125,6 +127,7 @@ impl From<Preparation> for Stored {
             missing,
             missing_markers,
             shifts,
+            fill: preparation.fill,
             scaler: preparation.scaler,
             target_scaler: preparation.target_scaler,
             constant_inputs: preparation.constant_inputs,
@@ -169,6 +172,7 @@ impl TryFrom<Stored> for Preparation {
             classes: stored.classes,
             units: stored.units,
             columns: stored.columns.into_iter().map(column).collect(),
+            fill: stored.fill,
             scaler: stored.scaler,
             target_scaler: stored.target_scaler,
             constant_inputs: stored.constant_inputs,

@@ -48,6 +48,8 @@ pub(crate) struct Samples {
     /// Columns that `cells` holds shifted, and numbers that may fall together when scaled.
     pub shifts: Vec<Shift>,
     pub close: Vec<Close>,
+    /// Numbers that are missing (NaN).
+    pub gaps: usize,
 }
 
 /// An array in row-major order.
@@ -165,7 +167,8 @@ impl Array {
     }
 
     /// The array as samples: the first dimension counts them. Of the others one is plain features, two are an image of
-    /// bytes or a sequence of features, three are an image with its channels last; more are laid out in a row.
+    /// bytes or a sequence of features, three are an image with its channels last; more are laid out in a row. NaN is a
+    /// missing number.
     pub(crate) fn into_features(self, path: &Path, shifting: &Shifting) -> Result<Samples> {
         if self.shape.len() < 2 {
             return Err(Error::data(
@@ -190,7 +193,8 @@ impl Array {
         let shifts = shifting.shifts(&spans);
         let close = (0..).zip(&spans).filter_map(|(at, span)| span.close(at)).collect();
         let numbers: Vec<f32> = self.map(reader(&shifts, width));
-        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+        let gaps = numbers.iter().filter(|number| number.is_nan()).count();
+        if let Some(at) = numbers.iter().position(|number| number.is_infinite()) {
             return Err(Error::data_at(
                 path,
                 format!("sample {}, column {}", at / width + 1, at % width + 1),
@@ -200,7 +204,7 @@ impl Array {
                 ),
             ));
         }
-        Ok(Samples { shifts, close, ..Samples::plain(Cells::Numbers(numbers), shape) })
+        Ok(Samples { shifts, close, gaps, ..Samples::plain(Cells::Numbers(numbers), shape) })
     }
 
     /// What each column spans, for types that `f32` cannot hold.
@@ -265,14 +269,18 @@ fn half(bits: u16) -> f64 {
 impl Samples {
     /// Samples that are read as they are.
     pub(crate) fn plain(cells: Cells, shape: Shape) -> Samples {
-        Samples { cells, shape, shifts: Vec::new(), close: Vec::new() }
+        Samples { cells, shape, shifts: Vec::new(), close: Vec::new(), gaps: 0 }
     }
 
     /// As a source.
     pub(crate) fn into_raw(self, path: &Path, labels: Option<Labels>) -> Raw {
-        let Samples { cells, shape, shifts, close } = self;
+        let Samples { cells, shape, shifts, close, gaps } = self;
         let reading = Reading::Npy(ArrayReading { shifts });
-        Raw { close, ..Raw::new(path, reading, cells, shape, labels) }
+        let note = format!(
+            "{gaps} numbers are missing (NaN); each becomes the mean of its column over the training part"
+        );
+        let notes = (gaps > 0).then_some(note).into_iter().collect();
+        Raw { close, notes, ..Raw::new(path, reading, cells, shape, labels) }
     }
 }
 
@@ -357,16 +365,16 @@ mod tests {
 
     #[test]
     fn features_and_labels_must_be_usable() {
-        let nan: Vec<u8> = [1.0f32, f32::NAN].iter().flat_map(|n| n.to_le_bytes()).collect();
-        let array = |shape: &[usize]| read(&nan, 8, shape, Element::F32, false).unwrap();
+        let floats: Vec<u8> = [f32::NAN, f32::INFINITY].iter().flat_map(|n| n.to_le_bytes()).collect();
+        let array = |shape: &[usize]| read(&floats, 8, shape, Element::F32, false).unwrap();
         let feature_error =
             |shape| array(shape).into_features(Path::new("a"), &Shifting::Never).err().unwrap().to_string();
-        assert!(feature_error(&[1, 2]).contains("sample 1, column 2: NaN"));
+        assert!(feature_error(&[1, 2]).contains("sample 1, column 2: inf"));
         assert!(feature_error(&[2]).contains("at least two dimensions"));
         let label_error = |shape, samples| {
             array(shape).into_labels(Path::new("a"), samples, TaskChoice::Auto).err().unwrap().to_string()
         };
-        assert!(label_error(&[2], 2).contains("sample 2: the label NaN"));
+        assert!(label_error(&[2], 2).contains("sample 1: the label NaN"));
         assert!(label_error(&[2], 1).contains("2 labels for 1 samples"));
         assert!(label_error(&[1, 1, 2], 1).contains("one or two dimensions"));
         for shape in [&[0, 3][..], &[3, 0], &[0], &[0, usize::MAX, usize::MAX], &[usize::MAX, usize::MAX, 0]]

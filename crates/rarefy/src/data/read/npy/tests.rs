@@ -109,6 +109,50 @@ fn labels_are_numbers_or_texts_and_lie_beside_the_features_or_elsewhere() {
     assert!(matches!(raw.labels, Some(Labels::Numbers { .. })));
 }
 
+/// NaN is a gap, as an empty cell of a CSV file is: the same numbers give the same samples and the same model, in all parts.
+#[test]
+fn nan_is_a_gap_like_an_empty_cell_of_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<[f32; 2]> = (0..12u8)
+        .map(|row| [if row % 4 == 1 { f32::NAN } else { row.into() }, f32::from(row * 3 % 7)])
+        .collect();
+    let cell = |number: &f32| if number.is_nan() { String::new() } else { number.to_string() };
+    let lines = (0..).zip(&rows).map(|(row, [a, b])| format!("{},{},{}\n", cell(a), cell(b), row % 2));
+    let (table, arrays) = (folder.path().join("t.csv"), folder.path().join("t.npz"));
+    std::fs::write(&table, format!("a,b,y\n{}", lines.collect::<String>())).unwrap();
+    let x = file("<f4", "False", "(12, 2)", &floats(rows.as_flattened()));
+    let y = file("|u1", "False", "(12,)", &[0, 1].repeat(6));
+    std::fs::write(&arrays, archive(&[("x.npy", &x), ("y.npy", &y)])).unwrap();
+    let settings = |path: &Path, more: &str| -> DataSettings {
+        let settings: DataSettings = toml::from_str(more).unwrap();
+        DataSettings { path: path.to_str().unwrap().into(), ..settings }
+    };
+    let load = |path: &Path, more: &str| crate::data::load(&settings(path, more), 3);
+    for more in ["", "scale = 'min-max'", "scale = 'none'"] {
+        let (of_table, of_arrays) = (load(&table, more).unwrap(), load(&arrays, more).unwrap());
+        assert_eq!(of_arrays.train.dense(), of_table.train.dense(), "{more}");
+        let test = |splits: crate::data::Splits| splits.test.unwrap().dense().unwrap().to_vec();
+        assert!(of_arrays.notes[0].contains("3 numbers are missing (NaN)"), "{:?}", of_arrays.notes);
+        let text = serde_json::to_string(&of_arrays.preparation).unwrap();
+        let again: crate::data::Preparation = serde_json::from_str(&text).unwrap();
+        again.check().unwrap();
+        assert_eq!(again, of_arrays.preparation);
+        assert_eq!(test(of_arrays), test(of_table), "{more}");
+    }
+    // Where gaps are refused, where the model knows no means, and where a label is one.
+    let error = load(&arrays, "missing = 'error'").unwrap_err().to_string();
+    assert!(error.contains("t.npz, sample 2, column 1: NaN is a missing number"), "{error}");
+    let bytes = file("|u1", "False", "(12, 2)", &[5; 24]);
+    std::fs::write(folder.path().join("u.npz"), archive(&[("x.npy", &bytes), ("y.npy", &y)])).unwrap();
+    let of_bytes = load(&folder.path().join("u.npz"), "").unwrap().preparation;
+    let error = crate::data::load_with(&of_bytes, arrays.to_str().unwrap(), true).unwrap_err().to_string();
+    assert!(error.contains("sample 2, column 1: NaN is a missing number"), "{error}");
+    let y = file("<f4", "False", "(12,)", &floats(&[&[0.0; 11][..], &[f32::NAN]].concat()));
+    std::fs::write(&arrays, archive(&[("x.npy", &x), ("y.npy", &y)])).unwrap();
+    let error = load(&arrays, "").unwrap_err().to_string();
+    assert!(error.contains("y.npy, sample 12: the label NaN is not a finite number"), "{error}");
+}
+
 #[test]
 fn a_validation_part_in_the_archive_is_one() {
     let folder = tempfile::tempdir().unwrap();
