@@ -110,6 +110,11 @@ impl Config {
     }
 }
 
+/// The density that leaves a network so sparse. Through the decimal text: 1 - 0.95 is not 0.05 in binary.
+pub fn density_of(sparsity: f64) -> f64 {
+    ((1.0 - sparsity) * 1e12).round() / 1e12
+}
+
 /// Reads TOML; an error names the line and suggests what was meant.
 pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error| {

@@ -190,7 +190,8 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
         settings.data.target_scale.get_or_insert(TargetScale::None);
     }
     let splits = data::load(&settings.data, settings.seed)?;
-    let name = settings.data.test_path.unwrap_or(settings.data.path);
+    let own_test = settings.data.test_path.filter(|_| settings.data.fold.is_none());
+    let name = own_test.unwrap_or(settings.data.path);
     ensure!(
         splits.preparation == model.config.preparation,
         "{name}: has changed since the model was trained on it, so its test part is not the same; give DATA to evaluate on"

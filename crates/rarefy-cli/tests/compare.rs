@@ -75,6 +75,65 @@ fn runs_are_trained_once_and_told_alike_to_people_and_programs() {
 }
 
 #[test]
+fn each_fold_is_the_test_part_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: usize| format!("{},{},c{},{}\n", i % 7, i % 5, i / 4, ["no", "yes"][i % 7 / 4]);
+    let lines: String = (0..96).map(line).collect();
+    let data = folder.path().join("data.csv");
+    std::fs::write(&data, format!("a,b,customer,label\n{lines}")).unwrap();
+    let sweep = format!(
+        "[compare]
+folds = 4
+[base]
+data = {{ path = '{}', group = 'customer' }}
+network.hidden = [8]
+train = {{ epochs = 3, batch_size = 8 }}
+[sweep]
+topology.method = ['static', 'rigl']
+sparsity.density = [0.3, 0.6]
+",
+        data.display()
+    );
+    let (shown, json, table) = compared(folder.path(), &sweep);
+    assert!(shown.contains("20 runs in 5 rows, 4 folds, 0 done already"), "{shown}");
+    assert!(shown.contains("± is the standard error over 4 folds."), "{shown}");
+    assert!(table.contains("corrected for training parts that share samples"), "{table}");
+    let rows = json["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["static-density-0.3", "static-density-0.6", "rigl-density-0.3", "rigl-density-0.6", "dense"]
+    );
+    // Each at its own density.
+    let against = [2, 3].map(|row: usize| rows[row]["against_baseline"]["row"].as_str().unwrap());
+    assert_eq!(against, [names[0], names[1]]);
+    assert_eq!(rows[2]["against_baseline"]["test"], "corrected-resampled");
+    assert!([0, 1, 4].iter().all(|&row: &usize| rows[row]["against_baseline"].is_null()));
+    assert_eq!(rows[4]["density"], 1.0);
+    // The three other folds are left: 72 of 96 samples.
+    let run = &rows[3]["runs"][2];
+    assert_eq!(
+        (run["fold"].as_str(), run["folder"].as_str()),
+        (Some("3/4"), Some("rigl-density-0.6/seed-0-fold-3-of-4"))
+    );
+    assert!((run["finished"]["test_over_rest"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
+    let path = folder.path().join("out").join(run["folder"].as_str().unwrap());
+    let evaluated = rarefy(&["evaluate", path.to_str().unwrap(), "--json"]);
+    let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
+    assert_eq!(evaluated["accuracy"], run["finished"]["test_accuracy"]);
+    assert!(shown.lines().all(|line| line.chars().count() <= 80 || line.contains("/tmp")), "{shown}");
+
+    // More folds than groups: nothing is trained.
+    let file = folder.path().join("sweep.toml");
+    let other = folder.path().join("other");
+    let arguments = ["compare", file.to_str().unwrap(), "--out", other.to_str().unwrap(), "--folds", "25"];
+    let refused = rarefy(&arguments);
+    let message = text(&refused.stderr);
+    let problem = "data.group: 24 groups cannot make 25 folds; ask for 24 at most";
+    assert!(!refused.status.success() && message.contains(problem), "{message}");
+}
+
+#[test]
 fn runs_on_data_that_has_changed_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let line = |index: usize| format!("{},{},{}\n", index % 7, index % 3, ["no", "yes"][index % 2]);

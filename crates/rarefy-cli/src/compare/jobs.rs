@@ -2,7 +2,7 @@
 //! fit into memory: for each run its samples, its network as if every connection existed, with gradients, two numbers of
 //! optimizer state and a copy to keep, and the activations of a batch.
 
-use rarefy::data::{self, Splits};
+use rarefy::data::{self, DataSettings, Fold, Splits};
 use rarefy::layers::NetworkSpec;
 use rarefy::train::{Settings, free_memory_bytes};
 
@@ -45,11 +45,8 @@ pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
             // A fifth stays free for what else goes on.
             let by_memory = (available / 5 * 4 / bytes) as usize;
             let fit = by_memory.max(1).min(by_cores);
-            let needs = format!(
-                "{of_cores}, up to {} of memory a run, {} free",
-                gigabytes(bytes),
-                gigabytes(available)
-            );
+            let needs =
+                format!("{of_cores}, up to {} a run, {} free", gigabytes(bytes), gigabytes(available));
             (fit.min(tasks.len()), needs)
         }
     };
@@ -64,7 +61,8 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
     let mut most = 0;
     for task in tasks {
         let settings = &task.run.settings;
-        if sources.last().is_none_or(|(known, _)| known.data != settings.data) {
+        // All folds are of one size, and what is wrong with one is told when any of them is read.
+        if sources.last().is_none_or(|(known, _)| first_fold(known) != first_fold(settings)) {
             let splits = data::load(&settings.data, settings.seed)?;
             anyhow::ensure!(
                 splits.test.is_some(),
@@ -79,12 +77,20 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
         let size = |settings: &Settings| {
             (settings.network.clone(), settings.train.batch_size_for(splits.train.len()))
         };
-        if !seen.iter().any(|other| other.data == settings.data && size(other) == size(settings)) {
+        let is_alike =
+            |other: &&Settings| first_fold(other) == first_fold(settings) && size(other) == size(settings);
+        if !seen.iter().any(is_alike) {
             most = most.max(run_bytes(&spec, size(settings).1, splits)?);
             seen.push(settings);
         }
     }
     Ok(most)
+}
+
+/// The same samples, tested on the first of their folds.
+fn first_fold(settings: &Settings) -> DataSettings {
+    let fold = settings.data.fold.map(|Fold { of, .. }| Fold { number: 1, of });
+    DataSettings { fold, ..settings.data.clone() }
 }
 
 fn run_bytes(spec: &NetworkSpec, batch_size: usize, splits: &Splits) -> anyhow::Result<u64> {

@@ -1,8 +1,11 @@
 //! `rarefy compare`: every run of a sweep, in folders that the other verbs understand, and a table that says which
 //! differences are more than chance.
 
+mod baseline;
+mod dense;
 mod jobs;
 mod result;
+mod row;
 mod score;
 mod show;
 mod summary;
@@ -21,10 +24,12 @@ use crate::arguments::named_path;
 use crate::interrupt::watch_for_interrupt;
 use crate::output::Output;
 use crate::text_plot::text_plot;
+use baseline::Baseline;
 use rarefy::report::table;
 use result::State;
+use row::{Planned, Row};
 use summary::{RunSummary, Summary};
-use sweep::{Planned, Row};
+use sweep::Sweep;
 
 /// Arguments of `rarefy compare`.
 #[derive(clap::Args)]
@@ -32,6 +37,7 @@ use sweep::{Planned, Row};
 Examples:
   rarefy compare sweep.toml                     trains what is missing, then shows table and plot
   rarefy compare sweep.toml --dry-run           lists the runs
+  rarefy compare sweep.toml --folds 5           cross-validation: five runs a row and seed
   rarefy compare sweep.toml --jobs 1            one run at a time, for undisturbed times
   rarefy compare sweep.toml --baseline rigl-density-0.1 --json
 
@@ -42,14 +48,21 @@ A sweep file:
 
   [sweep]                                       # every combination; all keys but seed make rows
   topology.method = [\"static\", \"rigl\"]
-  sparsity.density = [0.1, 0.01]
+  sparsity.density = [0.1, 0.01]                # or sparsity.sparsity = [0.9, 0.99]
   seed = [0, 1, 2]
+
+  [compare]
+  folds = 5                                     # as --folds
 
   [[run]]                                       # instead of lists, or crossed with them:
   name = \"slow-rigl\"                            # a row with settings of its own
   topology = { method = \"rigl\", fraction = 0.1 }
 
-Each run is a folder DIR/ROW/seed-N for evaluate, predict and inspect. Runs that are done are skipped and interrupted \
+A list of densities gets a row dense. Rows are compared with the first value of the list of methods (or of words, or of the \
+first list) at equal values of the others: rigl with static, each at its density. --baseline names another of its values, \
+or one row for all. p allows for training parts that share samples (docs/comparing.md).
+
+Each run is a folder DIR/ROW/seed-N, or DIR/ROW/seed-N-fold-I-of-K, for evaluate, predict and inspect. Runs that are done are skipped and interrupted \
 ones go on, so call it again after an interruption or with more seeds; runs on other settings or on data that has \
 changed since are refused. The model of a run is the best one on the \
 validation part, or with train.keep_best = false the last one. DIR gets table.md, results.json and pareto.svg. Scores \
@@ -64,7 +77,10 @@ pub struct CompareArgs {
     /// Runs at the same time [default: as many as cores and memory allow]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// The row that others are compared with [default: the first]
+    /// Folds of a cross-validation: each is the test part of a run, for each seed; a test part of the data's own is left alone
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
+    folds: Option<u32>,
+    /// The row, or the method, that others are compared with [default: the method of the first row]
     #[arg(long, value_name = "ROW")]
     baseline: Option<String>,
     /// List the runs and how far they are, and stop
@@ -83,14 +99,15 @@ pub struct Task<'a> {
 
 /// Compares.
 pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
-    let rows = sweep::read(&args.sweep)?;
-    let baseline = baseline(&rows, args.baseline.as_deref())?;
+    let sweep = sweep::read(&args.sweep, args.folds)?;
+    let rows = &sweep.rows;
+    let baseline = Baseline::find(rows, args.baseline.as_deref())?;
     let stem = args.sweep.file_stem().unwrap_or(args.sweep.as_os_str());
     let out = args.out.clone().unwrap_or_else(|| Path::new("compare").join(stem));
     ensure!(!out.join("config.toml").exists(), "{}: is a run's folder; choose another --out", out.display());
-    let states = states(&rows, &out)?;
+    let states = states(rows, &out)?;
     if args.dry_run {
-        return list(&rows, &states, &out, output);
+        return list(rows, &states, &out, output);
     }
     std::fs::create_dir_all(&out).with_context(|| format!("{}: cannot create the folder", out.display()))?;
     let directory =
@@ -110,14 +127,15 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     let interrupted = watch_for_interrupt()?;
     let total = each().count();
     output.say(&format!(
-        "{total} runs in {} rows, {} done already, in {}",
+        "{total} runs in {} rows{}, {} done already, in {}",
         rows.len(),
+        sweep.folds.map_or(String::new(), |folds| format!(", {folds} folds")),
         total - tasks.len(),
         out.display()
     ));
     let mut failures = Vec::new();
     if !tasks.is_empty() {
-        check_data(&rows, &states, &out)?;
+        check_data(rows, &states, &out)?;
         let jobs = jobs::share(&tasks, args.jobs.map(usize::from))?;
         output.say(&format!("{} at a time, {} threads each ({})", jobs.count, jobs.threads, jobs.reason));
         failures = train::train_all(&tasks, &jobs, interrupted, output);
@@ -126,7 +144,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         let found = failures.iter().find(|(index, _)| tasks[*index].folder == folder);
         found.map(|(_, reason)| reason.clone())
     };
-    let summary = summarise(&rows, &out, baseline, failure)?;
+    let summary = summarise(&sweep, &out, &baseline, failure)?;
     report(args, &summary, &directory, output)?;
 
     let failed: usize = summary.rows.iter().map(|row| row.failed).sum();
@@ -137,18 +155,9 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     Ok(())
 }
 
-/// The position of the row that the others are compared with.
-fn baseline(rows: &[Row], name: Option<&str>) -> Result<usize> {
-    let Some(name) = name else { return Ok(0) };
-    rows.iter().position(|row| row.name == name).with_context(|| {
-        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        format!("--baseline {name}: is not a row; the rows are {}", names.join(", "))
-    })
-}
-
 /// A run's folder, within that of the comparison.
 fn folder(row: &Row, run: &Planned) -> String {
-    format!("{}/seed-{}", row.name, run.seed)
+    format!("{}/{}", row.name, run.folder())
 }
 
 /// Where each run of each row stands. Before anything is trained, this finds runs that contradict the sweep.
@@ -196,31 +205,23 @@ fn list(rows: &[Row], states: &[Vec<State>], out: &Path, output: &Output) -> Res
         State::Begun => "to go on",
         State::Ended(_) => "done",
     };
-    let runs = || {
-        let of_row = |(row, states): (&'_ Row, &'_ Vec<State>)| {
-            row.runs
-                .iter()
-                .zip(states)
-                .map(|(run, state)| (row.name.clone(), run.seed, word(state), folder(row, run)))
-                .collect::<Vec<_>>()
-        };
-        rows.iter().zip(states).flat_map(of_row)
-    };
-    let lines = runs().map(|(row, seed, state, folder)| {
-        vec![row, seed.to_string(), state.to_string(), out.join(folder).display().to_string()]
-    });
-    output.show(&table(&["row", "seed", "state", "folder"], lines));
-    let objects = runs().map(
-        |(row, seed, state, folder)| json!({"row": row, "seed": seed, "state": state, "folder": folder}),
-    );
+    let mut runs = Vec::new();
+    for (row, states) in rows.iter().zip(states) {
+        runs.extend(row.runs.iter().zip(states).map(|(run, state)| (row, run, word(state))));
+    }
+    let lines =
+        runs.iter().map(|(row, run, state)| vec![row.name.clone(), run.repetition(), state.to_string()]);
+    output.show(&format!("{}\nin {}", table(&["row", "run", "state"], lines), out.display()));
+    let object = |(row, run, state): &(&Row, &Planned, &str)| json!({"row": row.name, "seed": run.seed, "fold": run.fold, "state": state, "folder": folder(row, run)});
+    let objects = runs.iter().map(object);
     output.json(&json!({ "folder": out, "runs": objects.collect::<Vec<_>>() }))
 }
 
 /// Reads what all runs left, those of this sitting too: a number read back is the same for every later call.
 fn summarise(
-    rows: &[Row],
+    sweep: &Sweep,
     out: &Path,
-    baseline: usize,
+    baseline: &Baseline,
     failure: impl Fn(&Path) -> Option<String>,
 ) -> Result<Summary> {
     let of_run = |row: &Row, run: &Planned| -> Result<RunSummary> {
@@ -235,10 +236,10 @@ fn summarise(
                 State::New | State::Begun => None,
             },
         };
-        Ok(RunSummary::new(run.seed, name, result, failure))
+        Ok(RunSummary::new(run, name, result, failure))
     };
     let of_row = |row: &Row| row.runs.iter().map(|run| of_run(row, run)).collect::<Result<Vec<_>>>();
-    Ok(Summary::new(rows, rows.iter().map(of_row).collect::<Result<_>>()?, baseline))
+    Ok(Summary::new(sweep, sweep.rows.iter().map(of_row).collect::<Result<_>>()?, baseline))
 }
 
 /// Writes the report and shows it.
@@ -257,7 +258,7 @@ fn report(args: &CompareArgs, summary: &Summary, directory: &RunDirectory, outpu
 
     let mut shown = format!("\n{}\n", show::text_table(summary));
     for note in show::notes(summary) {
-        shown.push_str(&format!("{note}\n"));
+        shown.push_str(&format!("{}\n", show::wrapped(&note, show::WIDTH)));
     }
     // One point makes no plot.
     if summary.rows.iter().filter(|row| row.figures.is_some()).count() > 1 {
@@ -265,6 +266,6 @@ fn report(args: &CompareArgs, summary: &Summary, directory: &RunDirectory, outpu
     }
     output.show(&shown);
     let folder = directory.path().display();
-    output.say(&format!("\nin {folder}: table.md, results.json, pareto.svg, and a folder for each row"));
+    output.say(&format!("\nin {folder}: table.md (all columns), results.json, pareto.svg, a folder a row"));
     output.json(&value)
 }

@@ -60,6 +60,9 @@ pub struct Figures {
     pub test_r2: Option<f64>,
     /// The loss on the test part.
     pub test_loss: f64,
+    /// Samples of the test part for each of the others that it was drawn from with them; 0 if it is the same for all seeds.
+    #[serde(default)]
+    pub test_over_rest: f64,
     /// Live connections of the kept model.
     pub nnz: usize,
     /// Live connections over all cells.
@@ -151,6 +154,7 @@ pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> 
         test_rmse: outcome.test_numbers.map(|score| score.rmse),
         test_r2: outcome.test_numbers.and_then(|score| score.r2),
         test_loss: test.loss(),
+        test_over_rest: run.splits().test_over_rest,
         nnz,
         density: nnz as f64 / cells as f64,
         model_bytes: outcome.model_bytes,

@@ -4,71 +4,117 @@ use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front
 use rarefy::report::{amount, bytes, mean, table};
 
 use super::score::Score;
-use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary};
+use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary, Test};
 
-/// The table for a terminal.
-pub fn text_table(summary: &Summary) -> String {
-    let header = header(summary);
-    let header: Vec<&str> = header.iter().map(String::as_str).collect();
-    table(&header, summary.rows.iter().map(|row| cells(summary, row)))
+/// Letters of a line in a terminal.
+pub const WIDTH: usize = 80;
+/// Letters of a cell or a header before it goes on in the next line.
+const CELL: usize = 20;
+
+/// A column of the table.
+struct Column {
+    header: String,
+    cell: Cell,
 }
 
-/// The table, what to know about it and the plot as Markdown.
+/// What a row with figures has in a column.
+type Cell = Box<dyn Fn(&RowSummary, &RowFigures) -> String>;
+
+/// The table for a terminal: as many of the columns as have room.
+pub fn text_table(summary: &Summary) -> String {
+    let mut columns = columns(summary);
+    loop {
+        let header: Vec<String> = columns.iter().map(|column| wrapped(&column.header, CELL)).collect();
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        let cells = |row| cells(&columns, row).iter().map(|cell| wrapped(cell, CELL)).collect();
+        let text = table(&header, summary.rows.iter().map(cells));
+        let has_room = text.lines().all(|line| line.chars().count() <= WIDTH);
+        // Without the name, the score, the difference and p nothing would be compared.
+        if has_room || columns.len() == 4 {
+            return text;
+        }
+        columns.pop();
+    }
+}
+
+/// The whole table, what to know about it and the plot as Markdown.
 pub fn markdown(summary: &Summary, title: &str) -> String {
     let line = |cells: Vec<String>| {
         let cells: Vec<String> =
             cells.iter().map(|cell| cell.replace('|', "\\|").replace('*', "\\*")).collect();
         format!("| {} |\n", cells.join(" | "))
     };
-    let header = header(summary);
-    let rule = format!("|---|{}\n", "---:|".repeat(header.len() - 1));
-    let rows: String = summary.rows.iter().map(|row| line(cells(summary, row))).collect();
+    let columns = columns(summary);
+    let header = columns.iter().map(|column| column.header.clone()).collect();
+    let rule = format!("|---|{}\n", "---:|".repeat(columns.len() - 1));
+    let rows: String = summary.rows.iter().map(|row| line(cells(&columns, row))).collect();
     let notes: String =
         notes(summary).iter().map(|note| format!("- {}\n", note.replace('*', "\\*"))).collect();
     format!("# {title}\n\n{}{rule}{rows}\n{notes}\n![{title}](pareto.svg)\n", line(header))
 }
 
-fn header(summary: &Summary) -> Vec<String> {
-    let difference = format!("to {}", summary.baseline);
-    let rmse = has_rmse(summary).then_some("test RMSE");
-    let judged = ["", "runs", summary.score.name(), &difference, "p"];
-    let rest = ["nonzeros", "density", "s/epoch", "s/run", "model"];
-    judged.into_iter().chain(rmse).chain(rest).map(String::from).collect()
-}
-
-fn has_rmse(summary: &Summary) -> bool {
-    summary.rows.iter().filter_map(|row| row.figures.as_ref()).any(|figures| figures.test_rmse.is_some())
-}
-
-fn cells(summary: &Summary, row: &RowSummary) -> Vec<String> {
-    let runs = match row.failed {
-        0 => row.finished.to_string(),
-        failed => format!("{}, {failed} failed", row.finished),
+/// The columns, those that matter least last.
+fn columns(summary: &Summary) -> Vec<Column> {
+    let mut columns = Vec::new();
+    let mut add = |header: &str, cell: Cell| {
+        columns.push(Column { header: header.into(), cell });
     };
-    let mut cells = vec![row.name.clone(), runs];
-    let Some(figures) = &row.figures else {
-        let word = if row.failed > 0 { "failed" } else { "not done" };
-        cells.push(word.into());
-        cells.resize(header(summary).len(), "-".into());
-        return cells;
-    };
-    let (difference, p) = match &row.against_baseline {
-        _ if row.name == summary.baseline => ("baseline".into(), "-".into()),
-        Some(found) => (difference(summary.score, found), found.p_value.map_or("-".into(), p_value)),
-        None => ("-".into(), "-".into()),
-    };
-    cells.extend([score(summary.score, figures), difference, p]);
-    if has_rmse(summary) {
-        cells.push(figures.test_rmse.map_or("-".into(), amount));
+    let kind = summary.score;
+    add("", Box::new(|row, _| row.name.clone()));
+    add(kind.name(), Box::new(move |_, figures| score(kind, figures)));
+    add(
+        &format!("to {}", summary.baseline),
+        Box::new(move |row, _| match &row.against_baseline {
+            _ if row.is_baseline => "baseline".into(),
+            Some(found) => difference(kind, found),
+            None => "-".into(),
+        }),
+    );
+    let p = |row: &RowSummary| row.against_baseline.as_ref()?.p_value.map(p_value);
+    add("p", Box::new(move |row, _| p(row).unwrap_or("-".into())));
+    add("nonzeros", Box::new(|_, figures| format!("{:.0}", figures.nnz)));
+    if summary.rows.iter().filter_map(|row| row.figures.as_ref()).any(|found| found.test_rmse.is_some()) {
+        add("test RMSE", Box::new(|_, figures| figures.test_rmse.map_or("-".into(), amount)));
     }
-    cells.extend([
-        format!("{:.0}", figures.nnz),
-        format!("{:.4}", figures.density),
-        format!("{:.3}", figures.seconds_per_epoch),
-        format!("{:.1}", figures.total_seconds),
-        bytes(figures.model_bytes.round() as usize),
-    ]);
-    cells
+    add("s/epoch", Box::new(|_, figures| format!("{:.3}", figures.seconds_per_epoch)));
+    add("model", Box::new(|_, figures| bytes(figures.model_bytes.round() as usize)));
+    add("density", Box::new(|_, figures| format!("{:.4}", figures.density)));
+    add("s/run", Box::new(|_, figures| format!("{:.1}", figures.total_seconds)));
+    add(
+        "runs",
+        Box::new(|row, _| match row.failed {
+            0 => row.finished.to_string(),
+            failed => format!("{}, {failed} failed", row.finished),
+        }),
+    );
+    columns
+}
+
+fn cells(columns: &[Column], row: &RowSummary) -> Vec<String> {
+    match &row.figures {
+        Some(figures) => columns.iter().map(|column| (column.cell)(row, figures)).collect(),
+        None => {
+            let word = if row.failed > 0 { "failed" } else { "not done" };
+            let mut cells = vec![row.name.clone(), word.into()];
+            cells.resize(columns.len(), "-".into());
+            cells
+        }
+    }
+}
+
+/// The text with line breaks after spaces and hyphens, so that no line is longer unless a single word is.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let (mut out, mut length) = (String::new(), 0);
+    for word in text.split_inclusive([' ', '-']) {
+        if length > 0 && length + word.trim_end().chars().count() > width {
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+            length = 0;
+        }
+        out.push_str(word);
+        length += word.chars().count();
+    }
+    out
 }
 
 fn score(score: Score, figures: &RowFigures) -> String {
@@ -93,19 +139,37 @@ fn p_value(p: f64) -> String {
 pub fn notes(summary: &Summary) -> Vec<String> {
     let mut notes = Vec::new();
     let differences = || summary.rows.iter().filter_map(|row| row.against_baseline.as_ref());
-    let tested = differences().filter(|found| found.test.is_some()).count();
-    if tested > 0 {
-        let several = if tested > 1 { ", not corrected for the number of rows" } else { "" };
-        notes.push(format!(
-            "± is the standard error over seeds. p is that of a t-test against {}, paired by seed (Welch's where seeds differ); * marks p < 0.05{several}.",
-            summary.baseline
-        ));
+    if summary.rows.iter().filter_map(|row| row.figures.as_ref()).any(|found| found.standard_error.is_some())
+    {
+        notes.push(format!("± is the standard error over {}.", repetitions(summary)));
     }
-    if summary.has_too_few_seeds() {
-        notes.push("Significance cannot be judged with fewer than 3 seeds; add some to sweep.seed.".into());
+    let tests: Vec<Test> = differences().filter_map(|found| found.test).collect();
+    if !tests.is_empty() {
+        let which = if summary.pairs_rows {
+            format!("the row of {} that agrees in all else", summary.baseline)
+        } else {
+            summary.baseline.clone()
+        };
+        let test = if tests.contains(&Test::CorrectedResampled) {
+            "paired t-test, corrected for training parts that share samples (Nadeau and Bengio 2003),"
+        } else {
+            "paired t-test"
+        };
+        let several = if tests.len() > 1 { ", not corrected for the number of rows" } else { "" };
+        notes.push(format!("p is that of a {test} against {which}; * marks p < 0.05{several}."));
+    }
+    if summary.has_too_few_pairs() {
+        notes.push(
+            "Significance cannot be judged with fewer than 3 pairs of runs; add seeds to sweep.seed, or --folds 5."
+                .into(),
+        );
     }
     if differences().any(|found| found.test.is_some() && found.p_value.is_none()) {
-        notes.push("p is - where scores do not vary over seeds.".into());
+        notes.push("p is - where differences do not vary from run to run.".into());
+    }
+    let planned = |row: &RowSummary| row.runs.len();
+    if summary.rows.iter().any(|row| differs(row, planned(row))) {
+        notes.push("Runs that only one of two rows has are left out where the two are compared.".into());
     }
     let ended = || summary.rows.iter().flat_map(|row| &row.runs);
     let mut shares: Vec<(usize, usize)> = ended()
@@ -127,7 +191,8 @@ pub fn notes(summary: &Summary) -> Vec<String> {
     for row in &summary.rows {
         for run in &row.runs {
             if let RunEnd::Failed(reason) = &run.ended {
-                notes.push(format!("{} seed {} failed: {reason}", row.name, run.seed));
+                let fold = run.fold.map_or(String::new(), |fold| format!(" fold {fold}"));
+                notes.push(format!("{} seed {}{fold} failed: {reason}", row.name, run.seed));
             }
         }
     }
@@ -136,6 +201,20 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         notes.push(format!("{missing} runs are not done yet."));
     }
     notes
+}
+
+/// What the runs of a row differ in, as in `5 folds`.
+fn repetitions(summary: &Summary) -> String {
+    match (summary.folds, summary.seeds) {
+        (None, seeds) => format!("{seeds} seeds"),
+        (Some(folds), 1) => format!("{folds} folds"),
+        (Some(folds), seeds) => format!("{folds} folds of {seeds} seeds each"),
+    }
+}
+
+/// Whether a row has figures, but not of all its runs.
+fn differs(row: &RowSummary, planned: usize) -> bool {
+    row.figures.is_some() && row.finished < planned
 }
 
 /// The score against nonzeros: a marker a row, its area by the seconds of an epoch, and the Pareto front.
@@ -169,7 +248,7 @@ pub fn chart(summary: &Summary, title: &str) -> Chart {
         }
     }
     let errors = if done.iter().any(|(_, figures)| figures.standard_error.is_some()) {
-        "; bars: standard error over seeds"
+        "; bars: standard error"
     } else {
         ""
     };

@@ -1,13 +1,17 @@
-//! Rows out of runs: means over seeds, standard errors, and whether a row differs from the baseline by more than chance.
+//! Rows out of runs: means over seeds and folds, standard errors, and whether a row differs from the baseline by more than
+//! chance.
 
-use rarefy::report::{TTest, mean, paired_t_test, standard_error, welch_t_test};
+use rarefy::data::Fold;
+use rarefy::report::{TTest, mean, paired_t_test, standard_error};
 use serde::Serialize;
 
+use super::baseline::Baseline;
 use super::result::{Ended, Figures, RunResult};
+use super::row::Planned;
 use super::score::Score;
-use super::sweep::Row;
+use super::sweep::Sweep;
 
-/// Below so many seeds a side nobody should judge.
+/// Below so many pairs of runs nobody should judge.
 const FEWEST: usize = 3;
 /// Differences with a smaller p-value are marked.
 const LEVEL: f64 = 0.05;
@@ -17,8 +21,14 @@ const LEVEL: f64 = 0.05;
 pub struct Summary {
     /// What is compared.
     pub score: Score,
-    /// The row that others are compared with.
+    /// The row that others are compared with, or the group of such rows.
     pub baseline: String,
+    /// Whether the baseline is a group of several rows: each row is compared with that of them that agrees with it in all else.
+    pub pairs_rows: bool,
+    /// Seeds of each row.
+    pub seeds: usize,
+    /// Folds of each seed, in a cross-validation.
+    pub folds: Option<u32>,
     /// The rows, in the order of the sweep.
     pub rows: Vec<RowSummary>,
 }
@@ -43,6 +53,9 @@ pub struct RowSummary {
     /// The figures; absent if no run has any.
     #[serde(flatten)]
     pub figures: Option<RowFigures>,
+    /// Whether others are compared with it.
+    #[serde(skip)]
+    pub is_baseline: bool,
     /// How it differs from the baseline.
     pub against_baseline: Option<Difference>,
     /// Its runs.
@@ -74,9 +87,13 @@ pub struct RowFigures {
 /// A row against the baseline.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The row's mean less the baseline's.
+    /// The row that it is compared with.
+    pub row: String,
+    /// The mean of the row less that row's, over runs of one seed and fold that both have.
     pub difference: f64,
-    /// The test, unless there are too few seeds.
+    /// How many such pairs of runs there are.
+    pub pairs: usize,
+    /// The test, unless there are too few pairs.
     pub test: Option<Test>,
     /// The chance of such a difference if there were none; absent without a test, and if scores do not vary.
     pub p_value: Option<f64>,
@@ -88,10 +105,10 @@ pub struct Difference {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Test {
-    /// Student's, on the differences seed by seed.
+    /// Student's, on the differences run by run: all runs have one test part.
     Paired,
-    /// Welch's, where the two sides have different seeds.
-    Welch,
+    /// The same, corrected for training parts that share samples: each seed or fold draws a test part of its own.
+    CorrectedResampled,
 }
 
 /// A run.
@@ -99,6 +116,9 @@ pub enum Test {
 pub struct RunSummary {
     /// Its seed.
     pub seed: u64,
+    /// The fold that it is tested on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// Its folder, within that of the comparison.
     pub folder: String,
     /// How it ended, or `missing`.
@@ -120,13 +140,18 @@ pub enum RunEnd {
 
 impl RunSummary {
     /// A run by what its folder says, or by how it failed in this sitting.
-    pub fn new(seed: u64, folder: String, result: Option<RunResult>, failure: Option<String>) -> RunSummary {
+    pub fn new(
+        run: &Planned,
+        folder: String,
+        result: Option<RunResult>,
+        failure: Option<String>,
+    ) -> RunSummary {
         let ended = match (result.map(|result| result.ended), failure) {
             (Some(Ended::Finished(figures)), _) => RunEnd::Finished(figures),
             (Some(Ended::Failed(reason)), _) | (None, Some(reason)) => RunEnd::Failed(reason),
             (None, None) => RunEnd::Missing,
         };
-        RunSummary { seed, folder, ended }
+        RunSummary { seed: run.seed, fold: run.fold, folder, ended }
     }
 
     fn figures(&self) -> Option<&Figures> {
@@ -138,16 +163,21 @@ impl RunSummary {
 }
 
 impl Summary {
-    /// Sums up; `baseline` is the position of a row.
-    pub fn new(rows: &[Row], runs: Vec<Vec<RunSummary>>, baseline: usize) -> Summary {
+    /// Sums up.
+    pub fn new(sweep: &Sweep, runs: Vec<Vec<RunSummary>>, baseline: &Baseline) -> Summary {
+        let rows = &sweep.rows;
         let score = Score::of_all(runs.iter().flatten().filter_map(RunSummary::figures));
-        let of_run = |run: &RunSummary| Some((run.seed, score.of(run.figures()?)?));
-        let scores: Vec<Vec<(u64, f64)>> =
+        let of_run = |run: &RunSummary| {
+            let figures = run.figures()?;
+            let (seed, fold, test_over_rest) = (run.seed, run.fold, figures.test_over_rest);
+            Some(Scored { seed, fold, score: score.of(figures)?, test_over_rest })
+        };
+        let scores: Vec<Vec<Scored>> =
             runs.iter().map(|runs| runs.iter().filter_map(of_run).collect()).collect();
-        let baseline_name = rows[baseline].name.clone();
-        let rows = rows.iter().zip(runs).enumerate().map(|(index, (row, runs))| {
+        let seeds = rows[0].runs.len() / sweep.folds.unwrap_or(1) as usize;
+        let summaries = rows.iter().zip(runs).enumerate().map(|(index, (row, runs))| {
             let finished = scores[index].len();
-            let both_have_runs = finished > 0 && !scores[baseline].is_empty();
+            let partner = baseline.partner(rows, index).filter(|&partner| partner != index);
             let settings = row.keys.iter().map(|(key, value)| {
                 (key.clone(), serde_json::to_value(value).expect("a setting is plain data"))
             });
@@ -159,26 +189,34 @@ impl Summary {
                 finished,
                 failed: runs.iter().filter(|run| matches!(run.ended, RunEnd::Failed(_))).count(),
                 figures: (finished > 0).then(|| RowFigures::new(&runs, &scores[index])),
-                against_baseline: (both_have_runs && index != baseline)
-                    .then(|| difference(&scores[index], &scores[baseline])),
+                against_baseline: partner
+                    .and_then(|partner| difference(&scores[index], &scores[partner], &rows[partner].name)),
+                is_baseline: baseline.partner(rows, index) == Some(index),
                 runs,
             }
         });
-        Summary { score, baseline: baseline_name, rows: rows.collect() }
+        Summary {
+            score,
+            baseline: baseline.name(rows).into(),
+            pairs_rows: baseline.pairs_rows(rows),
+            seeds,
+            folds: sweep.folds,
+            rows: summaries.collect(),
+        }
     }
 
-    /// Whether some row has too few seeds for a test.
-    pub fn has_too_few_seeds(&self) -> bool {
+    /// Whether some row has too few pairs for a test.
+    pub fn has_too_few_pairs(&self) -> bool {
         self.rows.iter().any(|row| row.against_baseline.as_ref().is_some_and(|found| found.test.is_none()))
     }
 }
 
 impl RowFigures {
-    fn new(runs: &[RunSummary], scores: &[(u64, f64)]) -> RowFigures {
+    fn new(runs: &[RunSummary], scores: &[Scored]) -> RowFigures {
         let of = |figure: fn(&Figures) -> f64| -> Vec<f64> {
             runs.iter().filter_map(RunSummary::figures).map(figure).collect()
         };
-        let scores: Vec<f64> = scores.iter().map(|(_, score)| *score).collect();
+        let scores: Vec<f64> = scores.iter().map(|run| run.score).collect();
         let mut seconds = of(|figures| figures.seconds_per_epoch);
         seconds.sort_by(f64::total_cmp);
         let rmse: Option<Vec<f64>> =
@@ -196,38 +234,71 @@ impl RowFigures {
     }
 }
 
-/// A row's scores against the baseline's: paired if both have the same seeds.
-fn difference(row: &[(u64, f64)], baseline: &[(u64, f64)]) -> Difference {
-    let values = |scores: &[(u64, f64)]| scores.iter().map(|(_, score)| *score).collect::<Vec<f64>>();
-    let (a, b) = (values(row), values(baseline));
-    let same_seeds = row.iter().map(|(seed, _)| seed).eq(baseline.iter().map(|(seed, _)| seed));
-    let difference = mean(&a) - mean(&b);
-    if a.len().min(b.len()) < FEWEST {
-        return Difference { difference, test: None, p_value: None, significant: false };
+/// What a run says about its row.
+#[derive(Debug, Clone, Copy)]
+struct Scored {
+    seed: u64,
+    fold: Option<Fold>,
+    score: f64,
+    test_over_rest: f64,
+}
+
+/// A row's scores against those of another, pair by pair; `None` if they have no seed and fold in common.
+fn difference(row: &[Scored], other: &[Scored], name: &str) -> Option<Difference> {
+    let partner = |run: &Scored| other.iter().find(|it| (it.seed, it.fold) == (run.seed, run.fold));
+    let pairs: Vec<(Scored, Scored)> = row.iter().filter_map(|run| Some((*run, *partner(run)?))).collect();
+    if pairs.is_empty() {
+        return None;
     }
-    let (test, found) =
-        if same_seeds { (Test::Paired, paired_t_test(&a, &b)) } else { (Test::Welch, welch_t_test(&a, &b)) };
-    let p_value = found.map(|TTest { p, .. }| p);
-    Difference { difference, test: Some(test), p_value, significant: p_value.is_some_and(|p| p < LEVEL) }
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().map(|(a, b)| (a.score, b.score)).unzip();
+    let overlaps: Vec<f64> = pairs.iter().map(|(a, _)| a.test_over_rest).collect();
+    let overlap = mean(&overlaps);
+    let found = Difference {
+        row: name.into(),
+        difference: mean(&a) - mean(&b),
+        pairs: pairs.len(),
+        test: None,
+        p_value: None,
+        significant: false,
+    };
+    if pairs.len() < FEWEST {
+        return Some(found);
+    }
+    let test = if overlap > 0.0 { Test::CorrectedResampled } else { Test::Paired };
+    let p_value = paired_t_test(&a, &b, overlap).map(|TTest { p, .. }| p);
+    Some(Difference { test: Some(test), p_value, significant: p_value.is_some_and(|p| p < LEVEL), ..found })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn runs(scores: &[f64], test_over_rest: f64) -> Vec<Scored> {
+        let run = |(seed, &score)| Scored { seed, fold: None, score, test_over_rest };
+        (0..).zip(scores).map(run).collect()
+    }
+
     #[test]
-    fn seeds_decide_on_the_test() {
-        let baseline = [(0, 0.96), (1, 0.95), (2, 0.97), (3, 0.94)];
-        let row = [(0, 0.971), (1, 0.962), (2, 0.979), (3, 0.953)];
-        let paired = difference(&row, &baseline);
-        assert_eq!((paired.test, paired.significant), (Some(Test::Paired), true));
+    fn runs_of_one_seed_and_fold_are_paired() {
+        let (a, b) = ([0.971, 0.962, 0.979, 0.953], [0.96, 0.95, 0.97, 0.94]);
+        let found = |a: &[Scored], b: &[Scored]| difference(a, b, "other").unwrap();
+        let paired = found(&runs(&a, 0.0), &runs(&b, 0.0));
+        assert_eq!((paired.test, paired.pairs, paired.significant), (Some(Test::Paired), 4, true));
         assert!((paired.difference - 0.01125).abs() < 1e-12 && paired.p_value.unwrap() < 0.001);
-        // Without pairs, the spread over seeds hides it.
-        let welch = difference(&row[..3], &baseline);
-        assert_eq!((welch.test, welch.significant), (Some(Test::Welch), false));
-        let few = difference(&row[..2], &baseline[..2]);
-        assert_eq!((few.test, few.p_value, few.significant), (None, None, false));
-        let equal = difference(&baseline, &baseline);
+        // With parts drawn by the seeds the same differences say less.
+        let drawn = found(&runs(&a, 0.25), &runs(&b, 0.25));
+        assert_eq!(drawn.test, Some(Test::CorrectedResampled));
+        assert!(drawn.p_value.unwrap() > 1.5 * paired.p_value.unwrap());
+        // What only one of them has is left out.
+        let mut others = runs(&b, 0.0);
+        others[0].fold = Some(Fold { number: 1, of: 2 });
+        let three = found(&runs(&a, 0.0), &others);
+        assert_eq!((three.pairs, three.row.as_str()), (3, "other"));
+        assert!((three.difference - (0.012 + 0.009 + 0.013) / 3.0).abs() < 1e-12);
+        let few = found(&runs(&a[..2], 0.0), &runs(&b, 0.0));
+        assert_eq!((few.pairs, few.test, few.p_value, few.significant), (2, None, None, false));
+        let equal = found(&runs(&b, 0.0), &runs(&b, 0.0));
         assert_eq!((equal.test, equal.p_value, equal.significant), (Some(Test::Paired), None, false));
+        assert_eq!(difference(&runs(&a, 0.0)[..1], &runs(&b, 0.0)[1..], "other"), None);
     }
 }

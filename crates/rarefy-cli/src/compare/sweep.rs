@@ -1,42 +1,32 @@
 //! A sweep file becomes a list of runs: `[base]` settings, `[[run]]` variants with a name, every combination of the
-//! `[sweep]` lists. All keys but `seed` make the rows of the table; seeds repeat each row.
+//! `[sweep]` lists. All keys but `seed` make the rows of the table; seeds and folds repeat each row. Beside rows of several
+//! densities comes one that is dense (`dense`).
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use rarefy::train::Settings;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::config::{self, Config};
+use super::dense;
+use super::row::{Assignments, DENSITY, Lists, Repetitions, Row, SPARSITY, folder_name, name_part, product};
+use crate::config;
 
-/// A row of the table: one choice of settings, trained with several seeds.
-pub struct Row {
-    /// Its name, in the table, on the command line and as a folder.
-    pub name: String,
-    /// What it has in common with the rows that the plot gives the same colour.
-    pub group: String,
-    /// What tells it from those.
-    pub label: String,
-    /// The settings that differ from row to row.
-    pub keys: Vec<(String, Value)>,
-    /// Its runs, one for each seed.
-    pub runs: Vec<Planned>,
-}
-
-/// One run to be done.
-pub struct Planned {
-    /// Its seed.
-    pub seed: u64,
-    /// All its settings, checked.
-    pub settings: Settings,
+/// What is to be compared.
+pub struct Sweep {
+    /// The rows, at least one.
+    pub rows: Vec<Row>,
+    /// Folds of the cross-validation that each seed draws, if it is one.
+    pub folds: Option<u32>,
 }
 
 /// What the file holds.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SweepFile {
+    #[serde(default)]
+    compare: CompareSection,
     #[serde(default)]
     base: Table,
     #[serde(default)]
@@ -45,18 +35,24 @@ struct SweepFile {
     run: Vec<Table>,
 }
 
-/// Keys with their values, in the order of the file.
-type Assignments = Vec<(String, Value)>;
-
-/// Reads a sweep file.
-pub fn read(path: &Path) -> Result<Vec<Row>> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{}: cannot read the sweep", path.display()))?;
-    rows(&text).map_err(|error| anyhow!("{}: {error:#}", path.display()))
+/// How the runs are compared.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct CompareSection {
+    folds: Option<u32>,
 }
 
-fn rows(text: &str) -> Result<Vec<Row>> {
+/// Reads a sweep file; `folds` takes the place of `compare.folds`.
+pub fn read(path: &Path, folds: Option<u32>) -> Result<Sweep> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{}: cannot read the sweep", path.display()))?;
+    sweep(&text, folds).map_err(|error| anyhow!("{}: {error:#}", path.display()))
+}
+
+fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep> {
     let file: SweepFile = config::read(text).map_err(|error| anyhow!(error))?;
+    let folds = folds.or(file.compare.folds);
+    ensure!(folds != Some(0) && folds != Some(1), "compare.folds: give 2 or more, such as 5");
     let base = flat(&file.base);
     let mut lists = lists(&file.sweep)?;
     let seeds = match lists.iter().position(|(key, _)| key == "seed") {
@@ -65,36 +61,10 @@ fn rows(text: &str) -> Result<Vec<Row>> {
             base.iter().rfind(|(key, _)| key == "seed").map_or(Value::Integer(0), |(_, seed)| seed.clone()),
         ],
     };
+    let repetitions = Repetitions { seeds, folds };
     let variants = variants(file.run, &lists)?;
-    let group_list = group_list(&lists);
-    let mut rows = Vec::new();
-    for (variant, overrides) in &variants {
-        for choice in product(&lists) {
-            let parts: Vec<String> = choice.iter().map(|(key, value)| name_part(key, value)).collect();
-            let all = variant.iter().chain(&parts).map(String::as_str).collect::<Vec<_>>();
-            let name = if all.is_empty() { "base".to_string() } else { all.join("-") };
-            // Rows of one colour: those of one [[run]], else those of one method.
-            let (group, label) = match (variant, group_list) {
-                (Some(variant), _) => (variant.clone(), parts.join("-")),
-                (None, Some(at)) => {
-                    let rest: Vec<String> = parts
-                        .iter()
-                        .enumerate()
-                        .filter(|(part, _)| *part != at)
-                        .map(|(_, part)| part.clone())
-                        .collect();
-                    (parts[at].clone(), rest.join("-"))
-                }
-                (None, None) => (String::new(), name.clone()),
-            };
-            let label = if label.is_empty() { name.clone() } else { label };
-            let keys: Assignments = overrides.iter().cloned().chain(choice).collect();
-            let settings = |seed: &Value| settings(&base, &keys, seed);
-            let named = |error| if keys.is_empty() { error } else { anyhow!("{name}: {error:#}") };
-            let runs = seeds.iter().map(settings).collect::<Result<_>>().map_err(named)?;
-            rows.push(Row { name, group, label, keys, runs });
-        }
-    }
+    let mut rows = rows(&base, &variants, &lists, &repetitions)?;
+    rows.extend(dense::rows(&base, &lists, &rows, &repetitions));
     let mut names = HashSet::new();
     if let Some(row) = rows.iter().find(|row| !names.insert(row.name.to_lowercase())) {
         bail!(
@@ -103,21 +73,58 @@ fn rows(text: &str) -> Result<Vec<Row>> {
         );
     }
     let mut seen = HashSet::new();
-    if let Some(run) = rows[0].runs.iter().find(|run| !seen.insert(run.seed)) {
+    if let Some(run) = rows[0].runs.iter().find(|run| !seen.insert((run.seed, run.fold))) {
         bail!("sweep.seed: {} is there twice", run.seed);
+    }
+    Ok(Sweep { rows, folds })
+}
+
+/// Every variant with every combination of the lists.
+fn rows(
+    base: &Assignments,
+    variants: &[(Option<String>, Assignments)],
+    lists: &Lists,
+    repetitions: &Repetitions,
+) -> Result<Vec<Row>> {
+    let group_list = group_list(lists);
+    let mut rows = Vec::new();
+    for (variant, overrides) in variants {
+        for choice in product(lists) {
+            let parts: Vec<String> = choice.iter().map(|(key, value)| name_part(key, value)).collect();
+            let all = variant.iter().chain(&parts).map(String::as_str).collect::<Vec<_>>();
+            let name = if all.is_empty() { "base".to_string() } else { all.join("-") };
+            // Rows of one mark: those of one [[run]], else those of one method.
+            let (group, rest) = match (variant, group_list) {
+                (Some(variant), _) => (variant.clone(), parts.join("-")),
+                (None, Some(at)) => {
+                    let others = parts.iter().enumerate().filter(|(part, _)| *part != at);
+                    let rest: Vec<&str> = others.map(|(_, part)| part.as_str()).collect();
+                    (parts[at].clone(), rest.join("-"))
+                }
+                (None, None) => (name.clone(), String::new()),
+            };
+            let keys: Assignments = overrides.iter().cloned().chain(choice).collect();
+            rows.push(Row::new(name, group, rest, (base, keys), repetitions)?);
+        }
     }
     Ok(rows)
 }
 
 /// The lists of `[sweep]`.
-fn lists(sweep: &Table) -> Result<Vec<(String, Vec<Value>)>> {
-    flat(sweep)
+fn lists(sweep: &Table) -> Result<Lists> {
+    let lists: Lists = flat(sweep)
         .into_iter()
         .map(|(key, value)| match value {
             Value::Array(values) if !values.is_empty() => Ok((key, values)),
             value => bail!("sweep.{key}: {value} is not a list of values to try; write {key} = [.., ..], or move it to [base]"),
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    let has = |key: &str| lists.iter().any(|(listed, _)| listed == key);
+    ensure!(
+        !(has(DENSITY) && has(SPARSITY)),
+        "sweep.{SPARSITY}: says the same as {DENSITY}, which is there too; keep one of them"
+    );
+    Ok(lists)
 }
 
 /// The `[[run]]` tables as names and settings; without any, one nameless variant without settings of its own.
@@ -152,36 +159,13 @@ fn variants(
         .collect()
 }
 
-/// The settings of one run.
-fn settings(base: &Assignments, keys: &Assignments, seed: &Value) -> Result<Planned> {
-    let mut config = Config::defaults();
-    for (key, value) in base {
-        config.value(key, value).context("[base]")?;
-    }
-    for (key, value) in keys {
-        config.value(key, value)?;
-    }
-    config.value("seed", seed)?;
-    let settings = config.settings()?;
-    settings.check()?;
-    Ok(Planned { seed: settings.seed, settings })
-}
-
-/// The list that tells the plot's colours: the topology method, or the first of words.
-fn group_list(lists: &[(String, Vec<Value>)]) -> Option<usize> {
+/// The list that tells the plot's marks, and whose first value others are compared with: the topology method, or the first
+/// of words, or the first.
+fn group_list(lists: &Lists) -> Option<usize> {
     let is_method = |(key, _): &(String, Vec<Value>)| key == "topology.method";
     let has_words = |(_, values): &(String, Vec<Value>)| values[0].is_str();
-    lists.iter().position(is_method).or_else(|| lists.iter().position(has_words))
-}
-
-/// Every combination of the lists, the last list changing fastest.
-fn product(lists: &[(String, Vec<Value>)]) -> Vec<Assignments> {
-    lists.iter().fold(vec![Vec::new()], |choices, (key, values)| {
-        let with = |choice: &Assignments, value: &Value| {
-            choice.iter().cloned().chain([(key.clone(), value.clone())]).collect()
-        };
-        choices.iter().flat_map(|choice| values.iter().map(move |value| with(choice, value))).collect()
-    })
+    let words = lists.iter().position(is_method).or_else(|| lists.iter().position(has_words));
+    words.or((!lists.is_empty()).then_some(0))
 }
 
 /// The dotted keys of a table. A quoted key with dots means the same as one without quotes.
@@ -198,34 +182,15 @@ pub fn flat(table: &Table) -> Assignments {
     keys
 }
 
-/// A value's part in a row's name: words stand for themselves, numbers need their key.
-fn name_part(key: &str, value: &Value) -> String {
-    let text = folder_name(&plain(value));
-    let last = key.rsplit('.').next().unwrap_or(key);
-    if value.is_str() { text } else { format!("{last}-{text}") }
-}
-
-/// A value as a person would say it.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.is_empty() => "none".into(),
-        Value::String(text) => text.clone(),
-        Value::Array(values) if values.is_empty() => "none".into(),
-        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join("x"),
-        Value::Float(number) => number.to_string(),
-        value => value.to_string(),
-    }
-}
-
-/// The text with what a folder's name should not hold replaced.
-fn folder_name(text: &str) -> String {
-    let safe = |letter: char| if letter.is_alphanumeric() || "-_.".contains(letter) { letter } else { '_' };
-    text.trim_start_matches('.').chars().map(safe).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use rarefy::data::Fold;
+
     use super::*;
+
+    fn rows(text: &str) -> Result<Vec<Row>> {
+        Ok(sweep(text, None)?.rows)
+    }
 
     fn names(text: &str) -> Vec<String> {
         rows(text).unwrap().into_iter().map(|row| row.name).collect()
@@ -245,9 +210,10 @@ mod tests {
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(
             names,
-            ["static-density-0.05", "static-density-0.5", "rigl-density-0.05", "rigl-density-0.5"]
+            ["static-density-0.05", "static-density-0.5", "rigl-density-0.05", "rigl-density-0.5", "dense"]
         );
         assert_eq!((rows[2].group.as_str(), rows[2].label.as_str()), ("rigl", "density-0.05"));
+        assert_eq!((rows[0].rest.as_str(), rows[2].rest.as_str()), ("density-0.05", "density-0.05"));
         assert!(rows.iter().all(|row| row.runs.iter().map(|run| run.seed).eq([4, 7])));
         let settings = &rows[3].runs[1].settings;
         assert_eq!((settings.seed, settings.train.epochs, settings.sparsity.density), (7, 3, 0.5));
@@ -279,11 +245,60 @@ mod tests {
     }
 
     #[test]
+    fn folds_repeat_each_seed() {
+        let text = "
+            [compare]
+            folds = 2
+            [sweep]
+            optimizer.learning_rate = [0.1, 0.01]
+            seed = [4, 7]";
+        let folders =
+            |sweep: &Sweep| -> Vec<String> { sweep.rows[0].runs.iter().map(|run| run.folder()).collect() };
+        let two = sweep(text, None).unwrap();
+        let folds = ["seed-4-fold-1-of-2", "seed-4-fold-2-of-2", "seed-7-fold-1-of-2", "seed-7-fold-2-of-2"];
+        assert_eq!((two.folds, folders(&two)), (Some(2), folds.map(String::from).to_vec()));
+        let run = &two.rows[1].runs[3];
+        assert_eq!((run.seed, run.settings.data.fold), (7, Some(Fold { number: 2, of: 2 })));
+        // Without words the first list makes the groups.
+        assert_eq!((two.rows[1].group.as_str(), two.rows[1].rest.as_str()), ("learning_rate-0.01", ""));
+        assert_eq!(sweep(text, Some(5)).unwrap().rows[0].runs.len(), 10);
+    }
+
+    #[test]
+    fn sparsity_is_one_minus_density() {
+        let text = "
+            [sweep]
+            sparsity.sparsity = [0.95, 0.7]
+            network.hidden = [[8], [4]]";
+        let rows = rows(text).unwrap();
+        let densities: Vec<f64> = rows.iter().map(|row| row.runs[0].settings.sparsity.density).collect();
+        assert_eq!(densities, [0.05, 0.05, 0.3, 0.3, 1.0, 1.0]);
+        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(
+            names[2..],
+            ["sparsity-0.7-hidden-8", "sparsity-0.7-hidden-4", "dense-hidden-8", "dense-hidden-4"]
+        );
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, words) in [
             (
                 "[bas]\nseed = 1",
-                "line 1: unknown field `bas`, expected one of `base`, `sweep`, `run`; did you mean `base`?",
+                "line 1: unknown field `bas`, expected one of `compare`, `base`, `sweep`, `run`; did you mean `base`?",
+            ),
+            ("[compare]\nfolds = 1", "compare.folds: give 2 or more"),
+            (
+                "[compare]\nfolds = 2\n[base]\ndata.fold = '1/2'",
+                "data.fold: each run is given one of the folds",
+            ),
+            (
+                "[sweep]\nsparsity.sparsity = [0.5, 1.0]",
+                "sparsity.sparsity: 1.0 is not a number from 0 to below 1",
+            ),
+            (
+                "[sweep]\nsparsity.sparsity = [0.5]\nsparsity.density = [0.5]",
+                "sweep.sparsity.sparsity: says the same as sparsity.density",
             ),
             ("[base]\nseed = ", "line 2"),
             ("[base]\ntrain.epoch = 3", "[base]: train.epoch: unknown field `epoch`"),

@@ -162,7 +162,7 @@ impl<'a> Progress<'a> {
 
     /// A line for a run that ended.
     fn tell(&self, task: &Task<'_>, went: &Went) {
-        let name = format!("{} seed {}", task.row.name, task.run.seed);
+        let name = format!("{} {}", task.row.name, task.run.repetition());
         let words = match went {
             Went::Interrupted => format!("{name}: saved, can go on"),
             Went::Failed(reason) => format!("{name}: failed: {reason}"),
@@ -170,8 +170,7 @@ impl<'a> Progress<'a> {
                 let score = Score::of_all(std::iter::once(figures));
                 let (factor, decimals, unit) = score.look();
                 let value = factor * score.of(figures).unwrap_or(f64::NAN);
-                let (nnz, seconds) = (figures.nnz, figures.total_seconds);
-                format!("{name}: {} {value:.decimals$}{unit}, {nnz} nonzeros, {seconds:.1} s", score.name())
+                format!("{name}: {} {value:.decimals$}{unit}", score.name())
             }
         };
         let ended = !matches!(went, Went::Interrupted);

@@ -16,7 +16,7 @@ use rarefy::topology;
 use rarefy::train::{Control, Outcome, Run, Settings, Trainer, free_run_directory};
 
 use crate::arguments::{ReadArgs, isa_help, learning_rate, named_path, names, share};
-use crate::config::Config;
+use crate::config::{Config, density_of};
 use crate::interrupt::watch_for_interrupt;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -210,8 +210,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
         };
         ensure!((0.0..1.0).contains(&sparsity), "--sparsity {sparsity}: is not from 0 to below 1{hint}");
     }
-    // Through the decimal text: 1 - 0.95 is not 0.05 in binary.
-    let density = args.sparsity.map(|sparsity| ((1.0 - sparsity) * 1e12).round() / 1e12).or(args.density);
+    let density = args.sparsity.map(density_of).or(args.density);
     config.flag("data.path", args.data.clone());
     args.read.lay_over(&mut config);
     config.flag("sparsity.density", density);

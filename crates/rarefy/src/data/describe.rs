@@ -189,7 +189,7 @@ fn unknown_class(preparation: &Preparation, part: Part, raw: &Raw) -> Option<Str
 
 /// A text for a language model, as if all of it were to train on.
 fn describe_language(settings: &DataSettings) -> Result<Description> {
-    let whole = DataSettings { validation_fraction: 0.0, test_fraction: 0.0, ..settings.clone() };
+    let whole = DataSettings { validation_fraction: 0.0, test_fraction: 0.0, fold: None, ..settings.clone() };
     let Splits { train, test, preparation, skipped, text, .. } = language::load(&whole)?;
     Ok(Description {
         path: settings.path.clone(),

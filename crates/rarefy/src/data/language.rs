@@ -33,6 +33,11 @@ const CONTEXT: usize = 128;
 /// context longer than the training part.
 pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
     let tokens = token_settings(settings)?;
+    if settings.fold.is_some() {
+        let problem =
+            "is for samples; a text is cut by position into one test part (data.test_fraction), leave it out";
+        return Err(Error::setting("data.fold", problem));
+    }
     let broken = Broken::in_training(settings.skip_bad);
     let mut kept = read(Path::new(&settings.path), broken)?;
     let documents: Vec<&str> = kept.contents.iter().map(String::as_str).collect();
@@ -70,6 +75,8 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
         train: named("training", Some(train)).expect("it was given"),
         validation: named("validation", some(validation)),
         test: named("test", test),
+        // It is cut off by position, the same for all seeds.
+        test_over_rest: 0.0,
         preparation,
         augmentation: None,
         skipped: kept.skipped,

@@ -5,7 +5,8 @@ use super::dataset::{Dataset, Task};
 use super::language;
 use super::memory::Samples;
 use super::parts::Parts;
-use super::prepare::{Loaded, Preparation, UnknownCategories, classes, split};
+use super::prepare::split::{self, Apart, Whole};
+use super::prepare::{Loaded, Preparation, UnknownCategories, classes};
 use super::raw::{Places, Raw, Source};
 use super::read;
 use super::read::texts::without_empty;
@@ -104,13 +105,14 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
     };
     let has_test = settings.test_path.is_some() || source.test.is_some();
     let fraction = |is_there: bool, fraction| if is_there { 0.0 } else { fraction };
-    let parts = split::split(
-        raw.samples(),
-        codes.as_deref(),
-        fraction(source.validation.is_some(), settings.validation_fraction),
-        fraction(has_test, settings.test_fraction),
-        seed,
-    );
+    let apart = Apart {
+        validation: fraction(source.validation.is_some(), settings.validation_fraction),
+        test: fraction(has_test, settings.test_fraction),
+        fold: settings.fold,
+    };
+    let classes = codes.as_deref().map(|codes| (codes, &names[..]));
+    let whole = Whole { samples: raw.samples(), classes, groups: raw.groups.as_deref() };
+    let parts = split::split(whole, apart, seed)?;
     let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
     let mut told = Told::default();
     // What is unknown in the training part stands in samples that weigh nothing.
@@ -121,7 +123,9 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
     };
     let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
     let mut skipped = source.skipped();
-    let given = match &settings.test_path {
+    // A fold is tested on in place of a test part of the source's own.
+    let own_test = source.test.as_ref().filter(|_| settings.fold.is_none());
+    let given = match settings.test_path.as_ref().filter(|_| settings.fold.is_none()) {
         Some(path) => {
             let broken = Broken::in_training(settings.skip_bad);
             Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
@@ -129,14 +133,29 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
         None => None,
     };
     skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
-    let test = part("test", given.as_ref().or(source.test.as_ref()), &parts.test)?;
+    let test = part("test", given.as_ref().or(own_test), &parts.test)?;
     let augmentation = augmentation(&preparation, &train, settings, seed)?;
     let mut notes = preparation.fallen_together(raw);
     notes.extend(classes::doubt(raw, settings.task, task));
+    if settings.fold.is_some() && has_test {
+        notes.push("the folds are cut from the training part; the test part of its own is left alone".into());
+    }
+    let test_over_rest = parts.test.len() as f64 / (raw.samples() - parts.test.len()) as f64;
     let Parts { train: raw, .. } = source;
     notes.splice(0..0, raw.notes);
     let Told { text, unknown } = told;
-    Ok(Splits { train, validation, test, preparation, augmentation, skipped, text, unknown, notes })
+    Ok(Splits {
+        train,
+        validation,
+        test,
+        test_over_rest,
+        preparation,
+        augmentation,
+        skipped,
+        text,
+        unknown,
+        notes,
+    })
 }
 
 /// What is to be told of the parts.

@@ -33,6 +33,7 @@ pub struct Samples {
     pub(super) lengths: Vec<u32>,
     pub(super) targets: MemoryTargets,
     pub(super) weights: Option<Vec<f32>>,
+    pub(super) groups: Option<Vec<u32>>,
     pub(super) feature_names: Vec<String>,
     pub(super) target_names: Vec<String>,
 }
@@ -160,6 +161,7 @@ impl Samples {
             lengths: Vec::new(),
             targets: MemoryTargets::None,
             weights: None,
+            groups: None,
             feature_names: Vec::new(),
             target_names: Vec::new(),
         }
@@ -287,6 +289,15 @@ impl Samples {
         Ok(Samples { weights: Some(weights), ..self })
     }
 
+    /// Which group each sample belongs to, such as a customer, in any numbers: no split cuts a group.
+    ///
+    /// # Errors
+    /// [`Error::Input`]: another number of groups than samples.
+    pub fn with_groups(self, groups: &[u32]) -> Result<Samples> {
+        self.expect("groups", groups.len(), self.len())?;
+        Ok(Samples { groups: Some(groups.to_vec()), ..self })
+    }
+
     /// A name for each input.
     ///
     /// # Errors
@@ -398,7 +409,7 @@ impl Samples {
     /// The samples as a source, their rows kept as `reading` says and shifted as `shifting` says.
     pub(super) fn into_raw(self, reading: &MemoryReading, shifting: &Shifting) -> Result<Raw> {
         let (labels, classes) = self.labels();
-        let Samples { rows, shape, lengths, weights, .. } = self;
+        let Samples { rows, shape, lengths, weights, groups, .. } = self;
         let inputs = shape.features();
         let (mut shifts, mut close) = (Vec::new(), Vec::new());
         let mut cells = match (rows, reading.kept) {
@@ -453,7 +464,7 @@ impl Samples {
         }
         let reading = Reading::Memory(MemoryReading { shifts, ..reading.clone() });
         let raw = Raw::new(Path::new(MEMORY), reading, cells, shape, labels);
-        Ok(Raw { close, classes, weights, lengths, ..raw })
+        Ok(Raw { close, classes, weights, groups, lengths, ..raw })
     }
 
     /// The targets as labels, and the classes in their order.

@@ -46,8 +46,8 @@ pub use reading::{
     Kept, LabelColumn, LibsvmReading, MemoryReading, Reading,
 };
 pub use settings::{
-    AudioFeatures, AudioSettings, AugmentSettings, DataSettings, Decimal, Header, ImageColor, ImageSize,
-    LabelType, Missing, Quote, Scale, TargetScale, TaskChoice, Units,
+    AudioFeatures, AudioSettings, AugmentSettings, DataSettings, Decimal, Fold, Header, ImageColor,
+    ImageSize, LabelType, Missing, Quote, Scale, TargetScale, TaskChoice, Units,
 };
 pub use span::Shift;
 pub use splits::Splits;

@@ -136,6 +136,8 @@ pub(crate) struct Raw {
     pub classes: Vec<String>,
     /// How much each sample counts; `None` if all count once.
     pub weights: Option<Vec<f32>>,
+    /// Which group each sample belongs to, in any numbers; `None` if each stands for itself.
+    pub groups: Option<Vec<u32>>,
     /// Where the labels were read from, if that is a file of its own.
     pub label_path: Option<PathBuf>,
     /// Steps of each sample's sequence, the others being NaN; empty if all are there.
@@ -242,6 +244,7 @@ impl Raw {
             labels,
             classes: Vec::new(),
             weights: None,
+            groups: None,
             label_path: None,
             lengths: Vec::new(),
             skipped: Vec::new(),

@@ -15,6 +15,9 @@ pub struct Splits {
     pub validation: Option<Dataset>,
     /// For the final test; absent if `data.test_fraction` is 0 or there are too few samples.
     pub test: Option<Dataset>,
+    /// Samples of the test part for each that is left to train and validate on, if it was drawn from them by seed or fold; 0 if
+    /// it is the same for all seeds. By this much scores of several draws depend on each other (`report::paired_t_test`).
+    pub test_over_rest: f64,
     /// How a new file is made ready in the same way; to be stored with the model.
     pub preparation: Preparation,
     /// How training samples are changed as they are gathered, if at all.

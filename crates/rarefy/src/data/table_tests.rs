@@ -146,3 +146,69 @@ fn a_model_is_applied_to_the_validation_part_of_arrays_that_have_no_test_part() 
         assert_eq!(found.dense().unwrap(), [9.0, 8.0]);
     }
 }
+
+#[test]
+fn groups_of_a_table_are_no_feature_and_are_never_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: usize| format!("{},c{},{},{}\n", i % 13, i / 6, i % 5, ["no", "yes"][i / 2 % 2]);
+    let lines: String = (0..120).map(line).collect();
+    let path = write(&folder, "g.csv", &format!("size,customer,visits,label\n{lines}"));
+    let settings = |text: &str| DataSettings {
+        path: path.to_str().unwrap().into(),
+        scale: Scale::None,
+        ..toml::from_str(text).unwrap()
+    };
+    let mut tested = 0;
+    for number in 1..=5 {
+        let splits = load(&settings(&format!("group = 'customer'\nfold = '{number}/5'")), 1).unwrap();
+        assert_eq!(splits.preparation.input_names(), ["size", "visits"]);
+        let test = splits.test.unwrap();
+        tested += test.len();
+        // Customers have six visits each, so parts are of whole customers.
+        assert!([test.len(), splits.train.len()].iter().all(|samples| samples.is_multiple_of(6)));
+        assert!(splits.validation.unwrap().len() == 12 && test.len() == 24);
+        assert_eq!(splits.test_over_rest, 0.25);
+    }
+    assert_eq!(tested, 120);
+    for (text, problem) in [
+        ("group = 'custmer'", "data.group: "),
+        ("group = 'label'\nlabel = 'label'", "data.group: column \"label\" is the label too"),
+        ("group = 'customer'\nweight = 'customer'", "data.group: column \"customer\" is in data.weight too"),
+        (
+            "group = 'customer'\ncategorical = 'customer'",
+            "data.group: column \"customer\" is in data.categorical too",
+        ),
+        (
+            "group = 'customer'\nfold = '2/21'",
+            "data.group: 20 groups cannot make 21 folds; ask for 20 at most",
+        ),
+    ] {
+        let error = load(&settings(text), 1).err().unwrap_or_else(|| panic!("{text}")).to_string();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+    let path = write(&folder, "gap.csv", "a,customer,label\n1,x,no\n2,,yes\n3,y,no\n4,y,yes\n");
+    let error = load(&whole(&path, "group = 'customer'"), 1).err().unwrap().to_string();
+    assert!(error.contains("line 3, column \"customer\": the group is missing"), "{error}");
+}
+
+#[test]
+fn samples_in_memory_have_groups_and_folds_too() {
+    let numbers: Vec<f64> = (0..60).map(f64::from).collect();
+    let groups: Vec<u32> = (0..60).map(|i| i / 10).collect();
+    let samples = || Samples::dense(&numbers, 1).unwrap().with_numbers(&numbers, 1).unwrap();
+    let settings = |text: &str| -> DataSettings { toml::from_str(text).unwrap() };
+    let fold = settings("fold = '2/3'\nscale = 'none'\ntarget_scale = 'none'\nvalidation_fraction = 0.2");
+    let splits = from_memory(samples().with_groups(&groups).unwrap(), &fold, 1).unwrap();
+    let test = splits.test.unwrap();
+    let of_test: Vec<u32> = test.dense().unwrap().iter().map(|&number| number as u32 / 10).collect();
+    assert_eq!((test.len(), splits.train.len(), splits.validation.unwrap().len()), (20, 30, 10));
+    assert!(of_test.chunks(10).all(|group| group.iter().all(|it| *it == group[0])), "{of_test:?}");
+    assert!(samples().with_groups(&groups[1..]).unwrap_err().to_string().contains("59 groups for 60"));
+    // A test part of its own is left alone, and its fold is of the others.
+    let parts = from_memory_parts(samples(), None, Some(samples()), &fold, 1).unwrap();
+    assert_eq!(parts.test.as_ref().unwrap().len(), 20);
+    assert!(parts.notes.iter().any(|note| note.contains("test part of its own is left alone")));
+    let whole =
+        from_memory_parts(samples(), None, Some(samples()), &settings("task = 'regression'"), 1).unwrap();
+    assert_eq!((whole.test.unwrap().len(), whole.test_over_rest), (60, 0.0));
+}

@@ -15,7 +15,7 @@ pub use choice::{Candidate, best, knee};
 pub use figures::Figures;
 pub use layers::{LayerReport, layer_table};
 pub use numbers::{amount, bytes, count, r2, sparsity, worse_than_mean};
-pub use statistics::{TTest, mean, paired_t_test, standard_error, two_sided_p, welch_t_test};
+pub use statistics::{TTest, mean, paired_t_test, standard_error, two_sided_p};
 pub use summary::{Summary, Twin};
 pub use table::{confusion_table, hits_table, table};
 pub use target::Target;

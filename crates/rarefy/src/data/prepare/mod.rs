@@ -5,6 +5,7 @@ mod check;
 pub(super) mod classes;
 mod code;
 mod fit;
+mod groups;
 mod loaded;
 mod memory;
 mod preparation;

@@ -1,7 +1,13 @@
 //! Splits samples into a training, a validation and a test part, by seed; for classes, so that each part holds each
-//! class in proportion (stratified), and training keeps at least one sample of each.
+//! class in proportion (stratified), and training keeps at least one sample of each. Numbers to predict are not looked at.
+//! The test part is a fraction of the samples or, in a cross-validation, one of its folds: parts of one size, which have no
+//! sample in common and together hold all. Where samples belong to groups no part shares a group with another (`groups`).
 
+use super::groups;
+use crate::data::settings::Fold;
+use crate::data::shown::shown;
 use crate::random::{Purpose, Stream};
+use crate::{Error, Result};
 
 /// Which samples go where; each list is sorted.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,18 +17,127 @@ pub(crate) struct Split {
     pub test: Vec<usize>,
 }
 
-/// Splits `samples` samples. `classes`, if any, holds one class per sample; fractions are of all samples.
-pub(crate) fn split(samples: usize, classes: Option<&[u32]>, validation: f64, test: f64, seed: u64) -> Split {
-    let mut order: Vec<usize> = (0..samples).collect();
+/// What is split.
+#[derive(Clone, Copy)]
+pub(crate) struct Whole<'a> {
+    pub samples: usize,
+    /// The class of each sample, if there are classes, by its position among their names.
+    pub classes: Option<(&'a [u32], &'a [String])>,
+    /// The group of each sample, if there are groups.
+    pub groups: Option<&'a [u32]>,
+}
+
+/// What is kept apart, as fractions of all samples.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Apart {
+    pub validation: f64,
+    pub test: f64,
+    /// In place of `test`.
+    pub fold: Option<Fold>,
+}
+
+/// Splits by seed.
+///
+/// # Errors
+/// Fewer samples or groups than folds; a class that a training part would lack.
+pub(crate) fn split(whole: Whole<'_>, apart: Apart, seed: u64) -> Result<Split> {
+    let mut order: Vec<usize> = (0..whole.samples).collect();
     Stream::new(seed, Purpose::Split, 0, 0).shuffle(&mut order);
-    let class = |sample: usize| classes.map_or(0, |classes| classes[sample]);
-    order.sort_by_key(|&sample| class(sample));
-    let (rest, mut test) = take(&order, class, test, samples);
-    let (mut train, mut validation) = take(&rest, class, validation, samples);
+    order.sort_by_key(|&sample| whole.class(sample));
+    let (rest, mut test) = match apart.fold {
+        Some(fold) => whole.fold(&order, fold)?,
+        None => whole.take(&order, apart.test)?,
+    };
+    let (mut train, mut validation) = whole.take(&rest, apart.validation)?;
     for part in [&mut train, &mut validation, &mut test] {
         part.sort_unstable();
     }
-    Split { train, validation, test }
+    Ok(Split { train, validation, test })
+}
+
+impl Whole<'_> {
+    fn class(&self, sample: usize) -> u32 {
+        self.classes.map_or(0, |(classes, _)| classes[sample])
+    }
+
+    /// Those left and those taken, a fraction of all samples; `order` lists class after class.
+    fn take(&self, order: &[usize], fraction: f64) -> Result<(Vec<usize>, Vec<usize>)> {
+        let Some(groups) = self.groups.filter(|_| fraction > 0.0) else {
+            return Ok(take(order, |sample| self.class(sample), fraction, self.samples));
+        };
+        let share = fraction * self.samples as f64 / order.len().max(1) as f64;
+        let parts = groups::deal(order, groups, |sample| self.class(sample), &[1.0 - share, share]);
+        let [left, taken] = parts
+            .map_err(|groups| {
+                let problem = format!(
+                    "{groups} group is too few to keep a part of the samples apart without cutting it; give more groups, or set data.validation_fraction to 0"
+                );
+                Error::setting("data.group", problem)
+            })?
+            .try_into()
+            .expect("as many parts as shares");
+        self.check_classes(order, &left, |class| {
+            format!(
+                "all samples of the class {class} are in groups that are kept apart, so that none is left to train on; add groups with it, or lower data.validation_fraction and data.test_fraction"
+            )
+        })?;
+        Ok((left, taken))
+    }
+
+    /// The samples of the other folds and those of this one. Without groups the samples are dealt out one by one, class after class.
+    fn fold(&self, order: &[usize], fold: Fold) -> Result<(Vec<usize>, Vec<usize>)> {
+        let of = fold.of as usize;
+        let few = |key: &str, found: String, most: usize| {
+            Error::setting(key, format!("{found} cannot make {of} folds; ask for {most} at most"))
+        };
+        let folds = match self.groups {
+            Some(groups) => {
+                groups::deal(order, groups, |sample| self.class(sample), &vec![1.0 / of as f64; of])
+                    .map_err(|groups| few("data.group", format!("{groups} groups"), groups))?
+            }
+            None if order.len() < of => {
+                return Err(few("data.fold", format!("{} samples", order.len()), order.len()));
+            }
+            None => (0..of).map(|first| order.iter().skip(first).step_by(of).copied().collect()).collect(),
+        };
+        // All folds are looked at, so that each run of a cross-validation refuses what one of them would.
+        let mut found = None;
+        for (number, test) in (1..).zip(folds) {
+            let mut is_of_test = vec![false; self.samples];
+            test.iter().for_each(|&sample| is_of_test[sample] = true);
+            let rest: Vec<usize> = order.iter().copied().filter(|&sample| !is_of_test[sample]).collect();
+            self.check_classes(order, &rest, |class| {
+                let cause = match self.groups {
+                    Some(_) => "the groups of the class",
+                    None => "the only sample of the class",
+                };
+                let which = if self.groups.is_some() { "add groups with it" } else { "add samples of it" };
+                format!(
+                    "fold {number}/{of} would hold {cause} {class}, so that none is left to train on; {which}, or join classes"
+                )
+            })?;
+            if number == fold.number {
+                found = Some((rest, test));
+            }
+        }
+        Ok(found.expect("a fold is one of as many as there are"))
+    }
+
+    /// That each class of the samples `all` is in the part that is trained on; if not, `problem` says what is wrong.
+    fn check_classes(
+        &self,
+        all: &[usize],
+        train: &[usize],
+        problem: impl FnOnce(String) -> String,
+    ) -> Result<()> {
+        let Some((classes, names)) = self.classes else { return Ok(()) };
+        let mut is_lacking = vec![false; names.len()];
+        all.iter().for_each(|&sample| is_lacking[classes[sample] as usize] = true);
+        train.iter().for_each(|&sample| is_lacking[classes[sample] as usize] = false);
+        let Some(class) = is_lacking.iter().position(|&is_lacking| is_lacking) else { return Ok(()) };
+        let key = if self.groups.is_some() { "data.group" } else { "data.fold" };
+        Err(Error::setting(key, problem(shown(&names[class]))))
+    }
 }
 
 /// Takes `fraction * of` samples, evenly spread over `order`, which lists class after class; never the last one of a
@@ -53,6 +168,20 @@ fn take(order: &[usize], class: impl Fn(usize) -> u32, fraction: f64, of: usize)
 mod tests {
     use super::*;
 
+    fn plain(samples: usize) -> Whole<'static> {
+        Whole { samples, classes: None, groups: None }
+    }
+
+    fn all_of(split: &Split) -> Vec<usize> {
+        let mut all = [split.train.clone(), split.validation.clone(), split.test.clone()].concat();
+        all.sort_unstable();
+        all
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|class| format!("class {class}")).collect()
+    }
+
     #[test]
     fn parts_are_disjoint_whole_and_of_the_asked_size() {
         for (samples, validation, test, expected) in [
@@ -64,12 +193,10 @@ mod tests {
             (1, 0.4, 0.5, (1, 0, 0)),
             (0, 0.1, 0.2, (0, 0, 0)),
         ] {
-            let parts = split(samples, None, validation, test, 1);
+            let parts = split(plain(samples), Apart { validation, test, fold: None }, 1).unwrap();
             let sizes = (parts.train.len(), parts.validation.len(), parts.test.len());
             assert_eq!(sizes, expected, "{samples} samples");
-            let mut all = [parts.train, parts.validation, parts.test].concat();
-            all.sort_unstable();
-            assert_eq!(all, (0..samples).collect::<Vec<_>>());
+            assert_eq!(all_of(&parts), (0..samples).collect::<Vec<_>>());
         }
     }
 
@@ -78,8 +205,10 @@ mod tests {
         // 900 of class 0, 90 of class 1, 9 of class 2, 1 of class 3
         let classes: Vec<u32> =
             (0..1000).map(|i| [900, 990, 999].iter().filter(|&&end| i >= end).count() as u32).collect();
+        let names = names(4);
+        let whole = Whole { classes: Some((&classes, &names)), ..plain(1000) };
         for seed in 0..20 {
-            let parts = split(1000, Some(&classes), 0.1, 0.2, seed);
+            let parts = split(whole, Apart { validation: 0.1, test: 0.2, fold: None }, seed).unwrap();
             let count = |part: &[usize], class| part.iter().filter(|&&i| classes[i] == class).count();
             assert!((628..=632).contains(&count(&parts.train, 0)), "{}", count(&parts.train, 0));
             assert!((62..=64).contains(&count(&parts.train, 1)));
@@ -91,8 +220,9 @@ mod tests {
 
     #[test]
     fn even_a_greedy_split_leaves_one_of_each_class() {
-        let classes = [0, 0, 1, 1, 2];
-        let parts = split(5, Some(&classes), 0.45, 0.5, 3);
+        let (classes, names) = ([0, 0, 1, 1, 2], names(3));
+        let whole = Whole { classes: Some((&classes, &names)), ..plain(5) };
+        let parts = split(whole, Apart { validation: 0.45, test: 0.5, fold: None }, 3).unwrap();
         for class in 0..3 {
             assert!(parts.train.iter().any(|&i| classes[i] == class));
         }
@@ -100,8 +230,116 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        let parts = |seed| split(200, None, 0.1, 0.2, seed);
+        let parts = |seed| split(plain(200), Apart { validation: 0.1, test: 0.2, fold: None }, seed).unwrap();
         assert_eq!(parts(1), parts(1));
         assert_ne!(parts(1).test, parts(2).test);
+    }
+
+    /// The test parts of all folds, checked to be disjoint from their training and validation parts.
+    fn folds(whole: Whole<'_>, of: u32, seed: u64) -> Vec<Vec<usize>> {
+        Fold::all(of)
+            .map(|fold| {
+                let parts =
+                    split(whole, Apart { validation: 0.1, test: 0.9, fold: Some(fold) }, seed).unwrap();
+                assert_eq!(all_of(&parts), (0..whole.samples).collect::<Vec<_>>());
+                if let Some(groups) = whole.groups {
+                    let of = |part: &[usize]| {
+                        part.iter().map(|&i| groups[i]).collect::<std::collections::HashSet<_>>()
+                    };
+                    let [a, b, c] = [&parts.train, &parts.validation, &parts.test].map(|part| of(part));
+                    assert!(a.is_disjoint(&b) && a.is_disjoint(&c) && b.is_disjoint(&c));
+                    assert!(!a.is_empty() && !b.is_empty() && !c.is_empty());
+                }
+                parts.test
+            })
+            .collect()
+    }
+
+    #[test]
+    fn folds_hold_each_sample_once_and_classes_in_proportion() {
+        // Of 103 samples every fourth is of class 1.
+        let (classes, names) = ((0..103).map(|i| u32::from(i % 4 == 0)).collect::<Vec<u32>>(), names(2));
+        let whole = Whole { classes: Some((&classes, &names)), ..plain(103) };
+        for seed in 0..5 {
+            let tests = folds(whole, 5, seed);
+            let mut all = tests.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..103).collect::<Vec<_>>());
+            for test in &tests {
+                assert!((20..=21).contains(&test.len()));
+                let of_one = test.iter().filter(|&&i| classes[i] == 1).count();
+                assert!((5..=6).contains(&of_one), "{of_one}");
+            }
+            assert_ne!(tests, folds(whole, 5, seed + 1));
+        }
+        assert_eq!(folds(plain(5), 5, 0).iter().map(Vec::len).collect::<Vec<_>>(), [1; 5]);
+    }
+
+    #[test]
+    fn no_part_shares_a_group_with_another() {
+        // 40 groups of 1 to 10 samples, most of one class each.
+        let groups: Vec<u32> = (0..40).flat_map(|group| vec![group * 7; group as usize % 10 + 1]).collect();
+        let (classes, names) = (
+            (0..groups.len()).map(|i| (groups[i] / 7 + u32::from(i % 5 == 0)) % 2).collect::<Vec<u32>>(),
+            names(2),
+        );
+        let samples = groups.len();
+        let whole = Whole { samples, classes: Some((&classes, &names)), groups: Some(&groups) };
+        for seed in 0..5 {
+            let tests = folds(whole, 5, seed);
+            let mut all = tests.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..samples).collect::<Vec<_>>());
+            for test in &tests {
+                let of_one = test.iter().filter(|&&i| classes[i] == 1).count();
+                let expected = classes.iter().filter(|&&class| class == 1).count() / 5;
+                assert!(test.len().abs_diff(samples / 5) <= 4, "{} of {samples}", test.len());
+                assert!(of_one.abs_diff(expected) <= 3, "{of_one} of {expected}");
+            }
+            let parts = split(whole, Apart { validation: 0.1, test: 0.2, fold: None }, seed).unwrap();
+            assert_eq!(all_of(&parts), (0..samples).collect::<Vec<_>>());
+            let sizes = [parts.validation.len(), parts.test.len()];
+            assert!(sizes[0].abs_diff(samples / 10) <= 4 && sizes[1].abs_diff(samples / 5) <= 4, "{sizes:?}");
+            let has = |part: &[usize], group: u32| part.iter().any(|&i| groups[i] == group);
+            for group in &groups {
+                let parts = [&parts.train, &parts.validation, &parts.test];
+                assert_eq!(parts.iter().filter(|part| has(part, *group)).count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_told() {
+        let (classes, names) = ([0, 0, 0, 0, 1, 1, 2, 0], names(3));
+        let with_classes = Whole { classes: Some((&classes, &names)), ..plain(8) };
+        let two = [1, 1, 1, 1, 2, 2, 2, 2];
+        let fold = |number, of| Apart { fold: Some(Fold { number, of }), ..Apart::default() };
+        for (whole, apart, problem) in [
+            (plain(3), fold(1, 5), "data.fold: 3 samples cannot make 5 folds; ask for 3 at most"),
+            (
+                Whole { groups: Some(&two), ..plain(8) },
+                fold(3, 3),
+                "data.group: 2 groups cannot make 3 folds; ask for 2 at most",
+            ),
+            (with_classes, fold(1, 2), "would hold the only sample of the class \"class 2\""),
+            (
+                Whole { groups: Some(&two), ..with_classes },
+                fold(1, 2),
+                "would hold the groups of the class \"class 1\"",
+            ),
+            (
+                Whole { groups: Some(&[3; 8]), ..plain(8) },
+                Apart { test: 0.2, ..Apart::default() },
+                "data.group: 1 group is too few",
+            ),
+            (
+                Whole { groups: Some(&two), ..with_classes },
+                Apart { test: 0.5, ..Apart::default() },
+                "are in groups that are kept apart",
+            ),
+        ] {
+            let found = split(whole, apart, 0).map_err(|error| error.to_string());
+            assert!(found.as_ref().is_err_and(|error| error.contains(problem)), "{problem}: {found:?}");
+        }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
         ("data.features", settings.features.is_some(), libsvm, "libsvm files"),
         ("data.label_path", settings.label_path.is_some(), &[Format::Npy], "NPY and NPZ files"),
         ("data.weight", settings.weight.is_some(), csv, "CSV files"),
+        ("data.group", settings.group.is_some(), csv, "CSV files"),
         ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
         ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
         ("data.keep", !settings.keep.is_empty(), csv, "CSV files"),

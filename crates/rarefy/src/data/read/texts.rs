@@ -51,6 +51,7 @@ pub(crate) fn without_empty(mut raw: Raw, kind: TokenKind, broken: Broken) -> Re
         Places::Files(files) => *files = kept.iter().map(|&sample| files[sample].clone()).collect(),
     }
     raw.weights = raw.weights.map(|weights| kept.iter().map(|&sample| weights[sample]).collect());
+    raw.groups = raw.groups.map(|groups| kept.iter().map(|&sample| groups[sample]).collect());
     match &mut raw.labels {
         Some(Labels::Text { codes, .. }) => *codes = kept.iter().map(|&sample| codes[sample]).collect(),
         Some(Labels::Numbers { values, outputs }) => {

@@ -3,6 +3,7 @@
 
 mod audio;
 mod augment;
+mod fold;
 mod images;
 mod units;
 
@@ -15,6 +16,7 @@ use crate::{Error, Result};
 pub(super) use audio::RATES;
 pub use audio::{AudioFeatures, AudioSettings};
 pub use augment::AugmentSettings;
+pub use fold::Fold;
 pub use images::{ImageColor, ImageSize};
 pub use units::Units;
 
@@ -52,6 +54,10 @@ pub struct DataSettings {
     /// the line stood twice and 0 as if it were not there. It counts in loss, metrics and scales, and is no feature.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "at_most_one")]
     pub weight: Option<String>,
+    /// Column of a CSV file that says which samples belong together, such as those of one customer, by name or position from 1:
+    /// no split cuts a group. It is no feature.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "at_most_one")]
+    pub group: Option<String>,
     /// Whether the labels of a CSV file are texts though they may be numbers.
     pub label_type: LabelType,
     /// Whether the first line of a CSV file names the columns.
@@ -87,6 +93,10 @@ pub struct DataSettings {
     pub validation_fraction: f64,
     /// Part of the samples kept apart for the final test, if the source has no test part of its own; 0 for none.
     pub test_fraction: f64,
+    /// The fold of a cross-validation to test on, as in `2/5`: the second of five. It takes the place of `test_fraction`, and a test
+    /// part of the source's own is left alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// Whether images and recordings that cannot be read, and empty texts, are left out and reported, rather than refused.
     pub skip_bad: bool,
     /// Size that images are stretched or shrunk to, in pixels: `32`, or `[height, width]`. Without it all must be of one size.
@@ -125,6 +135,7 @@ impl Default for DataSettings {
             units: Units::Characters,
             label: Vec::new(),
             weight: None,
+            group: None,
             label_type: LabelType::Auto,
             header: Header::Auto,
             delimiter: None,
@@ -139,6 +150,7 @@ impl Default for DataSettings {
             target_scale: None,
             validation_fraction: 0.1,
             test_fraction: 0.2,
+            fold: None,
             skip_bad: false,
             image_size: None,
             image_color: ImageColor::Auto,
@@ -331,13 +343,7 @@ impl DataSettings {
                 return Err(Error::setting(key, problem));
             }
         }
-        let kept_apart = self.validation_fraction + self.test_fraction;
-        if kept_apart >= 1.0 {
-            let problem = format!(
-                "with data.validation_fraction it keeps {kept_apart} of the samples apart, so none are left to train on; lower one of them"
-            );
-            return Err(Error::setting("data.test_fraction", problem));
-        }
+        self.check_kept_apart()?;
         if self.units != Units::Characters && self.task != TaskChoice::Transcription {
             return Err(Error::setting(
                 "data.units",
@@ -372,6 +378,26 @@ impl DataSettings {
         }
         self.audio.check()?;
         self.augment.check()
+    }
+
+    /// That samples are left to train on.
+    fn check_kept_apart(&self) -> Result<()> {
+        if let Some(fold) = self.fold {
+            fold.check()?;
+        }
+        let (key, test) = match self.fold {
+            Some(fold) => ("data.validation_fraction", 1.0 / f64::from(fold.of)),
+            None => ("data.test_fraction", self.test_fraction),
+        };
+        let kept_apart = self.validation_fraction + test;
+        if kept_apart >= 1.0 {
+            let other = if self.fold.is_some() { "data.fold" } else { "data.validation_fraction" };
+            let problem = format!(
+                "with {other} it keeps {kept_apart} of the samples apart, so none are left to train on; lower one of them"
+            );
+            return Err(Error::setting(key, problem));
+        }
+        Ok(())
     }
 }
 

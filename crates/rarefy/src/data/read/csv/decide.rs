@@ -28,13 +28,14 @@ pub(super) struct Table<'a> {
     /// Those that are no features: ignored, or only kept.
     pub left_out: &'a [usize],
     pub weight: Option<usize>,
+    pub group: Option<usize>,
 }
 
 impl Table<'_> {
     /// The label column where the settings name none: the one that is named so, else the last one.
     pub(super) fn usual_label(&self) -> Result<usize> {
         let last = (0..self.names.len())
-            .rfind(|&column| !self.is_nothing(column) && self.weight != Some(column))
+            .rfind(|&column| !self.is_nothing(column) && ![self.weight, self.group].contains(&Some(column)))
             .unwrap_or(0);
         if !self.dialect.header {
             return Ok(last);
@@ -79,6 +80,7 @@ impl Table<'_> {
         let seen = &self.seen[column];
         match column {
             _ if self.weight == Some(column) => Role::Weight,
+            _ if self.group == Some(column) => Role::Group,
             _ if labels.contains(&column) && labels.len() == 1 && self.is_text_label(seen) => Role::TextLabel,
             _ if labels.contains(&column) => {
                 notes

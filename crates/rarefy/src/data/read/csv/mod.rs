@@ -39,6 +39,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
     let keep = resolve(path, "data.keep", &settings.keep, &names)?;
     let weight = resolve(path, "data.weight", settings.weight.as_slice(), &names)?.first().copied();
+    let group = resolve(path, "data.group", settings.group.as_slice(), &names)?.first().copied();
     let seen = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
     let table = Table {
         path,
@@ -50,6 +51,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         categorical: &categorical,
         left_out: &[&ignored[..], &keep].concat(),
         weight,
+        group,
     };
     let labels = match (text, &settings.label[..]) {
         (Some((_, label)), _) => vec![label],
@@ -63,6 +65,15 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         ("data.weight", weight.as_slice()),
     ];
     refuse_second_use(&uses, &names)?;
+    // A group may be kept beside predictions, or be left out as a feature in so many words.
+    for other in [
+        ("data.label", &labels[..]),
+        ("data.weight", weight.as_slice()),
+        ("data.categorical", &categorical),
+        ("data.text.column", table.text.as_slice()),
+    ] {
+        refuse_second_use(&[other, ("data.group", group.as_slice())], &names)?;
+    }
     let (roles, notes) = table.roles(&labels)?;
     let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
     let features: Vec<usize> = (0..names.len()).filter(is_feature).collect();

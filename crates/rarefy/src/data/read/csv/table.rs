@@ -31,6 +31,8 @@ pub(super) enum Role {
     TextLabel,
     /// How much the sample counts.
     Weight,
+    /// What the sample belongs to.
+    Group,
     Ignore,
 }
 
@@ -129,6 +131,8 @@ struct Found<'a> {
     classes: Vocabulary,
     weights: Vec<f32>,
     kept: Vec<Vec<String>>,
+    groups: Vec<u32>,
+    group_names: Vocabulary,
     lines: Vec<u64>,
     faults: Faults,
 }
@@ -161,6 +165,8 @@ impl<'a> Found<'a> {
             classes: Vocabulary::default(),
             weights: Vec::new(),
             kept: vec![Vec::with_capacity(rows); plan.keep.len()],
+            groups: Vec::new(),
+            group_names: Vocabulary::default(),
             lines: Vec::with_capacity(rows),
             faults: Faults::default(),
         }
@@ -192,7 +198,7 @@ impl<'a> Found<'a> {
                 return Ok(());
             }
             Role::Number | Role::NumberLabel | Role::Weight => is_missing_in_any_case(cell, markers),
-            Role::Category | Role::TextLabel => is_missing(cell, markers),
+            Role::Category | Role::TextLabel | Role::Group => is_missing(cell, markers),
         };
         if is_gap {
             return self.plan.check_missing(role);
@@ -218,6 +224,7 @@ impl<'a> Found<'a> {
                 weight if weight >= 0.0 => self.weights.push(weight as f32),
                 _ => return Err(format!("the weight is {cell}; give 0 or more")),
             },
+            Role::Group => self.groups.push(self.group_names.code(cell, |word| Cow::Borrowed(word))),
             Role::Text | Role::Ignore => unreachable!("passed over above"),
         }
         Ok(())
@@ -245,7 +252,18 @@ impl Plan<'_> {
             found.add(line, record);
         }
         let Found {
-            cells, vocabularies, texts, values, codes, classes, weights, kept, lines, faults, ..
+            cells,
+            vocabularies,
+            texts,
+            values,
+            codes,
+            classes,
+            weights,
+            kept,
+            groups,
+            lines,
+            faults,
+            ..
         } = found;
         faults.none(self.path, "places of the file are faulty")?;
         if lines.is_empty() {
@@ -281,6 +299,7 @@ impl Plan<'_> {
             notes: self.notes,
             weights,
             kept,
+            groups: self.roles.contains(&Role::Group).then_some(groups),
             ..Raw::new(self.path, Reading::Csv(self.reading), cells, shape, labels)
         })
     }
@@ -315,6 +334,7 @@ impl Plan<'_> {
                 "the label is missing; remove the line, or take the text out of data.missing_markers if it is a class"
             }
             (Role::Weight, _) => "the weight is missing; fill it in, or remove the line",
+            (Role::Group, _) => "the group is missing; fill it in, or remove the line",
             (_, Missing::Error) => "the cell is missing; fill it, or set data.missing = \"mean\"",
             (_, Missing::Mean) => return Ok(()),
         };
