@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
-use rarefy::data::{self, Loaded, Preparation};
+use anyhow::{Context, Result, ensure};
+use rarefy::data::{self, Format, Loaded, Preparation, Splits, TargetScale};
 use rarefy::kernels::Isa;
 use rarefy::report::amount;
 use rarefy::train::{self, Model, Settings};
@@ -54,6 +54,32 @@ pub fn model_folder(model: &Path) -> PathBuf {
 /// The settings of the run in a model's folder; none if they are not there or of another version.
 pub fn run_settings(model: &Path) -> Option<Settings> {
     toml::from_str(&std::fs::read_to_string(model_folder(model).join("config.toml")).ok()?).ok()
+}
+
+/// The parts of the data of the run in this model's folder, and what its test part is called; `cure` is what to do where they are
+/// no longer there.
+pub fn splits_of_run(path: &Path, model: &Model, cure: &str) -> Result<(String, Splits)> {
+    ensure!(
+        model.config.preparation.format() != Format::Memory,
+        "memory: the run's samples were in memory; {cure}"
+    );
+    let file = model_folder(path).join("config.toml");
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("{}: cannot read the run's settings; {cure}", file.display()))?;
+    let mut settings: Settings = toml::from_str(&text)
+        .with_context(|| format!("{}: these settings cannot be used; {cure}", file.display()))?;
+    if model.config.preparation.target_scaler.is_none() {
+        // An older run's settings do not say that its targets were left as they were.
+        settings.data.target_scale.get_or_insert(TargetScale::None);
+    }
+    let splits = data::load(&settings.data, settings.seed)?;
+    let own_test = settings.data.test_path.filter(|_| settings.data.fold.is_none());
+    let name = own_test.unwrap_or(settings.data.path);
+    ensure!(
+        splits.preparation == model.config.preparation,
+        "{name}: has changed since the model was trained on it, so its parts are not the same; {cure}"
+    );
+    Ok((name, splits))
 }
 
 /// Reads new data for a model. What cannot be read is left out where `skip_bad` asks for it or the model was trained so.

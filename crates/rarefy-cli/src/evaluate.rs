@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use rarefy::data::{self, Format, Loaded, Part, Preparation, TargetScale, Targets, Task};
+use anyhow::{Result, bail, ensure};
+use rarefy::data::{self, Format, Loaded, Part, Preparation, Targets, Task};
 use rarefy::losses::Head;
 use rarefy::metrics;
 use rarefy::report::{amount, confusion_table, hits_table, r2, table, worse_than_mean};
-use rarefy::train::{self, LanguageScore, Model, Predictions, Score, Settings};
+use rarefy::train::{self, LanguageScore, Model, Predictions, Score};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::apply::{MachineArgs, load_new, model_folder, run_settings};
+use crate::apply::{MachineArgs, load_new, run_settings, splits_of_run};
 use crate::data::skipped_text;
 use crate::output::Output;
 
@@ -174,28 +174,7 @@ fn part_of(preparation: &Preparation, path: &str) -> Result<&'static str> {
 
 /// The test part that the run in this model's folder kept apart.
 fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
-    ensure!(
-        model.config.preparation.format() != Format::Memory,
-        "memory: the run's samples were in memory; give DATA to evaluate on"
-    );
-    let file = model_folder(path).join("config.toml");
-    let text = std::fs::read_to_string(&file).with_context(|| {
-        format!("{}: cannot read the run's settings; give DATA to evaluate on", file.display())
-    })?;
-    let mut settings: Settings = toml::from_str(&text).with_context(|| {
-        format!("{}: these settings cannot be used; give DATA to evaluate on", file.display())
-    })?;
-    if model.config.preparation.target_scaler.is_none() {
-        // An older run's settings do not say that its targets were left as they were.
-        settings.data.target_scale.get_or_insert(TargetScale::None);
-    }
-    let splits = data::load(&settings.data, settings.seed)?;
-    let own_test = settings.data.test_path.filter(|_| settings.data.fold.is_none());
-    let name = own_test.unwrap_or(settings.data.path);
-    ensure!(
-        splits.preparation == model.config.preparation,
-        "{name}: has changed since the model was trained on it, so its test part is not the same; give DATA to evaluate on"
-    );
+    let (name, splits) = splits_of_run(path, model, "give DATA to evaluate on")?;
     let text = splits.text.iter().find(|(part, _)| *part == "test").map(|(_, counts)| *counts);
     let of_test = splits.unknown.into_iter().filter(|(part, _)| *part == "test");
     let unknown = of_test.map(|(_, found)| found).collect();

@@ -30,6 +30,8 @@ pub enum Purpose {
     Augment = 9,
     /// Tokens of a text that a model writes.
     Generate = 10,
+    /// The order in which a feature's values are shuffled to see what it is worth.
+    Importance = 11,
 }
 
 /// A stream of random numbers.

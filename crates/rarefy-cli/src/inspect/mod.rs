@@ -1,5 +1,6 @@
 //! `rarefy inspect`: what a model is made of and how it came about, or what a network would be.
 
+mod inputs;
 mod network;
 
 use std::path::{Path, PathBuf};
@@ -19,12 +20,14 @@ use crate::output::Output;
 
 /// Arguments of `rarefy inspect`.
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(group = clap::ArgGroup::new("subject").args(["network", "inputs"]), after_help = "\
 Examples:
   rarefy inspect runs/digits-1
   rarefy inspect model.safetensors --json | jq '.layers[] | {name, density}'
-  rarefy inspect --network lenet5 --inputs 28,28,1 --outputs 10 --density 0.05
-  rarefy inspect --network char-transformer --inputs 128,1 --vocabulary 96 --outputs 128,96
+  rarefy inspect runs/table-1 --inputs         which columns are used, and what each is worth
+  rarefy inspect runs/table-1 --inputs --data new.csv --csv inputs.csv
+  rarefy inspect --network lenet5 --shape 28,28,1 --outputs 10 --density 0.05
+  rarefy inspect --network char-transformer --shape 128,1 --vocabulary 96 --outputs 128,96
   rarefy inspect --network net.toml --data digits
   rarefy inspect --network lenet5 --data mnist --toml > net.toml
 
@@ -35,6 +38,8 @@ pub struct InspectArgs {
     /// A run's folder or a .safetensors file with its config.json beside it
     #[arg(required_unless_present = "network", conflicts_with = "network")]
     path: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: inputs::InputsArgs,
     #[command(flatten)]
     network: network::NetworkArgs,
 }
@@ -72,6 +77,7 @@ struct Training {
 /// Inspects.
 pub fn run(args: &InspectArgs, output: &Output) -> Result<()> {
     match &args.path {
+        Some(path) if args.inputs.is_asked() => inputs::run(path, args.network.data(), &args.inputs, output),
         Some(path) => inspect_model(path, output),
         None => network::run(&args.network, output),
     }
@@ -82,7 +88,6 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
     let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
     let model_bytes =
         std::fs::metadata(&file).with_context(|| format!("{}: cannot read", file.display()))?.len();
-    let (nnz, cells) = model.network.connections();
     let preparation = &model.config.preparation;
     let found = Inspection {
         rarefy: model.config.rarefy.clone(),
@@ -93,9 +98,9 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
         classes: preparation.classes.clone(),
         head: model.config.head,
         layers: LayerReport::of(&model.network),
-        nnz,
-        cells,
-        sparsity: 1.0 - nnz as f64 / cells.max(1) as f64,
+        nnz: model.network.connections().0,
+        cells: model.cells(),
+        sparsity: model.sparsity(),
         biases: model
             .network
             .parameters()
@@ -143,11 +148,17 @@ fn training(folder: &Path) -> Result<Option<Training>> {
 }
 
 fn text(found: &Inspection, model: &Model) -> String {
+    let left: usize = found.layers.iter().map(|layer| layer.outputs * layer.inputs).sum();
+    let removed = if left < found.cells {
+        format!("\n{} cells left the model with neurons that had lost their connections", found.cells - left)
+    } else {
+        String::new()
+    };
     let mut parts = vec![
         format!("{}: written by rarefy {}, format {}", found.path.display(), found.rarefy, found.format),
         layer_table(&found.layers),
         format!(
-            "{} of {} weights, {} sparse, and {} biases; {} bytes on disk",
+            "{} of {} weights, {} sparse, and {} biases; {} bytes on disk{removed}",
             found.nnz,
             found.cells,
             sparsity(found.sparsity),

@@ -20,17 +20,18 @@ use crate::output::Output;
 pub struct NetworkArgs {
     #[arg(long, value_name = "NAME|FILE", help = format!("{}, or a model; shows its layers", network::help()))]
     network: Option<String>,
-    /// Data that the network is for: it tells the shape of a sample and what is asked
-    #[arg(long, requires = "network", conflicts_with_all = ["inputs", "outputs"])]
+    /// Data that the network is for: it tells the shape of a sample and what is asked; with --inputs, labelled samples to measure
+    /// on
+    #[arg(long, requires = "subject", conflicts_with_all = ["shape", "outputs"])]
     data: Option<String>,
     /// The shape of a sample: height,width,channels, or steps,features, or features
     #[arg(long, requires_all = ["network", "outputs"], value_delimiter = ',', value_name = "SIZES")]
-    inputs: Vec<usize>,
+    shape: Vec<usize>,
     /// Outputs; steps,outputs if each step has a target
-    #[arg(long, requires_all = ["network", "inputs"], value_delimiter = ',', value_name = "SIZES")]
+    #[arg(long, requires_all = ["network", "shape"], value_delimiter = ',', value_name = "SIZES")]
     outputs: Vec<usize>,
-    /// Tokens there are, for a network that reads a token at each step of --inputs steps,1
-    #[arg(long, requires = "inputs", value_name = "TOKENS", value_parser = value_parser!(u32).range(1..))]
+    /// Tokens there are, for a network that reads a token at each step of --shape steps,1
+    #[arg(long, requires = "shape", value_name = "TOKENS", value_parser = value_parser!(u32).range(1..))]
     vocabulary: Option<u32>,
     /// Share of connections that exist [default: 1]
     #[arg(long, requires = "network")]
@@ -38,6 +39,13 @@ pub struct NetworkArgs {
     /// Print the layers as TOML, for a file of one's own
     #[arg(long, requires = "network", conflicts_with = "density")]
     toml: bool,
+}
+
+impl NetworkArgs {
+    /// The data that was named.
+    pub fn data(&self) -> Option<&str> {
+        self.data.as_deref()
+    }
 }
 
 /// The network and its costs.
@@ -67,21 +75,25 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
     let name = args.network.clone().context("clap asks for a path or a network")?;
     let path = Path::new(&name);
     let is_model = path.is_dir() || path.extension().is_some_and(|extension| extension == "safetensors");
-    let network = if is_model {
+    let (network, cells) = if is_model {
         ensure!(
-            args.data.is_none() && args.inputs.is_empty() && args.density.is_none(),
-            "--network {name}: a model has its own inputs, outputs and density; leave --data, --inputs, --outputs and --density out"
+            args.data.is_none() && args.shape.is_empty() && args.density.is_none(),
+            "--network {name}: a model has its own inputs, outputs and density; leave --data, --shape, --outputs and --density out"
         );
-        open_model(path)?.network
+        let model = open_model(path)?;
+        let cells = model.cells();
+        (model.network, cells)
     } else {
-        untrained(&name, args)?
+        let network = untrained(&name, args)?;
+        let cells = network.connections().1;
+        (network, cells)
     };
     if args.toml {
         let layers = network.spec().layers.clone();
         output.answer(&toml::to_string(&NetworkSettings { layers, ..NetworkSettings::default() })?);
         return Ok(());
     }
-    let found = found(name, &network);
+    let found = found(name, &network, cells);
     output.show(&text(&found));
     output.json(&found)
 }
@@ -94,12 +106,12 @@ fn untrained(name: &str, args: &NetworkArgs) -> Result<Network> {
             let train = data::load(&data, 0)?.train;
             Settings { network, ..Settings::default() }.network_for(&train)?
         }
-        None if args.inputs.is_empty() => bail!(
-            "--network {name}: shapes follow from the data; give --data NAME, or --inputs and --outputs as in --inputs 28,28,1 --outputs 10"
+        None if args.shape.is_empty() => bail!(
+            "--network {name}: shapes follow from the data; give --data NAME, or --shape and --outputs as in --shape 28,28,1 --outputs 10"
         ),
         None => {
             let vocabulary = args.vocabulary.map(|vocabulary| vocabulary as usize);
-            let inputs = Inputs { shape: shape("--inputs", &args.inputs)?, vocabulary };
+            let inputs = Inputs { shape: shape("--shape", &args.shape)?, vocabulary };
             network.spec(inputs, shape("--outputs", &args.outputs)?)?
         }
     };
@@ -118,10 +130,11 @@ fn shape(flag: &str, sizes: &[usize]) -> Result<Shape> {
     }
 }
 
-fn found(name: String, network: &Network) -> Found {
+/// What there is to tell; of a model `cells` counts those of neurons that it has lost too.
+fn found(name: String, network: &Network, cells: usize) -> Found {
     let figures = network.figures();
     let sum = |of: fn(&LayerFigures) -> usize| figures.iter().map(of).sum::<usize>();
-    let (nnz, cells) = network.connections();
+    let nnz = network.connections().0;
     Found {
         network: name,
         inputs: network.spec().inputs,

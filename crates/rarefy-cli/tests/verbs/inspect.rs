@@ -31,6 +31,42 @@ fn inspect_tells_layers_and_training() {
     assert!(message.contains("config.toml") && message.contains("give DATA"), "{message}");
 }
 
+/// A penalty took whole neurons: their cells are gone from the model, and count still.
+#[test]
+fn the_sparsity_of_a_run_is_told_the_same_by_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let trained = object(&[
+        "train",
+        "digits",
+        "--hidden",
+        "24",
+        "--epochs",
+        "4",
+        "--penalty",
+        "l1",
+        "--lambda",
+        "0.003",
+        "--no-twin",
+        "--run-dir",
+        path_text(&run),
+    ]);
+    let found = object(&["inspect", path_text(&run)]);
+    let left: u64 = found["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|layer| layer["inputs"].as_u64().unwrap() * layer["outputs"].as_u64().unwrap())
+        .sum();
+    assert!(left < 24 * 74, "no neuron was lost: {found}");
+    assert_eq!(found["cells"], 24 * 74);
+    assert_eq!(found["sparsity"], trained["sparsity"]);
+    let network = object(&["inspect", "--network", path_text(&run)]);
+    assert_eq!((&network["cells"], &network["nnz"]), (&found["cells"], &found["nnz"]));
+    let shown = said(&["inspect", path_text(&run)]);
+    assert!(shown.contains("cells left the model with neurons"), "{shown}");
+}
+
 #[test]
 fn inspect_shows_a_network_that_is_not_trained() {
     let folder = tempfile::tempdir().unwrap();
@@ -39,7 +75,7 @@ fn inspect_shows_a_network_that_is_not_trained() {
         "layers = [{layer = 'conv2d', filters = 4, kernel = 3}, {layer = 'flatten'}, {layer = 'linear'}]";
     std::fs::write(&file, layers).unwrap();
     let named = path_text(&file);
-    let given = object(&["inspect", "--network", named, "--inputs", "8,8,1", "--outputs", "10"]);
+    let given = object(&["inspect", "--network", named, "--shape", "8,8,1", "--outputs", "10"]);
     assert_eq!(given, object(&["inspect", "--network", named, "--data", "digits"]));
     assert_eq!(given["layers"][0]["output"], serde_json::json!([6, 6, 4]));
     // 36 weights at 36 positions, and 1440 once; two operations each.
@@ -60,14 +96,14 @@ fn inspect_shows_a_network_that_is_not_trained() {
     let model = object(&["inspect", "--network", digits_run()]);
     assert_eq!(model["nnz"], object(&["inspect", digits_run()])["nnz"]);
     for (arguments, words) in [
-        (&["--network", named][..], "give --data NAME, or --inputs and --outputs"),
+        (&["--network", named][..], "give --data NAME, or --shape and --outputs"),
         (
-            &["--network", named, "--inputs", "2,2,1", "--outputs", "10"],
+            &["--network", named, "--shape", "2,2,1", "--outputs", "10"],
             "layer 1 (conv2d) on 2 x 2 x 1: its window",
         ),
         (&["--network", digits_run(), "--density", "0.5"], "a model has its own inputs"),
         (&["--network", "lenet55", "--data", "digits"], "neither a file nor one of"),
-        (&["--network", named, "--inputs", "1,2,3,4", "--outputs", "10"], "give one size, two"),
+        (&["--network", named, "--shape", "1,2,3,4", "--outputs", "10"], "give one size, two"),
     ] {
         let message = refusal(&[&["inspect"], arguments].concat());
         assert!(message.contains(words), "{arguments:?}: {message}");

@@ -185,13 +185,13 @@ fn documents_become_tokens_that_networks_read() {
     let transformer = train("--network char-transformer");
     let message = refusal(&transformer.split_whitespace().collect::<Vec<_>>());
     assert!(message.contains("char-transformer: predicts a token at each step"), "{message}");
-    let message = refusal(&["inspect", "--network", "text-gru", "--inputs", "9,1", "--outputs", "2"]);
+    let message = refusal(&["inspect", "--network", "text-gru", "--shape", "9,1", "--outputs", "2"]);
     assert!(message.contains("text-gru: reads tokens, and the samples are numbers"), "{message}");
     let found = object(&[
         "inspect",
         "--network",
         "text-gru",
-        "--inputs",
+        "--shape",
         "9,1",
         "--outputs",
         "2",

@@ -11,7 +11,7 @@ use crate::train::{Outcome, Trainer, TwinCosts};
 pub struct Figures {
     /// Connections of the model.
     pub nnz: usize,
-    /// The share of the network's cells without a connection.
+    /// The share of the trained network's cells without a connection ([`Model::sparsity`](crate::train::Model::sparsity)).
     pub sparsity: f64,
     /// Floating-point operations of a prediction: two for each live weight, as often as it is used.
     pub flops: usize,
@@ -80,11 +80,9 @@ impl Figures {
     /// The figures of a run that has ended; its predictions are timed here.
     pub fn of(run: &Trainer, outcome: &Outcome) -> Figures {
         let network = &outcome.model.network;
-        // The model may have lost neurons: what is sparse is what was asked for, the whole network.
-        let (nnz, cells) = (network.connections().0, run.network().connections().1);
         Figures {
-            nnz,
-            sparsity: 1.0 - nnz as f64 / cells as f64,
+            nnz: network.connections().0,
+            sparsity: outcome.model.sparsity(),
             flops: network.flops(),
             parameters: parameters(network),
             epochs: Some(outcome.epochs),

@@ -3,6 +3,7 @@
 mod choice;
 mod figures;
 mod gains;
+mod inputs;
 mod layers;
 mod numbers;
 pub mod plot;
@@ -13,6 +14,7 @@ mod target;
 
 pub use choice::{Candidate, best, knee};
 pub use figures::Figures;
+pub use inputs::{InputReport, InputUse, Scored, coefficient_table};
 pub use layers::{LayerReport, layer_table};
 pub use numbers::{amount, bytes, count, r2, sparsity, worse_than_mean};
 pub use statistics::{TTest, mean, paired_t_test, standard_error, two_sided_p};

@@ -3,12 +3,14 @@
 mod accumulation;
 mod assemble;
 mod checkpoint;
+mod coefficients;
 mod directory;
 mod effective;
 mod engine;
 mod epoch;
 mod foresight;
 mod generate;
+mod importance;
 mod keep;
 mod lambda_path;
 mod language;
@@ -42,10 +44,12 @@ mod twin;
 mod update;
 
 pub use crate::topology::Progress;
+pub use coefficients::{Coefficients, coefficients};
 pub use directory::{RunDirectory, free_run_directory};
 pub use engine::{Engine, EngineParts};
 pub use foresight::DenseUpdates;
 pub use generate::{Sampling, Writer};
+pub use importance::{Importance, Importances, permutation_importance};
 pub use lambda_path::{LambdaPath, PathEvent, PathOutcome, PathPoint, PathSettings};
 pub use language::LanguageScore;
 pub use machine::{free_memory_bytes, memory_bytes, peak_rss_bytes, processor, rss_bytes};

@@ -23,7 +23,7 @@ use super::score::{Score, score};
 use super::tensors::{self, Tensor, TensorFile, Words};
 use crate::data::{Batch, Dataset, Preparation, Samples, Task};
 use crate::kernels::Isa;
-use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role};
+use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role, WeightShape};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
@@ -48,6 +48,10 @@ pub struct ModelConfig {
     pub head: Head,
     /// How new data is encoded like the training data.
     pub preparation: Preparation,
+    /// Cells of the network that was trained, of which the model may have lost neurons; its sparsity is told of these. Not in the
+    /// files of older versions: then the cells of the network above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_cells: Option<usize>,
 }
 
 /// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights, and may be done by several
@@ -61,10 +65,18 @@ pub struct Model {
 }
 
 impl ModelConfig {
-    /// The description of a network in this version's format.
+    /// The description of a network in this version's format, with all cells that it was trained with.
     pub fn new(network: &Network, head: Head, preparation: Preparation) -> ModelConfig {
         let rarefy = env!("CARGO_PKG_VERSION").to_string();
-        ModelConfig { format: FORMAT, rarefy, network: network.spec().clone(), head, preparation }
+        let trained_cells = Some(network.connections().1);
+        ModelConfig {
+            format: FORMAT,
+            rarefy,
+            network: network.spec().clone(),
+            head,
+            preparation,
+            trained_cells,
+        }
     }
 
     /// Checks what came from a file: each part by itself, and that they are parts of one model.
@@ -78,6 +90,11 @@ impl ModelConfig {
             Task::Classification | Task::MultiLabel | Task::Regression => preparation.outputs.into(),
         };
         self.network.check_for(inputs, outputs)?;
+        let shapes = self.network.weight_shapes().map_err(|error| error.to_string())?;
+        let cells: usize = shapes.iter().map(WeightShape::cells).sum();
+        if let Some(trained) = self.trained_cells.filter(|&trained| trained < cells) {
+            return Err(format!("the network has {cells} cells, and had {trained} when it was trained"));
+        }
         let fits = match preparation.task {
             Task::Classification => true,
             Task::MultiLabel | Task::Regression => self.head != Head::Softmax,
@@ -185,6 +202,16 @@ impl Model {
     pub fn from_bytes_with(bytes: &[u8], kinds: &LayerKinds) -> Result<Model> {
         let path = Path::new("model bytes");
         Model::read(path, &TensorFile::of_bytes(path, bytes)?, kinds)
+    }
+
+    /// Cells of the network that was trained, those of neurons that the model has lost included.
+    pub fn cells(&self) -> usize {
+        self.config.trained_cells.unwrap_or_else(|| self.network.connections().1)
+    }
+
+    /// The share of [`Model::cells`] without a connection: what training, inspecting and comparing tell.
+    pub fn sparsity(&self) -> f64 {
+        1.0 - self.network.connections().0 as f64 / self.cells().max(1) as f64
     }
 
     /// All weight matrices, which may have absent connections, from the first layer to the last. Biases and other

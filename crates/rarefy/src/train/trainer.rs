@@ -316,7 +316,10 @@ impl Trainer {
 
     /// What the numbers of a network that this trainer made mean.
     pub fn config(&self, network: &Network) -> ModelConfig {
-        ModelConfig::new(network, self.loss.head(), self.splits.preparation.clone())
+        ModelConfig {
+            trained_cells: Some(self.engine.network.connections().1),
+            ..ModelConfig::new(network, self.loss.head(), self.splits.preparation.clone())
+        }
     }
 
     /// Back to the start, with zeros staying as long as they do.

@@ -1,5 +1,7 @@
 //! What is learned from a training part and kept with the model.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::scale::Scaler;
@@ -130,6 +132,36 @@ impl Preparation {
             }
         };
         self.columns.iter().flat_map(names).collect()
+    }
+
+    /// The features as a table names them, each with the inputs that it became: several for a category, one for a number, a word
+    /// of a bag of words or a column of an array.
+    pub fn features(&self) -> Vec<(String, Range<usize>)> {
+        if self.columns.is_empty() || self.text().is_some() {
+            let names = self.input_names().into_iter().enumerate();
+            return names.map(|(input, name)| (name, input..input + 1)).collect();
+        }
+        let mut end = 0;
+        let inputs = self.columns.iter().map(|column| {
+            let start = end;
+            end += column.inputs();
+            (column.name.clone(), start..end)
+        });
+        inputs.collect()
+    }
+
+    /// How an input follows from the number in the file: `(number - offset) * multiplier`, what a table's column was shifted by
+    /// included. Of a category's input the number is 1 or 0.
+    pub fn scale_of(&self, input: usize) -> (f64, f64) {
+        let (offset, multiplier) = self.scaler.of(input);
+        let first_input = |column: usize| match self.columns.get(..column) {
+            Some(before) if !self.columns.is_empty() => before.iter().map(Column::inputs).sum(),
+            _ => column,
+        };
+        match self.reading.shifts().iter().find(|shift| first_input(shift.column) == input) {
+            Some(shift) => (shift.origin + shift.unit * offset, multiplier / shift.unit),
+            None => (offset, multiplier),
+        }
     }
 
     /// A name for each output: the class, the label column, or `output_2`; of a transcription the units.

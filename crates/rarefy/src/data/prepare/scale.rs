@@ -190,6 +190,18 @@ impl Scaler {
         }
     }
 
+    /// The offset and the multiplier of an input.
+    pub fn of(&self, input: usize) -> (f64, f64) {
+        let (offset, multiplier) = match self {
+            Scaler::None => (0.0, 1.0),
+            Scaler::Global { offset, multiplier } => (*offset, *multiplier),
+            Scaler::Columns { offsets, multipliers } => {
+                (offsets[input % offsets.len()], multipliers[input % multipliers.len()])
+            }
+        };
+        (offset.into(), multiplier.into())
+    }
+
     /// Scales samples, row-major, in place.
     pub(crate) fn apply(&self, features: &mut [f32]) {
         // Through f64: the difference of two large f32 numbers could overflow though the result is small.
