@@ -277,7 +277,8 @@ fn turn<N: Number>(matrix: &[N], width: usize, order: &[usize], first: usize, ro
     let mut block = [[0.0; FEATURES]; LINE];
     for (chunk, rows) in rows.chunks_mut(FEATURES).enumerate() {
         let first = first + chunk * FEATURES;
-        for line in 0..LANES / LINE {
+        // Lanes beyond have been zero since they died.
+        for line in 0..order.len().div_ceil(LINE) {
             for (lane, sample) in block.iter_mut().enumerate() {
                 match order.get(line * LINE + lane) {
                     Some(&from) => {

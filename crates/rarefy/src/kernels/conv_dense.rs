@@ -82,7 +82,21 @@ fn multiply(
     });
 }
 
-/// `output = epilogue(W * input)`.
+/// Weights `[filter][channel, offset]` as `[filter][offset, channel]`, in `turned`.
+pub(super) fn turn<'a>(windows: &Windows, values: &[f32], turned: &'a mut Vec<f32>) -> &'a [f32] {
+    let (channels, offsets) = (windows.geometry.input.channels, windows.geometry.offsets());
+    turned.resize(values.len(), 0.0);
+    for (from, to) in values.chunks(channels * offsets).zip(turned.chunks_mut(channels * offsets)) {
+        for (offset, to) in to.chunks_mut(channels).enumerate() {
+            for (to, from) in to.iter_mut().zip(from[offset..].iter().step_by(offsets)) {
+                *to = *from;
+            }
+        }
+    }
+    turned
+}
+
+/// `output = finish(W * input)`.
 pub(super) fn forward(
     (isa, windows): (Isa, &Windows),
     values: &[f32],
@@ -92,13 +106,8 @@ pub(super) fn forward(
 ) {
     let geometry = windows.geometry;
     let (channels, filters, offsets) = (geometry.input.channels, geometry.filters, geometry.offsets());
-    let mut turned = vec![0.0; values.len()];
-    for (from, to) in values.chunks(channels * offsets).zip(turned.chunks_mut(channels * offsets)) {
-        for (at, value) in from.iter().enumerate() {
-            to[at % offsets * channels + at / offsets] = *value;
-        }
-    }
-    let matrix = Matrix::new(&turned, filters, offsets * channels);
+    let mut turned = Vec::new();
+    let matrix = Matrix::new(turn(windows, values, &mut turned), filters, offsets * channels);
     multiply((isa, windows), matrix, Reads { table: &windows.reads, channels }, input, output, epilogue);
 }
 

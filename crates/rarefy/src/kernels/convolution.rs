@@ -3,9 +3,9 @@
 use super::arch::{Entries, Epilogue, Isa};
 use super::spmm::gather_columns;
 use super::windows::Windows;
-use super::{conv, conv_dense};
+use super::{conv, conv_dense, conv_spread};
 use crate::sparse::Weights;
-use crate::tiles::Tiles;
+use crate::tiles::{Row, Tiles};
 
 /// A convolution on an instruction set: its products and their gradients.
 ///
@@ -46,6 +46,38 @@ impl<'a> Convolution<'a> {
                     input,
                     output,
                 );
+            }
+        }
+    }
+
+    /// As [`Convolution::forward`], of one sample whose positions are lanes ([`Tiles::is_spread`]). `panel` grows to what is laid
+    /// out at a time, and `turned` to what the values of dense storage need.
+    ///
+    /// # Panics
+    /// As for [`Convolution::forward`].
+    pub fn forward_spread(
+        &self,
+        weights: &Weights,
+        input: &Tiles,
+        output: &mut Tiles,
+        epilogue: Epilogue<'_>,
+        (panel, turned): (&mut Vec<Row>, &mut Vec<f32>),
+    ) {
+        let (isa, windows) = (self.isa, self.windows);
+        let (from, to) = (windows.geometry().input, windows.output());
+        let shapes = [(from.channels, from.positions()), (to.channels, to.positions())];
+        let found = [(input.features(), input.samples()), (output.features(), output.samples())];
+        assert_eq!(found, shapes, "spread activations of {:?}", windows.geometry());
+        self.check_weights(weights);
+        match weights {
+            Weights::Dense(_) => {
+                let values = (weights.values(), epilogue);
+                conv_spread::forward_dense((isa, windows), values, input, output, panel, turned);
+            }
+            Weights::Sparse(sparse) => {
+                let (index, values) = (sparse.pattern().index(), sparse.values());
+                let entries = Entries { index, values, windows, epilogue };
+                conv_spread::forward(isa, &entries, input, output, panel);
             }
         }
     }
@@ -115,14 +147,19 @@ impl<'a> Convolution<'a> {
 
     fn check(&self, weights: &Weights, input: &Tiles, output: &Tiles) {
         let geometry = self.windows.geometry();
+        let shapes = (geometry.input.features(), self.windows.output().features());
+        assert_eq!((input.features(), output.features()), shapes, "activations of {geometry:?}");
+        assert_eq!(input.samples(), output.samples());
+        self.check_weights(weights);
+    }
+
+    fn check_weights(&self, weights: &Weights) {
+        let geometry = self.windows.geometry();
         assert_eq!(
             (weights.rows(), weights.cols()),
             (geometry.filters, geometry.cols()),
             "weights of {geometry:?}"
         );
-        let shapes = (geometry.input.features(), self.windows.output().features());
-        assert_eq!((input.features(), output.features()), shapes, "activations of {geometry:?}");
-        assert_eq!(input.samples(), output.samples());
         let is_dense = !weights.is_compressed();
         assert!(!is_dense || geometry.groups == 1, "convolutions in groups are stored compressed");
     }

@@ -13,7 +13,7 @@ use super::tree;
 use crate::tiles::{HALF, LANES, Row};
 
 /// Rows of a result that one call of `gemm` computes.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 
 /// `Y = epilogue(A X)` for each tile.
 pub(super) fn multiply(

@@ -6,8 +6,10 @@
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
 //! | convolution | the same three over windows of positions | `conv` |
+//! | convolution of one sample | the forward product with positions as lanes | `conv_spread` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
 //! | a few lines of spmm | the same for whoever has to split the work, step after step | `piecewise` |
+//! | spmm of one lane | the same for one or two samples, bit for bit | `narrow` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `sparse_input` |
 //! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
 //! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
@@ -22,10 +24,12 @@ mod arch;
 mod attention;
 mod conv;
 mod conv_dense;
+mod conv_spread;
 mod convolution;
 mod dense;
 mod isa_choice;
 mod lookup;
+mod narrow;
 mod panels;
 mod piecewise;
 mod product;

@@ -12,7 +12,7 @@ use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
 use super::spmm::gather_columns;
 use super::windows::Windows;
-use super::{conv, conv_dense, dense, sddmm, sparse_input, spmm, tree};
+use super::{conv, conv_dense, dense, narrow, sddmm, sparse_input, spmm, tree};
 use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
@@ -30,6 +30,12 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
         return sparse_input::multiply(isa, weights, columns, output, epilogue);
     }
     assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
+    if let Epilogue::Activate { bias, activation } = epilogue
+        && input.samples() <= narrow::FEW
+    {
+        let lanes = 0..input.samples();
+        return narrow::multiply(isa, weights, (input.rows(), output.rows_mut()), lanes, bias, activation);
+    }
     match weights {
         Weights::Dense(_) => {
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());

@@ -70,6 +70,10 @@ impl Layer for Elementwise {
         true
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         let features = input.features();
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {

@@ -118,6 +118,8 @@ pub struct Workspace {
     pub tiles: Vec<Tiles>,
     /// Room for what kernels sum or turn around; it grows when it is first used.
     pub scratch: Vec<f32>,
+    /// Room for rows that kernels lay out anew; it grows when it is first used.
+    pub panel: Vec<Row>,
     /// Arrays of any length that are kept.
     pub numbers: Vec<Vec<f32>>,
     /// The order in which something is gone through.
@@ -126,6 +128,8 @@ pub struct Workspace {
     pub inner: Vec<Buffers>,
     /// What goes on from batch to batch.
     pub carried: Vec<Carried>,
+    /// A single sample whose positions are lanes.
+    pub(super) spread: Option<OneSample>,
     /// Whether the layers within are given small batches folded, for which alone there are tiles.
     pub(super) folds_small_batches: bool,
 }
@@ -143,6 +147,16 @@ impl Workspace {
             carried.end.resize(samples);
         }
     }
+}
+
+/// One sample whose positions are lanes ([`Tiles::is_spread`]), and what layers within make of it. No number of samples
+/// changes it.
+#[derive(Debug, Clone)]
+pub struct OneSample {
+    /// What goes in.
+    pub input: Tiles,
+    /// Their buffers.
+    pub buffers: Buffers,
 }
 
 /// A state that goes on from batch to batch: a lane goes on where the same lane of the batch before ended. A pass forward

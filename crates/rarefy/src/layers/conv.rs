@@ -376,6 +376,14 @@ impl Layer for Conv {
         steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
+    fn spread_workspace(&self) -> Workspace {
+        Workspace::default()
+    }
+
     fn workspace(&self, samples: usize, _: bool) -> Workspace {
         let features = if self.may_reach_beyond() { self.input().features() } else { 0 };
         let tiles = vec![Tiles::zeros(features, samples)];
@@ -390,20 +398,23 @@ impl Layer for Conv {
         output: &mut Tiles,
         work: &mut Workspace,
     ) {
+        let bias = parameters.get(1).map_or(&self.zeros[..], |bias| bias.weights.values());
+        let epilogue = Epilogue::Activate { bias, activation: self.activation };
+        let weights = &parameters[0].weights;
+        if self.windows.is_pointwise() {
+            return kernels::multiply(pass.isa, weights, input, output, epilogue);
+        }
+        let convolution = Convolution::new(pass.isa, &self.windows);
+        if input.is_spread() {
+            let room = (&mut work.panel, &mut work.scratch);
+            return convolution.forward_spread(weights, input, output, epilogue, room);
+        }
         let cut = &mut work.tiles[CUT];
         if self.reaches_beyond(input) {
             cut.rows_mut().copy_from_slice(input.rows());
             cut.clear_beyond(input, self.input().positions());
         }
-        let input = self.real(input, cut);
-        let bias = parameters.get(1).map_or(&self.zeros[..], |bias| bias.weights.values());
-        let epilogue = Epilogue::Activate { bias, activation: self.activation };
-        let weights = &parameters[0].weights;
-        if self.windows.is_pointwise() {
-            kernels::multiply(pass.isa, weights, input, output, epilogue);
-        } else {
-            Convolution::new(pass.isa, &self.windows).forward(weights, input, output, epilogue);
-        }
+        convolution.forward(weights, self.real(input, cut), output, epilogue);
     }
 
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {

@@ -108,6 +108,10 @@ impl Layer for Dropout {
         true
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         self.mask(pass, input, output, None);
     }

@@ -83,6 +83,10 @@ impl Layer for Embedding {
         Shape::sequence(self.steps, self.channels)
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(
         &self,
         _: &Pass,

@@ -62,7 +62,14 @@ impl Layer for Flatten {
         Shape::flat(self.input.features())
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(&self, _: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
+        if input.is_spread() {
+            return output.gather_sample(0, input);
+        }
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             rows.copy_from_slice(&input.rows()[start..][..rows.len()]);
         });

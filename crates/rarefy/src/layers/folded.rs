@@ -63,6 +63,14 @@ impl Layer for Folded {
         self.layers.steps(steps)
     }
 
+    fn spreads(&self) -> bool {
+        self.layers.spreads()
+    }
+
+    fn spread_workspace(&self) -> Workspace {
+        Workspace { inner: vec![self.layers.spread_buffers()], ..Workspace::default() }
+    }
+
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let room = |is_needed: bool| Tiles::zeros(if is_needed { self.input.features() } else { 0 }, 0);
         let tiles = vec![room(true), room(training)];
@@ -81,7 +89,7 @@ impl Layer for Folded {
         work: &mut Workspace,
     ) {
         let (tiles, buffers) = (&mut work.tiles, &mut work.inner[0]);
-        if input.samples() > HALF {
+        if input.samples() > HALF || input.is_spread() {
             self.layers.forward(pass, parameters, input, buffers);
             // Nobody within looks at the last outputs again.
             std::mem::swap(output, buffers.output_mut());

@@ -95,6 +95,17 @@ pub trait Layer: Send + Sync {
         false
     }
 
+    /// Whether the layer predicts a single sample whose positions are lanes ([`Tiles::is_spread`]) as it would were they not:
+    /// one that looks at each position alone need not do anything.
+    fn spreads(&self) -> bool {
+        false
+    }
+
+    /// Room for a single sample whose positions are lanes, in place of [`Layer::workspace`].
+    fn spread_workspace(&self) -> Workspace {
+        self.workspace(1, false)
+    }
+
     /// Room for batches of up to `samples` samples.
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let _ = (samples, training);

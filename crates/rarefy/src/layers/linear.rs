@@ -116,6 +116,10 @@ impl Layer for Linear {
         self.activation
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(
         &self,
         pass: &Pass,

@@ -37,12 +37,13 @@ mod sequence;
 mod settings;
 mod shrink;
 mod spec;
+mod spread;
 #[cfg(test)]
 mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
 pub use attention::{Attention, AttentionSpec};
-pub use buffers::{Buffers, Carried, Workspace};
+pub use buffers::{Buffers, Carried, OneSample, Workspace};
 pub use build::{Builder, WeightShape};
 pub use conv::{Conv, Conv1dSpec, Conv2dSpec, Padding, Size};
 pub use describe::{Describe, Properties};

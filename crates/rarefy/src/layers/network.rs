@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::build::{Source, Vectors};
 use super::folded::{Folded, foldable};
+use super::spread::{Spread, spreadable};
 use super::{
     Buffers, Builder, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings, Vjp,
     WeightShape,
@@ -128,6 +129,10 @@ impl Network {
         let folded = foldable(&sequence);
         if !folded.is_empty() {
             sequence.join(folded.clone(), |layers| Box::new(Folded::new(layers)));
+        }
+        // The last first: what stands before a run keeps its place.
+        for run in spreadable(&sequence).into_iter().rev() {
+            sequence.join(run, |layers| Box::new(Spread::new(layers)));
         }
         let mut parameters = builder.finish();
         if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {

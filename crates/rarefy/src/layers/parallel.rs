@@ -159,6 +159,15 @@ impl Layer for Parallel {
         self.branches.iter().all(|branch| branch.layers.folds())
     }
 
+    fn spreads(&self) -> bool {
+        self.branches.iter().all(|branch| branch.layers.spreads())
+    }
+
+    fn spread_workspace(&self) -> Workspace {
+        let inner = self.branches.iter().map(|branch| branch.layers.spread_buffers()).collect();
+        Workspace { inner, ..Workspace::default() }
+    }
+
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         let inner = self.branches.iter().map(|branch| branch.layers.buffers(samples, training)).collect();
         let needs = training && self.branches.iter().skip(1).any(|branch| branch.layers.output().is_some());

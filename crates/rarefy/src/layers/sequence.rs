@@ -56,6 +56,11 @@ impl Sequence {
         self.layers.iter().all(|layer| folds(layer.as_ref()))
     }
 
+    /// Whether all layers work on a sample whose positions are lanes ([`Layer::spreads`]).
+    pub(super) fn spreads(&self) -> bool {
+        self.layers.iter().all(|layer| layer.spreads())
+    }
+
     /// Makes one layer of those of `run`, as `join` makes it of their sequence.
     pub(super) fn join(&mut self, run: Range<usize>, join: impl FnOnce(Sequence) -> Box<dyn Layer>) {
         let spans: Vec<Range<usize>> = self.spans.drain(run.clone()).collect();
@@ -74,6 +79,15 @@ impl Sequence {
         let work = self.layers.iter().map(|layer| layer.workspace(samples, training)).collect();
         let gradients = if training { tiles() } else { Vec::new() };
         Buffers { outputs: tiles(), gradients, work }
+    }
+
+    /// Buffers for a single sample whose positions are lanes ([`Tiles::is_spread`]).
+    pub(super) fn spread_buffers(&self) -> Buffers {
+        Buffers {
+            outputs: self.layers.iter().map(|layer| Tiles::spread(layer.output())).collect(),
+            gradients: Vec::new(),
+            work: self.layers.iter().map(|layer| layer.spread_workspace()).collect(),
+        }
     }
 
     /// Computes every layer's outputs.

@@ -312,24 +312,40 @@ fn threads_change_no_bit() {
     }
 }
 
+/// `count` samples of others, from `first` on.
+fn part(all: &Tiles, first: usize, count: usize) -> Tiles {
+    let mut part = Tiles::zeros(all.features(), count);
+    (0..count).for_each(|sample| part.set_sample(sample, &all.sample(first + sample)));
+    let lengths: Vec<u32> = all.lengths().iter().skip(first).take(count).copied().collect();
+    part.set_lengths(lengths.into_iter());
+    part
+}
+
+/// Fails if the samples of a batch are predicted otherwise alone, or in a batch of another size.
+fn assert_same_in_any_batch(what: &str, isa: Isa, network: &Network, all: &Tiles) {
+    let pass = Pass::predict(isa);
+    let mut whole = network.buffers(all.samples(), false);
+    network.forward(&pass, all, &mut whole);
+    let mut buffers = network.buffers(64, false);
+    for (first, count) in [(129, 1), (63, 2), (0, 3), (50, 16), (64, 17), (66, 64), (1, 1)] {
+        buffers.resize(count);
+        network.forward(&pass, &part(all, first, count), &mut buffers);
+        for sample in 0..count {
+            let [alone, within] = [(&buffers, sample), (&whole, first + sample)]
+                .map(|(buffers, sample)| buffers.output().sample(sample));
+            assert_eq!(alone, within, "{what}: sample {sample} of {count}, {isa}");
+        }
+    }
+}
+
 #[test]
 fn a_sample_is_predicted_the_same_in_any_batch() {
-    let pass = Pass::predict(Isa::detect());
     for case in ROWS {
-        let network = network(case, 0.6, Storage::Sparse);
         let all = input(case, 130);
-        let mut whole = network.buffers(130, false);
-        network.forward(&pass, &all, &mut whole);
-        let mut alone = network.buffers(1, false);
-        for sample in [0, 63, 64, 129] {
-            let mut one = Tiles::zeros(all.features(), 1);
-            one.set_sample(0, &all.sample(sample));
-            one.set_lengths(
-                all.lengths().iter().skip(sample).take(1).copied().collect::<Vec<_>>().into_iter(),
-            );
-            network.forward(&pass, &one, &mut alone);
-            assert_eq!(alone.output().sample(0), whole.output().sample(sample), "{}", case.layer);
+        for isa in Isa::available() {
+            assert_same_in_any_batch(case.layer, isa, &network(case, 0.6, Storage::Sparse), &all);
         }
+        assert_same_in_any_batch(case.layer, Isa::detect(), &network(case, 0.6, Storage::Dense), &all);
     }
 }
 

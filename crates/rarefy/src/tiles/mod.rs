@@ -17,6 +17,7 @@
 mod columns;
 mod fold;
 mod padding;
+mod spread;
 
 use std::fmt;
 
@@ -155,6 +156,8 @@ pub struct Tiles {
     lengths: Vec<u32>,
     /// Whether the lanes from [`HALF`] on hold the later half of the positions, and `samples` counts them too.
     folded: bool,
+    /// Whether lanes are the positions of one sample, which `samples` then counts.
+    spread: bool,
     /// In place of rows, for a wide input of which little is not zero.
     columns: Option<Columns>,
 }
@@ -168,6 +171,7 @@ impl Tiles {
             rows: vec![Row::ZERO; samples.div_ceil(LANES) * features],
             lengths: Vec::new(),
             folded: false,
+            spread: false,
             columns: None,
         }
     }
@@ -259,12 +263,13 @@ impl Tiles {
         self.folded
     }
 
-    /// Sets the lengths: one a sample, or none.
+    /// Sets the lengths: one a sample, or none; a spread sample is one.
     ///
     /// # Panics
     /// If there is another number of them.
     pub fn set_lengths(&mut self, lengths: impl ExactSizeIterator<Item = u32>) {
-        assert!(lengths.len() == 0 || lengths.len() == self.samples, "a length for each sample, or none");
+        let samples = if self.spread { 1 } else { self.samples };
+        assert!(lengths.len() == 0 || lengths.len() == samples, "a length for each sample, or none");
         self.lengths.clear();
         self.lengths.extend(lengths);
     }

@@ -13,6 +13,7 @@ use crate::tiles::Row;
 
 pub(super) const NAME: &str = "avx2";
 pub(super) const HAS_HALVES: bool = false;
+pub(super) const IS_FUSED: bool = true;
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {

@@ -12,6 +12,7 @@ use crate::tiles::{HALF, LANES, Row};
 
 pub(super) const NAME: &str = "avx512";
 pub(super) const HAS_HALVES: bool = true;
+pub(super) const IS_FUSED: bool = true;
 
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {

@@ -39,9 +39,24 @@ impl<'a> Matrix<'a> {
         assert!(start + count <= self.rows && count > 0);
         Matrix { values: &self.values[start * self.row_stride..], rows: count, ..self }
     }
+
+    fn cols_from(self, start: usize, count: usize) -> Matrix<'a> {
+        self.transposed().rows_from(start, count).transposed()
+    }
 }
 
-/// `out = A B`, or `out += A B`, row-major.
+/// The most numbers that one call of `gemm` adds up. It would cut longer sums by itself, where it thinks best for the
+/// machine's caches; so long a one it does not cut.
+const DEPTH: usize = 512;
+
+/// How long the runs are in which the sums of so many rows are added up over `cols` columns. `gemm` adds a single row up in
+/// one go.
+pub(in crate::kernels) fn depth(rows: usize, cols: usize) -> usize {
+    let runs = if rows == 1 { 1 } else { cols.div_ceil(DEPTH).max(1) };
+    cols.div_ceil(runs).max(1)
+}
+
+/// `out = A B`, or `out += A B`, row-major. Each number is the sum of runs of [`depth`] columns, one run after the other.
 pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
     assert_eq!(out.len(), a.rows * b.cols);
@@ -54,6 +69,15 @@ pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32],
         }
         return;
     }
+    let depth = depth(a.rows, a.cols);
+    for start in (0..a.cols).step_by(depth) {
+        let count = depth.min(a.cols - start);
+        add_run(a.cols_from(start, count), b.rows_from(start, count), out, accumulate || start > 0);
+    }
+}
+
+/// One run of a product, by `gemm`.
+fn add_run(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     for matrix in [a, b] {
         let last = (matrix.rows - 1) * matrix.row_stride + (matrix.cols - 1) * matrix.col_stride;
         assert!(last < matrix.values.len());

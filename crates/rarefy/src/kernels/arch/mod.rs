@@ -152,6 +152,12 @@ impl Isa {
         on!(self, set => set::HAS_HALVES)
     }
 
+    /// Whether products multiply and add at once, with one rounding.
+    #[allow(unused_unsafe)]
+    pub(super) fn is_fused(self) -> bool {
+        on!(self, set => set::IS_FUSED)
+    }
+
     /// Computes the first half of the rows of up to [`HALVES`] panels: `lines.input` and `output` hold those of all of them.
     pub(super) fn spmm_halves(self, lines: &Lines<'_>, output: &mut [Row]) {
         on!(self, set => set::spmm_halves(lines, output));

@@ -11,6 +11,7 @@ pub(super) use super::portable::{convolve, convolve_gradient, convolve_transpose
 
 pub(super) const NAME: &str = "neon";
 pub(super) const HAS_HALVES: bool = false;
+pub(super) const IS_FUSED: bool = true;
 
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
     body.run()

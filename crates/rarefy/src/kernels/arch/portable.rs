@@ -14,8 +14,9 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
             for entry in entries.index.line(filter) {
                 let at = entries.windows.places[entries.index.indices()[entry] as usize];
                 let row = &bases.rows()[at as usize & 0xff][place][first_channel + (at >> 8) as usize].0;
+                let value = entries.values[entry];
                 for lane in 0..LANES {
-                    sums[lane] += entries.values[entry] * row[lane];
+                    sums[lane] = value.mul_add(row[lane], sums[lane]);
                 }
             }
             entries.epilogue.end(first_row + place * filters + filter, &mut sums);

@@ -9,6 +9,7 @@ use crate::tiles::{LANES, Row};
 
 pub(super) const NAME: &str = "scalar";
 pub(super) const HAS_HALVES: bool = false;
+pub(super) const IS_FUSED: bool = false;
 
 pub(super) fn run<V: Vectorized>(body: V) -> V::Output {
     body.run()

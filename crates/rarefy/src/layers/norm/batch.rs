@@ -186,6 +186,10 @@ impl Layer for BatchNorm {
         Workspace { numbers: vec![room(3), room(3)], ..Workspace::default() }
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(
         &self,
         pass: &Pass,

@@ -222,6 +222,10 @@ impl Layer for LayerNorm {
         true
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn forward(
         &self,
         pass: &Pass,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::max::exceeds;
 use super::{CHANNELS, positions_in_piece};
-use crate::kernels::{Activation, par_chunk_pairs, par_chunks};
+use crate::kernels::{Activation, Vectorized, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -94,6 +94,46 @@ impl GlobalPool {
     }
 }
 
+/// One sample whose positions are lanes: its channels side by side, each over the positions in order.
+struct SpreadPool<'a> {
+    kind: Kind,
+    input: &'a Tiles,
+    output: &'a mut [Row],
+}
+
+impl Vectorized for SpreadPool<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let steps = self.input.real_positions().max(1);
+        for (piece, output) in self.output.chunks_mut(CHANNELS).enumerate() {
+            let inputs = |position: usize| {
+                let rows = &self.input.tile(position / LANES)[piece * CHANNELS..][..output.len()];
+                rows.iter().map(move |row| row.0[position % LANES])
+            };
+            let mut numbers = [0.0; CHANNELS];
+            match self.kind {
+                Kind::Average => {
+                    for position in 0..steps {
+                        numbers.iter_mut().zip(inputs(position)).for_each(|(sum, input)| *sum += input);
+                    }
+                    numbers.iter_mut().for_each(|sum| *sum /= steps as f32);
+                }
+                Kind::Max => {
+                    numbers.iter_mut().zip(inputs(0)).for_each(|(largest, input)| *largest = input);
+                    for position in 1..steps {
+                        for (largest, input) in numbers.iter_mut().zip(inputs(position)) {
+                            *largest = if exceeds(input, *largest) { input } else { *largest };
+                        }
+                    }
+                }
+            }
+            output.iter_mut().zip(numbers).for_each(|(row, number)| row.0[0] = number);
+        }
+    }
+}
+
 impl Layer for GlobalPool {
     fn input(&self) -> Shape {
         self.input
@@ -101,6 +141,10 @@ impl Layer for GlobalPool {
 
     fn output(&self) -> Shape {
         Shape::flat(self.input.channels)
+    }
+
+    fn spreads(&self) -> bool {
+        true
     }
 
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
@@ -111,6 +155,9 @@ impl Layer for GlobalPool {
 
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, work: &mut Workspace) {
         let (channels, positions) = (self.input.channels, self.input.positions());
+        if input.is_spread() {
+            return pass.isa.vectorize(SpreadPool { kind: self.kind, input, output: output.rows_mut() });
+        }
         let (found, sizes) = (work.tiles[0].rows_mut(), (channels, channels));
         par_chunk_pairs(found, output.rows_mut(), sizes, &|tile, found: &mut [Row], rows: &mut [Row]| {
             let steps = self.steps(input, tile);
