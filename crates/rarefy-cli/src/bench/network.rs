@@ -1,5 +1,5 @@
-//! `rarefy bench network FILE`: a pass forward and a pass backward, with all gradients, of any network, on random numbers held in
-//! memory. The file is a description as in a model's `config.json`:
+//! `rarefy bench network FILE`: a training pass forward and backward, with all gradients, and a prediction, of any network, on random
+//! numbers held in memory. The file is a description as in a model's `config.json`:
 //!
 //! ```toml
 //! inputs = [1, 64, 256]        # height, width, channels; a number for plain features
@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::kernels::Isa;
-use rarefy::layers::{Network, NetworkSpec, Pass, SparsitySettings};
+use rarefy::layers::{Buffers, Network, NetworkSpec, Pass, SparsitySettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Storage};
 use rarefy::tiles::Tiles;
@@ -57,6 +57,8 @@ struct Row {
     backward_ms: f64,
     total_ms: f64,
     fastest_ms: f64,
+    predict_ms: f64,
+    fastest_predict_ms: f64,
 }
 
 /// Measures and shows.
@@ -94,11 +96,23 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
             format!("{:.2}", row.backward_ms),
             format!("{:.2}", row.total_ms),
             format!("{:.2}", row.fastest_ms),
+            format!("{:.3}", row.predict_ms),
+            format!("{:.3}", row.fastest_predict_ms),
         ]
     });
     let threads = pool.current_num_threads();
     output.say(&format!("batch {}, {threads} threads, {isa}, median of {} rounds", args.batch, args.rounds));
-    output.say(&table(&["density", "weights", "forward ms", "backward ms", "both ms", "fastest ms"], lines));
+    let columns = [
+        "density",
+        "weights",
+        "forward ms",
+        "backward ms",
+        "both ms",
+        "fastest ms",
+        "predict ms",
+        "fastest predict ms",
+    ];
+    output.say(&table(&columns, lines));
     output.json(&serde_json::json!({
         "rows": rows, "batch": args.batch, "threads": threads, "isa": isa.name(), "input_gradient": args.input_gradient,
         "versions": { "rarefy": env!("CARGO_PKG_VERSION") },
@@ -110,11 +124,14 @@ struct Bench {
     isa: Isa,
     density: f64,
     network: Network,
-    buffers: rarefy::layers::Buffers,
+    buffers: Buffers,
+    /// For predictions.
+    outputs: Buffers,
     input: Tiles,
     gradient_input: Option<Tiles>,
     forward: Vec<f64>,
     backward: Vec<f64>,
+    predict: Vec<f64>,
 }
 
 impl Bench {
@@ -143,8 +160,18 @@ impl Bench {
             gradient.set_sample(sample, &values);
         }
         let gradient_input = args.input_gradient.then(|| input.clone());
-        let (forward, backward) = (Vec::new(), Vec::new());
-        Ok(Bench { isa, density, network, buffers, input, gradient_input, forward, backward })
+        Ok(Bench {
+            isa,
+            density,
+            outputs: network.buffers(args.batch, false),
+            network,
+            buffers,
+            input,
+            gradient_input,
+            forward: Vec::new(),
+            backward: Vec::new(),
+            predict: Vec::new(),
+        })
     }
 
     fn round(&mut self) -> Result<()> {
@@ -156,6 +183,9 @@ impl Bench {
         let gradient_input = self.gradient_input.as_mut();
         self.network.backward_to_input(&pass, &self.input, gradient_input, &mut self.buffers);
         self.backward.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        self.network.forward(&Pass::predict(self.isa), &self.input, &mut self.outputs);
+        self.predict.push(start.elapsed().as_secs_f64());
         let mut gradients = self.network.parameters().flat_map(|parameter| &parameter.gradient);
         ensure!(gradients.all(|gradient| gradient.is_finite()), "a gradient is not finite");
         Ok(())
@@ -164,9 +194,10 @@ impl Bench {
     fn finish(self) -> Row {
         let (nnz, cells) = self.network.connections();
         let both: Vec<f64> = self.forward.iter().zip(&self.backward).skip(1).map(|(a, b)| a + b).collect();
-        let fastest_ms = 1e3 * both.iter().fold(f64::INFINITY, |a, &b| a.min(b));
-        let [forward_ms, backward_ms] =
-            [self.forward, self.backward].map(|times| 1e3 * median(times[1..].to_vec()));
+        let fastest = |times: &[f64]| 1e3 * times.iter().fold(f64::INFINITY, |a, &b| a.min(b));
+        let (fastest_ms, fastest_predict_ms) = (fastest(&both), fastest(&self.predict[1..]));
+        let [forward_ms, backward_ms, predict_ms] =
+            [self.forward, self.backward, self.predict].map(|times| 1e3 * median(times[1..].to_vec()));
         Row {
             density: self.density,
             nnz,
@@ -175,6 +206,8 @@ impl Bench {
             backward_ms,
             total_ms: 1e3 * median(both),
             fastest_ms,
+            predict_ms,
+            fastest_predict_ms,
         }
     }
 }

@@ -122,6 +122,21 @@ impl Batch {
         Batch { input, targets, weights, samples: 0, changed: Changed::default() }
     }
 
+    /// Whether the batch was made for a data set of this kind: [`Batch::fill`] takes no other.
+    pub(crate) fn is_for(&self, dataset: &Dataset) -> bool {
+        let has_targets = match (&self.targets, &dataset.targets) {
+            (BatchTargets::Classes(_), Targets::Classes { .. }) => true,
+            (BatchTargets::Steps(_), Targets::Steps { .. }) => true,
+            (BatchTargets::Values(tiles), Targets::Values { outputs, .. }) => tiles.features() == *outputs,
+            // Each has room for the longest of its own data set.
+            _ => false,
+        };
+        has_targets
+            && self.input.features() == dataset.inputs()
+            && self.input.columns().is_some() == matches!(dataset.features, Features::Sparse(_))
+            && self.weights.is_some() == dataset.weights.is_some()
+    }
+
     /// Takes the samples of `dataset` that `order` names, in that order. Allocates only if there are more than the
     /// capacity. The result does not depend on the number of threads.
     ///

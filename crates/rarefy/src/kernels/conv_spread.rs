@@ -54,7 +54,11 @@ pub(super) fn forward_dense(
     turned: &mut Vec<f32>,
 ) {
     let channels = windows.geometry.input.channels;
-    let matrix = Matrix::new(conv_dense::turn(windows, values, turned), windows.geometry.filters, windows.geometry.cols());
+    let matrix = Matrix::new(
+        conv_dense::turn(windows, values, turned),
+        windows.geometry.filters,
+        windows.geometry.cols(),
+    );
     for tile in 0..output.tiles() {
         fill(panel, windows, input, tile, |channel, offset| offset * channels + channel);
         dense::multiply(isa, matrix, panel, output.tile_mut(tile), TILE, epilogue);

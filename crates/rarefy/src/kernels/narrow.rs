@@ -72,19 +72,23 @@ fn multiply_lane(
     par_chunks(output, piece, &|first, output| match weights {
         Weights::Dense(_) => {
             // `gemm` picks its own instruction set.
-            let isa = Isa::detect();
-            let lines = DenseLines { matrix: Matrix::new(weights.values(), rows, cols), input };
-            run(isa, Lane { lines, first, lane, bias, activation, output });
+            let (isa, matrix) = (Isa::detect(), Matrix::new(weights.values(), rows, cols));
+            let lines = DenseLines { matrix, input };
+            run(
+                isa,
+                isa.is_fused() && matrix::is_fused(cols),
+                Lane { lines, first, lane, bias, activation, output },
+            );
         }
         Weights::Sparse(sparse) => {
             let lines = SparseLines { index: sparse.pattern().index(), values: sparse.values(), input };
-            run(isa, Lane { lines, first, lane, bias, activation, output });
+            run(isa, isa.is_fused(), Lane { lines, first, lane, bias, activation, output });
         }
     });
 }
 
-fn run<L: Lines>(isa: Isa, lane: Lane<'_, L>) {
-    if isa.is_fused() {
+fn run<L: Lines>(isa: Isa, is_fused: bool, lane: Lane<'_, L>) {
+    if is_fused {
         isa.vectorize(Fused::<L, true>(lane));
     } else {
         isa.vectorize(Fused::<L, false>(lane));
@@ -240,7 +244,7 @@ mod tests {
         for (rows, cols, positions) in [
             (1, 1, 1),
             (1, 700, 1),
-            (2, 2, 3),
+            (20, 2, 3),
             (9, 3, 2),
             (7, 512, 1),
             (8, 513, 1),

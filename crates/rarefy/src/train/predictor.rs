@@ -13,13 +13,30 @@ const BATCH: usize = 256;
 /// Bytes of activations up to which samples are predicted many at once: beyond, more than a tile gains nothing.
 const MOST_BUFFER_BYTES: usize = 64 << 20;
 
-/// What a model predicts on and in: an instruction set, perhaps threads of its own, and buffers that calls leave for the
-/// next ones. As many calls as like may be under way at once.
+/// What a model predicts on and in: an instruction set, perhaps threads of its own, and room that calls leave for the next
+/// ones. As many calls as like may be under way at once.
 #[derive(Default)]
 pub(super) struct Predictor {
     isa: Option<Isa>,
     pool: Option<Arc<rayon::ThreadPool>>,
-    spare: Mutex<Vec<Buffers>>,
+    spare: Mutex<Vec<Room>>,
+}
+
+/// What one call computes in.
+struct Room {
+    batch: Batch,
+    buffers: Buffers,
+}
+
+impl Room {
+    fn new(network: &Network, dataset: &Dataset, capacity: usize) -> Room {
+        Room { batch: Batch::new(dataset, capacity), buffers: network.buffers(capacity, false) }
+    }
+
+    /// The same for samples of a data set.
+    fn made_for(self, dataset: &Dataset, capacity: usize) -> Room {
+        if self.batch.is_for(dataset) { self } else { Room { batch: Batch::new(dataset, capacity), ..self } }
+    }
 }
 
 impl Predictor {
@@ -45,13 +62,16 @@ impl Predictor {
         let capacity = capacity(network, dataset, BATCH);
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let left = spare().pop();
-        let mut buffers = left.unwrap_or_else(|| network.buffers(capacity, false));
-        let pass = || pass(network, self.isa(), dataset, capacity, &mut buffers, work);
+        let mut room = match left {
+            Some(room) => room.made_for(dataset, capacity),
+            None => Room::new(network, dataset, capacity),
+        };
+        let pass = || pass(network, self.isa(), dataset, capacity, &mut room, work);
         match &self.pool {
             Some(pool) => pool.install(pass),
             None => pass(),
         }
-        spare().push(buffers);
+        spare().push(room);
     }
 }
 
@@ -64,7 +84,7 @@ pub fn predict(
     work: impl FnMut(&Batch, &mut Tiles),
 ) {
     let capacity = capacity(network, dataset, batch_size);
-    pass(network, isa, dataset, capacity, &mut network.buffers(capacity, false), work);
+    pass(network, isa, dataset, capacity, &mut Room::new(network, dataset, capacity), work);
 }
 
 /// How many samples to predict at once.
@@ -79,7 +99,7 @@ fn pass(
     isa: Isa,
     dataset: &Dataset,
     capacity: usize,
-    buffers: &mut Buffers,
+    Room { batch, buffers }: &mut Room,
     mut work: impl FnMut(&Batch, &mut Tiles),
 ) {
     let mut by_output;
@@ -91,12 +111,11 @@ fn pass(
     } else {
         network
     };
-    let mut batch = Batch::new(dataset, capacity);
     let order: Vec<usize> = (0..dataset.len()).collect();
     for samples in order.chunks(capacity) {
         batch.fill(dataset, samples);
         buffers.resize(samples.len());
         network.forward(&Pass::predict(isa), &batch.input, buffers);
-        work(&batch, buffers.output_mut());
+        work(batch, buffers.output_mut());
     }
 }

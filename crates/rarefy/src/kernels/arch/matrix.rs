@@ -56,6 +56,12 @@ pub(in crate::kernels) fn depth(rows: usize, cols: usize) -> usize {
     cols.div_ceil(runs).max(1)
 }
 
+/// Whether products are multiplied and added at once, with one rounding; of one or two columns `gemm` adds them one after the
+/// other.
+pub(in crate::kernels) fn is_fused(cols: usize) -> bool {
+    cols > 2
+}
+
 /// `out = A B`, or `out += A B`, row-major. Each number is the sum of runs of [`depth`] columns, one run after the other.
 pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);

@@ -72,7 +72,11 @@ impl Layer for LastStep {
         if input.is_spread() {
             let last = input.real_positions().max(1) - 1;
             let from = &input.tile(last / LANES)[..channels];
-            return output.rows_mut().iter_mut().zip(from).for_each(|(to, row)| to.0[0] = row.0[last % LANES]);
+            return output
+                .rows_mut()
+                .iter_mut()
+                .zip(from)
+                .for_each(|(to, row)| to.0[0] = row.0[last % LANES]);
         }
         par_chunks(output.rows_mut(), channels, &|start, rows: &mut [Row]| {
             let tile = start / channels;
