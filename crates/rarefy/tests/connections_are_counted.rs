@@ -31,7 +31,7 @@ fn runs_end_with_the_connections_asked_for() {
             settings.topology.every = Some(5);
         }
         let shapes = [vec![128, 64], vec![96, 128], vec![10, 96]];
-        let expected = allocate(settings.sparsity.allocation, 0.02, &shapes).unwrap();
+        let expected = allocate(settings.sparsity.allocation, 0.02, &shapes, &[0; 3]).unwrap();
         // Saved, because the model that is kept is then that of the best epoch and not of the last.
         let folder = tempfile::tempdir().unwrap();
         let mut run = Run::start(settings, Some(&folder.path().join("run"))).unwrap();

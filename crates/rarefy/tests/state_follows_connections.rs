@@ -19,7 +19,8 @@ fn engine(method: Method, splits: &Splits) -> Engine {
         .unwrap();
     let at = |density| SparsitySettings { density, ..SparsitySettings::default() };
     let draw = |density| {
-        Network::drawn(&spec, &at(density), 1, |rows, cols, nnz, stream| {
+        let counts = spec.connections(at(density).allocation, density, |shape| shape.least).unwrap();
+        Network::drawn(&spec, &at(density), &counts, 1, |rows, cols, nnz, stream| {
             topology.start_pattern(rows, cols, nnz, stream)
         })
         .unwrap()

@@ -21,12 +21,22 @@ pub struct WeightShape {
     pub uses: usize,
     /// Whether the layer computes with compressed storage only, whatever the density.
     pub is_compressed: bool,
+    /// Connections that a network starts with at least: one for each output. Of a table of vectors one in all.
+    pub least: usize,
 }
 
 impl WeightShape {
     /// A linear map, used at `uses` positions; the builder names it.
     pub fn linear(rows: usize, cols: usize, uses: usize) -> WeightShape {
-        WeightShape { name: String::new(), rows, cols, kernel: Vec::new(), uses, is_compressed: false }
+        WeightShape {
+            name: String::new(),
+            rows,
+            cols,
+            kernel: Vec::new(),
+            uses,
+            is_compressed: false,
+            least: rows,
+        }
     }
 
     /// Cells.

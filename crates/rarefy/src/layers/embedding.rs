@@ -59,7 +59,7 @@ impl Describe for EmbeddingSpec {
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         // Nothing is multiplied: no uses.
-        let shape = WeightShape::linear(self.vocabulary, self.channels, 0);
+        let shape = WeightShape { least: 1, ..WeightShape::linear(self.vocabulary, self.channels, 0) };
         builder.weight("weight", shape, Activation::Tanh)?;
         builder.part();
         let padding = self.padding.then_some(0);

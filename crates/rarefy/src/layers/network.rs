@@ -12,7 +12,7 @@ use super::{
 };
 use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
-use crate::sparse::{self, Init, Order, Pattern, Storage, Weights};
+use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
@@ -45,26 +45,31 @@ impl Network {
     /// # Errors
     /// If the density leaves a layer without connections.
     pub fn random(spec: &NetworkSpec, sparsity: &SparsitySettings, seed: u64) -> Result<Network> {
-        Network::drawn(spec, sparsity, seed, Pattern::random)
+        let counts = spec.connections(sparsity.allocation, sparsity.density, |shape| shape.least)?;
+        Network::drawn(spec, sparsity, &counts, seed, Pattern::random)
     }
 
-    /// A network with random weights, their patterns made by `draw(rows, cols, nnz, stream)`.
+    /// A network with random weights, `counts` of each, their patterns made by `draw(rows, cols, nnz, stream)`. An output that
+    /// it leaves without a connection takes one from where most are, if there is one for each. The density of `sparsity` is not
+    /// looked at.
     ///
     /// # Errors
-    /// If the density leaves a layer without connections.
+    /// A layer that does not fit what it is given.
     pub fn drawn(
         spec: &NetworkSpec,
         sparsity: &SparsitySettings,
+        counts: &[usize],
         seed: u64,
         draw: impl Fn(usize, usize, usize, &mut Stream) -> Pattern,
     ) -> Result<Network> {
         let shapes = spec.weight_shapes()?;
-        let axes: Vec<Vec<usize>> = shapes.iter().map(WeightShape::axes).collect();
-        let counts = sparse::allocate(sparsity.allocation, sparsity.density, &axes)?;
         let mut draw = |index: usize, shape: &WeightShape, init| {
             let place = index as u64;
             let mut stream = Stream::new(seed, Purpose::Pattern, place, 0);
-            let pattern = draw(shape.rows, shape.cols, counts[index], &mut stream);
+            let mut pattern = draw(shape.rows, shape.cols, counts[index], &mut stream);
+            if shape.least == shape.rows && pattern.nnz() >= shape.rows {
+                pattern = pattern.without_empty_rows(&mut stream);
+            }
             let mut weights = Weights::zeros(pattern, sparsity.storage);
             // What comes out last are logits or values, which no rectifier halves.
             let usual = if index + 1 == shapes.len() { Init::Glorot } else { init };
@@ -298,6 +303,21 @@ impl Network {
 }
 
 impl NetworkSpec {
+    /// Connections of each weight matrix at a density of all of them, but at least `least` of each.
+    ///
+    /// # Errors
+    /// A layer that does not fit what it is given, or that is left without connections.
+    pub fn connections(
+        &self,
+        allocation: Allocation,
+        density: f64,
+        least: impl Fn(&WeightShape) -> usize,
+    ) -> Result<Vec<usize>> {
+        let shapes = self.weight_shapes()?;
+        let axes: Vec<Vec<usize>> = shapes.iter().map(WeightShape::axes).collect();
+        sparse::allocate(allocation, density, &axes, &shapes.iter().map(least).collect::<Vec<_>>())
+    }
+
     /// The shape of each weight matrix, in order.
     ///
     /// # Errors

@@ -20,22 +20,27 @@ named! {
     }
 }
 
-/// Connections of each layer, at least one per layer, so that their sum is `density` of all to within rounding.
-/// A shape is `[fan_out, fan_in, kernel sizes...]`.
+/// Connections of each layer, so that their sum is `density` of all to within rounding; then at least `least[layer]` of each,
+/// which are more than was asked for. A shape is `[fan_out, fan_in, kernel sizes...]`.
 ///
 /// # Errors
-/// If the density is not in `(0, 1]` or leaves less than one connection per output of a layer on average.
+/// If the density is not in `(0, 1]`, or leaves a layer without connections whose least is 0.
 ///
 /// ```
 /// use rarefy::sparse::{Allocation, allocate};
 ///
 /// // Of two layers with 800 and 200 cells the smaller one is denser (Erdős-Rényi).
-/// let counts = allocate(Allocation::Er, 0.1, &[vec![20, 40], vec![10, 20]])?;
+/// let counts = allocate(Allocation::Er, 0.1, &[vec![20, 40], vec![10, 20]], &[0, 0])?;
 /// assert_eq!(counts.iter().sum::<usize>(), 100);
 /// assert!(counts[0] as f64 / 800.0 < counts[1] as f64 / 200.0);
 /// # Ok::<(), rarefy::Error>(())
 /// ```
-pub fn allocate(allocation: Allocation, density: f64, shapes: &[Vec<usize>]) -> Result<Vec<usize>> {
+pub fn allocate(
+    allocation: Allocation,
+    density: f64,
+    shapes: &[Vec<usize>],
+    least: &[usize],
+) -> Result<Vec<usize>> {
     check_density("sparsity.density", density)?;
     let sizes: Vec<f64> = shapes.iter().map(|shape| shape.iter().product::<usize>() as f64).collect();
     let raw: Vec<f64> =
@@ -62,6 +67,7 @@ pub fn allocate(allocation: Allocation, density: f64, shapes: &[Vec<usize>]) -> 
         .map(|(layer, shape)| {
             let kept =
                 if dense[layer] { sizes[layer] } else { (raw[layer] * epsilon * sizes[layer]).round() };
+            let kept = kept.max(least[layer] as f64);
             if kept < 1.0 {
                 return Err(Error::setting(
                     "sparsity.density",
@@ -123,7 +129,7 @@ mod tests {
     #[test]
     fn more_connections_than_can_be_counted_are_refused() {
         let shapes = [vec![256, 4_000_000_000], vec![2, 256]];
-        let error = allocate(Allocation::Uniform, 0.1, &shapes).unwrap_err().to_string();
+        let error = allocate(Allocation::Uniform, 0.1, &shapes, &[0; 2]).unwrap_err().to_string();
         assert!(
             error.contains("0.1 gives layer 1 of shape [256, 4000000000] 102400000000 connections"),
             "{error}"
@@ -139,7 +145,7 @@ mod tests {
             (0.02, [0.0154, 0.0445, 0.367], 5_324),
             (0.01, [0.0077, 0.0223, 0.184], 2_662),
         ] {
-            let kept = allocate(Allocation::Erk, density, &shapes).unwrap();
+            let kept = allocate(Allocation::Erk, density, &shapes, &vec![0; shapes.len()]).unwrap();
             assert!(kept.iter().sum::<usize>().abs_diff(total) <= 1, "{kept:?}");
             for (layer, shape) in shapes.iter().enumerate() {
                 let got = kept[layer] as f64 / (shape[0] * shape[1]) as f64;
@@ -151,17 +157,26 @@ mod tests {
     #[test]
     fn an_overflowing_layer_becomes_dense_and_the_budget_holds() {
         let shapes = [vec![1024, 784], vec![1024, 1024], vec![10, 1024]];
-        let kept = allocate(Allocation::Erk, 0.05, &shapes).unwrap();
+        let kept = allocate(Allocation::Erk, 0.05, &shapes, &[0; 3]).unwrap();
         assert_eq!(kept[2], 10_240);
         assert!(kept.iter().sum::<usize>().abs_diff(93_082) <= 1);
-        assert_eq!(allocate(Allocation::Uniform, 1.0, &shapes).unwrap()[0], 1024 * 784);
+        assert_eq!(allocate(Allocation::Uniform, 1.0, &shapes, &[0; 3]).unwrap()[0], 1024 * 784);
+    }
+
+    #[test]
+    fn a_layer_has_its_least_and_the_others_keep_theirs() {
+        let shapes = [vec![2, 64], vec![2, 2], vec![10, 2]];
+        let kept = |least: &[usize; 3]| allocate(Allocation::Erk, 0.1, &shapes, least).unwrap();
+        assert_eq!(kept(&[0; 3]), [12, 1, 2]);
+        assert_eq!(kept(&[2, 2, 10]), [12, 2, 10]);
     }
 
     #[test]
     fn bad_densities_are_refused_with_a_hint() {
         let shapes = [vec![10, 10]];
         for (density, hint) in [(0.0, "above 0"), (95.0, "0.95"), (f64::NAN, "NaN"), (0.001, "raise it")] {
-            let error = allocate(Allocation::Erk, density, &shapes).unwrap_err().to_string();
+            let error =
+                allocate(Allocation::Erk, density, &shapes, &vec![0; shapes.len()]).unwrap_err().to_string();
             assert!(error.contains(hint), "{error}");
         }
     }

@@ -12,6 +12,8 @@
 //! Which position a connection has there is found by going through the rows in order and counting for each column, so
 //! that a large matrix keeps no number a connection for it.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::OnceLock;
 
 use crate::random::Stream;
@@ -178,6 +180,35 @@ impl Pattern {
         Pattern::from_cells(rows, cols, cells.into_iter())
     }
 
+    /// The same number of connections, but at least one in each row: a row without any gets one in a random place, for a random
+    /// one of the row that has most, which goes. Of equal rows the first counts.
+    ///
+    /// # Panics
+    /// If there are fewer connections than rows.
+    pub fn without_empty_rows(self, stream: &mut Stream) -> Pattern {
+        assert!(self.nnz() >= self.rows(), "{} connections for {} rows", self.nnz(), self.rows());
+        let (rows, cols) = (self.rows(), self.cols());
+        let fan_in = |row: usize| self.index.line(row).len();
+        if (0..rows).all(|row| fan_in(row) > 0) {
+            return self;
+        }
+        let columns = |row: usize| self.index.indices[self.index.line(row)].to_vec();
+        let mut lines: Vec<Vec<u32>> = (0..rows).map(columns).collect();
+        // By fan-in, then the first row.
+        let mut fullest: BinaryHeap<_> = (0..rows).map(|row| (fan_in(row), Reverse(row))).collect();
+        for row in (0..rows).filter(|&row| fan_in(row) == 0) {
+            let (count, Reverse(from)) = fullest.pop().expect("a row has more than one");
+            lines[from].remove(stream.below(count));
+            lines[row].push(stream.below(cols) as u32);
+            fullest.push((count - 1, Reverse(from)));
+        }
+        let offsets = std::iter::once(0).chain(lines.iter().scan(0, |end, line| {
+            *end += line.len() as u32;
+            Some(*end)
+        }));
+        Pattern::trusted(cols, offsets.collect(), lines.concat())
+    }
+
     /// Every connection.
     pub fn full(rows: usize, cols: usize) -> Pattern {
         Pattern::from_cells(rows, cols, 0..rows * cols)
@@ -286,6 +317,26 @@ mod tests {
             let error = new(crow, col).unwrap_err();
             assert!(error.contains(problem), "{error}");
         }
+    }
+
+    #[test]
+    fn empty_rows_take_from_the_fullest() {
+        let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
+        let fan_ins = |pattern: &Pattern| -> Vec<usize> {
+            (0..pattern.rows()).map(|row| pattern.index().line(row).len()).collect()
+        };
+        let cells = [0, 1, 2, 3, 8, 9, 10];
+        let filled = Pattern::from_cells(4, 4, cells.into_iter()).without_empty_rows(&mut stream);
+        assert_eq!(fan_ins(&filled), [2, 1, 3, 1]);
+        let all: Vec<usize> = filled.cells().collect();
+        assert!(
+            all.is_sorted_by(|a, b| a < b)
+                && all.iter().all(|&cell| cell / 4 % 2 == 1 || cells.contains(&cell))
+        );
+        // Where none is empty, nothing changes.
+        assert_eq!(filled.without_empty_rows(&mut stream).cells().collect::<Vec<_>>(), all);
+        let one_each = Pattern::from_cells(5, 9, 0..5).without_empty_rows(&mut stream);
+        assert_eq!(fan_ins(&one_each), [1; 5]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ const DENSITY: f64 = 0.05;
 
 fn counts(density: f64) -> Vec<usize> {
     let shapes: Vec<Vec<usize>> = SHAPES.iter().map(|&(rows, cols)| vec![rows, cols]).collect();
-    allocate(Allocation::Erk, density, &shapes).unwrap()
+    allocate(Allocation::Erk, density, &shapes, &[0; 3]).unwrap()
 }
 
 /// A run of `total` steps without a network: weights and gradients are drawn anew for every update. Calls

@@ -1,14 +1,15 @@
 //! From settings and data to what a trainer trains with: the network that it starts from, its loss, its engine.
 
-use super::plan::Plan;
+use super::plan::{Floor, Plan};
 use super::settings::{DEFAULT_BATCH, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
 use crate::data::{Augmentation, Features, Splits, Targets, Task};
-use crate::layers::{Network, NetworkSpec, SparsitySettings};
+use crate::layers::{Network, NetworkSpec};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
 use crate::penalties::Regularizer;
+use crate::random::Stream;
 use crate::tiles::IGNORED;
 use crate::topology::{Topology, When};
 use crate::{Error, Result};
@@ -20,7 +21,7 @@ pub(super) enum Start {
     /// The caller's.
     Given(Network),
     /// That of a checkpoint, which began as a random one.
-    Saved(Network),
+    Saved(Network, Floor),
 }
 
 /// Parts that are given; those that are not are made as the settings say.
@@ -39,6 +40,8 @@ pub(super) struct Assembled {
     /// What other parts are scored by.
     pub(super) evaluation_loss: Loss,
     pub(super) schedule: Schedule,
+    /// What whoever trains should know.
+    pub(super) note: Option<String>,
 }
 
 /// Settles what depends on the number of samples, and says what was settled.
@@ -94,13 +97,15 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         None => settings.topology.build()?,
     };
     let spec = settings.network_for(&splits.train)?;
-    let plan = Plan::new(settings, &spec, &topology)?;
+    let floor = if let Start::Saved(_, floor) = parts.start { floor } else { Floor::default() };
+    let plan = Plan::new(settings, &spec, &topology, floor)?;
     let is_given = matches!(parts.start, Start::Given(_));
     let is_random = matches!(parts.start, Start::Random);
+    let note = if is_random { plan.note(settings, &spec)? } else { None };
     let mut network = match parts.start {
         Start::Random => drawn(settings, &spec, &topology, &plan)?,
         Start::Given(network) => fitting(network, &spec)?,
-        Start::Saved(network) => network,
+        Start::Saved(network, _) => network,
     };
     if !is_random {
         memory::check_beside(settings, &network, &topology)?;
@@ -126,7 +131,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         sparsifier.zeros = Zeros::KeepUntilEnd;
     }
     let batch_size = settings.train.batch_size_for(splits.train.len());
-    sparsifier.has_whole_batches = batch_size >= splits.train.len();
+    sparsifier.has_whole_batches = batch_size * settings.train.accumulate >= splits.train.len();
     let steps = settings.train.steps_for(splits.train.len());
     let schedule = settings.schedule.build(optimizer.traits())?;
     let engine = Engine::new(EngineParts {
@@ -153,7 +158,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     for part in splits.validation.iter().chain(&splits.test) {
         check_transcripts(&engine.network, &splits.preparation, part, 0)?;
     }
-    Ok(Assembled { engine, loss, evaluation_loss, schedule })
+    Ok(Assembled { engine, loss, evaluation_loss, schedule, note })
 }
 /// A given network, if it fits the data.
 fn fitting(network: Network, spec: &NetworkSpec) -> Result<Network> {
@@ -189,10 +194,9 @@ pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) ->
 /// The network that training starts from, if it fits into the memory.
 fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Network> {
     memory::check(settings, spec, topology, plan)?;
-    let sparsity = SparsitySettings { density: plan.start, ..settings.sparsity.clone() };
-    let mut network = Network::drawn(spec, &sparsity, settings.seed, |rows, cols, nnz, stream| {
-        topology.start_pattern(rows, cols, nnz, stream)
-    })?;
+    let counts = plan.counts_at_start(settings, spec)?;
+    let draw = |rows, cols, nnz, stream: &mut Stream| topology.start_pattern(rows, cols, nnz, stream);
+    let mut network = Network::drawn(spec, &settings.sparsity, &counts, settings.seed, draw)?;
     if let Some(filled) = plan.filled {
         sparse_start::empty(&mut network, filled, settings.seed);
     }

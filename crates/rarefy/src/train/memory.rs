@@ -98,6 +98,7 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::plan::Floor;
     use crate::layers::NetworkSettings;
     use crate::tiles::Shape;
 
@@ -105,7 +106,7 @@ mod tests {
         let settings: Settings = toml::from_str(text).unwrap();
         let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
         let topology = settings.topology.build().unwrap();
-        check(&settings, &spec, &topology, &Plan::new(&settings, &spec, &topology)?)
+        check(&settings, &spec, &topology, &Plan::new(&settings, &spec, &topology, Floor::Outputs)?)
     }
 
     #[test]
@@ -150,7 +151,7 @@ mod tests {
             };
             let spec = settings.network.spec(Shape::flat(1000), 10).unwrap();
             let topology = settings.topology.build().unwrap();
-            let plan = Plan::new(&settings, &spec, &topology).unwrap();
+            let plan = Plan::new(&settings, &spec, &topology, Floor::Outputs).unwrap();
             let counts = plan.counts_at_start(&settings, &spec).unwrap();
             let found = needs(&settings, &spec, &topology, &counts).unwrap();
             assert_eq!((found.connections, found.moves), (101 * hidden, 0));

@@ -1,16 +1,45 @@
 //! From settings to numbers: the density at the start, the connections of each layer at the end, and what is steered.
 
+use serde::{Deserialize, Serialize};
+
 use super::Settings;
 use super::model::model_bytes;
 use super::sparse_start;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec, WeightShape};
-use crate::sparse::{self, Pattern, Storage, Weights};
+use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::Topology;
 use crate::{Error, Result};
 
+/// How few connections a layer may have at the start, and as topology methods count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Floor {
+    /// One for each output.
+    #[default]
+    Outputs,
+    /// As few as the density says, or a target; none is an error.
+    Density,
+}
+
+impl Floor {
+    /// That of runs whose files say nothing of it.
+    pub(super) fn of_older_files() -> Floor {
+        Floor::Density
+    }
+
+    fn least(self, shape: &WeightShape) -> usize {
+        match self {
+            Floor::Outputs => shape.least,
+            Floor::Density => 0,
+        }
+    }
+}
+
 /// The numbers of a run.
 pub(super) struct Plan {
+    /// How few connections a layer may have.
+    floor: Floor,
     /// The density that the network starts with.
     pub(super) start: f64,
     /// The density that the topology method ends with.
@@ -25,7 +54,12 @@ pub(super) struct Plan {
 impl Plan {
     /// # Errors
     /// A target that cannot be reached.
-    pub(super) fn new(settings: &Settings, spec: &NetworkSpec, topology: &Topology) -> Result<Plan> {
+    pub(super) fn new(
+        settings: &Settings,
+        spec: &NetworkSpec,
+        topology: &Topology,
+        floor: Floor,
+    ) -> Result<Plan> {
         let whole: Vec<LayerCost> = spec
             .weight_shapes()?
             .iter()
@@ -36,13 +70,15 @@ impl Plan {
         let Some(mut budget) = Budget::new(&settings.target, &whole, fixed)? else {
             let end = settings.sparsity.density;
             let filled = grows.then(|| sparse_start::density(end));
-            return Ok(Plan { start: topology.start_density(end), end, filled, control: None });
+            return Ok(Plan { floor, start: topology.start_density(end), end, filled, control: None });
         };
+        // A target is met, whatever that leaves.
+        let floor = Floor::Density;
         let cells: usize = whole.iter().map(LayerCost::cells).sum();
         let layers = |counts: Vec<usize>| -> Vec<LayerCost> {
             whole.iter().zip(counts).map(|(layer, nnz)| LayerCost { nnz, ..*layer }).collect()
         };
-        let mut at = |count: usize| match counts(settings, spec, count as f64 / cells as f64) {
+        let mut at = |count: usize| match counts(settings, spec, count as f64 / cells as f64, floor) {
             Ok(counts) => layers(counts),
             // A layer would have none: as good as nothing.
             Err(_) => layers(vec![0; whole.len()]),
@@ -60,10 +96,10 @@ impl Plan {
                 count = budget.most_within(limit, 1, count - 1, &mut at);
             }
             let end = count as f64 / cells as f64;
-            return Ok(Plan { start: topology.start_density(end), end, filled: None, control: None });
+            return Ok(Plan { floor, start: topology.start_density(end), end, filled: None, control: None });
         }
         let start = settings.sparsity.density;
-        let cost = budget.cost(&layers(counts(settings, spec, start)?));
+        let cost = budget.cost(&layers(counts(settings, spec, start, floor)?));
         if cost <= budget.limit() {
             return Err(Error::setting(
                 "target",
@@ -85,7 +121,7 @@ impl Plan {
         };
         let lambda = f64::from(sparse_start::penalty(settings).lambda()).max(1e-8);
         let controller = Controller::new(cost, budget.limit(), lambda);
-        Ok(Plan { start, end: start, filled, control: Some((controller, budget)) })
+        Ok(Plan { floor, start, end: start, filled, control: Some((controller, budget)) })
     }
 
     /// Connections that each weight starts with.
@@ -93,7 +129,24 @@ impl Plan {
     /// # Errors
     /// A density that leaves a layer without connections.
     pub(super) fn counts_at_start(&self, settings: &Settings, spec: &NetworkSpec) -> Result<Vec<usize>> {
-        counts(settings, spec, self.start)
+        counts(settings, spec, self.start, self.floor)
+    }
+
+    /// What to say if outputs that would have no connection made the network denser than was asked for.
+    ///
+    /// # Errors
+    /// As of [`counts_at_start`](Plan::counts_at_start).
+    pub(super) fn note(&self, settings: &Settings, spec: &NetworkSpec) -> Result<Option<String>> {
+        let found = counts(settings, spec, self.end, self.floor)?;
+        if counts(settings, spec, self.end, Floor::Density).is_ok_and(|asked| asked == found) {
+            return Ok(None);
+        }
+        let cells: usize = spec.weight_shapes()?.iter().map(WeightShape::cells).sum();
+        let density = found.iter().sum::<usize>() as f64 / cells as f64;
+        Ok(Some(format!(
+            "a density of {density:.3} in place of {:.3}: each output starts with a connection",
+            self.end
+        )))
     }
 
     /// Connections that each parameter is to end with by the topology method's doing.
@@ -103,7 +156,7 @@ impl Plan {
         spec: &NetworkSpec,
         network: &Network,
     ) -> Result<Vec<usize>> {
-        let mut counts = counts(settings, spec, self.end)?.into_iter();
+        let mut counts = counts(settings, spec, self.end, self.floor)?.into_iter();
         let parameters = network.parameters();
         Ok(parameters
             .map(|parameter| {
@@ -117,9 +170,8 @@ impl Plan {
     }
 }
 
-fn counts(settings: &Settings, spec: &NetworkSpec, density: f64) -> Result<Vec<usize>> {
-    let axes: Vec<Vec<usize>> = spec.weight_shapes()?.iter().map(WeightShape::axes).collect();
-    sparse::allocate(settings.sparsity.allocation, density, &axes)
+fn counts(settings: &Settings, spec: &NetworkSpec, density: f64, floor: Floor) -> Result<Vec<usize>> {
+    spec.connections(settings.sparsity.allocation, density, |shape| floor.least(shape))
 }
 
 /// So many connections of each layer as a share of its cells is.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Score;
+use super::plan::Floor;
 use crate::control::ControllerState;
 use crate::optimizers::Memory;
 
@@ -29,6 +30,9 @@ pub(super) struct Position {
     pub(super) control: Option<ControllerState>,
     /// What the optimizer remembers besides its slots.
     pub(super) optimizer: Option<Memory>,
+    /// How few connections a layer may have. Files of older versions say nothing of it.
+    #[serde(default = "Floor::of_older_files")]
+    pub(super) floor: Floor,
     /// Seconds trained, over all sittings.
     pub(super) seconds: f64,
 }
@@ -54,5 +58,18 @@ impl Position {
     /// The epoch that patience counts from.
     pub(super) fn improved(&self) -> Option<u64> {
         self.improved.or(self.best).map(|(epoch, _)| epoch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_before_there_was_a_floor_go_on_without() {
+        let mut position = serde_json::to_value(Position::default()).unwrap();
+        assert_eq!(position["floor"], "outputs");
+        position.as_object_mut().unwrap().remove("floor");
+        assert_eq!(serde_json::from_value::<Position>(position).unwrap().floor, Floor::Density);
     }
 }

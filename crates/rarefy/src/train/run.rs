@@ -94,7 +94,7 @@ impl Run {
         let fingerprint = builder.splits().fingerprint();
         let spec = builder.settings().network_for(&builder.splits().train)?;
         let network = checkpoint.network(builder.settings(), fingerprint, &spec)?;
-        let mut trainer = builder.saved_network(network).build()?;
+        let mut trainer = builder.saved_network(network, checkpoint.position.floor).build()?;
         checkpoint.check_position(trainer.steps_per_epoch())?;
         checkpoint.restore(&mut trainer.engine)?;
         trainer.notes.extend(checkpoint.other_isa(trainer.isa()));

@@ -7,6 +7,7 @@ use rayon::ThreadPool;
 use super::assemble::{self, Assembled, Start};
 use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
+use super::plan::Floor;
 use super::position::Position;
 use super::record::{Ending, Outcome, Watch};
 use super::{Engine, LanguageScore, NumberScore, Score, Settings};
@@ -115,8 +116,8 @@ impl TrainerBuilder {
     }
 
     /// The network of a checkpoint, which the settings were used for before.
-    pub(super) fn saved_network(mut self, network: Network) -> TrainerBuilder {
-        self.start = Start::Saved(network);
+    pub(super) fn saved_network(mut self, network: Network, floor: Floor) -> TrainerBuilder {
+        self.start = Start::Saved(network, floor);
         self
     }
 
@@ -161,10 +162,11 @@ impl TrainerBuilder {
             Some(pool) => pool,
             None => Arc::new(thread_pool(settings.threads)?),
         };
-        let notes = assemble::fit_to_data(&mut settings, &splits)?;
+        let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty };
-        let Assembled { engine, loss, evaluation_loss, schedule } =
+        let Assembled { engine, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
+        notes.extend(note);
         let mut trainer = Trainer {
             isa: engine.isa(),
             settings,
