@@ -12,7 +12,7 @@ use rarefy::sparse::Storage;
 use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
 use rarefy::train::{
-    Control, Engine, EngineParts, Score, Settings, Sparsifier, TrainSettings, Trainer, score_samples,
+    Control, Engine, EngineParts, Event, Score, Settings, Sparsifier, TrainSettings, Trainer, score_samples,
 };
 
 /// Two rows of three positions and two channels.
@@ -169,20 +169,50 @@ fn micro_batches_add_up_to_the_bits_of_a_batch() {
 
 #[test]
 fn a_run_of_accumulated_steps_is_one_of_larger_batches() {
-    let trained = |batch_size: usize, accumulate: usize| {
-        let mut settings = Settings { threads: 1, ..Settings::default() };
+    let trained = |part: &str, batch_size: usize, accumulate: usize| {
+        let mut settings: Settings = toml::from_str(part).unwrap();
         settings.network.hidden = vec![20];
-        settings.topology.method = topology::Method::Set;
-        settings.train =
-            TrainSettings { epochs: 3, batch_size: Some(batch_size), accumulate, ..TrainSettings::default() };
+        settings.sparsity.density = if part.contains("method = 'static'") { 1.0 } else { 0.2 };
+        settings.train = TrainSettings {
+            epochs: 12,
+            batch_size: Some(batch_size),
+            accumulate,
+            ..TrainSettings::default()
+        };
         let splits = rarefy::data::load(&settings.data, settings.seed).unwrap();
         let mut trainer = Trainer::new(settings, splits).unwrap();
         let steps = trainer.steps_per_epoch();
-        let outcome = trainer.train(&mut |_| Control::Continue).unwrap();
+        let (mut dropped, mut grown) = (0, 0);
+        let mut watch = |event: Event<'_>| {
+            if let Event::Epoch { record, .. } = event {
+                (dropped, grown) = (dropped + record.dropped, grown + record.grown);
+            }
+            Control::Continue
+        };
+        let outcome = trainer.train(&mut watch).unwrap();
         let parameters = outcome.model.network.parameters();
-        (steps, parameters.flat_map(|it| it.weights.values().to_vec()).collect::<Vec<f32>>())
+        let values = parameters.flat_map(|it| it.weights.values().to_vec()).collect::<Vec<f32>>();
+        assert!(grown > 0, "{part}: nothing grew, {dropped} were dropped");
+        (steps, dropped, grown, values)
     };
-    assert!(trained(256, 1) == trained(128, 2));
+    for part in [
+        "topology.method = 'set'",
+        "topology = {method = 'rigl', every = 2}",
+        "topology = {method = 'srigl', every = 2}",
+        "topology = {method = 'gse', every = 2}",
+        // Zeros that come back where a batch, or the micro-batches of a step, are the whole training part.
+        "topology.method = 'static'\npenalty = {method = 'l1', lambda = 0.01}\noptimizer = {method = 'sgd', learning_rate = 0.5}",
+        "topology.method = 'static'\nconstraint = {method = 'top-k', keep = 0.3}",
+    ] {
+        let sizes = if part.contains("static") { [(1024, 1), (256, 4)] } else { [(256, 1), (128, 2)] };
+        let [whole, parts] = sizes.map(|(batch_size, accumulate)| trained(part, batch_size, accumulate));
+        assert!(
+            whole == parts,
+            "{part}: {:?} {:?}",
+            (whole.0, whole.1, whole.2),
+            (parts.0, parts.1, parts.2)
+        );
+    }
 }
 
 #[test]

@@ -118,6 +118,13 @@ impl Topology {
         bound.max(self.start).min(1.0)
     }
 
+    /// Whether an update may ask for the gradients of absent connections; rules of a user's own may.
+    pub fn looks_beyond(&self) -> bool {
+        matches!(self.grow, Grow::Gradient | Grow::SampledGradient { .. } | Grow::Custom(_))
+            || matches!(self.drop, Drop::Custom(_))
+            || matches!(self.shape, Shape::ConstantFanIn { .. })
+    }
+
     /// The connections that a matrix starts with: `nnz` random ones.
     pub fn start_pattern(&self, rows: usize, cols: usize, nnz: usize, stream: &mut Stream) -> Pattern {
         match self.shape {

@@ -1,9 +1,7 @@
 //! What accumulating gradients over micro-batches goes with: all that needs no more of a batch than its summed gradient.
 
 use super::Settings;
-use crate::penalties::PenaltyMethod;
 use crate::tiles::LANES;
-use crate::topology::{Grow, Shape};
 use crate::{Error, Result};
 
 /// The most micro-batches of a step.
@@ -31,29 +29,6 @@ impl Settings {
             );
             return Err(Error::setting("train.batch_size", problem));
         }
-        let wrong = |key: &str, why: &str| {
-            let problem = format!("does not go with train.accumulate: {why}, or leave train.accumulate out");
-            Err(Error::setting(key, problem))
-        };
-        if self.optimizer.method().searches() {
-            return wrong("optimizer.method", "a line search looks at the whole batch again; use another");
-        }
-        let topology = self.topology.build()?;
-        if matches!(topology.grow, Grow::Gradient | Grow::SampledGradient { .. })
-            || matches!(topology.shape, Shape::ConstantFanIn { .. })
-        {
-            return wrong(
-                "topology.method",
-                "it looks at gradients of absent connections, which are known of the last micro-batch alone; use \"set\", \"static\" or \"cht\"",
-            );
-        }
-        let zeros = "zeros that left come back by their gradients, which are known of the last micro-batch alone; use none";
-        if !matches!(self.penalty.method, PenaltyMethod::None | PenaltyMethod::Str | PenaltyMethod::L0Gates) {
-            return wrong("penalty.method", zeros);
-        }
-        if self.constraint.build()?.is_some() {
-            return wrong("constraint.method", zeros);
-        }
         Ok(())
     }
 }
@@ -71,18 +46,6 @@ mod tests {
                 "train.batch_size: must be 128, 256, 512 or another power of two",
             ),
             ("train.batch_size = 192\ntrain.accumulate = 2", "train.batch_size: must be 128"),
-            ("optimizer.method = 'armijo'", "optimizer.method: does not go with train.accumulate: a line"),
-            ("topology.method = 'rigl'", "topology.method: does not go with train.accumulate: it looks"),
-            ("topology.method = 'srigl'", "topology.method: does not go with train.accumulate: it looks"),
-            ("topology.method = 'gse'", "topology.method: does not go with train.accumulate: it looks"),
-            (
-                "topology.method = 'static'\npenalty.method = 'l1'",
-                "penalty.method: does not go with train.accumulate: zeros",
-            ),
-            (
-                "topology.method = 'static'\nconstraint = {method = 'box', upper = 1.0}",
-                "constraint.method: does not go with",
-            ),
         ];
         for (text, message) in cases {
             let given =

@@ -1,6 +1,7 @@
 //! One training step: forward, loss, backward, clipping, optimizer.
 
 use super::effective::{Effective, Map};
+use super::passes::gradients;
 use super::reduce::Reduction;
 use super::score::score_in;
 use super::update::{Part, Update};
@@ -23,7 +24,7 @@ pub struct Engine {
     pub(super) effective: Effective,
     /// What the optimizer remembers besides.
     pub memory: Memory,
-    loss: Loss,
+    pub(super) loss: Loss,
     pub(super) optimizer: Optimizer,
     clip_norm: Option<f32>,
     clip_value: Option<f32>,
@@ -39,6 +40,8 @@ pub struct Engine {
     pub(super) scale: f32,
     /// Where the gradients of a step's micro-batches are added up.
     reduction: Reduction,
+    /// The network as the step under way has found it, where its micro-batches are to be looked at again.
+    pub(super) past: Option<Network>,
     /// Memory for the loss.
     workspace: Vec<Lanes>,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
@@ -157,6 +160,7 @@ impl Engine {
             buffers,
             scale: 1.0,
             reduction: Reduction::default(),
+            past: None,
             workspace: Vec::new(),
             trial,
         }
@@ -196,12 +200,9 @@ impl Engine {
     pub fn gradients(&mut self, batch: &Batch, step: u64) -> Score {
         self.wake();
         let pass = self.pass(step);
-        self.buffers.resize(batch.samples);
         self.effective.swap_in_training(&mut self.network, self.seed, step);
-        self.network.forward(&pass, &batch.input, &mut self.buffers);
-        let (output, gradient) = self.buffers.output_and_gradient();
-        let score = score_in(&mut self.workspace, &self.loss, self.isa, output, batch, Some(gradient));
-        self.network.backward(&pass, &batch.input, &mut self.buffers);
+        let loss = (&self.loss, &mut self.workspace);
+        let score = gradients(&mut self.network, &mut self.buffers, loss, &pass, batch);
         self.effective.swap_out_training(&mut self.network);
         score
     }

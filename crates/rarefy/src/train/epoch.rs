@@ -5,10 +5,11 @@ use std::time::Instant;
 use super::keep::Keep;
 use super::model::model_bytes;
 use super::record::{Control, Ending, EpochRecord, Event, Outcome, Watch};
+use super::rewiring::{Churn, Source};
 use super::settings::Watched;
 use super::timing::median;
 use super::trainer::Trainer;
-use super::{NumberScore, Progress, Score};
+use super::{Engine, NumberScore, Progress, Score};
 use crate::data::{Batch, Task, epoch_order, run_order};
 use crate::{Error, Result};
 
@@ -72,9 +73,13 @@ impl Trainer {
             let (engine, splits) = (&mut self.engine, &self.splits);
             let following = batches.peek();
             let ends_step = (place + 1).is_multiple_of(accumulate) || following.is_none();
+            let progress = Progress { step, total: self.planned_steps, epoch: steps };
             let (score, ()) = rayon::join(
                 || {
                     if ends_step {
+                        if accumulate > 1 {
+                            engine.keep_past(&progress);
+                        }
                         return Some(engine.step(&current, step, learning_rate));
                     }
                     engine.accumulate(&current, step);
@@ -94,8 +99,9 @@ impl Trainer {
             if !score.loss_sum.is_finite() {
                 return Err(Error::Diverged { step, what: "the loss".into(), checkpoint: None });
             }
-            let progress = Progress { step, total: self.planned_steps, epoch: steps };
-            self.change_connections(&current, &progress)?;
+            let of_step = place / accumulate * accumulate * batch_size..;
+            let of_step = order[of_step].chunks(batch_size).take(place % accumulate + 1);
+            self.change_connections(&mut current, of_step, &progress)?;
             self.position.step = step;
             self.position.score.add(score);
             std::mem::swap(&mut current, &mut next);
@@ -118,10 +124,30 @@ impl Trainer {
         self.settings.optimizer.learning_rate() * factor
     }
 
-    /// What the topology method, the penalty and the constraint do to connections after a step on a batch.
-    fn change_connections(&mut self, batch: &Batch, progress: &Progress) -> Result<()> {
-        let rewired = self.engine.rewire(batch, progress).unwrap_or_default();
-        let churn = rewired + self.engine.compact(Some(batch), progress)?;
+    /// What the topology method, the penalty and the constraint do to connections after a step on some micro-batches, whose last
+    /// `batch` holds.
+    fn change_connections<'a>(
+        &mut self,
+        batch: &mut Batch,
+        of_step: impl Iterator<Item = &'a [usize]> + Clone,
+        progress: &Progress,
+    ) -> Result<()> {
+        let (splits, epoch, engine) = (&self.splits, self.position.epoch, &mut self.engine);
+        let change = |engine: &mut Engine, source: &Source<'_>| -> Result<Churn> {
+            Ok(engine.rewire_by(source, progress).unwrap_or_default()
+                + engine.compact_by(Some(source), progress)?)
+        };
+        let churn = if engine.has_past() {
+            let again = Box::new(|look: &mut dyn FnMut(&Batch)| {
+                for samples in of_step.clone() {
+                    batch.fill_for_training(&splits.train, samples, splits.augmentation.as_ref(), epoch);
+                    look(batch);
+                }
+            });
+            engine.with_replay(progress.step, again, change)?
+        } else {
+            change(engine, &Source::Passes(batch))?
+        };
         self.position.dropped += churn.dropped;
         self.position.grown += churn.grown;
         Ok(())

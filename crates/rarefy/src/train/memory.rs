@@ -2,8 +2,9 @@
 
 use super::machine::{free_memory_bytes, rss_bytes};
 use super::plan::Plan;
-use super::{Settings, sparse_start};
-use crate::layers::{Network, NetworkSpec};
+use super::reduce::most_sums;
+use super::{Settings, replay, sparse_start};
+use crate::layers::{Network, NetworkSpec, WeightShape};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
 use crate::topology::{self, Topology};
@@ -73,14 +74,24 @@ fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
 
 /// What a network takes that has so many connections in each of its weights.
 fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &[usize]) -> Result<Needs> {
-    let numbers = 2 + settings.optimizer.build()?.slots();
-    let (mut weights, mut largest) = (0, 0);
+    let micro_batches = settings.train.accumulate;
+    // Values, gradients, the optimizer's state, and gradients that wait for others of their step.
+    let numbers = 2 + settings.optimizer.build()?.slots() + most_sums(micro_batches);
+    let (mut weights, mut largest, mut past) = (0, 0, 0);
     for (shape, &nnz) in spec.weight_shapes()?.iter().zip(counts) {
         let (rows, cols, storage) = (shape.rows, shape.cols, settings.sparsity.storage);
         let index = storage.index_bytes(rows, cols, nnz);
-        weights += 4 * numbers * (storage.slots(rows, cols, nnz) + rows) + index;
+        let slots = storage.slots(rows, cols, nnz) + rows;
+        weights += 4 * numbers * slots + index;
+        past += 4 * 2 * slots + index;
         // A full matrix has nowhere to move a connection to.
         largest = largest.max(if nnz < rows * cols { nnz } else { 0 });
+    }
+    if micro_batches > 1 {
+        let cells = spec.weight_shapes()?.iter().map(WeightShape::cells).max();
+        past += replay::bytes(cells.unwrap_or_default(), micro_batches);
+    } else {
+        past = 0;
     }
     let connections = counts.iter().sum();
     let moves = match topology.when {
@@ -92,15 +103,17 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     let zeros = if makes_zeros { ZEROS_BYTES * connections } else { 0 };
     // What is not given is no more than for many samples.
     let buffers = spec.buffer_bytes(settings.train.batch_size_for(usize::MAX), true)?;
-    Ok(Needs { connections, weights, buffers, moves: moves.max(zeros) })
+    let moves = moves.max(zeros);
+    // Who moves none looks at nothing again.
+    Ok(Needs { connections, weights, buffers, moves: if moves > 0 { moves + past } else { 0 } })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::plan::Floor;
     use crate::layers::NetworkSettings;
     use crate::tiles::Shape;
+    use crate::train::plan::Floor;
 
     fn checked(text: &str) -> Result<()> {
         let settings: Settings = toml::from_str(text).unwrap();

@@ -10,25 +10,60 @@ use crate::sparse::Touched;
 /// Gradients that are added at a time.
 const CHUNK: usize = 8192;
 
-/// The sums of a step: scores and gradients that are not divided yet ([`Engine::apply`](super::Engine::apply) does it).
-///
-/// What micro-batches find is added up as a binary counter counts: two sums of as many micro-batches become one. That is the
-/// tree of `kernels/tree.rs`, whose splits are at powers of two of the tiles, so micro-batches of a power of two of tiles give
-/// the bits of one batch that has all of them, and wait in as many arrays as the counter has digits. Workers will find what
-/// others found here too: they are micro-batches that are computed elsewhere.
+/// Adds up what micro-batches find as a binary counter counts: two sums of as many samples become one. That is the tree of
+/// `kernels/tree.rs`, whose splits are at powers of two of the tiles, so micro-batches of a power of two of tiles give the
+/// bits of one batch that has all of them, and as many sums wait as the counter has digits.
 #[derive(Default)]
-pub(super) struct Reduction {
-    /// Sums of ever fewer micro-batches, all from before the one at hand.
-    waiting: Vec<Sum>,
+pub(super) struct Counter<T> {
+    /// Sums of ever fewer samples, and their samples.
+    waiting: Vec<(usize, T)>,
     /// Memory for sums.
-    spare: Vec<Sum>,
+    spare: Vec<T>,
 }
+
+impl<T: Default> Counter<T> {
+    /// Memory that a sum is no longer in, or new memory.
+    pub(super) fn memory(&mut self) -> T {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Samples of all that waits.
+    fn samples(&self) -> usize {
+        self.waiting.iter().map(|(samples, _)| samples).sum()
+    }
+
+    /// Takes what a micro-batch found; `add` adds a sum of earlier ones to one of later ones.
+    pub(super) fn push(&mut self, mut samples: usize, mut sum: T, add: impl Fn(&T, &mut T)) {
+        while let Some((_, before)) = self.waiting.pop_if(|(before, _)| *before == samples) {
+            samples *= 2;
+            add(&before, &mut sum);
+            self.spare.push(before);
+        }
+        self.waiting.push((samples, sum));
+    }
+
+    /// Hands over all that waits, the latest first.
+    pub(super) fn empty(&mut self, mut add: impl FnMut(&T)) {
+        while let Some((_, before)) = self.waiting.pop() {
+            add(&before);
+            self.spare.push(before);
+        }
+    }
+}
+
+/// The most sums that a [`Counter`] has memory for while `count` micro-batches are added up, but for the last one.
+pub(super) fn most_sums(count: usize) -> usize {
+    (usize::BITS - (count.max(1) - 1).leading_zeros()) as usize
+}
+
+/// The sums of a step: scores and gradients that are not divided yet ([`Engine::apply`](super::Engine::apply) does it).
+/// Workers will find what others found here too: they are micro-batches that are computed elsewhere.
+#[derive(Default)]
+pub(super) struct Reduction(Counter<Sum>);
 
 /// The sum of some micro-batches.
 #[derive(Default)]
 struct Sum {
-    /// Their samples.
-    samples: usize,
     score: Score,
     /// For each parameter that is trained its gradient, and which slots of it may be other than 0.
     gradients: Vec<(Vec<f32>, Option<Touched>)>,
@@ -37,13 +72,13 @@ struct Sum {
 impl Reduction {
     /// Samples of the step before the micro-batch at hand.
     pub(super) fn samples(&self) -> usize {
-        self.waiting.iter().map(|sum| sum.samples).sum()
+        self.0.samples()
     }
 
     /// Takes the gradients of a micro-batch out of the network, whose next ones are then to be computed.
     pub(super) fn hold(&mut self, network: &mut Network, score: Score, samples: usize, loss: &Loss) {
-        let mut sum = self.spare.pop().unwrap_or_default();
-        (sum.samples, sum.score) = (samples, score);
+        let mut sum = self.0.memory();
+        sum.score = score;
         sum.gradients.resize_with(trained(network).count(), Default::default);
         for (parameter, (gradient, touched)) in trained(network).zip(&mut sum.gradients) {
             gradient.resize(parameter.gradient.len(), 0.0);
@@ -54,34 +89,30 @@ impl Reduction {
             std::mem::swap(&mut parameter.gradient, gradient);
             touched.clone_from(&parameter.touched);
         }
-        while let Some(before) = self.waiting.pop_if(|before| before.samples == sum.samples) {
-            sum.samples += before.samples;
+        self.0.push(samples, sum, |before, sum| {
             sum.score = both(before.score, sum.score, loss);
             for ((gradient, touched), (other, also)) in sum.gradients.iter_mut().zip(&before.gradients) {
                 add(gradient, other);
                 unite(touched, also);
             }
-            self.spare.push(before);
-        }
-        self.waiting.push(sum);
+        });
     }
 
     /// Adds all that waits to the gradients of the step's last micro-batch, which the network holds; returns the step's score.
     pub(super) fn finish(&mut self, network: &mut Network, mut score: Score, loss: &Loss) -> Score {
-        while let Some(before) = self.waiting.pop() {
+        self.0.empty(|before| {
             score = both(before.score, score, loss);
             for (parameter, (gradient, touched)) in trained(network).zip(&before.gradients) {
                 add(&mut parameter.gradient, gradient);
                 unite(&mut parameter.touched, touched);
             }
-            self.spare.push(before);
-        }
+        });
         score
     }
 
     /// Bytes of gradients.
     pub(super) fn bytes(&self) -> usize {
-        let sums = self.waiting.iter().chain(&self.spare);
+        let sums = self.0.waiting.iter().map(|(_, sum)| sum).chain(&self.0.spare);
         sums.flat_map(|sum| &sum.gradients).map(|(gradient, _)| 4 * gradient.len()).sum()
     }
 }
@@ -96,7 +127,8 @@ fn both(left: Score, right: Score, loss: &Loss) -> Score {
     Score { normaliser: if loss.is_mean() { sum.normaliser } else { right.normaliser }, ..sum }
 }
 
-fn add(gradient: &mut [f32], other: &[f32]) {
+/// `gradient += other`.
+pub(super) fn add(gradient: &mut [f32], other: &[f32]) {
     par_chunks(gradient, CHUNK, &|start, gradient: &mut [f32]| {
         gradient.iter_mut().zip(&other[start..]).for_each(|(sum, other)| *sum += other);
     });
@@ -108,5 +140,30 @@ fn unite(touched: &mut Option<Touched>, other: &Option<Touched>) {
         touched.extend(other.iter().cloned());
         touched.sort_unstable_by_key(|slots| slots.start);
         touched.dedup();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_the_tree_and_its_memory_is_told() {
+        for count in 1..40_usize {
+            let mut counter = Counter::<String>::default();
+            let join = |before: &String, sum: &mut String| *sum = format!("({before}+{sum})");
+            let mut most = 0;
+            for number in 0..count - 1 {
+                counter.memory();
+                counter.push(128, number.to_string(), join);
+                most = most.max(counter.waiting.len() + counter.spare.len());
+            }
+            let mut last = (count - 1).to_string();
+            counter.empty(|before| join(before, &mut last));
+            let of = |number: usize| number.to_string();
+            let tree = crate::kernels::join_in_tree(0..count, &of, &|a, b| format!("({a}+{b})"));
+            assert_eq!(last, tree);
+            assert_eq!(most, most_sums(count), "{count}");
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! What happens when connections change: a topology method moves them, zeros leave storage, and some come back.
 
+use std::cell::RefCell;
+
+use super::replay::{Block, MicroBatches, Replay};
 use super::{Engine, Progress, model_bytes};
 use crate::Result;
 use crate::control::Budget;
@@ -27,19 +30,84 @@ impl std::ops::Add for Churn {
     }
 }
 
+/// Where the gradients of absent connections are found.
+pub(super) enum Source<'a> {
+    /// In what the last passes left, which were over this batch, a whole step.
+    Passes(&'a Batch),
+    /// In passes that are made again.
+    Replay(Box<RefCell<Replay<'a>>>),
+}
+
 impl Engine {
+    /// Keeps the network that the passes of the step under way compute with, if after that step gradients of absent connections
+    /// may be asked for: all its micro-batches are then looked at again. To be called before [`Engine::step`].
+    pub(super) fn keep_past(&mut self, progress: &Progress) {
+        if self.may_look_beyond(progress) {
+            self.effective.swap_in_training(&mut self.network, self.seed, progress.step);
+            self.past = Some(self.network.clone());
+            self.effective.swap_out_training(&mut self.network);
+        }
+    }
+
+    /// Whether the micro-batches of the step just done are to be looked at again.
+    pub(super) fn has_past(&self) -> bool {
+        self.past.is_some()
+    }
+
+    /// Changes connections by passes over the micro-batches of the step just done that are made again.
+    ///
+    /// # Panics
+    /// If no network was kept from before the step.
+    pub(super) fn with_replay<'a, T>(
+        &mut self,
+        step: u64,
+        batches: MicroBatches<'a>,
+        change: impl FnOnce(&mut Engine, &Source<'a>) -> T,
+    ) -> T {
+        let network = self.past.take().expect("kept before the step");
+        let (isa, seed, loss) = (self.isa, self.seed, self.loss.clone());
+        let (buffers, block) = (std::mem::take(&mut self.buffers), Block::default());
+        let replay = Replay { network, buffers, loss, isa, seed, step, batches, block };
+        let source = Source::Replay(Box::new(RefCell::new(replay)));
+        let changed = change(self, &source);
+        if let Source::Replay(replay) = source {
+            self.buffers = (*replay).into_inner().buffers;
+        }
+        changed
+    }
+
+    /// Whether gradients of absent connections may be asked for after the step that `progress` names.
+    fn may_look_beyond(&self, progress: &Progress) -> bool {
+        let grows = self.topology.when.is_due(progress) && self.topology.looks_beyond();
+        grows
+            || self.sparsifier.is_due(progress)
+                && self.network.weights().any(|(index, _)| self.may_return(index))
+    }
+
+    /// Whether connections of a weight that have left may come back by their gradients: only where training began with all of
+    /// them, and no topology method moves them.
+    fn may_return(&self, index: usize) -> bool {
+        let weights = &self.network.parameter(index).weights;
+        let cells = weights.rows() * weights.cols();
+        self.topology.when == When::Never && self.targets[index] == cells && weights.nnz() < cells
+    }
+
     /// Takes exact zeros out of storage if it is time to, and lets connections that left come back; `progress` names the
     /// step that was just done, `batch` must be its batch. Without one nothing comes back.
     ///
     /// # Errors
     /// If a penalty or a constraint has left a layer without a weight.
     pub fn compact(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
+        self.compact_by(batch.map(Source::Passes).as_ref(), progress)
+    }
+
+    pub(super) fn compact_by(&mut self, source: Option<&Source<'_>>, progress: &Progress) -> Result<Churn> {
         if !self.sparsifier.is_due(progress) {
             return Ok(Churn::default());
         }
-        let mut churn = self.look(batch, progress)?;
+        let mut churn = self.look(source, progress)?;
         while self.sparsifier.reaches_target(progress) && self.exceeds_bytes() {
-            let more = self.look(batch, progress)?;
+            let more = self.look(source, progress)?;
             if more.dropped == 0 {
                 break;
             }
@@ -48,7 +116,7 @@ impl Engine {
         Ok(churn)
     }
 
-    fn look(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
+    fn look(&mut self, source: Option<&Source<'_>>, progress: &Progress) -> Result<Churn> {
         let open = self.effective.open_connections(&self.network);
         self.effective.swap_in_predicting(&mut self.network);
         let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), open, progress);
@@ -66,7 +134,7 @@ impl Engine {
             self.effective.swap_out_predicting(&mut self.network);
         }
         let kept = kept?.map_or_else(Vec::new, |kept| kept.patterns);
-        let returning = batch.map_or_else(Vec::new, |batch| self.returning(batch, progress));
+        let returning = source.map_or_else(Vec::new, |source| self.returning(source, progress));
         let mut churn = Churn::default();
         for index in self.weights() {
             let kept = kept.get(index).cloned().flatten();
@@ -107,19 +175,17 @@ impl Engine {
         bytes > limit
     }
 
-    /// For each parameter the connections that have left and may come back: only where training began with all of them, and
-    /// no topology method moves them.
-    fn returning(&self, batch: &Batch, progress: &Progress) -> Vec<Vec<usize>> {
+    /// For each parameter the connections that have left and come back.
+    fn returning(&self, source: &Source<'_>, progress: &Progress) -> Vec<Vec<usize>> {
         let mut returning = vec![Vec::new(); self.network.parameters().len()];
         if self.topology.when != When::Never {
             return returning;
         }
         let holds = self.sparsifier.holds(&self.network);
         for (index, parameter) in self.network.weights() {
-            let cells = parameter.weights.rows() * parameter.weights.cols();
             let places = self.sparsifier.places(parameter, progress);
-            if places > 0 && self.targets[index] == cells && parameter.weights.nnz() < cells {
-                let mut view = self.view(index, batch, progress.step);
+            if places > 0 && self.may_return(index) {
+                let mut view = self.view(index, source, progress.step);
                 returning[index] = holds[index].absent(&mut view, places);
             }
         }
@@ -152,12 +218,16 @@ impl Engine {
     /// Moves connections if the topology method says so after the step that `progress` names. The batch must be the
     /// one of that step.
     pub fn rewire(&mut self, batch: &Batch, progress: &Progress) -> Option<Churn> {
+        self.rewire_by(&Source::Passes(batch), progress)
+    }
+
+    pub(super) fn rewire_by(&mut self, source: &Source<'_>, progress: &Progress) -> Option<Churn> {
         if !self.topology.when.is_due(progress) {
             return None;
         }
         let weights = self.weights();
         let mut views: Vec<View<'_>> =
-            weights.iter().map(|&index| self.view(index, batch, progress.step)).collect();
+            weights.iter().map(|&index| self.view(index, source, progress.step)).collect();
         let patterns = self.topology.update(&mut views, progress);
         let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
         let mut churn = Churn::default();
@@ -178,22 +248,36 @@ impl Engine {
     }
 
     /// What an update sees of a weight matrix.
-    fn view<'a>(&'a self, index: usize, batch: &'a Batch, step: u64) -> View<'a> {
+    fn view<'a>(&'a self, index: usize, source: &'a Source<'_>, step: u64) -> View<'a> {
         let parameter = self.network.parameter(index);
-        let product = self.network.product(index, &batch.input, &self.buffers);
         let shape = (parameter.weights.rows(), parameter.weights.cols());
         let mut scratch = Vec::new();
         // Of the mean loss, as those of stored weights are by now.
         let divide = |out: &mut [f32]| out.iter_mut().for_each(|gradient| *gradient *= self.scale);
-        let absent = CellGradients {
-            rows: Box::new(move |rows, out| {
-                product.row_gradients(self.isa, shape, rows, out, &mut scratch);
-                divide(out);
-            }),
-            cells: Box::new(move |cells, out| {
-                product.cell_gradients(self.isa, cells, out);
-                divide(out);
-            }),
+        let absent = match source {
+            Source::Passes(batch) => {
+                let product = self.network.product(index, &batch.input, &self.buffers);
+                CellGradients {
+                    rows: Box::new(move |rows, out| {
+                        product.row_gradients(self.isa, shape, rows, out, &mut scratch);
+                        divide(out);
+                    }),
+                    cells: Box::new(move |cells, out| {
+                        product.cell_gradients(self.isa, cells, out);
+                        divide(out);
+                    }),
+                }
+            }
+            Source::Replay(replay) => CellGradients {
+                rows: Box::new(move |rows, out| {
+                    replay.borrow_mut().rows(index, rows, out);
+                    divide(out);
+                }),
+                cells: Box::new(move |cells, out| {
+                    replay.borrow_mut().cells(index, cells, out);
+                    divide(out);
+                }),
+            },
         };
         View {
             weights: &parameter.weights,
