@@ -8,9 +8,9 @@ use rarefy::Error;
 use rarefy::data::{Features, Samples, Splits, Targets, from_memory};
 use rarefy::layers::Network;
 use rarefy::optimizers::Method as Optimizer;
-use rarefy::penalties::PenaltyMethod;
+use rarefy::penalties::{PenaltyMethod, PenaltySettings};
 use rarefy::random::{Purpose, Stream};
-use rarefy::topology::Method;
+use rarefy::topology::{Method, TopologySettings};
 use rarefy::train::{
     Control, Ending, Event, Model, Run, Settings, Trainer, Watched, save_model, thread_pool,
 };
@@ -288,4 +288,16 @@ fn patience_looks_at_what_it_is_told_to() {
     settings.train.watch = Watched::Training;
     let outcome = Trainer::new(settings, splits).unwrap().train(&mut |_| Control::Continue).unwrap();
     assert_eq!((outcome.ending, outcome.epochs), (Ending::EarlyStopped, 4));
+}
+
+#[test]
+fn parts_that_do_not_go_together_are_refused_whoever_made_them() {
+    let rigl = TopologySettings { method: Method::Rigl, ..TopologySettings::default() }.build().unwrap();
+    let thresholds = PenaltySettings { method: PenaltyMethod::Str, ..PenaltySettings::default() };
+    let thresholds = thresholds.build().unwrap().unwrap();
+    let builder = Trainer::builder(settings(), splits(60)).topology(rigl).penalty(thresholds);
+    let error = builder.build().err().unwrap().to_string();
+    let because = "thresholds and gates decide which connections stay";
+    let expected = "topology.method: the one that was given does not go with the penalty that was given";
+    assert_eq!(error, format!("{expected}: {because}"));
 }

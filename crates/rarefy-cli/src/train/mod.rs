@@ -105,6 +105,9 @@ pub struct TrainArgs {
     /// Samples of a mini-batch [default: 32, or 16 or 8 where an epoch would have fewer than 10 steps]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
+    /// Mini-batches whose gradients are summed for a step: the bits of one large batch, in the memory of a mini-batch [default: 1]
+    #[arg(long, value_parser = value_parser!(i64).range(1..))]
+    accumulate: Option<i64>,
     #[command(flatten)]
     read: ReadArgs,
     /// Names all random draws
@@ -220,6 +223,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("optimizer.learning_rate", args.learning_rate.clone());
     config.flag("train.epochs", args.epochs);
     config.flag("train.batch_size", args.batch_size);
+    config.flag("train.accumulate", args.accumulate);
     config.flag("penalty.method", args.penalty.clone());
     config.flag("penalty.lambda", args.lambda);
     if let Some(target) = &args.target {

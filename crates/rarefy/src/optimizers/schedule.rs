@@ -111,15 +111,6 @@ impl ScheduleSettings {
                 ));
             }
         }
-        if is_constant && method != ScheduleMethod::Constant {
-            let reason = if optimizer.searches() { "finds each step" } else { "averages instead" };
-            let problem = format!("must be \"constant\" or left out: the optimizer {reason} by itself");
-            return Err(Error::setting("schedule.method", problem));
-        }
-        if optimizer.searches() && warmup > 0.0 {
-            let problem = "must be 0 or left out: the optimizer finds each step by itself";
-            return Err(Error::setting("schedule.warmup", problem));
-        }
         Ok(Schedule { method, warmup, settings: self.clone() })
     }
 }
@@ -298,13 +289,6 @@ mod tests {
                 "method = 'one-cycle'\npeak_at = 1.0",
                 "schedule.peak_at: must be above 0 and below",
             ),
-            (
-                Method::ScheduleFreeSgd,
-                "method = 'cosine'",
-                "schedule.method: must be \"constant\" or left out",
-            ),
-            (Method::Armijo, "method = 'linear'", "schedule.method: must be \"constant\" or left out"),
-            (Method::Armijo, "warmup = 0.1", "schedule.warmup: must be 0 or left out"),
         ] {
             let settings: ScheduleSettings = toml::from_str(text).unwrap();
             let error = settings.build(optimizer).unwrap_err().to_string();

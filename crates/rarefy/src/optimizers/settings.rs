@@ -235,12 +235,11 @@ impl OptimizerSettings {
     /// Refuses what the method would ignore.
     fn check_use(&self) -> Result<()> {
         use Method::*;
-        let (method, traits) = (self.method, self.method.traits());
         let default = OptimizerSettings::default();
         let with_moments = [Adam, Adamw, Prodigy, ScheduleFreeAdamw, Adabreg];
         let with_first = [Adam, Adamw, Prodigy, ScheduleFreeSgd, ScheduleFreeAdamw, Adabreg];
         let with_roots = [Adam, Adamw, Rmsprop, Adagrad, Prodigy, ScheduleFreeAdamw, Adabreg];
-        method.refuse_ignored(
+        self.method.refuse_ignored(
             "optimizer",
             &[
                 ("momentum", self.momentum > 0.0, &[Sgd, Rmsprop, Linbreg]),
@@ -253,17 +252,6 @@ impl OptimizerSettings {
         )?;
         if self.nesterov && self.momentum == 0.0 {
             return wrong("nesterov", "needs an optimizer.momentum above 0".into());
-        }
-        if self.weight_decay() > 0.0 && traits.searches() {
-            return wrong("weight_decay", "is no part of the loss that the line search looks at".into());
-        }
-        if self.weight_decay() > 0.0 && traits.is_bregman {
-            return wrong("weight_decay", "does not go with a Bregman method, whose penalty is L1".into());
-        }
-        for (key, limit) in [("clip_norm", self.clip_norm), ("clip_value", self.clip_value)] {
-            if limit.is_some() && traits.searches() {
-                return wrong(key, "does not go with a line search, which bounds the step by itself".into());
-            }
         }
         Ok(())
     }
@@ -297,9 +285,6 @@ mod tests {
             ("weight_decay = -0.1", "optimizer.weight_decay: must be 0 or above, not -0.1"),
             ("beta2 = nan", "optimizer.beta2: must be from 0 to below 1, not NaN"),
             ("clip_norm = 0.0", "optimizer.clip_norm: must be above 0, not 0"),
-            ("clip_norm = 1.0\nmethod = 'armijo'", "optimizer.clip_norm: does not go with a line search"),
-            ("weight_decay = 0.1\nmethod = 'armijo'", "optimizer.weight_decay: is no part of the loss"),
-            ("weight_decay = 0.1\nmethod = 'linbreg'", "optimizer.weight_decay: does not go with a Bregman"),
             ("beta1 = 0.8\nmethod = 'sgd'", "optimizer.beta1: optimizer.method = \"sgd\" does not use it"),
             (
                 "beta2 = 0.8\nmethod = 'schedule-free-sgd'",

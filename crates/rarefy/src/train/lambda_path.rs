@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::keep::InMemory;
 use super::live::Live;
 use super::revive::revive_dead_neurons;
-use super::settings::pairs;
+use super::settings::pairs::{self, Own};
 use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
 use super::{model_bytes, score, score_samples};
 use crate::control::{PathStart, lambda_grid};
@@ -266,7 +266,7 @@ fn whole(settings: Settings, path: &PathSettings) -> Result<Settings> {
 
 fn check(settings: &Settings, start: PathStart) -> Result<()> {
     let wrong = |key: &str, problem: &str| Err(Error::setting(key, problem));
-    pairs::check(settings, true)?;
+    pairs::check(settings, Own::default(), true)?;
     if let Some(Regularizer::Prox(penalty)) = settings.penalty.build()?
         && !penalty.makes_zeros()
     {

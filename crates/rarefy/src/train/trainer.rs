@@ -10,6 +10,7 @@ use super::model::{Model, ModelConfig};
 use super::plan::Floor;
 use super::position::Position;
 use super::record::{Ending, Outcome, Watch};
+use super::settings::pairs::Own;
 use super::{Engine, LanguageScore, NumberScore, Score, Settings};
 use super::{evaluate, evaluate_numbers, thread_pool};
 use crate::data::{self, Dataset, Splits, Task};
@@ -79,7 +80,7 @@ pub struct Trainer {
 
 /// A [`Trainer`] in the making: parts that are not given are made as the settings say.
 ///
-/// Settings tell which parts go together; whether parts that are given here do is for the caller to see.
+/// Whether parts go together, the caller's and the settings', is checked by what each says of itself.
 pub struct TrainerBuilder {
     settings: Settings,
     splits: Arc<Splits>,
@@ -151,7 +152,9 @@ impl TrainerBuilder {
     /// [`Error::Setting`] for settings that cannot be used, that do not go together or do not fit the data or the network
     /// that was given, and for a network that does not fit into memory.
     pub fn build(self) -> Result<Trainer> {
-        self.settings.check()?;
+        let (optimizer, topology, penalty) =
+            (self.optimizer.as_ref(), self.topology.as_ref(), self.penalty.as_ref());
+        self.settings.check_with(Own { optimizer, topology, penalty })?;
         self.build_unchecked()
     }
 

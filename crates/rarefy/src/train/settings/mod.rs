@@ -2,6 +2,7 @@
 
 pub(super) mod pairs;
 
+use self::pairs::Own;
 use serde::{Deserialize, Serialize};
 
 use crate::control::TargetSettings;
@@ -174,6 +175,11 @@ impl Settings {
     /// # Errors
     /// [`Error::Setting`] with the key and what to do.
     pub fn check(&self) -> Result<()> {
+        self.check_with(Own::default())
+    }
+
+    /// Checks them as they stand beside parts of a caller's own.
+    pub(super) fn check_with(&self, own: Own<'_>) -> Result<()> {
         self.check_numbers()?;
         check_threads(self.threads)?;
         self.data.check()?;
@@ -184,7 +190,7 @@ impl Settings {
         self.target.check()?;
         self.optimizer.build()?;
         self.schedule.build(self.optimizer.method())?;
-        pairs::check(self, false)?;
+        pairs::check(self, own, false)?;
         self.check_accumulation()?;
         self.network.check()?;
         if self.is_language_model()
@@ -407,7 +413,11 @@ mod tests {
                 "penalty.method: \"l1\" does not go with optimizer.method = \"schedule-free-sgd\"",
             ),
             ("schedule-free-adamw", "[constraint]\nmethod = 'l1-ball'\nradius = 1.0", "constraint"),
-            ("schedule-free-sgd", "[schedule]\nmethod = 'linear'", "schedule.method: must be \"constant\""),
+            (
+                "schedule-free-sgd",
+                "[schedule]\nmethod = 'linear'",
+                "schedule.method: \"linear\" does not go with",
+            ),
             (
                 "armijo",
                 "[penalty]\nmethod = 'l1-subgradient'",

@@ -4,9 +4,9 @@
 use super::Settings;
 use crate::error::{Error, Result};
 use crate::names::{Named, one_of};
-use crate::optimizers::{self, Traits};
+use crate::optimizers::{self, Optimizer, ScheduleMethod, Traits, UpdateRule};
 use crate::penalties::{ConstraintMethod, Penalty, PenaltyForm, PenaltyMethod, PenaltySettings, Regularizer};
-use crate::topology::{self, Forward, Scope, TopologySettings, When};
+use crate::topology::{self, Forward, Scope, Topology, TopologySettings, When};
 
 /// What a choice does, as far as other choices care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,18 @@ enum Fact {
     IsBregman,
     /// The optimizer looks at more than each weight and its gradient.
     LooksFurther,
+    /// Weights decay.
+    Decays,
+    /// The norm of all gradients is bounded.
+    ClipsNorm,
+    /// Each gradient is bounded.
+    ClipsValues,
+    /// The learning rate follows a schedule that is not constant.
+    FollowsSchedule,
+    /// The learning rate rises at the start.
+    WarmsUp,
+    /// Several micro-batches make a step.
+    Accumulates,
     /// There is a penalty.
     Penalises,
     /// A proximal step makes zeros.
@@ -56,7 +68,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 19] = [
+const ROWS: [Row; 27] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -64,7 +76,7 @@ const ROWS: [Row; 19] = [
     (Constrains,       HasThresholdsOrGates, "it would act on weights that the network does not use as they are"),
     (MovesConnections, HasThresholdsOrGates, "thresholds and gates decide which connections stay"),
     (MakesNoZeros,     FollowsPath,          "a path needs one with a proximal step, which makes zeros"),
-    (HasTarget,        FollowsPath,          "it steers lambda, and a path fixes it; remove one"),
+    (HasTarget,        FollowsPath,          "it steers lambda, and a path fixes it"),
     (MovesConnections, FollowsPath,          "the penalty decides there which connections stay"),
     (IsBregman,        FollowsPath,          "it grows the network at one lambda"),
     (Constrains,       HasTarget,            "it fixes the weights' size by itself and leaves nothing to steer"),
@@ -76,35 +88,73 @@ const ROWS: [Row; 19] = [
     (AddsSubgradient,  Searches,             "it is no part of the loss that the line search looks at"),
     (IsNotL1,          IsBregman,            "L1 is what its step is made of"),
     (MovesConnections, IsBregman,            "it grows the network by itself"),
+    (Searches,         Accumulates,          "a line search goes over the step's batch again, of which the last micro-batch alone is there"),
+    (Decays,           Searches,             "decay is no part of the loss that the line search looks at"),
+    (Decays,           IsBregman,            "its penalty is L1"),
+    (ClipsNorm,        Searches,             "the line search bounds the step by itself"),
+    (ClipsValues,      Searches,             "the line search bounds the step by itself"),
+    (FollowsSchedule,  Searches,             "the line search finds each step by itself"),
+    (FollowsSchedule,  Averages,             "the average takes a schedule's place"),
+    (WarmsUp,          Searches,             "the line search finds each step by itself"),
 ];
+
+/// Parts of a caller's own, which stand where the settings' methods do.
+#[derive(Clone, Copy, Default)]
+pub(in crate::train) struct Own<'a> {
+    pub(in crate::train) optimizer: Option<&'a Optimizer>,
+    pub(in crate::train) topology: Option<&'a Topology>,
+    pub(in crate::train) penalty: Option<&'a Regularizer>,
+}
+
+impl Own<'_> {
+    /// Whether the part at a key is the caller's.
+    fn is_at(&self, key: &str) -> bool {
+        match key {
+            "optimizer.method" => self.optimizer.is_some(),
+            "topology.method" | "topology.scope" => self.topology.is_some(),
+            "penalty.method" => self.penalty.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// Where choices are made.
+#[derive(Clone, Copy)]
+struct Choices<'a> {
+    settings: &'a Settings,
+    own: Own<'a>,
+    follows_path: bool,
+}
 
 /// Refuses choices that do not go together.
 ///
 /// # Errors
 /// [`Error::Setting`] with the first pair, why it does not go, and what would.
-pub(in crate::train) fn check(settings: &Settings, follows_path: bool) -> Result<()> {
-    let Some((this, other, because)) = first_clash(settings, follows_path) else { return Ok(()) };
+pub(in crate::train) fn check(settings: &Settings, own: Own<'_>, follows_path: bool) -> Result<()> {
+    let choices = Choices { settings, own, follows_path };
+    let facts = facts(choices);
+    let clash = ROWS.into_iter().find(|(this, other, _)| facts.contains(this) && facts.contains(other));
+    let Some((this, other, because)) = clash else { return Ok(()) };
     let key = this.key();
-    let cure =
-        alternatives(settings, follows_path, key).map_or(String::new(), |names| format!("; use {names}"));
-    let problem =
-        format!("{} does not go with {}: {because}{cure}", name_at(settings, key), other.described(settings));
-    Err(Error::setting(key, problem))
+    let cure = cure(choices, key).map_or(String::new(), |cure| format!("; {cure}"));
+    let (name, other) = (name_at(choices, key), other.described(choices));
+    Err(Error::setting(key, format!("{name} does not go with {other}: {because}{cure}")))
 }
 
-fn first_clash(settings: &Settings, follows_path: bool) -> Option<Row> {
-    let facts = facts(settings, follows_path);
-    ROWS.into_iter().find(|(this, other, _)| facts.contains(this) && facts.contains(other))
-}
-
-/// All that the methods of these settings do; their numbers play no part.
-fn facts(settings: &Settings, follows_path: bool) -> Vec<Fact> {
-    let traits = settings.optimizer.method().traits();
-    let penalty = PenaltySettings { method: settings.penalty.method, ..Default::default() };
-    let penalty = penalty.build().expect("defaults are in range");
-    let topology = TopologySettings { method: settings.topology.method, ..Default::default() };
-    let topology = topology.build().expect("defaults are in range");
-    let (is_l1, is_proximal) = match &penalty {
+/// All that the chosen methods do; of their numbers it plays a part which are 0.
+fn facts(choices: Choices<'_>) -> Vec<Fact> {
+    let Choices { settings, own, follows_path } = choices;
+    let traits = own.optimizer.map_or(settings.optimizer.method().traits(), UpdateRule::traits);
+    let named = PenaltySettings { method: settings.penalty.method, ..Default::default() };
+    let named = named.build().expect("defaults are in range");
+    let penalty = own.penalty.or(named.as_ref());
+    let named = TopologySettings { method: settings.topology.method, ..Default::default() };
+    let named = Topology {
+        scope: settings.topology.scope.unwrap_or_default(),
+        ..named.build().expect("defaults are in range")
+    };
+    let topology = own.topology.unwrap_or(&named);
+    let (is_l1, is_proximal) = match penalty {
         Some(Regularizer::Prox(Penalty { form, .. })) => (matches!(form, PenaltyForm::L1(_)), true),
         Some(Regularizer::Groups(..)) => (false, true),
         _ => (false, false),
@@ -120,15 +170,21 @@ fn facts(settings: &Settings, follows_path: bool) -> Vec<Fact> {
         (MakesNoZeros, !is_proximal),
         (AddsSubgradient, matches!(penalty, Some(Regularizer::Subgradient(_)))),
         (IsNotL1, !is_l1),
-        (HasThresholdsOrGates, penalty.as_ref().is_some_and(Regularizer::is_effective)),
+        (HasThresholdsOrGates, penalty.is_some_and(Regularizer::is_effective)),
         (Constrains, settings.constraint.method != ConstraintMethod::None),
         (MovesConnections, topology.when != When::Never),
         (UsesTheLargest, matches!(topology.forward, Forward::Largest { .. })),
-        (SharesByWeights, settings.topology.scope == Some(Scope::Global)),
+        (SharesByWeights, topology.scope == Scope::Global),
         (HasTarget, target.is_set()),
         (SteersLambda, target.is_set() && penalty.is_some()),
         (CountsByLayer, target.bytes.is_some() || target.flops.is_some()),
         (FollowsPath, follows_path),
+        (Decays, own.optimizer.is_none() && settings.optimizer.weight_decay() > 0.0),
+        (ClipsNorm, settings.optimizer.clip_norm.is_some()),
+        (ClipsValues, settings.optimizer.clip_value.is_some()),
+        (FollowsSchedule, settings.schedule.method.is_some_and(|it| it != ScheduleMethod::Constant)),
+        (WarmsUp, settings.schedule.warmup.is_some_and(|share| share > 0.0)),
+        (Accumulates, settings.train.accumulate > 1),
     ];
     all.into_iter().filter(|(_, is_so)| *is_so).map(|(fact, _)| fact).collect()
 }
@@ -146,25 +202,44 @@ impl Fact {
             SharesByWeights => "topology.scope",
             HasTarget | SteersLambda | CountsByLayer => "target",
             FollowsPath => "path",
+            Decays => "optimizer.weight_decay",
+            ClipsNorm => "optimizer.clip_norm",
+            ClipsValues => "optimizer.clip_value",
+            FollowsSchedule => "schedule.method",
+            WarmsUp => "schedule.warmup",
+            Accumulates => "train.accumulate",
         }
     }
 
     /// What another setting does not go with.
-    fn described(self, settings: &Settings) -> String {
+    fn described(self, choices: Choices<'_>) -> String {
+        let settings = choices.settings;
         match self {
+            Accumulates => format!("train.accumulate = {}", settings.train.accumulate),
+            _ if choices.own.is_at(self.key()) => format!("the {} that was given", part_at(self.key())),
             FollowsPath => "a path of lambdas".into(),
             SteersLambda => "a penalty that a target steers".into(),
             HasTarget => "a target".into(),
             CountsByLayer if settings.target.bytes.is_some() => "target.bytes".into(),
             CountsByLayer => "target.flops".into(),
-            _ => format!("{} = {}", self.key(), name_at(settings, self.key())),
+            _ => format!("{} = {}", self.key(), name_at(choices, self.key())),
         }
     }
 }
 
+/// What a key chooses.
+fn part_at(key: &str) -> &str {
+    key.split('.').next().unwrap_or(key)
+}
+
 /// The name chosen at a key.
-fn name_at(settings: &Settings, key: &str) -> String {
+fn name_at(choices: Choices<'_>, key: &str) -> String {
+    let settings = choices.settings;
+    if choices.own.is_at(key) {
+        return "the one that was given".into();
+    }
     let name = match key {
+        "schedule.method" => settings.schedule.method.map_or("none", ScheduleMethod::name),
         "optimizer.method" => settings.optimizer.method().name(),
         "penalty.method" => settings.penalty.method.name(),
         "constraint.method" => settings.constraint.method.name(),
@@ -175,16 +250,19 @@ fn name_at(settings: &Settings, key: &str) -> String {
     format!("\"{name}\"")
 }
 
-/// The choices at a key that go with all other settings; `None` if there are none, or the key has no list of choices.
-fn alternatives(settings: &Settings, follows_path: bool, key: &str) -> Option<String> {
+/// What would do at a key: the choices that go with all other settings, or nothing; `None` if there is nothing to say.
+fn cure(choices: Choices<'_>, key: &str) -> Option<String> {
+    if choices.own.is_at(key) {
+        return None;
+    }
     fn list<K: Named>(goes: impl Fn(K) -> bool) -> Option<String> {
         let names: Vec<K> = K::ALL.iter().copied().filter(|&kind| goes(kind)).collect();
-        (!names.is_empty()).then(|| one_of(names))
+        (!names.is_empty()).then(|| format!("use {}", one_of(names)))
     }
     let goes = |change: &dyn Fn(&mut Settings)| {
-        let mut changed = settings.clone();
+        let mut changed = choices.settings.clone();
         change(&mut changed);
-        let facts = facts(&changed, follows_path);
+        let facts = facts(Choices { settings: &changed, ..choices });
         let of_key = ROWS.iter().filter(|(this, ..)| this.key() == key);
         !of_key.into_iter().any(|(this, other, _)| facts.contains(this) && facts.contains(other))
     };
@@ -195,8 +273,10 @@ fn alternatives(settings: &Settings, follows_path: bool, key: &str) -> Option<St
         "penalty.method" => list(|method: PenaltyMethod| goes(&|it| it.penalty.method = method)),
         "constraint.method" => list(|method: ConstraintMethod| goes(&|it| it.constraint.method = method)),
         "topology.method" => list(|method: topology::Method| goes(&|it| it.topology.method = method)),
+        "schedule.method" => list(|method: ScheduleMethod| goes(&|it| it.schedule.method = Some(method))),
         "topology.scope" => list(|scope: Scope| goes(&|it| it.topology.scope = Some(scope))),
-        _ => None,
+        "path" => None,
+        _ => Some("leave it out".into()),
     }
 }
 
@@ -258,7 +338,7 @@ mod tests {
                                 topology.name(),
                                 nnz.is_some(),
                             );
-                            let result = check(&settings, false);
+                            let result = check(&settings, Own::default(), false);
                             let case = format!("{optimizer} {penalty} {constraint} {topology} {nnz:?}");
                             assert_eq!(result.is_ok(), expected, "{case}: {result:?}");
                             refused += usize::from(result.is_err());
@@ -301,16 +381,51 @@ mod tests {
              "topology.method: \"rigl\" does not go with optimizer.method = \"adabreg\": it grows the network by itself; use \"static\""),
         ];
         for (settings, words) in cases {
-            assert_eq!(check(&settings, false).unwrap_err().to_string(), words);
+            assert_eq!(check(&settings, Own::default(), false).unwrap_err().to_string(), words);
         }
         let path = settings(Method::Adam, L1, Free, Static, nnz);
-        let words = "target: this does not go with a path of lambdas: it steers lambda, and a path fixes it; remove one";
-        assert_eq!(check(&path, true).unwrap_err().to_string(), words);
+        let words = "target: this does not go with a path of lambdas: it steers lambda, and a path fixes it; leave it out";
+        assert_eq!(check(&path, Own::default(), true).unwrap_err().to_string(), words);
         let mut scope = settings(Method::Adam, Plain, Free, topology::Method::Gmp, none);
         scope.topology.scope = Some(Scope::Global);
         scope.target.bytes = Some(1000);
-        let error = check(&scope, false).unwrap_err().to_string();
+        let error = check(&scope, Own::default(), false).unwrap_err().to_string();
         assert!(error.starts_with("topology.scope: \"global\" does not go with target.bytes: "), "{error}");
         assert!(error.ends_with("; use \"layer\""), "{error}");
+    }
+
+    #[test]
+    fn numbers_of_settings_and_parts_of_ones_own_are_in_the_table() {
+        let armijo = "optimizer.method = \"armijo\"";
+        for (text, message) in [
+            ("method = 'armijo'\nclip_norm = 1.0", format!("optimizer.clip_norm: this does not go with {armijo}: the line search bounds the step by itself; leave it out")),
+            ("method = 'armijo'\nclip_value = 1.0", format!("optimizer.clip_value: this does not go with {armijo}: ")),
+            ("method = 'armijo'\nweight_decay = 0.1", format!("optimizer.weight_decay: this does not go with {armijo}: decay is no part")),
+            ("method = 'adabreg'\nweight_decay = 0.1\n[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'static'", "optimizer.weight_decay: this does not go with optimizer.method = \"adabreg\": its penalty is L1".into()),
+            ("method = 'armijo'\n[schedule]\nwarmup = 0.1", format!("schedule.warmup: this does not go with {armijo}: ")),
+            ("method = 'armijo'\n[schedule]\nmethod = 'linear'", format!("schedule.method: \"linear\" does not go with {armijo}: the line search finds each step by itself; use \"constant\"")),
+            ("method = 'armijo'\n[train]\naccumulate = 2", "optimizer.method: \"armijo\" does not go with train.accumulate = 2: ".into()),
+        ] {
+            let settings: Settings = toml::from_str(&format!("[optimizer]\n{text}")).unwrap();
+            let error = check(&settings, Own::default(), false).unwrap_err().to_string();
+            assert!(error.starts_with(&message), "{text}: {error}");
+        }
+        let thresholds = PenaltySettings { method: PenaltyMethod::Str, ..Default::default() };
+        let thresholds = thresholds.build().unwrap();
+        let own = Own { penalty: thresholds.as_ref(), ..Own::default() };
+        let error = check(&Settings::default(), own, false).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "topology.method: \"rigl\" does not go with the penalty that was given: thresholds and gates decide which connections stay; use \"static\""
+        );
+        let searching = optimizers::OptimizerSettings { method: Method::Armijo, ..Default::default() };
+        let searching = searching.build().unwrap();
+        let own = Own { optimizer: Some(&searching), ..Own::default() };
+        let clipped: Settings = toml::from_str("optimizer.clip_norm = 1.0").unwrap();
+        let error = check(&clipped, own, false).unwrap_err().to_string();
+        assert!(
+            error.starts_with("optimizer.clip_norm: this does not go with the optimizer that was given"),
+            "{error}"
+        );
     }
 }
