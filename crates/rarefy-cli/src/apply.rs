@@ -91,7 +91,14 @@ pub fn load_new(
     skip_bad: bool,
 ) -> Result<Loaded> {
     let load = if skips_bad(model, skip_bad) { data::load_readable } else { data::load_with };
-    Ok(load(preparation, path, targets)?)
+    load(preparation, path, targets).map_err(by_flag)
+}
+
+/// The error in the words of these commands, which have a flag where a run has a setting.
+pub fn by_flag(error: rarefy::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let said = text.replace("data.skip_bad = true", "--skip-bad").replace("data.skip_bad", "--skip-bad");
+    if said == text { error.into() } else { anyhow::Error::msg(said) }
 }
 
 /// Whether what cannot be read is left out: where that is asked for, or the model was trained so.

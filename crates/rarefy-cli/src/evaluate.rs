@@ -29,7 +29,7 @@ Examples:
 
 DATA is read as the training data was: same columns, same scale, same classes. Data with a test part of its own \
 (fashion-mnist, mnist, folders of IDX files, NPZ files with x_test, folders Train and Test, lists with a column \
-split) is scored on that part; other data on all its \
+split) is scored on that part, or on its validation part if it has that alone; other data on all its \
 samples, those the model was trained on too. Without DATA the test part that training kept apart is scored.
 
 The loss is the plain one for the model's outputs, without label smoothing or class weights; that of numbers is of targets \

@@ -17,7 +17,7 @@ use rarefy::losses::Head;
 use rarefy::train::{Model, Prediction};
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, skips_bad};
+use crate::apply::{MachineArgs, by_flag, skips_bad};
 use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
@@ -115,7 +115,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     let format = Format::chosen(args.format.as_deref(), args.output.as_deref())?;
     let preparation = &model.config.preparation;
     let skips = skips_bad(&args.model, args.skip_bad);
-    let loaded = data::load_to_predict(preparation, data, &args.keep, skips)?;
+    let loaded = data::load_to_predict(preparation, data, &args.keep, skips).map_err(by_flag)?;
     let Loaded { dataset, text, unknown, files, skipped, kept } = loaded;
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
     unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));

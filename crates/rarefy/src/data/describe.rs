@@ -132,7 +132,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
     let given = match &settings.test_path {
         Some(path) => {
-            let broken = Broken::in_training(settings.skip_bad);
+            let broken = Broken::of(settings.skip_bad);
             Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
         }
         None => None,

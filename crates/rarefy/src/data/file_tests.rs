@@ -107,6 +107,14 @@ fn parts_on_disk_stay_parts() {
     images(&folder.path().join("train"), 6, 3, 3);
     images(&folder.path().join("test"), 2, 3, 3);
     let path = folder.path().to_str().unwrap();
+    let test = folder.path().join("test");
+    std::fs::rename(&test, folder.path().join("val")).unwrap();
+    assert_eq!(part_for_model(path).unwrap(), Some(Part::Validation));
+    let splits = load(&settings(folder.path(), "test_fraction = 0"), 1).unwrap();
+    let scored = load_with(&splits.preparation, path, true).unwrap().dataset;
+    assert_eq!((scored.len(), Some(&scored)), (4, splits.validation.as_ref()));
+    assert_eq!(load_with(&splits.preparation, path, false).unwrap().files.len(), 4);
+    std::fs::rename(folder.path().join("val"), &test).unwrap();
     assert_eq!(part_for_model(path).unwrap(), Some(Part::Test));
     let splits = load(&settings(folder.path(), "validation_fraction = 0"), 1).unwrap();
     let test = splits.test.unwrap();
@@ -188,10 +196,10 @@ fn a_bad_file_is_named_or_left_out_and_reported() {
         assert_eq!((splits.train, splits.preparation), (before.train, before.preparation.clone()));
         let described = describe(&settings(&root, "skip_bad = true")).unwrap();
         assert_eq!((described.samples, described.skipped), (10, splits.skipped));
-        // A model leaves it out only if asked to, and does not speak of a setting that it has not.
+        // A model leaves it out only if asked to.
         let error = load_with(&before.preparation, root.to_str().unwrap(), true).unwrap_err().to_string();
-        assert!(error.starts_with(&bad.display().to_string()) && !error.contains("skip_bad"), "{error}");
-        assert!(error.ends_with("or leave such files out with --skip-bad"), "{error}");
+        assert!(error.starts_with(&bad.display().to_string()), "{error}");
+        assert!(error.ends_with("or leave such files out with data.skip_bad = true"), "{error}");
         let kept = load_readable(&before.preparation, root.to_str().unwrap(), true).unwrap();
         assert_eq!((kept.dataset.len(), kept.files.len(), kept.skipped.len()), (10, 10, 1));
         assert_eq!((&kept.skipped[0].path, kept.skipped[0].position), (&bad, 10));
@@ -252,6 +260,12 @@ fn a_list_with_a_test_part_gives_both_and_a_model_reads_them_alike() {
     assert_eq!(part_for_model(path).unwrap(), Some(Part::Test));
     assert_eq!(load_with(&splits.preparation, path, true).unwrap().dataset, test);
     assert_eq!(load_with(&splits.preparation, path, false).unwrap().files.len(), 4);
+    // Without a test part it is the validation part that a model is applied to.
+    let text_of_list = std::fs::read_to_string(&list).unwrap();
+    std::fs::write(&list, text_of_list.replace(",test\n", ",val\n")).unwrap();
+    assert_eq!(part_for_model(path).unwrap(), Some(Part::Validation));
+    assert_eq!(load_with(&splits.preparation, path, true).unwrap().dataset, test);
+    std::fs::write(&list, text_of_list).unwrap();
     // A longer recording than any is refused by name.
     let long = folder.path().join("long.wav");
     tone(&long, 8000, 4000, 500.0);

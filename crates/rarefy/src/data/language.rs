@@ -38,7 +38,7 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
             "is for samples; a text is cut by position into one test part (data.test_fraction), leave it out";
         return Err(Error::setting("data.fold", problem));
     }
-    let broken = Broken::in_training(settings.skip_bad);
+    let broken = Broken::of(settings.skip_bad);
     let mut kept = read(Path::new(&settings.path), broken)?;
     let documents: Vec<&str> = kept.contents.iter().map(String::as_str).collect();
     let test_fraction = if settings.test_path.is_some() { 0.0 } else { settings.test_fraction };
@@ -170,8 +170,8 @@ fn part(tokenizer: &Tokenizer, context: usize, excerpts: &[Excerpt]) -> Loaded {
 /// Reads the documents of a file, plain or gzipped, or a folder, in the order of their paths; none of them empty.
 fn read(path: &Path, broken: Broken) -> Result<Kept<String>> {
     let files = match path.is_dir() {
-        true if files::has_test_part(path, Kind::Text)? => {
-            let problem = "holds the folders train and test, but a language model's parts are cut by position; give one of them, the other by data.test_path";
+        true if files::part_for_model(path, Kind::Text)?.is_some() => {
+            let problem = "holds folders of parts, but a language model's parts are cut by position; give one of them, the other by data.test_path";
             return Err(Error::data(path, problem));
         }
         true => files::list_for_model(path, Kind::Text, false)?.0,

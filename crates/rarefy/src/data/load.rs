@@ -127,7 +127,7 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
     let own_test = source.test.as_ref().filter(|_| settings.fold.is_none());
     let given = match settings.test_path.as_ref().filter(|_| settings.fold.is_none()) {
         Some(path) => {
-            let broken = Broken::in_training(settings.skip_bad);
+            let broken = Broken::of(settings.skip_bad);
             Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
         }
         None => None,
@@ -235,7 +235,7 @@ pub(crate) fn reread(
 /// # Errors
 /// As for [`load`]; and columns that the model needs and the file lacks, or classes that the model does not know.
 pub fn load_with(preparation: &Preparation, path: &str, targets: bool) -> Result<Loaded> {
-    load_new(preparation, path, targets, Broken::for_model(false), Keep::Nothing)
+    load_new(preparation, path, targets, Broken::of(false), Keep::Nothing)
 }
 
 /// As [`load_with`], but leaves out images and recordings that cannot be read or that the model cannot take, and empty texts,
@@ -259,7 +259,7 @@ pub fn load_to_predict(
     keep: &[String],
     skip_bad: bool,
 ) -> Result<Loaded> {
-    let broken = if skip_bad { leaving_out(preparation)? } else { Broken::for_model(false) };
+    let broken = if skip_bad { leaving_out(preparation)? } else { Broken::of(false) };
     let keep = if keep.is_empty() { Keep::AsTrained } else { Keep::Columns(keep) };
     load_new(preparation, path, false, broken, keep)
 }
@@ -270,9 +270,9 @@ fn leaving_out(preparation: &Preparation) -> Result<Broken> {
         preparation.text().is_some() || matches!(preparation.reading, Reading::Images(_) | Reading::Audio(_));
     if !is_skippable {
         let problem = "is for images, WAV files and texts, and the model was trained on none; leave it out";
-        return Err(Error::setting("--skip-bad", problem));
+        return Err(Error::setting("data.skip_bad", problem));
     }
-    Ok(Broken::for_model(true))
+    Ok(Broken::of(true))
 }
 
 fn load_new(

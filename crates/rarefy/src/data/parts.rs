@@ -17,6 +17,13 @@ impl<T> Parts<T> {
         Parts { train, validation: None, test: None }
     }
 
+    /// The part that a model is applied to: the test part if there is one, else the validation part; `None` for a source that is not
+    /// divided.
+    pub(crate) fn part_for_model(&self) -> Option<Part> {
+        let validation = self.validation.as_ref().map(|_| Part::Validation);
+        self.test.as_ref().map(|_| Part::Test).or(validation)
+    }
+
     /// Those that there are.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.train).chain(&self.validation).chain(&self.test)
@@ -42,12 +49,9 @@ impl<T> Parts<T> {
 }
 
 impl<T> Parts<Vec<T>> {
-    /// What a model is applied to: the test part if there is one, else all.
+    /// What a model is applied to: [`Parts::part_for_model`], or all there is.
     pub(crate) fn for_model(self) -> Vec<T> {
-        match self.test {
-            Some(test) => test,
-            None => self.train.into_iter().chain(self.validation.into_iter().flatten()).collect(),
-        }
+        self.test.or(self.validation).unwrap_or(self.train)
     }
 }
 

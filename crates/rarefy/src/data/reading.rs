@@ -273,19 +273,14 @@ pub(crate) enum Keep<'a> {
 pub(crate) enum Broken {
     /// They are left out and reported.
     LeaveOut,
-    /// The first ends it, with the advice to leave them out in this way.
-    Refuse(&'static str),
+    /// The first ends it, with the advice to leave them out.
+    Refuse,
 }
 
 impl Broken {
-    /// As the settings say.
-    pub(crate) fn in_training(skip_bad: bool) -> Broken {
-        if skip_bad { Broken::LeaveOut } else { Broken::Refuse("data.skip_bad = true") }
-    }
-
-    /// For a model, which has no such setting.
-    pub(crate) fn for_model(skip_bad: bool) -> Broken {
-        if skip_bad { Broken::LeaveOut } else { Broken::Refuse("--skip-bad") }
+    /// As `data.skip_bad` says, or whoever applies a model.
+    pub(crate) fn of(skip_bad: bool) -> Broken {
+        if skip_bad { Broken::LeaveOut } else { Broken::Refuse }
     }
 }
 

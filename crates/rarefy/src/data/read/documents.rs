@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let Listing { classes, parts, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
     parts.try_map(|files| {
-        let kept = files::read_all(files, Kind::Text, Broken::in_training(settings.skip_bad), read_file)?;
+        let kept = files::read_all(files, Kind::Text, Broken::of(settings.skip_bad), read_file)?;
         Ok(raw(path, kept, Some(&classes)))
     })
 }

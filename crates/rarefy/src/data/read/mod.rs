@@ -245,7 +245,7 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     refuse_settings_of_others(settings, row.format)?;
     source.train.notes.extend(classes::note(&source.train, settings.task));
     let kind = token_kind(settings.text.as_ref());
-    source.try_map(|part| texts::without_empty(part, kind, Broken::in_training(settings.skip_bad)))
+    source.try_map(|part| texts::without_empty(part, kind, Broken::of(settings.skip_bad)))
 }
 
 /// Refuses a table that looks like a list of files whose columns are not clear.

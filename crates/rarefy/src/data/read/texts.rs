@@ -35,8 +35,8 @@ pub(crate) fn without_empty(mut raw: Raw, kind: TokenKind, broken: Broken) -> Re
                 let problem = error(&raw, sample, problem).to_string();
                 raw.skipped.push(SkippedFile { path, problem, position });
             }
-            Broken::Refuse(how) => {
-                let problem = format!("{problem}, or leave such documents out with {how}");
+            Broken::Refuse => {
+                let problem = format!("{problem}, or leave such documents out with data.skip_bad = true");
                 return Err(error(&raw, sample, &problem));
             }
         }

@@ -225,7 +225,7 @@ fn empty_documents_are_named_or_left_out_and_reported() {
         let Targets::Classes { labels, .. } = &splits.train.targets else { panic!() };
         assert_eq!(labels.iter().sum::<u32>(), 2);
         let error = load_with(&splits.preparation, path.to_str().unwrap(), true).unwrap_err().to_string();
-        assert!(error.contains("leave such documents out with --skip-bad"), "{error}");
+        assert!(error.contains("leave such documents out with data.skip_bad = true"), "{error}");
     }
     // For a model each keeps its place, also after a file that is no text.
     let mut given = settings(&files, Some("bag.weighting = 'counts'"));

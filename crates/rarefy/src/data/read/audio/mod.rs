@@ -138,9 +138,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     };
     let reader = Reader::new(&settings.audio, settings.sample_rate);
     let parts = parts.try_map(|part| {
-        files::read_all(part, Kind::Audio, Broken::in_training(settings.skip_bad), |file| {
-            reader.read(&file.path)
-        })
+        files::read_all(part, Kind::Audio, Broken::of(settings.skip_bad), |file| reader.read(&file.path))
     })?;
     let sample_rate = match settings.sample_rate {
         Some(rate) => rate,

@@ -47,10 +47,11 @@ fn part_folders(root: &Path) -> Result<Vec<(Part, PathBuf)>> {
     Ok(found)
 }
 
-/// Whether there is a training part and a test part, by the names of the folders.
-pub(super) fn has_test_part(root: &Path) -> Result<bool> {
+/// The part to which a model is applied and its folder, beside that of the training part; by the names of the folders.
+pub(super) fn part_for_model(root: &Path) -> Result<Option<(Part, PathBuf)>> {
     let found = part_folders(root)?;
-    Ok([Part::Train, Part::Test].iter().all(|part| found.iter().any(|(other, _)| other == part)))
+    let of = |wanted: Part| found.iter().find(|(part, _)| *part == wanted).cloned();
+    Ok(of(Part::Train).and_then(|_| of(Part::Test).or_else(|| of(Part::Validation))))
 }
 
 /// Lists the files of each class.
@@ -88,13 +89,9 @@ fn unwrapped(folder: &Path) -> Result<PathBuf> {
     })
 }
 
-/// All files of a folder, whatever their classes, or those of its test part if it has one.
+/// All files of a folder, whatever their classes, or those of the part to which a model is applied.
 pub(super) fn all(root: &Path, kind: Kind) -> Result<Vec<PathBuf>> {
-    let test = part_folders(root)?.into_iter().find(|(part, _)| *part == Part::Test);
-    let part = match test.filter(|_| has_test_part(root).unwrap_or(false)) {
-        Some((_, test)) => test,
-        None => root.to_path_buf(),
-    };
+    let part = part_for_model(root)?.map_or(root.to_path_buf(), |(_, folder)| folder);
     let (loose, folders) = entries(&part)?;
     // A note beside the folders of the classes is none of them.
     let mut all: Vec<PathBuf> =

@@ -50,25 +50,17 @@ pub(crate) fn is_sample(path: &Path) -> bool {
     Kind::of(path).is_some_and(|kind| kind != Kind::Text)
 }
 
-/// The part to which a model is applied where the source has a test part.
+/// The part to which a model is applied, where the source is divided.
 ///
 /// # Errors
 /// As for [`list`].
 pub(crate) fn part_for_model(path: &Path, kind: Kind) -> Result<Option<Part>> {
-    Ok(has_test_part(path, kind)?.then_some(Part::Test))
-}
-
-/// Whether the source has a test part of its own.
-///
-/// # Errors
-/// As for [`list`].
-pub(crate) fn has_test_part(path: &Path, kind: Kind) -> Result<bool> {
     if path.is_dir() {
-        folders::has_test_part(path)
+        Ok(folders::part_for_model(path)?.map(|(part, _)| part))
     } else if is_sample(path) {
-        Ok(false)
+        Ok(None)
     } else {
-        Ok(manifest::list(path, kind)?.parts.test.is_some())
+        Ok(manifest::list(path, kind)?.parts.part_for_model())
     }
 }
 
@@ -87,7 +79,7 @@ pub(crate) fn list(path: &Path, kind: Kind) -> Result<Listing> {
     }
 }
 
-/// Finds the files that a model is to be applied to: the test part where there is one, else all. With `labels` their
+/// Finds the files that a model is to be applied to: the test part where there is one, else the validation part, else all. With `labels` their
 /// classes come too; without, a single file or a folder without classes will do.
 ///
 /// # Errors

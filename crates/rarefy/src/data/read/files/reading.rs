@@ -44,8 +44,8 @@ pub(crate) fn read_all<T: Send>(
                 kept.files.push(file);
                 kept.contents.push(content);
             }
-            (Err(error), Broken::Refuse(_)) if is_one => return Err(error),
-            (Err(error), Broken::Refuse(how)) => return Err(advise(error, how)),
+            (Err(error), Broken::Refuse) if is_one => return Err(error),
+            (Err(error), Broken::Refuse) => return Err(advise(error)),
             (Err(error), Broken::LeaveOut) => {
                 kept.skipped.push(SkippedFile { path: file.path, problem: error.to_string(), position });
                 first_error.get_or_insert(error);
@@ -59,11 +59,13 @@ pub(crate) fn read_all<T: Send>(
 }
 
 /// Adds to an error about one of many files that such files can be left out.
-fn advise(error: Error, how: &str) -> Error {
+fn advise(error: Error) -> Error {
     match error {
-        Error::Data { path, at, problem } => {
-            Error::Data { path, at, problem: format!("{problem}; or leave such files out with {how}") }
-        }
+        Error::Data { path, at, problem } => Error::Data {
+            path,
+            at,
+            problem: format!("{problem}; or leave such files out with data.skip_bad = true"),
+        },
         other => other,
     }
 }

@@ -38,7 +38,7 @@ fn a_folder_per_class_is_listed_by_name_with_hidden_files_passed_over() {
     let found = list(root.path(), Kind::Images).unwrap();
     assert_eq!(found.classes, ["a", "b"]);
     assert_eq!(shown(root.path(), &found.parts.train), ["a/z.jpeg=0", "b/2.PNG=1", "b/deep/0.jpg=1"]);
-    assert_eq!((found.parts.test, has_test_part(root.path(), Kind::Images).unwrap()), (None, false));
+    assert_eq!((found.parts.test, part_for_model(root.path(), Kind::Images).unwrap()), (None, None));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_text_is_a_sample_only_where_nothing_else_is() {
 fn train_and_test_folders_are_the_parts() {
     let root = tree(&["train/yes/1.wav", "train/no/2.wav", "test/yes/3.wav"]);
     assert_eq!(kind(root.path()).unwrap(), Some(Kind::Audio));
-    assert!(has_test_part(root.path(), Kind::Audio).unwrap());
+    assert_eq!(part_for_model(root.path(), Kind::Audio).unwrap(), Some(Part::Test));
     let found = list(root.path(), Kind::Audio).unwrap();
     assert_eq!(found.classes, ["no", "yes"]);
     assert_eq!(shown(root.path(), &found.parts.train), ["train/no/2.wav=0", "train/yes/1.wav=1"]);
@@ -103,10 +103,10 @@ fn parts_are_known_by_any_of_their_names_in_any_case() {
         assert_eq!(shown(&found.parts.train), expected(train, 0));
         assert_eq!(found.parts.validation.as_ref().map(shown), validation.map(|part| expected(part, 1)));
         assert_eq!(found.parts.test.as_ref().map(shown), test.map(|part| expected(part, 2)));
-        // A model is applied to the test part, or else to all, with labels or without.
+        // A model is applied to the test part, or else to the validation part, or else to all, with labels or without.
         let classes = found.parts.for_model().len();
         let (unlabelled, _) = list_for_model(root.path(), Kind::Images, false).unwrap();
-        assert_eq!((classes, unlabelled.len()), if test.is_some() { (2, 2) } else { (4, 4) });
+        assert_eq!((classes, unlabelled.len()), (2, 2));
     }
     // As an archive that holds each part twice.
     let root =
@@ -165,7 +165,7 @@ fn a_list_names_files_labels_and_parts_in_any_order_of_columns() {
     std::fs::write(&csv, "path,label\na.png,x\n").unwrap();
     assert_eq!(kind(&csv).unwrap(), Some(Kind::Images));
     assert_eq!(list(&csv, Kind::Images).unwrap().parts.test, None);
-    assert!(!has_test_part(&csv, Kind::Images).unwrap());
+    assert_eq!(part_for_model(&csv, Kind::Images).unwrap(), None);
 }
 
 #[test]
@@ -244,9 +244,7 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
             }
         }
     };
-    let read = |files, skip_bad, first| {
-        read_all(files, Kind::Images, Broken::in_training(skip_bad), bad_from(first))
-    };
+    let read = |files, skip_bad, first| read_all(files, Kind::Images, Broken::of(skip_bad), bad_from(first));
     let error = read(files.clone(), false, 1).unwrap_err().to_string();
     assert_eq!(error, "7.png: is bad; or leave such files out with data.skip_bad = true");
     let kept = read(files.clone(), true, 1).unwrap();
@@ -267,6 +265,6 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
     assert!(error.starts_with("note.txt: is not a PNG or JPEG file"), "{error}");
     assert_eq!(read(mixed, true, 7).unwrap().skipped[0].position, 1);
     // Of a single file there are no others to go on with.
-    let one = read_all(files[7..8].to_vec(), Kind::Images, Broken::for_model(false), bad_from(1));
+    let one = read_all(files[7..8].to_vec(), Kind::Images, Broken::of(false), bad_from(1));
     assert_eq!(one.unwrap_err().to_string(), "7.png: is bad");
 }

@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let parts = parts.try_map(|part| {
         let decode =
             |file: &LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
-        files::read_all(part, Kind::Images, Broken::in_training(settings.skip_bad), decode)
+        files::read_all(part, Kind::Images, Broken::of(settings.skip_bad), decode)
     })?;
     let all = || parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
     let (first, image) = all().next().expect("a part has a file");
