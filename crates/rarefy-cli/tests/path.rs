@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn rarefy(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rarefy")).args(arguments).output().unwrap()
@@ -147,6 +147,81 @@ fn elastic_nets_are_scikit_learns() {
             assert!((number - want).abs() < 2e-6, "{ratio}: {number}, not {want}");
         }
     }
+}
+
+/// A table of five groups, each of which is a fold of five.
+fn write_groups(folder: &Path) -> String {
+    let line = |i: i64| {
+        let (a, b, c, d) = (i * 7 % 11 - 5, i * 5 % 13 - 6, i * i % 7 - 3, i * 3 % 5 - 2);
+        format!("{a},{b},{c},{d},g{},{}\n", i % 5, 3 * a - 2 * b + c + i * i % 17 - 8)
+    };
+    let path = folder.join("groups.csv");
+    std::fs::write(&path, format!("a,b,c,d,group,y\n{}", (0..60).map(line).collect::<String>())).unwrap();
+    path.to_str().unwrap().to_string()
+}
+
+#[test]
+fn folds_choose_lambda_as_scikit_learn_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = write_groups(folder.path());
+    let settings = "--label y --set data.task=regression --set data.group=group --set data.scale=none --set data.test_fraction=0";
+    let grid = "--lambdas 4 --lambda-max 8 --tolerance 1e-10 --folds 5";
+    let arguments: Vec<&str> =
+        ["path", &data].into_iter().chain(settings.split(' ')).chain(grid.split(' ')).collect();
+    let path = object(&arguments);
+    // scikit-learn 1.9.1: halves of `LassoCV(alphas=..., cv=PredefinedSplit(group)).mse_path_`, the mean over folds and the
+    // standard error of that mean.
+    let known = [
+        (8.0, 24.945177535107387, 3.4553148709760366),
+        (1.7235477520255071, 19.614266085548696, 1.4792082179917734),
+        (0.37132710668902236, 18.683375081821715, 1.1915064354339395),
+        (0.08, 18.672376341652168, 1.1536170136003527),
+    ];
+    for (point, (lambda, loss, error)) in path["points"].as_array().unwrap().iter().zip(known) {
+        let close = |key: &str, found: &Value, known: f64| {
+            let found = found.as_f64().unwrap();
+            assert!((found - known).abs() < 1e-4 * known, "{key} at {lambda}: {found}, not {known}");
+        };
+        close("lambda", &point["lambda"], lambda);
+        close("loss", &point["validation"]["loss"], loss);
+        close("standard error", &point["validation"]["standard_error"], error);
+    }
+    assert_eq!(
+        (&path["folds"], &path["samples"], &path["validation_samples"]),
+        (&json!(5), &json!(60), &json!(60))
+    );
+    assert_eq!((&path["best"]["point"], &path["knee"]["point"]), (&json!(3), &json!(1)));
+    assert!(said(&arguments).contains("60 training, validated in 5 folds"));
+    // A saved model is one of all samples.
+    let model = folder.path().join("model");
+    let saved = ["--save-model", model.to_str().unwrap()];
+    said(&[&arguments[..], &saved].concat());
+    assert_eq!(object(&["evaluate", model.to_str().unwrap(), &data])["samples"], 60);
+}
+
+#[test]
+fn networks_are_judged_by_folds_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = write_groups(folder.path());
+    let model = folder.path().join("model");
+    let arguments =
+        ["path", &data, "--label", "y", "--hidden", "6", "--lambdas", "3", "--epochs", "2", "--folds", "3"];
+    let path = object(&[&arguments[..], &["--save-model", model.to_str().unwrap()]].concat());
+    assert_eq!(
+        (&path["folds"], &path["samples"], &path["validation_samples"]),
+        (&json!(3), &json!(48), &json!(48))
+    );
+    let judged = path["points"].as_array().unwrap().iter().filter(|point| {
+        let score = &point["validation"];
+        score["loss"].is_number()
+            && score["standard_error"].as_f64().unwrap() > 0.0
+            && score["rmse"].is_number()
+    });
+    assert!(judged.count() > 0 && path["best"]["point"].is_number(), "{path}");
+    // The test part is the one of the choice.
+    let evaluated = object(&["evaluate", model.to_str().unwrap()]);
+    let (told, found) = (&path["knee"]["test"]["rmse"], &evaluated["rmse"]);
+    assert!((told.as_f64().unwrap() - found.as_f64().unwrap()).abs() < 1e-4, "{told} {found}");
 }
 
 #[test]

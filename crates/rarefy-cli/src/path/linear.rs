@@ -8,13 +8,16 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use rarefy::control::{PathStart, lambda_grid};
 use rarefy::convex::{self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns};
-use rarefy::data::{self, Dataset, Features, TargetScale, TargetScaler, Targets, Task};
+use rarefy::data::{
+    self, CrossValidation, Dataset, Features, Preparation, Splits, TargetScale, TargetScaler, Targets, Task,
+};
 use rarefy::metrics::regression;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Candidate, amount, bytes, table};
 use rarefy::train::{ModelConfig, Settings, thread_pool};
 use serde::Serialize;
 
+use super::folds::over_folds;
 use super::linear_model::{linear_network, saved_settings};
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
@@ -127,11 +130,13 @@ struct Summary<'a> {
     tolerance: f64,
     samples: usize,
     validation_samples: usize,
+    /// Folds that these are validated in.
+    folds: Option<u32>,
     features: usize,
     storage: &'static str,
     lambda_max: f64,
     null_objective: f64,
-    /// Seconds of solving, without reading and scoring.
+    /// Seconds of solving; with folds of making them ready and scoring too.
     seconds: f64,
     points: &'a [Point],
     /// Positions in `points` of the models that no smaller one beats on the validation part.
@@ -163,6 +168,8 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("penalty.method", args.penalty.clone());
     config.flag("seed", args.seed);
     config.flag("threads", args.threads);
+    // What is validated on in folds is all trained on.
+    config.flag("data.validation_fraction", args.folds.map(|_| 0.0));
     let mut settings = config.settings()?;
     if matches!(args.linear.loss, Some(LossArg::Logistic)) {
         // Of numbers 0 and 1: scaled they would be none.
@@ -196,7 +203,12 @@ fn l1_ratio(settings: &Settings) -> Result<f64> {
 #[expect(clippy::too_many_lines)]
 fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let l1_ratio = l1_ratio(settings)?;
-    let splits = data::load(&settings.data, settings.seed)?;
+    let read = |folds| CrossValidation::read(&settings.data, settings.seed, folds);
+    let folds = args.folds.map(read).transpose()?;
+    let splits = match &folds {
+        Some(folds) => folds.whole()?,
+        None => data::load(&settings.data, settings.seed)?,
+    };
     ensure!(
         splits.augmentation.is_none(),
         "data.augment: a linear path solves for the samples as they are; leave it out"
@@ -215,12 +227,9 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         None => Loss::Logistic,
     };
     let scaler = &splits.preparation.target_scaler;
-    let train = targets(&splits.train, task, scaler)?;
-    let problem = Problem::new(design(&splits.train)?, train, loss)?;
+    let problem = problem(&splits, loss)?;
     let held_out = |part: &Option<Dataset>| -> Result<Option<HeldOut>> {
-        let Some(part) = part else { return Ok(None) };
-        let (design, targets) = (design(part)?, targets(part, task, scaler)?);
-        Ok(Some(HeldOut { design, targets, loss, task, is_log: scaler.is_log() }))
+        part.as_ref().map(|part| HeldOut::new(part, &splits, loss)).transpose()
     };
     let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
     let method = match flags.solver {
@@ -240,11 +249,19 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let lambdas = lambda_grid(largest, ratio, args.lambdas.unwrap_or(LAMBDAS))?;
     solver.check()?;
     let folder = save::claim(args.save_model.as_deref())?;
-    let mut answers = Vec::with_capacity(lambdas.len());
-    convex::path(&problem, &lambdas, l1_ratio, solver, start, |answer| answers.push(answer))?;
+    let solve = |problem: &Problem| -> Result<Vec<Solution>> {
+        let mut answers = Vec::with_capacity(lambdas.len());
+        convex::path(problem, &lambdas, l1_ratio, solver, start, |answer| answers.push(answer))?;
+        answers.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
+        Ok(answers)
+    };
+    let answers = solve(&problem)?;
+    let scores: Vec<Option<Score>> = match (&folds, &validation) {
+        (Some(folds), _) => cross_validate(folds, loss, &solve)?.into_iter().map(Some).collect(),
+        (None, part) => answers.iter().map(|answer| part.as_ref().map(|part| part.score(answer))).collect(),
+    };
     let seconds = begun.elapsed().as_secs_f64();
-    answers.sort_by(|a, b| b.lambda.total_cmp(&a.lambda));
-    let points: Vec<Point> = answers.iter().map(|answer| point(answer, validation.as_ref())).collect();
+    let points: Vec<Point> = answers.iter().zip(scores).map(|(answer, score)| point(answer, score)).collect();
     if let Some(path) = &flags.save_coefficients {
         save_coefficients(path, &answers, problem.design().cols())
             .with_context(|| format!("{}: cannot write the coefficients", path.display()))?;
@@ -264,7 +281,11 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         solver: method,
         tolerance: solver.tolerance,
         samples: splits.train.len(),
-        validation_samples: splits.validation.as_ref().map_or(0, Dataset::len),
+        validation_samples: match &folds {
+            Some(_) => splits.train.len(),
+            None => splits.validation.as_ref().map_or(0, Dataset::len),
+        },
+        folds: args.folds,
         features: problem.design().cols(),
         storage: if matches!(problem.design(), Design::Dense(_)) { "dense" } else { "sparse" },
         lambda_max: largest,
@@ -293,6 +314,40 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         output.say(&saved.advice());
     }
     output.json(&summary)
+}
+
+fn problem(splits: &Splits, loss: Loss) -> Result<Problem> {
+    let Preparation { task, target_scaler, .. } = &splits.preparation;
+    Ok(Problem::new(design(&splits.train)?, targets(&splits.train, *task, target_scaler)?, loss)?)
+}
+
+/// The scores of each lambda, largest first: means over the folds, each solved for on the others.
+fn cross_validate(
+    folds: &CrossValidation,
+    loss: Loss,
+    solve: &dyn Fn(&Problem) -> Result<Vec<Solution>>,
+) -> Result<Vec<Score>> {
+    let of_fold = |number| -> Result<Vec<Score>> {
+        let splits = folds.fold(number)?;
+        let part = splits.validation.as_ref().context("a fold holds samples")?;
+        let part = HeldOut::new(part, &splits, loss)?;
+        Ok(solve(&problem(&splits, loss)?)?.iter().map(|answer| part.score(answer)).collect())
+    };
+    let found: Vec<Vec<Score>> = (1..=folds.folds).map(of_fold).collect::<Result<_>>()?;
+    let score = |at: usize| {
+        let over = |figure: fn(&Score) -> Option<f64>| over_folds(found.iter().map(|fold| figure(&fold[at])));
+        let (loss, standard_error) = over(|score| Some(score.loss)).expect("all have a loss");
+        let accuracy = over(|score| score.accuracy);
+        Score {
+            loss,
+            standard_error,
+            rmse: over(|score| score.rmse).map(|(mean, _)| mean),
+            r2: over(|score| score.r2).map(|(mean, _)| mean),
+            accuracy: accuracy.map(|(mean, _)| mean),
+            accuracy_standard_error: accuracy.map(|(_, error)| error),
+        }
+    };
+    Ok((0..found[0].len()).map(score).collect())
 }
 
 fn score_kind(points: &[Point]) -> ScoreKind {
@@ -353,7 +408,7 @@ fn targets(part: &Dataset, task: Task, scaler: &TargetScaler) -> Result<Vec<f64>
     }
 }
 
-fn point(answer: &Solution, validation: Option<&HeldOut>) -> Point {
+fn point(answer: &Solution, validation: Option<Score>) -> Point {
     let nonzeros = answer.coefficients.len();
     Point {
         lambda: answer.lambda,
@@ -362,7 +417,7 @@ fn point(answer: &Solution, validation: Option<&HeldOut>) -> Point {
         gap: answer.gap,
         iterations: answer.iterations,
         converged: answer.converged,
-        validation: validation.map(|part| part.score(answer)),
+        validation,
         model_bytes: 4 * (2 * nonzeros + 3),
     }
 }
@@ -378,6 +433,12 @@ struct HeldOut {
 }
 
 impl HeldOut {
+    fn new(part: &Dataset, splits: &Splits, loss: Loss) -> Result<HeldOut> {
+        let Preparation { task, target_scaler, .. } = &splits.preparation;
+        let (design, targets) = (design(part)?, targets(part, *task, target_scaler)?);
+        Ok(HeldOut { design, targets, loss, task: *task, is_log: target_scaler.is_log() })
+    }
+
     fn score(&self, answer: &Solution) -> Score {
         let (samples, targets) = (self.targets.len() as f64, &self.targets);
         let predictions = answer.predict(&self.design);
@@ -444,10 +505,10 @@ fn text(summary: &Summary) -> String {
     let before = ["lambda", "nonzeros", "objective", "gap", "validation loss"];
     let header = [&before[..], names, &["model", ""]].concat();
     let mut text = format!(
-        "{}: {} training, {} validation samples, {} features, {} storage\n\n{}\n\n{} points in {:.2} s",
+        "{}: {} training, {}, {} features, {} storage\n\n{}\n\n{} points in {:.2} s",
         summary.data,
         summary.samples,
-        summary.validation_samples,
+        show::validation(summary.folds, summary.validation_samples),
         summary.features,
         summary.storage,
         table(&header, rows),

@@ -1,5 +1,6 @@
 //! `rarefy path`: models from sparse to dense or back, and which of them to take.
 
+mod folds;
 mod linear;
 mod linear_model;
 mod network;
@@ -26,6 +27,7 @@ Examples:
   rarefy path table.csv --label price                       linear models
   rarefy path table.csv --label sick --lambdas 50 --json
   rarefy path table.csv --label price --penalty elastic-net --set penalty.l1_ratio=0.9
+  rarefy path table.csv --label price --folds 5             cross-validation
   rarefy path digits --hidden 256                           networks
   rarefy path fashion-mnist --hidden 256,256 --penalty mcp --epochs 3 --batch-size 128 --svg path.svg
   rarefy path digits --hidden 64 --from sparse --save-model runs/small
@@ -44,7 +46,8 @@ and zeros leave storage, so that later lambdas cost less. From sparse, lambda fa
 
 best is the model with the lowest loss on the validation part, the penalty left out. knee is the one with the fewest \
 nonzeros among those whose validation loss is at most the best one's plus its standard error over the samples: as good \
-as can be told, and smaller. front marks the models that no smaller one beats. The test part sees the chosen ones only."
+as can be told, and smaller. With --folds the loss is the mean over the folds of all samples but the test part's, its \
+standard error that over the folds, and the models themselves are trained on all of these samples. front marks the models that no smaller one beats. The test part sees the chosen ones only."
 )]
 pub struct PathArgs {
     #[arg(help = rarefy::data::what_can_be_read())]
@@ -72,6 +75,9 @@ pub struct PathArgs {
     /// for networks]
     #[arg(long, value_enum)]
     from: Option<FromArg>,
+    /// Judge by cross-validation of so many folds, rather than on a validation part; trains the path once for each fold
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(2..))]
+    folds: Option<u32>,
     /// Save the chosen model, for evaluate, predict and inspect
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     save_model: Option<PathBuf>,
@@ -140,8 +146,8 @@ fn check_validation(args: &PathArgs, splits: &Splits) -> Result<()> {
         (None, None) => return Ok(()),
     };
     ensure!(
-        splits.validation.is_some(),
-        "{flag}: there is no validation part to judge models by; set data.validation_fraction above 0"
+        splits.validation.is_some() || args.folds.is_some(),
+        "{flag}: there is no validation part to judge models by; set data.validation_fraction above 0, or give --folds 5"
     );
     Ok(())
 }

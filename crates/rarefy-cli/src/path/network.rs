@@ -1,10 +1,11 @@
 //! Paths of networks: one penalty, many lambdas, each trained on from the one before.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::value_parser;
 use rarefy::control::PathStart;
+use rarefy::data::CrossValidation;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Candidate, amount, bytes, r2, table};
 use rarefy::train::{
@@ -13,6 +14,7 @@ use rarefy::train::{
 };
 use serde::Serialize;
 
+use super::folds::over_folds;
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
 use crate::arguments::learning_rate;
@@ -90,6 +92,8 @@ struct Summary<'a> {
     data: &'a str,
     samples: usize,
     validation_samples: usize,
+    /// Folds that these are validated in.
+    folds: Option<u32>,
     /// Inputs, and the outputs of each weight matrix.
     units: Vec<usize>,
     /// Weights of the whole network.
@@ -122,7 +126,12 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
         lambdas: args.lambdas.unwrap_or(defaults.lambdas),
         start: args.from.map_or(defaults.start, |from| from.start()),
     };
-    let mut path = LambdaPath::new(settings.clone(), &wanted)?;
+    let read = |folds| CrossValidation::read(&settings.data, settings.seed, folds);
+    let folds = args.folds.map(read).transpose()?;
+    let mut path = match &folds {
+        Some(folds) => LambdaPath::on(settings.clone(), &wanted, folds.whole()?)?,
+        None => LambdaPath::new(settings.clone(), &wanted)?,
+    };
     super::check_validation(args, path.trainer().splits())?;
     let folder = save::claim(args.save_model.as_deref())?;
     output.say(&describe(args, &path, &settings, wanted.start));
@@ -137,8 +146,60 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
         if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
     });
     progress.finish();
-    let outcome = outcome?;
+    let mut outcome = outcome?;
+    if let Some(folds) = folds.filter(|_| outcome.ending == Ending::Finished) {
+        // All folds go through the lambdas of the whole.
+        let largest = path.lambdas().iter().copied().fold(0.0, f64::max);
+        let wanted = PathSettings { lambda_max: Some(largest), ..wanted };
+        cross_validate(&folds, &settings, &wanted, &mut outcome.points, interrupted, output)?;
+    }
     report(args, &path, &settings, &wanted, &outcome, folder, output)
+}
+
+/// Judges the models of `points` by folds: each lambda's validation score becomes the mean over the folds, each trained along
+/// the same path on the others. A lambda that empties a network of some fold has none.
+fn cross_validate(
+    folds: &CrossValidation,
+    settings: &Settings,
+    wanted: &PathSettings,
+    points: &mut [PathPoint],
+    interrupted: &AtomicBool,
+    output: &Output,
+) -> Result<()> {
+    let mut found: Vec<Vec<PathPoint>> = Vec::new();
+    for number in 1..=folds.folds {
+        let begun = std::time::Instant::now();
+        let mut path = LambdaPath::on(settings.clone(), wanted, folds.fold(number)?)?;
+        let outcome = path.follow(&mut |_| {
+            if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+        })?;
+        let of = folds.folds;
+        ensure!(outcome.ending == Ending::Finished, "interrupted in fold {number}/{of}; no model was judged");
+        output.say(&format!("fold {number}/{of}: {:.2} s", begun.elapsed().as_secs_f64()));
+        found.push(outcome.points);
+    }
+    for point in points {
+        let score = |fold: &Vec<PathPoint>| fold.iter().find(|it| it.lambda == point.lambda)?.validation;
+        let scores: Option<Vec<SampleScore>> = found.iter().map(score).collect();
+        point.validation = scores.and_then(|scores| mean_of(&scores));
+    }
+    Ok(())
+}
+
+/// Means over folds, with their standard errors.
+fn mean_of(scores: &[SampleScore]) -> Option<SampleScore> {
+    let over = |figure: &dyn Fn(&SampleScore) -> Option<f64>| over_folds(scores.iter().map(figure));
+    let (loss, standard_error) = over(&|score| Some(score.loss))?;
+    let accuracy = over(&|score| score.accuracy);
+    let rmse = over(&|score| Some(score.numbers?.rmse));
+    let r2 = over(&|score| score.numbers?.r2);
+    Some(SampleScore {
+        loss,
+        standard_error,
+        accuracy: accuracy.map(|(mean, _)| mean),
+        accuracy_standard_error: accuracy.map(|(_, error)| error),
+        numbers: rmse.map(|(rmse, _)| NumberScore { rmse, r2: r2.map(|(mean, _)| mean) }),
+    })
 }
 
 fn settings(args: &PathArgs) -> Result<Settings> {
@@ -165,6 +226,8 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("optimizer.learning_rate", network.learning_rate.clone());
     config.flag("seed", args.seed);
     config.flag("threads", args.threads);
+    // What is validated on in folds is all trained on.
+    config.flag("data.validation_fraction", args.folds.map(|_| 0.0));
     config.settings()
 }
 
@@ -177,10 +240,10 @@ fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Path
     let lambdas = path.lambdas();
     let way = if start == PathStart::Dense { "dense to sparse" } else { "sparse to dense" };
     format!(
-        "{}: {} training, {} validation samples\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each, batches of {}",
+        "{}: {} training, {}\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each, batches of {}",
         args.data,
         splits.train.len(),
-        splits.validation.as_ref().map_or(0, |part| part.len()),
+        show::validation(args.folds, splits.validation.as_ref().map_or(0, |part| part.len())),
         name(settings.penalty.method),
         lambdas[0],
         lambdas[lambdas.len() - 1],
@@ -246,7 +309,11 @@ fn report(
     let summary = Summary {
         data: &args.data,
         samples: splits.train.len(),
-        validation_samples: splits.validation.as_ref().map_or(0, |part| part.len()),
+        validation_samples: match args.folds {
+            Some(_) => splits.train.len(),
+            None => splits.validation.as_ref().map_or(0, |part| part.len()),
+        },
+        folds: args.folds,
         units: units(path),
         cells: path.trainer().network().connections().1,
         penalty: settings.penalty.method,

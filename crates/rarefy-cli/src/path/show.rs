@@ -81,6 +81,14 @@ pub fn plot(chart: &Chart, output: &Output) -> Option<String> {
     (places > 1).then(|| text_plot(chart, output))
 }
 
+/// What models are judged on, for people.
+pub fn validation(folds: Option<u32>, samples: usize) -> String {
+    match folds {
+        Some(folds) => format!("validated in {folds} folds"),
+        None => format!("{samples} validation samples"),
+    }
+}
+
 /// The words for a point of the table.
 pub fn notes(at: usize, best: Option<usize>, knee: Option<usize>, front: &[usize]) -> Vec<&'static str> {
     let words = [("best", best == Some(at)), ("knee", knee == Some(at)), ("front", front.contains(&at))];

@@ -11,7 +11,7 @@ use super::raw::{Places, Raw, Source};
 use super::read;
 use super::read::texts::without_empty;
 use super::reading::{Broken, Format, Keep, MEMORY, Reading, Wanted};
-use super::settings::{DataSettings, TaskChoice};
+use super::settings::{DataSettings, Fold, TaskChoice};
 use super::span::Shifting;
 use super::splits::Splits;
 use super::text::TextCounts;
@@ -34,7 +34,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     if settings.task == TaskChoice::LanguageModel {
         return language::load(settings);
     }
-    divide(read::read(settings)?, settings, seed)
+    divide(&read::read(settings)?, settings, seed, None)
 }
 
 /// Splits and scales samples in memory, as [`load`] does those of a file: validation and test parts of the fractions that
@@ -86,11 +86,63 @@ pub fn from_memory_parts(
         raw.transpose()
     };
     let (validation, test) = (part(validation)?, part(test)?);
-    divide(Parts { train, validation, test }, &settings, seed)
+    divide(&Parts { train, validation, test }, &settings, seed, None)
 }
 
-/// Splits what a source does not say the parts of, learns from the training part, and makes all parts ready.
-fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> {
+/// Samples that were read once, for a cross-validation that chooses between models: the test part stays apart, and each fold
+/// of the others is the validation part once.
+pub struct CrossValidation {
+    source: Source,
+    settings: DataSettings,
+    seed: u64,
+    /// How many folds there are.
+    pub folds: u32,
+}
+
+impl CrossValidation {
+    /// Reads what the settings name, to be validated on so many folds. A validation part of the source's own is left alone.
+    ///
+    /// # Errors
+    /// As for [`load`]; a language model, whose text is cut by position.
+    pub fn read(settings: &DataSettings, seed: u64, folds: u32) -> Result<CrossValidation> {
+        settings.check()?;
+        if settings.task == TaskChoice::LanguageModel {
+            let problem = "a language model has no folds: its text is cut by position; leave the folds out";
+            return Err(Error::setting("data.task", problem));
+        }
+        let mut source = read::read(settings)?;
+        source.validation = None;
+        let settings = DataSettings { validation_fraction: 0.0, ..settings.clone() };
+        Ok(CrossValidation { source, settings, seed, folds })
+    }
+
+    /// Everything but the test part to train on, and nothing to validate on.
+    ///
+    /// # Errors
+    /// As for [`load`].
+    pub fn whole(&self) -> Result<Splits> {
+        divide(&self.source, &self.settings, self.seed, None)
+    }
+
+    /// The fold of this number, from 1, to validate on, and the others to train on and to learn from how samples are made
+    /// ready.
+    ///
+    /// # Errors
+    /// Fewer samples or groups than folds; a class that a training part would lack.
+    pub fn fold(&self, number: u32) -> Result<Splits> {
+        let fold = Fold { number, of: self.folds };
+        divide(&self.source, &self.settings, self.seed, Some(fold))
+    }
+}
+
+/// Splits what a source does not say the parts of, learns from the training part, and makes all parts ready. With
+/// `validation_fold` that fold is the validation part.
+fn divide(
+    source: &Source,
+    settings: &DataSettings,
+    seed: u64,
+    validation_fold: Option<Fold>,
+) -> Result<Splits> {
     let raw = &source.train;
     if raw.samples() < 2 {
         return Err(Error::data(&raw.path, "holds a single sample; give at least two to learn from"));
@@ -109,6 +161,7 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
         validation: fraction(source.validation.is_some(), settings.validation_fraction),
         test: fraction(has_test, settings.test_fraction),
         fold: settings.fold,
+        validation_fold,
     };
     let classes = codes.as_deref().map(|codes| (codes, &names[..]));
     let whole = Whole { samples: raw.samples(), classes, groups: raw.groups.as_deref() };
@@ -141,8 +194,7 @@ fn divide(source: Source, settings: &DataSettings, seed: u64) -> Result<Splits> 
         notes.push("the folds are cut from the training part; the test part of its own is left alone".into());
     }
     let test_over_rest = parts.test.len() as f64 / (raw.samples() - parts.test.len()) as f64;
-    let Parts { train: raw, .. } = source;
-    notes.splice(0..0, raw.notes);
+    notes.splice(0..0, raw.notes.iter().cloned());
     let Told { text, unknown } = told;
     Ok(Splits {
         train,

@@ -33,7 +33,9 @@ pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use dataset::{Dataset, Features, Targets, Task};
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
-pub use load::{from_memory, from_memory_parts, load, load_readable, load_to_predict, load_with};
+pub use load::{
+    CrossValidation, from_memory, from_memory_parts, load, load_readable, load_to_predict, load_with,
+};
 pub use memory::Samples;
 pub use parts::Part;
 pub use prepare::{

@@ -34,6 +34,8 @@ pub(crate) struct Apart {
     pub test: f64,
     /// In place of `test`.
     pub fold: Option<Fold>,
+    /// In place of `validation`: a fold of what the test part leaves.
+    pub validation_fold: Option<Fold>,
 }
 
 /// Splits by seed.
@@ -48,7 +50,10 @@ pub(crate) fn split(whole: Whole<'_>, apart: Apart, seed: u64) -> Result<Split> 
         Some(fold) => whole.fold(&order, fold)?,
         None => whole.take(&order, apart.test)?,
     };
-    let (mut train, mut validation) = whole.take(&rest, apart.validation)?;
+    let (mut train, mut validation) = match apart.validation_fold {
+        Some(fold) => whole.fold(&rest, fold)?,
+        None => whole.take(&rest, apart.validation)?,
+    };
     for part in [&mut train, &mut validation, &mut test] {
         part.sort_unstable();
     }
@@ -193,7 +198,7 @@ mod tests {
             (1, 0.4, 0.5, (1, 0, 0)),
             (0, 0.1, 0.2, (0, 0, 0)),
         ] {
-            let parts = split(plain(samples), Apart { validation, test, fold: None }, 1).unwrap();
+            let parts = split(plain(samples), Apart { validation, test, ..Apart::default() }, 1).unwrap();
             let sizes = (parts.train.len(), parts.validation.len(), parts.test.len());
             assert_eq!(sizes, expected, "{samples} samples");
             assert_eq!(all_of(&parts), (0..samples).collect::<Vec<_>>());
@@ -208,7 +213,7 @@ mod tests {
         let names = names(4);
         let whole = Whole { classes: Some((&classes, &names)), ..plain(1000) };
         for seed in 0..20 {
-            let parts = split(whole, Apart { validation: 0.1, test: 0.2, fold: None }, seed).unwrap();
+            let parts = split(whole, Apart { validation: 0.1, test: 0.2, ..Apart::default() }, seed).unwrap();
             let count = |part: &[usize], class| part.iter().filter(|&&i| classes[i] == class).count();
             assert!((628..=632).contains(&count(&parts.train, 0)), "{}", count(&parts.train, 0));
             assert!((62..=64).contains(&count(&parts.train, 1)));
@@ -222,7 +227,7 @@ mod tests {
     fn even_a_greedy_split_leaves_one_of_each_class() {
         let (classes, names) = ([0, 0, 1, 1, 2], names(3));
         let whole = Whole { classes: Some((&classes, &names)), ..plain(5) };
-        let parts = split(whole, Apart { validation: 0.45, test: 0.5, fold: None }, 3).unwrap();
+        let parts = split(whole, Apart { validation: 0.45, test: 0.5, ..Apart::default() }, 3).unwrap();
         for class in 0..3 {
             assert!(parts.train.iter().any(|&i| classes[i] == class));
         }
@@ -230,7 +235,8 @@ mod tests {
 
     #[test]
     fn the_seed_decides() {
-        let parts = |seed| split(plain(200), Apart { validation: 0.1, test: 0.2, fold: None }, seed).unwrap();
+        let parts =
+            |seed| split(plain(200), Apart { validation: 0.1, test: 0.2, ..Apart::default() }, seed).unwrap();
         assert_eq!(parts(1), parts(1));
         assert_ne!(parts(1).test, parts(2).test);
     }
@@ -239,8 +245,12 @@ mod tests {
     fn folds(whole: Whole<'_>, of: u32, seed: u64) -> Vec<Vec<usize>> {
         Fold::all(of)
             .map(|fold| {
-                let parts =
-                    split(whole, Apart { validation: 0.1, test: 0.9, fold: Some(fold) }, seed).unwrap();
+                let parts = split(
+                    whole,
+                    Apart { validation: 0.1, test: 0.9, fold: Some(fold), ..Apart::default() },
+                    seed,
+                )
+                .unwrap();
                 assert_eq!(all_of(&parts), (0..whole.samples).collect::<Vec<_>>());
                 if let Some(groups) = whole.groups {
                     let of = |part: &[usize]| {
@@ -276,6 +286,21 @@ mod tests {
     }
 
     #[test]
+    fn folds_for_validation_are_of_what_the_test_part_leaves() {
+        let mut all = Vec::new();
+        for fold in Fold::all(4) {
+            let apart = Apart { test: 0.2, validation_fold: Some(fold), ..Apart::default() };
+            let parts = split(plain(100), apart, 3).unwrap();
+            assert_eq!((parts.train.len(), parts.validation.len(), parts.test.len()), (60, 20, 20));
+            assert_eq!(all_of(&parts), (0..100).collect::<Vec<_>>());
+            all.extend(parts.validation);
+        }
+        all.sort_unstable();
+        let test = split(plain(100), Apart { test: 0.2, ..Apart::default() }, 3).unwrap().test;
+        assert_eq!(all, (0..100).filter(|sample| !test.contains(sample)).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn no_part_shares_a_group_with_another() {
         // 40 groups of 1 to 10 samples, most of one class each.
         let groups: Vec<u32> = (0..40).flat_map(|group| vec![group * 7; group as usize % 10 + 1]).collect();
@@ -296,7 +321,7 @@ mod tests {
                 assert!(test.len().abs_diff(samples / 5) <= 4, "{} of {samples}", test.len());
                 assert!(of_one.abs_diff(expected) <= 3, "{of_one} of {expected}");
             }
-            let parts = split(whole, Apart { validation: 0.1, test: 0.2, fold: None }, seed).unwrap();
+            let parts = split(whole, Apart { validation: 0.1, test: 0.2, ..Apart::default() }, seed).unwrap();
             assert_eq!(all_of(&parts), (0..samples).collect::<Vec<_>>());
             let sizes = [parts.validation.len(), parts.test.len()];
             assert!(sizes[0].abs_diff(samples / 10) <= 4 && sizes[1].abs_diff(samples / 5) <= 4, "{sizes:?}");
