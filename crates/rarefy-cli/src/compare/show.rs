@@ -231,6 +231,12 @@ pub fn chart(summary: &Summary, title: &str) -> Chart {
         look: Look::Dashes,
         points: front.iter().map(|&at| Point::at(places[at].0, places[at].1)).collect(),
     }];
+    let dense = done.iter().zip(&places).find(|((_, figures), _)| figures.density >= 1.0);
+    series.extend(dense.map(|(_, &(x, y))| Series {
+        name: "as good as dense".into(),
+        look: Look::Level,
+        points: vec![Point::at(x, y)],
+    }));
     // An ordinary marker is a row of ordinary speed.
     let seconds: Vec<f64> = done.iter().map(|(_, figures)| figures.seconds_per_epoch).collect();
     let ordinary = mean(&seconds).max(f64::MIN_POSITIVE);
@@ -242,7 +248,8 @@ pub fn chart(summary: &Summary, title: &str) -> Chart {
             size: 1.5 * figures.seconds_per_epoch / ordinary,
             label: row.label.clone(),
         };
-        match series.iter_mut().skip(1).find(|series| series.name == row.group) {
+        let of_group = |series: &&mut Series| series.look == Look::Markers && series.name == row.group;
+        match series.iter_mut().find(of_group) {
             Some(series) => series.points.push(point),
             None => series.push(Series { name: row.group.clone(), look: Look::Markers, points: vec![point] }),
         }

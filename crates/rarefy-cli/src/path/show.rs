@@ -46,7 +46,8 @@ pub fn chart(title: &str, marks: &[Mark], kind: ScoreKind, chosen: [(&str, Optio
         Point { error, label: label.into(), ..Point::at(nonzeros as f64, factor * score) }
     };
     let bare = |at: usize| Point { error: 0.0, ..place(at, "") };
-    let named = chosen.into_iter().filter_map(|(name, at)| Some((name, at?)));
+    // One around the other where both are one point.
+    let named = chosen.into_iter().zip([2.6, 5.2]).filter_map(|((name, at), size)| Some((name, at?, size)));
     let mut series = vec![
         Series {
             name: "Pareto front".into(),
@@ -59,10 +60,10 @@ pub fn chart(title: &str, marks: &[Mark], kind: ScoreKind, chosen: [(&str, Optio
             points: (0..marks.len()).map(|at| place(at, "")).collect(),
         },
     ];
-    series.extend(named.map(|(name, at)| Series {
+    series.extend(named.map(|(name, at, size)| Series {
         name: name.into(),
-        look: Look::Markers,
-        points: vec![Point { size: 2.0, error: 0.0, ..place(at, name) }],
+        look: Look::Rings,
+        points: vec![Point { size, error: 0.0, ..place(at, name) }],
     }));
     let has_errors = marks.iter().any(|mark| mark.error > 0.0);
     Chart {

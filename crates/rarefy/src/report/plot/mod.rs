@@ -43,12 +43,16 @@ pub struct Series {
 /// How the points of a series are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// A marker each; every such series has its own colour and shape.
+    /// A marker each; every such series has its own shape and colour. Ten shapes differ without colour too.
     Markers,
+    /// An open marker around a point of another series, which stays to be seen. Two such series differ by their size.
+    Rings,
     /// A line through them, in the series' own colour.
     Line,
     /// A dashed grey line through them: a bound or a front that other series make up.
     Dashes,
+    /// A dotted grey line from side to side at the height of each: a value to compare with.
+    Level,
 }
 
 /// A point of a series.
@@ -95,12 +99,12 @@ impl Chart {
         self.x.can_show(point.x) && self.y.can_show(point.y)
     }
 
-    /// Which colour and shape each series has: grey dashes take none.
+    /// Which colour and shape each series has: grey lines take none.
     fn palette_positions(&self) -> Vec<usize> {
         let mut next = 0;
         let position = |series: &Series| {
             let position = next;
-            next += usize::from(series.look != Look::Dashes);
+            next += usize::from(!matches!(series.look, Look::Dashes | Look::Level));
             position
         };
         self.series.iter().map(position).collect()

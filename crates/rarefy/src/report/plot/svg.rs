@@ -156,7 +156,9 @@ impl<'a> Picture<'a> {
         for (row, (series, &position)) in named.enumerate() {
             let y = TOP + 8.0 + 20.0 * row as f64;
             match series.look {
-                Look::Markers => write_shape(out, position, x, y, RADIUS)?,
+                look @ (Look::Markers | Look::Rings) => {
+                    write_shape(out, Mark::new(look, position), x, y, RADIUS)?
+                }
                 look => write_path(out, look, position, &[(x - 9.0, y), (x + 9.0, y)])?,
             }
             let name: String = match series.name.chars().count() {
@@ -177,23 +179,29 @@ impl<'a> Picture<'a> {
 
     fn write_lines(&self, out: &mut String) -> std::fmt::Result {
         for (series, &position) in self.chart.series.iter().zip(&self.palette) {
-            if series.look != Look::Markers {
-                let shown = series.points.iter().filter(|point| self.chart.can_show(point));
-                let places: Vec<_> = shown.map(|point| self.place(point)).collect();
-                write_path(out, series.look, position, &places)?;
+            let shown = series.points.iter().filter(|point| self.chart.can_show(point));
+            let places: Vec<_> = shown.map(|point| self.place(point)).collect();
+            match series.look {
+                Look::Markers | Look::Rings => {}
+                Look::Line | Look::Dashes => write_path(out, series.look, position, &places)?,
+                Look::Level => {
+                    for (_, y) in places {
+                        write_path(out, series.look, position, &[(LEFT, y), (self.right, y)])?;
+                    }
+                }
             }
         }
         Ok(())
     }
 
     fn write_markers(&self, out: &mut String) -> std::fmt::Result {
-        for (position, point) in self.markers() {
+        for (mark, point) in self.markers() {
             let ((x, y), radius) = (self.place(point), radius(point));
             writeln!(out, "<g><title>{}</title>", escape(&hint(point)))?;
             if point.error.is_finite() && point.error > 0.0 {
                 let reach = |value| HEIGHT - BOTTOM - self.y.place(value) * (HEIGHT - BOTTOM - TOP);
                 let (high, low) = (reach(point.y + point.error), reach(point.y - point.error));
-                let position = position % PALETTE.len();
+                let position = mark.position % PALETTE.len();
                 writeln!(
                     out,
                     r#"<path d="M{x:.1} {high:.1}V{low:.1}M{:.1} {high:.1}h6M{:.1} {low:.1}h6" class="stroke{position}" fill="none" stroke="{}" stroke-width="1.2"/>"#,
@@ -202,7 +210,7 @@ impl<'a> Picture<'a> {
                     PALETTE[position].0
                 )?;
             }
-            write_shape(out, position, x, y, radius)?;
+            write_shape(out, mark, x, y, radius)?;
             writeln!(out, "</g>")?;
         }
         Ok(())
@@ -251,16 +259,32 @@ impl<'a> Picture<'a> {
         Ok(())
     }
 
-    /// The points that are drawn as markers, with the place of their series in the palette.
-    fn markers(&self) -> impl Iterator<Item = (usize, &Point)> {
-        let has_marker = |index: usize| self.chart.series[index].look == Look::Markers;
-        let shown = self.chart.shown().filter(move |(index, _)| has_marker(*index));
-        shown.map(|(index, point)| (self.palette[index], point))
+    /// The points that are drawn as markers.
+    fn markers(&self) -> impl Iterator<Item = (Mark, &Point)> {
+        let look = |index: usize| self.chart.series[index].look;
+        let shown = self.chart.shown();
+        shown
+            .filter(move |(index, _)| matches!(look(*index), Look::Markers | Look::Rings))
+            .map(move |(index, point)| (Mark::new(look(index), self.palette[index]), point))
     }
 
     fn place(&self, point: &Point) -> (f64, f64) {
         let bottom = HEIGHT - BOTTOM;
         (LEFT + self.x.place(point.x) * (self.right - LEFT), bottom - self.y.place(point.y) * (bottom - TOP))
+    }
+}
+
+/// What a series' markers look like: the shape and the colour by its place in the palette, filled or open.
+#[derive(Clone, Copy)]
+struct Mark {
+    position: usize,
+    is_open: bool,
+}
+
+impl Mark {
+    /// After five series the five shapes come open, so that ten differ in grey too.
+    fn new(look: Look, position: usize) -> Mark {
+        Mark { position, is_open: look == Look::Rings || position / 5 % 2 == 1 }
     }
 }
 
@@ -285,6 +309,7 @@ fn write_path(out: &mut String, look: Look, position: usize, places: &[(f64, f64
     let places: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
     let (class, color, dashes) = match look {
         Look::Dashes => ("frame".to_string(), SOFT.0, r#" stroke-dasharray="5 4""#),
+        Look::Level => ("frame".to_string(), SOFT.0, r#" stroke-dasharray="1.5 3.5""#),
         _ => {
             let position = position % PALETTE.len();
             (format!("stroke{position}"), PALETTE[position].0, "")
@@ -298,8 +323,8 @@ fn write_path(out: &mut String, look: Look, position: usize, places: &[(f64, f64
 }
 
 /// A marker: the colour by the palette, the shape too.
-fn write_shape(out: &mut String, position: usize, x: f64, y: f64, radius: f64) -> std::fmt::Result {
-    let r = radius;
+fn write_shape(out: &mut String, mark: Mark, x: f64, y: f64, radius: f64) -> std::fmt::Result {
+    let (position, r) = (mark.position, radius);
     // Widths are chosen so that all shapes of one radius cover about the same area.
     let shape = match position % 5 {
         0 => format!(r#"circle cx="{x:.1}" cy="{y:.1}" r="{r:.1}""#),
@@ -326,6 +351,12 @@ fn write_shape(out: &mut String, position: usize, x: f64, y: f64, radius: f64) -
     };
     let position = position % PALETTE.len();
     let (color, ground) = (PALETTE[position].0, GROUND.0);
+    if mark.is_open {
+        return writeln!(
+            out,
+            r#"<{shape} class="stroke{position}" fill="none" stroke="{color}" stroke-width="1.8"/>"#
+        );
+    }
     writeln!(
         out,
         r#"<{shape} class="fill{position} edge" fill="{color}" fill-opacity="0.85" stroke="{ground}" stroke-width="0.8"/>"#

@@ -20,6 +20,9 @@ pub struct TextStyle {
 /// A cell: its letter and the place of its colour in the palette, if any.
 type Cell = (char, Option<usize>);
 
+/// What stands left and right of a point that is ringed, for one series of rings after the other, each further away.
+const RINGS: [[char; 2]; 2] = [['(', ')'], ['[', ']']];
+
 /// ANSI codes of the colours of series.
 const PALETTE: [u8; 6] = [36, 33, 32, 35, 34, 31];
 
@@ -27,18 +30,32 @@ const PALETTE: [u8; 6] = [36, 33, 32, 35, 34, 31];
 struct Letters {
     markers: &'static [char],
     dash: char,
+    /// Of a level.
+    dot: char,
     across: char,
     up: char,
     corner: char,
     notch: char,
 }
 
-const UNICODE: Letters =
-    Letters {
-        markers: &['●', '■', '▲', '◆', '▼'], dash: '·', across: '─', up: '│', corner: '└', notch: '┤'
-    };
-const ASCII: Letters =
-    Letters { markers: &['o', '#', '^', '*', 'v'], dash: '.', across: '-', up: '|', corner: '+', notch: '+' };
+const UNICODE: Letters = Letters {
+    markers: &['●', '■', '▲', '◆', '▼', '○', '□', '△', '◇', '▽'],
+    dash: '·',
+    dot: '╌',
+    across: '─',
+    up: '│',
+    corner: '└',
+    notch: '┤',
+};
+const ASCII: Letters = Letters {
+    markers: &['o', '#', '^', '*', 'v', 'x', '@', 'A', '%', 'V'],
+    dash: '.',
+    dot: '-',
+    across: '-',
+    up: '|',
+    corner: '+',
+    notch: '+',
+};
 
 impl Chart {
     /// The chart as lines of text, without a line break at the end.
@@ -52,20 +69,36 @@ impl Chart {
         let palette = self.palette_positions();
         let mut grid = Grid { cells: vec![vec![(' ', None); width]; height], x, y };
         for (series, &position) in self.series.iter().zip(&palette) {
-            if series.look != Look::Markers {
-                let color = (series.look == Look::Line).then_some(position);
-                let shown: Vec<&Point> = series.points.iter().filter(|point| self.can_show(point)).collect();
-                shown.windows(2).for_each(|ends| grid.line(ends[0], ends[1], (letters.dash, color)));
+            let shown: Vec<&Point> = series.points.iter().filter(|point| self.can_show(point)).collect();
+            match series.look {
+                Look::Markers | Look::Rings => {}
+                Look::Line => shown
+                    .windows(2)
+                    .for_each(|ends| grid.line(ends[0], ends[1], (letters.dash, Some(position)))),
+                Look::Dashes => {
+                    shown.windows(2).for_each(|ends| grid.line(ends[0], ends[1], (letters.dash, None)));
+                }
+                Look::Level => shown.iter().for_each(|point| grid.level(point, letters.dot)),
             }
         }
         let marker = |position: usize| (letters.markers[position % letters.markers.len()], Some(position));
-        let has_marker = |index: usize| self.series[index].look == Look::Markers;
-        let shown: Vec<_> = self.shown().filter(|(index, _)| has_marker(*index)).collect();
-        for &(index, point) in &shown {
+        let look = |index: usize| self.series[index].look;
+        for (index, point) in self.shown().filter(|(index, _)| look(*index) == Look::Markers) {
             let (row, column) = grid.place(point);
             grid.cells[row][column] = marker(palette[index]);
         }
-        shown.iter().for_each(|(_, point)| grid.label(point, letters.dash));
+        let free = [' ', letters.dash, letters.dot];
+        // Which ring each series has.
+        let ring = |index: usize| {
+            self.series[..index].iter().filter(|series| series.look == Look::Rings).count() % RINGS.len()
+        };
+        for (index, point) in self.shown().filter(|(index, _)| look(*index) == Look::Rings) {
+            grid.ring(point, ring(index), palette[index], &free);
+        }
+        let labelled = |index: usize| matches!(look(index), Look::Markers | Look::Rings);
+        for (_, point) in self.shown().filter(|(index, _)| labelled(*index)) {
+            grid.label(point, &free);
+        }
 
         let mut out = format!("{}\n", printable(&self.title));
         writeln!(out, "{:>gutter$} {}", "", printable(&self.y.label)).expect("a string");
@@ -81,15 +114,16 @@ impl Chart {
         let indent = (gutter + 2 + width).saturating_sub(self.x.label.chars().count());
         writeln!(out, "{:indent$}{}", "", printable(&self.x.label)).expect("a string");
         let mut legend = Vec::new();
-        for (series, &position) in
-            self.series.iter().zip(&palette).filter(|(series, _)| !series.name.is_empty())
-        {
+        for (index, (series, &position)) in self.series.iter().zip(&palette).enumerate() {
             let sign = match series.look {
-                Look::Markers => marker(position),
-                Look::Line => (letters.dash, Some(position)),
-                Look::Dashes => (letters.dash, None),
+                _ if series.name.is_empty() => continue,
+                Look::Markers => vec![marker(position)],
+                Look::Rings => RINGS[ring(index)].map(|letter| (letter, Some(position))).to_vec(),
+                Look::Line => vec![(letters.dash, Some(position))],
+                Look::Dashes => vec![(letters.dash, None)],
+                Look::Level => vec![(letters.dot, None)],
             };
-            legend.push(format!("{} {}", paint(&[sign], style), printable(&series.name)));
+            legend.push(format!("{} {}", paint(&sign, style), printable(&series.name)));
         }
         write!(out, "{:>gutter$}  {}", "", legend.join("   ")).expect("a string");
         if !self.note.is_empty() {
@@ -125,8 +159,27 @@ impl Grid {
         }
     }
 
-    /// Writes a point's label beside its marker, over lines but over nothing else, or nowhere.
-    fn label(&mut self, point: &Point, dash: char) {
+    /// A line from side to side at the height of a point, below everything else.
+    fn level(&mut self, point: &Point, dot: char) {
+        let (row, _) = self.place(point);
+        self.cells[row].iter_mut().filter(|cell| cell.0 == ' ').for_each(|cell| *cell = (dot, None));
+    }
+
+    /// Brackets around a point, at a distance by which of the rings it is, where there is nothing else than lines.
+    fn ring(&mut self, point: &Point, which: usize, position: usize, free: &[char]) {
+        let (row, column) = self.place(point);
+        let places = [column.checked_sub(which + 1), Some(column + which + 1)];
+        for (place, letter) in places.into_iter().zip(RINGS[which]) {
+            if let Some(cell) = place.and_then(|place| self.cells[row].get_mut(place))
+                && free.contains(&cell.0)
+            {
+                *cell = (letter, Some(position));
+            }
+        }
+    }
+
+    /// Writes a point's label beside its marker, over what is `free` but over nothing else, or nowhere.
+    fn label(&mut self, point: &Point, free: &[char]) {
         let label: Vec<char> = printable(&point.label).chars().collect();
         let (row, column) = self.place(point);
         let (length, width) = (label.len() as i64, self.cells[0].len() as i64);
@@ -151,7 +204,7 @@ impl Grid {
             // One cell of air on either side.
             let around = (start - 1).max(0) as usize..(start + length + 1).min(width) as usize;
             let is_own = |at: usize| down == 0 && at as i64 == column;
-            let is_free = |at: usize| [' ', dash].contains(&cells[at].0) || is_own(at);
+            let is_free = |at: usize| free.contains(&cells[at].0) || is_own(at);
             if around.clone().all(is_free) {
                 around.filter(|&at| !is_own(at)).for_each(|at| cells[at] = (' ', None));
                 for (offset, &letter) in label.iter().enumerate() {
@@ -235,6 +288,29 @@ Accuracy & <size>
     marker area: seconds "per" epoch"#;
         let text = example().to_text(&PLAIN);
         assert_eq!(text, expected.trim_start(), "\n{text}");
+    }
+
+    #[test]
+    fn points_stay_to_be_seen_in_rings_and_above_a_level() {
+        let series = |name: &str, look, points: &[(f64, f64)]| Series {
+            name: name.into(),
+            look,
+            points: points.iter().map(|&(x, y)| Point::at(x, y)).collect(),
+        };
+        let chart = Chart {
+            title: "path".into(),
+            note: String::new(),
+            series: vec![
+                series("dense", Look::Level, &[(1_000.0, 4.0)]),
+                series("path", Look::Markers, &[(1.0, 1.0), (30.0, 3.0), (1_000.0, 3.0)]),
+                series("best", Look::Rings, &[(30.0, 3.0)]),
+                series("knee", Look::Rings, &[(30.0, 3.0)]),
+            ],
+            ..example()
+        };
+        let text = chart.to_text(&PLAIN);
+        assert!(text.contains("[(o)]") && text.contains("- dense   o path   () best   [] knee"), "{text}");
+        assert!(text.contains(&format!("+{}", "-".repeat(60))), "{text}");
     }
 
     #[test]
