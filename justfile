@@ -14,3 +14,7 @@ fuzz:
 # Runs killed as they enter each system call (needs strace), and at hundreds of moments.
 kills:
     cargo test --release -p rarefy-cli --test kills -- --ignored --nocapture
+
+# docs/settings.md, from the doc comments of the settings.
+settings:
+    cargo test -p rarefy-cli --test settings -- --ignored

@@ -9,10 +9,12 @@ use rarefy::kernels::Isa;
 use rarefy::report::amount;
 use rarefy::train::{self, Model, Settings};
 
+use crate::arguments::{Suggested, isa_help};
+
 /// What the work runs on.
 #[derive(clap::Args)]
 pub struct MachineArgs {
-    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
+    #[arg(long, default_value = "auto", value_parser = Suggested::isas(), hide_possible_values = true, help = isa_help())]
     isa: String,
     /// Threads; 0 for one per core. Results do not depend on it
     #[arg(long, default_value_t = 0)]

@@ -1,10 +1,13 @@
 //! What several verbs' arguments have in common: how their values are read.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use rarefy::data::TaskChoice;
-use rarefy::kernels::Isa;
+use rarefy::kernels::{Isa, IsaChoice};
+use rarefy::layers::Preset;
 use rarefy::names::Named;
 
 use crate::config::Config;
@@ -117,6 +120,45 @@ pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
 /// The names of some choices, as help lists them.
 pub fn names<K: Named>(kinds: &[K]) -> String {
     kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// One of some names. Shells complete them; help lists them in its own words, so clap is to hide them there.
+pub fn one_of<K: Named>() -> PossibleValuesParser {
+    PossibleValuesParser::new(K::ALL.iter().map(|kind| kind.name()))
+}
+
+/// Any text; shells complete the names. Help lists them in its own words here too.
+#[derive(Clone)]
+pub struct Suggested(Vec<&'static str>);
+
+impl Suggested {
+    /// The networks by name; a file is one too.
+    pub fn networks() -> Suggested {
+        Suggested(Preset::ALL.map(Preset::name).to_vec())
+    }
+
+    /// What `--isa` may be on this machine; what it lacks is refused in better words than clap's.
+    pub fn isas() -> Suggested {
+        let here = Isa::available().into_iter().map(Isa::name);
+        Suggested(std::iter::once(IsaChoice::Auto.name()).chain(here).collect())
+    }
+}
+
+impl TypedValueParser for Suggested {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        arg: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, arg, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(self.0.iter().map(PossibleValue::new)))
+    }
 }
 
 /// The help of `--isa`: what this machine has.

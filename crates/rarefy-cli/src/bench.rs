@@ -131,7 +131,7 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
         ]
     });
     let header = ["kernel", "shape", "density", "threads", "ms", "GFLOP/s", "of peak", "faster than dense"];
-    output.say(&table(&header, lines));
+    output.say(&table(&header, lines).text(output.width()));
     output.json(&serde_json::json!({ "isa": isa.name(), "peak_gflops": peak, "rows": rows }))
 }
 

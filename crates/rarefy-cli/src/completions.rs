@@ -1,7 +1,8 @@
-//! `rarefy completions`: scripts that let a shell complete commands and flags, made from the same definition as the
+//! `rarefy completions`: scripts that let a shell complete commands, flags and values, made from the same definition as the
 //! program's arguments.
 
 use anyhow::Result;
+use clap::ValueHint;
 use clap_complete::Shell;
 use serde_json::json;
 
@@ -20,10 +21,17 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script for the command line `Cli`.
-pub fn run<Cli: clap::CommandFactory>(args: &CompletionsArgs, output: &Output) -> Result<()> {
+/// The command line, knowing which values are files: shells complete them.
+pub fn with_files(command: clap::Command) -> clap::Command {
+    let is_data = |arg: &clap::Arg| arg.get_id() == "data";
+    let hint = |arg: clap::Arg| if is_data(&arg) { arg.value_hint(ValueHint::AnyPath) } else { arg };
+    command.mut_subcommands(|verb| verb.mut_args(hint))
+}
+
+/// Prints the script for a command line.
+pub fn run(args: &CompletionsArgs, mut command: clap::Command, output: &Output) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "rarefy", &mut script);
+    clap_complete::generate(args.shell, &mut command, "rarefy", &mut script);
     let script = String::from_utf8(script)?;
     if !output.json {
         output.answer(&script);

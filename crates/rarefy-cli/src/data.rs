@@ -59,7 +59,8 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
     let settings = config.settings()?.data;
     let found = describe(&settings)?;
     let most = if args.all { usize::MAX } else { FEW };
-    let parts = [totals(&found, &settings), classes(&found, most), columns(&found, most)];
+    let width = output.width();
+    let parts = [totals(&found, &settings), classes(&found, most), columns(&found, most, width)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     output.say(&format!("\nnext     {}", training_command(args)));
     output.json(&found)
@@ -189,7 +190,7 @@ fn classes(found: &Description, most: usize) -> String {
     lines.join("\n")
 }
 
-fn columns(found: &Description, most: usize) -> String {
+fn columns(found: &Description, most: usize, width: usize) -> String {
     if found.columns.is_empty() {
         return String::new();
     }
@@ -197,6 +198,7 @@ fn columns(found: &Description, most: usize) -> String {
         &["column", "kind", "missing", "min", "max", "mean", "note"],
         found.columns.iter().take(most).map(column),
     );
+    let lines = lines.spare(&["mean", "min", "max", "missing"]).text(width);
     [Some(lines), rest(found.columns.len(), most)].into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 

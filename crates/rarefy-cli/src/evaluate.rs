@@ -120,8 +120,11 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let samples = dataset.len();
     let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
     let of_what = if preparation.target_scaler.is_none() { "" } else { " of scaled targets" };
-    let parts =
-        [head, totals(&metrics, score.loss(), &format!("{loss_name}{of_what}")), lines(&metrics, &names)];
+    let parts = [
+        head,
+        totals(&metrics, score.loss(), &format!("{loss_name}{of_what}")),
+        lines(&metrics, &names, output.width()),
+    ];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
@@ -277,7 +280,7 @@ fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
 }
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
-fn lines(metrics: &Metrics, names: &[String]) -> String {
+fn lines(metrics: &Metrics, names: &[String], width: usize) -> String {
     let has_lines = !matches!(metrics, Metrics::Language(_) | Metrics::Transcription(_));
     if names.len() > MOST_LINES && has_lines {
         return format!(
@@ -287,18 +290,18 @@ fn lines(metrics: &Metrics, names: &[String]) -> String {
     }
     match metrics {
         Metrics::Classification(found) => {
-            let hits = hits_table("class", names, &found.per_class);
+            let hits = hits_table("class", names, &found.per_class).text(width);
             match &found.confusion {
-                Some(confusion) => format!("{hits}\n\n{}", confusion_table(names, confusion)),
+                Some(confusion) => format!("{hits}\n\n{}", confusion_table(names, confusion).text(width)),
                 None => hits,
             }
         }
-        Metrics::MultiLabel(found) => hits_table("label", names, &found.per_label),
+        Metrics::MultiLabel(found) => hits_table("label", names, &found.per_label).text(width),
         Metrics::Regression(found) => {
             let rows = names.iter().zip(&found.per_output).map(|(name, errors)| {
                 vec![name.clone(), amount(errors.rmse), amount(errors.mae), r2(errors.r2)]
             });
-            table(&["output", "RMSE", "MAE", "R2"], rows)
+            table(&["output", "RMSE", "MAE", "R2"], rows).text(width)
         }
         // A line for each token or unit would say little.
         Metrics::Language(_) | Metrics::Transcription(_) => String::new(),

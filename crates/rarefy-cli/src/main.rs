@@ -9,23 +9,28 @@ mod config;
 mod data;
 mod doctor;
 mod evaluate;
+mod exit;
 mod generate;
 mod inspect;
 mod interrupt;
+mod man;
 mod network;
 mod output;
 mod path;
 mod predict;
+mod print_config;
 mod progress;
 mod text_plot;
 mod train;
+mod width;
 
+use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use output::Output;
 
 /// Train neural networks that are sparse from the first step to the last
 #[derive(Parser)]
-#[command(name = "rarefy", version, arg_required_else_help = true)]
+#[command(name = "rarefy", version, arg_required_else_help = true, after_help = exit::EXIT_CODES)]
 struct Cli {
     /// Print one final JSON object on stdout; text goes to stderr
     #[arg(long, global = true)]
@@ -60,42 +65,42 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Print a script that completes commands in a shell
     Completions(completions::CompletionsArgs),
+    /// Write man pages
+    Man(man::ManArgs),
 }
 
 /// The command line.
 fn command() -> clap::Command {
-    Cli::command().mut_subcommand("train", train::with_resume_alone)
+    completions::with_files(Cli::command()).mut_subcommand("train", train::with_resume_alone)
 }
 
 fn main() -> std::process::ExitCode {
-    let matches = command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let output = Output { json: cli.json, quiet: cli.quiet };
-    // Files are read in threads, one for each core; where the system gives none, reading would panic.
-    if !matches!(cli.command, Command::Train(_))
-        && let Err(error) = rayon::ThreadPoolBuilder::new().build_global()
-    {
-        output::complain(&format!("error: the system gives no more threads ({error})"));
-        return std::process::ExitCode::FAILURE;
-    }
-    let result = match &cli.command {
-        Command::Train(args) => train::run(args, &output),
-        Command::Compare(args) => compare::run(args, &output),
-        Command::Evaluate(args) => evaluate::run(args, &output),
-        Command::Predict(args) => predict::run(args, &output),
-        Command::Inspect(args) => inspect::run(args, &output),
-        Command::Path(args) => path::run(args, &output),
-        Command::Data(args) => data::run(args, &output),
-        Command::Bench(bench) => bench::run(bench, &output),
-        Command::Doctor(args) => doctor::run(args, &output),
-        Command::Completions(args) => completions::run::<Cli>(args, &output),
+    let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return exit::end_usage(&error),
     };
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(error) => {
-            output::complain(&format!("error: {error:#}"));
-            std::process::ExitCode::FAILURE
-        }
+    let output = Output::new(cli.json, cli.quiet);
+    exit::end(&run(&cli, &output), &output)
+}
+
+fn run(cli: &Cli, output: &Output) -> anyhow::Result<()> {
+    // Files are read in threads, one for each core; where the system gives none, reading would panic.
+    if !matches!(cli.command, Command::Train(_)) {
+        let pool = rayon::ThreadPoolBuilder::new().build_global();
+        pool.context("the system gives no more threads")?;
+    }
+    match &cli.command {
+        Command::Train(args) => train::run(args, output),
+        Command::Compare(args) => compare::run(args, output),
+        Command::Evaluate(args) => evaluate::run(args, output),
+        Command::Predict(args) => predict::run(args, output),
+        Command::Inspect(args) => inspect::run(args, output),
+        Command::Path(args) => path::run(args, output),
+        Command::Data(args) => data::run(args, output),
+        Command::Bench(bench) => bench::run(bench, output),
+        Command::Doctor(args) => doctor::run(args, output),
+        Command::Completions(args) => completions::run(args, command(), output),
+        Command::Man(args) => man::run(args, command(), output),
     }
 }
 
@@ -114,10 +119,11 @@ mod tests {
             let flag = arg.get_long().map(|long| format!("--{long}"));
             let takes_value = arg.get_action().takes_values();
             // One of these is a value of the flag.
-            let outcomes: Vec<Option<ErrorKind>> = ["1", "0.5", "classification", "nnz=9"]
-                .into_iter()
+            let names = arg.get_possible_values().into_iter().map(|value| value.get_name().to_string());
+            let outcomes: Vec<Option<ErrorKind>> = names
+                .chain(["1", "0.5", "nnz=9"].map(String::from))
                 .map(|value| {
-                    let value = takes_value.then(|| value.to_string());
+                    let value = takes_value.then_some(value);
                     let given = flag.clone().into_iter().chain(value);
                     let line =
                         ["rarefy", "train", "--resume", "x"].map(String::from).into_iter().chain(given);

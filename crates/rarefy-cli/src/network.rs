@@ -59,7 +59,7 @@ pub fn name(settings: &NetworkSettings) -> &'static str {
 }
 
 /// A line for each layer.
-pub fn table<'a>(layers: impl Iterator<Item = &'a LayerFigures>) -> String {
+pub fn table<'a>(layers: impl Iterator<Item = &'a LayerFigures>) -> report::Table {
     let rows = layers.map(|layer| {
         let none = || "-".to_string();
         vec![
@@ -74,6 +74,7 @@ pub fn table<'a>(layers: impl Iterator<Item = &'a LayerFigures>) -> String {
         ]
     });
     report::table(&["  layer", "in", "out", "weights", "density", "stored", "FLOP", "file"], rows)
+        .spare(&["stored", "file", "in"])
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! What a run shows while it goes: on a terminal a bar, and everywhere a line for each epoch. Neither wraps: what does
-//! not fit into the terminal's width is left out, the least important first.
+//! not fit into the width of its place is left out, the least important first.
 
 use std::time::{Duration, Instant};
 
@@ -7,8 +7,10 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::data::Task;
 use rarefy::report::{amount, r2};
 use rarefy::train::{EpochRecord, Event, Score, Trainer};
+use unicode_width::UnicodeWidthStr;
 
 use crate::output::Output;
+use crate::width::stderr_width;
 
 /// The time from one redrawing of the bar to the next.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -66,12 +68,12 @@ impl<'a> Progress<'a> {
                 self.drawn = Instant::now();
                 let epoch = (progress.step - 1) / progress.epoch;
                 bar.set_position(epoch * self.samples as u64 + *samples as u64);
-                let width = bar_width().map(|width| width.saturating_sub(bar_columns()));
+                let width = stderr_width().saturating_sub(bar_columns());
                 bar.set_message(fit(self.message(bar, epoch + 1, score), width));
             }
             Event::Epoch { record, .. } => {
                 self.note(record);
-                self.say(&fit(self.line(record), line_width(self.output)));
+                self.say(&fit(self.line(record), self.output.width()));
             }
             _ => {}
         }
@@ -164,15 +166,13 @@ impl<'a> Progress<'a> {
 }
 
 /// The pieces in a row, as far as they fit.
-fn fit(mut pieces: Vec<Piece>, width: Option<usize>) -> String {
+fn fit(mut pieces: Vec<Piece>, width: usize) -> String {
     loop {
         let texts: Vec<&str> = pieces.iter().map(|piece| piece.1.as_str()).collect();
         let line = texts.join("  ");
         let least = (0..pieces.len()).max_by_key(|&at| pieces[at].0);
-        match (least, width) {
-            (Some(least), Some(width)) if line.chars().count() > width && pieces.len() > 1 => {
-                pieces.remove(least);
-            }
+        match least {
+            Some(least) if line.width() > width && pieces.len() > 1 => drop(pieces.remove(least)),
             _ => return line,
         }
     }
@@ -186,21 +186,7 @@ fn can_redraw() -> bool {
 
 /// Columns that the bar itself takes: none on a narrow terminal.
 fn bar_columns() -> usize {
-    if bar_width().is_some_and(|width| width >= 60) { 11 } else { 0 }
-}
-
-fn bar_width() -> Option<usize> {
-    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0))
-}
-
-/// Columns of the terminal that lines go to; `None` if they go elsewhere.
-fn line_width(output: &Output) -> Option<usize> {
-    let size = if output.json {
-        terminal_size::terminal_size_of(std::io::stderr())
-    } else {
-        terminal_size::terminal_size_of(std::io::stdout())
-    };
-    size.map(|(width, _)| usize::from(width.0))
+    if stderr_width() >= 60 { 11 } else { 0 }
 }
 
 #[cfg(test)]
@@ -211,13 +197,9 @@ mod tests {
     fn lines_keep_to_the_width_and_leave_out_the_least_important() {
         let pieces =
             || [Piece(0, "epoch 1".into()), Piece(2, "acc 9".into()), Piece(1, "loss 3".into())].into();
-        for (width, expected) in [
-            (None, "epoch 1  acc 9  loss 3"),
-            (Some(22), "epoch 1  acc 9  loss 3"),
-            (Some(21), "epoch 1  loss 3"),
-            (Some(8), "epoch 1"),
-            (Some(3), "epoch 1"),
-        ] {
+        for (width, expected) in
+            [(22, "epoch 1  acc 9  loss 3"), (21, "epoch 1  loss 3"), (8, "epoch 1"), (3, "epoch 1")]
+        {
             assert_eq!(fit(pieces(), width), expected);
         }
     }

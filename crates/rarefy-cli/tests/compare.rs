@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn rarefy(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_rarefy")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_rarefy")).env("COLUMNS", "1000").args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 fn rarefy(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rarefy"));
-    command.args(arguments).stdin(Stdio::null());
+    command.args(arguments).stdin(Stdio::null()).env("COLUMNS", "1000");
     command
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 fn rarefy(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_rarefy")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_rarefy")).env("COLUMNS", "1000").args(arguments).output().unwrap()
 }
 
 /// What it prints for people, and the object that it prints for programs.

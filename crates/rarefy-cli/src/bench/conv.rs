@@ -78,7 +78,7 @@ pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
     });
     let header = ["channels", "image", "density", "forward ms", "d input", "d weight", "total", "GFLOP/s"];
     output.say(&format!("{isa}, {} threads, batch {}", pool.current_num_threads(), args.batch));
-    output.say(&table(&header, lines));
+    output.say(&table(&header, lines).text(output.width()));
     output.json(&serde_json::json!({ "isa": isa.name(), "rows": rows }))
 }
 

@@ -112,7 +112,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
         "predict ms",
         "fastest predict ms",
     ];
-    output.say(&table(&columns, lines));
+    output.say(&table(&columns, lines).text(output.width()));
     output.json(&serde_json::json!({
         "rows": rows, "batch": args.batch, "threads": threads, "isa": isa.name(), "input_gradient": args.input_gradient,
         "versions": { "rarefy": env!("CARGO_PKG_VERSION") },

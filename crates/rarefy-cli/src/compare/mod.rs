@@ -13,7 +13,6 @@ mod sweep;
 mod train;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail, ensure};
 use rarefy::data;
@@ -124,7 +123,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
             begun: matches!(state, State::Begun),
         })
         .collect();
-    let interrupted = watch_for_interrupt()?;
+    let interrupt = watch_for_interrupt()?;
     let total = each().count();
     output.say(&format!(
         "{total} runs in {} rows{}, {} done already, in {}",
@@ -138,7 +137,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         check_data(rows, &states, &out)?;
         let jobs = jobs::share(&tasks, args.jobs.map(usize::from))?;
         output.say(&format!("{} at a time, {} threads each ({})", jobs.count, jobs.threads, jobs.reason));
-        failures = train::train_all(&tasks, &jobs, interrupted, output);
+        failures = train::train_all(&tasks, &jobs, interrupt, output);
     }
     let failure = |folder: &Path| {
         let found = failures.iter().find(|(index, _)| tasks[*index].folder == folder);
@@ -148,7 +147,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     report(args, &summary, &directory, output)?;
 
     let failed: usize = summary.rows.iter().map(|row| row.failed).sum();
-    if interrupted.load(Ordering::Relaxed) {
+    if interrupt.is_raised() {
         bail!("interrupted; the same command goes on: rarefy compare {}", args.sweep.display());
     }
     ensure!(failed == 0, "{failed} of {total} runs failed; the notes tell why");
@@ -211,7 +210,11 @@ fn list(rows: &[Row], states: &[Vec<State>], out: &Path, output: &Output) -> Res
     }
     let lines =
         runs.iter().map(|(row, run, state)| vec![row.name.clone(), run.repetition(), state.to_string()]);
-    output.show(&format!("{}\nin {}", table(&["row", "run", "state"], lines), out.display()));
+    output.show(&format!(
+        "{}\nin {}",
+        table(&["row", "run", "state"], lines).text(output.width()),
+        out.display()
+    ));
     let object = |(row, run, state): &(&Row, &Planned, &str)| json!({"row": row.name, "seed": run.seed, "fold": run.fold, "state": state, "folder": folder(row, run)});
     let objects = runs.iter().map(object);
     output.json(&json!({ "folder": out, "runs": objects.collect::<Vec<_>>() }))
@@ -256,9 +259,9 @@ fn report(args: &CompareArgs, summary: &Summary, directory: &RunDirectory, outpu
     directory.write("table.md", &show::markdown(summary, &stem))?;
     directory.write("pareto.svg", &chart.to_svg())?;
 
-    let mut shown = format!("\n{}\n", show::text_table(summary));
+    let mut shown = format!("\n{}\n", show::table_of(summary).text(output.width()));
     for note in show::notes(summary) {
-        shown.push_str(&format!("{}\n", show::wrapped(&note, show::WIDTH)));
+        shown.push_str(&format!("{note}\n"));
     }
     // One point makes no plot.
     if summary.rows.iter().filter(|row| row.figures.is_some()).count() > 1 {

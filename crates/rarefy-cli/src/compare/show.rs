@@ -1,13 +1,11 @@
 //! A comparison for people: the table, what to know about it, and the plot of score against nonzeros.
 
 use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front};
-use rarefy::report::{amount, bytes, mean, table};
+use rarefy::report::{Table, amount, bytes, mean, table};
 
 use super::score::Score;
 use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary, Test};
 
-/// Letters of a line in a terminal.
-pub const WIDTH: usize = 80;
 /// Letters of a cell or a header before it goes on in the next line.
 const CELL: usize = 20;
 
@@ -20,21 +18,13 @@ struct Column {
 /// What a row with figures has in a column.
 type Cell = Box<dyn Fn(&RowSummary, &RowFigures) -> String>;
 
-/// The table for a terminal: as many of the columns as have room.
-pub fn text_table(summary: &Summary) -> String {
-    let mut columns = columns(summary);
-    loop {
-        let header: Vec<String> = columns.iter().map(|column| wrapped(&column.header, CELL)).collect();
-        let header: Vec<&str> = header.iter().map(String::as_str).collect();
-        let cells = |row| cells(&columns, row).iter().map(|cell| wrapped(cell, CELL)).collect();
-        let text = table(&header, summary.rows.iter().map(cells));
-        let has_room = text.lines().all(|line| line.chars().count() <= WIDTH);
-        // Without the name, the score, the difference and p nothing would be compared.
-        if has_room || columns.len() == 4 {
-            return text;
-        }
-        columns.pop();
-    }
+/// The table for a terminal. The last columns are the first to be left out.
+pub fn table_of(summary: &Summary) -> Table {
+    let columns = columns(summary);
+    let header: Vec<String> = columns.iter().map(|column| wrapped(&column.header)).collect();
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    let cells = |row| cells(&columns, row).iter().map(|cell| wrapped(cell)).collect();
+    table(&header, summary.rows.iter().map(cells))
 }
 
 /// The whole table, what to know about it and the plot as Markdown.
@@ -102,11 +92,11 @@ fn cells(columns: &[Column], row: &RowSummary) -> Vec<String> {
     }
 }
 
-/// The text with line breaks after spaces and hyphens, so that no line is longer unless a single word is.
-pub fn wrapped(text: &str, width: usize) -> String {
+/// A cell with line breaks after spaces and hyphens, so that no line is longer than `CELL` unless a single word is.
+fn wrapped(text: &str) -> String {
     let (mut out, mut length) = (String::new(), 0);
     for word in text.split_inclusive([' ', '-']) {
-        if length > 0 && length + word.trim_end().chars().count() > width {
+        if length > 0 && length + word.trim_end().chars().count() > CELL {
             out.truncate(out.trim_end().len());
             out.push('\n');
             length = 0;

@@ -1,18 +1,19 @@
 //! Trains the runs of a sweep, several at a time, with a line for each that ends.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::Error;
-use rarefy::train::{Control, Ending, Event, Run};
+use rarefy::train::{Ending, Event, Run};
 
 use super::Task;
 use super::jobs::Jobs;
 use super::result::{self, Ended, Figures};
 use super::score::Score;
+use crate::interrupt::Interrupt;
 use crate::output::Output;
 
 /// How a run went in this sitting.
@@ -28,7 +29,7 @@ enum Went {
 pub fn train_all(
     tasks: &[Task<'_>],
     jobs: &Jobs,
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
     output: &Output,
 ) -> Vec<(usize, String)> {
     let progress = Progress::new(tasks, output);
@@ -37,10 +38,10 @@ pub fn train_all(
     std::thread::scope(|scope| {
         for _ in 0..jobs.count {
             scope.spawn(|| {
-                while !interrupted.load(Ordering::Relaxed) {
+                while !interrupt.is_raised() {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(task) = tasks.get(index) else { break };
-                    let went = train_one(task, jobs, interrupted, &progress).unwrap_or_else(|error| {
+                    let went = train_one(task, jobs, interrupt, &progress).unwrap_or_else(|error| {
                         let reason = format!("{error:#}");
                         failures.lock().expect("no thread panics with it").push((index, reason.clone()));
                         Went::Failed(reason)
@@ -55,12 +56,7 @@ pub fn train_all(
 }
 
 /// Trains one run, from its start or its checkpoint, and writes down how it ended.
-fn train_one(
-    task: &Task<'_>,
-    jobs: &Jobs,
-    interrupted: &AtomicBool,
-    progress: &Progress<'_>,
-) -> Result<Went> {
+fn train_one(task: &Task<'_>, jobs: &Jobs, interrupt: &Interrupt, progress: &Progress<'_>) -> Result<Went> {
     let mut settings = task.run.settings.clone();
     settings.threads = if settings.threads == 0 { jobs.threads } else { settings.threads };
     let mut run = if task.begun {
@@ -81,7 +77,7 @@ fn train_one(
         if let Event::Epoch { .. } = event {
             progress.add_epochs(1, true);
         }
-        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+        interrupt.control()
     });
     let went = match trained {
         Ok(outcome) if outcome.ending == Ending::Interrupted => return Ok(Went::Interrupted),

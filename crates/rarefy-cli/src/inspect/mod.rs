@@ -111,7 +111,7 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
         run: training(&model_folder(path))?,
         path: path.to_path_buf(),
     };
-    output.show(&text(&found, &model));
+    output.show(&text(&found, &model, output.width()));
     output.json(&found)
 }
 
@@ -147,7 +147,7 @@ fn training(folder: &Path) -> Result<Option<Training>> {
     }))
 }
 
-fn text(found: &Inspection, model: &Model) -> String {
+fn text(found: &Inspection, model: &Model, width: usize) -> String {
     let left: usize = found.layers.iter().map(|layer| layer.outputs * layer.inputs).sum();
     let removed = if left < found.cells {
         format!("\n{} cells left the model with neurons that had lost their connections", found.cells - left)
@@ -156,7 +156,7 @@ fn text(found: &Inspection, model: &Model) -> String {
     };
     let mut parts = vec![
         format!("{}: written by rarefy {}, format {}", found.path.display(), found.rarefy, found.format),
-        layer_table(&found.layers),
+        layer_table(&found.layers).text(width),
         format!(
             "{} of {} weights, {} sparse, and {} biases; {} bytes on disk{removed}",
             found.nnz,

@@ -12,13 +12,14 @@ use rarefy::train::Settings;
 use serde::Serialize;
 
 use crate::apply::open_model;
+use crate::arguments::Suggested;
 use crate::network;
 use crate::output::Output;
 
 /// Which network, and for what data.
 #[derive(clap::Args)]
 pub struct NetworkArgs {
-    #[arg(long, value_name = "NAME|FILE", help = format!("{}, or a model; shows its layers", network::help()))]
+    #[arg(long, value_name = "NAME|FILE", value_parser = Suggested::networks(), hide_possible_values = true, help = format!("{}, or a model; shows its layers", network::help()))]
     network: Option<String>,
     /// Data that the network is for: it tells the shape of a sample and what is asked; with --inputs, labelled samples to measure
     /// on
@@ -94,7 +95,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
         return Ok(());
     }
     let found = found(name, &network, cells);
-    output.show(&text(&found));
+    output.show(&text(&found, output.width()));
     output.json(&found)
 }
 
@@ -149,13 +150,13 @@ fn found(name: String, network: &Network, cells: usize) -> Found {
     }
 }
 
-fn text(found: &Found) -> String {
+fn text(found: &Found, width: usize) -> String {
     format!(
         "{}: {} to {}\n{}\n{} of {} weights, density {:.4}; {} numbers in all, {} in a file; {} FLOP a prediction",
         found.network,
         found.inputs,
         found.outputs,
-        network::table(found.layers.iter().map(|row| &row.figures)),
+        network::table(found.layers.iter().map(|row| &row.figures)).text(width),
         found.nnz,
         found.cells,
         found.density,

@@ -309,7 +309,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         save::write_svg(file, &chart.to_svg())?;
     }
     let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
-    output.show(&format!("{}{plot}", text(&summary)));
+    output.show(&format!("{}{plot}", text(&summary, output.width())));
     if let Some(saved) = summary.saved {
         output.say(&saved.advice());
     }
@@ -467,7 +467,7 @@ impl HeldOut {
     }
 }
 
-fn text(summary: &Summary) -> String {
+fn text(summary: &Summary, width: usize) -> String {
     let is_classification =
         summary.points.iter().any(|point| point.validation.is_some_and(|score| score.accuracy.is_some()));
     let names: &[&str] = if is_classification { &["accuracy"] } else { &["R2", "RMSE"] };
@@ -511,7 +511,7 @@ fn text(summary: &Summary) -> String {
         show::validation(summary.folds, summary.validation_samples),
         summary.features,
         summary.storage,
-        table(&header, rows),
+        table(&header, rows).spare(&["model", "gap", "objective"]).text(width),
         summary.points.len(),
         summary.seconds,
     );

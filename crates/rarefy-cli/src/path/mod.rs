@@ -13,9 +13,10 @@ use anyhow::{Result, bail, ensure};
 use clap::{ValueEnum, value_parser};
 use rarefy::control::PathStart;
 use rarefy::data::Splits;
+use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Candidate, best, knee};
 
-use crate::arguments::named_path;
+use crate::arguments::{named_path, one_of};
 use crate::output::Output;
 
 /// Arguments of `rarefy path`.
@@ -63,7 +64,7 @@ pub struct PathArgs {
     lambdas: Option<usize>,
     /// Penalty: l1, elastic-net (--set penalty.l1_ratio=0.5), for networks also mcp, l-half, group-neurons, group-inputs
     /// [default: l1]
-    #[arg(long)]
+    #[arg(long, value_parser = one_of::<PenaltyMethod>(), hide_possible_values = true)]
     penalty: Option<String>,
     /// The largest penalty [default: about the smallest that leaves nothing]
     #[arg(long, value_name = "LAMBDA")]

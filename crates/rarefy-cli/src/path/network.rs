@@ -1,25 +1,24 @@
 //! Paths of networks: one penalty, many lambdas, each trained on from the one before.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use anyhow::{Result, ensure};
 use clap::value_parser;
 use rarefy::control::PathStart;
 use rarefy::data::CrossValidation;
+use rarefy::optimizers::Method;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Candidate, amount, bytes, r2, table};
 use rarefy::train::{
-    Control, Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings,
-    SampleScore, Settings,
+    Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings, SampleScore,
+    Settings,
 };
 use serde::Serialize;
 
 use super::folds::over_folds;
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
-use crate::arguments::learning_rate;
+use crate::arguments::{Suggested, learning_rate, one_of};
 use crate::config::Config;
-use crate::interrupt::watch_for_interrupt;
+use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
 use crate::progress::Progress;
 
@@ -35,7 +34,7 @@ pub struct NetworkArgs {
     /// Units of each hidden layer, as in 256,256: makes it a path of networks
     #[arg(long, value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     pub hidden: Option<Vec<i64>>,
-    #[arg(long, conflicts_with = "hidden", value_name = "NAME|FILE", help = crate::network::help())]
+    #[arg(long, conflicts_with = "hidden", value_name = "NAME|FILE", value_parser = Suggested::networks(), hide_possible_values = true, help = crate::network::help())]
     pub network: Option<String>,
     /// Passes over the training part at each lambda [default: 5]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
@@ -44,7 +43,7 @@ pub struct NetworkArgs {
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
     /// Optimizer, as in train [default: adam]
-    #[arg(long)]
+    #[arg(long, value_parser = one_of::<Method>(), hide_possible_values = true)]
     optimizer: Option<String>,
     /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
     #[arg(long, value_parser = learning_rate)]
@@ -135,7 +134,7 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
     super::check_validation(args, path.trainer().splits())?;
     let folder = save::claim(args.save_model.as_deref())?;
     output.say(&describe(args, &path, &settings, wanted.start));
-    let interrupted = watch_for_interrupt()?;
+    let interrupt = watch_for_interrupt()?;
     let mut progress = Progress::new(path.trainer(), output);
     let outcome = path.follow(&mut |event| {
         match event {
@@ -143,7 +142,7 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
             PathEvent::Train(step) => progress.show(&step),
             PathEvent::Point(point) => progress.say(&line(point)),
         }
-        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+        interrupt.control()
     });
     progress.finish();
     let mut outcome = outcome?;
@@ -151,7 +150,7 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
         // All folds go through the lambdas of the whole.
         let largest = path.lambdas().iter().copied().fold(0.0, f64::max);
         let wanted = PathSettings { lambda_max: Some(largest), ..wanted };
-        cross_validate(&folds, &settings, &wanted, &mut outcome.points, interrupted, output)?;
+        cross_validate(&folds, &settings, &wanted, &mut outcome.points, interrupt, output)?;
     }
     report(args, &path, &settings, &wanted, &outcome, folder, output)
 }
@@ -163,16 +162,14 @@ fn cross_validate(
     settings: &Settings,
     wanted: &PathSettings,
     points: &mut [PathPoint],
-    interrupted: &AtomicBool,
+    interrupt: &Interrupt,
     output: &Output,
 ) -> Result<()> {
     let mut found: Vec<Vec<PathPoint>> = Vec::new();
     for number in 1..=folds.folds {
         let begun = std::time::Instant::now();
         let mut path = LambdaPath::on(settings.clone(), wanted, folds.fold(number)?)?;
-        let outcome = path.follow(&mut |_| {
-            if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
-        })?;
+        let outcome = path.follow(&mut |_| interrupt.control())?;
         let of = folds.folds;
         ensure!(outcome.ending == Ending::Finished, "interrupted in fold {number}/{of}; no model was judged");
         output.say(&format!("fold {number}/{of}: {:.2} s", begun.elapsed().as_secs_f64()));
@@ -342,7 +339,7 @@ fn report(
         save::write_svg(file, &chart.to_svg())?;
     }
     let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
-    output.show(&format!("\n{}{plot}", text(&summary)));
+    output.show(&format!("\n{}{plot}", text(&summary, output.width())));
     if let Some(saved) = summary.saved {
         output.say(&saved.advice());
     }
@@ -367,7 +364,7 @@ fn of(point: &PathPoint) -> Point {
     Point { lambda, nonzeros, density, model_bytes, train_loss, validation, seconds }
 }
 
-fn text(summary: &Summary) -> String {
+fn text(summary: &Summary, width: usize) -> String {
     let loss = |score: Option<SampleScore>| {
         score.map_or("-".into(), |score| format!("{:.4} ± {:.4}", score.loss, score.standard_error))
     };
@@ -401,8 +398,12 @@ fn text(summary: &Summary) -> String {
     });
     let before = ["lambda", "nonzeros", "density", "model", "train loss", "validation loss"];
     let header = [&before[..], names, &["seconds", ""]].concat();
-    let mut text =
-        format!("{}\n\n{} points in {:.2} s", table(&header, rows), summary.points.len(), summary.seconds);
+    let mut text = format!(
+        "{}\n\n{} points in {:.2} s",
+        table(&header, rows).spare(&["seconds", "model", "train loss", "density"]).text(width),
+        summary.points.len(),
+        summary.seconds
+    );
     for (name, choice) in [("best", summary.best), ("knee", summary.knee)] {
         let Some(Choice { point, test: Some(test) }) = choice else { continue };
         let nonzeros = summary.points[point].nonzeros;

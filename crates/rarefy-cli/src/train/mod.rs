@@ -4,7 +4,6 @@ mod show;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
@@ -13,12 +12,13 @@ use rarefy::optimizers;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Summary, Twin};
 use rarefy::topology;
-use rarefy::train::{Control, Outcome, Run, Settings, Trainer, free_run_directory};
+use rarefy::train::{Outcome, Run, Settings, Trainer, free_run_directory};
 
-use crate::arguments::{ReadArgs, isa_help, learning_rate, named_path, names, share};
+use crate::arguments::{ReadArgs, Suggested, isa_help, learning_rate, named_path, names, one_of, share};
 use crate::config::{Config, density_of};
-use crate::interrupt::watch_for_interrupt;
+use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
+use crate::print_config::print_config;
 use crate::progress::Progress;
 
 fn method_help() -> String {
@@ -78,9 +78,9 @@ pub struct TrainArgs {
     /// Share of connections that exist [default: 0.1]
     #[arg(long, value_parser = share)]
     density: Option<f64>,
-    #[arg(long, help = method_help())]
+    #[arg(long, value_parser = one_of::<topology::Method>(), hide_possible_values = true, help = method_help())]
     method: Option<String>,
-    #[arg(long, help = penalty_help())]
+    #[arg(long, value_parser = one_of::<PenaltyMethod>(), hide_possible_values = true, help = penalty_help())]
     penalty: Option<String>,
     /// The penalty's strength [default: 1e-4]
     #[arg(long, requires = "penalty")]
@@ -89,12 +89,12 @@ pub struct TrainArgs {
     /// steered there
     #[arg(long, value_name = "KEY=VALUE")]
     target: Option<String>,
-    #[arg(long, value_name = "NAME|FILE", help = crate::network::help())]
+    #[arg(long, value_name = "NAME|FILE", value_parser = Suggested::networks(), hide_possible_values = true, help = crate::network::help())]
     network: Option<String>,
     /// Units of each hidden layer of the network mlp, as in 256,256
     #[arg(long, conflicts_with = "network", value_delimiter = ',', value_parser = value_parser!(i64).range(1..))]
     hidden: Option<Vec<i64>>,
-    #[arg(long, help = optimizer_help())]
+    #[arg(long, value_parser = one_of::<optimizers::Method>(), hide_possible_values = true, help = optimizer_help())]
     optimizer: Option<String>,
     /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
     #[arg(long, value_parser = learning_rate)]
@@ -116,7 +116,7 @@ pub struct TrainArgs {
     /// Threads; 0 for one per core
     #[arg(long, value_parser = value_parser!(i64).range(0..))]
     threads: Option<i64>,
-    #[arg(long, help = isa_help())]
+    #[arg(long, value_parser = Suggested::isas(), hide_possible_values = true, help = isa_help())]
     isa: Option<String>,
     /// The memory that the run may hold, as in 8GB [default: what the machine has left]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
@@ -134,7 +134,7 @@ pub struct TrainArgs {
     /// Count the dense twin, but do not build it to time its steps
     #[arg(long, conflicts_with = "baseline")]
     no_twin: bool,
-    /// Print the settings as resolved and stop
+    /// Print the settings as resolved, and those that are not set as comments, and stop
     #[arg(long)]
     print_config: bool,
 }
@@ -153,7 +153,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         None => {
             let settings = settings(args)?;
             if args.print_config {
-                output.answer(&toml::to_string(&settings)?);
+                output.answer(&print_config(&settings)?);
                 return Ok(());
             }
             let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
@@ -161,15 +161,15 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         }
     };
     show::describe_start(run.trainer(), &directory, output);
-    let interrupted = watch_for_interrupt()?;
+    let interrupt = watch_for_interrupt()?;
     let mut progress = Progress::new(run.trainer(), output);
     let outcome = run.train(&mut |event| {
         progress.show(&event);
-        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+        interrupt.control()
     });
     progress.finish();
     let outcome = outcome.map_err(|error| stopped(error, &directory))?;
-    let mut train = |twin: &mut Trainer| train_twin(twin, interrupted, output);
+    let mut train = |twin: &mut Trainer| train_twin(twin, interrupt, output);
     let twin = match (args.baseline, args.no_twin) {
         (true, _) => Twin::Train(&mut train),
         (_, true) => Twin::Count,
@@ -183,12 +183,12 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
 }
 
 /// Trains the dense twin.
-fn train_twin(twin: &mut Trainer, interrupted: &AtomicBool, output: &Output) -> rarefy::Result<Outcome> {
+fn train_twin(twin: &mut Trainer, interrupt: &Interrupt, output: &Output) -> rarefy::Result<Outcome> {
     output.say("training the dense twin");
     let mut progress = Progress::new(twin, output);
     let outcome = twin.train(&mut |event| {
         progress.show(&event);
-        if interrupted.load(Ordering::Relaxed) { Control::Stop } else { Control::Continue }
+        interrupt.control()
     });
     progress.finish();
     outcome

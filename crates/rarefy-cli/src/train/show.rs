@@ -84,7 +84,8 @@ pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
         settings.seed
     ));
     output.say(&format!("{nnz} of {cells} weights at the start, {}", wanted(settings)));
-    output.say(&network::table(trained.figures().iter().filter(|layer| layer.cells > 0)));
+    let layers = network::table(trained.figures().iter().filter(|layer| layer.cells > 0));
+    output.say(&layers.text(output.width()));
     output.say(&format!("{} threads, {}, run {}", run.threads(), run.isa(), directory.display()));
     if let Some(updates) = run.dense_updates().filter(|updates| updates.seconds > LONG_UPDATE) {
         output.say(&format!(
@@ -113,24 +114,24 @@ pub fn describe_end(run: &Trainer, directory: &Path, summary: &Summary, output: 
         .map_or(String::new(), |epoch| format!(" (model of epoch {epoch}, the best on validation)"));
     output.say(&format!("\n{ending}{best}, {} sparse", sparsity(sparse.sparsity)));
     let rows = summary.gains().into_iter().map(Vec::from);
-    output.say(&table(&["", "sparse", "dense twin", "gain"], rows));
+    output.say(&table(&["", "sparse", "dense twin", "gain"], rows).text(output.width()));
     worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
     if dense.not_timed.is_some() {
         output.say("dense twin: the same network in this engine's dense storage, counted and not built");
     } else if dense.epochs.is_none() {
-        output.say("dense twin: the same network in this engine's dense storage, its steps timed in turn with those of");
         output.say(
-            "the sparse one as it ended; it was not trained, --baseline does that to compare accuracies",
+            "dense twin: the same network in this engine's dense storage, its steps timed in turn with those of the sparse one as \
+             it ended; it was not trained, --baseline does that to compare accuracies",
         );
     }
     if sparse.step_ms.zip(dense.step_ms).is_some_and(|(sparse, dense)| sparse > dense) {
         let density = 1.0 - sparse.sparsity;
         output.say(&if density > BREAK_EVEN_DENSITY {
             format!(
-                "sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY},\nthis run has {density:.2}"
+                "sparse was slower: compressed storage pays below a density of about {BREAK_EVEN_DENSITY}, this run has {density:.2}"
             )
         } else {
-            "sparse was slower: layers this small spend their time outside of products;\nwider layers gain".to_string()
+            "sparse was slower: layers this small spend their time outside of products; wider layers gain".to_string()
         });
     }
     let (directory, name) = (quoted(&directory.to_string_lossy()), directory.display());

@@ -1,5 +1,6 @@
 //! The verbs that use what training left behind say the same to people and to programs, and refuse bad input by name.
 
+mod ends;
 mod evaluate;
 mod inspect;
 mod memory;
@@ -20,7 +21,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 fn rarefy(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_rarefy")).args(arguments).output().unwrap()
+    // So wide that no line of text is broken, which would hide what is looked for.
+    Command::new(env!("CARGO_BIN_EXE_rarefy")).env("COLUMNS", "1000").args(arguments).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {

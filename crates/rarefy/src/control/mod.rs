@@ -11,4 +11,5 @@ mod target;
 pub use budget::{Budget, LayerCost};
 pub use controller::{Controller, ControllerState, END};
 pub use lambdas::{PathStart, lambda_grid};
+pub(crate) use target::bytes_setting;
 pub use target::{TargetSettings, parse_bytes, parse_target};

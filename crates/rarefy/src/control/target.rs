@@ -1,20 +1,25 @@
 //! What the user asks for: `sparsity = 0.98`, `nnz = 50000`, `bytes = 60000` or `flops = 2000000`.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Error, Result};
 
-/// The `[target]` section: at most one of them.
+/// The `[target]` section: at most one of them, a number or as people write it: `"98%"`, `"50k"`, `"60kB"`, `"2M"`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TargetSettings {
     /// The share of all weights that are absent, from 0 to below 1.
+    #[serde(deserialize_with = "share")]
     pub sparsity: Option<f64>,
     /// Live weights, biases not counted.
+    #[serde(deserialize_with = "number")]
     pub nnz: Option<u64>,
     /// Bytes of the model file.
+    #[serde(deserialize_with = "number_of_bytes")]
     pub bytes: Option<u64>,
     /// Floating-point operations of one prediction: two for each live weight.
+    #[serde(deserialize_with = "number")]
     pub flops: Option<u64>,
 }
 
@@ -88,17 +93,35 @@ pub fn parse_target(text: &str) -> Result<(String, f64)> {
     if !["sparsity", "nnz", "bytes", "flops"].contains(&key) {
         return Err(wrong());
     }
-    let (number, unit) = number_and_unit(value).ok_or_else(wrong)?;
-    let scale = match (key, unit.strip_suffix(['B', 'b']).filter(|_| key == "bytes").unwrap_or(unit)) {
-        (_, "") => 1.0,
-        ("sparsity", "%") => 0.01,
-        ("nnz" | "bytes" | "flops", "k" | "K") => 1e3,
-        ("nnz" | "bytes" | "flops", "M") => 1e6,
-        ("nnz" | "bytes" | "flops", "G") => 1e9,
-        _ => return Err(wrong()),
+    let number = match key {
+        "sparsity" => parse_share(value),
+        "bytes" => parse_bytes(value).ok().map(|bytes| bytes as f64),
+        _ => parse_number(value),
     };
-    let number = if key == "sparsity" { number * scale } else { (number * scale).round() };
-    Ok((format!("target.{key}"), number))
+    Ok((format!("target.{key}"), number.ok_or_else(wrong)?))
+}
+
+/// `0.98` or `98%`.
+fn parse_share(text: &str) -> Option<f64> {
+    match number_and_unit(text)? {
+        (share, "") => Some(share),
+        // Not times 0.01, which is not a hundredth in binary.
+        (percent, "%") => Some(percent / 100.0),
+        _ => None,
+    }
+}
+
+/// `50k`, `2M`, `1G` or a plain number.
+fn parse_number(text: &str) -> Option<f64> {
+    let (number, unit) = number_and_unit(text)?;
+    let scale = match unit {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        _ => return None,
+    };
+    Some((number * scale).round())
 }
 
 /// Reads a number of bytes as a person writes it: `800MB`, `8GB`, `8000000`.
@@ -106,17 +129,65 @@ pub fn parse_target(text: &str) -> Result<(String, f64)> {
 /// # Errors
 /// What can be written.
 pub fn parse_bytes(text: &str) -> std::result::Result<usize, String> {
-    let scale = |unit: &str| match unit.strip_suffix(['B', 'b']).unwrap_or(unit) {
-        "" => Some(1.0),
-        "k" | "K" => Some(1e3),
-        "M" => Some(1e6),
-        "G" => Some(1e9),
-        _ => None,
-    };
-    let bytes = number_and_unit(text).and_then(|(number, unit)| Some(number * scale(unit)?));
-    bytes
-        .map(|bytes| bytes.round() as usize)
-        .ok_or_else(|| "write a number of bytes such as 800MB or 8GB".into())
+    let bytes = parse_number(text.strip_suffix(['B', 'b']).unwrap_or(text));
+    bytes.map(|bytes| bytes as usize).ok_or_else(|| "write a number of bytes such as 800MB or 8GB".into())
+}
+
+/// A number in settings, or a text that stands for one.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a number, or a text such as \"50k\"")]
+enum Given {
+    Whole(u64),
+    Number(f64),
+    Text(String),
+}
+
+fn share<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<f64>, D::Error> {
+    Ok(match Option::<Given>::deserialize(from)? {
+        None => None,
+        Some(Given::Whole(number)) => Some(number as f64),
+        Some(Given::Number(number)) => Some(number),
+        Some(Given::Text(text)) => {
+            let share = parse_share(&text);
+            Some(
+                share.ok_or_else(|| {
+                    D::Error::custom(format!("{text:?} is no share; write 0.98 or \"98%\""))
+                })?,
+            )
+        }
+    })
+}
+
+fn number<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<u64>, D::Error> {
+    let parse = |text: &str| parse_number(text).map(|number| number as u64);
+    whole(Option::<Given>::deserialize(from)?, parse, "50000 or \"50k\"").map_err(D::Error::custom)
+}
+
+fn number_of_bytes<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<u64>, D::Error> {
+    let parse = |text: &str| parse_bytes(text).ok().map(|bytes| bytes as u64);
+    whole(Option::<Given>::deserialize(from)?, parse, "60000 or \"60kB\"").map_err(D::Error::custom)
+}
+
+fn whole(
+    given: Option<Given>,
+    parse: impl Fn(&str) -> Option<u64>,
+    example: &str,
+) -> std::result::Result<Option<u64>, String> {
+    match given {
+        None => Ok(None),
+        Some(Given::Whole(number)) => Ok(Some(number)),
+        Some(Given::Number(number)) => Err(format!("{number} is no whole number from 0; write {example}")),
+        Some(Given::Text(text)) => {
+            parse(&text).map(Some).ok_or_else(|| format!("{text:?} is no number; write {example}"))
+        }
+    }
+}
+
+/// Reads a number of bytes in settings, as in [`parse_bytes`] or a plain number.
+pub(crate) fn bytes_setting<'de, D: Deserializer<'de>>(
+    from: D,
+) -> std::result::Result<Option<usize>, D::Error> {
+    Ok(number_of_bytes(from)?.map(|bytes| bytes as usize))
 }
 
 fn number_and_unit(text: &str) -> Option<(f64, &str)> {
@@ -145,6 +216,31 @@ mod tests {
         for text in ["sparsity", "size=3", "nnz=", "nnz=5q", "nnz=-5", "sparsity=5k", "nnz=5kB", "bytes=5%"] {
             let error = parse_target(text).unwrap_err().to_string();
             assert!(error.contains("write sparsity=0.98"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn settings_take_the_same_words() {
+        let none = TargetSettings::default;
+        for (text, expected) in [
+            ("sparsity = '98%'", TargetSettings { sparsity: Some(0.98), ..none() }),
+            ("sparsity = 0.9", TargetSettings { sparsity: Some(0.9), ..none() }),
+            ("nnz = '50k'", TargetSettings { nnz: Some(50_000), ..none() }),
+            ("nnz = 123", TargetSettings { nnz: Some(123), ..none() }),
+            ("bytes = '60kB'", TargetSettings { bytes: Some(60_000), ..none() }),
+            ("flops = '2M'", TargetSettings { flops: Some(2_000_000), ..none() }),
+        ] {
+            assert_eq!(toml::from_str::<TargetSettings>(text).unwrap(), expected, "{text}");
+        }
+        for (text, words) in [
+            ("nnz = -5", "-5 is no whole number from 0; write 50000 or \"50k\""),
+            ("nnz = '50kB'", "\"50kB\" is no number; write 50000"),
+            ("bytes = 1.5", "1.5 is no whole number"),
+            ("sparsity = 'most'", "\"most\" is no share; write 0.98 or \"98%\""),
+            ("flops = [1]", "expected a number, or a text such as \"50k\""),
+        ] {
+            let error = toml::from_str::<TargetSettings>(text).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
         }
     }
 

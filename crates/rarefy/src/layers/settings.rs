@@ -23,9 +23,9 @@ pub struct NetworkSettings {
     pub slope: f32,
     /// The share of hidden units dropped while training.
     pub dropout: f32,
-    /// How wide the preset is, in its own unit; `None` is its default.
+    /// How wide the preset is, in its own unit; if not given, as docs/networks.md says.
     pub width: Option<usize>,
-    /// How deep the preset is, in its own unit; `None` is its default.
+    /// How deep the preset is, in its own unit; if not given, as docs/networks.md says.
     pub depth: Option<usize>,
     /// The layers in place of a preset, as in a model's `config.json`; what the data decides may be left out.
     #[serde(deserialize_with = "described::read")]

@@ -79,7 +79,7 @@ pub struct LossSettings {
     pub method: LossMethod,
     /// Cross-entropy: the part of each target that is spread evenly over all classes, from 0 to below 1.
     pub label_smoothing: f32,
-    /// Cross-entropy: the weight of each class; `None` weighs all samples alike.
+    /// Cross-entropy: the weight of each class, a list or "balanced"; if not given, all samples count alike.
     pub class_weights: Option<ClassWeights>,
     /// Huber: the error where the loss turns straight, above 0, in deviations of the target, or where `data.target_scale` is `none` in its
     /// unit.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::table::table;
+use super::table::{Table, table};
 use crate::kernels::Activation;
 use crate::layers::{Describe, Network, Parameter};
 
@@ -81,7 +81,7 @@ impl LayerReport {
 }
 
 /// A line for each weight matrix: shape, connections, storage, bytes, fan-in, dead inputs and outputs.
-pub fn layer_table(layers: &[LayerReport]) -> String {
+pub fn layer_table(layers: &[LayerReport]) -> Table {
     let rows = layers.iter().map(|layer| {
         vec![
             layer.name.clone(),
@@ -97,5 +97,5 @@ pub fn layer_table(layers: &[LayerReport]) -> String {
     });
     let header =
         ["layer", "shape", "nnz", "density", "stored", "bytes", "fan-in min/mean/max", "dead in", "dead out"];
-    table(&header, rows)
+    table(&header, rows).spare(&["bytes", "stored", "dead out", "dead in", "shape"])
 }

@@ -19,5 +19,5 @@ pub use layers::{LayerReport, layer_table};
 pub use numbers::{amount, bytes, count, r2, sparsity, worse_than_mean};
 pub use statistics::{TTest, mean, paired_t_test, standard_error, two_sided_p};
 pub use summary::{Summary, Twin};
-pub use table::{confusion_table, hits_table, table};
+pub use table::{Table, confusion_table, hits_table, table};
 pub use target::Target;

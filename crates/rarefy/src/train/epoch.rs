@@ -266,7 +266,13 @@ impl Trainer {
             self.engine.swap_average();
         }
         let model = keep.kept(&self.engine.network.spec().kinds())?;
-        let found = self.splits.test.as_ref().map(|dataset| self.evaluate(&model.network, dataset));
+        let is_over = ending != Ending::Interrupted;
+        let found = self
+            .splits
+            .test
+            .as_ref()
+            .filter(|_| is_over)
+            .map(|dataset| self.evaluate(&model.network, dataset));
         let test = found.map(|(score, _)| score);
         let seconds_per_epoch = median(times);
         Ok(Outcome {

@@ -117,7 +117,7 @@ pub struct Outcome {
     pub step_ms: Option<f64>,
     /// The model that was kept.
     pub model: Model,
-    /// Its score on the test part.
+    /// Its score on the test part; `None` without one, and where training was interrupted: who stops it does not wait for that.
     pub test: Option<Score>,
     /// The same in a language model's figures.
     pub test_language: Option<LanguageScore>,

@@ -5,7 +5,7 @@ pub(super) mod pairs;
 use self::pairs::Own;
 use serde::{Deserialize, Serialize};
 
-use crate::control::TargetSettings;
+use crate::control::{TargetSettings, bytes_setting};
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
 use crate::kernels::IsaChoice;
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
@@ -39,8 +39,9 @@ pub struct Settings {
     pub threads: usize,
     /// The instruction set.
     pub isa: IsaChoice,
-    /// Bytes of memory that the run may hold, its data included; none for what the machine has left.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Bytes of memory that the run may hold, its data included, a number or a text such as `"8GB"`; if not given, what the machine
+    /// has left.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "bytes_setting")]
     pub memory_limit: Option<usize>,
     /// Where samples come from.
     pub data: DataSettings,
@@ -94,11 +95,11 @@ impl Default for Settings {
 pub struct TrainSettings {
     /// Passes over the training part.
     pub epochs: u64,
-    /// Samples of a mini-batch; if not given 32, or fewer of few training samples: see [`TrainSettings::batch_size_for`].
+    /// Samples of a mini-batch; if not given 32, or 16 or 8 where an epoch would have fewer than 10 steps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<usize>,
     /// Mini-batches whose gradients are summed for a step: that of a batch of so many times `batch_size` samples, in the memory
-    /// of one.
+    /// of one; 1 unless given.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
     /// Stop when no epoch has been better for so many epochs; 0 never stops early.
