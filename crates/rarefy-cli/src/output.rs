@@ -1,7 +1,7 @@
 //! Where words go: people's text to stdout, or to stderr when `--json` claims stdout for one final object. Text for people is
 //! wrapped at words to the width of the place. A reader that has gone away (`rarefy data digits | head`) is no error.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
@@ -97,7 +97,12 @@ pub fn complain(text: &str) {
 
 /// Says what went wrong, in the colours of clap's own errors where the terminal has colours and NO_COLOR is not set.
 pub fn complain_of(problem: &str) {
-    let style = Styles::styled();
-    let style = style.get_error();
-    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {problem}");
+    let mut text = format!("error: {problem}");
+    // Programs look for errors too, so their lines are broken on terminals alone.
+    if std::io::stderr().is_terminal() {
+        text = wrap(&text, stderr_width());
+    }
+    let (styles, rest) = (Styles::styled(), text.trim_start_matches("error:"));
+    let style = styles.get_error();
+    let _ = writeln!(anstream::stderr(), "{style}error:{style:#}{rest}");
 }

@@ -11,7 +11,7 @@ const STAND_INS: &[(&str, &str)] = &[("fashion-mnist", "digits"), ("new.npz", "d
 
 /// What makes commands that begin so short; a flag that the command has already is replaced.
 const SHORT: &[(&str, &[(&str, &str)])] = &[
-    ("train", &[("--epochs", "1"), ("--batch-size", "64"), ("--no-twin", "")]),
+    ("train", &[("--epochs", "1"), ("--batch-size", "16"), ("--no-twin", "")]),
     ("path", &[("--lambdas", "3"), ("--epochs", "1")]),
     ("predict --generate", &[("--tokens", "5")]),
     ("bench kernels", &[("--sizes", "64"), ("--densities", "0.1"), ("--threads", "1"), ("--rounds", "1")]),

@@ -9,6 +9,7 @@ mod recordings;
 mod tables;
 mod text;
 mod train;
+mod width;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
