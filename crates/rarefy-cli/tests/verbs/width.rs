@@ -46,7 +46,7 @@ fn lines_fit_60_80_and_200_columns() {
             let text = printed(folder.path(), columns, arguments);
             for line in text.lines() {
                 // A path or a name cannot be broken.
-                let is_one_word = line.trim().split_whitespace().count() == 1;
+                let is_one_word = line.split_whitespace().count() == 1;
                 assert!(
                     line.width() <= columns || is_one_word,
                     "{columns}: {arguments:?}: {line}\nin\n{text}"
