@@ -88,7 +88,7 @@ pub fn run(path: &Path, data: Option<&str>, args: &InputsArgs, output: &Output) 
         write_csv(file, &report).with_context(|| format!("{}: cannot write", file.display()))?;
     }
     let found = Found { path, measured_on, report };
-    output.show(&text(&found));
+    output.show(&text(&found, output.width()));
     if let Some(note) = note {
         output.say(&format!("note: importance was not measured: {note}"));
     }
@@ -117,7 +117,7 @@ fn first_samples(dataset: Dataset) -> (Dataset, usize) {
     (dataset.subset(&chosen), all)
 }
 
-fn text(found: &Found) -> String {
+fn text(found: &Found, width: usize) -> String {
     let report = &found.report;
     let (by, used) = (report.by, report.used);
     let mut parts = vec![format!(
@@ -127,7 +127,7 @@ fn text(found: &Found) -> String {
         count(report.inputs),
         if used < report.inputs { "; the others change no prediction" } else { "" }
     )];
-    parts.push(report.table(MOST_LINES));
+    parts.push(report.table(MOST_LINES).text(width));
     if used > MOST_LINES {
         parts.push(format!("{} more: --csv FILE or --json has all", count(used - MOST_LINES)));
     }
@@ -143,7 +143,10 @@ fn text(found: &Found) -> String {
     }
     parts.extend(match &report.coefficients[..] {
         [] => None,
-        [one] => Some(format!("{}\nfor numbers as the file has them", coefficient_table(one, MOST_LINES))),
+        [one] => {
+            let table = coefficient_table(one, MOST_LINES).text(width);
+            Some(format!("{table}\nfor numbers as the file has them"))
+        }
         several => Some(format!("coefficients of {} outputs: --csv FILE or --json has them", several.len())),
     });
     parts.join("\n\n")

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::numbers::amount;
-use super::table::table;
+use super::table::{Table, table};
 use crate::train::{Coefficients, Importance, Importances, Model, coefficients};
 use crate::{Error, Result};
 
@@ -133,7 +133,7 @@ impl InputReport {
     }
 
     /// A line for each feature that is used, `most` at most.
-    pub fn table(&self, most: usize) -> String {
+    pub fn table(&self, most: usize) -> Table {
         let mut header = vec![self.by, "weights", "norm"];
         if self.score.is_some() {
             header.extend(["importance", "+-"]);
@@ -150,7 +150,7 @@ impl InputReport {
 }
 
 /// A line for each term of a linear model's output, `most` at most, the largest first.
-pub fn coefficient_table(of: &Coefficients, most: usize) -> String {
+pub fn coefficient_table(of: &Coefficients, most: usize) -> Table {
     let mut terms: Vec<&(String, f64)> = of.terms.iter().collect();
     terms.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
     let terms = terms.into_iter().take(most).map(|(name, value)| vec![name.clone(), amount(*value)]);
