@@ -62,6 +62,19 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// A penalty or a constraint has left a layer without a weight. A [`Trainer`](crate::Trainer) makes no error of it: it ends with the
+    /// last model that was whole.
+    #[error("{key}: has driven every weight of {layer} to zero by step {step}; {cure}")]
+    Emptied {
+        /// The dotted key of the setting that did it.
+        key: String,
+        /// The name of the layer's weights.
+        layer: String,
+        /// The step, counted from 1.
+        step: u64,
+        /// What to do.
+        cure: String,
+    },
     /// Training left the finite numbers.
     #[error("step {step}: {what} is not finite; lower optimizer.learning_rate or set optimizer.clip_norm{}",
         checkpoint.as_ref().map(|path| format!(" (the last good checkpoint is {})", path.display())).unwrap_or_default())]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::Error;
-use rarefy::train::{Ending, Event, Run};
+use rarefy::train::{Ending, Event, Outcome, Run};
 
 use super::Task;
 use super::jobs::Jobs;
@@ -81,6 +81,7 @@ fn train_one(task: &Task<'_>, jobs: &Jobs, interrupt: &Interrupt, progress: &Pro
     });
     let went = match trained {
         Ok(outcome) if outcome.ending == Ending::Interrupted => return Ok(Went::Interrupted),
+        Ok(Outcome { emptied: Some(emptied), .. }) => Went::Failed(emptied.to_string()),
         Ok(outcome) => {
             progress.add_epochs(run.trainer().settings().train.epochs - outcome.epochs, false);
             Went::Finished(result::figures(run.trainer(), &outcome, &task.folder, jobs.count)?)

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use rarefy::data::{Dataset, Targets};
+use rarefy::data::Dataset;
 use rarefy::report::{InputReport, coefficient_table, count};
 use rarefy::train::{Model, permutation_importance, thread_pool};
 use serde::Serialize;
@@ -14,10 +14,10 @@ use crate::arguments::named_path;
 use crate::output::Output;
 
 /// Shuffles of each feature.
-const REPEATS: usize = 5;
+pub const REPEATS: usize = 5;
 
 /// Samples at most that importance is measured on: its standard error tells whether they were enough.
-const MOST_SAMPLES: usize = 2000;
+pub const MOST_SAMPLES: usize = 2000;
 
 /// Features at most that a person is shown.
 const MOST_LINES: usize = 40;
@@ -72,13 +72,11 @@ pub fn run(path: &Path, data: Option<&str>, args: &InputsArgs, output: &Output) 
     };
     let mut measured_on = None;
     if let Some((name, dataset)) = samples {
-        let (part, of) = first_samples(dataset);
-        let groups = report.groups();
-        match thread_pool(0)?.install(|| permutation_importance(&model, &part, &groups, REPEATS, 0)) {
-            Ok(found) => {
-                report.add_importance(found);
-                let of = if of > part.len() { format!("{} of {of}", part.len()) } else { of.to_string() };
-                measured_on = Some(format!("{name}, {of} samples"));
+        match thread_pool(0)?.install(|| measure(&mut report, &model, &dataset, MOST_SAMPLES)) {
+            Ok(samples) => {
+                let of =
+                    if samples < dataset.len() { format!(" of {}", dataset.len()) } else { String::new() };
+                measured_on = Some(format!("{name}, {samples}{of} samples"));
             }
             Err(error) if data.is_some() => bail!("{name}: {error}"),
             Err(error) => note = Some(error.to_string()),
@@ -107,14 +105,25 @@ fn validation_part(path: &Path, model: &Model) -> Result<(String, Dataset)> {
     }
 }
 
-/// As many of the samples as are measured on, and how many there are: every k-th, so that a sorted file counts as a whole.
-fn first_samples(dataset: Dataset) -> (Dataset, usize) {
+/// Measures what each feature is worth on at most `most` samples, in the threads that it is called in; on how many is returned.
+pub fn measure(
+    report: &mut InputReport,
+    model: &Model,
+    dataset: &Dataset,
+    most: usize,
+) -> rarefy::Result<usize> {
     let all = dataset.len();
-    if all <= MOST_SAMPLES || matches!(dataset.targets, Targets::Sequences { .. }) {
-        return (dataset, all);
-    }
-    let chosen: Vec<usize> = (0..MOST_SAMPLES).map(|place| place * all / MOST_SAMPLES).collect();
-    (dataset.subset(&chosen), all)
+    let groups = report.groups();
+    let found = if all <= most {
+        permutation_importance(model, dataset, &groups, REPEATS, 0)?
+    } else {
+        // Every k-th, so that a sorted file counts as a whole.
+        let chosen: Vec<usize> = (0..most).map(|place| place * all / most).collect();
+        permutation_importance(model, &dataset.subset(&chosen), &groups, REPEATS, 0)?
+    };
+    let samples = found.samples;
+    report.add_importance(found);
+    Ok(samples)
 }
 
 fn text(found: &Found, width: usize) -> String {

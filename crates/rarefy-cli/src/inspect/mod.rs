@@ -1,6 +1,6 @@
 //! `rarefy inspect`: what a model is made of and how it came about, or what a network would be.
 
-mod inputs;
+pub mod inputs;
 mod network;
 
 use std::path::{Path, PathBuf};

@@ -60,6 +60,7 @@ Examples:
   rarefy train speeches.txt --task language-model --network char-transformer
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
+  rarefy train --resume runs/digits-1 --epochs 100
 
 Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
@@ -99,7 +100,7 @@ pub struct TrainArgs {
     /// The base learning rate, or auto for an optimizer that finds it [default: the optimizer's own]
     #[arg(long, value_parser = learning_rate)]
     learning_rate: Option<toml::Value>,
-    /// Passes over the training part
+    /// Passes over the training part; with --resume of the whole run, those that are done included
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     epochs: Option<i64>,
     /// Samples of a mini-batch [default: 32, or 16 or 8 where an epoch would have fewer than 10 steps]
@@ -125,7 +126,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     run_dir: Option<PathBuf>,
     /// Go on with a run from its last checkpoint, bit for bit, with its own settings; only --threads, --baseline and --no-twin
-    /// go with it
+    /// go with it, and --epochs, which plans the whole run for more
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     resume: Option<PathBuf>,
     /// Train the dense twin too, so that the table compares accuracies
@@ -141,8 +142,9 @@ pub struct TrainArgs {
 
 /// The command `train` in which `--resume` stands alone but for what changes no result.
 pub fn with_resume_alone(command: clap::Command) -> clap::Command {
-    let goes_with_it =
-        |arg: &clap::Arg| ["resume", "threads", "baseline", "no_twin"].contains(&arg.get_id().as_str());
+    let goes_with_it = |arg: &clap::Arg| {
+        ["resume", "epochs", "threads", "baseline", "no_twin"].contains(&arg.get_id().as_str())
+    };
     command.mut_args(|arg| if goes_with_it(&arg) { arg } else { arg.conflicts_with("resume") })
 }
 
@@ -176,10 +178,12 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         _ => Twin::Time,
     };
     let summary = Summary::new(run.trainer_mut(), &outcome, Some(&directory), twin)?;
-    show::describe_end(run.trainer(), &directory, &summary, output);
+    show::describe_end(run.trainer(), &outcome.model, &directory, &summary, output);
     let value = serde_json::to_value(&summary)?;
     run.write("summary.json", &format!("{value:#}\n"))?;
-    output.json(&value)
+    output.json(&value)?;
+    // The answer stands above; that it is not what was asked for says the exit code.
+    summary.emptied.map_or(Ok(()), |emptied| Err(anyhow!("{emptied} (exit code 1)")))
 }
 
 /// Trains the dense twin.
@@ -246,6 +250,9 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
     Ok(Run::resume(directory, |settings| {
         if let Some(threads) = args.threads {
             settings.threads = threads.max(0) as usize;
+        }
+        if let Some(epochs) = args.epochs {
+            settings.train.epochs = epochs.max(0) as u64;
         }
     })?)
 }

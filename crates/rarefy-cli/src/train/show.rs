@@ -4,13 +4,14 @@ use std::path::Path;
 
 use rarefy::data::Task;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
-use rarefy::report::{Summary, count, sparsity, table, worse_than_mean};
+use rarefy::report::{InputReport, Summary, count, sparsity, table, worse_than_mean};
 use rarefy::sparse::BREAK_EVEN_DENSITY;
-use rarefy::train::{Ending, Settings, Trainer};
+use rarefy::train::{Ending, Model, Settings, Trainer};
 
 use crate::apply::targets_text;
 use crate::arguments::quoted;
 use crate::data::{skipped_text, table_text};
+use crate::inspect::inputs;
 use crate::network;
 use crate::output::Output;
 
@@ -101,12 +102,47 @@ pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
     }
 }
 
+/// Columns of a table that its end names.
+const MOST_COLUMNS: usize = 5;
+
+/// Operations that measuring what columns are worth may take: a second or two.
+const OPERATIONS: usize = 10_000_000_000;
+
+/// Samples below which that says little.
+const FEW: usize = 100;
+
+/// How many columns of a table the model uses, and which are worth most; nothing of other samples, whose inputs have no names.
+fn inputs_text(run: &Trainer, model: &Model, directory: &str, width: usize) -> Option<String> {
+    let preparation = &model.config.preparation;
+    if preparation.columns.is_empty() || preparation.text().is_some() {
+        return None;
+    }
+    let mut report = InputReport::of(model).ok().filter(|report| report.by == "feature")?;
+    let affordable = OPERATIONS / (report.used * inputs::REPEATS * model.network.flops()).max(1);
+    let validation = run.splits().validation.as_ref().filter(|part| affordable.min(part.len()) >= FEW);
+    let most = affordable.min(inputs::MOST_SAMPLES);
+    // Where it cannot be measured `inspect` says why.
+    let measured =
+        validation.and_then(|part| run.in_pool(|| inputs::measure(&mut report, model, part, most)).ok());
+    let worth = match (&report.score, measured) {
+        (Some(score), Some(samples)) => format!(
+            "; importance is what shuffling costs in {}, on {samples} validation samples\n{}",
+            score.name,
+            report.table(MOST_COLUMNS).text(width)
+        ),
+        _ => String::new(),
+    };
+    let (used, all) = (report.used, report.inputs);
+    Some(format!("\n{used} of {all} columns are used{worth}\nall      rarefy inspect {directory} --inputs"))
+}
+
 /// The table, and what to do next.
-pub fn describe_end(run: &Trainer, directory: &Path, summary: &Summary, output: &Output) {
+pub fn describe_end(run: &Trainer, model: &Model, directory: &Path, summary: &Summary, output: &Output) {
     let (sparse, dense) = (&summary.figures, &summary.dense_twin);
     let ending = match summary.ending {
         Ending::Finished => format!("done after {} epochs", sparse.epochs.unwrap_or(0)),
         Ending::EarlyStopped => format!("stopped early after {} epochs", sparse.epochs.unwrap_or(0)),
+        Ending::Emptied => format!("ended in epoch {}", sparse.epochs.unwrap_or(0) + 1),
         Ending::Interrupted => format!("interrupted after {} whole epochs", sparse.epochs.unwrap_or(0)),
     };
     let best = sparse
@@ -135,6 +171,7 @@ pub fn describe_end(run: &Trainer, directory: &Path, summary: &Summary, output: 
         });
     }
     let (directory, name) = (quoted(&directory.to_string_lossy()), directory.display());
+    inputs_text(run, model, &directory, output.width()).into_iter().for_each(|text| output.say(&text));
     output.say(&format!("\nmodel    {name}/model.safetensors\nmetrics  {name}/metrics.jsonl"));
     output.say(&match summary.ending {
         Ending::Interrupted => format!("next     rarefy train --resume {directory}"),

@@ -109,10 +109,10 @@ fn runs_that_cannot_go_on_say_why() {
     );
 
     let config = std::fs::read_to_string(path("config.toml")).unwrap();
-    std::fs::write(path("config.toml"), config.replace("epochs = 2", "epochs = 4")).unwrap();
+    std::fs::write(path("config.toml"), config.replace("batch_size = 16", "batch_size = 8")).unwrap();
     let resume = ["train", "--resume", path_text(run.path())];
     let message = refusal(&resume);
-    assert!(message.contains("config.toml: has another \"train.epochs\""), "{message}");
+    assert!(message.contains("config.toml: has another \"train.batch_size\""), "{message}");
     std::fs::write(path("config.toml"), config).unwrap();
     said(&resume);
 
@@ -168,4 +168,96 @@ fn a_run_that_finds_no_room_stops_and_goes_on_when_there_is() {
     for name in ["model.safetensors", "config.json"] {
         assert_eq!(read(folder.path(), name), read(Path::new(digits_run()), name), "{name}");
     }
+}
+
+/// What a penalty that is too strong leaves behind is a model, told as what it is.
+#[test]
+fn a_penalty_that_empties_a_layer_ends_with_the_last_whole_model() {
+    let folder = tempfile::tempdir().unwrap();
+    // By the first look, and after epochs that were whole.
+    for (lambda, is_at_start) in [("10", true), ("0.15", false)] {
+        let run = folder.path().join(lambda);
+        let run = path_text(&run);
+        let train = |lambda: &str, run: &str| {
+            rarefy(&[
+                "train",
+                "digits",
+                "--hidden",
+                "32",
+                "--epochs",
+                "20",
+                "--penalty",
+                "l1",
+                "--lambda",
+                lambda,
+                "--no-twin",
+                "--run-dir",
+                run,
+                "--json",
+            ])
+        };
+        let ended = train(lambda, run);
+        let message = text(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{message}");
+        let found: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        assert_eq!(
+            (&found["ending"], &found["emptied"]["key"]),
+            (&"emptied".into(), &"penalty.lambda".into())
+        );
+        let (epoch, tried) =
+            (found["emptied"]["epoch"].as_u64().unwrap(), found["emptied"]["lambda"].to_string());
+        assert_eq!(epoch == 0, is_at_start, "{message}");
+        for words in
+            ["penalty.lambda: has driven every weight of layers.", "exit code 1", "as in penalty.lambda = "]
+        {
+            assert!(message.contains(words), "{message}");
+        }
+        let inspected = object(&["inspect", run]);
+        assert!(inspected["layers"].as_array().unwrap().iter().all(|layer| layer["nnz"].as_u64() > Some(0)));
+        object(&["evaluate", run]);
+        // What is advised does not empty it.
+        let gentle = train(&tried, &format!("{run}-gentle"));
+        assert_eq!(gentle.status.code(), Some(0), "{tried}: {}", text(&gentle.stderr));
+    }
+}
+
+#[test]
+fn a_run_may_be_planned_for_more_epochs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+    let start = |name: &str, epochs: &str, more: &[&str]| {
+        let (directory, mut arguments) = (run(name), vec!["train", "digits", "--hidden", "24", "--no-twin"]);
+        arguments.extend(["--epochs", epochs, "--run-dir", &directory]);
+        object(&[&arguments, more].concat())
+    };
+    let model = |name: &str| std::fs::read(Path::new(&run(name)).join("model.safetensors")).unwrap();
+    // Nothing here depends on how long a run is planned: raised later is planned from the start.
+    let plain = ["--method", "static", "--set", "schedule.method=constant", "--set", "schedule.warmup=0"];
+    start("whole", "4", &plain);
+    start("raised", "2", &plain);
+    let resumed = object(&["train", "--resume", &run("raised"), "--epochs", "4", "--no-twin"]);
+    assert_eq!((&resumed["epochs"], &resumed["ending"]), (&4.into(), &"finished".into()));
+    assert!(model("whole") == model("raised"));
+    // The new plan is the run's own from then on.
+    assert_eq!(object(&["inspect", &run("raised")])["run"]["settings"]["train"]["epochs"], 4);
+    assert_eq!(object(&["train", "--resume", &run("raised"), "--no-twin"])["epochs"], 4);
+
+    start("scheduled", "2", &[]);
+    let output = rarefy(&["train", "--resume", &run("scheduled"), "--epochs", "6", "--no-twin"]);
+    assert!(
+        text(&output.stdout)
+            .contains("planned for 6 epochs, not 2, of which 2 are done: the learning rate was")
+    );
+
+    let message = refusal(&["train", "--resume", &run("whole"), "--epochs", "3"]);
+    assert!(message.contains("train.epochs: 3 is fewer than the 4 that are done"), "{message}");
+    start("target", "4", &["--penalty", "l1", "--target", "sparsity=0.8"]);
+    let message = refusal(&["train", "--resume", &run("target"), "--epochs", "8"]);
+    assert!(
+        message.contains("train.epochs: 8 cannot take the place of 4") && message.contains("target"),
+        "{message}"
+    );
+    start("stopped", "40", &["--set", "train.patience=1", "--set", "train.tolerance=0.5"]);
+    let message = refusal(&["train", "--resume", &run("stopped"), "--epochs", "80"]);
+    assert!(message.contains("train.patience: 1 has stopped this run after"), "{message}");
 }

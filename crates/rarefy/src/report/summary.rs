@@ -8,7 +8,9 @@ use super::figures::Figures;
 use super::numbers::bytes;
 use super::target::Target;
 use crate::Result;
-use crate::train::{Ending, Outcome, Trainer, TwinCosts, free_memory_bytes, peak_rss_bytes, processor};
+use crate::train::{
+    Emptied, Ending, Outcome, Trainer, TwinCosts, free_memory_bytes, peak_rss_bytes, processor,
+};
 
 /// What is done about the dense twin of a run: the same network with every connection, in dense storage.
 pub enum Twin<'a> {
@@ -34,6 +36,9 @@ pub struct Summary {
     pub run_dir: Option<PathBuf>,
     /// How it ended.
     pub ending: Ending,
+    /// What has left a layer without a weight, if that is how it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub emptied: Option<Emptied>,
     /// The seed of all its random draws.
     pub seed: u64,
     /// Threads that trained.
@@ -89,6 +94,7 @@ impl Summary {
         Ok(Summary {
             run_dir: directory.map(Path::to_path_buf),
             ending: outcome.ending,
+            emptied: outcome.emptied.clone(),
             seed: run.settings().seed,
             threads: run.threads(),
             isa: run.isa().name(),
@@ -105,8 +111,10 @@ fn reason_not_to_time(twin: &Twin<'_>, run: &Trainer, ending: Ending, costs: &Tw
     if matches!(twin, Twin::Count) {
         return Some("not timed".into());
     }
-    if ending == Ending::Interrupted {
-        return Some("interrupted".into());
+    match ending {
+        Ending::Interrupted => return Some("interrupted".into()),
+        Ending::Emptied => return Some("ended early".into()),
+        Ending::Finished | Ending::EarlyStopped => {}
     }
     let needs = costs.training_bytes + costs.buffer_bytes;
     if free_memory_bytes().is_some_and(|free| needs as f64 > TWIN_MEMORY * free as f64) {

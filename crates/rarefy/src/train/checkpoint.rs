@@ -12,6 +12,7 @@ use super::position::Position;
 use super::save::write_with;
 use super::tensors::{self, Tensor, TensorFile, Words};
 use super::{Engine, Settings};
+use crate::control::END;
 use crate::data::TargetScale;
 use crate::kernels::Isa;
 use crate::layers::{Network, NetworkSpec};
@@ -116,12 +117,12 @@ impl Checkpoint {
         })
     }
 
-    /// That the settings in `config.toml` are those of the checkpoint: it is there to be read, and whoever changed it
-    /// expects that to matter. A start that was cut short may have left none.
-    pub(super) fn check_config(&self, directory: &Path) -> Result<()> {
+    /// The settings to go on with: those of the checkpoint, for as many epochs as `config.toml` says. Nothing else may be changed
+    /// there: it is there to be read, and whoever changed it expects that to matter. A start that was cut short may have left none.
+    pub(super) fn settings_in(&self, directory: &Path) -> Result<Settings> {
         let path = directory.join("config.toml");
         let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self.settings.clone()),
             other => other.map_err(Error::io(&path, "cannot read"))?,
         };
         let mut found: Settings = toml::from_str(&text)
@@ -137,8 +138,32 @@ impl Checkpoint {
                     "has another \"{key}\" than the run was started with; put it back, or start a new run with this file's settings"
                 ),
             )),
-            None => Ok(()),
+            None => {
+                let mut settings = self.settings.clone();
+                settings.train.epochs = found.train.epochs;
+                Ok(settings)
+            }
         }
+    }
+
+    /// Checks that the run may be planned for other epochs than it was.
+    pub(super) fn check_epochs(&self, epochs: u64, steps: u64) -> Result<()> {
+        let Position { step, epoch, .. } = self.position;
+        // The epoch under way is done too.
+        let done = epoch + u64::from(step > epoch * steps);
+        let wrong = |problem: String| Err(Error::setting("train.epochs", problem));
+        if epochs < done {
+            return wrong(format!("{epochs} is fewer than the {done} that are done or under way; give more"));
+        }
+        let planned = self.settings.train.epochs;
+        if self.position.control.is_some() && step as f64 >= END * (planned * steps) as f64 {
+            return wrong(format!(
+                "{epochs} cannot take the place of {planned} in this run: its target was reached at {:.0} % of the plan, \
+                 the penalty is gone since; start a new run, or go on without other epochs",
+                100.0 * END
+            ));
+        }
+        Ok(())
     }
 
     /// Checks that a run whose epochs have so many steps can stand there.
@@ -217,11 +242,13 @@ impl Checkpoint {
     }
 }
 
-/// The dotted key of the first setting that differs, but for the number of threads and the memory limit, which change no bit.
+/// The dotted key of the first setting that differs, but for the number of threads and the memory limit, which change no bit, and
+/// the epochs, which may be planned anew.
 fn first_difference(a: &Settings, b: &Settings) -> Option<String> {
     let table = |settings: &Settings| {
-        serde_json::to_value(Settings { threads: 0, memory_limit: None, ..settings.clone() })
-            .expect("settings are plain data")
+        let mut settings = Settings { threads: 0, memory_limit: None, ..settings.clone() };
+        settings.train.epochs = 0;
+        serde_json::to_value(settings).expect("settings are plain data")
     };
     difference(&table(a), &table(b))
 }
@@ -246,7 +273,7 @@ mod tests {
     fn the_first_differing_key_is_named() {
         let mut other = Settings::default();
         assert_eq!(first_difference(&Settings::default(), &other), None);
-        other.threads = 7;
+        (other.threads, other.train.epochs) = (7, 70);
         assert_eq!(first_difference(&Settings::default(), &other), None);
         other.optimizer.beta1 = 0.5;
         assert_eq!(first_difference(&Settings::default(), &other).as_deref(), Some("optimizer.beta1"));

@@ -1,6 +1,7 @@
 //! One training step: forward, loss, backward, clipping, optimizer.
 
 use super::effective::{Effective, Map};
+use super::live::Live;
 use super::passes::gradients;
 use super::reduce::Reduction;
 use super::score::score_in;
@@ -304,6 +305,15 @@ impl Engine {
             return thin;
         }
         without_dead_neurons(thin.as_ref().unwrap_or(&self.network)).or(thin)
+    }
+
+    /// Whether each layer has a connection other than 0 that leads from inputs to outputs.
+    pub(super) fn is_whole(&mut self) -> bool {
+        self.wake();
+        self.effective.swap_in_predicting(&mut self.network);
+        let layers = Live::of(&self.network, &self.effective.stored(), &[]).costs(|entry| entry.value != 0.0);
+        self.effective.swap_out_predicting(&mut self.network);
+        layers.iter().all(|layer| layer.nnz > 0)
     }
 
     /// A part of the optimizer's work on all parameters.

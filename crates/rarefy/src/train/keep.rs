@@ -23,6 +23,9 @@ pub(super) trait Keep: Send {
     /// The model that was taken last; layers of a user's own are of these kinds.
     fn kept(&self, kinds: &LayerKinds) -> Result<Model>;
 
+    /// Whether a model was taken.
+    fn has_kept(&self) -> bool;
+
     /// Looks at the state after a step.
     fn after_step(&mut self, state: State<'_>) -> Result<()>;
 
@@ -52,6 +55,10 @@ impl Keep for InMemory {
     fn kept(&self, _: &LayerKinds) -> Result<Model> {
         let model = self.model.as_ref().expect("a model was kept");
         Ok(Model::new(model.network.copy(Storage::Auto), model.config.clone()))
+    }
+
+    fn has_kept(&self) -> bool {
+        self.model.is_some()
     }
 
     fn after_step(&mut self, _: State<'_>) -> Result<()> {

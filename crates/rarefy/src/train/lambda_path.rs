@@ -19,8 +19,10 @@ use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings
 use super::{model_bytes, score, score_samples};
 use crate::control::{PathStart, lambda_grid};
 use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
+use crate::kernels::Isa;
 use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
-use crate::penalties::{GroupBy, GroupL1, Regularizer};
+use crate::losses::Loss;
+use crate::penalties::{GroupBy, GroupL1, PenaltySettings, Regularizer};
 use crate::{Error, Result};
 
 /// Samples whose gradient says which lambda is large.
@@ -118,7 +120,7 @@ impl LambdaPath {
     fn begin(mut trainer: Trainer, path: &PathSettings, epochs: u64) -> Result<LambdaPath> {
         trainer.schedule_period = Some(trainer.steps_per_epoch() * epochs);
         trainer.engine.sparsifier.zeros = Zeros::Keep;
-        let largest = path.lambda_max.unwrap_or_else(|| trainer.in_own_pool(largest_lambda));
+        let largest = path.lambda_max.unwrap_or_else(|| trainer.in_own_pool(largest_lambda_of));
         let mut lambdas = lambda_grid(largest, path.lambda_min_ratio, path.lambdas)?;
         if path.start == PathStart::Dense {
             lambdas.reverse();
@@ -287,20 +289,28 @@ fn check(settings: &Settings, start: PathStart) -> Result<()> {
     Ok(())
 }
 
+fn largest_lambda_of(trainer: &mut Trainer) -> f64 {
+    let (isa, penalty) = (trainer.isa(), &trainer.settings.penalty);
+    largest_lambda(&mut trainer.engine.network, &trainer.splits.train, &trainer.loss, isa, penalty)
+}
+
 /// The smallest lambda that no weight (or group of weights) of the network withstands, judged by the gradient of some samples: where the
 /// penalty's slope is everywhere as steep as the loss's.
-fn largest_lambda(trainer: &mut Trainer) -> f64 {
-    let train = &trainer.splits.train;
+pub(super) fn largest_lambda(
+    network: &mut Network,
+    train: &Dataset,
+    loss: &Loss,
+    isa: Isa,
+    penalty: &PenaltySettings,
+) -> f64 {
     let samples: Vec<usize> = (0..train.len().min(SAMPLES)).collect();
     let mut batch = Batch::new(train, samples.len());
     batch.fill(train, &samples);
-    let pass = Pass::predict(trainer.isa());
-    let penalty = trainer.settings().penalty.clone();
-    let network = &mut trainer.engine.network;
+    let pass = Pass::predict(isa);
     let mut buffers = network.buffers(samples.len(), true);
     network.forward(&pass, &batch.input, &mut buffers);
     let (output, gradient) = buffers.output_and_gradient();
-    let score = score(&trainer.loss, pass.isa, output, &batch, Some(gradient));
+    let score = score(loss, pass.isa, output, &batch, Some(gradient));
     network.backward(&pass, &batch.input, &mut buffers);
     let regularizer = penalty.build().ok().flatten();
     let mut largest = 0.0f32;

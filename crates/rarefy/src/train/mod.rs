@@ -59,7 +59,7 @@ pub use model::{CsrWeights, Model, ModelConfig, model_bytes, save_model};
 pub use number_score::{NumberScore, evaluate_numbers};
 pub use predictions::{Prediction, Predictions};
 pub use predictor::predict;
-pub use record::{Control, Ending, EpochRecord, Event, Outcome, Watch};
+pub use record::{Control, Emptied, Ending, EpochRecord, Event, Outcome, Watch};
 pub use rewiring::Churn;
 pub use run::Run;
 pub use sample_score::{SampleScore, score_samples};

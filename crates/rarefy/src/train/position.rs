@@ -26,6 +26,10 @@ pub(super) struct Position {
     /// was; without a tolerance the best one. Not in the files of older versions.
     #[serde(default)]
     pub(super) improved: Option<(u64, [f64; 2])>,
+    /// The last epoch at whose end each layer had connections left, whose model was kept for the case that a penalty empties one;
+    /// 0 before the first. Not in the files of older versions.
+    #[serde(default)]
+    pub(super) whole: u64,
     /// What steers lambda, if anything does.
     pub(super) control: Option<ControllerState>,
     /// What the optimizer remembers besides its slots.

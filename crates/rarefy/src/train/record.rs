@@ -1,5 +1,7 @@
 //! What a run tells: while it goes, in a line of `metrics.jsonl` for each epoch, and at its end.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::model::Model;
@@ -101,12 +103,52 @@ pub enum Ending {
     EarlyStopped,
     /// Somebody asked for it; the run can go on.
     Interrupted,
+    /// A penalty or a constraint has left a layer without a weight: the model is the last that was whole.
+    Emptied,
+}
+
+/// How a penalty or a constraint has left a layer without a weight.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Emptied {
+    /// The dotted key of the setting that was too strong.
+    pub key: String,
+    /// The name of the layer's weights.
+    pub layer: String,
+    /// The step by which none was left, counted from 1.
+    pub step: u64,
+    /// The epoch that the model is of; 0 for the network that training began with.
+    pub epoch: u64,
+    /// A lambda that is likelier to leave something, where a lambda was too strong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lambda: Option<f64>,
+    /// What to do.
+    pub cure: String,
+}
+
+impl fmt::Display for Emptied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Emptied { key, layer, step, epoch, cure, .. } = self;
+        write!(
+            f,
+            "{key}: has driven every weight of {layer} to zero by step {step}, and training ended there; "
+        )?;
+        match epoch {
+            0 => write!(f, "no epoch was whole, the model is the network that training began with; {cure}")?,
+            epoch => write!(f, "the model is that of epoch {epoch}; {cure}")?,
+        }
+        match self.lambda {
+            Some(lambda) => write!(f, ", as in {key} = {lambda}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What came out of a run.
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
+    /// What emptied a layer, if that is how it ended.
+    pub emptied: Option<Emptied>,
     /// Epochs done.
     pub epochs: u64,
     /// The epoch whose model was kept.

@@ -96,7 +96,7 @@ impl Engine {
     /// step that was just done, `batch` must be its batch. Without one nothing comes back.
     ///
     /// # Errors
-    /// If a penalty or a constraint has left a layer without a weight.
+    /// [`Error::Emptied`](crate::Error::Emptied) if a penalty or a constraint has left a layer without a weight.
     pub fn compact(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
         self.compact_by(batch.map(Source::Passes).as_ref(), progress)
     }

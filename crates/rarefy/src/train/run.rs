@@ -76,15 +76,16 @@ impl Run {
     }
 
     /// A run that goes on from its last checkpoint, bit for bit. `adjust` may change settings that do not change
-    /// results (threads).
+    /// results (threads), and `train.epochs`, as [`Trainer::set_epochs`] does: the learning-rate schedule, the topology method and
+    /// the penalty then go on as in a run that was planned for so many; a note says what that makes of the learning rate.
     ///
     /// # Errors
-    /// No checkpoint, one of other settings or data, a broken one; a run on data in memory, which is gone.
+    /// No checkpoint, one of other settings or data, a broken one; a run on data in memory, which is gone; other epochs where
+    /// more are done, where the run has stopped early, or where a target has been reached.
     pub fn resume(directory: &Path, adjust: impl FnOnce(&mut Settings)) -> Result<Run> {
         let folder = RunDirectory::open(directory)?;
         let checkpoint = Checkpoint::read(directory)?;
-        checkpoint.check_config(directory)?;
-        let mut settings = checkpoint.settings.clone();
+        let mut settings = checkpoint.settings_in(directory)?;
         if settings.data.path == MEMORY {
             let problem = "is \"memory\": the run was on data in memory, which is gone; start a new run";
             return Err(Error::setting("data.path", problem));
@@ -98,11 +99,22 @@ impl Run {
         checkpoint.check_position(trainer.steps_per_epoch())?;
         checkpoint.restore(&mut trainer.engine)?;
         trainer.notes.extend(checkpoint.other_isa(trainer.isa()));
+        let epochs = trainer.settings().train.epochs;
+        let is_replanned = epochs != checkpoint.settings.train.epochs;
+        if is_replanned {
+            checkpoint.check_epochs(epochs, trainer.steps_per_epoch())?;
+        }
         trainer.go_to(checkpoint.position);
+        if is_replanned {
+            trainer.note_new_plan(checkpoint.settings.train.epochs)?;
+        }
         folder.truncate_metrics(trainer.epochs_done() as usize)?;
-        // A start may have been killed before it came to that.
-        if !directory.join("config.toml").exists() {
+        // A start may have been killed before it came to that. Epochs are taken from there, so it is written first.
+        if is_replanned || !directory.join("config.toml").exists() {
             folder.write_settings(trainer.settings())?;
+        }
+        if is_replanned {
+            checkpoint::save(directory, &trainer.state(), fingerprint)?;
         }
         Ok(Run { trainer, files: Some(Files::new(folder, fingerprint)) })
     }
@@ -182,6 +194,10 @@ impl Keep for Files {
 
     fn kept(&self, kinds: &LayerKinds) -> Result<Model> {
         Model::open_with(self.directory.path(), kinds)
+    }
+
+    fn has_kept(&self) -> bool {
+        self.directory.path().join("model.safetensors").exists()
     }
 
     fn after_step(&mut self, state: State<'_>) -> Result<()> {

@@ -206,7 +206,7 @@ impl Sparsifier {
     /// `open` how many connections of each count, where that is told otherwise than by their zeros.
     ///
     /// # Errors
-    /// If a penalty without a target has left a layer without a weight.
+    /// [`Error::Emptied`] if a penalty without a target has left a layer without a weight.
     pub fn compact(
         &mut self,
         network: &Network,
@@ -291,8 +291,12 @@ impl Sparsifier {
             }
             Some(Constraint::Bounds(_)) => ("constraint.method", "use wider bounds, or none"),
         };
-        let problem = format!("has driven every weight of {name} to zero by step {step}; {cure}");
-        Err(Error::setting(key, problem))
+        Err(Error::Emptied { key: key.into(), layer: name.clone(), step, cure: cure.into() })
+    }
+
+    /// Whether zeros may leave with nothing that sees to it that each layer keeps some.
+    pub fn may_empty(&self) -> bool {
+        !self.is_idle() && self.zeros != Zeros::Keep && self.control.is_none()
     }
 
     /// Whether there is neither penalty nor constraint.

@@ -9,7 +9,7 @@ use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
 use super::plan::Floor;
 use super::position::Position;
-use super::record::{Ending, Outcome, Watch};
+use super::record::{Emptied, Ending, Outcome, Watch};
 use super::settings::pairs::Own;
 use super::{Engine, LanguageScore, NumberScore, Score, Settings};
 use super::{evaluate, evaluate_numbers, thread_pool};
@@ -74,6 +74,8 @@ pub struct Trainer {
     /// The step that the epoch under way began after.
     pub(super) epoch_start: u64,
     pub(super) notes: Vec<String>,
+    /// What has left a layer without a weight, if anything has.
+    pub(super) emptied: Option<Emptied>,
     pub(super) pool: Arc<ThreadPool>,
     memory: InMemory,
 }
@@ -183,6 +185,7 @@ impl TrainerBuilder {
             position: Position::default(),
             epoch_start: 0,
             notes,
+            emptied: None,
             pool,
             memory: InMemory::default(),
         };
@@ -302,10 +305,11 @@ impl Trainer {
         Ok(())
     }
 
-    /// The model as it stands: the best epoch's, where `train.keep_best` keeps one, else the network as it is now, without
-    /// connections that are 0 and by its average where the optimizer keeps one.
+    /// The model as it stands: the best epoch's, where `train.keep_best` keeps one, the last whole one where a penalty has emptied
+    /// a layer, else the network as it is now, without connections that are 0 and by its average where the optimizer keeps one.
     pub fn model(&mut self) -> Model {
-        if let Some(model) = self.memory.model().filter(|_| self.best_epoch().is_some()) {
+        let is_kept = self.best_epoch().is_some() || self.emptied.is_some();
+        if let Some(model) = self.memory.model().filter(|_| is_kept) {
             return self.model_of(&model.network);
         }
         self.engine.swap_average();
@@ -332,6 +336,15 @@ impl Trainer {
     /// # Errors
     /// As of [`TrainerBuilder::build`]; in practice none.
     pub(super) fn begin_again(&mut self) -> Result<()> {
+        let mut engine = self.start_again()?;
+        engine.sparsifier.zeros = self.engine.sparsifier.zeros;
+        self.engine = engine;
+        self.go_to(Position::default());
+        Ok(())
+    }
+
+    /// An engine at the start, of a random network.
+    pub(super) fn start_again(&self) -> Result<Engine> {
         let parts = assemble::Parts {
             start: Start::Random,
             optimizer: None,
@@ -339,11 +352,7 @@ impl Trainer {
             topology: None,
             penalty: None,
         };
-        let mut engine = assemble::assemble(&self.settings, &self.splits, parts)?.engine;
-        engine.sparsifier.zeros = self.engine.sparsifier.zeros;
-        self.engine = engine;
-        self.go_to(Position::default());
-        Ok(())
+        Ok(assemble::assemble(&self.settings, &self.splits, parts)?.engine)
     }
 
     /// Stands where a checkpoint says.
