@@ -3,18 +3,18 @@
 //! ```text
 //! y[l] = f(b[l] + sum over the entries (c, v) of line l of v * x[c])        x, y: one lane, packed
 //! ```
-//! Eight lines go side by side, so that one's multiply-add need not wait for its last; each adds in the order in which the
-//! tile does, so a prediction has the same bits alone and in a batch. With eight sums for each line it would be twice as
-//! fast, and other bits. Dense lines are added as `gemm` adds them: runs of [`matrix::depth`] columns from 0, one run's
-//! sum after the other's, and then the bias.
+//! Some lines go side by side, so that one's multiply-add need not wait for its last; each adds in the order in which the
+//! tile does, so a prediction has the same bits alone and in a batch. Dense lines are added as `gemm` adds them: runs of
+//! [`matrix::depth`] columns from 0, one run's sum after the other's, and then the bias.
 
 use std::cell::Cell;
 use std::ops::Range;
 
 use super::activation::Activation;
+use super::arch::line;
 use super::arch::matrix::{self, Matrix};
 use super::arch::{Isa, Vectorized};
-use super::dense;
+use super::dense as dense_tiles;
 use super::split::par_chunks;
 use crate::sparse::{Index, Weights};
 use crate::tiles::{LANES, Row};
@@ -22,7 +22,7 @@ use crate::tiles::{LANES, Row};
 /// Samples up to which a lane at a time is faster than a tile.
 pub(super) const FEW: usize = 2;
 
-/// Lines side by side.
+/// Lines of dense storage side by side.
 const SIDE: usize = 8;
 
 /// Lines whose sums are finished together.
@@ -45,82 +45,85 @@ pub(super) fn multiply(
     bias: &[f32],
     activation: Activation,
 ) {
-    let mut packed = PACKED.take();
-    let panels = output.chunks_mut(weights.rows().max(1)).enumerate();
-    for (panel, output) in panels {
-        let input = &input[panel * weights.cols()..][..weights.cols()];
+    let (rows, cols) = (weights.rows(), weights.cols());
+    let piece = (GRAIN * rows / weights.values().len().max(1)).next_multiple_of(BLOCK).max(BLOCK);
+    for (panel, output) in output.chunks_mut(rows.max(1)).enumerate() {
         for lane in lanes.clone() {
-            packed.clear();
-            packed.extend(input.iter().map(|row| row.0[lane]));
-            multiply_lane(isa, weights, &packed, lane, (bias, activation), output);
+            with_packed(&input[panel * cols..][..cols], lane, |input| {
+                par_chunks(output, piece, &|first, output| {
+                    let bias = Some(&bias[first..][..output.len()]);
+                    let lines = Lines { first, lane, bias, activation, output };
+                    match weights {
+                        Weights::Dense(_) => dense(Matrix::new(weights.values(), rows, cols), input, lines),
+                        Weights::Sparse(it) => sparse(isa, (it.pattern().index(), it.values()), input, lines),
+                    }
+                });
+            });
         }
     }
+}
+
+/// Calls `work` with one lane of some rows.
+pub(super) fn with_packed(rows: &[Row], lane: usize, work: impl FnOnce(&[f32])) {
+    let mut packed = PACKED.take();
+    packed.clear();
+    packed.extend(rows.iter().map(|row| row.0[lane]));
+    work(&packed);
     PACKED.set(packed);
 }
 
-fn multiply_lane(
-    isa: Isa,
-    weights: &Weights,
-    input: &[f32],
-    lane: usize,
-    (bias, activation): (&[f32], Activation),
-    output: &mut [Row],
-) {
-    let (rows, cols) = (weights.rows(), weights.cols());
-    let stored = weights.values().len();
-    let piece = (GRAIN * rows / stored.max(1)).next_multiple_of(BLOCK).max(BLOCK);
-    par_chunks(output, piece, &|first, output| match weights {
-        Weights::Dense(_) => {
-            // `gemm` picks its own instruction set.
-            let (isa, matrix) = (Isa::detect(), Matrix::new(weights.values(), rows, cols));
-            let lines = DenseLines { matrix, input };
-            run(
-                isa,
-                isa.is_fused() && matrix::is_fused(cols),
-                Lane { lines, first, lane, bias, activation, output },
-            );
-        }
-        Weights::Sparse(sparse) => {
-            let lines = SparseLines { index: sparse.pattern().index(), values: sparse.values(), input };
-            run(isa, isa.is_fused(), Lane { lines, first, lane, bias, activation, output });
-        }
-    });
+/// Some lines of a product, of one lane.
+pub(super) struct Lines<'a> {
+    /// The first; `output` has a row for each.
+    pub(super) first: usize,
+    pub(super) lane: usize,
+    /// What is added to each, in place of what the output holds.
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) activation: Activation,
+    pub(super) output: &'a mut [Row],
 }
 
-fn run<L: Lines>(isa: Isa, is_fused: bool, lane: Lane<'_, L>) {
-    if is_fused {
-        isa.vectorize(Fused::<L, true>(lane));
+/// Computes lines of compressed storage.
+pub(super) fn sparse(isa: Isa, (index, values): (&Index, &[f32]), input: &[f32], lines: Lines<'_>) {
+    let matrix = SparseMatrix { index, values, input };
+    if isa.is_fused() {
+        isa.vectorize(Product::<_, true>(matrix, lines));
     } else {
-        isa.vectorize(Fused::<L, false>(lane));
+        isa.vectorize(Product::<_, false>(matrix, lines));
     }
 }
 
-/// Some lines of a product with one lane.
-struct Lane<'a, L> {
-    lines: L,
-    /// The first of the lines, of which `output` has a row each.
-    first: usize,
-    lane: usize,
-    bias: &'a [f32],
-    activation: Activation,
-    output: &'a mut [Row],
+/// Computes lines of dense storage, on the instruction set that `gemm` picks. What the output holds is added as `gemm` does
+/// if there are several lines and [`matrix::is_plain`] says so of the columns.
+pub(super) fn dense(matrix: Matrix<'_>, input: &[f32], lines: Lines<'_>) {
+    let isa = Isa::detect();
+    let is_fused = isa.is_fused() && matrix::is_fused(matrix.cols);
+    let matrix = DenseMatrix { matrix, input };
+    if is_fused {
+        isa.vectorize(Product::<_, true>(matrix, lines));
+    } else {
+        isa.vectorize(Product::<_, false>(matrix, lines));
+    }
 }
 
-/// The same, on an instruction set that multiplies and adds at once or one after the other.
-struct Fused<'a, L, const FUSED: bool>(Lane<'a, L>);
+/// Lines of a matrix, multiplied and added at once or one after the other.
+struct Product<'a, M, const FUSED: bool>(M, Lines<'a>);
 
-impl<L: Lines, const FUSED: bool> Vectorized for Fused<'_, L, FUSED> {
+impl<M: Storage, const FUSED: bool> Vectorized for Product<'_, M, FUSED> {
     type Output = ();
 
     #[inline(always)]
     fn run(self) {
-        let Lane { lines, first, lane, bias, activation, output } = self.0;
+        let Product(matrix, Lines { first, lane, bias, activation, output }) = self;
         for (block, output) in output.chunks_mut(BLOCK).enumerate() {
-            let first = first + block * BLOCK;
+            let start = block * BLOCK;
             let mut sums = [0.0; BLOCK];
-            let (live, bias) = (&mut sums[..output.len()], &bias[first..][..output.len()]);
-            for (group, (sums, bias)) in live.chunks_mut(SIDE).zip(bias.chunks(SIDE)).enumerate() {
-                lines.add::<FUSED>(first + group * SIDE, bias, sums);
+            match bias {
+                Some(bias) => sums[..output.len()].copy_from_slice(&bias[start..][..output.len()]),
+                None => sums.iter_mut().zip(&*output).for_each(|(sum, row)| *sum = row.0[lane]),
+            }
+            for (group, sums) in sums[..output.len()].chunks_mut(SIDE).enumerate() {
+                matrix.add::<FUSED>(first + start + group * SIDE, sums);
             }
             activation.apply(&mut sums);
             for (row, sum) in output.iter_mut().zip(sums) {
@@ -130,81 +133,59 @@ impl<L: Lines, const FUSED: bool> Vectorized for Fused<'_, L, FUSED> {
     }
 }
 
-/// The lines of a matrix in one of its storages.
-trait Lines: Copy + Sync {
-    /// Writes bias and products of at most [`SIDE`] lines to `sums`.
-    fn add<const FUSED: bool>(self, first: usize, bias: &[f32], sums: &mut [f32]);
-}
-
-#[inline(always)]
-fn multiply_add<const FUSED: bool>(a: f32, b: f32, sum: f32) -> f32 {
-    if FUSED { a.mul_add(b, sum) } else { a * b + sum }
+/// A matrix in one of its storages, and one lane of its input.
+trait Storage: Copy + Sync {
+    /// Adds the products of at most [`SIDE`] lines to `sums`.
+    fn add<const FUSED: bool>(self, first: usize, sums: &mut [f32]);
 }
 
 #[derive(Clone, Copy)]
-struct SparseLines<'a> {
+struct SparseMatrix<'a> {
     index: &'a Index,
     values: &'a [f32],
     input: &'a [f32],
 }
 
-impl Lines for SparseLines<'_> {
+impl Storage for SparseMatrix<'_> {
     #[inline(always)]
-    fn add<const FUSED: bool>(self, first: usize, bias: &[f32], sums: &mut [f32]) {
-        let SparseLines { index, values, input } = self;
-        let indices = index.indices();
-        let lines: [(&[u32], &[f32]); SIDE] = std::array::from_fn(|place| {
-            let line = if place < sums.len() { index.line(first + place) } else { 0..0 };
-            (&indices[line.clone()], &values[line])
-        });
-        // As far as the shortest reaches, then each to its end.
-        let together = lines.iter().map(|line| line.0.len()).min().unwrap_or(0);
-        let mut all = [0.0; SIDE];
-        all[..bias.len()].copy_from_slice(bias);
-        for at in 0..together {
-            for (sum, (columns, values)) in all.iter_mut().zip(lines) {
-                *sum = multiply_add::<FUSED>(values[at], input[columns[at] as usize], *sum);
-            }
+    fn add<const FUSED: bool>(self, first: usize, sums: &mut [f32]) {
+        let SparseMatrix { index, values, input } = self;
+        for (group, sums) in sums.chunks_mut(line::SIDE).enumerate() {
+            line::add_lines::<FUSED>((index, values), input, first + group * line::SIDE, sums);
         }
-        for (sum, (columns, values)) in all.iter_mut().zip(lines) {
-            for (&column, &value) in columns[together..].iter().zip(&values[together..]) {
-                *sum = multiply_add::<FUSED>(value, input[column as usize], *sum);
-            }
-        }
-        sums.copy_from_slice(&all[..sums.len()]);
     }
 }
 
 #[derive(Clone, Copy)]
-struct DenseLines<'a> {
+struct DenseMatrix<'a> {
     matrix: Matrix<'a>,
     input: &'a [f32],
 }
 
-impl Lines for DenseLines<'_> {
+impl Storage for DenseMatrix<'_> {
     #[inline(always)]
-    fn add<const FUSED: bool>(self, first: usize, bias: &[f32], sums: &mut [f32]) {
+    fn add<const FUSED: bool>(self, first: usize, sums: &mut [f32]) {
         let Matrix { values, rows, cols, .. } = self.matrix;
         // Beyond the last line the last once more.
         let lines: [&[f32]; SIDE] =
             std::array::from_fn(|place| &values[(first + place.min(sums.len() - 1)) * cols..][..cols]);
-        let depth = matrix::depth((rows - first / dense::BLOCK * dense::BLOCK).min(dense::BLOCK), cols);
+        // Of the block of rows that `gemm` would compute at once.
+        let rows = (rows - first / dense_tiles::BLOCK * dense_tiles::BLOCK).min(dense_tiles::BLOCK);
+        let depth = matrix::depth(rows, cols);
         let mut all = [0.0; SIDE];
         for (run, input) in self.input.chunks(depth).enumerate() {
             let lines = lines.map(|line| &line[run * depth..][..input.len()]);
             let mut part = [0.0; SIDE];
             for at in 0..input.len() {
                 for (sum, line) in part.iter_mut().zip(lines) {
-                    *sum = multiply_add::<FUSED>(line[at], input[at], *sum);
+                    *sum = line::multiply_add::<FUSED>(line[at], input[at], *sum);
                 }
             }
             for (sum, part) in all.iter_mut().zip(part) {
                 *sum = if run == 0 { part } else { *sum + part };
             }
         }
-        for (sum, (all, bias)) in sums.iter_mut().zip(all.iter().zip(bias)) {
-            *sum = all + bias;
-        }
+        sums.iter_mut().zip(all).for_each(|(sum, all)| *sum += all);
     }
 }
 
@@ -215,7 +196,7 @@ mod tests {
     use crate::kernels::panels::Panels;
     use crate::kernels::{multiply, spmm};
     use crate::random::{Purpose, Stream};
-    use crate::sparse::{Pattern, Storage};
+    use crate::sparse::{self, Pattern};
     use crate::tiles::Tiles;
 
     fn normals(stream: &mut Stream, count: usize) -> Vec<f32> {
@@ -228,7 +209,7 @@ mod tests {
         match weights {
             Weights::Dense(_) => {
                 let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
-                dense::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, epilogue);
+                dense_tiles::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, epilogue);
             }
             Weights::Sparse(sparse) => {
                 let entries = (sparse.pattern().index(), sparse.values());
@@ -253,7 +234,9 @@ mod tests {
             (150, 784, 1),
         ] {
             let bias = normals(&mut stream, rows);
-            for (storage, density) in [(Storage::Sparse, 0.1), (Storage::Dense, 0.5), (Storage::Dense, 1.0)] {
+            for (storage, density) in
+                [(sparse::Storage::Sparse, 0.1), (sparse::Storage::Dense, 0.5), (sparse::Storage::Dense, 1.0)]
+            {
                 let nnz = ((rows * cols) as f64 * density).ceil() as usize;
                 let mut weights = Weights::zeros(Pattern::random(rows, cols, nnz, &mut stream), storage);
                 let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();

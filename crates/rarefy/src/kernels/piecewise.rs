@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::activation::Activation;
 use super::arch::matrix::{self, Matrix};
 use super::arch::{Epilogue, Isa, Lines};
+use super::narrow;
 use super::spmm::gather_columns;
 use crate::sparse::{Index, Weights};
 use crate::tiles::{LANES, Row};
@@ -63,11 +64,12 @@ impl<'a> Piecewise<'a> {
         }
     }
 
-    /// `output[l] += sum_c W[l, c] input[c]` for the lines of a range; `input` is one tile, at one position.
+    /// `output[l] += sum_c W[l, c] input[c]` for the lines of a range; `input` is one tile, at one position, and how
+    /// many of its lanes count.
     ///
     /// # Panics
     /// If shapes do not fit.
-    pub fn add(&self, isa: Isa, input: &[Row], lines: Range<usize>, output: &mut [Row]) {
+    pub fn add(&self, isa: Isa, input: (&[Row], usize), lines: Range<usize>, output: &mut [Row]) {
         self.run(isa, input, lines, None, output);
     }
 
@@ -75,18 +77,56 @@ impl<'a> Piecewise<'a> {
     ///
     /// # Panics
     /// If shapes do not fit.
-    pub fn assign(&self, isa: Isa, input: &[Row], lines: Range<usize>, bias: &[f32], output: &mut [Row]) {
+    pub fn assign(
+        &self,
+        isa: Isa,
+        input: (&[Row], usize),
+        lines: Range<usize>,
+        bias: &[f32],
+        output: &mut [Row],
+    ) {
         self.run(isa, input, lines, Some(bias), output);
     }
 
+    /// Whether a lane at a time has the bits of a tile.
+    fn is_narrow(&self, lines: &Range<usize>) -> bool {
+        match self.0 {
+            Lined::Sparse(..) => true,
+            Lined::Dense(matrix) => {
+                matrix.col_stride == 1 && lines.len() > 1 && matrix::is_plain(matrix.cols)
+            }
+        }
+    }
+
     /// Sums begin with the bias, or with what the output holds.
-    fn run(&self, isa: Isa, input: &[Row], lines: Range<usize>, bias: Option<&[f32]>, output: &mut [Row]) {
+    fn run(
+        &self,
+        isa: Isa,
+        (input, live): (&[Row], usize),
+        lines: Range<usize>,
+        bias: Option<&[f32]>,
+        output: &mut [Row],
+    ) {
         let activation = Activation::Identity;
         let (epilogue, accumulate) = match bias {
             Some(bias) => (Epilogue::Activate { bias, activation }, false),
             None => (Epilogue::Gate { activation, outputs: &[] }, true),
         };
         assert_eq!(output.len(), lines.len(), "a row for each line");
+        if live <= narrow::FEW && self.is_narrow(&lines) {
+            for lane in 0..live {
+                narrow::with_packed(input, lane, |input| {
+                    let bias = bias.map(|bias| &bias[lines.clone()]);
+                    let lines =
+                        narrow::Lines { first: lines.start, lane, bias, activation, output: &mut *output };
+                    match self.0 {
+                        Lined::Sparse(index, values) => narrow::sparse(isa, (index, values), input, lines),
+                        Lined::Dense(matrix) => narrow::dense(matrix, input, lines),
+                    }
+                });
+            }
+            return;
+        }
         match self.0 {
             Lined::Sparse(index, values) => {
                 isa.spmm(&Lines { index, values, input, epilogue, first_row: 0, accumulate }, lines, output);
@@ -138,8 +178,8 @@ mod tests {
                 let (mut assigned, mut added) = (before.clone(), before.clone());
                 for piece in [0..3, 3..10, 10..14] {
                     let rows = &mut assigned.rows_mut()[piece.clone()];
-                    lines.assign(isa, input.rows(), piece.clone(), &bias, rows);
-                    lines.add(isa, input.rows(), piece.clone(), &mut added.rows_mut()[piece]);
+                    lines.assign(isa, (input.rows(), LANES), piece.clone(), &bias, rows);
+                    lines.add(isa, (input.rows(), LANES), piece.clone(), &mut added.rows_mut()[piece]);
                 }
                 for line in 0..14 {
                     let (whole, before) = (whole.at(5, line), before.at(5, line));

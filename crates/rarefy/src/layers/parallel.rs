@@ -195,7 +195,7 @@ impl Layer for Parallel {
             let write = if index == 0 || self.join == Join::Concat { Write::Assign } else { Write::Add };
             let source = Part { rows: made.rows(), width: part.len(), range: 0..part.len() };
             let target = Part { rows: output.rows_mut(), width, range: part };
-            copy(pass, source, target, input, write, None);
+            copy(pass, source, target, made, write, None);
         }
         if self.activation != Activation::Identity {
             par_chunks(output.rows_mut(), ROWS, &|_, rows: &mut [Row]| {

@@ -8,7 +8,7 @@ use crate::kernels::{Activation, Product};
 use crate::tiles::{Shape, Tiles};
 
 /// Samples up to which each is predicted alone, because one tile of them all would take longer.
-const FEW: usize = 2;
+const FEW: usize = 8;
 
 /// Layers that predict few samples one by one, spread, and many as they are.
 ///

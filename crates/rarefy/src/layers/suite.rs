@@ -143,9 +143,14 @@ fn names_are_those_in_files() {
 
 /// A network of the one layer, its parameters all away from their starts.
 fn network(case: &Case, density: f64, storage: Storage) -> Network {
-    let layer: LayerSpec =
-        toml::from_str(case.layer).unwrap_or_else(|error| panic!("{}: {error}", case.layer));
-    let spec = NetworkSpec { inputs: case.input, layers: vec![layer] };
+    network_of(case, Vec::new(), density, storage)
+}
+
+/// The same after other layers.
+fn network_of(case: &Case, mut layers: Vec<LayerSpec>, density: f64, storage: Storage) -> Network {
+    let layer = toml::from_str(case.layer).unwrap_or_else(|error| panic!("{}: {error}", case.layer));
+    layers.push(layer);
+    let spec = NetworkSpec { inputs: case.input, layers };
     let sparsity =
         SparsitySettings { density, allocation: Allocation::Uniform, storage, ..Default::default() };
     let mut network = Network::random(&spec, &sparsity, 3).unwrap();
@@ -346,6 +351,40 @@ fn a_sample_is_predicted_the_same_in_any_batch() {
             assert_same_in_any_batch(case.layer, isa, &network(case, 0.6, Storage::Sparse), &all);
         }
         assert_same_in_any_batch(case.layer, Isa::detect(), &network(case, 0.6, Storage::Dense), &all);
+        if case.tokens == 0 {
+            // One that has no weights is not spread for a sample unless it comes after some.
+            let before = vec![LayerSpec::linear(case.input.channels, Activation::Tanh)];
+            let network = network_of(case, before, 0.6, Storage::Auto);
+            assert_same_in_any_batch(case.layer, Isa::detect(), &network, &all);
+        }
+    }
+}
+
+/// Each network by name, small, with samples of a shape and how many tokens there are.
+const PRESETS: &[(&str, Case)] = &[
+    ("preset = 'mlp'\nhidden = [40, 30]", case("", [1, 1, 20])),
+    ("preset = 'lenet5'\nwidth = 4", case("", [12, 12, 1])),
+    ("preset = 'vgg-small'\nwidth = 4", case("", [8, 8, 3])),
+    ("preset = 'resnet20'\nwidth = 4\ndepth = 1", case("", [9, 8, 3])),
+    ("preset = 'mobilenet-small'\nwidth = 4", case("", [8, 8, 3])),
+    ("preset = 'kws-cnn'\nwidth = 8", case("", [1, 70, 5]).with_lengths()),
+    ("preset = 'kws-lstm'\nwidth = 8", case("", [1, 9, 5]).with_lengths()),
+    ("preset = 'text-cnn'\nwidth = 8", case("", [1, 9, 1]).of_tokens(30)),
+    ("preset = 'text-gru'\nwidth = 8", case("", [1, 9, 1]).of_tokens(30)),
+    ("preset = 'transformer-classifier'\nwidth = 8", case("", [1, 8, 1]).of_tokens(30)),
+];
+
+#[test]
+fn networks_by_name_predict_a_sample_the_same_in_any_batch() {
+    for (preset, case) in PRESETS {
+        let settings: NetworkSettings = toml::from_str(preset).unwrap();
+        let vocabulary = (case.tokens > 0).then_some(case.tokens);
+        let spec = settings.spec(Inputs { shape: case.input, vocabulary }, 4).unwrap();
+        for storage in [Storage::Sparse, Storage::Dense] {
+            let sparsity = SparsitySettings { density: 0.5, storage, ..Default::default() };
+            let network = Network::random(&spec, &sparsity, 3).unwrap();
+            assert_same_in_any_batch(preset, Isa::detect(), &network, &input(case, 130));
+        }
     }
 }
 

@@ -62,6 +62,11 @@ pub(in crate::kernels) fn is_fused(cols: usize) -> bool {
     cols > 2
 }
 
+/// Whether sums over so many columns are a single run, whose sum is then added to what is there.
+pub(in crate::kernels) fn is_plain(cols: usize) -> bool {
+    is_fused(cols) && cols <= DEPTH
+}
+
 /// `out = A B`, or `out += A B`, row-major. Each number is the sum of runs of [`depth`] columns, one run after the other.
 pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);

@@ -7,6 +7,7 @@
 mod arguments;
 pub(super) mod fetch;
 pub(super) mod lanes;
+pub(super) mod line;
 pub(super) mod matrix;
 mod peak;
 mod portable;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Window, none, one, positions_in_piece};
+use super::{Window, none, one, pool_spread, positions_in_piece};
 use crate::kernels::{Activation, Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -86,6 +86,10 @@ impl Layer for AveragePool {
         steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         // For each window of each sample one over the positions that it has.
         let features = if training { self.output().positions() } else { 0 };
@@ -93,6 +97,10 @@ impl Layer for AveragePool {
     }
 
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, work: &mut Workspace) {
+        if input.is_spread() {
+            let end = |sum, count: usize| sum * (1.0 / count.max(1) as f32);
+            return pool_spread(&self.windows, input, output, 0.0, |sum, number| sum + number, end);
+        }
         let (channels, positions) = (self.output().channels, self.output().positions());
         let length = positions_in_piece(channels);
         let (shares, sizes) = (work.tiles[0].rows_mut(), (length, length * channels));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Window, none, one, positions_in_piece};
+use super::{Window, none, one, pool_spread, positions_in_piece};
 use crate::kernels::{Activation, Vectorized, Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -89,6 +89,10 @@ impl Layer for MaxPool {
         steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
     }
 
+    fn spreads(&self) -> bool {
+        true
+    }
+
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
         // The offset at which each output was found.
         let features = if training { self.output().features() } else { 0 };
@@ -96,6 +100,11 @@ impl Layer for MaxPool {
     }
 
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, work: &mut Workspace) {
+        if input.is_spread() {
+            let larger = |largest, number| if exceeds(number, largest) { number } else { largest };
+            let end = |largest, count| if count == 0 { 0.0 } else { largest };
+            return pool_spread(&self.windows, input, output, f32::NEG_INFINITY, larger, end);
+        }
         let (channels, positions) = (self.output().channels, self.output().positions());
         let length = positions_in_piece(channels);
         let sizes = (length * channels, length * channels);

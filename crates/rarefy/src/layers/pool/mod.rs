@@ -21,9 +21,9 @@ pub use last::{LastStep, LastStepSpec};
 pub use max::{MaxPool, MaxPoolSpec};
 
 use super::conv::{check_reads, check_sides};
-use crate::kernels::{Geometry, MAX_OFFSETS};
+use crate::kernels::{Geometry, MAX_OFFSETS, Windows};
 use crate::layers::Size;
-use crate::tiles::Shape;
+use crate::tiles::{LANES, Shape, Tiles};
 
 /// Rows of 64 samples in a piece of work.
 const ROWS: usize = 256;
@@ -91,6 +91,31 @@ impl Window {
             }
         }
         Ok(geometry)
+    }
+}
+
+/// What the windows of one sample hold whose positions are lanes: each channel's number begins as `start`, `add` puts the
+/// numbers of the window to it, in order, and `end` is told how many these were.
+fn pool_spread(
+    windows: &Windows,
+    input: &Tiles,
+    output: &mut Tiles,
+    start: f32,
+    add: impl Fn(f32, f32) -> f32,
+    end: impl Fn(f32, usize) -> f32,
+) {
+    for window in 0..output.samples() {
+        let lane = window % LANES;
+        let rows = output.tile_mut(window / LANES);
+        rows.iter_mut().for_each(|row| row.0[lane] = start);
+        let mut count = 0;
+        for (_, read) in windows.reads_of(window).filter(|&(_, read)| read < input.real_positions()) {
+            for (row, from) in rows.iter_mut().zip(input.tile(read / LANES)) {
+                row.0[lane] = add(row.0[lane], from.0[read % LANES]);
+            }
+            count += 1;
+        }
+        rows.iter_mut().for_each(|row| row.0[lane] = end(row.0[lane], count));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::kernels::{Activation, Isa, Piecewise, Vectorized};
-use crate::tiles::{LANES, Row};
+use crate::tiles::{LANES, Row, Tiles};
 
 /// Gates that a cell has at most.
 pub(super) const MOST_GATES: usize = 4;
@@ -31,7 +31,7 @@ pub trait Cell: Send + Sync {
     /// Adds the recurrent products to the gates, which hold those of the inputs.
     fn add_products(&self, isa: Isa, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
         for (gate, rows) in piece.gates.iter_mut().take(Self::GATES).enumerate() {
-            step.weights.add(isa, step.hidden, step.lines(gate, &piece.units), rows);
+            step.weights.add(isa, (step.hidden, step.live.samples()), step.lines(gate, &piece.units), rows);
         }
     }
 
@@ -143,28 +143,43 @@ pub(super) fn put(row: &mut Row, part: usize, lanes: [f32; WIDTH]) {
     row.0.as_chunks_mut().0[part] = lanes;
 }
 
-/// Which lanes have a step: 1 or 0 each.
+/// Which lanes have a step: 1 or 0 each, and how many lanes have a sample.
 #[derive(Clone, Copy)]
-pub(super) struct Live(Row);
+pub(super) struct Live {
+    lanes: Row,
+    samples: usize,
+}
 
 impl Live {
-    /// The lanes of samples, counted from `first`, that are longer than `step`; all if there are no lengths.
-    pub(super) fn at(step: usize, first: usize, lengths: &[u32]) -> Live {
-        let lengths = lengths.get(first..).unwrap_or_default();
-        Live(Row(std::array::from_fn(|lane| match lengths.get(lane) {
+    /// The lanes of a tile whose samples are longer than `step`; all if there are no lengths.
+    pub(super) fn at(step: usize, tile: usize, input: &Tiles) -> Live {
+        let lengths = input.lengths().get(tile * LANES..).unwrap_or_default();
+        let lanes = std::array::from_fn(|lane| match lengths.get(lane) {
             Some(&length) if length as usize <= step => 0.0,
             _ => 1.0,
-        })))
+        });
+        Live { lanes: Row(lanes), samples: input.live(tile) }
+    }
+
+    /// How many lanes have a sample.
+    pub(super) fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// How many parts of a row have a lane with a sample.
+    #[inline(always)]
+    pub(super) fn parts(&self) -> usize {
+        self.samples.div_ceil(WIDTH)
     }
 
     #[inline(always)]
     pub(super) fn all(&self) -> [f32; LANES] {
-        self.0.0
+        self.lanes.0
     }
 
     #[inline(always)]
     pub(super) fn part(&self, part: usize) -> [f32; WIDTH] {
-        lanes(&self.0, part)
+        lanes(&self.lanes, part)
     }
 }
 

@@ -80,16 +80,18 @@ impl Cell for GruCell {
     fn add_products(&self, isa: Isa, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
         let [reset, update, ..] = &mut piece.gates;
         for (gate, rows) in [reset, update].into_iter().enumerate() {
-            step.weights.add(isa, step.hidden, step.lines(gate, &piece.units), rows);
+            step.weights.add(isa, (step.hidden, step.live.samples()), step.lines(gate, &piece.units), rows);
         }
-        step.weights.assign(isa, step.hidden, step.lines(2, &piece.units), step.bias, piece.apart);
+        let lines = step.lines(2, &piece.units);
+        let hidden = (step.hidden, step.live.samples());
+        step.weights.assign(isa, hidden, lines, step.bias, piece.apart);
     }
 
     #[inline(always)]
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
         let ForwardPiece { units, gates: [reset, update, new, _], apart, hidden, output, .. } = piece;
         for (at, unit) in units.enumerate() {
-            for part in 0..PARTS {
+            for part in 0..step.live.parts() {
                 let (mut r, mut z) = (lanes(&reset[at], part), lanes(&update[at], part));
                 let (mut n, q) = (lanes(&new[at], part), lanes(&apart[at], part));
                 let mut h = lanes(&step.hidden[unit], part);

@@ -86,7 +86,7 @@ impl Cell for LstmCell {
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
         let ForwardPiece { units, gates: [input, forget, candidate, out], hidden, cells, output, .. } = piece;
         for (at, unit) in units.enumerate() {
-            for part in 0..PARTS {
+            for part in 0..step.live.parts() {
                 let (mut i, mut f) = (lanes(&input[at], part), lanes(&forget[at], part));
                 let (mut g, mut o) = (lanes(&candidate[at], part), lanes(&out[at], part));
                 let (mut h, mut c) = (lanes(&step.hidden[unit], part), lanes(&step.cells[unit], part));

@@ -159,7 +159,7 @@ impl<C: Cell> Sweep<'_, C> {
                 let (hidden_edge, cells_edge) = edge.split_at_mut(width);
                 let (hidden, next_hidden) = direction.now_and_next(hidden, hidden_edge, turn);
                 let (cells, next_cells) = direction.now_and_next(cells, cells_edge, turn);
-                let live = Live::at(step, tile.start * LANES, input.lengths());
+                let live = Live::at(step, tile.start, input);
                 let at = Forward { width, weights, bias, hidden, cells, live };
                 let size = C::GATES * width;
                 let [a, b, c, d] = gates_of(&mut gates[step * size..][..size], width);
@@ -219,14 +219,14 @@ impl<C: Cell> Sweep<'_, C> {
                     hidden: &hidden.tile(tile.start)[block(hidden, step)],
                     cells: &cells.tile(tile.start)[block(cells, step)],
                     outputs: &gradient.tile(tile.start)[direction.outputs(step)],
-                    live: Live::at(step, tile.start * LANES, input.lengths()),
+                    live: Live::at(step, tile.start, input),
                 };
                 let ([a, b, c, d], [e, f, g, h]) = (gates_of(gates, width), gates_of(apart, width));
                 let (hidden, cells) = edge.split_at_mut(width);
                 let arrays = [a, b, c, d, e, f, g, h, hidden, cells];
                 par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, e, f, g, h, hidden, cells]| {
                     if let Some(after) = after {
-                        weights.add(isa, after, units.clone(), hidden);
+                        weights.add(isa, (after, LANES), units.clone(), hidden);
                     }
                     let (gates, apart) = ([a, b, c, d], [e, f, g, h]);
                     isa.vectorize(Back(cell, &at, BackwardPiece { units, gates, apart, hidden, cells }));
