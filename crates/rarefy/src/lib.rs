@@ -28,8 +28,9 @@
 //! # Ok::<(), rarefy::Error>(())
 //! ```
 //!
-//! Samples may be sparse rows ([`Samples::csr`]) or tokens, an image or a sequence ([`Samples::with_shape`]); what is
-//! predicted may be classes, numbers or several labels; each sample may have a weight. What cannot be samples is an
+//! Samples may be sparse rows ([`Samples::csr`]) or tokens, an image or a sequence ([`Samples::with_shape`]), or numbers that are
+//! read where they lie ([`Samples::lent`]); what is predicted may be classes, numbers or several labels; each sample may have a
+//! weight. What cannot be samples is an
 //! [`InputProblem`] with its row and column.
 //!
 //! # From a file

@@ -381,3 +381,55 @@ fn what_cannot_be_samples_is_refused_with_its_place() {
 fn model_for(splits: &Splits) -> Model {
     model(splits, 2, Head::Softmax)
 }
+
+/// What is lent is not copied, and gives the bits of a copy: training, other parts, weights, images, predictions.
+#[test]
+fn lent_numbers_are_as_good_as_a_copy_of_them() {
+    let (pixels, digits) = data::digits();
+    let pixels: Vec<f32> = pixels.iter().map(|&pixel| f32::from(pixel) * 0.1).collect();
+    let owner = std::sync::Arc::new(pixels.clone());
+    for (scale, is_image) in
+        [(Scale::Standard, false), (Scale::Global, false), (Scale::Channel, true), (Scale::None, true)]
+    {
+        let mut settings = Settings { threads: 2, ..Settings::default() };
+        settings.data.scale = scale;
+        settings.train.epochs = 2;
+        settings.network.hidden = vec![16];
+        let ready = |samples: Samples| {
+            let weights = (0..digits.len()).map(|sample| 1.0 + (sample % 3) as f32).collect();
+            let samples = samples.with_classes(&digits).unwrap().with_weights(weights).unwrap();
+            if !is_image {
+                return samples;
+            }
+            let shape = Shape { height: 8, width: 8, channels: 1 };
+            samples.with_shape(shape).unwrap()
+        };
+        let trained = |samples: Samples| {
+            let splits = from_memory(samples, &settings.data, settings.seed).unwrap();
+            let fingerprint = splits.fingerprint();
+            let is_lent = matches!(splits.train.features, Features::Lent(_));
+            let mut trainer = Trainer::new(settings.clone(), splits).unwrap();
+            let outcome = trainer.train(&mut |_| Control::Continue).unwrap();
+            (is_lent, fingerprint, outcome.test.unwrap().loss(), outcome.model)
+        };
+        let copied = trained(ready(Samples::dense(&pixels, 64).unwrap()));
+        let lent = trained(ready(Samples::lent(owner.clone(), 64).unwrap()));
+        assert_eq!((copied.0, lent.0), (false, true), "{scale:?}");
+        assert_eq!((copied.1, copied.2), (lent.1, lent.2), "{scale:?}");
+        assert_eq!(copied.3.to_bytes(), lent.3.to_bytes(), "{scale:?}");
+        let scores = |samples: Samples| lent.3.predict(&ready(samples)).unwrap().scores().to_vec();
+        let of_copy = scores(Samples::dense(&pixels, 64).unwrap());
+        assert_eq!(of_copy, scores(Samples::lent(owner.clone(), 64).unwrap()), "{scale:?}");
+    }
+    // What is changed is copied.
+    let mut settings = Settings::default();
+    settings.data.augment.flip = true;
+    let shape = Shape { height: 8, width: 8, channels: 1 };
+    let samples = Samples::lent(owner.clone(), 64).unwrap().with_shape(shape).unwrap();
+    let splits = from_memory(samples.with_classes(&digits).unwrap(), &settings.data, 1).unwrap();
+    assert!(splits.train.dense().is_some() && splits.validation.unwrap().dense().is_none());
+
+    let owner = std::sync::Arc::new(vec![1.0, f32::NAN]);
+    let error = Samples::lent(owner, 1).unwrap_err();
+    assert!(matches!(error, Error::Input(InputProblem::NotFinite { row: 1, column: 0, .. })), "{error}");
+}

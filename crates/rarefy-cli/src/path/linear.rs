@@ -372,6 +372,7 @@ fn mark(point: &Point) -> Mark {
 fn design(part: &Dataset) -> Result<Design> {
     Ok(match &part.features {
         Features::Dense(numbers) => Design::from_rows(part.len(), part.inputs(), numbers)?,
+        Features::Lent(rows) => Design::from_rows(part.len(), part.inputs(), &rows.to_dense())?,
         Features::Sparse(rows) => Design::Sparse(SparseColumns::from_csr(
             part.len(),
             part.inputs(),

@@ -40,7 +40,7 @@ pub struct Batch {
     pub weights: Option<Vec<f32>>,
     /// Number of samples.
     pub samples: usize,
-    /// The samples that changes are made to.
+    /// The samples that changes are made to, or which rows of a lent matrix they are.
     changed: Changed,
 }
 
@@ -90,7 +90,9 @@ impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
         let mut input = match &dataset.features {
-            Features::Dense(_) | Features::Tokens { .. } => Tiles::zeros(dataset.inputs(), capacity),
+            Features::Dense(_) | Features::Lent(_) | Features::Tokens { .. } => {
+                Tiles::zeros(dataset.inputs(), capacity)
+            }
             Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
         };
         if !dataset.lengths.is_empty() {
@@ -146,6 +148,13 @@ impl Batch {
         assert_eq!(self.input.features(), dataset.inputs(), "a batch keeps to data sets with as many inputs");
         match &dataset.features {
             Features::Dense(numbers) => gather(numbers, order, &mut self.input),
+            Features::Lent(lent) => {
+                let rows = &mut self.changed.order;
+                rows.clear();
+                rows.extend(order.iter().map(|&sample| lent.rows[sample]));
+                gather(lent.matrix.numbers(), rows, &mut self.input);
+                lent.scale(&mut self.input);
+            }
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
             Features::Tokens { ids, .. } => gather(ids, order, &mut self.input),
         }

@@ -1,8 +1,11 @@
 //! Samples in memory and what is to be predicted for them: what networks train on, wherever it came from.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::csr::Csr;
+use super::lent::LentRows;
 use crate::tiles::Shape;
 
 /// Samples and what is to be predicted for them.
@@ -35,6 +38,8 @@ pub struct Dataset {
 pub enum Features {
     /// `samples x inputs`, row-major; a sample's position by position.
     Dense(Vec<f32>),
+    /// The same, lent by a caller and scaled when a batch is filled.
+    Lent(LentRows),
     /// The nonzeros of each sample, of plain features.
     Sparse(Csr),
     /// Tokens; in a batch their ids are numbers of one channel.
@@ -161,6 +166,7 @@ impl Dataset {
     pub fn len(&self) -> usize {
         match &self.features {
             Features::Dense(numbers) => numbers.len() / self.inputs().max(1),
+            Features::Lent(rows) => rows.len(),
             Features::Sparse(rows) => rows.rows(),
             Features::Tokens { ids, .. } => ids.len() / self.inputs().max(1),
         }
@@ -171,11 +177,12 @@ impl Dataset {
         self.len() == 0
     }
 
-    /// All numbers, row-major; `None` where only nonzeros are kept, and for tokens.
+    /// All numbers, row-major; `None` where only nonzeros are kept, for tokens, and for what is lent
+    /// ([`LentRows::to_dense`] copies that).
     pub fn dense(&self) -> Option<&[f32]> {
         match &self.features {
             Features::Dense(numbers) => Some(numbers),
-            Features::Sparse(_) | Features::Tokens { .. } => None,
+            Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => None,
         }
     }
 
@@ -183,7 +190,17 @@ impl Dataset {
     pub fn vocabulary(&self) -> Option<usize> {
         match self.features {
             Features::Tokens { vocabulary, .. } => Some(vocabulary),
-            Features::Dense(_) | Features::Sparse(_) => None,
+            Features::Dense(_) | Features::Lent(_) | Features::Sparse(_) => None,
+        }
+    }
+
+    /// These samples for who looks at numbers one by one: lent ones are copied.
+    pub(crate) fn with_own_numbers(&self) -> Cow<'_, Dataset> {
+        match &self.features {
+            Features::Lent(rows) => {
+                Cow::Owned(Dataset { features: Features::Dense(rows.to_dense()), ..self.clone() })
+            }
+            Features::Dense(_) | Features::Sparse(_) | Features::Tokens { .. } => Cow::Borrowed(self),
         }
     }
 
@@ -197,6 +214,7 @@ impl Dataset {
                         samples.iter().map(|&index| &numbers[index * self.inputs()..][..self.inputs()]);
                     Features::Dense(rows.flatten().copied().collect())
                 }
+                Features::Lent(rows) => Features::Lent(rows.subset(samples)),
                 Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
                 Features::Tokens { ids, vocabulary } => {
                     let rows = samples.iter().map(|&index| &ids[index * self.inputs()..][..self.inputs()]);

@@ -153,7 +153,7 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let fallen = preparation.fallen_together(raw);
     let nonzeros = match &dataset.features {
         Features::Sparse(rows) => Some(rows.nnz()),
-        Features::Dense(_) | Features::Tokens { .. } => None,
+        Features::Dense(_) | Features::Lent(_) | Features::Tokens { .. } => None,
     };
     Ok(Description {
         path: settings.path.clone(),

@@ -28,6 +28,7 @@ fn add(hasher: &mut Fnv, part: &Dataset) {
     hasher.write(part.inputs() as u64);
     match &part.features {
         Features::Dense(values) => hasher.write_numbers(values),
+        Features::Lent(rows) => hasher.write_numbers(&rows.to_dense()),
         Features::Sparse(rows) => {
             hasher.write_numbers(rows.values());
             hasher.write_codes(rows.indices());

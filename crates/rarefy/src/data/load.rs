@@ -1,7 +1,7 @@
 //! The whole flow: settings, reading, splitting, preparing.
 
 use super::augment::Augmentation;
-use super::dataset::{Dataset, Task};
+use super::dataset::{Dataset, Features, Task};
 use super::language;
 use super::memory::Samples;
 use super::parts::Parts;
@@ -169,7 +169,7 @@ fn divide(
     let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
     let mut told = Told::default();
     // What is unknown in the training part stands in samples that weigh nothing.
-    let train = told.take("training", Loaded { unknown: Vec::new(), ..train });
+    let mut train = told.take("training", Loaded { unknown: Vec::new(), ..train });
     let mut part = |name, own: Option<&Raw>, split_off: &[usize]| {
         let Some(part) = encode_part(&preparation, raw, name, own, split_off)? else { return Ok(None) };
         Ok::<_, Error>(Some(told.take(name, part)))
@@ -188,6 +188,9 @@ fn divide(
     skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
     let test = part("test", given.as_ref().or(own_test), &parts.test)?;
     let augmentation = augmentation(&preparation, &train, settings, seed)?;
+    if augmentation.is_some() {
+        train = train.with_own_numbers().into_owned();
+    }
     let mut notes = preparation.fallen_together(raw);
     notes.extend(classes::doubt(raw, settings.task, task));
     if settings.fold.is_some() && has_test {
@@ -257,7 +260,7 @@ fn augmentation(
         _ => train.shape.channels,
     };
     let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
-    if augmentation.is_some() && train.dense().is_none() {
+    if augmentation.is_some() && matches!(train.features, Features::Sparse(_) | Features::Tokens { .. }) {
         let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
         return Err(Error::setting("data.augment", problem));
     }

@@ -1,8 +1,10 @@
 //! Samples from memory.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::csr::Csr;
+use super::lent::Lent;
 use super::raw::{Cells, Labels, Raw};
 use super::reading::{Kept, MEMORY, MemoryReading, Reading};
 use super::settings::TaskChoice;
@@ -43,6 +45,8 @@ pub struct Samples {
 pub(super) enum Rows {
     /// `samples x inputs`, row-major.
     Narrow(Vec<f32>),
+    /// The same in a caller's memory.
+    Lent(Lent),
     /// The same, where `f32` would round some.
     Wide(Vec<f64>),
     Sparse(Csr),
@@ -97,6 +101,38 @@ impl Samples {
             Rows::Wide(wide().collect())
         };
         Ok(Samples::new(rows, inputs))
+    }
+
+    /// Samples of `inputs` numbers each, row after row, that are read where they lie: training and predicting make no copy of them
+    /// all, but where [`Samples::with_lengths`] or an augmentation changes them. `owner` is kept as long as it takes; its numbers must
+    /// not change meanwhile. Bits are those of [`Samples::dense`].
+    ///
+    /// # Errors
+    /// As for [`Samples::dense`].
+    ///
+    /// # Example
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use rarefy::Samples;
+    ///
+    /// let numbers = Arc::new(vec![5.1_f32, 3.5, 6.2, 2.9]); // or any type of yours that is AsRef<[f32]>
+    /// let flowers = Samples::lent(numbers.clone(), 2)?.with_classes(&[0, 1])?;
+    /// assert_eq!((flowers.len(), Arc::strong_count(&numbers)), (2, 2));
+    /// # Ok::<(), rarefy::Error>(())
+    /// ```
+    pub fn lent(owner: Arc<dyn AsRef<[f32]> + Send + Sync>, inputs: usize) -> Result<Samples> {
+        let lent = Lent::new(owner);
+        let numbers = lent.numbers();
+        refuse_empty(numbers.len().checked_div(inputs).unwrap_or(0), inputs)?;
+        if !numbers.len().is_multiple_of(inputs) {
+            return input(InputProblem::NotWholeRows { numbers: numbers.len(), inputs });
+        }
+        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
+            let (row, column, value) = (at / inputs, at % inputs, numbers[at].into());
+            return input(InputProblem::NotFinite { row, column, value });
+        }
+        Ok(Samples::new(Rows::Lent(lent), inputs))
     }
 
     /// Samples that are a list of numbers each.
@@ -171,6 +207,7 @@ impl Samples {
     pub fn len(&self) -> usize {
         match &self.rows {
             Rows::Narrow(numbers) => numbers.len() / self.inputs(),
+            Rows::Lent(lent) => lent.numbers().len() / self.inputs(),
             Rows::Wide(numbers) => numbers.len() / self.inputs(),
             Rows::Sparse(rows) => rows.rows(),
             Rows::Tokens { ids, .. } => ids.len() / self.inputs(),
@@ -192,7 +229,7 @@ impl Samples {
     /// # Errors
     /// [`Error::Input`]: a shape of another number of inputs; any but a plain one for sparse rows and tokens.
     pub fn with_shape(self, shape: Shape) -> Result<Samples> {
-        let is_dense = matches!(self.rows, Rows::Narrow(_) | Rows::Wide(_));
+        let is_dense = matches!(self.rows, Rows::Narrow(_) | Rows::Lent(_) | Rows::Wide(_));
         if shape.features() != self.inputs() || (shape != self.shape && !is_dense) {
             let found = if is_dense { "" } else { "sparse rows or tokens " };
             let found = format!("{found}of {} inputs", self.inputs());
@@ -412,7 +449,18 @@ impl Samples {
         let Samples { rows, shape, lengths, weights, groups, .. } = self;
         let inputs = shape.features();
         let (mut shifts, mut close) = (Vec::new(), Vec::new());
+        let rows = match rows {
+            // Who changes them needs a copy.
+            Rows::Lent(lent) if !lengths.is_empty() || !shifting.shifts(&[]).is_empty() => {
+                Rows::Narrow(lent.numbers().to_vec())
+            }
+            rows => rows,
+        };
         let mut cells = match (rows, reading.kept) {
+            (Rows::Lent(lent), Kept::All) => Cells::Lent(lent),
+            (Rows::Lent(lent), Kept::Nonzeros) => {
+                Cells::Sparse(nonzeros(lent.numbers().chunks_exact(inputs), inputs))
+            }
             (Rows::Sparse(rows), Kept::Nonzeros) => Cells::Sparse(rows),
             (Rows::Narrow(numbers), Kept::Nonzeros) => {
                 Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))

@@ -14,6 +14,7 @@ mod dataset;
 mod describe;
 mod fingerprint;
 mod language;
+mod lent;
 mod load;
 mod memory;
 mod parts;
@@ -33,6 +34,7 @@ pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use dataset::{Dataset, Features, Targets, Task};
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
+pub use lent::LentRows;
 pub use load::{
     CrossValidation, from_memory, from_memory_parts, load, load_readable, load_to_predict, load_with,
 };

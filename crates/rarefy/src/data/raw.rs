@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::csr::Csr;
+use super::lent::Lent;
 use super::parts::Parts;
 use super::reading::{Format, Reading};
 use super::shown::shown;
@@ -19,6 +20,8 @@ use crate::tiles::Shape;
 pub(crate) enum Cells {
     Bytes(Vec<u8>),
     Numbers(Vec<f32>),
+    /// Numbers of a caller's, without gaps.
+    Lent(Lent),
     /// The nonzeros of each sample.
     Sparse(Csr),
     /// The text of each sample, which is its only column.
@@ -174,6 +177,7 @@ impl Cells {
         match self {
             Cells::Bytes(bytes) => bytes.len() / width.max(1),
             Cells::Numbers(numbers) => numbers.len() / width.max(1),
+            Cells::Lent(lent) => lent.numbers().len() / width.max(1),
             Cells::Sparse(rows) => rows.rows(),
             Cells::Texts(texts) => texts.len(),
             Cells::Tokens { ids, .. } => ids.len() / width.max(1),
@@ -192,6 +196,7 @@ impl Cells {
                 }
             }
             Cells::Numbers(numbers) => out.copy_from_slice(&numbers[index * width..][..width]),
+            Cells::Lent(lent) => out.copy_from_slice(&lent.numbers()[index * width..][..width]),
             Cells::Sparse(rows) => {
                 out.fill(0.0);
                 let (indices, values) = rows.row(index);

@@ -67,6 +67,7 @@ pub fn permutation_importance(
     seed: u64,
 ) -> Result<Importances> {
     assert!(repeats > 0, "a feature is shuffled at least once");
+    let dataset = &*dataset.with_own_numbers();
     let scorer = Scorer::new(model, dataset)?;
     let shuffles: Vec<Shuffle> =
         (0..repeats).map(|repeat| Shuffle::new(dataset.len(), seed, repeat)).collect();
@@ -151,6 +152,7 @@ impl Columns<'_> {
                 }
                 Columns::Sparse(owners)
             }
+            Features::Lent(_) => unreachable!("lent numbers are copied"),
             Features::Tokens { .. } => unreachable!("tokens are refused"),
         }
     }

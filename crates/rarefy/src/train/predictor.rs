@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::data::{Batch, Dataset};
+use crate::data::{Batch, Dataset, Features};
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Network, Pass};
 use crate::tiles::{LANES, Tiles};
@@ -103,7 +103,7 @@ fn pass(
     mut work: impl FnMut(&Batch, &mut Tiles),
 ) {
     let mut by_output;
-    let network = if network.is_stored_by_input() && dataset.dense().is_some() {
+    let network = if network.is_stored_by_input() && !matches!(dataset.features, Features::Sparse(_)) {
         // Still in training on nonzeros, asked about whole rows: once for all batches.
         by_output = network.clone();
         by_output.store_by_output();

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use super::loaded::{Loaded, UnknownCategories};
 use super::preparation::{Coding, Column, Preparation};
+use super::scale::Scaler;
 use super::{classes, transcripts};
 use crate::data::alike::meaning;
 use crate::data::dataset::{Dataset, Features, Targets, Task};
+use crate::data::lent::LentRows;
 use crate::data::raw::{Cells, Labels, Raw, RawColumn};
 use crate::data::text::TooLong;
 use crate::{Error, Result};
@@ -23,8 +25,17 @@ impl Preparation {
     /// Scales, and makes the steps zero that fill samples up: until then they are NaN, which counts for no mean.
     pub(super) fn scale(&self, dataset: &mut Dataset) {
         let Dataset { shape, features, lengths, .. } = dataset;
-        // What is mostly zero keeps its zeros, and ids are no numbers.
-        let Features::Dense(numbers) = features else { return };
+        let numbers = match features {
+            Features::Dense(numbers) => numbers,
+            Features::Lent(rows) => {
+                if self.scaler != Scaler::None {
+                    rows.scales = (0..rows.inputs).map(|input| self.scaler.of(input)).collect();
+                }
+                return;
+            }
+            // What is mostly zero keeps its zeros, and ids are no numbers.
+            Features::Sparse(_) | Features::Tokens { .. } => return,
+        };
         self.scaler.apply(numbers);
         for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
             sample[length as usize * shape.channels..].fill(0.0);
@@ -58,6 +69,11 @@ impl Preparation {
                 let rows = samples.iter().flat_map(|&sample| &ids[sample * raw.width..][..raw.width]);
                 let features = Features::Tokens { ids: rows.copied().collect(), vocabulary: *vocabulary };
                 Ok(Loaded::new(dataset(features, lengths())))
+            }
+            (Cells::Lent(matrix), _) => {
+                let (matrix, rows) = (matrix.clone(), samples.to_vec());
+                let rows = LentRows { matrix, rows, inputs: raw.width, scales: Vec::new() };
+                Ok(Loaded::new(dataset(Features::Lent(rows), Vec::new())))
             }
             _ if self.columns.is_empty() => {
                 let mut features = vec![0.0; samples.len() * self.shape.features()];

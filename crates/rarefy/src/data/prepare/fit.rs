@@ -66,8 +66,8 @@ impl Preparation {
     /// Learns how numbers are scaled, and counts inputs that never change.
     fn fit_scaler(&mut self, raw: &Raw, scale: Scale, dataset: &Dataset) -> Result<()> {
         let inputs = self.shape.features();
-        let numbers = match &dataset.features {
-            Features::Dense(numbers) => numbers,
+        match &dataset.features {
+            Features::Dense(_) | Features::Lent(_) => {}
             Features::Sparse(_) | Features::Tokens { .. } if !matches!(scale, Scale::Auto | Scale::None) => {
                 let problem = "would make numbers of zeros and ids; sparse features and texts are not scaled, leave it out";
                 return Err(Error::setting("data.scale", problem));
@@ -81,11 +81,14 @@ impl Preparation {
                 return Ok(());
             }
             Features::Tokens { .. } => return Ok(()),
-        };
+        }
         let weight = |sample| dataset.weight(sample);
-        let found: Vec<Moments> = moments(dataset.len(), inputs, weight, |sample, out| {
-            out.copy_from_slice(&numbers[sample * inputs..][..inputs])
-        });
+        let numbers = dataset.dense().unwrap_or_default();
+        let found: Vec<Moments> =
+            moments(dataset.len(), inputs, weight, |sample, out| match &dataset.features {
+                Features::Lent(rows) => rows.read_unscaled(sample, out),
+                _ => out.copy_from_slice(&numbers[sample * inputs..][..inputs]),
+            });
         let one_hot: Vec<bool> = self
             .columns
             .iter()
@@ -206,7 +209,7 @@ fn shape(raw: &Raw, settings: &DataSettings, columns: &[Column]) -> Result<Shape
         columns => Shape::flat(columns.iter().map(Column::inputs).sum()),
     };
     let inputs = found.features();
-    let has_own = !matches!(raw.cells, Cells::Bytes(_) | Cells::Numbers(_));
+    let has_own = !matches!(raw.cells, Cells::Bytes(_) | Cells::Numbers(_) | Cells::Lent(_));
     let shape = match settings.shape {
         Some(wanted) if wanted.features() != inputs => {
             let problem = format!("{wanted} is {} numbers, a sample has {inputs}", wanted.features());
