@@ -121,7 +121,11 @@ sparsity.density = [0.3, 0.6]
     let evaluated = rarefy(&["evaluate", path.to_str().unwrap(), "--json"]);
     let evaluated: Value = serde_json::from_slice(&evaluated.stdout).unwrap();
     assert_eq!(evaluated["accuracy"], run["finished"]["test_accuracy"]);
-    assert!(shown.lines().all(|line| line.chars().count() <= 80 || line.contains("/tmp")), "{shown}");
+    let [sweep, out] = ["sweep.toml", "out"].map(|name| folder.path().join(name));
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rarefy"));
+    let narrow = program.env("COLUMNS", "80").arg("compare").arg(&sweep).arg("--out").arg(&out).output();
+    let narrow = text(&narrow.unwrap().stdout);
+    assert!(narrow.lines().all(|line| line.chars().count() <= 80 || line.contains("/tmp")), "{narrow}");
 
     // More folds than groups: nothing is trained.
     let file = folder.path().join("sweep.toml");

@@ -440,7 +440,7 @@ fn paths_of_networks_that_cannot_be_are_named() {
     let no_validation = ["--set", "data.validation_fraction=0"];
     for (more, words) in [
         (vec!["--penalty", "str"], "penalty.method: \"str\" does not go with a path of lambdas"),
-        (vec!["--penalty", "l2"], "unknown variant `l2`"),
+        (vec!["--penalty", "l2"], "invalid value 'l2' for '--penalty"),
         (vec!["--lambda-min-ratio", "1.5"], "lambda_min_ratio: 1.5 is not between 0 and 1"),
         (vec!["--lambda-max", "0"], "lambda: the largest is 0"),
         (
