@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, Type
 use rarefy::data::TaskChoice;
 use rarefy::kernels::{Isa, IsaChoice};
 use rarefy::layers::Preset;
-use rarefy::names::Named;
+use rarefy::names::{Named, shell_word};
 
 use crate::config::Config;
 
@@ -65,18 +65,8 @@ impl ReadArgs {
             ("--text", self.text.clone()),
         ];
         let flags =
-            labels.chain(others).filter_map(|(flag, value)| Some([flag.to_string(), quoted(&value?)]));
+            labels.chain(others).filter_map(|(flag, value)| Some([flag.to_string(), shell_word(&value?)]));
         flags.flatten().chain(self.skip_bad.then(|| "--skip-bad".to_string())).collect()
-    }
-}
-
-/// A word of a command as a shell takes it: in quotes where it holds more than plain characters.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-./,:=+@%".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

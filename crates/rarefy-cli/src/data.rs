@@ -5,9 +5,10 @@ use rarefy::data::{
     ColumnDescription, DataSettings, Decimal, Description, Dialect, LabelColumn, SkippedFile, Task, describe,
 };
 
-use crate::arguments::{ReadArgs, quoted};
+use crate::arguments::ReadArgs;
 use crate::config::Config;
 use crate::output::Output;
+use rarefy::names::shell_word;
 use rarefy::report::table;
 
 /// Lines of a list unless all are asked for.
@@ -68,8 +69,8 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
 
 /// What trains on the data as it was read here.
 fn training_command(args: &DataArgs) -> String {
-    let assignments = args.set.iter().flat_map(|assignment| ["--set".to_string(), quoted(assignment)]);
-    let words = ["rarefy", "train"].map(String::from).into_iter().chain([quoted(&args.data)]);
+    let assignments = args.set.iter().flat_map(|assignment| ["--set".to_string(), shell_word(assignment)]);
+    let words = ["rarefy", "train"].map(String::from).into_iter().chain([shell_word(&args.data)]);
     words.chain(args.read.words()).chain(assignments).collect::<Vec<_>>().join(" ")
 }
 
@@ -136,7 +137,7 @@ pub fn table_text(dialect: &Dialect, labels: &[LabelColumn], settings: &DataSett
     let quotes = if dialect.quote { "" } else { ", quotes are plain characters" };
     let delimiter = dialect.delimiter;
     format!(
-        "label    {names}{chosen}\nlayout   {header}, {delimiter:?} between cells, {decimal}{quotes} (data.header, data.delimiter, data.decimal, data.quote)"
+        "label    {names}{chosen}\nlayout   {header}, {delimiter:?} between cells, {decimal}{quotes}\n         (data.header, data.delimiter, data.decimal, data.quote)"
     )
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The operating system refused: a file missing, a disk full.
-    #[error("{}: {action}", path.display())]
+    #[error("{}: {action}", name_of(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A data file that does not hold what it should.
-    #[error("{}{}: {problem}", path.display(), at.as_ref().map(|at| format!(", {at}")).unwrap_or_default())]
+    #[error("{}{}: {problem}", name_of(path), at.as_ref().map(|at| format!(", {at}")).unwrap_or_default())]
     Data {
         /// The file.
         path: PathBuf,
@@ -253,6 +253,11 @@ pub enum InputProblem {
 
 /// `std::result::Result` with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// What a file is called: its path, or what `-` stands for.
+fn name_of(path: &Path) -> std::borrow::Cow<'_, str> {
+    if path == Path::new("-") { "standard input".into() } else { path.to_string_lossy() }
+}
 
 impl Error {
     /// An [`Error::Io`] for use in `map_err`.

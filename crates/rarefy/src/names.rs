@@ -77,6 +77,16 @@ pub fn one_of<K: Named>(kinds: impl IntoIterator<Item = K>) -> String {
     }
 }
 
+/// A word of a command as a shell takes it: in quotes where it holds more than plain characters.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./,:=+@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
 /// Refuses a setting that the chosen method would ignore. A row is a key, whether it is given, and the methods that use it.
 ///
 /// # Errors
@@ -118,6 +128,19 @@ mod tests {
         }
         assert_eq!(one_of(Fruit::ALL), "\"apple\" or \"pear-of-summer\"");
         assert_eq!(one_of([Fruit::Apple]), "\"apple\"");
+    }
+
+    #[test]
+    fn words_of_a_command_are_quoted_where_a_shell_would_read_more() {
+        for (word, expected) in [
+            ("runs/a-1,b=2%", "runs/a-1,b=2%"),
+            ("größe", "größe"),
+            ("my table.csv", "'my table.csv'"),
+            ("it's $5", "'it'\\''s $5'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(word), expected);
+        }
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use rarefy::data::Task;
+use rarefy::names::shell_word;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
 use rarefy::report::{InputReport, Summary, count, sparsity, table, worse_than_mean};
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Model, Settings, Trainer};
 
 use crate::apply::targets_text;
-use crate::arguments::quoted;
 use crate::data::{skipped_text, table_text};
 use crate::inspect::inputs;
 use crate::network;
@@ -170,7 +170,7 @@ pub fn describe_end(run: &Trainer, model: &Model, directory: &Path, summary: &Su
             "sparse was slower: layers this small spend their time outside of products; wider layers gain".to_string()
         });
     }
-    let (directory, name) = (quoted(&directory.to_string_lossy()), directory.display());
+    let (directory, name) = (shell_word(&directory.to_string_lossy()), directory.display());
     inputs_text(run, model, &directory, output.width()).into_iter().for_each(|text| output.say(&text));
     output.say(&format!("\nmodel    {name}/model.safetensors\nmetrics  {name}/metrics.jsonl"));
     output.say(&match summary.ending {
@@ -178,7 +178,7 @@ pub fn describe_end(run: &Trainer, model: &Model, directory: &Path, summary: &Su
         _ => {
             let predict = match run.splits().preparation.task {
                 Task::LanguageModel => "--generate",
-                _ => &quoted(&run.settings().data.path),
+                _ => &shell_word(&run.settings().data.path),
             };
             format!(
                 "next     rarefy evaluate {directory}\n         rarefy predict {directory} {predict}\n         rarefy inspect {directory}"

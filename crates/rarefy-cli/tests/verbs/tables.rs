@@ -114,3 +114,51 @@ fn the_command_to_train_ends_what_data_shows() {
     let message = refusal(&["data", table, "--ignore", "kind"]);
     assert!(message.contains("column \"kind\" is the label too; name the label"), "{message}");
 }
+
+/// What a verb prints where a table comes through a pipe.
+fn piped(arguments: &[&str], table: &[u8]) -> Output {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rarefy"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(table).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn tables_come_through_pipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, i % 5, ["a", "b"][i % 2])).collect();
+    let table = format!("size,age,label\n{lines}");
+    let file = folder.path().join("t.csv");
+    std::fs::write(&file, &table).unwrap();
+    let run = folder.path().join("run");
+    let run = path_text(&run);
+    let flags = ["--epochs", "1", "--hidden", "8", "--batch-size", "16", "--run-dir", run];
+    let trained = piped(&[&["train", "-"], &flags[..]].concat(), table.as_bytes());
+    assert!(trained.status.success(), "{}", text(&trained.stderr));
+    let expected = said(&["predict", run, path_text(&file)]);
+    for name in ["-", "/dev/stdin"].into_iter().filter(|name| *name == "-" || cfg!(unix)) {
+        let found = piped(&["predict", run, name], table.as_bytes());
+        assert_eq!((text(&found.stdout), text(&found.stderr)), (expected.as_str(), ""), "{name}");
+    }
+    let found = piped(&["data", "-", "--label", "label"], table.as_bytes());
+    assert!(
+        text(&found.stdout).contains("\nnext     rarefy train - --label label"),
+        "{}",
+        text(&found.stdout)
+    );
+    let scored = piped(&["evaluate", run, "-", "--json"], table.as_bytes());
+    assert_eq!(serde_json::from_slice::<Value>(&scored.stdout).unwrap()["samples"], 60);
+    for (table, problem) in [
+        (&b""[..], "error: standard input: the file is empty"),
+        (b"size,age,label\n1,2\n", "standard input, line 2: has 2 cells"),
+    ] {
+        let refused = piped(&["data", "-"], table);
+        assert!(text(&refused.stderr).contains(problem), "{}", text(&refused.stderr));
+    }
+}

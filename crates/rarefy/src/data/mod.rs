@@ -11,6 +11,7 @@ mod augment;
 mod batches;
 mod csr;
 mod dataset;
+mod dates;
 mod describe;
 mod fingerprint;
 mod language;
@@ -33,6 +34,7 @@ pub use augment::Augmentation;
 pub use batches::{Batch, BatchTargets, epoch_order, run_order};
 pub use csr::Csr;
 pub use dataset::{Dataset, Features, Targets, Task};
+pub use dates::DatePart;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use lent::LentRows;
 pub use load::{

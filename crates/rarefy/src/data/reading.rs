@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::dataset::Task;
+use super::dates::DatePart;
 use super::settings::{AudioSettings, Decimal, ImageColor, ImageSize, Missing, RATES};
 use super::span::Shift;
 
@@ -78,7 +79,7 @@ pub struct ArrayReading {
 pub struct CsvReading {
     /// The layout.
     pub dialect: Dialect,
-    /// The columns of features, in the order of the features.
+    /// The columns of features, in the order of the features; one of dates for each of their parts.
     pub columns: Vec<CsvColumn>,
     /// The label columns.
     pub labels: Vec<LabelColumn>,
@@ -92,6 +93,8 @@ pub struct CsvReading {
     pub missing: Missing,
     /// How a missing cell is written; in a column of numbers be it in upper or lower case.
     pub missing_markers: Vec<String>,
+    /// How dates are written; as ISO 8601 says if not given.
+    pub date_format: Option<String>,
     /// Columns that are read as `(x - origin) / unit`, because `f32` could not tell their numbers apart.
     pub shifts: Vec<Shift>,
 }
@@ -116,6 +119,18 @@ pub enum CellKind {
     Category,
     /// Free text, the only feature of a sample.
     Text,
+    /// A date, of which a feature is this part.
+    Date(DatePart),
+}
+
+impl CsvColumn {
+    /// The name of the feature that it becomes, or that a part of its dates does.
+    pub(crate) fn feature_name(&self) -> String {
+        match self.cells {
+            CellKind::Date(part) => format!("{} {part}", self.name),
+            CellKind::Number | CellKind::Category | CellKind::Text => self.name.clone(),
+        }
+    }
 }
 
 /// A label column of a CSV file, or the key of the label in JSON lines.

@@ -212,3 +212,109 @@ fn samples_in_memory_have_groups_and_folds_too() {
         from_memory_parts(samples(), None, Some(samples()), &settings("task = 'regression'"), 1).unwrap();
     assert_eq!((whole.test.unwrap().len(), whole.test_over_rest), (60, 0.0));
 }
+
+#[test]
+fn dates_become_numbers_and_a_model_reads_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = ["2024-01-01,1,5", "2024-01-03 12:00,2,6", ",3,7", "2023-12-31T06:00:00+01:00,4,8"];
+    let path = write(&folder, "d.csv", &format!("at,x,y\n{}\n", lines.join("\n")));
+    let given = "date = 'at'\ntask = 'regression'\nscale = 'none'";
+    let splits = load(&whole(&path, given), 1).unwrap();
+    let found = &splits.preparation;
+    let names = "at days, at year sin, at year cos, at week sin, at week cos, at day sin, at day cos, x";
+    assert_eq!(found.input_names().join(", "), names);
+    let row = |dataset: &Dataset, sample: usize| dataset.dense().unwrap()[8 * sample..][..8].to_vec();
+    assert_eq!(row(&splits.train, 0), [19723.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0]);
+    assert_eq!(row(&splits.train, 1)[0], 19725.5);
+    // A gap is the mean of the others.
+    assert!((row(&splits.train, 2)[0] - (19723.0 + 19725.5 + 19722.25) / 3.0).abs() < 0.01);
+    let text = serde_json::to_string(found).unwrap();
+    let again: Preparation = serde_json::from_str(&text).unwrap();
+    assert_eq!(&again, found);
+    again.check().unwrap();
+    // Without a time too, for training had some; in another order.
+    let new = write(&folder, "new.csv", "x,at\n1,2024-01-01\n");
+    let dataset = load_with(&again, new.to_str().unwrap(), false).unwrap().dataset;
+    assert_eq!(row(&dataset, 0), row(&splits.train, 0));
+    let bad = write(&folder, "bad.csv", "x,at\n1,2024-01-01\n2,yesterday\n");
+    let error = load_with(&again, bad.to_str().unwrap(), false).unwrap_err().to_string();
+    assert!(error.contains("bad.csv, line 3, column \"at\": \"yesterday\" is no date such as"), "{error}");
+    // Days of one century are told apart to the second where numbers are scaled.
+    let scaled = load(&whole(&path, "date = 'at'\ntask = 'regression'"), 1).unwrap().preparation;
+    assert_eq!(scaled.reading.shifts().len(), 0);
+}
+
+#[test]
+fn dates_have_the_layout_that_the_settings_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(&folder, "d.csv", "y,at\n1,31.01.2024\n2,01.02.2024\n3,02.02.2024\n");
+    let good = "date = 'at'\ndate_format = '%d.%m.%Y'\nlabel = 'y'\ntask = 'regression'\nscale = 'none'";
+    let splits = load(&whole(&path, good), 1).unwrap();
+    assert_eq!((splits.train.inputs(), splits.train.dense().unwrap()[0]), (5, 19753.0));
+    for (given, problem) in [
+        (
+            "date = 'at'",
+            "3 places of the file are faulty:\n  line 2, column \"at\": \"31.01.2024\" is no date",
+        ),
+        ("date = 'at'\ndate_format = '%Y-%m-%d'", "\"31.01.2024\" is no date in the layout \"%Y-%m-%d\""),
+        ("date = 'at'\ndate_format = '%Q'", "data.date_format: is no layout of dates"),
+        ("date_format = '%d'", "data.date_format: is for columns of dates, and data.date names none"),
+        ("date = 'att'", "data.date: "),
+        ("date = 'at'\nignore = 'at'", "data.date: column \"at\" is in data.ignore too"),
+        ("date = 'y'", "data.date: column \"y\" is the label too"),
+    ] {
+        let error = load(&whole(&path, &format!("label = 'y'\n{given}")), 1).unwrap_err().to_string();
+        assert!(error.contains(problem), "{given}: {error}");
+    }
+}
+
+#[test]
+fn dates_and_ids_are_pointed_out_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = |header: &str, line: &dyn Fn(usize) -> String| {
+        let lines: String = (0..120).map(|i| format!("{},{}\n", line(i), i % 2)).collect();
+        let path = write(&folder, "t.csv", &format!("{header},label\n{lines}"));
+        load(&whole(&path, ""), 1)
+            .map(|splits| splits.notes.join("\n"))
+            .unwrap_or_else(|error| error.to_string())
+    };
+    type Line = fn(usize) -> String;
+    let cases: [(&str, Line, &str); 8] = [
+        (
+            "id,x",
+            |i| format!("{},{}", i + 1, i % 7),
+            "column \"id\" counts the lines; --ignore id leaves it out",
+        ),
+        (
+            "Order No,x",
+            |i| format!("{},{}", i * 7919 % 10007, i % 7),
+            "each line, as ids do; --ignore 'Order No' leaves",
+        ),
+        (
+            "shopId,x",
+            |i| format!("{},{}", i % 5, i % 7),
+            "column \"shopId\" is named as ids are and read as numbers",
+        ),
+        ("size,x", |i| format!("{},{}", i % 5, i % 7), ""),
+        ("paid,x", |i| format!("{},{}", i % 2, i % 7), ""),
+        (
+            "at,x",
+            |i| format!("2024-01-0{},{}", 1 + i % 9, i % 7),
+            "read as 9 categories, and a new date will be none of them; --set data.date=at makes numbers",
+        ),
+        (
+            "at,x",
+            |i| format!("0{}.02.2024,{}", 1 + i % 9, i % 7),
+            "--set data.date=at with its layout in data.date_format",
+        ),
+        (
+            "my at,x",
+            |i| format!("2024-01-01 00:{:02}:{:02},{}", i / 60, i % 60, i % 7),
+            "column \"my at\": holds dates; --set 'data.date=my at' makes numbers",
+        ),
+    ];
+    for (header, line, expected) in cases {
+        let found = notes(header, &line);
+        assert!(found.contains(expected) && found.is_empty() == expected.is_empty(), "{header}: {found}");
+    }
+}

@@ -1,13 +1,13 @@
 //! Checks a [`Preparation`] that came from a file: every number that is used as an index, a size or a divisor, and that its
 //! parts agree.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::preparation::{Coding, Column, Preparation};
 use super::scale::Scaler;
 use super::target_scaler::TargetScaler;
 use crate::data::dataset::Task;
-use crate::data::reading::{CsvReading, Format, Kept, MemoryReading, Reading};
+use crate::data::reading::{CellKind, CsvColumn, CsvReading, Format, Kept, MemoryReading, Reading};
 use crate::data::text::TextCoding;
 
 type Checked = Result<(), String>;
@@ -83,9 +83,13 @@ impl Preparation {
         let Reading::Csv(CsvReading { dialect, columns, labels, weight, keep, .. }) = &self.reading else {
             return Ok(());
         };
+        // A column of dates stands there for each of their parts.
+        let is_date = |column: &&CsvColumn| matches!(column.cells, CellKind::Date(_));
+        let dates: BTreeSet<usize> = columns.iter().filter(is_date).map(|column| column.position).collect();
         let positions = || {
             let labels = labels.iter().map(|label| label.position);
-            columns.iter().chain(weight).map(|column| column.position).chain(labels)
+            let others = columns.iter().filter(|column| !is_date(column)).chain(weight);
+            others.map(|column| column.position).chain(labels).chain(dates.iter().copied())
         };
         ensure(dialect.delimiter.is_ascii() && !"\"\r\n".contains(dialect.delimiter), || {
             format!("{:?} cannot separate cells", dialect.delimiter)

@@ -257,6 +257,7 @@ mod tests {
             keep: Vec::new(),
             missing: Missing::Mean,
             missing_markers: Vec::new(),
+            date_format: None,
             shifts: Vec::new(),
         });
         let mut raw = Raw::new(Path::new("t.csv"), reading, cells, Shape::flat(2), Some(labels));

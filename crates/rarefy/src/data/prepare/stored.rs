@@ -8,6 +8,7 @@ use super::preparation::{Coding, Column, Preparation};
 use super::scale::Scaler;
 use super::target_scaler::TargetScaler;
 use crate::data::dataset::Task;
+use crate::data::dates::DatePart;
 use crate::data::reading::{
     ArrayReading, AudioReading, CellKind, CsvColumn, CsvReading, Dialect, Format, ImageReading, JsonlReading,
     LabelColumn, LibsvmReading, MemoryReading, Reading,
@@ -51,6 +52,8 @@ struct Stored {
     reading: Option<StoredReading>,
     missing: Missing,
     missing_markers: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    date_format: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     shifts: Vec<Shift>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -65,6 +68,9 @@ struct Stored {
 struct StoredColumn {
     name: String,
     position: usize,
+    /// Of a column of dates, the part that its numbers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    date: Option<DatePart>,
     coding: Coding,
 }
 
@@ -99,14 +105,13 @@ enum StoredReading {
 impl From<Preparation> for Stored {
     fn from(preparation: Preparation) -> Stored {
         let Preparation { reading, columns, .. } = preparation;
-        let position = |at: usize| match &reading {
-            Reading::Csv(csv) => csv.columns[at].position,
-            _ => 0,
-        };
-        let column = |(at, Column { name, coding }): (usize, Column)| StoredColumn {
-            name,
-            position: position(at),
-            coding,
+        let column = |(at, Column { name, coding }): (usize, Column)| match &reading {
+            Reading::Csv(csv) => {
+                let CsvColumn { name, position, cells } = csv.columns[at].clone();
+                let date = if let CellKind::Date(part) = cells { Some(part) } else { None };
+                StoredColumn { name, position, date, coding }
+            }
+            _ => StoredColumn { name, position: 0, date: None, coding },
         };
         let columns = columns.into_iter().enumerate().map(column).collect();
         let (format, labels, shifts) = (reading.format(), reading.labels(), reading.shifts().to_vec());
@@ -126,6 +131,7 @@ impl From<Preparation> for Stored {
             reading: None,
             missing,
             missing_markers,
+            date_format: None,
             shifts,
             fill: preparation.fill,
             scaler: preparation.scaler,
@@ -137,6 +143,7 @@ impl From<Preparation> for Stored {
                 stored.weight = csv.weight.map(Place::from);
                 stored.keep = csv.keep.into_iter().map(Place::from).collect();
                 stored.dialect = Some(csv.dialect);
+                stored.date_format = csv.date_format;
                 (stored.missing, stored.missing_markers) = (csv.missing, csv.missing_markers);
             }
             Reading::Images(images) => stored.reading = Some(StoredReading::Images(images)),
@@ -163,7 +170,11 @@ impl TryFrom<Stored> for Preparation {
 
     fn try_from(mut stored: Stored) -> Result<Preparation, String> {
         let reading = stored.take_reading()?;
-        let column = |StoredColumn { name, coding, .. }| Column { name, coding };
+        let column = |(at, StoredColumn { name, coding, .. }): (usize, StoredColumn)| match &reading {
+            Reading::Csv(csv) => Column { name: csv.columns[at].feature_name(), coding },
+            _ => Column { name, coding },
+        };
+        let columns = stored.columns.into_iter().enumerate().map(column).collect();
         Ok(Preparation {
             reading,
             task: stored.task,
@@ -171,7 +182,7 @@ impl TryFrom<Stored> for Preparation {
             outputs: stored.outputs,
             classes: stored.classes,
             units: stored.units,
-            columns: stored.columns.into_iter().map(column).collect(),
+            columns,
             fill: stored.fill,
             scaler: stored.scaler,
             target_scaler: stored.target_scaler,
@@ -226,10 +237,11 @@ impl Stored {
         let column = |column: &StoredColumn| CsvColumn {
             name: column.name.clone(),
             position: column.position,
-            cells: match column.coding {
-                Coding::Number { .. } => CellKind::Number,
-                Coding::Category { .. } => CellKind::Category,
-                Coding::Text(_) => CellKind::Text,
+            cells: match (&column.coding, column.date) {
+                (Coding::Number { .. }, Some(part)) => CellKind::Date(part),
+                (Coding::Number { .. }, None) => CellKind::Number,
+                (Coding::Category { .. }, _) => CellKind::Category,
+                (Coding::Text(_), _) => CellKind::Text,
             },
         };
         let labels = std::mem::take(&mut self.labels);
@@ -249,6 +261,7 @@ impl Stored {
             keep: std::mem::take(&mut self.keep).into_iter().map(CsvColumn::from).collect(),
             missing: self.missing,
             missing_markers: std::mem::take(&mut self.missing_markers),
+            date_format: self.date_format.take(),
             shifts,
         }))
     }

@@ -2,11 +2,12 @@
 //! programs write before UTF-8 text, is passed over.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use flate2::bufread::GzDecoder;
 
+use super::pipes;
 use crate::{Error, Result};
 
 /// Deflate shrinks data at most 1032 times, so a file bounds what can come out of it.
@@ -27,23 +28,31 @@ pub(crate) struct Opened<'a> {
 
 /// Opens a plain or gzipped file.
 pub(crate) fn open(path: &Path) -> Result<Opened<'static>> {
+    if let Some(bytes) = pipes::bytes(path)? {
+        let length = bytes.len() as u64;
+        return unpacked(path, Cursor::new(bytes), length);
+    }
     let file = File::open(path).map_err(Error::io(path, "cannot open"))?;
     let about = file.metadata().map_err(Error::io(path, "cannot read"))?;
     if about.is_dir() {
         return Err(Error::data(path, "is a folder where a file is needed"));
     }
-    let mut reader = BufReader::with_capacity(1 << 16, file);
+    unpacked(path, BufReader::with_capacity(1 << 16, file), about.len())
+}
+
+/// What comes of so many bytes.
+fn unpacked(path: &Path, mut reader: impl BufRead + 'static, length: u64) -> Result<Opened<'static>> {
     let start = reader.fill_buf().map_err(Error::io(path, "cannot read"))?;
     if start.is_empty() {
         return Err(Error::data(path, "the file is empty"));
     }
     if start.starts_with(&[0x1f, 0x8b]) {
-        let at_most = about.len().saturating_mul(MOST_SHRUNK);
-        let left = FREE.max(about.len().saturating_mul(LARGEST_RATIO));
+        let at_most = length.saturating_mul(MOST_SHRUNK);
+        let left = FREE.max(length.saturating_mul(LARGEST_RATIO));
         let reader = BufReader::new(Members { member: Some(GzDecoder::new(reader)), left });
         return Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most });
     }
-    Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most: about.len() })
+    Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most: length })
 }
 
 fn without_mark<R: BufRead>(path: &Path, mut reader: R) -> Result<R> {

@@ -22,7 +22,8 @@ use crate::{Error, Result};
 /// Whether a path leads to a file of this format.
 pub(super) fn detect(place: &Place) -> bool {
     let is_json = matches!(place.start.trim_ascii_start().first(), Some(b'{' | b'['));
-    place.is_file() && (place.ends(&[".jsonl", ".ndjson"]) || (is_json && place.ends(&[".json"])))
+    place.is_file()
+        && (place.ends(&[".jsonl", ".ndjson"]) || (is_json && (place.ends(&[".json"]) || place.is_pipe())))
 }
 
 /// Reads a file to train on. Keys are `text` and `label` unless the settings say.

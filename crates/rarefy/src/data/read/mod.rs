@@ -13,6 +13,7 @@ mod images;
 mod jsonl;
 mod libsvm;
 pub(super) mod npy;
+pub(crate) mod pipes;
 mod place;
 mod scipy;
 mod settings_of_formats;
@@ -227,8 +228,7 @@ fn detect(place: &Place) -> Result<&'static Row> {
 
 /// Whether the settings say that a file is a table, be it like a list of files.
 fn is_table(settings: &DataSettings) -> bool {
-    !settings.ignore.is_empty()
-        || !settings.keep.is_empty()
+    [&settings.ignore, &settings.keep, &settings.date].iter().any(|columns| !columns.is_empty())
         || settings.text.as_ref().is_some_and(|text| text.column.is_some())
 }
 
@@ -242,6 +242,7 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
         refuse_list(&place.path)?;
     }
     let mut source = (row.read)(&place.path, settings)?;
+    pipes::forget(&place.path);
     refuse_settings_of_others(settings, row.format)?;
     source.train.notes.extend(classes::note(&source.train, settings.task));
     let kind = token_kind(settings.text.as_ref());
@@ -277,14 +278,17 @@ pub(crate) fn reread(reading: &Reading, path: &str, wanted: Wanted) -> Result<Ra
     }
     // Arrays are alike, be they packed as they may.
     let are_arrays = found.takes == ARRAYS && (trained.takes == ARRAYS || trained.format == Format::Memory);
-    if found.format == trained.format || is_document {
-        (trained.reread)(&place.path, reading, wanted)
+    let reread = if found.format == trained.format || is_document {
+        trained.reread
     } else if are_arrays {
-        (found.reread)(&place.path, reading, wanted)
+        found.reread
     } else {
         let problem = format!("is not what the model was trained on; give {}", trained.takes);
-        Err(Error::data(&place.path, problem))
-    }
+        return Err(Error::data(&place.path, problem));
+    };
+    let raw = reread(&place.path, reading, wanted)?;
+    pipes::forget(&place.path);
+    Ok(raw)
 }
 
 /// The part of its own to which a model is applied where a path or name leads to samples that come divided: the test part, or

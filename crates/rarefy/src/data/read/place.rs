@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::files::{self, Kind};
-use super::{gzip, sniff};
+use super::{gzip, pipes, sniff};
 use crate::{Error, Result};
 
 /// A path or name, and what is seen of it without reading it.
@@ -35,6 +35,9 @@ impl Place {
     /// # Errors
     /// If it leads nowhere, or is a file that is known not to be readable here.
     pub(super) fn at(path: PathBuf, as_table: bool) -> Result<Place> {
+        if pipes::is_pipe(&path) {
+            return Place::of_file(path, as_table);
+        }
         let about = std::fs::metadata(&path).map_err(|source| match source.kind() {
             std::io::ErrorKind::NotFound => Error::data(
                 &path,
@@ -45,6 +48,10 @@ impl Place {
         if about.is_dir() {
             return Ok(Place::new(path, true, Vec::new(), as_table));
         }
+        Place::of_file(path, as_table)
+    }
+
+    fn of_file(path: PathBuf, as_table: bool) -> Result<Place> {
         let mut start = Vec::new();
         let from = &mut gzip::open(&path)?.reader.take(sniff::START as u64);
         from.read_to_end(&mut start).map_err(gzip::read_error(&path))?;
@@ -81,6 +88,11 @@ impl Place {
     /// Whether its name ends in one of these ways.
     pub(super) fn ends(&self, ends: &[&str]) -> bool {
         ends.iter().any(|end| self.file_name.ends_with(end))
+    }
+
+    /// Whether it is a pipe, whose name says nothing of what it holds.
+    pub(super) fn is_pipe(&self) -> bool {
+        pipes::is_pipe(&self.path)
     }
 
     /// Whether its name says that it holds text.

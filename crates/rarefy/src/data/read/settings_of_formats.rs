@@ -23,6 +23,7 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
         ("data.group", settings.group.is_some(), csv, "CSV files"),
         ("data.categorical", !settings.categorical.is_empty(), csv, "CSV files"),
         ("data.ignore", !settings.ignore.is_empty(), csv, "CSV files"),
+        ("data.date", !settings.date.is_empty(), csv, "CSV files"),
         ("data.keep", !settings.keep.is_empty(), csv, "CSV files"),
         ("data.delimiter", settings.delimiter.is_some(), csv, "CSV files"),
         ("data.quote", settings.quote != Quote::Auto, csv, "CSV files"),

@@ -10,6 +10,7 @@ mod units;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::dataset::Task;
+use super::dates::is_layout;
 use super::text::TextSettings;
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -73,6 +74,13 @@ pub struct DataSettings {
     /// anyway.
     #[serde(deserialize_with = "one_or_many")]
     pub categorical: Vec<String>,
+    /// CSV columns of dates, with times or without, which become numbers: see [`DatePart`](crate::data::DatePart).
+    #[serde(deserialize_with = "one_or_many")]
+    pub date: Vec<String>,
+    /// How they are written, in the letters of `strftime` as in `%d.%m.%Y %H:%M`; as ISO 8601 says (`2024-01-31`, `2024-01-31 12:30`)
+    /// if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub date_format: Option<String>,
     /// CSV columns to leave out, such as row numbers.
     #[serde(deserialize_with = "one_or_many")]
     pub ignore: Vec<String>,
@@ -142,6 +150,8 @@ impl Default for DataSettings {
             quote: Quote::Auto,
             decimal: Decimal::Auto,
             categorical: Vec::new(),
+            date: Vec::new(),
+            date_format: None,
             ignore: Vec::new(),
             keep: Vec::new(),
             missing: Missing::Mean,
@@ -362,6 +372,18 @@ impl DataSettings {
                 "data.delimiter",
                 "must be one plain character, such as \",\", \";\" or \"\\t\"",
             ));
+        }
+        if let Some(format) = &self.date_format {
+            let problem = match self.date[..] {
+                [] => "is for columns of dates, and data.date names none; name them, or leave it out",
+                _ if !is_layout(format) => {
+                    "is no layout of dates; write it as in \"%d.%m.%Y\" or \"%m/%d/%Y %H:%M\""
+                }
+                _ => "",
+            };
+            if !problem.is_empty() {
+                return Err(Error::setting("data.date_format", problem));
+            }
         }
         if let Some(shape) = self.shape {
             shape.check().map_err(|problem| Error::setting("data.shape", problem))?;

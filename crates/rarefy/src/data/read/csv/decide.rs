@@ -10,6 +10,7 @@ use super::table::{Role, at};
 use crate::data::reading::Dialect;
 use crate::data::settings::{DataSettings, LabelType, TaskChoice};
 use crate::data::shown::shown;
+use crate::names::shell_word;
 use crate::{Error, Result};
 
 /// Names of label columns that need not be last.
@@ -25,10 +26,32 @@ pub(super) struct Table<'a> {
     /// Columns that the settings name.
     pub text: Option<usize>,
     pub categorical: &'a [usize],
+    pub dates: &'a [usize],
     /// Those that are no features: ignored, or only kept.
     pub left_out: &'a [usize],
     pub weight: Option<usize>,
     pub group: Option<usize>,
+}
+
+/// Whether a column is named as ids are: `id`, `customer_id`, `CustomerID`.
+fn is_named_id(name: &str) -> bool {
+    let Some(front) = name.len().checked_sub(2).and_then(|at| name.split_at_checked(at)) else {
+        return false;
+    };
+    let is_after_a_word = |front: &str| front.ends_with(['_', '-', ' ', '.']);
+    match front {
+        (front, "id" | "Id" | "ID") if front.is_empty() || is_after_a_word(front) => true,
+        (front, "Id" | "ID") => front.ends_with(|last: char| last.is_lowercase()),
+        _ => ["uuid", "guid"].iter().any(|known| name.eq_ignore_ascii_case(known)),
+    }
+}
+
+/// The settings that make numbers of a column of dates.
+fn date_advice(name: &str, seen: &Seen) -> String {
+    let layout =
+        if seen.holds_iso_dates() { "" } else { " with its layout in data.date_format, as in '%d.%m.%Y'," };
+    let assignment = shell_word(&format!("data.date={name}"));
+    format!("--set {assignment}{layout} makes numbers of them (days, days of the week and of the year)")
 }
 
 impl Table<'_> {
@@ -89,6 +112,7 @@ impl Table<'_> {
             }
             _ if self.text == Some(column) => Role::Text,
             _ if self.text.is_some() || self.left_out.contains(&column) => Role::Ignore,
+            _ if self.dates.contains(&column) => Role::Date,
             _ if self.categorical.contains(&column) => Role::Category,
             _ if self.is_nothing(column) => {
                 notes.push(format!("column {} has no name and holds nothing; it is left out", column + 1));
@@ -132,9 +156,26 @@ impl Table<'_> {
     /// What is odd about a feature column that is read nevertheless.
     fn doubt(&self, column: usize) -> Option<String> {
         let (seen, name) = (&self.seen[column], &self.names[column]);
-        if seen.counts_rows() && seen.rows > 2 {
+        let (column_name, word) = (shown(name), shell_word(name));
+        let advice = format!("--ignore {word} leaves it out, --keep {word} also puts it beside predictions");
+        if (seen.counts_rows() && seen.rows > 2) || seen.numbers_all_differ() {
+            let does = if seen.counts_rows() {
+                "counts the lines"
+            } else {
+                "holds another whole number on each line, as ids do"
+            };
+            return Some(format!("column {column_name} {does}; {advice}"));
+        }
+        if is_named_id(name) && seen.numbers > 0 {
             return Some(format!(
-                "column {name:?} counts the lines; leave it out with data.ignore unless it means something"
+                "column {column_name} is named as ids are and read as numbers; data.categorical makes categories of it, {advice}"
+            ));
+        }
+        if seen.holds_dates() {
+            return Some(format!(
+                "column {column_name} holds dates, read as {} categories, and a new date will be none of them; {}",
+                seen.kinds(),
+                date_advice(name, seen)
             ));
         }
         if column == 0 && self.has_no_name(0) && !seen.is_text() {
@@ -172,13 +213,19 @@ impl Table<'_> {
             }
             Role::Category => {
                 let kinds = seen.kinds();
+                let word = shell_word(&self.names[column]);
                 let many = kinds > MOST_CATEGORIES || (kinds > 20 && kinds * 2 > seen.rows);
                 let more = if kinds > MOST_CATEGORIES { "more than " } else { "" };
                 let kinds = kinds.min(MOST_CATEGORIES);
-                let problem = format!(
-                    "holds {more}{kinds} different texts in {} lines, so it looks like names or free text, not categories; leave it out with data.ignore, insist with data.categorical, or read it as text with data.text.column",
-                    seen.rows
-                );
+                let problem = if seen.holds_dates() {
+                    let advice = date_advice(&self.names[column], seen);
+                    format!("holds dates; {advice}, --ignore {word} leaves it out")
+                } else {
+                    format!(
+                        "holds {more}{kinds} different texts in {} lines, so it looks like names or free text, not categories; --ignore {word} leaves it out (data.ignore), --keep {word} also puts it beside predictions; data.categorical insists, data.text.column reads it as text",
+                        seen.rows
+                    )
+                };
                 many.then(|| (place(), problem))
             }
             _ => None,

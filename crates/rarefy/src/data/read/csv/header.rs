@@ -22,8 +22,8 @@ struct Start<'a> {
 pub(super) fn names_columns(lines: &[Vec<String>], settings: &DataSettings, decimal: Decimal) -> bool {
     let start = Start { first: &lines[0], below: &lines[1..], decimal, markers: &settings.missing_markers };
     let text = settings.text.iter().flat_map(|text| &text.column);
-    let DataSettings { label, categorical, ignore, keep, .. } = settings;
-    let mut named = [label, categorical, ignore, keep].into_iter().flatten().chain(text);
+    let DataSettings { label, categorical, date, ignore, keep, .. } = settings;
+    let mut named = [label, categorical, date, ignore, keep].into_iter().flatten().chain(text);
     if named.any(|name| start.first.contains(name) && parse(name, decimal).is_none()) {
         return true;
     }

@@ -19,16 +19,18 @@ pub(super) use records::Records;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::data::dates::DatePart;
 use crate::data::raw::{Raw, Source};
 use crate::data::reading::{CellKind, CsvColumn, CsvReading, Dialect, Keep, LabelColumn, Reading, Wanted};
 use crate::data::settings::{DataSettings, LabelType};
 use crate::data::shown::shown;
-use crate::data::span::may_shift;
+use crate::data::span::{Span, may_shift};
 use crate::data::text::TextSettings;
 use crate::{Error, Result};
 use columns::{find, resolve};
 use decide::Table;
 use dialect::{detect, names};
+use survey::Seen;
 use table::{Plan, Role};
 
 /// Reads a file to train on.
@@ -36,11 +38,17 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let (dialect, names) = detect(path, settings)?;
     let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
+    let dates = resolve(path, "data.date", &settings.date, &names)?;
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
     let keep = resolve(path, "data.keep", &settings.keep, &names)?;
     let weight = resolve(path, "data.weight", settings.weight.as_slice(), &names)?.first().copied();
     let group = resolve(path, "data.group", settings.group.as_slice(), &names)?.first().copied();
-    let seen = survey::survey(path, &dialect, &settings.missing_markers, &names)?;
+    let asked = survey::Asked {
+        markers: &settings.missing_markers,
+        dates: &dates,
+        date_format: settings.date_format.as_deref(),
+    };
+    let seen = survey::survey(path, &dialect, &names, &asked)?;
     let table = Table {
         path,
         settings,
@@ -49,6 +57,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         seen: &seen,
         text: text.map(|(text, _)| text),
         categorical: &categorical,
+        dates: &dates,
         left_out: &[&ignored[..], &keep].concat(),
         weight,
         group,
@@ -63,6 +72,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         ("data.keep", &keep),
         ("data.ignore", &ignored),
         ("data.weight", weight.as_slice()),
+        ("data.date", &dates),
     ];
     refuse_second_use(&uses, &names)?;
     // A group may be kept beside predictions, or be left out as a feature in so many words.
@@ -70,26 +80,21 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         ("data.label", &labels[..]),
         ("data.weight", weight.as_slice()),
         ("data.categorical", &categorical),
+        ("data.date", &dates),
         ("data.text.column", table.text.as_slice()),
     ] {
         refuse_second_use(&[other, ("data.group", group.as_slice())], &names)?;
     }
     let (roles, notes) = table.roles(&labels)?;
-    let is_feature = |&column: &usize| matches!(roles[column], Role::Number | Role::Category | Role::Text);
-    let features: Vec<usize> = (0..names.len()).filter(is_feature).collect();
-    let numbers = || (0..).zip(&features).filter(|&(_, &column)| roles[column] == Role::Number);
+    let column = |position: usize, cells| CsvColumn { name: names[position].clone(), position, cells };
+    let features = features(&names, &roles, &seen);
+    let spans = spans(&features, &seen);
     let shifts = if may_shift(settings.scale) {
-        numbers().filter_map(|(place, &column)| seen[column].span.shift(place)).collect()
+        spans.iter().filter_map(|(place, span)| span.shift(*place)).collect()
     } else {
         Vec::new()
     };
-    let close = numbers().filter_map(|(place, &column)| seen[column].span.close(place)).collect();
-    let feature = |position: usize, cells| CsvColumn { name: names[position].clone(), position, cells };
-    let kind = |role| match role {
-        Role::Category => CellKind::Category,
-        Role::Text => CellKind::Text,
-        _ => CellKind::Number,
-    };
+    let close = spans.iter().filter_map(|(place, span)| span.close(*place)).collect();
     let label = |&position: &usize| LabelColumn {
         name: names[position].clone(),
         position,
@@ -97,18 +102,46 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     };
     let reading = CsvReading {
         dialect: dialect.clone(),
-        columns: features.iter().map(|&column| feature(column, kind(roles[column]))).collect(),
+        columns: features,
         labels: labels.iter().map(label).collect(),
         labels_are_words: roles.contains(&Role::TextLabel),
-        weight: weight.map(|column| feature(column, CellKind::Number)),
-        keep: keep.iter().map(|&column| feature(column, CellKind::Number)).collect(),
+        weight: weight.map(|position| column(position, CellKind::Number)),
+        keep: keep.iter().map(|&position| column(position, CellKind::Number)).collect(),
         missing: settings.missing,
         missing_markers: settings.missing_markers.clone(),
+        date_format: settings.date_format.clone(),
         shifts,
     };
+    let features = reading.columns.iter().map(|column| column.position).collect();
     let keep = Vec::new();
     let plan = Plan { path, dialect, names, roles, features, labels, keep, reading, merge: true, notes };
     Ok(Source::whole(Raw { close, ..plan.read(seen[0].rows)? }))
+}
+
+/// The features that columns become, in their order.
+fn features(names: &[String], roles: &[Role], seen: &[Seen]) -> Vec<CsvColumn> {
+    let kinds = |position: usize| match roles[position] {
+        Role::Number => vec![CellKind::Number],
+        Role::Category => vec![CellKind::Category],
+        Role::Text => vec![CellKind::Text],
+        Role::Date => {
+            let parts = DatePart::of(seen[position].has_times).iter();
+            parts.map(|&part| CellKind::Date(part)).collect()
+        }
+        Role::NumberLabel | Role::TextLabel | Role::Weight | Role::Group | Role::Ignore => Vec::new(),
+    };
+    let column = |position: usize| {
+        let named = move |cells| CsvColumn { name: names[position].clone(), position, cells };
+        kinds(position).into_iter().map(named)
+    };
+    (0..names.len()).flat_map(column).collect()
+}
+
+/// What numbers span, and the days of dates, which may be read shifted, with their places among the features.
+fn spans<'a>(features: &[CsvColumn], seen: &'a [Seen]) -> Vec<(usize, &'a Span)> {
+    let is_long = |cells| matches!(cells, CellKind::Number | CellKind::Date(DatePart::Days));
+    let long = (0..).zip(features).filter(|(_, column)| is_long(column.cells));
+    long.map(|(place, column)| (place, &seen[column.position].span)).collect()
 }
 
 /// Refuses a column that is to be two things at once.
@@ -135,7 +168,8 @@ fn text_and_label(
     settings: &DataSettings,
     names: &[String],
 ) -> Result<(usize, usize)> {
-    for (key, given) in [("data.categorical", &settings.categorical), ("data.ignore", &settings.ignore)] {
+    let DataSettings { categorical, ignore, date, .. } = settings;
+    for (key, given) in [("data.categorical", categorical), ("data.ignore", ignore), ("data.date", date)] {
         if !given.is_empty() {
             let problem = "does nothing beside data.text, for no other column is read; leave it out";
             return Err(Error::setting(key, problem));

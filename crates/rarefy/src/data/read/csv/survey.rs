@@ -7,6 +7,8 @@ use std::path::Path;
 use super::faults::Faults;
 use super::numbers::{Spelling, parse};
 use super::records::Records;
+use crate::data::alike::is_date;
+use crate::data::dates::{DatePart, Moment};
 use crate::data::reading::Dialect;
 use crate::data::span::Span;
 use crate::{Error, Result};
@@ -16,6 +18,12 @@ pub(super) const MOST_CATEGORIES: usize = 1000;
 
 /// Lines of texts among numbers that are told.
 const MOST_LINES: usize = 10;
+
+/// Lines from which numbers that all differ are taken for ids: of fewer, measurements may all differ too.
+const FEWEST_IDS: usize = 100;
+
+/// Numbers that are compared for that.
+const MOST_IDS: usize = 100_000;
 
 /// Whole numbers up to here are exact in `f64`.
 const EXACT: f64 = (1u64 << 53) as f64;
@@ -39,6 +47,14 @@ pub(super) struct Seen {
     pub first_alike: Option<(String, Spelling)>,
     /// Missing markers in another case (`Na`), which are gaps among numbers and text among texts.
     loose: usize,
+    /// Texts that look like dates, and those that are dates as ISO 8601 writes them.
+    dates: usize,
+    iso_dates: usize,
+    /// Of a column of dates, whether some have a time.
+    pub has_times: bool,
+    /// The whole numbers of the first lines, as long as they all differ.
+    different: HashSet<i64>,
+    some_are_alike: bool,
     /// The hashes of its texts, up to one more than can be categories.
     kinds: HashSet<u64>,
     /// Cells that count the lines from where the first line begins.
@@ -74,6 +90,21 @@ impl Seen {
         self.rows > 1 && self.counting == self.rows && [0.0, 1.0].contains(&self.first_number)
     }
 
+    /// Whether its cells are whole numbers without a gap, and no two are alike, as far as that is looked at.
+    pub(super) fn numbers_all_differ(&self) -> bool {
+        self.rows >= FEWEST_IDS && self.integers == self.rows && !self.some_are_alike
+    }
+
+    /// Whether every filled cell is text that looks like a date.
+    pub(super) fn holds_dates(&self) -> bool {
+        self.is_text() && self.dates == self.filled
+    }
+
+    /// Whether all are written as ISO 8601 says.
+    pub(super) fn holds_iso_dates(&self) -> bool {
+        self.is_text() && self.iso_dates == self.filled
+    }
+
     /// Whether the cells are whole numbers of which some would fall together as `f64`.
     pub(super) fn holds_large_integers(&self) -> bool {
         self.is_large && self.integers == self.filled
@@ -101,6 +132,9 @@ impl Seen {
             self.counting += usize::from(number == self.first_number + row as f64);
             if is_integer(cell) {
                 self.integers += 1;
+                if !self.some_are_alike && self.different.len() < MOST_IDS {
+                    self.some_are_alike = !self.different.insert(number as i64);
+                }
                 self.is_large |= number.abs() >= EXACT;
             }
             return;
@@ -112,9 +146,22 @@ impl Seen {
         if self.text_lines.len() < MOST_LINES {
             self.text_lines.push(line);
         }
+        if is_date(cell) {
+            self.dates += 1;
+            self.iso_dates += usize::from(Moment::read(cell, None).is_some());
+        }
         if let Some(spelling) = Spelling::of(cell) {
             self.alike += 1;
             self.first_alike.get_or_insert_with(|| (cell.to_string(), spelling));
+        }
+    }
+
+    /// Adds a cell of a column of dates.
+    fn add_date(&mut self, cell: &str, asked: &Asked) {
+        // What cannot be read is told when the cells are read.
+        if let Some(moment) = Moment::read(cell, asked.date_format) {
+            self.has_times |= moment.has_time;
+            self.span.add(DatePart::Days.value(&moment));
         }
     }
 
@@ -126,6 +173,7 @@ impl Seen {
 
     fn finish(&mut self, rows: usize) {
         self.rows = rows;
+        self.different = HashSet::new();
         if self.numbers > 0 {
             self.filled -= self.loose;
         }
@@ -157,13 +205,16 @@ fn is_code(cell: &str) -> bool {
     }
 }
 
+/// What settings say of cells.
+pub(super) struct Asked<'a> {
+    pub markers: &'a [String],
+    /// Columns of dates, and how these are written.
+    pub dates: &'a [usize],
+    pub date_format: Option<&'a str>,
+}
+
 /// Reads all lines and counts.
-pub(super) fn survey(
-    path: &Path,
-    dialect: &Dialect,
-    markers: &[String],
-    names: &[String],
-) -> Result<Vec<Seen>> {
+pub(super) fn survey(path: &Path, dialect: &Dialect, names: &[String], asked: &Asked) -> Result<Vec<Seen>> {
     let mut seen = vec![Seen::default(); names.len()];
     let mut records = Records::open_as(path, dialect)?;
     if dialect.header {
@@ -171,8 +222,12 @@ pub(super) fn survey(
     }
     let (mut rows, mut faults) = (0, Faults::default());
     while let Some((line, record)) = records.next_fitting(names.len(), &mut faults)? {
-        for (seen, cell) in seen.iter_mut().zip(record) {
-            seen.add(rows, line, cell.trim(), dialect, markers);
+        for (column, (seen, cell)) in seen.iter_mut().zip(record).enumerate() {
+            if asked.dates.contains(&column) {
+                seen.add_date(cell.trim(), asked);
+            } else {
+                seen.add(rows, line, cell.trim(), dialect, asked.markers);
+            }
         }
         rows += 1;
     }

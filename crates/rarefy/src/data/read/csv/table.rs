@@ -10,7 +10,8 @@ use super::faults::Faults;
 use super::numbers::{Spelling, parse};
 use super::records::Records;
 use super::survey::{is_missing, is_missing_in_any_case};
-use crate::data::alike::{boolean, is_date, meaning};
+use crate::data::alike::{boolean, meaning};
+use crate::data::dates::Moment;
 use crate::data::raw::{Cells, KeptColumn, Labels, Places, Raw, RawColumn, Texts};
 use crate::data::reading::{CellKind, CsvReading, Dialect, Reading};
 use crate::data::settings::Missing;
@@ -25,6 +26,8 @@ pub(super) enum Role {
     Number,
     /// Text from a small set.
     Category,
+    /// A day, perhaps with a time, which becomes several numbers.
+    Date,
     /// Free text, the only feature.
     Text,
     NumberLabel,
@@ -42,6 +45,7 @@ impl From<CellKind> for Role {
             CellKind::Number => Role::Number,
             CellKind::Category => Role::Category,
             CellKind::Text => Role::Text,
+            CellKind::Date(_) => Role::Date,
         }
     }
 }
@@ -104,12 +108,6 @@ impl Vocabulary {
             }
         }
         notes.truncate(3);
-        if !self.words.is_empty() && self.words.iter().all(|word| is_date(word)) {
-            let kinds = self.words.len();
-            notes.push(format!(
-                "column {column:?} holds dates, read as {kinds} categories; a new date will be none of them, numbers (year, month, days since a date) would say more"
-            ));
-        }
         notes
     }
 }
@@ -117,7 +115,7 @@ impl Vocabulary {
 /// What the lines of a file hold, as far as they have been read.
 struct Found<'a> {
     plan: &'a Plan<'a>,
-    /// For each column of the file, its place among the features or labels.
+    /// For each column of the file, its place among the features or labels; of dates that of their first part.
     places: Vec<usize>,
     /// For each feature, how it is shifted.
     shifts: Vec<Option<Shift>>,
@@ -143,7 +141,7 @@ impl<'a> Found<'a> {
         let width = plan.features.len();
         let mut places = vec![0; plan.names.len()];
         for list in [&plan.features, &plan.labels] {
-            list.iter().enumerate().for_each(|(place, &column)| places[column] = place);
+            list.iter().enumerate().rev().for_each(|(place, &column)| places[column] = place);
         }
         let mut shifts = vec![None; width];
         plan.reading.shifts.iter().for_each(|shift| shifts[shift.column] = Some(*shift));
@@ -197,7 +195,9 @@ impl<'a> Found<'a> {
                 self.texts.push(cell);
                 return Ok(());
             }
-            Role::Number | Role::NumberLabel | Role::Weight => is_missing_in_any_case(cell, markers),
+            Role::Number | Role::Date | Role::NumberLabel | Role::Weight => {
+                is_missing_in_any_case(cell, markers)
+            }
             Role::Category | Role::TextLabel | Role::Group => is_missing(cell, markers),
         };
         if is_gap {
@@ -210,6 +210,20 @@ impl<'a> Found<'a> {
                 let start = self.cells.len() - self.shifts.len();
                 self.cells[start + place] =
                     self.shifts[place].map_or(number as f32, |shift| shift.apply(number));
+            }
+            Role::Date => {
+                let moment = self.plan.moment(cell)?;
+                let parts = self.plan.reading.columns[place..].iter().zip(&self.plan.features[place..]);
+                let start = self.cells.len() - self.shifts.len() + place;
+                for (at, (feature, &of)) in parts.enumerate() {
+                    let CellKind::Date(part) = feature.cells else { break };
+                    if of != column {
+                        break;
+                    }
+                    let number = part.value(&moment);
+                    self.cells[start + at] =
+                        self.shifts[place + at].map_or(number as f32, |shift| shift.apply(number));
+                }
             }
             Role::Category => {
                 let start = self.cells.len() - self.shifts.len();
@@ -287,7 +301,7 @@ impl Plan<'_> {
         let is_text = self.roles.contains(&Role::Text);
         let cells = if is_text { Cells::Texts(texts) } else { Cells::Numbers(cells) };
         let columns = self.reading.columns.iter().zip(vocabularies).map(|(column, vocabulary)| RawColumn {
-            name: column.name.clone(),
+            name: column.feature_name(),
             vocabulary: (column.cells == CellKind::Category).then_some(vocabulary.words),
         });
         let (columns, shape) = (columns.collect(), Shape::flat(self.features.len()));
@@ -301,6 +315,18 @@ impl Plan<'_> {
             kept,
             groups: self.roles.contains(&Role::Group).then_some(groups),
             ..Raw::new(self.path, Reading::Csv(self.reading), cells, shape, labels)
+        })
+    }
+
+    /// A cell as a date.
+    fn moment(&self, cell: &str) -> std::result::Result<Moment, String> {
+        let layout = self.reading.date_format.as_deref();
+        Moment::read(cell, layout).ok_or_else(|| {
+            let cell = shown(cell);
+            match layout {
+                Some(layout) => format!("{cell} is no date in the layout {layout:?} (data.date_format); mend the cell, or add its text to data.missing_markers"),
+                None => format!("{cell} is no date such as 2024-01-31 or 2024-01-31 12:30; mend the cell, give the layout with data.date_format, as in \"%d.%m.%Y\", or add its text to data.missing_markers"),
+            }
         })
     }
 
