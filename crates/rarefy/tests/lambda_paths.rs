@@ -171,7 +171,7 @@ fn what_cannot_be_a_path_is_refused_by_name() {
             |it, _| it.optimizer.method = optimizers::Method::Linbreg,
             "optimizer.method: \"linbreg\" does not go with a path",
         ),
-        (|it, _| it.train.patience = 2, "train.patience: must be 0"),
+        (|it, _| it.train.patience = Some(2), "train.patience: must be 0"),
         (
             |it, path| (it.sparsity.density, path.start) = (0.5, PathStart::Sparse),
             "sparsity.density: must be 1 from sparse",

@@ -252,7 +252,7 @@ fn a_run_that_stopped_early_stays_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
     let mut patient = settings(Method::Static);
-    (patient.train.epochs, patient.train.patience) = (200, 1);
+    (patient.train.epochs, patient.train.patience) = (200, Some(1));
     let mut run = Run::start(patient, Some(&directory)).unwrap();
     let first = run.train(&mut |_| Control::Continue).unwrap();
     assert!(first.ending == Ending::EarlyStopped && first.epochs < 200, "after {} epochs", first.epochs);

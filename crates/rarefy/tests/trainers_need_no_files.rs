@@ -77,7 +77,7 @@ fn a_run_and_a_trainer_make_the_same_model() {
         ("top-kast", with(&|it| it.topology.method = Method::TopKast)),
         ("the average of schedule-free", with(&|it| it.optimizer.method = Optimizer::ScheduleFreeAdamw)),
         ("the last epoch", with(&|it| it.train.keep_best = false)),
-        ("early stopping", with(&|it| (it.train.epochs, it.train.patience) = (60, 1))),
+        ("early stopping", with(&|it| (it.train.epochs, it.train.patience) = (60, Some(1)))),
         (
             "a penalty with a target",
             with(&|it| {
@@ -273,7 +273,7 @@ fn parts_and_threads_may_be_given() {
 fn patience_looks_at_what_it_is_told_to() {
     let mut splits = splits(300);
     let mut settings = settings();
-    (settings.train.epochs, settings.train.patience, settings.train.tolerance) = (50, 3, 1e9);
+    (settings.train.epochs, settings.train.patience, settings.train.tolerance) = (50, Some(3), 1e9);
     let splits_with = Arc::new(splits.clone());
     let mut trainer = Trainer::new(settings.clone(), splits_with).unwrap();
     let outcome = trainer.train(&mut |_| Control::Continue).unwrap();

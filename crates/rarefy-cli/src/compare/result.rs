@@ -103,9 +103,12 @@ pub fn state(folder: &Path, settings: &Settings) -> Result<State> {
     let mut then: Settings = toml::from_str(&text).with_context(|| {
         format!("{}: these settings cannot be used; remove the folder to train it again", config.display())
     })?;
-    // A run writes down what its default became with its data; who goes on with it compares these.
+    // A run writes down what its defaults became with its data; who goes on with it compares these.
     if settings.train.batch_size.is_none() {
         then.train.batch_size = None;
+    }
+    if settings.train.patience.is_none() {
+        then.train.patience = None;
     }
     if let Some((key, then, now)) = difference(&then, settings) {
         bail!(

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
+use rarefy::data::DataSettings;
 use rarefy::optimizers;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Summary, Twin};
@@ -51,7 +52,8 @@ fn optimizer_help() -> String {
 Examples:
   rarefy train digits                          the built-in data, offline, in seconds
   rarefy train fashion-mnist --sparsity 0.95 --hidden 1024,1024
-  rarefy train table.csv --label price --task regression
+  rarefy train table.csv --label price --ignore row --keep id
+  zcat table.csv.gz | rarefy train - --label price
   rarefy train table.csv --label price --task regression --set data.target_scale=log
   rarefy train speech.csv --set data.audio.features=mfcc --set data.augment.time_masks=2
   rarefy train photos --set data.image_size=32 --set data.augment.flip=true --skip-bad
@@ -158,6 +160,11 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
                 output.answer(&print_config(&settings)?);
                 return Ok(());
             }
+            if args.data.is_none() && settings.data.path == DataSettings::default().path {
+                output.say(
+                    "no DATA is given, so it is digits, which are built in; name a file or folder to train on",
+                );
+            }
             let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
             (Run::start(settings, Some(&directory)).map_err(taken)?, directory)
         }
@@ -258,7 +265,10 @@ fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
 }
 
 fn default_directory(settings: &Settings) -> PathBuf {
-    let name = Path::new(&settings.data.path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("run");
+    let name = match settings.data.path.as_str() {
+        "-" => "stdin",
+        path => Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("run"),
+    };
     free_run_directory(Path::new("runs"), name)
 }
 

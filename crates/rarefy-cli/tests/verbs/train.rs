@@ -261,3 +261,14 @@ fn a_run_may_be_planned_for_more_epochs() {
     let message = refusal(&["train", "--resume", &run("stopped"), "--epochs", "80"]);
     assert!(message.contains("train.patience: 1 has stopped this run after"), "{message}");
 }
+
+#[test]
+fn train_says_what_it_trains_on_where_nothing_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    let flags = ["--epochs", "1", "--hidden", "8", "--no-twin", "--run-dir", path_text(&run)];
+    let note = "no DATA is given, so it is digits";
+    assert!(said(&[&["train"], &flags[..]].concat()).starts_with(note));
+    std::fs::remove_dir_all(&run).unwrap();
+    assert!(!said(&[&["train", "digits"], &flags[..]].concat()).contains(note));
+}

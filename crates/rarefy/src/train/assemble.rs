@@ -1,10 +1,10 @@
 //! From settings and data to what a trainer trains with: the network that it starts from, its loss, its engine.
 
 use super::plan::{Floor, Plan};
-use super::settings::{DEFAULT_BATCH, Watched};
+use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
-use crate::data::{Augmentation, Features, Splits, Targets, Task};
+use crate::data::{Augmentation, Features, Format, Splits, Targets, Task};
 use crate::layers::{Network, NetworkSpec};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
@@ -64,13 +64,25 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
         let problem = format!("{method} needs the whole training part in a batch: set it to {samples}");
         return Err(Error::setting("train.batch_size", problem));
     }
-    let TrainSettings { patience, watch, .. } = settings.train;
+    let mut notes = Vec::new();
+    let TrainSettings { patience, watch, epochs, .. } = settings.train;
+    let is_table = splits.preparation.format() == Format::Csv && splits.preparation.text().is_none();
+    let patience = match patience {
+        Some(given) => given,
+        None if is_table && watch == Watched::Validation && splits.validation.is_some() => {
+            notes.push(format!(
+                "stops early where no epoch of {epochs} beats the best on validation for {TABLE_PATIENCE} epochs (train.patience)"
+            ));
+            TABLE_PATIENCE
+        }
+        None => 0,
+    };
+    settings.train.patience = Some(patience);
     if patience > 0 && watch == Watched::Validation && splits.validation.is_none() {
         let problem =
             "needs a validation part; set data.validation_fraction above 0, or train.watch = \"training\"";
         return Err(Error::setting("train.patience", problem));
     }
-    let mut notes = Vec::new();
     if settings.train.batch_size.is_none() && batch_size < DEFAULT_BATCH {
         notes.push(format!("batches of {batch_size} samples, for there are but {samples} to train on"));
     }

@@ -253,7 +253,7 @@ impl Trainer {
             let problem = format!(
                 "{} has stopped this run after {done} epochs, so that more would not be trained; start a new run with a \
                  larger one",
-                self.settings.train.patience
+                self.patience()
             );
             return Err(Error::setting("train.patience", problem));
         }
@@ -266,8 +266,13 @@ impl Trainer {
         Ok(())
     }
 
+    /// Epochs without a better one after which training stops; 0 for never. It was settled with the data.
+    fn patience(&self) -> u64 {
+        self.settings.train.patience.unwrap_or(0)
+    }
+
     fn is_out_of_patience(&self) -> bool {
-        let patience = self.settings.train.patience;
+        let patience = self.patience();
         // Nobody waits for a network that is still getting sparser: it has no best epoch.
         self.position.improved().is_some_and(|epoch| patience > 0 && self.position.epoch >= epoch + patience)
     }

@@ -260,6 +260,7 @@ fn whole(settings: Settings, path: &PathSettings) -> Result<Settings> {
         return Err(Error::setting("data.task", problem));
     }
     let mut whole = settings;
+    whole.train.patience = Some(0);
     whole.train.epochs = (whole.train.epochs)
         .checked_mul(path.lambdas as u64)
         .ok_or_else(|| Error::setting("lambdas", "times epochs is more than can be counted"))?;
@@ -283,7 +284,7 @@ fn check(settings: &Settings, start: PathStart) -> Result<()> {
     if start == PathStart::Sparse && settings.sparsity.density < 1.0 {
         return wrong("sparsity.density", "must be 1 from sparse: what is to grow needs a place");
     }
-    if settings.train.patience > 0 {
+    if settings.train.patience.is_some_and(|patience| patience > 0) {
         return wrong("train.patience", "must be 0 on a path: each lambda gets the same epochs");
     }
     Ok(())

@@ -102,8 +102,10 @@ pub struct TrainSettings {
     /// of one; 1 unless given.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
-    /// Stop when no epoch has been better for so many epochs; 0 never stops early.
-    pub patience: u64,
+    /// Stop when no epoch has been better for so many epochs; 0 never stops early. If not given 20 for a table with a validation
+    /// part, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
     /// By how much an epoch must be better than the last one that was, for `patience` to begin anew: in the share of right
     /// answers or in the loss.
     pub tolerance: f64,
@@ -121,7 +123,7 @@ impl Default for TrainSettings {
             epochs: 50,
             batch_size: None,
             accumulate: 1,
-            patience: 0,
+            patience: None,
             tolerance: 0.0,
             watch: Watched::Validation,
             keep_best: true,
@@ -147,6 +149,10 @@ pub enum Watched {
 
 /// Samples of a mini-batch where there are enough to train on.
 pub(super) const DEFAULT_BATCH: usize = 32;
+
+/// Epochs without a better one after which the training on a table ends. A table of some thousand lines is learned by heart long before
+/// all epochs are done, and then waiting teaches nothing.
+pub(super) const TABLE_PATIENCE: u64 = 20;
 
 impl TrainSettings {
     /// Steps of an epoch of so many training samples.
