@@ -99,7 +99,11 @@ pub fn load_new(
 /// The error in the words of these commands, which have a flag where a run has a setting.
 pub fn by_flag(error: rarefy::Error) -> anyhow::Error {
     let text = error.to_string();
-    let said = text.replace("data.skip_bad = true", "--skip-bad").replace("data.skip_bad", "--skip-bad");
+    let said = text
+        .replace("data.skip_bad = true", "--skip-bad")
+        .replace("data.skip_bad", "--skip-bad")
+        .replace("data.keep: ", "--keep: ")
+        .replace("name the key with data.keep", "name the key with --keep");
     if said == text { error.into() } else { anyhow::Error::msg(said) }
 }
 

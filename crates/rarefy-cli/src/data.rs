@@ -67,11 +67,25 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
     output.json(&found)
 }
 
-/// What trains on the data as it was read here.
+/// Characters of a line of a command.
+const COMMAND_LINE: usize = 70;
+
+/// What trains on the data as it was read here, a long command on several lines that a shell takes as one.
 fn training_command(args: &DataArgs) -> String {
     let assignments = args.set.iter().flat_map(|assignment| ["--set".to_string(), shell_word(assignment)]);
     let words = ["rarefy", "train"].map(String::from).into_iter().chain([shell_word(&args.data)]);
-    words.chain(args.read.words()).chain(assignments).collect::<Vec<_>>().join(" ")
+    let (mut command, mut line) = (String::new(), 0);
+    for word in words.chain(args.read.words()).chain(assignments) {
+        let length = word.chars().count() + 1;
+        if line > 0 && line + length > COMMAND_LINE {
+            command += "\\\n           ";
+            line = 0;
+        }
+        line += length;
+        command += &word;
+        command.push(' ');
+    }
+    command.trim_end().to_string()
 }
 
 fn totals(found: &Description, settings: &DataSettings) -> String {

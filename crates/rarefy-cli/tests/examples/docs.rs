@@ -62,6 +62,15 @@ fn write_files(folder: &Path, root: &Path, pages: &[String]) {
     let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
     let house = |i: usize| format!("{},{},{},{}\n", 40 + i, i % 6 + 1, (40 + i) * 2000, 300 + 7 * i);
     write("table.csv", &format!("size,rooms,price,rent\n{}", lines(80, &house)));
+    for (name, count) in [("prices.csv", 80), ("prices-test.csv", 20)] {
+        let home = |i: usize| format!("{},{},{}\n", 900 - 7 * i, 40 + i, (40 + i) * 2000);
+        write(name, &format!("id,size,price\n{}", lines(count, &home)));
+    }
+    for (name, count) in [("payments.csv", 80), ("payments-test.csv", 20)] {
+        let payment =
+            |i: usize| format!("{i},2023-01-{:02} 1{}:30,{},{}\n", 1 + i % 28, i % 9, 10 + i, i % 3 / 2);
+        write(name, &format!("id,paid_at,amount,fraud\n{}", lines(count, &payment)));
+    }
     let words = [["cup", "goal", "match"], ["rain", "sun", "wind"]];
     let text = |i: usize| format!("the {} and the {}", words[i % 2][i % 3], words[i % 2][(i + 1) % 3]);
     let news = |i: usize| format!("{}\t{}\n", ["sport", "weather"][i % 2], text(i));

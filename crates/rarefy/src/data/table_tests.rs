@@ -283,12 +283,12 @@ fn dates_and_ids_are_pointed_out_with_what_to_do() {
         (
             "id,x",
             |i| format!("{},{}", i + 1, i % 7),
-            "column \"id\" counts the lines; --ignore id leaves it out",
+            "column \"id\" counts the lines; data.ignore (--ignore id) leaves it out",
         ),
         (
             "Order No,x",
             |i| format!("{},{}", i * 7919 % 10007, i % 7),
-            "each line, as ids do; --ignore 'Order No' leaves",
+            "each line, as ids do; data.ignore (--ignore 'Order No') leaves",
         ),
         (
             "shopId,x",

@@ -121,7 +121,7 @@ impl<'a> Found<'a> {
             other => return Err(wrong(format!("{text:?} is {other}, not text; mend the line"))),
         }
         for column in &mut self.kept {
-            column.cells.push(match value(&column.name, "--keep")? {
+            column.cells.push(match value(&column.name, "data.keep")? {
                 Value::String(text) => text.clone(),
                 Value::Null => String::new(),
                 other => other.to_string(),

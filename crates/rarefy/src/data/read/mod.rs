@@ -274,7 +274,7 @@ pub(crate) fn reread(reading: &Reading, path: &str, wanted: Wanted) -> Result<Ra
     }
     if matches!(wanted.keep, Keep::Columns(_)) && !HAVE_COLUMNS.contains(&found.format) {
         let problem = format!("is for CSV files and JSON lines, and {path} has no columns; leave it out");
-        return Err(Error::setting("--keep", problem));
+        return Err(Error::setting("data.keep", problem));
     }
     // Arrays are alike, be they packed as they may.
     let are_arrays = found.takes == ARRAYS && (trained.takes == ARRAYS || trained.format == Format::Memory);

@@ -74,7 +74,7 @@ pub struct DataSettings {
     /// anyway.
     #[serde(deserialize_with = "one_or_many")]
     pub categorical: Vec<String>,
-    /// CSV columns of dates, with times or without, which become numbers: see [`DatePart`](crate::data::DatePart).
+    /// CSV columns of dates, with times or without, which become numbers: days, and places in the year, the week and the day.
     #[serde(deserialize_with = "one_or_many")]
     pub date: Vec<String>,
     /// How they are written, in the letters of `strftime` as in `%d.%m.%Y %H:%M`; as ISO 8601 says (`2024-01-31`, `2024-01-31 12:30`)

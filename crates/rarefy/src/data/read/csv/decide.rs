@@ -157,7 +157,9 @@ impl Table<'_> {
     fn doubt(&self, column: usize) -> Option<String> {
         let (seen, name) = (&self.seen[column], &self.names[column]);
         let (column_name, word) = (shown(name), shell_word(name));
-        let advice = format!("--ignore {word} leaves it out, --keep {word} also puts it beside predictions");
+        let advice = format!(
+            "data.ignore (--ignore {word}) leaves it out, data.keep (--keep {word}) also puts it beside predictions"
+        );
         if (seen.counts_rows() && seen.rows > 2) || seen.numbers_all_differ() {
             let does = if seen.counts_rows() {
                 "counts the lines"
@@ -219,10 +221,10 @@ impl Table<'_> {
                 let kinds = kinds.min(MOST_CATEGORIES);
                 let problem = if seen.holds_dates() {
                     let advice = date_advice(&self.names[column], seen);
-                    format!("holds dates; {advice}, --ignore {word} leaves it out")
+                    format!("holds dates; {advice}, data.ignore (--ignore {word}) leaves it out")
                 } else {
                     format!(
-                        "holds {more}{kinds} different texts in {} lines, so it looks like names or free text, not categories; --ignore {word} leaves it out (data.ignore), --keep {word} also puts it beside predictions; data.categorical insists, data.text.column reads it as text",
+                        "holds {more}{kinds} different texts in {} lines, so it looks like names or free text, not categories; data.ignore (--ignore {word}) leaves it out, data.keep (--keep {word}) also puts it beside predictions; data.categorical insists, data.text.column reads it as text",
                         seen.rows
                     )
                 };

@@ -225,7 +225,7 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
     }
     let keep = match wanted.keep {
         Keep::Nothing => Vec::new(),
-        Keep::Columns(given) => resolve(path, "--keep", given, &names)?,
+        Keep::Columns(given) => resolve(path, "data.keep", given, &names)?,
         Keep::AsTrained => {
             let there = trained.keep.iter().filter(|column| columns.has(column));
             there.map(|column| columns.place(&column.name, column.position)).collect::<Result<_>>()?
