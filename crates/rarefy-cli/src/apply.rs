@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::data::{self, Format, Loaded, Preparation, Splits, TargetScale};
 use rarefy::kernels::Isa;
 use rarefy::report::amount;
@@ -74,7 +74,8 @@ pub fn splits_of_run(path: &Path, model: &Model, cure: &str) -> Result<(String, 
         // An older run's settings do not say that its targets were left as they were.
         settings.data.target_scale.get_or_insert(TargetScale::None);
     }
-    let splits = data::load(&settings.data, settings.seed)?;
+    let splits = data::load(&settings.data, settings.seed)
+        .map_err(|error| anyhow!("{:#}; {cure}", anyhow::Error::from(error)))?;
     let own_test = settings.data.test_path.filter(|_| settings.data.fold.is_none());
     let name = own_test.unwrap_or(settings.data.path);
     ensure!(

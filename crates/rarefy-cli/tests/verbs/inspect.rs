@@ -67,6 +67,79 @@ fn the_sparsity_of_a_run_is_told_the_same_by_all() {
     assert!(shown.contains("cells left the model with neurons"), "{shown}");
 }
 
+/// The first of three columns is all that counts.
+#[test]
+fn inputs_are_listed_by_what_they_are_worth() {
+    let folder = tempfile::tempdir().unwrap();
+    let (table, run, csv) =
+        (folder.path().join("t.csv"), folder.path().join("run"), folder.path().join("inputs.csv"));
+    let colour = |i: usize| ["red", "blue"][i * 5 % 7 % 2];
+    let line = |i: usize| format!("{},{},{},{}\n", i % 23, i * i % 11, colour(i), 3 * (i % 23));
+    std::fs::write(
+        &table,
+        "size,noise,colour,price\n".to_string() + &(0..1200).map(line).collect::<String>(),
+    )
+    .unwrap();
+    let (table, run, csv) = (path_text(&table), path_text(&run), path_text(&csv));
+    let arguments =
+        ["train", table, "--label", "price", "--task", "regression", "--epochs", "8", "--hidden", "16"];
+    let shown = said(&[&arguments[..], &["--density", "0.5", "--no-twin", "--run-dir", run]].concat());
+    assert!(shown.contains("3 of 3 columns are used") && shown.contains("--inputs"), "{shown}");
+
+    let found = object(&["inspect", run, "--inputs", "--csv", csv]);
+    let first = &found["features"][0];
+    assert_eq!(
+        (&found["by"], &found["inputs"], &first["name"]),
+        (&"feature".into(), &3.into(), &"size".into())
+    );
+    assert!(first["important"] == true && first["importance"].as_f64() > Some(0.2), "{found}");
+    assert!(first["nnz"].as_u64() > Some(0) && first["norm"].as_f64() > Some(0.0));
+    assert_eq!((&found["score"]["name"], &found["score"]["samples"]), (&"R2".into(), &120.into()));
+    let lines = std::fs::read_to_string(csv).unwrap();
+    assert!(lines.starts_with("feature,weights,norm,importance,standard_error\nsize,"), "{lines}");
+    assert_eq!(lines.lines().count(), 4);
+    let shown = said(&["inspect", run, "--inputs"]);
+    assert!(shown.contains("3 of 3 features are used") && shown.contains("colour"), "{shown}");
+    let elsewhere = object(&["inspect", run, "--inputs", "--data", table]);
+    assert_eq!(elsewhere["score"]["samples"], 1200);
+
+    // Without its samples the rest is listed still.
+    std::fs::remove_file(table).unwrap();
+    let shown = said(&["inspect", run, "--inputs"]);
+    assert!(shown.contains("note: importance was not measured") && shown.contains("--data"), "{shown}");
+    let message = refusal(&["inspect", run, "--inputs", "--data", table]);
+    assert!(message.contains("t.csv"), "{message}");
+
+    // Of a linear model the coefficients.
+    std::fs::write(
+        table,
+        "size,noise,price\n".to_string()
+            + &(0..300)
+                .map(|i| format!("{},{},{}\n", i % 23, i * i % 11, 3 * (i % 23) + 100))
+                .collect::<String>(),
+    )
+    .unwrap();
+    let linear = folder.path().join("linear");
+    let linear = path_text(&linear);
+    object(&[
+        "path",
+        table,
+        "--label",
+        "price",
+        "--set",
+        "data.task=regression",
+        "--choose",
+        "best",
+        "--save-model",
+        linear,
+    ]);
+    let found = object(&["inspect", linear, "--inputs"]);
+    let of = &found["coefficients"][0];
+    let (size, intercept) = (of["terms"][0][1].as_f64().unwrap(), of["intercept"].as_f64().unwrap());
+    assert_eq!((&of["output"], &of["terms"][0][0]), (&"price".into(), &"size".into()));
+    assert!((size - 3.0).abs() < 0.1 && (intercept - 100.0).abs() < 2.0, "{found}");
+}
+
 #[test]
 fn inspect_shows_a_network_that_is_not_trained() {
     let folder = tempfile::tempdir().unwrap();

@@ -244,9 +244,10 @@ fn a_run_may_be_planned_for_more_epochs() {
 
     start("scheduled", "2", &[]);
     let output = rarefy(&["train", "--resume", &run("scheduled"), "--epochs", "6", "--no-twin"]);
+    let words = text(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(
-        text(&output.stdout)
-            .contains("planned for 6 epochs, not 2, of which 2 are done: the learning rate was")
+        words.contains("planned for 6 epochs, not 2, of which 2 are done: the learning rate was"),
+        "{words}"
     );
 
     let message = refusal(&["train", "--resume", &run("whole"), "--epochs", "3"]);
