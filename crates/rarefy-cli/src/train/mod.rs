@@ -2,6 +2,7 @@
 
 mod show;
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +92,7 @@ pub struct TrainArgs {
     /// What the network is to end as: sparsity=0.98, nnz=50k, bytes=60kB or flops=2M; with a penalty its lambda is
     /// steered there
     #[arg(long, value_name = "KEY=VALUE")]
-    target: Option<String>,
+    target: Vec<String>,
     #[arg(long, value_name = "NAME|FILE", value_parser = Suggested::networks(), hide_possible_values = true, help = crate::network::help())]
     network: Option<String>,
     /// Units of each hidden layer of the network mlp, as in 256,256
@@ -237,8 +238,10 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("train.accumulate", args.accumulate);
     config.flag("penalty.method", args.penalty.clone());
     config.flag("penalty.lambda", args.lambda);
-    if let Some(target) = &args.target {
+    let mut targets = HashSet::new();
+    for target in &args.target {
         let (key, number) = parse_target(target)?;
+        ensure!(targets.insert(key.clone()), "--target {target}: {key} is there twice; keep one");
         match key.as_str() {
             "target.sparsity" => config.flag(&key, Some(number)),
             _ => config.flag(&key, Some(number as i64)),

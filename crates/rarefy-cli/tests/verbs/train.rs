@@ -60,6 +60,11 @@ fn train_refuses_by_name_and_leaves_no_folder() {
         (&["--sparsity", "100%"], "--sparsity 1: is not from 0 to below 1"),
         (&["--sparsity", "95"], "did you mean 0.95?"),
         (&["--target", "sparsity=95"], "for 95 % write 0.95"),
+        (
+            &["--target", "nnz=600", "--target", "bytes=8kB"],
+            "target.bytes: contradicts target.nnz: one target fixes",
+        ),
+        (&["--target", "nnz=600", "--target", "nnz=700"], "--target nnz=700: target.nnz is there twice"),
         (&["--batch-size", "32"], "train.batch_size: 32 is more than the 21 training samples"),
     ] {
         let message =

@@ -93,7 +93,8 @@ impl Whole<'_> {
     fn fold(&self, order: &[usize], fold: Fold) -> Result<(Vec<usize>, Vec<usize>)> {
         let of = fold.of as usize;
         let few = |key: &str, found: String, most: usize| {
-            Error::setting(key, format!("{found} cannot make {of} folds; ask for {most} at most"))
+            let beside = if order.len() < self.samples { " beside the test part" } else { "" };
+            Error::setting(key, format!("{found}{beside} cannot make {of} folds; ask for {most} at most"))
         };
         let folds = match self.groups {
             Some(groups) => {
@@ -345,6 +346,11 @@ mod tests {
                 Whole { groups: Some(&two), ..plain(8) },
                 fold(3, 3),
                 "data.group: 2 groups cannot make 3 folds; ask for 2 at most",
+            ),
+            (
+                Whole { groups: Some(&[0, 1, 2, 3, 0, 1, 2, 3]), ..plain(8) },
+                Apart { test: 0.25, validation_fold: Some(Fold { number: 1, of: 4 }), ..Apart::default() },
+                "data.group: 3 groups beside the test part cannot make 4 folds; ask for 3 at most",
             ),
             (with_classes, fold(1, 2), "would hold the only sample of the class \"class 2\""),
             (
