@@ -87,6 +87,13 @@ pub fn shell_word(word: &str) -> String {
     }
 }
 
+/// The name that somebody may have meant; `None` if none is near.
+pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
+    let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
+    let nearest = names.iter().min_by_key(|name| distance(name))?;
+    (distance(nearest) <= (wanted.chars().count() / 3).max(1)).then_some(nearest)
+}
+
 /// Refuses a setting that the chosen method would ignore. A row is a key, whether it is given, and the methods that use it.
 ///
 /// # Errors

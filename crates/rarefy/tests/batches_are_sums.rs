@@ -279,6 +279,8 @@ fn a_weight_counts_a_sample_so_many_times() {
         (LossMethod::MeanSquaredError, Task::Regression, &numbers, spec(3)),
         (LossMethod::SumSquaredError, Task::Regression, &numbers, spec(3)),
         (LossMethod::Huber, Task::Regression, &numbers, spec(3)),
+        (LossMethod::Absolute, Task::Regression, &numbers, spec(3)),
+        (LossMethod::Quantile, Task::Regression, &numbers, spec(3)),
         (LossMethod::Ctc, Task::Transcription, &sequences, at_each_step),
     ];
     for (loss, task, targets, spec) in cases {

@@ -6,6 +6,7 @@
 //! are summed in order in `f64`, so a sample's loss does not depend on its lane, nor a batch's on the threads. Losses know
 //! nothing of weights and dead lanes: [`Loss::tile`] alone multiplies by the one and leaves out the other.
 
+mod absolute;
 mod best_path;
 mod binary_cross_entropy;
 mod cross_entropy;
@@ -13,6 +14,7 @@ mod ctc;
 mod custom;
 mod head;
 mod huber;
+mod quantile;
 mod settings;
 mod squared_error;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod suite;
 
 use crate::tiles::{IGNORED, LANES, Row};
 
+use absolute::absolute_error;
 pub use best_path::{best_path, edits};
 use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::CrossEntropy;
@@ -27,6 +30,7 @@ pub use ctc::{Lanes, SequenceTile};
 pub use custom::{CustomLoss, LossFunction};
 pub use head::Head;
 pub use huber::Huber;
+pub use quantile::Quantile;
 pub use settings::{ClassWeights, LossMethod, LossSettings, Task, WeightRule};
 use squared_error::{half_squared_error, squared_error};
 
@@ -60,6 +64,11 @@ pub enum Loss {
     /// `1/2 e^2` where `|e| <= delta`, else `delta (|e| - delta / 2)`, with `e = z - t` of each output; mean over samples and
     /// outputs. `torch.nn.HuberLoss`.
     Huber(Huber),
+    /// `|z - t|` of each output, which predicts the median; mean over samples and outputs. `torch.nn.L1Loss`.
+    Absolute,
+    /// `q (t - z)` where `z < t`, else `(1 - q) (z - t)`, of each output, which predicts the quantile `q`; mean over samples and
+    /// outputs. Not in PyTorch; scikit-learn's `mean_pinball_loss`.
+    Quantile(Quantile),
     /// `-ln P(labels) / number of labels`, whatever the steps at which they stand; mean over samples. `torch.nn.CTCLoss` with
     /// the blank as class 0 (connectionist temporal classification: Graves et al. 2006). With `y_t = softmax` of the `K`
     /// outputs of step `t` and `l = blank l1 blank l2 ... blank` of `S = 2 L + 1` states for `L` labels:
@@ -118,7 +127,11 @@ impl Loss {
         match self {
             Loss::CrossEntropy(_) | Loss::Ctc => Head::Softmax,
             Loss::BinaryCrossEntropy => Head::Sigmoid,
-            Loss::MeanSquaredError | Loss::SumSquaredError | Loss::Huber(_) => Head::Identity,
+            Loss::MeanSquaredError
+            | Loss::SumSquaredError
+            | Loss::Huber(_)
+            | Loss::Absolute
+            | Loss::Quantile(_) => Head::Identity,
             Loss::Custom(loss) => loss.function().head(),
         }
     }
@@ -143,7 +156,11 @@ impl Loss {
         match self {
             Loss::CrossEntropy(_) | Loss::Ctc => weight,
             Loss::SumSquaredError => 1.0,
-            Loss::BinaryCrossEntropy | Loss::MeanSquaredError | Loss::Huber(_) => weight * outputs as f64,
+            Loss::BinaryCrossEntropy
+            | Loss::MeanSquaredError
+            | Loss::Huber(_)
+            | Loss::Absolute
+            | Loss::Quantile(_) => weight * outputs as f64,
             Loss::Custom(loss) => loss.function().normaliser(weight, outputs),
         }
     }
@@ -222,6 +239,10 @@ impl Loss {
             Loss::SumSquaredError => each(output, targets, gradient, half_squared_error),
             Loss::Huber(huber) => {
                 each(output, targets, gradient, |prediction, target| huber.element(prediction, target))
+            }
+            Loss::Absolute => each(output, targets, gradient, absolute_error),
+            Loss::Quantile(quantile) => {
+                each(output, targets, gradient, |prediction, target| quantile.element(prediction, target))
             }
             Loss::Ctc => {
                 let TargetTile::Sequences(tile) = targets else { panic!("CTC needs sequences of labels") };

@@ -1,9 +1,12 @@
 //! What the user asks of the loss, and its check against the task.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{CrossEntropy, Huber, Loss};
+use super::{CrossEntropy, Huber, Loss, Quantile};
 use crate::error::{Error, Result};
+use crate::names::nearest;
 
 named! {
     /// Which loss.
@@ -23,17 +26,26 @@ named! {
         SumSquaredError = "sum-squared-error",
         /// [`Loss::Huber`].
         Huber = "huber",
+        /// [`Loss::Absolute`].
+        Absolute = "absolute",
+        /// [`Loss::Quantile`].
+        Quantile = "quantile",
         /// [`Loss::Ctc`].
         Ctc = "ctc",
     }
 }
 
-/// Weights of the classes in the cross-entropy: a list of numbers or the word "balanced".
+/// Weights of the classes in the cross-entropy: numbers by the classes' names or in their order, or the word "balanced".
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected \"balanced\" or a list with a number for each class")]
+#[serde(
+    untagged,
+    expecting = "expected \"balanced\", weights by name as in {fraud = 20}, or a list with a number for each class"
+)]
 pub enum ClassWeights {
     /// A weight for each class, at least 0.
     Given(Vec<f32>),
+    /// Weights of classes by name, at least 0; classes without one weigh 1.
+    Named(BTreeMap<String, f32>),
     /// Weights computed from the training part.
     Rule(WeightRule),
 }
@@ -42,7 +54,8 @@ pub enum ClassWeights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightRule {
-    /// `samples / (classes * samples of the class)`, as scikit-learn's; 1 for a class without samples.
+    /// `samples / (classes * samples of the class)`, as scikit-learn's, a sample counting as often as its weight says; 1 for a
+    /// class without samples.
     Balanced,
 }
 
@@ -84,15 +97,38 @@ pub struct LossSettings {
     /// Huber: the error where the loss turns straight, above 0, in deviations of the target, or where `data.target_scale` is `none` in its
     /// unit.
     pub huber_delta: f32,
+    /// Quantile: the share of targets that is to be below what is predicted, above 0 and below 1; `None` is a half, the median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f32>,
 }
 
 impl Default for LossSettings {
     fn default() -> LossSettings {
-        LossSettings { method: LossMethod::Auto, label_smoothing: 0.0, class_weights: None, huber_delta: 1.0 }
+        LossSettings {
+            method: LossMethod::Auto,
+            label_smoothing: 0.0,
+            class_weights: None,
+            huber_delta: 1.0,
+            quantile: None,
+        }
     }
 }
 
 impl LossSettings {
+    /// The settings with a list of class weights in place of names or of "balanced". `names` are the classes; `counts` the
+    /// training samples of each, by how often they count.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a name that no class has.
+    pub fn for_classes(&self, names: &[String], counts: &[f64]) -> Result<LossSettings> {
+        let weights = match &self.class_weights {
+            Some(ClassWeights::Rule(WeightRule::Balanced)) => balanced(counts),
+            Some(ClassWeights::Named(named)) => by_name(named, names)?,
+            None | Some(ClassWeights::Given(_)) => return Ok(self.clone()),
+        };
+        Ok(LossSettings { class_weights: Some(ClassWeights::Given(weights)), ..self.clone() })
+    }
+
     /// Checks the settings against the task.
     ///
     /// # Errors
@@ -106,6 +142,13 @@ impl LossSettings {
         }
         if !(self.huber_delta > 0.0 && self.huber_delta.is_finite()) {
             return wrong("huber_delta", format!("must be above 0, not {}", self.huber_delta));
+        }
+        let quantile = self.quantile.unwrap_or(0.5);
+        if !(quantile > 0.0 && quantile < 1.0) {
+            return wrong("quantile", format!("must be above 0 and below 1, not {quantile}"));
+        }
+        if self.quantile.is_some() && method != LossMethod::Quantile {
+            return wrong("quantile", "works with loss.method = \"quantile\" only; set that too".into());
         }
         if method != LossMethod::CrossEntropy {
             for (key, set) in [
@@ -125,13 +168,15 @@ impl LossSettings {
             LossMethod::MeanSquaredError => Loss::MeanSquaredError,
             LossMethod::SumSquaredError => Loss::SumSquaredError,
             LossMethod::Huber => Loss::Huber(Huber::new(self.huber_delta)),
+            LossMethod::Absolute => Loss::Absolute,
+            LossMethod::Quantile => Loss::Quantile(Quantile::new(quantile)),
             LossMethod::Ctc => Loss::Ctc,
         })
     }
 
     /// The method, `Auto` resolved, if it fits the task.
     fn method_for(&self, task: Task<'_>) -> Result<LossMethod> {
-        use LossMethod::{Auto, BinaryCrossEntropy, CrossEntropy, Ctc, MeanSquaredError};
+        use LossMethod::{Auto, BinaryCrossEntropy, CrossEntropy, Ctc, MeanSquaredError, Quantile};
         match (task, self.method) {
             (Task::Classification { .. }, Auto) => Ok(CrossEntropy),
             (Task::MultiLabel, Auto) => Ok(BinaryCrossEntropy),
@@ -142,7 +187,11 @@ impl LossSettings {
             ),
             (Task::Regression, CrossEntropy | BinaryCrossEntropy) => wrong(
                 "method",
-                "the targets are numbers: use mean-squared-error, sum-squared-error or huber".into(),
+                "the targets are numbers: use mean-squared-error, sum-squared-error, huber, absolute or quantile".into(),
+            ),
+            (Task::Classification { .. } | Task::MultiLabel, Quantile) => wrong(
+                "method",
+                "a quantile is one of numbers, and the targets are classes or labels: leave it out".into(),
             ),
             (Task::Transcription, Auto | Ctc) => Ok(Ctc),
             (Task::Transcription, _) => {
@@ -160,7 +209,12 @@ impl LossSettings {
         let Task::Classification { counts } = task else { return Ok(None) };
         match &self.class_weights {
             None => Ok(None),
-            Some(ClassWeights::Rule(WeightRule::Balanced)) => Ok(Some(balanced(counts))),
+            Some(ClassWeights::Rule(WeightRule::Balanced)) => {
+                Ok(Some(balanced(&counts.iter().map(|&count| count as f64).collect::<Vec<_>>())))
+            }
+            Some(ClassWeights::Named(_)) => {
+                wrong("class_weights", "are by name, and nothing names the classes: give a list".into())
+            }
             Some(ClassWeights::Given(weights)) => {
                 if weights.len() != counts.len() {
                     let problem =
@@ -179,10 +233,30 @@ impl LossSettings {
     }
 }
 
-fn balanced(counts: &[usize]) -> Vec<f32> {
-    let samples = counts.iter().sum::<usize>() as f64;
-    let share = samples / counts.len() as f64;
-    counts.iter().map(|&count| if count == 0 { 1.0 } else { (share / count as f64) as f32 }).collect()
+/// `n / (classes * count)`.
+fn balanced(counts: &[f64]) -> Vec<f32> {
+    let share = counts.iter().sum::<f64>() / counts.len() as f64;
+    counts.iter().map(|&count| if count == 0.0 { 1.0 } else { (share / count) as f32 }).collect()
+}
+
+/// The weights of classes in their order; those that are not named weigh 1.
+fn by_name(named: &BTreeMap<String, f32>, names: &[String]) -> Result<Vec<f32>> {
+    /// Names that an error lists.
+    const MOST_LISTED: usize = 12;
+    if let Some(unknown) = named.keys().find(|name| !names.contains(name)) {
+        let advice = match nearest(unknown, names) {
+            Some(name) => format!("did you mean {name:?}?"),
+            None if names.is_empty() => "the classes have no names: give a list".into(),
+            None => {
+                let listed: Vec<String> =
+                    names.iter().take(MOST_LISTED).map(|name| format!("{name:?}")).collect();
+                let more = if names.len() > MOST_LISTED { ", ..." } else { "" };
+                format!("the {} classes are {}{more}", names.len(), listed.join(", "))
+            }
+        };
+        return wrong("class_weights", format!("there is no class {unknown:?}; {advice}"));
+    }
+    Ok(names.iter().map(|name| named.get(name).copied().unwrap_or(1.0)).collect())
 }
 
 fn wrong<T>(key: &str, problem: String) -> Result<T> {
@@ -238,6 +312,14 @@ mod tests {
                 Task::Transcription,
                 "loss.method: the targets are sequences of labels: use ctc",
             ),
+            (
+                "method = 'quantile'\nquantile = 1.0",
+                Task::Regression,
+                "loss.quantile: must be above 0 and below 1, not 1",
+            ),
+            ("quantile = 0.9", Task::Regression, "loss.quantile: works with loss.method = \"quantile\" only"),
+            ("method = 'quantile'", CLASSES, "loss.method: a quantile is one of numbers"),
+            ("class_weights = {a = 2}", CLASSES, "loss.class_weights: are by name, and nothing names"),
             ("method = 'ctc'", CLASSES, "loss.method: ctc is for sequences of labels"),
             (
                 "class_weights = 'balanced'",
@@ -250,6 +332,31 @@ mod tests {
             assert!(error.starts_with(message), "{text}: {error}");
         }
         let error = toml::from_str::<LossSettings>("class_weights = 'even'").unwrap_err().to_string();
-        assert!(error.contains("expected \"balanced\" or a list"), "{error}");
+        assert!(error.contains("expected \"balanced\", weights by name"), "{error}");
+    }
+
+    #[test]
+    fn classes_weigh_by_name_or_by_what_their_samples_weigh() {
+        let names = ["fraud", "0", "ok"].map(String::from);
+        let weights = |text: &str, counts: &[f64]| {
+            let settings: LossSettings = toml::from_str(&format!("class_weights = {text}")).unwrap();
+            let written = toml::to_string(&settings).unwrap();
+            assert_eq!(toml::from_str::<LossSettings>(&written).unwrap(), settings, "{written}");
+            let settings = settings.for_classes(&names, counts)?;
+            let Loss::CrossEntropy(loss) = settings.build(CLASSES)? else { panic!() };
+            Ok(loss.weights().unwrap().to_vec())
+        };
+        assert_eq!(weights("{fraud = 20, 0 = 0.5}", &[]).unwrap(), [20.0, 0.5, 1.0]);
+        assert_eq!(weights("[1.0, 2.0, 3.0]", &[]).unwrap(), [1.0, 2.0, 3.0]);
+        // scikit-learn 1.9.1, compute_class_weight("balanced", ...) of samples that weigh 7.5 and 2.5 together, and of a class
+        // without any, which it has not.
+        assert_eq!(weights("'balanced'", &[7.5, 2.5, 0.0]).unwrap(), [10.0 / 22.5, 10.0 / 7.5, 1.0]);
+        let refused = |text: &str| -> String {
+            weights(text, &[]).map_err(|error: Error| error.to_string()).unwrap_err()
+        };
+        let problem = "loss.class_weights: there is no class \"fruad\"; did you mean \"fraud\"?";
+        assert_eq!(refused("{fruad = 20}"), problem);
+        assert!(refused("{cat = 20}").ends_with("the 3 classes are \"fraud\", \"0\", \"ok\""));
+        assert!(refused("{fraud = -1}").starts_with("loss.class_weights: must be 0 or above, not -1"));
     }
 }

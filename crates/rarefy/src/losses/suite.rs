@@ -48,6 +48,12 @@ fn cases() -> Vec<Case> {
         row("sum squared",      Loss::SumSquaredError,        Values, 6.25 / 2.0),
         // delta 0.75: 0.75 (1 - 0.375) twice, 0.75 (2 - 0.375), 0.125
         row("huber",            Loss::Huber(Huber::new(0.75)), Values, 2.281_25 / 4.0),
+        // errors 1, 1, 2, -0.5; of classes 1, 1, 2, 0
+        row("absolute",         Loss::Absolute,               Values, 4.5 / 4.0),
+        row("absolute of classes", Loss::Absolute,            Classes, 1.0),
+        // 0.1 for each that is too high, 0.9 for each that is too low
+        row("quantile",         Loss::Quantile(Quantile::new(0.9)), Values, 0.85 / 4.0),
+        row("median",           Loss::Quantile(Quantile::new(0.5)), Values, 2.25 / 4.0),
         // the same as the cross-entropy: the blank is class 0
         row("ctc",              Loss::Ctc,                    Sequences, 0.180_924_5),
     ];
@@ -186,6 +192,11 @@ fn definition(loss: &Loss, z: &[f64], target: &[f64]) -> f64 {
                 let size = (z - t).abs();
                 if size <= delta { 0.5 * size * size } else { delta * (size - 0.5 * delta) }
             })
+        }
+        Loss::Absolute => each(&|z, t| (z - t).abs()),
+        Loss::Quantile(quantile) => {
+            let q = f64::from(quantile.quantile());
+            each(&|z, t| (q * (t - z)).max((1.0 - q) * (z - t)))
         }
         Loss::Ctc => {
             // Over all 81 ways to take a class at each step.

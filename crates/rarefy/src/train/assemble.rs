@@ -218,11 +218,13 @@ fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Pl
 fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
     match (&splits.train.targets, splits.preparation.task) {
         (Targets::Classes { labels, classes } | Targets::Steps { labels, classes, .. }, _) => {
-            let mut counts = vec![0; *classes];
-            for &label in labels.iter().filter(|&&label| label != IGNORED) {
-                counts[label as usize] += 1;
+            let steps = labels.len() / splits.train.len().max(1);
+            let mut counts = vec![0.0; *classes];
+            for (at, &label) in labels.iter().enumerate().filter(|(_, label)| **label != IGNORED) {
+                counts[label as usize] += f64::from(splits.train.weight(at / steps));
             }
-            settings.loss.build(losses::Task::Classification { counts: &counts })
+            let loss = settings.loss.for_classes(&splits.preparation.classes, &counts)?;
+            loss.build(losses::Task::Classification { counts: &vec![0; *classes] })
         }
         (Targets::Sequences { .. }, _) => settings.loss.build(losses::Task::Transcription),
         (_, Task::MultiLabel) => settings.loss.build(losses::Task::MultiLabel),

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::data::shown::shown;
+use crate::names::nearest;
 use crate::{Error, Result};
 
 /// The columns that a setting names.
@@ -41,12 +42,9 @@ pub(super) fn find(path: &Path, wanted: &str, names: &[String]) -> Result<usize>
 
 /// What the user may have meant.
 fn advice(wanted: &str, names: &[String]) -> String {
-    let distance = |name: &String| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
-    match names.iter().min_by_key(|name| distance(name)) {
-        Some(nearest) if distance(nearest) <= (wanted.chars().count() / 3).max(1) => {
-            format!("; did you mean {}?", shown(nearest))
-        }
-        _ => {
+    match nearest(wanted, names) {
+        Some(nearest) => format!("; did you mean {}?", shown(nearest)),
+        None => {
             let listed = names.iter().take(12).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
             let more = if names.len() > 12 { ", ..." } else { "" };
             format!("; its {} columns are {listed}{more} (positions count from 1)", names.len())
