@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
+use rarefy::data::text::TextCounts;
 use rarefy::data::{self, Format, Loaded, Part, Preparation, Targets, Task};
 use rarefy::losses::Head;
-use rarefy::metrics;
-use rarefy::report::{amount, confusion_table, hits_table, r2, table, worse_than_mean};
+use rarefy::metrics::{self, Answers, Found, Metric, Metrics};
+use rarefy::report::{AnswerKind, amount, confusion_table, hits_table, metric_block, metric_rows, r2, table};
+use rarefy::report::{decision_text, never_predicted, worse_than_mean};
 use rarefy::train::{self, LanguageScore, Model, Predictions, Score};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,10 +49,10 @@ pub struct EvaluateArgs {
     machine: MachineArgs,
 }
 
-/// Figures that fit the task.
+/// Figures of each class, label or output, and those that the task alone has.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Metrics {
+enum Details {
     Classification(metrics::Classification),
     MultiLabel(metrics::MultiLabel),
     Regression(metrics::Regression),
@@ -80,6 +82,16 @@ struct Language {
     characters: usize,
 }
 
+/// What a model predicts, as far as the names of metrics depend on it.
+pub fn answer_kind(preparation: &Preparation) -> AnswerKind {
+    match preparation.task {
+        Task::Classification if preparation.classes.len() == 2 => AnswerKind::TwoClasses,
+        Task::Classification => AnswerKind::Classes,
+        Task::MultiLabel => AnswerKind::Labels,
+        Task::Regression | Task::Transcription | Task::LanguageModel => AnswerKind::Other,
+    }
+}
+
 /// Evaluates.
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = args.machine.open(&args.model)?;
@@ -107,32 +119,24 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     );
     train::check_transcripts(&model.network, preparation, &dataset, 0)?;
     let (score, predictions) = model.evaluate(&dataset);
-    let metrics = match text {
-        Some(counts) if is_language => Metrics::Language(Language {
-            score: LanguageScore::new(&score, counts.characters),
-            accuracy: score.accuracy(),
-            tokens: score.samples as usize,
-            characters: counts.characters,
-        }),
-        _ => measure(preparation, &score, &predictions, &dataset),
-    };
+    let answers = predictions.answers(&dataset, &score);
+    let metrics = Metrics::of(&answers, &Metric::ALL);
+    let details = measure(&answers, &score, &predictions, &dataset, text);
     let names = preparation.output_names();
     let samples = dataset.len();
     let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
     let of_what = if preparation.target_scaler.is_none() { "" } else { " of scaled targets" };
-    let parts = [
-        head,
-        totals(&metrics, score.loss(), &format!("{loss_name}{of_what}")),
-        lines(&metrics, &names, output.width()),
-    ];
+    let kind = answer_kind(preparation);
+    let loss_line = format!("loss ({loss_name}{of_what})  {}", number(score.loss()));
+    let width = output.width();
+    let parts = [head, totals(&metrics, &details, kind, width), loss_line, lines(&details, &names, width)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
     }
-    if let Metrics::Regression(found) = &metrics {
-        worse_than_mean(found.r2).into_iter().for_each(|note| output.say(note));
-    }
-    absent_classes(&metrics).iter().for_each(|note| output.say(note));
+    let never: Vec<String> =
+        answers.never_predicted().into_iter().map(|class| names[class].clone()).collect();
+    notes(&model, &metrics, &details, &never).iter().for_each(|note| output.say(note));
     unknown.iter().for_each(|found| output.say(&format!("note: {found}")));
     if !skipped.is_empty() {
         output.say(&skipped_text(&skipped));
@@ -158,7 +162,15 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     if !unknown.is_empty() {
         object["unknown_categories"] = json!(unknown);
     }
-    add_metrics(&mut object, &metrics, &names)?;
+    if kind == AnswerKind::TwoClasses {
+        let decision = model.config.decision;
+        object["positive"] = json!(names[decision.positive]);
+        object["threshold"] = json!(decision.threshold);
+    }
+    if !never.is_empty() {
+        object["never_predicted"] = json!(never);
+    }
+    add_figures(&mut object, &details, &metrics, &names)?;
     output.json(&object)
 }
 
@@ -190,50 +202,65 @@ fn test_part_of_run(path: &Path, model: &Model) -> Result<(String, Loaded)> {
 }
 
 fn measure(
-    preparation: &Preparation,
+    answers: &Answers<'_>,
     score: &Score,
-    found: &Predictions,
+    predictions: &Predictions,
     dataset: &data::Dataset,
-) -> Metrics {
-    let (scores, weights) = (found.scores(), dataset.weights.as_deref());
-    match &dataset.targets {
-        Targets::Classes { labels, classes } => Metrics::Classification(metrics::classification(
-            scores,
-            *classes,
-            labels,
-            metrics::Decision::default(),
-            weights,
-        )),
-        Targets::Steps { .. } => unreachable!("a language model has figures of its own"),
-        Targets::Values { values, outputs } if preparation.task == Task::MultiLabel => {
-            Metrics::MultiLabel(metrics::multi_label(scores, *outputs, values, 0.5, weights))
+    text: Option<TextCounts>,
+) -> Details {
+    let weights = answers.weights;
+    match (&answers.found, &dataset.targets) {
+        (Found::Classes { scores, classes, labels, decision, .. }, _) => {
+            Details::Classification(metrics::classification(scores, *classes, labels, *decision, weights))
         }
-        Targets::Values { values, outputs } => {
-            let expected = preparation.target_scaler.undo_all(*outputs, values);
-            Metrics::Regression(metrics::regression(&found.numbers(), *outputs, &expected, weights))
+        (Found::Labels { scores, outputs, targets, .. }, _) => {
+            Details::MultiLabel(metrics::multi_label(scores, *outputs, targets, 0.5, weights))
         }
-        Targets::Sequences { labels, offsets, .. } => {
+        (Found::Numbers { predictions, outputs, targets, .. }, _) => {
+            Details::Regression(metrics::regression(predictions, *outputs, targets, weights))
+        }
+        (_, Targets::Sequences { labels, offsets, .. }) => {
             let expected = offsets.windows(2).map(|ends| &labels[ends[0]..ends[1]]);
             let weight = |sample: usize| f64::from(dataset.weight(sample));
-            let right = found.transcripts().iter().zip(expected).enumerate();
+            let right = predictions.transcripts().iter().zip(expected).enumerate();
             let right = right.filter(|(_, (said, expected))| said == expected);
-            Metrics::Transcription(Transcription {
+            Details::Transcription(Transcription {
                 label_error_rate: score.label_error_rate(),
                 all_right: right.map(|(sample, _)| weight(sample)).sum::<f64>()
-                    / (0..found.len()).map(weight).sum::<f64>(),
+                    / (0..predictions.len()).map(weight).sum::<f64>(),
                 labels: score.labels as usize,
                 edits: score.edits as usize,
+            })
+        }
+        _ => {
+            let characters = text.expect("the texts of a language model are counted").characters;
+            Details::Language(Language {
+                score: LanguageScore::new(score, characters),
+                accuracy: score.accuracy(),
+                tokens: score.samples as usize,
+                characters,
             })
         }
     }
 }
 
+/// What figures are of, and what is to be known about them.
+fn notes(model: &Model, metrics: &Metrics, details: &Details, never: &[String]) -> Vec<String> {
+    let notes = [
+        decision_text(model.config.decision, &model.config.preparation.classes),
+        worse_than_mean(metrics.get(Metric::R2)).map(String::from),
+        never_predicted(never),
+        absent_classes(details),
+    ];
+    notes.into_iter().flatten().collect()
+}
+
 /// What macro F1 means where some classes have no sample.
-fn absent_classes(metrics: &Metrics) -> Option<String> {
-    let (hits, what) = match metrics {
-        Metrics::Classification(found) => (&found.per_class, "classes"),
-        Metrics::MultiLabel(found) => (&found.per_label, "labels"),
-        Metrics::Regression(_) | Metrics::Language(_) | Metrics::Transcription(_) => return None,
+fn absent_classes(details: &Details) -> Option<String> {
+    let (hits, what) = match details {
+        Details::Classification(found) => (&found.per_class, "classes"),
+        Details::MultiLabel(found) => (&found.per_label, "labels"),
+        Details::Regression(_) | Details::Language(_) | Details::Transcription(_) => return None,
     };
     let absent = hits.iter().filter(|hits| hits.support == 0).count();
     (absent > 0).then(|| {
@@ -244,73 +271,70 @@ fn absent_classes(metrics: &Metrics) -> Option<String> {
     })
 }
 
-fn totals(metrics: &Metrics, loss: f64, loss_name: &str) -> String {
-    let mut rows = match metrics {
-        Metrics::Classification(found) => {
-            let mut rows = vec![("accuracy", percent(found.accuracy))];
-            rows.extend(found.top5_accuracy.map(|accuracy| ("top-5 accuracy", percent(accuracy))));
-            rows.push(("macro F1", percent(found.macro_f1)));
-            rows
+/// All metrics, and what the task has besides.
+fn totals(metrics: &Metrics, details: &Details, kind: AnswerKind, width: usize) -> String {
+    let mut rows = metric_rows(metrics, kind);
+    let mut add = |name: &str, value: String| rows.push((name.to_string(), value));
+    match details {
+        Details::Classification(found) => {
+            if let Some(accuracy) = found.top5_accuracy {
+                add("top-5 accuracy", percent(accuracy));
+            }
+            if kind == AnswerKind::TwoClasses {
+                add("macro F1", percent(found.macro_f1));
+            }
         }
-        Metrics::MultiLabel(found) => vec![
-            ("all labels right", percent(found.subset_accuracy)),
-            ("micro F1", percent(found.micro_f1)),
-            ("macro F1", percent(found.macro_f1)),
-        ],
-        Metrics::Regression(found) => {
-            vec![("RMSE", amount(found.rmse)), ("MAE", amount(found.mae)), ("R2", r2(found.r2))]
+        Details::MultiLabel(found) => add("micro F1", percent(found.micro_f1)),
+        Details::Regression(_) => {}
+        Details::Language(found) => {
+            add("bits per character", number(found.score.bits_per_character));
+            add("perplexity of a token", number(found.score.perplexity));
         }
-        Metrics::Language(found) => vec![
-            ("bits per character", number(found.score.bits_per_character)),
-            ("perplexity of a token", number(found.score.perplexity)),
-            ("accuracy of a token", percent(found.accuracy)),
-        ],
-        Metrics::Transcription(found) => vec![
-            ("label error rate", percent(found.label_error_rate)),
-            ("wrong labels", found.edits.to_string()),
-            ("labels", found.labels.to_string()),
-            ("all labels right", percent(found.all_right)),
-        ],
-    };
-    let loss_label = format!("loss ({loss_name})");
-    rows.push((&loss_label, number(loss)));
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let lines: Vec<String> = rows.iter().map(|(name, value)| format!("{name:width$}  {value:>10}")).collect();
-    lines.join("\n")
+        Details::Transcription(found) => {
+            add("wrong labels", found.edits.to_string());
+            add("labels", found.labels.to_string());
+            add("all labels right", percent(found.all_right));
+        }
+    }
+    metric_block(&rows, width)
 }
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
-fn lines(metrics: &Metrics, names: &[String], width: usize) -> String {
-    let has_lines = !matches!(metrics, Metrics::Language(_) | Metrics::Transcription(_));
+fn lines(details: &Details, names: &[String], width: usize) -> String {
+    let has_lines = !matches!(details, Details::Language(_) | Details::Transcription(_));
     if names.len() > MOST_LINES && has_lines {
         return format!(
             "{} classes, labels or outputs: too many for a line each; --json has all",
             names.len()
         );
     }
-    match metrics {
-        Metrics::Classification(found) => {
+    match details {
+        Details::Classification(found) => {
             let hits = hits_table("class", names, &found.per_class).text(width);
             match &found.confusion {
                 Some(confusion) => format!("{hits}\n\n{}", confusion_table(names, confusion).text(width)),
                 None => hits,
             }
         }
-        Metrics::MultiLabel(found) => hits_table("label", names, &found.per_label).text(width),
-        Metrics::Regression(found) => {
+        Details::MultiLabel(found) => hits_table("label", names, &found.per_label).text(width),
+        Details::Regression(found) => {
             let rows = names.iter().zip(&found.per_output).map(|(name, errors)| {
                 vec![name.clone(), amount(errors.rmse), amount(errors.mae), r2(errors.r2)]
             });
             table(&["output", "RMSE", "MAE", "R2"], rows).text(width)
         }
         // A line for each token or unit would say little.
-        Metrics::Language(_) | Metrics::Transcription(_) => String::new(),
+        Details::Language(_) | Details::Transcription(_) => String::new(),
     }
 }
 
-/// Adds the figures to the object, with a name in each entry of a list.
-fn add_metrics(object: &mut Value, metrics: &Metrics, names: &[String]) -> Result<()> {
-    let Value::Object(figures) = serde_json::to_value(metrics)? else { bail!("figures are an object") };
+/// Adds all figures to the object, with a name in each entry of a list.
+fn add_figures(object: &mut Value, details: &Details, metrics: &Metrics, names: &[String]) -> Result<()> {
+    let mut figures = serde_json::Map::new();
+    for value in [serde_json::to_value(details)?, serde_json::to_value(metrics)?] {
+        let Value::Object(fields) = value else { bail!("figures are an object") };
+        figures.extend(fields);
+    }
     for (key, mut value) in figures {
         let name_key = match key.as_str() {
             "per_class" => "class",
@@ -344,7 +368,7 @@ mod tests {
         // Of three classes the samples are of the first two; one is taken for the third.
         let scores = [1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0];
         let found = |labels: &[u32]| {
-            Metrics::Classification(metrics::classification(
+            Details::Classification(metrics::classification(
                 &scores,
                 3,
                 labels,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rarefy::data::Task;
+use rarefy::metrics::Metric;
 use rarefy::report::{amount, r2};
 use rarefy::train::{EpochRecord, Event, Score, Trainer};
 use unicode_width::UnicodeWidthStr;
@@ -126,12 +127,15 @@ impl<'a> Progress<'a> {
         pieces
             .extend(record.train_label_error_rate.map(|rate| Piece(5, format!("errors {}", percent(rate)))));
         let better = [record.validation_accuracy, record.validation_label_error_rate, record.validation_rmse];
-        let has_better = better.iter().any(Option::is_some);
+        let has_better = better.iter().any(Option::is_some) || record.validation_metric.is_some();
         let least = if has_better { 7 } else { 2 };
         pieces.extend(record.validation_loss.map(|loss| Piece(least, format!("val loss {loss:.4}"))));
-        pieces.extend(
-            record.validation_accuracy.map(|accuracy| Piece(2, format!("val {}", percent(accuracy)))),
-        );
+        // What the best epoch goes by.
+        let judged = record.metric.zip(record.validation_metric);
+        pieces.extend(judged.map(|(metric, value)| Piece(2, format!("val {metric} {}", amount(value)))));
+        let accuracy = record.validation_accuracy.filter(|_| record.metric != Some(Metric::Accuracy));
+        let least = if judged.is_some() { 6 } else { 2 };
+        pieces.extend(accuracy.map(|accuracy| Piece(least, format!("val {}", percent(accuracy)))));
         pieces.extend(
             record.validation_label_error_rate.map(|rate| Piece(2, format!("val errors {}", percent(rate)))),
         );

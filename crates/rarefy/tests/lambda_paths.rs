@@ -110,7 +110,7 @@ fn scores_are_those_of_the_whole_part_and_their_errors_those_of_its_samples() {
             LambdaPath::new(settings, &PathSettings { lambdas: 2, ..path(PathStart::Dense) }).unwrap();
         let outcome = path.follow(&mut |_| Control::Continue).unwrap();
         let (point, part) = (&outcome.points[0], path.trainer().splits().test.clone().unwrap());
-        let (whole, _) = path.trainer().evaluate(&point.network, &part);
+        let whole = path.trainer().evaluate(&point.network, &part, &[]).score;
         let score = path.score(&point.network, &part);
         assert!((score.loss - whole.loss()).abs() < 1e-9 * whole.loss());
         assert_eq!(score.accuracy, Some(whole.accuracy()));

@@ -35,6 +35,17 @@ fn the_page_of_training_lists_losses_and_schedules() {
 }
 
 #[test]
+fn the_page_of_metrics_lists_them_and_which_way_they_get_better() {
+    let text = page("metrics.md");
+    for metric in rarefy::metrics::Metric::ALL {
+        let better = if metric.is_higher_better() { "higher" } else { "lower" };
+        let row = text.lines().find(|line| line.starts_with(&format!("| `{metric}` |")));
+        let row = row.unwrap_or_else(|| panic!("no row for {metric}"));
+        assert_eq!(row.split('|').nth(3).unwrap().trim(), better, "{metric}");
+    }
+}
+
+#[test]
 fn the_page_lists_what_there_is() {
     let text = page("methods.md");
     for (heading, names) in [

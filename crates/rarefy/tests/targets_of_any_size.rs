@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use rarefy::data::{Dataset, TargetScale, Task, TaskChoice, load_with};
 use rarefy::kernels::Isa;
-use rarefy::losses::Loss;
+use rarefy::metrics::{Metric, Metrics};
 use rarefy::optimizers::LearningRate;
 use rarefy::topology::Method;
-use rarefy::train::{Control, Ending, Event, Model, Run, Settings, Trainer, evaluate_numbers, predict};
+use rarefy::train::{Control, Ending, Event, Model, Run, Settings, Trainer, predict};
 
 /// Numbers that look random, and targets of them.
 fn write(folder: &Path, targets: &[fn(f64) -> f64]) -> PathBuf {
@@ -192,9 +192,10 @@ fn a_run_scores_what_its_saved_model_scores() {
     let model = Model::open(&directory).unwrap();
     let test: &Dataset = run.trainer().splits().test.as_ref().unwrap();
     assert_eq!(model.config.preparation.task, Task::Regression);
-    let scaler = &model.config.preparation.target_scaler;
-    let found = evaluate_numbers(&model.network, run.trainer().isa(), &Loss::MeanSquaredError, test, scaler);
-    assert_eq!((Some(found.0), Some(found.1)), (outcome.test, outcome.test_numbers));
+    let found = run.trainer().evaluate(&model.network, test, &Metric::ALL);
+    assert_eq!((Some(found.score), found.numbers()), (outcome.test, outcome.test_numbers));
+    let (score, predictions) = model.evaluate(test);
+    assert_eq!(Metrics::of(&predictions.answers(test, &score), &Metric::ALL), outcome.test_metrics);
     let last = std::fs::read_to_string(directory.join("metrics.jsonl")).unwrap();
     let last: serde_json::Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
     assert!(

@@ -190,12 +190,14 @@ fn mean_of(scores: &[SampleScore]) -> Option<SampleScore> {
     let accuracy = over(&|score| score.accuracy);
     let rmse = over(&|score| Some(score.numbers?.rmse));
     let r2 = over(&|score| score.numbers?.r2);
+    let metric = over(&|score| score.metric);
     Some(SampleScore {
         loss,
         standard_error,
         accuracy: accuracy.map(|(mean, _)| mean),
         accuracy_standard_error: accuracy.map(|(_, error)| error),
         numbers: rmse.map(|(rmse, _)| NumberScore { rmse, r2: r2.map(|(mean, _)| mean) }),
+        metric: metric.map(|(mean, _)| mean),
     })
 }
 

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, ensure};
 use rarefy::data::text::TextCounts;
 use rarefy::data::{self, KeptColumn, Loaded, SkippedFile, Task, UnknownCategories};
 use rarefy::losses::Head;
+use rarefy::report::decision_text;
 use rarefy::train::{Model, Prediction};
 use serde::Serialize;
 
@@ -121,6 +122,9 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));
     if !skipped.is_empty() {
         output.aside(&format!("{}\n  their predictions are left empty", skipped_text(&skipped)));
+    }
+    if !model.config.decision.is_default() {
+        decision_text(model.config.decision, &preparation.classes).iter().for_each(|text| output.aside(text));
     }
     let (names, predictions) = (preparation.output_names(), model.predict_prepared(&dataset));
     let table = Table::new(&predictions, preparation.task, &names, args.probabilities)

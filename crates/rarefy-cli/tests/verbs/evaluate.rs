@@ -44,3 +44,39 @@ fn evaluate_scores_a_test_part_that_the_data_has() {
     let found = object(&["evaluate", path_text(run.path()), path_text(&single)]);
     assert_eq!((found["part"].as_str(), found["samples"].as_u64()), (Some("all samples"), Some(60)));
 }
+
+#[test]
+fn evaluate_shows_every_metric_of_two_classes_and_what_it_is_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = write_table(folder.path(), |i| if i % 7 + i % 5 > 7 { "fraud".into() } else { "ok".into() });
+    let run = folder.path().join("run");
+    let data = DataSettings { path: path_text(&table).into(), ..DataSettings::default() };
+    let mut settings = settings(data);
+    settings.train.positive = Some("fraud".into());
+    // So high that nothing is.
+    settings.train.threshold = Some(Threshold::At(0.999));
+    Run::start(settings, Some(&run)).unwrap().train(&mut |_| Control::Continue).unwrap();
+    let (run, table) = (path_text(&run), path_text(&table));
+    let found = object(&["evaluate", run, table]);
+    for key in ["balanced_accuracy", "f1", "matthews", "auc", "average_precision", "log_loss", "brier", "ece"]
+    {
+        assert!(found[key].is_f64(), "{key}: {found}");
+    }
+    assert_eq!((&found["positive"], &found["f1"]), (&"fraud".into(), &0.0.into()));
+    assert_eq!(found["never_predicted"], serde_json::json!(["fraud"]));
+    let shown = said(&["evaluate", run, table]);
+    for words in [
+        "average precision",
+        "F1 and average precision are of the class \"fraud\", which is predicted above a probability of 0.9990",
+        "note: never predicted, though samples are of it: \"fraud\"",
+    ] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    let block: Vec<&str> = shown.split("\n\n").nth(1).unwrap().lines().collect();
+    assert!(block.len() == 5 && block.iter().all(|line| line.len() <= 80), "{shown}");
+    // Predictions follow the threshold, and are told so beside them.
+    let output = rarefy(&["predict", run, table]);
+    assert!(
+        !text(&output.stdout).contains("fraud\n") && text(&output.stderr).contains("above a probability")
+    );
+}

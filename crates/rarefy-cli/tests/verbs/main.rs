@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use rarefy::data::{DataSettings, TaskChoice};
 use rarefy::layers::NetworkSettings;
-use rarefy::train::{Control, Event, Run, Settings, TrainSettings};
+use rarefy::train::{Control, Event, Run, Settings, Threshold, TrainSettings};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -1,5 +1,6 @@
 //! What was predicted for some samples, and what is true of them: all that a metric looks at.
 
+use super::counted::counted;
 use super::decision::Decision;
 
 /// What was predicted for some samples, and what is true of them.
@@ -61,4 +62,31 @@ pub enum Found<'a> {
         /// The share of tokens that were the likeliest.
         accuracy: f64,
     },
+}
+
+impl Answers<'_> {
+    /// The classes or labels that samples have and that is predicted for none, in order.
+    pub fn never_predicted(&self) -> Vec<usize> {
+        let (mut occurs, mut is_predicted) = (Vec::new(), Vec::new());
+        match &self.found {
+            Found::Classes { scores, decision, labels, classes, .. } => {
+                (occurs, is_predicted) = (vec![false; *classes], vec![false; *classes]);
+                for (sample, _) in counted(labels.len(), self.weights) {
+                    occurs[labels[sample] as usize] = true;
+                    is_predicted[decision.class(&scores[sample * classes..][..*classes])] = true;
+                }
+            }
+            Found::Labels { scores, targets, outputs, .. } => {
+                (occurs, is_predicted) = (vec![false; *outputs], vec![false; *outputs]);
+                for (sample, _) in counted(scores.len() / outputs, self.weights) {
+                    for output in 0..*outputs {
+                        occurs[output] |= targets[sample * outputs + output] > 0.5;
+                        is_predicted[output] |= scores[sample * outputs + output] > 0.5;
+                    }
+                }
+            }
+            Found::Numbers { .. } | Found::Transcripts { .. } | Found::Tokens { .. } => {}
+        }
+        (0..occurs.len()).filter(|&class| occurs[class] && !is_predicted[class]).collect()
+    }
 }

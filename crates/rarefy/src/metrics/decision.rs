@@ -27,7 +27,7 @@ impl Default for Decision {
 }
 
 /// The threshold at which a class is as likely as not.
-const HALF: f32 = 0.5;
+pub(super) const HALF: f32 = 0.5;
 
 impl Decision {
     /// The class of a sample of these scores; of equal ones the first.

@@ -14,6 +14,7 @@ mod probabilities;
 mod ranking;
 #[cfg(test)]
 mod suite;
+mod threshold;
 
 pub use answers::{Answers, Found};
 pub use decision::Decision;
@@ -22,3 +23,4 @@ pub use metric::{Metric, Metrics};
 pub use numbers::{OutputErrors, Regression, quantile_loss, regression};
 pub use probabilities::{brier, brier_of_labels, expected_calibration_error, log_loss, log_loss_of_labels};
 pub use ranking::{average_precision, roc_auc};
+pub use threshold::best_threshold;

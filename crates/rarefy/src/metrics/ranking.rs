@@ -10,10 +10,13 @@
 
 use super::counted::counted;
 
-/// What the samples of one score weigh.
-struct Tie {
-    positive: f64,
-    negative: f64,
+/// The samples of one score.
+pub(super) struct Tie {
+    pub(super) score: f32,
+    /// What those weigh that have the class.
+    pub(super) positive: f64,
+    /// What those weigh that have not.
+    pub(super) negative: f64,
 }
 
 /// The area under the ROC curve: the chance that a sample that has the class scores above one that has not, half of it where
@@ -64,7 +67,7 @@ pub fn average_precision(scores: &[f32], targets: &[bool], weights: Option<&[f32
 }
 
 /// The samples that count, from the highest score to the lowest; `None` if a score is no number.
-fn ranked(scores: &[f32], targets: &[bool], weights: Option<&[f32]>) -> Option<Vec<Tie>> {
+pub(super) fn ranked(scores: &[f32], targets: &[bool], weights: Option<&[f32]>) -> Option<Vec<Tie>> {
     assert_eq!(scores.len(), targets.len(), "a target for each score");
     let mut samples: Vec<(f32, f64, bool)> = counted(scores.len(), weights)
         .map(|(sample, weight)| (scores[sample], weight, targets[sample]))
@@ -75,7 +78,7 @@ fn ranked(scores: &[f32], targets: &[bool], weights: Option<&[f32]>) -> Option<V
     samples.sort_by(|a, b| b.0.total_cmp(&a.0));
     let of_ties = samples.chunk_by(|a, b| a.0 == b.0).map(|tie| {
         let weight = |of: bool| tie.iter().filter(|it| it.2 == of).map(|it| it.1).sum();
-        Tie { positive: weight(true), negative: weight(false) }
+        Tie { score: tie[0].0, positive: weight(true), negative: weight(false) }
     });
     Some(of_ties.collect())
 }

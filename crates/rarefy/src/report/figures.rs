@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::layers::Network;
+use crate::metrics::{Metric, Metrics};
 use crate::train::{Outcome, Trainer, TwinCosts};
 
 /// What a run or its dense twin reached and cost: the figures that `summary.json` holds. Those that were not measured are
@@ -51,6 +52,12 @@ pub struct Figures {
     /// Bits for each character of the test part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_bits_per_character: Option<f64>,
+    /// All metrics on the test part that fit; `null` where one is not defined.
+    #[serde(skip_serializing_if = "Metrics::is_empty")]
+    pub test_metrics: Metrics,
+    /// Classes or labels that samples of the test part have and that the model predicts for none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub never_predicted: Vec<String>,
     /// Milliseconds of a prediction of one sample.
     pub inference_1_ms: Option<f64>,
     /// Milliseconds of a prediction of 256 samples at once.
@@ -79,7 +86,8 @@ impl Figures {
 
     /// The figures of a run that has ended; its predictions are timed here.
     pub fn of(run: &Trainer, outcome: &Outcome) -> Figures {
-        let network = &outcome.model.network;
+        let (network, preparation) = (&outcome.model.network, &outcome.model.config.preparation);
+        let names = if outcome.never_predicted.is_empty() { Vec::new() } else { preparation.output_names() };
         Figures {
             nnz: network.connections().0,
             sparsity: outcome.model.sparsity(),
@@ -90,13 +98,18 @@ impl Figures {
             seconds_per_epoch: outcome.seconds_per_epoch,
             step_ms: outcome.step_ms,
             peak_rss_bytes: None,
-            test_accuracy: outcome.test.and_then(|score| run.accuracy(&score)),
+            test_accuracy: outcome
+                .test
+                .and_then(|score| run.accuracy(&score))
+                .and(outcome.test_metrics.get(Metric::Accuracy)),
             test_label_error_rate: outcome.test.and_then(|score| run.label_error_rate(&score)),
             test_rmse: outcome.test_numbers.map(|score| score.rmse),
             test_r2: outcome.test_numbers.and_then(|score| score.r2),
             test_loss: outcome.test.map(|score| score.loss()),
             test_perplexity: outcome.test_language.map(|score| score.perplexity),
             test_bits_per_character: outcome.test_language.map(|score| score.bits_per_character),
+            test_metrics: outcome.test_metrics.clone(),
+            never_predicted: outcome.never_predicted.iter().map(|&class| names[class].clone()).collect(),
             inference_1_ms: Some(run.time_inference(network, 1)),
             inference_256_ms: Some(run.time_inference(network, 256)),
             training_bytes: outcome.training_bytes,

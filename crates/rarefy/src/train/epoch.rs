@@ -10,8 +10,9 @@ use super::rewiring::{Churn, Source};
 use super::settings::Watched;
 use super::timing::median;
 use super::trainer::Trainer;
-use super::{Engine, NumberScore, Progress, Score};
+use super::{Engine, Evaluation, Progress, Score, Threshold};
 use crate::data::{Batch, Task, epoch_order, run_order};
+use crate::metrics::Metric;
 use crate::{Error, Result};
 
 impl Trainer {
@@ -178,15 +179,17 @@ impl Trainer {
         self.engine.swap_average();
         let model = self.engine.model();
         let network = model.as_ref().unwrap_or(&self.engine.network);
-        let found = self.splits.validation.as_ref().map(|dataset| self.evaluate(network, dataset));
+        let found = self.splits.validation.as_ref().map(|dataset| self.validate(network, dataset));
         let is_settled = self.engine.is_settled(network, step as f64 / self.planned_steps as f64);
-        let monitored = self.monitored(found.map(|(score, _)| score)).filter(|_| is_settled);
+        let monitored = self.monitored(found.as_ref()).filter(|_| is_settled);
         let best = monitored
             .is_some_and(|monitored| self.position.is_best(monitored, self.settings.train.tolerance));
         let network = model.as_ref().unwrap_or(&self.engine.network);
         let is_kept = best && self.settings.train.keep_best;
         let kept = if is_kept || (is_last_resort && self.best_epoch().is_none()) {
-            keep.keep(network, self.config(network))
+            let decision = found.as_ref().map(|found| found.decision);
+            let config = decision.map_or_else(|| self.config(network), |it| self.config_with(network, it));
+            keep.keep(network, config)
         } else {
             Ok(())
         };
@@ -195,11 +198,11 @@ impl Trainer {
         }
         self.engine.swap_average();
         kept?;
-        if found.is_some_and(|(score, _)| !score.loss_sum.is_finite()) {
+        if found.as_ref().is_some_and(|found| !found.score.loss_sum.is_finite()) {
             let what = "the loss on the validation part".to_string();
             return Err(Error::Diverged { step, what, checkpoint: None });
         }
-        let record = self.record(found, seconds, best);
+        let record = self.record(found.as_ref(), seconds, best);
         self.position.score = Score::default();
         (self.position.dropped, self.position.grown) = (0, 0);
         keep.after_epoch(self.state(), &record)?;
@@ -212,11 +215,15 @@ impl Trainer {
 
     /// What tells how good an epoch was, the larger the better, the second where the first is equal; `None` without the
     /// part that is looked at.
-    fn monitored(&self, validation: Option<Score>) -> Option<[f64; 2]> {
-        let score = match self.settings.train.watch {
+    fn monitored(&self, validation: Option<&Evaluation>) -> Option<[f64; 2]> {
+        let Evaluation { score, metrics, .. } = match self.settings.train.watch {
             Watched::Training => return Some([-self.position.score.loss(), 0.0]),
             Watched::Validation => validation?,
         };
+        if let Some(metric) = self.settings.train.metric {
+            let value = metrics.get(metric)?;
+            return Some([if metric.is_higher_better() { value } else { -value }, -score.loss()]);
+        }
         let first = match self.splits.preparation.task {
             Task::Classification => score.accuracy(),
             Task::Transcription => -score.label_error_rate(),
@@ -278,14 +285,10 @@ impl Trainer {
     }
 
     /// The line of an epoch that was just done.
-    fn record(
-        &self,
-        validation: Option<(Score, Option<NumberScore>)>,
-        seconds: f64,
-        best: bool,
-    ) -> EpochRecord {
+    fn record(&self, found: Option<&Evaluation>, seconds: f64, best: bool) -> EpochRecord {
         let train = &self.position.score;
-        let (validation, numbers) = (validation.map(|found| found.0), validation.and_then(|found| found.1));
+        let (validation, numbers) = (found.map(|found| found.score), found.and_then(Evaluation::numbers));
+        let metric = self.settings.train.metric;
         let language = validation.and_then(|score| self.language_score("validation", &score));
         let (nnz, cells) = self.engine.connections();
         EpochRecord {
@@ -299,6 +302,8 @@ impl Trainer {
             validation_label_error_rate: validation.and_then(|score| self.label_error_rate(&score)),
             validation_rmse: numbers.map(|numbers| numbers.rmse),
             validation_r2: numbers.and_then(|numbers| numbers.r2),
+            metric,
+            validation_metric: metric.and_then(|metric| found?.metrics.get(metric)),
             validation_perplexity: language.map(|score| score.perplexity),
             validation_bits_per_character: language.map(|score| score.bits_per_character),
             learning_rate: self.engine.memory.learning_rate,
@@ -333,13 +338,14 @@ impl Trainer {
         }
         let model = keep.kept(&self.engine.network.spec().kinds())?;
         let is_over = ending != Ending::Interrupted;
+        let threshold = Threshold::At(model.config.decision.threshold);
         let found = self
             .splits
             .test
             .as_ref()
             .filter(|_| is_over)
-            .map(|dataset| self.evaluate(&model.network, dataset));
-        let test = found.map(|(score, _)| score);
+            .map(|dataset| self.evaluate_by(&model.network, dataset, &Metric::ALL, threshold));
+        let test = found.as_ref().map(|found| found.score);
         let seconds_per_epoch = median(times);
         Ok(Outcome {
             ending,
@@ -349,10 +355,12 @@ impl Trainer {
             seconds_per_epoch,
             step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
             test,
-            test_numbers: found.and_then(|(_, numbers)| numbers),
+            test_numbers: found.as_ref().and_then(Evaluation::numbers),
             test_language: test.and_then(|score| self.language_score("test", &score)),
             model_bytes: model_bytes(&model.network),
             training_bytes,
+            never_predicted: found.as_ref().map_or_else(Vec::new, |found| found.never_predicted.clone()),
+            test_metrics: found.map_or_else(Default::default, |found| found.metrics),
             model,
         })
     }

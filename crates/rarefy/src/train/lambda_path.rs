@@ -16,7 +16,7 @@ use super::live::Live;
 use super::revive::revive_dead_neurons;
 use super::settings::pairs::{self, Own};
 use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
-use super::{model_bytes, score, score_samples};
+use super::{Evaluation, model_bytes, score, score_samples};
 use crate::control::{PathStart, lambda_grid};
 use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
 use crate::kernels::Isa;
@@ -239,8 +239,11 @@ impl LambdaPath {
     /// The score of a network on a data set, in the trainer's threads.
     pub fn score(&self, network: &Network, dataset: &Dataset) -> SampleScore {
         let is_regression = self.trainer.splits().preparation.task == Task::Regression;
+        let metric = self.trainer.settings().train.metric;
+        let found = (is_regression || metric.is_some()).then(|| self.trainer.validate(network, dataset));
         self.trainer.in_pool(|| SampleScore {
-            numbers: is_regression.then(|| self.trainer.evaluate(network, dataset).1).flatten(),
+            numbers: found.as_ref().and_then(Evaluation::numbers),
+            metric: metric.and_then(|metric| found.as_ref()?.metrics.get(metric)),
             ..score_samples(network, self.trainer.isa(), &self.trainer.loss, dataset)
         })
     }

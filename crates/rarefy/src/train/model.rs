@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::evaluation::Meaning;
 use super::predictions::Predictions;
 use super::predictor::Predictor;
 use super::save::{write_atomically, write_with};
@@ -25,6 +26,7 @@ use crate::data::{Batch, Dataset, Preparation, Samples, Task};
 use crate::kernels::Isa;
 use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role, WeightShape};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
+use crate::metrics::Decision;
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, InputProblem, Result};
@@ -52,6 +54,12 @@ pub struct ModelConfig {
     /// files of older versions: then the cells of the network above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_cells: Option<usize>,
+    /// How probabilities become classes.
+    #[serde(default, skip_serializing_if = "Decision::is_default")]
+    pub decision: Decision,
+    /// Which quantile of its targets it predicts, if it was trained to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantile: Option<f32>,
 }
 
 /// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights, and may be done by several
@@ -68,15 +76,21 @@ impl ModelConfig {
     /// The description of a network in this version's format, with all cells that it was trained with.
     pub fn new(network: &Network, head: Head, preparation: Preparation) -> ModelConfig {
         let rarefy = env!("CARGO_PKG_VERSION").to_string();
-        let trained_cells = Some(network.connections().1);
         ModelConfig {
             format: FORMAT,
             rarefy,
             network: network.spec().clone(),
             head,
             preparation,
-            trained_cells,
+            trained_cells: Some(network.connections().1),
+            decision: Decision::default(),
+            quantile: None,
         }
+    }
+
+    pub(super) fn meaning(&self) -> Meaning<'_> {
+        let ModelConfig { head, ref preparation, decision, quantile, .. } = *self;
+        Meaning { preparation, head, decision, quantile }
     }
 
     /// Checks what came from a file: each part by itself, and that they are parts of one model.
@@ -100,10 +114,17 @@ impl ModelConfig {
             Task::MultiLabel | Task::Regression => self.head != Head::Softmax,
             Task::Transcription | Task::LanguageModel => self.head == Head::Softmax,
         };
-        if fits {
-            return Ok(());
+        if !fits {
+            return Err(format!("the head {:?} is not for the task {:?}", self.head, preparation.task));
         }
-        Err(format!("the head {:?} is not for the task {:?}", self.head, preparation.task))
+        let Decision { positive, threshold } = self.decision;
+        let has_two = preparation.task == Task::Classification && preparation.outputs == 2;
+        let is_decision = has_two && positive < 2 && threshold > 0.0 && threshold < 1.0;
+        if !is_decision && !self.decision.is_default() {
+            return Err(format!("class {positive} from {threshold} on is no decision between two classes"));
+        }
+        let quantile = self.quantile.unwrap_or(0.5);
+        if quantile > 0.0 && quantile < 1.0 { Ok(()) } else { Err(format!("{quantile} is no quantile")) }
     }
 }
 
@@ -273,7 +294,7 @@ impl Model {
         let mut add = |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, batch, None));
         let predictions = if self.config.preparation.task == Task::LanguageModel {
             self.predictor.run(&self.network, dataset, |batch, outputs| add(batch, outputs));
-            Predictions::new(&self.config.preparation, 0)
+            Predictions::new(self.config.meaning(), 0)
         } else {
             self.predict_and(dataset, &mut add)
         };
@@ -300,7 +321,7 @@ impl Model {
     ) -> Predictions<'_> {
         let ModelConfig { head, preparation, .. } = &self.config;
         assert!(preparation.task != Task::LanguageModel, "a language model predicts no samples");
-        let mut predictions = Predictions::new(preparation, dataset.len());
+        let mut predictions = Predictions::new(self.config.meaning(), dataset.len());
         let Shape { width: steps, channels: classes, .. } = self.network.output();
         self.predictor.run(&self.network, dataset, |batch, outputs| {
             watch(batch, outputs);

@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use crate::data::{Preparation, Task};
-use crate::metrics::Decision;
+use super::Score;
+use super::evaluation::Meaning;
+use crate::data::{Dataset, Task};
+use crate::metrics::Answers;
 
 /// A model's predictions for some samples, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions<'a> {
-    preparation: &'a Preparation,
+    meaning: Meaning<'a>,
     samples: usize,
     scores: Vec<f32>,
     transcripts: Vec<Vec<u32>>,
@@ -19,7 +21,7 @@ pub struct Predictions<'a> {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum Prediction<'a> {
-    /// The name of the likeliest class.
+    /// The name of the class: the likeliest one, or as the model's threshold says.
     Class(&'a str),
     /// The names of the labels whose probability is above one half.
     Labels(Vec<String>),
@@ -33,9 +35,9 @@ pub enum Prediction<'a> {
 
 impl<'a> Predictions<'a> {
     /// Predictions without any sample yet.
-    pub(super) fn new(preparation: &'a Preparation, samples: usize) -> Predictions<'a> {
-        let scores = Vec::with_capacity(samples * preparation.outputs);
-        Predictions { preparation, samples: 0, scores, transcripts: Vec::new() }
+    pub(super) fn new(meaning: Meaning<'a>, samples: usize) -> Predictions<'a> {
+        let scores = Vec::with_capacity(samples * meaning.preparation.outputs);
+        Predictions { meaning, samples: 0, scores, transcripts: Vec::new() }
     }
 
     /// Adds a sample of so many scores.
@@ -76,16 +78,15 @@ impl<'a> Predictions<'a> {
         &self.scores[sample * outputs..][..outputs]
     }
 
-    /// The likeliest class of each sample, counted from 0 in the order of [`Preparation::classes`].
+    /// The class of each sample, counted from 0 in the order of the preparation's classes: the likeliest one, or as
+    /// the model's `decision` says.
     ///
     /// # Panics
     /// If the model does not predict classes.
     pub fn classes(&self) -> Vec<u32> {
         self.expect(Task::Classification);
-        self.scores
-            .chunks_exact(self.preparation.outputs)
-            .map(|row| Decision::default().class(row) as u32)
-            .collect()
+        let rows = self.scores.chunks_exact(self.meaning.preparation.outputs);
+        rows.map(|row| self.meaning.decision.class(row) as u32).collect()
     }
 
     /// The numbers predicted, row-major, `samples x outputs`, in the unit of the target.
@@ -94,7 +95,8 @@ impl<'a> Predictions<'a> {
     /// If the model does not predict numbers.
     pub fn numbers(&self) -> Vec<f64> {
         self.expect(Task::Regression);
-        self.preparation.target_scaler.undo_all(self.preparation.outputs, &self.scores)
+        let preparation = self.meaning.preparation;
+        preparation.target_scaler.undo_all(preparation.outputs, &self.scores)
     }
 
     /// Which labels each sample has, row-major, `samples x labels`: those whose probability is above one half.
@@ -116,7 +118,7 @@ impl<'a> Predictions<'a> {
     /// # Panics
     /// If there is no such sample.
     pub fn get(&self, sample: usize) -> Prediction<'a> {
-        let preparation = self.preparation;
+        let preparation = self.meaning.preparation;
         if preparation.task == Task::Transcription {
             return Prediction::Text(preparation.text_of(self.transcripts[sample].iter().copied()));
         }
@@ -124,7 +126,7 @@ impl<'a> Predictions<'a> {
         let number =
             |(output, &scaled): (usize, &f32)| preparation.target_scaler.undo_rounded(output, scaled);
         match preparation.task {
-            Task::Classification => Prediction::Class(&preparation.classes[Decision::default().class(row)]),
+            Task::Classification => Prediction::Class(&preparation.classes[self.meaning.decision.class(row)]),
             Task::MultiLabel => {
                 let names = preparation.output_names().into_iter().zip(row);
                 let present = names.filter(|(_, score)| **score > 0.5);
@@ -135,13 +137,19 @@ impl<'a> Predictions<'a> {
         }
     }
 
+    /// These predictions beside what is true, for [`Metrics`](crate::metrics::Metrics); `score` is that of
+    /// [`Model::evaluate`](super::Model::evaluate), which gave them.
+    pub fn answers<'b>(&'b self, dataset: &'b Dataset, score: &Score) -> Answers<'b> {
+        self.meaning.answers(dataset, &self.scores, score)
+    }
+
     /// What is predicted for each sample.
     pub fn iter(&self) -> impl Iterator<Item = Prediction<'a>> {
         (0..self.samples).map(|sample| self.get(sample))
     }
 
     fn expect(&self, task: Task) {
-        let found = self.preparation.task;
+        let found = self.meaning.preparation.task;
         assert!(found == task, "the model's task is {found:?}, not {task:?}");
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::model::Model;
 use super::{LanguageScore, NumberScore, Progress, Score};
 use crate::layers::Network;
+use crate::metrics::{Metric, Metrics};
 
 /// What a run tells while it goes.
 #[non_exhaustive]
@@ -68,6 +69,12 @@ pub struct EpochRecord {
     /// The part of the variance of the validation part's targets that is explained, for regression.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_r2: Option<f64>,
+    /// The metric that tells which epoch is better, if one is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
+    /// That metric on the validation part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_metric: Option<f64>,
     /// The perplexity on the validation part, for a language model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_perplexity: Option<f64>,
@@ -165,6 +172,10 @@ pub struct Outcome {
     pub test_language: Option<LanguageScore>,
     /// The same in the unit of the targets, for regression.
     pub test_numbers: Option<NumberScore>,
+    /// All metrics on the test part that fit; none without one.
+    pub test_metrics: Metrics,
+    /// Classes or labels that samples of the test part have and that the model predicts for none.
+    pub never_predicted: Vec<usize>,
     /// Bytes of the model's arrays on disk.
     pub model_bytes: usize,
     /// Bytes of weights, index, gradients and optimizer state.

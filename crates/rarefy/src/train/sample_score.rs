@@ -35,6 +35,9 @@ pub struct SampleScore {
     /// The errors in the unit of the targets, where one asked for them (a path does).
     #[serde(flatten)]
     pub numbers: Option<NumberScore>,
+    /// `train.metric`, where one is set and a path asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<f64>,
 }
 
 /// Scores a network on a data set. A sample of weight 2 counts as two, one of weight 0 not at all. With one sample the standard
@@ -65,6 +68,7 @@ pub fn score_samples(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset
         accuracy,
         accuracy_standard_error: accuracy.map(|share| error(share * (1.0 - share), samples)),
         numbers: None,
+        metric: None,
     }
 }
 

@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use super::predictor::predict;
-use crate::data::{Batch, BatchTargets, Dataset};
+use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
-use crate::layers::Network;
 use crate::losses::{Expected, Lanes, Loss, SequenceTile, TargetTile, UNWEIGHTED, edits};
 use crate::tiles::{IGNORED, LANES, Row, Tiles};
 
@@ -239,20 +237,6 @@ pub(super) fn highest(rows: &[Row]) -> [u32; LANES] {
         }
     }
     class
-}
-
-/// Samples of a batch when predicting.
-const PREDICT_BATCH: usize = 256;
-
-/// The loss and accuracy of a network on a data set.
-pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
-    let mut total = Score::default();
-    // Outputs at each step of many samples would take much memory for little speed.
-    let batch = if network.output().positions() > 1 { LANES } else { PREDICT_BATCH };
-    predict(network, isa, dataset, batch, |batch, output| {
-        total.add(score(loss, isa, output, batch, None));
-    });
-    total
 }
 
 #[cfg(test)]

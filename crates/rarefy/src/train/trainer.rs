@@ -5,18 +5,19 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 
 use super::assemble::{self, Assembled, Start};
+use super::evaluation::{Evaluation, scored};
 use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
 use super::plan::Floor;
 use super::position::Position;
 use super::record::{Emptied, Ending, Outcome, Watch};
 use super::settings::pairs::Own;
-use super::{Engine, LanguageScore, NumberScore, Score, Settings};
-use super::{evaluate, evaluate_numbers, thread_pool};
+use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, thread_pool};
 use crate::data::{self, Dataset, Splits, Task};
 use crate::kernels::Isa;
 use crate::layers::Network;
 use crate::losses::Loss;
+use crate::metrics::{Decision, Metric, Metrics};
 use crate::optimizers::{Optimizer, Schedule};
 use crate::penalties::Regularizer;
 use crate::sparse::Storage;
@@ -64,6 +65,8 @@ pub struct Trainer {
     pub(super) loss: Loss,
     /// What other parts are scored by: the loss; for a language model the plain one, by which its figures are defined.
     evaluation_loss: Loss,
+    /// How probabilities become classes, before a threshold is chosen.
+    decision: Decision,
     pub(super) schedule: Schedule,
     /// Steps that the schedule and the topology method plan for.
     pub(super) planned_steps: u64,
@@ -172,6 +175,7 @@ impl TrainerBuilder {
         let Assembled { engine, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
         notes.extend(note);
+        let decision = judging::decision(&settings, &splits, &loss)?;
         let mut trainer = Trainer {
             isa: engine.isa(),
             settings,
@@ -179,6 +183,7 @@ impl TrainerBuilder {
             engine,
             loss,
             evaluation_loss,
+            decision,
             schedule,
             planned_steps: 0,
             schedule_period: None,
@@ -297,6 +302,7 @@ impl Trainer {
             );
         }
         assemble::check_exchange(&self.settings, &self.splits, &splits)?;
+        self.decision = judging::decision(&self.settings, &splits, &self.loss)?;
         self.engine.sparsifier.has_whole_batches =
             self.settings.train.batch_size_for(splits.train.len()) >= splits.train.len();
         self.splits = splits;
@@ -310,24 +316,34 @@ impl Trainer {
     pub fn model(&mut self) -> Model {
         let is_kept = self.best_epoch().is_some() || self.emptied.is_some();
         if let Some(model) = self.memory.model().filter(|_| is_kept) {
-            return self.model_of(&model.network);
+            return Model::new(model.network.copy(Storage::Auto), model.config.clone());
         }
         self.engine.swap_average();
         let model = self.engine.model();
-        let model = self.model_of(model.as_ref().unwrap_or(&self.engine.network));
+        let network = model.as_ref().unwrap_or(&self.engine.network);
+        let model = Model::new(network.copy(Storage::Auto), self.config(network));
         self.engine.swap_average();
         model
     }
 
-    fn model_of(&self, network: &Network) -> Model {
-        Model::new(network.copy(Storage::Auto), self.config(network))
+    /// What the numbers of a network that this trainer made mean. Where `train.threshold` is to be chosen, the network predicts
+    /// the validation part.
+    pub fn config(&self, network: &Network) -> ModelConfig {
+        let decision = match (self.settings.train.threshold, &self.splits.validation) {
+            (Some(Threshold::Best(_)), Some(validation)) => self.validate(network, validation).decision,
+            _ => self.decision,
+        };
+        self.config_with(network, decision)
     }
 
-    /// What the numbers of a network that this trainer made mean.
-    pub fn config(&self, network: &Network) -> ModelConfig {
+    /// What they mean where this makes classes of probabilities.
+    pub(super) fn config_with(&self, network: &Network, decision: Decision) -> ModelConfig {
+        let meaning = judging::meaning(&self.splits, &self.loss, decision);
         ModelConfig {
             trained_cells: Some(self.engine.network.connections().1),
-            ..ModelConfig::new(network, self.loss.head(), self.splits.preparation.clone())
+            decision,
+            quantile: meaning.quantile,
+            ..ModelConfig::new(network, meaning.head, meaning.preparation.clone())
         }
     }
 
@@ -436,17 +452,57 @@ impl Trainer {
         State { settings: &self.settings, engine: &self.engine, position: &self.position }
     }
 
-    /// The loss and accuracy of a network on a data set, in the trainer's threads, and for regression its errors in the unit of
-    /// the targets. The loss of a language model is the plain one.
-    pub fn evaluate(&self, network: &Network, dataset: &Dataset) -> (Score, Option<NumberScore>) {
-        let (preparation, loss) = (&self.splits.preparation, &self.evaluation_loss);
+    /// How good a network's predictions for a data set are, in the trainer's threads: its loss, and those of the metrics `asked`
+    /// for that fit, in the unit of the targets. The loss of a language model is the plain one. Of two classes the positive one is
+    /// predicted above `train.threshold`, or one half where that is to be chosen.
+    pub fn evaluate(&self, network: &Network, dataset: &Dataset, asked: &[Metric]) -> Evaluation {
+        self.evaluate_by(network, dataset, asked, Threshold::At(self.decision.threshold))
+    }
+
+    /// How good the predictions of a network for the validation part are, by what tells which epoch is better and what is shown of
+    /// it; where a threshold is to be chosen, with that.
+    pub(super) fn validate(&self, network: &Network, validation: &Dataset) -> Evaluation {
+        let asked: Vec<Metric> =
+            self.settings.train.metric.into_iter().chain(self.shown_metrics().iter().copied()).collect();
+        let threshold = self.settings.train.threshold;
+        let threshold = threshold.unwrap_or(Threshold::At(self.decision.threshold));
+        self.evaluate_by(network, validation, &asked, threshold)
+    }
+
+    /// What is shown of each epoch besides loss and accuracy.
+    pub(super) fn shown_metrics(&self) -> &'static [Metric] {
+        let is_regression = self.splits.preparation.task == Task::Regression;
+        if is_regression { &[Metric::R2, Metric::Rmse] } else { &[] }
+    }
+
+    pub(super) fn evaluate_by(
+        &self,
+        network: &Network,
+        dataset: &Dataset,
+        asked: &[Metric],
+        threshold: Threshold,
+    ) -> Evaluation {
+        let mut meaning = judging::meaning(&self.splits, &self.loss, self.decision);
+        let keeps = !asked.is_empty() || matches!(threshold, Threshold::Best(_));
         self.in_pool(|| {
-            if preparation.task == Task::Regression {
-                let scaler = &preparation.target_scaler;
-                let (score, numbers) = evaluate_numbers(network, self.isa, loss, dataset, scaler);
-                return (score, Some(numbers));
+            let head = keeps.then_some(meaning.head);
+            let (score, scores) = scored(network, self.isa, &self.evaluation_loss, dataset, head);
+            meaning.decision.threshold = match threshold {
+                Threshold::At(threshold) => threshold,
+                Threshold::Best(metric) => meaning.best_threshold(metric, dataset, &scores),
+            };
+            let decision = meaning.decision;
+            if !keeps {
+                return Evaluation {
+                    score,
+                    metrics: Metrics::default(),
+                    decision,
+                    never_predicted: Vec::new(),
+                };
             }
-            (evaluate(network, self.isa, loss, dataset), None)
+            let answers = meaning.answers(dataset, &scores, &score);
+            let (metrics, never_predicted) = (Metrics::of(&answers, asked), answers.never_predicted());
+            Evaluation { score, metrics, decision, never_predicted }
         })
     }
 

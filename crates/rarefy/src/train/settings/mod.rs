@@ -1,6 +1,7 @@
 //! All settings of a run: one section per concept, each a plain struct with defaults where its concept lives.
 
 pub(super) mod pairs;
+mod threshold;
 
 use self::pairs::Own;
 use serde::{Deserialize, Serialize};
@@ -10,11 +11,14 @@ use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
 use crate::kernels::IsaChoice;
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
+use crate::metrics::Metric;
 use crate::optimizers::{OptimizerSettings, ScheduleSettings};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use crate::topology::TopologySettings;
 use crate::train::threads::check_threads;
 use crate::{Error, Result};
+
+pub use threshold::Threshold;
 
 /// What a run does.
 ///
@@ -106,11 +110,22 @@ pub struct TrainSettings {
     /// part, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
-    /// By how much an epoch must be better than the last one that was, for `patience` to begin anew: in the share of right
-    /// answers or in the loss.
+    /// By how much an epoch must be better than the last one that was, for `patience` to begin anew: in the metric (the share of
+    /// right answers) or in the loss.
     pub tolerance: f64,
     /// What tells which epoch is better.
     pub watch: Watched,
+    /// The metric on the validation part that tells which epoch is better, in place of accuracy, label error rate or loss; where it
+    /// is equal the loss tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
+    /// The name of the positive one of two classes: F1 and average precision are of it, and the threshold is for its
+    /// probability; `None` is the second class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positive: Option<String>,
+    /// What the probability of the positive one of two classes must be above; `None` is one half.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<Threshold>,
     /// Keep the model of the best epoch, rather than the last one's.
     pub keep_best: bool,
     /// Minutes from one checkpoint to the next, besides the one at the end of every epoch.
@@ -126,6 +141,9 @@ impl Default for TrainSettings {
             patience: None,
             tolerance: 0.0,
             watch: Watched::Validation,
+            metric: None,
+            positive: None,
+            threshold: None,
             keep_best: true,
             checkpoint_minutes: 5.0,
         }
@@ -222,6 +240,9 @@ impl Settings {
         }
         if self.train.tolerance < 0.0 {
             return Err(Error::setting("train.tolerance", "must be 0 or above"));
+        }
+        if let Some(threshold) = self.train.threshold {
+            threshold.check()?;
         }
         Ok(())
     }
