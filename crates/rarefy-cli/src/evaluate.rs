@@ -9,7 +9,7 @@ use rarefy::losses::Head;
 use rarefy::metrics::{self, Answers, Found, Metric, Metrics};
 use rarefy::report::{AnswerKind, amount, confusion_table, hits_table, metric_block, metric_rows, r2, table};
 use rarefy::report::{decision_text, never_predicted, worse_than_mean};
-use rarefy::train::{self, LanguageScore, Model, Predictions, Score};
+use rarefy::train::{self, LanguageScore, Model, ModelConfig, Predictions, Score};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -122,14 +122,15 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let answers = predictions.answers(&dataset, &score);
     let metrics = Metrics::of(&answers, &Metric::ALL);
     let details = measure(&answers, &score, &predictions, &dataset, text);
-    let names = preparation.output_names();
+    let (names, precisions) = (preparation.output_names(), metrics::average_precisions(&answers));
     let samples = dataset.len();
     let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
     let of_what = if preparation.target_scaler.is_none() { "" } else { " of scaled targets" };
     let kind = answer_kind(preparation);
     let loss_line = format!("loss ({loss_name}{of_what})  {}", number(score.loss()));
     let width = output.width();
-    let parts = [head, totals(&metrics, &details, kind, width), loss_line, lines(&details, &names, width)];
+    let lines = lines(&details, &names, &precisions, width);
+    let parts = [head, totals(&metrics, &details, kind, width), loss_line, lines];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
     if let Some(counts) = text {
         output.say(&format!("text: {counts}"));
@@ -162,15 +163,16 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     if !unknown.is_empty() {
         object["unknown_categories"] = json!(unknown);
     }
-    if kind == AnswerKind::TwoClasses {
-        let decision = model.config.decision;
-        object["positive"] = json!(names[decision.positive]);
-        object["threshold"] = json!(decision.threshold);
-    }
+    add_decision(&mut object, &model.config);
     if !never.is_empty() {
         object["never_predicted"] = json!(never);
     }
-    add_figures(&mut object, &details, &metrics, &names)?;
+    add_figures(
+        &mut object,
+        [serde_json::to_value(&details)?, serde_json::to_value(&metrics)?],
+        &names,
+        &precisions,
+    )?;
     output.json(&object)
 }
 
@@ -246,8 +248,10 @@ fn measure(
 
 /// What figures are of, and what is to be known about them.
 fn notes(model: &Model, metrics: &Metrics, details: &Details, never: &[String]) -> Vec<String> {
+    let ModelConfig { preparation, decision, .. } = &model.config;
+    let has_two = answer_kind(preparation) == AnswerKind::TwoClasses;
     let notes = [
-        decision_text(model.config.decision, &model.config.preparation.classes),
+        has_two.then(|| decision_text(*decision, &preparation.classes)).flatten(),
         worse_than_mean(metrics.get(Metric::R2)).map(String::from),
         never_predicted(never),
         absent_classes(details),
@@ -300,7 +304,7 @@ fn totals(metrics: &Metrics, details: &Details, kind: AnswerKind, width: usize) 
 }
 
 /// A line for each class, label or output, and for few classes the confusion matrix.
-fn lines(details: &Details, names: &[String], width: usize) -> String {
+fn lines(details: &Details, names: &[String], precisions: &[Option<f64>], width: usize) -> String {
     let has_lines = !matches!(details, Details::Language(_) | Details::Transcription(_));
     if names.len() > MOST_LINES && has_lines {
         return format!(
@@ -310,13 +314,13 @@ fn lines(details: &Details, names: &[String], width: usize) -> String {
     }
     match details {
         Details::Classification(found) => {
-            let hits = hits_table("class", names, &found.per_class).text(width);
+            let hits = hits_table("class", names, &found.per_class, precisions).text(width);
             match &found.confusion {
                 Some(confusion) => format!("{hits}\n\n{}", confusion_table(names, confusion).text(width)),
                 None => hits,
             }
         }
-        Details::MultiLabel(found) => hits_table("label", names, &found.per_label).text(width),
+        Details::MultiLabel(found) => hits_table("label", names, &found.per_label, precisions).text(width),
         Details::Regression(found) => {
             let rows = names.iter().zip(&found.per_output).map(|(name, errors)| {
                 vec![name.clone(), amount(errors.rmse), amount(errors.mae), r2(errors.r2)]
@@ -328,25 +332,39 @@ fn lines(details: &Details, names: &[String], width: usize) -> String {
     }
 }
 
-/// Adds all figures to the object, with a name in each entry of a list.
-fn add_figures(object: &mut Value, details: &Details, metrics: &Metrics, names: &[String]) -> Result<()> {
-    let mut figures = serde_json::Map::new();
-    for value in [serde_json::to_value(details)?, serde_json::to_value(metrics)?] {
-        let Value::Object(fields) = value else { bail!("figures are an object") };
-        figures.extend(fields);
+/// Adds which of two classes is the positive one, and when it is predicted.
+fn add_decision(object: &mut Value, config: &ModelConfig) {
+    if answer_kind(&config.preparation) == AnswerKind::TwoClasses {
+        object["positive"] = json!(config.preparation.classes[config.decision.positive]);
+        object["threshold"] = json!(config.decision.threshold);
     }
-    for (key, mut value) in figures {
-        let name_key = match key.as_str() {
-            "per_class" => "class",
-            "per_label" => "label",
-            _ => "output",
-        };
-        if let (true, Value::Array(entries)) = (key.starts_with("per_"), &mut value) {
-            for (entry, name) in entries.iter_mut().zip(names) {
-                entry[name_key] = json!(name);
+}
+
+/// Adds all figures to the object; each entry of a list gets its name, and where there are such its average precision.
+fn add_figures(
+    object: &mut Value,
+    figures: [Value; 2],
+    names: &[String],
+    precisions: &[Option<f64>],
+) -> Result<()> {
+    for figures in figures {
+        let Value::Object(figures) = figures else { bail!("figures are an object") };
+        for (key, mut value) in figures {
+            let name_key = match key.as_str() {
+                "per_class" => "class",
+                "per_label" => "label",
+                _ => "output",
+            };
+            if let (true, Value::Array(entries)) = (key.starts_with("per_"), &mut value) {
+                for (place, (entry, name)) in entries.iter_mut().zip(names).enumerate() {
+                    entry[name_key] = json!(name);
+                    if let Some(precision) = precisions.get(place) {
+                        entry["average_precision"] = json!(precision);
+                    }
+                }
             }
+            object[key] = value;
         }
-        object[key] = value;
     }
     Ok(())
 }

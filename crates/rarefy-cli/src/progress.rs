@@ -135,7 +135,8 @@ impl<'a> Progress<'a> {
         pieces.extend(judged.map(|(metric, value)| Piece(2, format!("val {metric} {}", amount(value)))));
         let accuracy = record.validation_accuracy.filter(|_| record.metric != Some(Metric::Accuracy));
         let least = if judged.is_some() { 6 } else { 2 };
-        pieces.extend(accuracy.map(|accuracy| Piece(least, format!("val {}", percent(accuracy)))));
+        let name = if judged.is_some() { "val acc" } else { "val" };
+        pieces.extend(accuracy.map(|accuracy| Piece(least, format!("{name} {}", percent(accuracy)))));
         pieces.extend(
             record.validation_label_error_rate.map(|rate| Piece(2, format!("val errors {}", percent(rate)))),
         );

@@ -5,7 +5,7 @@ use std::path::Path;
 use rarefy::data::Task;
 use rarefy::names::shell_word;
 use rarefy::penalties::{ConstraintMethod, PenaltyMethod};
-use rarefy::report::{InputReport, Summary, count, decision_text, metric_block, metric_rows};
+use rarefy::report::{AnswerKind, InputReport, Summary, count, decision_text, metric_block, metric_rows};
 use rarefy::report::{never_predicted, sparsity, table, worse_than_mean};
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Model, ModelConfig, Settings, Trainer};
@@ -153,7 +153,6 @@ pub fn describe_end(run: &Trainer, model: &Model, directory: &Path, summary: &Su
     output.say(&format!("\n{ending}{best}, {} sparse", sparsity(sparse.sparsity)));
     let rows = summary.gains().into_iter().map(Vec::from);
     output.say(&table(&["", "sparse", "dense twin", "gain"], rows).text(output.width()));
-    describe_metrics(summary, &model.config, output);
     worse_than_mean(sparse.test_r2).into_iter().for_each(|note| output.say(note));
     if dense.not_timed.is_some() {
         output.say("dense twin: the same network in this engine's dense storage, counted and not built");
@@ -173,6 +172,7 @@ pub fn describe_end(run: &Trainer, model: &Model, directory: &Path, summary: &Su
             "sparse was slower: layers this small spend their time outside of products; wider layers gain".to_string()
         });
     }
+    describe_metrics(summary, &model.config, output);
     let (directory, name) = (shell_word(&directory.to_string_lossy()), directory.display());
     inputs_text(run, model, &directory, output.width()).into_iter().for_each(|text| output.say(&text));
     output.say(&format!("\nmodel    {name}/model.safetensors\nmetrics  {name}/metrics.jsonl"));
@@ -193,10 +193,13 @@ pub fn describe_end(run: &Trainer, model: &Model, directory: &Path, summary: &Su
 /// The metrics of the test part, what they are of, and a class that is never found.
 fn describe_metrics(summary: &Summary, model: &ModelConfig, output: &Output) {
     let preparation = &model.preparation;
-    let rows = metric_rows(&summary.figures.test_metrics, answer_kind(preparation));
+    let kind = answer_kind(preparation);
+    let rows = metric_rows(&summary.figures.test_metrics, kind);
     // A single one stands in the table.
     if rows.len() > 1 {
-        output.say(&format!("\non the test part\n{}", metric_block(&rows)));
+        output.say(&format!("\non the test part\n{}", metric_block(&rows, output.width())));
+    }
+    if !rows.is_empty() && kind == AnswerKind::TwoClasses {
         decision_text(model.decision, &preparation.classes).iter().for_each(|text| output.say(text));
     }
     never_predicted(&summary.figures.never_predicted).iter().for_each(|note| output.say(note));

@@ -71,6 +71,9 @@ fn write_files(folder: &Path, root: &Path, pages: &[String]) {
             |i: usize| format!("{i},2023-01-{:02} 1{}:30,{},{}\n", 1 + i % 28, i % 9, 10 + i, i % 3 / 2);
         write(name, &format!("id,paid_at,amount,fraud\n{}", lines(count, &payment)));
     }
+    let card =
+        |i: usize| format!("{},{},{}\n", i * 7 % 60, i % 24, if i * 7 % 60 > 44 { "fraud" } else { "ok" });
+    write("cards.csv", &format!("amount,hour,class\n{}", lines(80, &card)));
     let words = [["cup", "goal", "match"], ["rain", "sun", "wind"]];
     let text = |i: usize| format!("the {} and the {}", words[i % 2][i % 3], words[i % 2][(i + 1) % 3]);
     let news = |i: usize| format!("{}\t{}\n", ["sport", "weather"][i % 2], text(i));

@@ -64,6 +64,9 @@ fn evaluate_shows_every_metric_of_two_classes_and_what_it_is_of() {
     }
     assert_eq!((&found["positive"], &found["f1"]), (&"fraud".into(), &0.0.into()));
     assert_eq!(found["never_predicted"], serde_json::json!(["fraud"]));
+    // That of either class, whichever is the positive one.
+    assert_eq!(found["per_class"][0]["average_precision"], found["average_precision"]);
+    assert!(found["per_class"][1]["average_precision"].as_f64() > found["average_precision"].as_f64());
     let shown = said(&["evaluate", run, table]);
     for words in [
         "average precision",

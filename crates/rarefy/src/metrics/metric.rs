@@ -141,11 +141,8 @@ impl Metric {
         let (classes, weights) = (*classes, answers.weights);
         let decided = || classification(scores, classes, labels, *decision, weights);
         let ranked = |figure: Figure| {
-            let of = |class: usize| {
-                let is_true: Vec<bool> = labels.iter().map(|&label| label as usize == class).collect();
-                figure(&column(scores, classes, class), &is_true, weights)
-            };
-            if classes == 2 { of(decision.positive) } else { macro_mean(classes, of) }
+            let of_each = of_each(answers, figure);
+            if classes == 2 { of_each[decision.positive] } else { macro_mean(&of_each) }
         };
         Some(match self {
             Metric::Accuracy => decided().accuracy,
@@ -165,13 +162,7 @@ impl Metric {
         let Found::Labels { scores, targets, outputs, .. } = &answers.found else { return None };
         let (outputs, weights) = (*outputs, answers.weights);
         let decided = || multi_label(scores, outputs, targets, 0.5, weights);
-        let ranked = |figure: Figure| {
-            macro_mean(outputs, |output| {
-                let is_true: Vec<bool> =
-                    column(targets, outputs, output).into_iter().map(|target| target > 0.5).collect();
-                figure(&column(scores, outputs, output), &is_true, weights)
-            })
-        };
+        let ranked = |figure: Figure| macro_mean(&of_each(answers, figure));
         Some(match self {
             Metric::Accuracy => decided().subset_accuracy,
             Metric::F1 => decided().macro_f1,
@@ -186,10 +177,37 @@ impl Metric {
 /// A figure of the scores of one class, of whether samples have it, and of their weights.
 type Figure = fn(&[f32], &[bool], Option<&[f32]>) -> Option<f64>;
 
-/// The plain mean of the figures that are defined; each is computed by one thread.
-fn macro_mean(count: usize, figure: impl Fn(usize) -> Option<f64> + Send + Sync) -> Option<f64> {
-    let all: Vec<Option<f64>> = (0..count).into_par_iter().map(figure).collect();
-    let defined: Vec<f64> = all.into_iter().flatten().collect();
+/// The average precision of each class or label against the rest, `None` where no sample has it; empty where neither is predicted.
+pub fn average_precisions(answers: &Answers<'_>) -> Vec<Option<f64>> {
+    of_each(answers, average_precision)
+}
+
+/// A figure of each class or label against the rest; each is computed by one thread.
+fn of_each(answers: &Answers<'_>, figure: Figure) -> Vec<Option<f64>> {
+    let weights = answers.weights;
+    match &answers.found {
+        Found::Classes { scores, labels, classes, .. } => {
+            let of = |class: usize| {
+                let is_true: Vec<bool> = labels.iter().map(|&label| label as usize == class).collect();
+                figure(&column(scores, *classes, class), &is_true, weights)
+            };
+            (0..*classes).into_par_iter().map(of).collect()
+        }
+        Found::Labels { scores, targets, outputs, .. } => {
+            let of = |label: usize| {
+                let targets = column(targets, *outputs, label);
+                let is_true: Vec<bool> = targets.into_iter().map(|target| target > 0.5).collect();
+                figure(&column(scores, *outputs, label), &is_true, weights)
+            };
+            (0..*outputs).into_par_iter().map(of).collect()
+        }
+        Found::Numbers { .. } | Found::Transcripts { .. } | Found::Tokens { .. } => Vec::new(),
+    }
+}
+
+/// The plain mean of the figures that are defined.
+fn macro_mean(figures: &[Option<f64>]) -> Option<f64> {
+    let defined: Vec<f64> = figures.iter().copied().flatten().collect();
     (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
 }
 

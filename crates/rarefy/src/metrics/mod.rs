@@ -19,7 +19,7 @@ mod threshold;
 pub use answers::{Answers, Found};
 pub use decision::Decision;
 pub use decisions::{Classification, Hits, MultiLabel, classification, multi_label};
-pub use metric::{Metric, Metrics};
+pub use metric::{Metric, Metrics, average_precisions};
 pub use numbers::{OutputErrors, Regression, quantile_loss, regression};
 pub use probabilities::{brier, brier_of_labels, expected_calibration_error, log_loss, log_loss_of_labels};
 pub use ranking::{average_precision, roc_auc};

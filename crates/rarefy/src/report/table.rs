@@ -68,16 +68,18 @@ impl Table {
     }
 }
 
-/// Precision, recall and F1 of each class or label (`kind` says which), and how many samples have it and were predicted to.
-pub fn hits_table(kind: &str, names: &[String], hits: &[Hits]) -> Table {
-    let rows = names.iter().zip(hits).map(|(name, hits)| {
+/// Precision, recall, F1 and average precision (AP) of each class or label (`kind` says which), and how many samples have it and were
+/// predicted to.
+pub fn hits_table(kind: &str, names: &[String], hits: &[Hits], average_precisions: &[Option<f64>]) -> Table {
+    let rows = names.iter().zip(hits).zip(average_precisions).map(|((name, hits), average)| {
         let figures = [hits.precision, hits.recall, hits.f1].map(|share| format!("{:.2} %", 100.0 * share));
         let mut row = vec![name.clone()];
         row.extend(figures);
+        row.push(average.map_or_else(|| "-".into(), |average| format!("{average:.4}")));
         row.extend([hits.support.to_string(), hits.predicted.to_string()]);
         row
     });
-    table(&[kind, "precision", "recall", "F1", "samples", "predicted"], rows)
+    table(&[kind, "precision", "recall", "F1", "AP", "samples", "predicted"], rows)
 }
 
 /// How many samples of each class, a row each, were taken for which class; a dot for none.

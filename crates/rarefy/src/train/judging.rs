@@ -88,8 +88,7 @@ fn check_metric(key: &str, metric: Metric, splits: &Splits, loss: &Loss) -> Resu
             Task::Regression => "a target that changes",
             _ => "samples that have a class and samples that have not",
         };
-        let problem =
-            format!("{metric} needs {missing} in the validation part; make data.validation_fraction larger");
+        let problem = format!("needs {missing} in the validation part; make data.validation_fraction larger");
         return wrong(key, problem);
     }
     Ok(())
