@@ -143,6 +143,9 @@ pub fn table_text(dialect: &Dialect, labels: &[LabelColumn], settings: &DataSett
         [_] if settings.label.is_empty() => " (by its name; --label chooses another)",
         _ => "",
     };
+    if dialect.typed {
+        return format!("label    {names}{chosen}\nlayout   columns with names and types");
+    }
     let header = if dialect.header { "line 1 names the columns" } else { "line 1 is a sample" };
     let decimal = match dialect.decimal {
         Decimal::Comma => "decimal comma",

@@ -7,9 +7,13 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_ipc::writer::{FileWriter, StreamWriter};
+use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -285,6 +289,30 @@ fn cifar_readers(folder: &Path) -> [Reader; 2] {
     ]
 }
 
+/// The readers of tables whose columns have types.
+fn columnar_readers(folder: &Path) -> [Reader; 3] {
+    let rows = 0..24usize;
+    let numbers: Float64Array = rows.clone().map(|row| (row % 5 != 3).then_some(row as f64)).collect();
+    let colours: StringArray = rows.clone().map(|row| Some(["red", "blue"][row % 2])).collect();
+    let labels = Int64Array::from_iter_values(rows.map(|row| row as i64 % 3));
+    let columns: [(&str, ArrayRef); 3] =
+        [("a", Arc::new(numbers)), ("colour", Arc::new(colours)), ("y", Arc::new(labels))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let (mut parquet, mut file, mut stream) = (Vec::new(), Vec::new(), Vec::new());
+    let mut writer = ArrowWriter::try_new(&mut parquet, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mut writer = FileWriter::try_new(&mut file, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    let mut writer = StreamWriter::try_new(&mut stream, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    [("t.parquet", parquet), ("t.feather", file), ("t.arrows", stream)]
+        .map(|(name, good)| data(name, folder.join(name), good, plain, |_| ()))
+}
+
 /// The readers of everything that `load` takes.
 fn data_readers(folder: &Path) -> Vec<Reader> {
     let at = |name: &str| folder.join(name);
@@ -316,6 +344,7 @@ fn data_readers(folder: &Path) -> Vec<Reader> {
         }),
     ];
     readers.extend(cifar_readers(folder));
+    readers.extend(columnar_readers(folder));
     std::fs::write(at("npy/y.npy"), &y).unwrap();
     std::fs::write(at("idx/train-labels-idx1-ubyte"), &labels).unwrap();
     let inner = y.clone();

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
+#[cfg(feature = "parquet")]
+use super::parquet;
 use super::table::Table;
 use super::{csv, jsonl};
 
@@ -15,16 +17,26 @@ pub enum Format {
     Csv,
     /// An object for each sample, on a line of its own.
     Jsonl,
+    /// Columns with types.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 impl Format {
     /// All of them, the default first.
-    const ALL: [Format; 2] = [Format::Csv, Format::Jsonl];
+    const ALL: &[Format] = &[
+        Format::Csv,
+        Format::Jsonl,
+        #[cfg(feature = "parquet")]
+        Format::Parquet,
+    ];
 
     fn name(self) -> &'static str {
         match self {
             Format::Csv => "csv",
             Format::Jsonl => "jsonl",
+            #[cfg(feature = "parquet")]
+            Format::Parquet => "parquet",
         }
     }
 
@@ -33,6 +45,8 @@ impl Format {
         match self {
             Format::Csv => &["csv", "txt"],
             Format::Jsonl => &["jsonl", "ndjson"],
+            #[cfg(feature = "parquet")]
+            Format::Parquet => &["parquet", "pq"],
         }
     }
 
@@ -41,7 +55,7 @@ impl Format {
     /// # Errors
     /// A file whose name ends as those of no format.
     pub fn chosen(named: Option<&str>, file: Option<&Path>) -> Result<Format> {
-        let by = |is: &dyn Fn(Format) -> bool| Format::ALL.into_iter().find(|&format| is(format));
+        let by = |is: &dyn Fn(Format) -> bool| Format::ALL.iter().copied().find(|&format| is(format));
         if let Some(format) = named.and_then(|name| by(&|format| format.name() == name)) {
             return Ok(format);
         }
@@ -64,13 +78,15 @@ impl Format {
         match self {
             Format::Csv => csv::write(table, out),
             Format::Jsonl => jsonl::write(table, out),
+            #[cfg(feature = "parquet")]
+            Format::Parquet => parquet::write(table, out),
         }
     }
 }
 
 /// What `--format` may be.
 pub fn names() -> Vec<&'static str> {
-    Format::ALL.map(Format::name).to_vec()
+    Format::ALL.iter().map(|format| format.name()).collect()
 }
 
 /// The help of `--format`.
@@ -91,6 +107,8 @@ mod tests {
             (None, Some("a.b/p.jsonl"), Some(Format::Jsonl)),
             (Some("csv"), Some("p.jsonl"), Some(Format::Csv)),
             (Some("jsonl"), None, Some(Format::Jsonl)),
+            #[cfg(feature = "parquet")]
+            (None, Some("p.parquet"), Some(Format::Parquet)),
             (Some("csv"), Some("p.xlsx"), Some(Format::Csv)),
             (None, Some("p.xlsx"), None),
         ] {

@@ -4,6 +4,8 @@
 mod csv;
 mod format;
 mod jsonl;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod table;
 
 use std::fs::File;
@@ -32,6 +34,7 @@ Examples:
   rarefy predict runs/digits-1 new.npy
   rarefy predict runs/table-1 new.csv --probabilities --output predictions.csv
   rarefy predict runs/table-1 new.csv --keep id,name --format jsonl
+  rarefy predict runs/table-1 new.parquet --output predictions.parquet
   rarefy predict runs/table-1 new.csv --json | jq '.predictions[0]'
   rarefy predict runs/speech-1 recording.wav
   rarefy predict runs/photos-1 photos --skip-bad

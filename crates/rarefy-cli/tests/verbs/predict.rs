@@ -24,6 +24,27 @@ fn predict_gives_one_line_a_sample() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
 }
 
+/// A Parquet file of predictions holds what the CSV file holds, and is a table like that.
+#[test]
+fn predictions_are_parquet_by_the_name_of_the_file_or_by_the_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    let about = |name: &str| {
+        let file = folder.path().join(name);
+        let file = path_text(&file);
+        said(&["predict", digits_run(), "digits", "--probabilities", "-o", file]);
+        object(&["data", file, "--label", "prediction"])
+    };
+    let (columns, lines) = (about("p.parquet"), about("p.csv"));
+    for key in ["samples", "classes", "columns"] {
+        assert_eq!(columns[key], lines[key], "{key}");
+    }
+    assert_eq!((columns["samples"].as_u64(), columns["columns"].as_array().unwrap().len()), (Some(1797), 10));
+    let shown = rarefy(&["predict", digits_run(), "digits", "--probabilities", "--format", "parquet"]);
+    assert_eq!(shown.stdout, std::fs::read(folder.path().join("p.parquet")).unwrap());
+    let shown = said(&["data", path_text(&folder.path().join("p.parquet")), "--label", "prediction"]);
+    assert!(shown.contains("layout   columns with names and types"), "{shown}");
+}
+
 #[test]
 fn numbers_are_predicted_from_a_table_without_its_labels() {
     let folder = tempfile::tempdir().unwrap();

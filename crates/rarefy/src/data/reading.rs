@@ -20,7 +20,7 @@ pub enum Format {
     Idx,
     /// NumPy's NPY and NPZ.
     Npy,
-    /// Text with one sample per line.
+    /// A table: text with one sample per line, or a Parquet or Arrow file.
     Csv,
     /// PNG and JPEG files.
     Images,
@@ -145,7 +145,7 @@ pub struct LabelColumn {
     pub text: bool,
 }
 
-/// How the text of a CSV file is laid out.
+/// How a table is laid out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dialect {
     /// What separates the cells.
@@ -160,6 +160,9 @@ pub struct Dialect {
     /// Whether quotes hold cells together; else they are characters like others.
     #[serde(default = "yes")]
     pub quote: bool,
+    /// Whether this is no text but a file whose columns have names and types, Parquet or Arrow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub typed: bool,
 }
 
 fn yes() -> bool {

@@ -249,7 +249,7 @@ mod tests {
         let column = |name: &str, position, cells| CsvColumn { name: name.into(), position, cells };
         let decimal = Decimal::Auto;
         let reading = Reading::Csv(CsvReading {
-            dialect: Dialect { delimiter: ',', header: true, columns: 3, decimal, quote: true },
+            dialect: Dialect { delimiter: ',', header: true, columns: 3, decimal, quote: true, typed: false },
             columns: vec![column("size", 0, CellKind::Number), column("colour", 1, CellKind::Category)],
             labels: vec![LabelColumn { name: "label".into(), position: 2, text: false }],
             labels_are_words: false,

@@ -4,6 +4,7 @@ mod array;
 pub(super) mod audio;
 mod builtin;
 mod cifar;
+mod columnar;
 pub(super) mod csv;
 pub(super) mod documents;
 pub(super) mod files;
@@ -57,8 +58,11 @@ const ARRAYS: &str = "an IDX, NPY, NPZ or CIFAR file";
 /// Formats with columns or keys that may stand beside predictions.
 const HAVE_COLUMNS: [Format; 2] = [Format::Csv, Format::Jsonl];
 
+/// What a model trained on a table can be given.
+const TABLE: &str = "a CSV, Parquet or Arrow file with the same columns";
+
 /// All formats, in the order in which a path is tried. A new one is a file of this folder, a variant of [`Reading`] and a row.
-const FORMATS: [Row; 11] = [
+const FORMATS: [Row; 12] = [
     Row {
         format: Format::Digits,
         names: &["digits"],
@@ -77,6 +81,16 @@ const FORMATS: [Row; 11] = [
         detect: |place| Ok(place.name == Some(MEMORY)),
         read: |path, _| Err(not_a_file(path)),
         reread: |path, _, _| Err(not_a_file(path)),
+        part_for_model: |_| Ok(None),
+    },
+    Row {
+        format: Format::Csv,
+        names: &["Parquet", "Arrow"],
+        takes: TABLE,
+        folder: None,
+        detect: |place| Ok(place.is_file() && columnar::Kind::of(&place.start).is_some()),
+        read: csv::read,
+        reread: csv::reread,
         part_for_model: |_| Ok(None),
     },
     Row {
@@ -162,7 +176,7 @@ const FORMATS: [Row; 11] = [
     Row {
         format: Format::Csv,
         names: &["CSV"],
-        takes: "a CSV file with the same columns",
+        takes: TABLE,
         folder: None,
         detect: |place| Ok(place.is_file()),
         read: csv::read,
@@ -238,7 +252,8 @@ pub use builtin::digits;
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     let place = find(&settings.path, is_table(settings))?;
     let row = detect(&place)?;
-    if row.format == Format::Csv && !is_table(settings) {
+    let is_text = columnar::Kind::of(&place.start).is_none();
+    if row.format == Format::Csv && is_text && !is_table(settings) {
         refuse_list(&place.path)?;
     }
     let mut source = (row.read)(&place.path, settings)?;

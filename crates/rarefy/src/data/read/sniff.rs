@@ -18,12 +18,8 @@ pub(crate) fn foreign(start: &[u8]) -> Option<&'static str> {
         }
         [b'P', b'K', 3 | 5, 4 | 6, ..] => Some(zip),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => Some("is an old Excel or Word file; save it as CSV"),
-        [b'P', b'A', b'R', b'1', ..] => Some(
-            "is a Parquet file; save it as CSV, as in pandas.read_parquet(file).to_csv(name, index=False)",
-        ),
-        [b'A', b'R', b'R', b'O', b'W', b'1', ..] => Some(
-            "is an Arrow file; save it as CSV, as in pandas.read_feather(file).to_csv(name, index=False)",
-        ),
+        [b'P', b'A', b'R', b'E', ..] => Some("is an encrypted Parquet file; save it without encryption"),
+        [b'F', b'E', b'A', b'1', ..] => Some("is a Feather file of version 1; save it again, as version 2"),
         [0x89, b'H', b'D', b'F', ..] => Some("is an HDF5 file; save its arrays as NPY or NPZ"),
         [0xfd, b'7', b'z', b'X', b'Z', ..] => Some("is packed with xz; unpack it, or pack it with gzip"),
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Some("is packed with bzip2; unpack it, or pack it with gzip"),
@@ -68,7 +64,8 @@ mod tests {
         for (start, problem) in [
             (zip("[Content_Types].xml"), "is an Excel file"),
             (zip("f.csv"), "is a ZIP file"),
-            (b"PAR1\x15\x04".to_vec(), "is a Parquet file"),
+            (b"PARE\x15\x04".to_vec(), "is an encrypted Parquet file"),
+            (b"FEA1\0\0\0\0".to_vec(), "is a Feather file of version 1"),
             (b"\xfd7zXZ\0".to_vec(), "is packed with xz"),
             (b"BZh91AY&SY".to_vec(), "is packed with bzip2"),
             (b"\xff\xfea\0,\0".to_vec(), "is UTF-16 text"),
@@ -85,6 +82,7 @@ mod tests {
             b"a,b\n1,2\n".to_vec(),
             b"\0\0\x08\x03\0\0".to_vec(),
             b"\x1f\x8b\x08\0".to_vec(),
+            b"PAR1\x15\x04".to_vec(),
             b"\x80\x02}q\x01".to_vec(),
             Vec::new(),
         ] {

@@ -29,7 +29,7 @@ pub(super) fn resolve(path: &Path, key: &str, given: &[String], names: &[String]
 
 /// A column that a model needs.
 pub(super) fn find(path: &Path, wanted: &str, names: &[String]) -> Result<usize> {
-    let wrong = |problem: String| Err(Error::data_at(path, "line 1", problem));
+    let wrong = |problem: String| Err(Error::data(path, problem));
     let mut found = (0..names.len()).filter(|&column| names[column] == wanted);
     match (found.next(), found.next()) {
         (Some(column), None) => Ok(column),

@@ -53,7 +53,7 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
         Header::No => false,
         Header::Auto => names_columns(&lines, settings, decimal),
     };
-    let dialect = Dialect { delimiter, header, columns: first.len(), decimal, quote };
+    let dialect = Dialect { delimiter, header, columns: first.len(), decimal, quote, typed: false };
     let names = name_columns(header, first);
     let mut sorted: Vec<&String> = names.iter().collect();
     sorted.sort_unstable();
@@ -70,8 +70,20 @@ pub(super) fn detect(path: &Path, settings: &DataSettings) -> Result<(Dialect, V
     }
 }
 
+/// The layout of a new file for a model, and the names of its columns: that of the training file, if this was text too.
+pub(super) fn of_new(path: &Path, trained: &Dialect) -> Result<(Dialect, Vec<String>)> {
+    if trained.typed {
+        return detect(path, &DataSettings { header: Header::Yes, ..DataSettings::default() });
+    }
+    if trained.quote {
+        quotes::check(path, trained.delimiter)?;
+    }
+    let (names, columns) = names(path, trained)?;
+    Ok((Dialect { columns, ..trained.clone() }, names))
+}
+
 /// The names and number of the columns of a file whose layout is known. Two may have the same name.
-pub(super) fn names(path: &Path, dialect: &Dialect) -> Result<(Vec<String>, usize)> {
+fn names(path: &Path, dialect: &Dialect) -> Result<(Vec<String>, usize)> {
     let mut records = Records::open_as(path, dialect)?;
     let Some((_, first)) = records.next()? else {
         return Err(Error::data(path, "holds no lines"));

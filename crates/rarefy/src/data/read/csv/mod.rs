@@ -1,4 +1,5 @@
-//! CSV: text with one sample per line, plain or gzipped. A file is read three times: its start, to find the delimiter
+//! Tables: CSV, text with one sample per line, plain or gzipped; and files whose columns have types (`typed`), which are
+//! read as if they had been saved as that. A CSV file is read three times: its start, to find the delimiter
 //! and the names (`dialect`, `header`); all of it, to find what each column holds (`survey`) and what becomes of it
 //! (`decide`); all of it again, into numbers (`table`). So the text itself is never kept, and an error can name its line.
 
@@ -11,8 +12,10 @@ mod lines;
 mod numbers;
 mod quotes;
 mod records;
+mod rows;
 mod survey;
 mod table;
+mod typed;
 
 pub(super) use records::Records;
 
@@ -21,7 +24,7 @@ use std::path::Path;
 
 use crate::data::dates::DatePart;
 use crate::data::raw::{Raw, Source};
-use crate::data::reading::{CellKind, CsvColumn, CsvReading, Dialect, Keep, LabelColumn, Reading, Wanted};
+use crate::data::reading::{CellKind, CsvColumn, CsvReading, Keep, LabelColumn, Reading, Wanted};
 use crate::data::settings::{DataSettings, LabelType};
 use crate::data::shown::shown;
 use crate::data::span::{Span, may_shift};
@@ -29,13 +32,16 @@ use crate::data::text::TextSettings;
 use crate::{Error, Result};
 use columns::{find, resolve};
 use decide::Table;
-use dialect::{detect, names};
+use dialect::{detect, of_new};
 use survey::Seen;
 use table::{Plan, Role};
 
 /// Reads a file to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let (dialect, names) = detect(path, settings)?;
+    let ((dialect, names), typed) = match typed::columns(path)? {
+        Some(columns) => (typed::layout_to_train(path, &columns, settings)?, columns),
+        None => (detect(path, settings)?, Vec::new()),
+    };
     let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
     let dates = resolve(path, "data.date", &settings.date, &names)?;
@@ -43,10 +49,12 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let keep = resolve(path, "data.keep", &settings.keep, &names)?;
     let weight = resolve(path, "data.weight", settings.weight.as_slice(), &names)?.first().copied();
     let group = resolve(path, "data.group", settings.group.as_slice(), &names)?.first().copied();
+    let missing_markers = typed::markers(&dialect, &settings.missing_markers);
     let asked = survey::Asked {
-        markers: &settings.missing_markers,
+        markers: &missing_markers,
         dates: &dates,
         date_format: settings.date_format.as_deref(),
+        typed: &typed,
     };
     let seen = survey::survey(path, &dialect, &names, &asked)?;
     let table = Table {
@@ -67,25 +75,9 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         (None, []) => vec![table.usual_label()?],
         (None, given) => resolve(path, "data.label", given, &names)?,
     };
-    let uses = [
-        ("data.label", &labels[..]),
-        ("data.keep", &keep),
-        ("data.ignore", &ignored),
-        ("data.weight", weight.as_slice()),
-        ("data.date", &dates),
-    ];
-    refuse_second_use(&uses, &names)?;
-    // A group may be kept beside predictions, or be left out as a feature in so many words.
-    for other in [
-        ("data.label", &labels[..]),
-        ("data.weight", weight.as_slice()),
-        ("data.categorical", &categorical),
-        ("data.date", &dates),
-        ("data.text.column", table.text.as_slice()),
-    ] {
-        refuse_second_use(&[other, ("data.group", group.as_slice())], &names)?;
-    }
+    refuse_second_uses(&table, &labels, &ignored, &keep)?;
     let (roles, notes) = table.roles(&labels)?;
+    typed::refuse_nested(path, &typed, |column| roles[column] != Role::Ignore || keep.contains(&column))?;
     let column = |position: usize, cells| CsvColumn { name: names[position].clone(), position, cells };
     let features = features(&names, &roles, &seen);
     let spans = spans(&features, &seen);
@@ -108,7 +100,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         weight: weight.map(|position| column(position, CellKind::Number)),
         keep: keep.iter().map(|&position| column(position, CellKind::Number)).collect(),
         missing: settings.missing,
-        missing_markers: settings.missing_markers.clone(),
+        missing_markers,
         date_format: settings.date_format.clone(),
         shifts,
     };
@@ -142,6 +134,30 @@ fn spans<'a>(features: &[CsvColumn], seen: &'a [Seen]) -> Vec<(usize, &'a Span)>
     let is_long = |cells| matches!(cells, CellKind::Number | CellKind::Date(DatePart::Days));
     let long = (0..).zip(features).filter(|(_, column)| is_long(column.cells));
     long.map(|(place, column)| (place, &seen[column.position].span)).collect()
+}
+
+/// Refuses columns that settings use twice.
+fn refuse_second_uses(table: &Table, labels: &[usize], ignored: &[usize], keep: &[usize]) -> Result<()> {
+    let (weight, group) = (table.weight.as_slice(), ("data.group", table.group.as_slice()));
+    let uses = [
+        ("data.label", labels),
+        ("data.keep", keep),
+        ("data.ignore", ignored),
+        ("data.weight", weight),
+        ("data.date", table.dates),
+    ];
+    refuse_second_use(&uses, table.names)?;
+    // A group may be kept beside predictions, or be left out as a feature in so many words.
+    for other in [
+        ("data.label", labels),
+        ("data.weight", weight),
+        ("data.categorical", table.categorical),
+        ("data.date", table.dates),
+        ("data.text.column", table.text.as_slice()),
+    ] {
+        refuse_second_use(&[other, group], table.names)?;
+    }
+    Ok(())
 }
 
 /// Refuses a column that is to be two things at once.
@@ -200,10 +216,12 @@ fn text_and_label(
 /// wanted their columns may be missing and are not read; the weights may always be missing.
 pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
     let Reading::Csv(trained) = reading else { unreachable!("a table is read again as a table") };
-    if trained.dialect.quote {
-        quotes::check(path, trained.dialect.delimiter)?;
-    }
-    let (names, width) = names(path, &trained.dialect)?;
+    let typed = typed::columns(path)?;
+    let (dialect, names) = match &typed {
+        Some(columns) => typed::layout(columns),
+        None => of_new(path, &trained.dialect)?,
+    };
+    let width = dialect.columns;
     let columns = Columns::new(path, trained, &names, width, wanted.labels.is_some())?;
     let mut roles = vec![Role::Ignore; width];
     let mut features = Vec::new();
@@ -231,8 +249,10 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
             there.map(|column| columns.place(&column.name, column.position)).collect::<Result<_>>()?
         }
     };
-    let dialect = Dialect { columns: width, ..trained.dialect.clone() };
-    let reading = trained.clone();
+    let is_needed = |column: usize| roles[column] != Role::Ignore || keep.contains(&column);
+    typed::refuse_nested(path, &typed.unwrap_or_default(), is_needed)?;
+    let missing_markers = typed::markers(&dialect, &trained.missing_markers);
+    let reading = CsvReading { missing_markers, ..trained.clone() };
     let notes = Vec::new();
     let plan = Plan { path, dialect, names, roles, features, labels, keep, reading, merge: false, notes };
     plan.read(0)

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use super::faults::Faults;
 use super::numbers::{Spelling, parse};
-use super::records::Records;
+use super::rows::Rows;
+use super::typed;
 use crate::data::alike::is_date;
 use crate::data::dates::{DatePart, Moment};
+use crate::data::read::columnar::{Column, Holds};
 use crate::data::reading::Dialect;
 use crate::data::span::Span;
 use crate::{Error, Result};
@@ -110,6 +112,16 @@ impl Seen {
         self.is_large && self.integers == self.filled
     }
 
+    /// Takes a text that is no number, whatever its letters are.
+    fn add_word(&mut self, line: u64, cell: &str, markers: &[String]) {
+        if is_missing(cell, markers) {
+            return;
+        }
+        self.filled += 1;
+        self.add_kind(cell);
+        self.first_text.get_or_insert_with(|| (line, cell.to_string()));
+    }
+
     fn add(&mut self, row: usize, line: u64, cell: &str, dialect: &Dialect, markers: &[String]) {
         if is_missing(cell, markers) {
             return;
@@ -205,38 +217,45 @@ fn is_code(cell: &str) -> bool {
     }
 }
 
-/// What settings say of cells.
+/// What settings say of cells, and types of columns.
 pub(super) struct Asked<'a> {
     pub markers: &'a [String],
     /// Columns of dates, and how these are written.
     pub dates: &'a [usize],
     pub date_format: Option<&'a str>,
+    /// The columns of a file that is no text; else none.
+    pub typed: &'a [Column],
 }
 
-/// Reads all lines and counts.
+/// Reads all rows and counts.
 pub(super) fn survey(path: &Path, dialect: &Dialect, names: &[String], asked: &Asked) -> Result<Vec<Seen>> {
     let mut seen = vec![Seen::default(); names.len()];
-    let mut records = Records::open_as(path, dialect)?;
-    if dialect.header {
-        records.next()?;
-    }
+    let are_words: Vec<bool> = (0..names.len())
+        .map(|column| asked.typed.get(column).is_some_and(|column| column.holds == Holds::Words))
+        .collect();
+    let mut table = Rows::open(path, dialect, &typed::readable(asked.typed))?;
     let (mut rows, mut faults) = (0, Faults::default());
-    while let Some((line, record)) = records.next_fitting(names.len(), &mut faults)? {
+    while let Some((line, record)) = table.next(names.len(), &mut faults)? {
         for (column, (seen, cell)) in seen.iter_mut().zip(record).enumerate() {
+            let cell = cell.trim();
             if asked.dates.contains(&column) {
-                seen.add_date(cell.trim(), asked);
+                seen.add_date(cell, asked);
+            } else if are_words[column] {
+                seen.add_word(line, cell, asked.markers);
             } else {
-                seen.add(rows, line, cell.trim(), dialect, asked.markers);
+                seen.add(rows, line, cell, dialect, asked.markers);
             }
         }
         rows += 1;
     }
     faults.none(path, "lines are faulty")?;
     if rows == 0 {
-        return Err(Error::data(
-            path,
-            "holds no samples, only a header; set data.header = \"no\" if that line is a sample",
-        ));
+        let problem = if dialect.typed {
+            "holds no rows"
+        } else {
+            "holds no samples, only a header; set data.header = \"no\" if that line is a sample"
+        };
+        return Err(Error::data(path, problem));
     }
     seen.iter_mut().for_each(|seen| seen.finish(rows));
     Ok(seen)

@@ -8,7 +8,7 @@ use csv::StringRecord;
 
 use super::faults::Faults;
 use super::numbers::{Spelling, parse};
-use super::records::Records;
+use super::rows::Rows;
 use super::survey::{is_missing, is_missing_in_any_case};
 use crate::data::alike::{boolean, meaning};
 use crate::data::dates::Moment;
@@ -258,11 +258,10 @@ impl Plan<'_> {
             ));
         }
         let mut found = Found::new(&self, rows);
-        let mut records = Records::open_as(self.path, &self.dialect)?;
-        if self.dialect.header {
-            records.next()?;
-        }
-        while let Some((line, record)) = records.next_fitting(self.names.len(), &mut found.faults)? {
+        let is_wanted = |column| self.roles[column] != Role::Ignore || self.keep.contains(&column);
+        let wanted: Vec<bool> = (0..self.names.len()).map(is_wanted).collect();
+        let mut table = Rows::open(self.path, &self.dialect, &wanted)?;
+        while let Some((line, record)) = table.next(self.names.len(), &mut found.faults)? {
             found.add(line, record);
         }
         let Found {
@@ -309,7 +308,7 @@ impl Plan<'_> {
         let kept = names.zip(kept).map(|(name, cells)| KeptColumn { name, cells }).collect();
         Ok(Raw {
             columns,
-            places: Places::Lines(lines),
+            places: if self.dialect.typed { Places::InOrder } else { Places::Lines(lines) },
             notes: self.notes,
             weights,
             kept,
@@ -370,8 +369,9 @@ impl Plan<'_> {
 
 /// Where a cell stands, for messages.
 pub(super) fn at(dialect: &Dialect, names: &[String], line: u64, column: usize) -> String {
+    let row = if dialect.typed { "row" } else { "line" };
     if dialect.header {
-        format!("line {line}, column {}", shown(&names[column]))
+        format!("{row} {line}, column {}", shown(&names[column]))
     } else {
         format!("line {line}, column {}", column + 1)
     }

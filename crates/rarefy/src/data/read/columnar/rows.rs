@@ -1,0 +1,241 @@
+//! Rows of cells of text from columns with types, a batch at a time, so that no more of the file is in memory.
+
+use std::fmt::Write;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::*;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
+use csv::StringRecord;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{Column, Holds, Kind, messages};
+use crate::{Error, Result};
+
+/// Rows that are decoded together.
+const BATCH: usize = 1024;
+
+type Batches = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>>>;
+
+/// The columns of a file.
+///
+/// # Errors
+/// If it cannot be opened or is damaged.
+pub(crate) fn columns(path: &Path, kind: Kind) -> Result<Vec<Column>> {
+    let file = open(path)?;
+    let schema = guarded(path, || {
+        Ok(match kind {
+            Kind::Parquet => ParquetRecordBatchReaderBuilder::try_new(file)?.schema().clone(),
+            Kind::ArrowFile | Kind::ArrowStream => messages::open(file, kind, None)?.schema(),
+        })
+    })?;
+    let column = |field: &arrow_schema::FieldRef| Column {
+        name: field.name().clone(),
+        holds: holds(field.data_type()),
+    };
+    Ok(schema.fields().iter().map(column).collect())
+}
+
+/// The rows of a file, one after the other.
+pub(crate) struct Rows {
+    path: PathBuf,
+    batches: Batches,
+    /// For each column of the file its place in a batch, if it is read.
+    places: Vec<Option<usize>>,
+    /// The columns of the batch that is being read, and its rows.
+    batch: Vec<ArrayRef>,
+    length: usize,
+    /// The next row of it, and how many rows came before it in the file.
+    row: usize,
+    before: usize,
+    cell: String,
+}
+
+impl Rows {
+    /// Opens a file for the columns that are `wanted`; cells of others are empty, and those of nulls and NaN.
+    ///
+    /// # Errors
+    /// If it cannot be opened or is damaged.
+    pub(crate) fn open(path: &Path, kind: Kind, wanted: &[bool]) -> Result<Rows> {
+        let file = open(path)?;
+        let read: Vec<usize> = (0..wanted.len()).filter(|&column| wanted[column]).collect();
+        let projection = read.clone();
+        let batches = guarded(path, move || {
+            let batches: Batches = match kind {
+                Kind::Parquet => {
+                    let file = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH);
+                    let mask = ProjectionMask::roots(file.parquet_schema(), projection);
+                    Box::new(file.with_projection(mask).build()?)
+                }
+                Kind::ArrowFile | Kind::ArrowStream => {
+                    Box::new(messages::open(file, kind, Some(projection))?)
+                }
+            };
+            Ok(batches)
+        })?;
+        let mut places = vec![None; wanted.len()];
+        (0..).zip(read).for_each(|(place, column)| places[column] = Some(place));
+        let (path, cell) = (path.to_path_buf(), String::new());
+        Ok(Rows { path, batches, places, batch: Vec::new(), length: 0, row: 0, before: 0, cell })
+    }
+
+    /// Writes the next row into `record`; none is left where the answer is no.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub(crate) fn next(&mut self, record: &mut StringRecord) -> Result<bool> {
+        while self.row == self.length {
+            self.before += self.length;
+            let batches = &mut self.batches;
+            let batch = guarded(&self.path, || {
+                let Some(batch) = batches.next().transpose()? else { return Ok(None) };
+                Ok(Some((
+                    batch.num_rows(),
+                    batch.columns().iter().map(plain).collect::<std::result::Result<_, _>>()?,
+                )))
+            })?;
+            let Some((length, columns)) = batch else { return Ok(false) };
+            (self.length, self.batch, self.row) = (length, columns, 0);
+        }
+        record.clear();
+        for (column, place) in self.places.iter().enumerate() {
+            self.cell.clear();
+            if let Some(array) = place.map(|place| &self.batch[place]) {
+                write_cell(array, self.row, &mut self.cell).map_err(|problem| {
+                    let at = format!("row {}, column {}", self.before + self.row + 1, column + 1);
+                    Error::data_at(&self.path, at, problem)
+                })?;
+            }
+            record.push_field(&self.cell);
+        }
+        self.row += 1;
+        Ok(true)
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(Error::io(path, "cannot open"))
+}
+
+/// What `read` gives. The crates that decode refuse most files that are damaged, but some make them panic; that is no end of
+/// the program, for what they were decoding is not used again.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
+    let broken = |why: String| Error::data(path, format!("cannot be decoded ({why}); get or save it again"));
+    match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|error| broken(error.to_string())),
+        Err(_) => Err(broken("its parts contradict each other".into())),
+    }
+}
+
+/// What a column of a type holds.
+fn holds(kind: &DataType) -> Holds {
+    use DataType::*;
+    match kind {
+        Null | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 => Holds::Plain,
+        Float16 | Float32 | Float64 | Decimal32(..) | Decimal64(..) | Decimal128(..) | Decimal256(..) => {
+            Holds::Plain
+        }
+        Date32 | Date64 | Timestamp(..) => Holds::Plain,
+        Boolean | Utf8 | LargeUtf8 | Utf8View => Holds::Words,
+        Dictionary(_, values) => match holds(values) {
+            Holds::Other(what) => Holds::Other(what),
+            _ if matches!(**values, Dictionary(..)) => Holds::Other("dictionaries of dictionaries".into()),
+            _ => Holds::Words,
+        },
+        List(_) | LargeList(_) | FixedSizeList(..) | ListView(_) | LargeListView(_) => {
+            Holds::Other("lists".into())
+        }
+        Struct(_) => Holds::Other("structs".into()),
+        Map(..) => Holds::Other("maps".into()),
+        Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => Holds::Other("bytes".into()),
+        other => Holds::Other(format!("cells of the type {other}")),
+    }
+}
+
+/// A column without a dictionary, the values of which are put in place.
+fn plain(array: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    match array.as_any_dictionary_opt() {
+        Some(coded) => arrow_select::take::take(coded.values(), coded.keys(), None),
+        None => Ok(array.clone()),
+    }
+}
+
+/// Writes a cell as a CSV file has it: nothing for a gap.
+fn write_cell(array: &dyn Array, row: usize, out: &mut String) -> std::result::Result<(), &'static str> {
+    use DataType::*;
+    if array.is_null(row) {
+        return Ok(());
+    }
+    macro_rules! shown {
+        ($type:ty) => {
+            write!(out, "{}", array.as_primitive::<$type>().value(row)).expect("memory is there")
+        };
+    }
+    macro_rules! float {
+        ($type:ty) => {{
+            let number = array.as_primitive::<$type>().value(row);
+            if number.is_nan() {
+                return Ok(());
+            }
+            write!(out, "{number}").expect("memory is there")
+        }};
+    }
+    macro_rules! decimal {
+        ($type:ty) => {
+            out.push_str(&array.as_primitive::<$type>().value_as_string(row))
+        };
+    }
+    macro_rules! time {
+        ($type:ty) => {{
+            let time = array.as_primitive::<$type>().value_as_datetime(row);
+            write!(out, "{}", time.ok_or(NO_DATE)?).expect("memory is there")
+        }};
+    }
+    match array.data_type() {
+        Int8 => shown!(Int8Type),
+        Int16 => shown!(Int16Type),
+        Int32 => shown!(Int32Type),
+        Int64 => shown!(Int64Type),
+        UInt8 => shown!(UInt8Type),
+        UInt16 => shown!(UInt16Type),
+        UInt32 => shown!(UInt32Type),
+        UInt64 => shown!(UInt64Type),
+        Float16 => float!(Float16Type),
+        Float32 => float!(Float32Type),
+        Float64 => float!(Float64Type),
+        Decimal32(..) => decimal!(Decimal32Type),
+        Decimal64(..) => decimal!(Decimal64Type),
+        Decimal128(..) => decimal!(Decimal128Type),
+        Decimal256(..) => decimal!(Decimal256Type),
+        Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        Utf8 => out.push_str(array.as_string::<i32>().value(row)),
+        LargeUtf8 => out.push_str(array.as_string::<i64>().value(row)),
+        Utf8View => out.push_str(array.as_string_view().value(row)),
+        Date32 => {
+            let date = array.as_primitive::<Date32Type>().value_as_date(row);
+            write!(out, "{}", date.ok_or(NO_DATE)?).expect("memory is there");
+        }
+        Date64 => time!(Date64Type),
+        Timestamp(unit, zone) => {
+            match unit {
+                TimeUnit::Second => time!(TimestampSecondType),
+                TimeUnit::Millisecond => time!(TimestampMillisecondType),
+                TimeUnit::Microsecond => time!(TimestampMicrosecondType),
+                TimeUnit::Nanosecond => time!(TimestampNanosecondType),
+            }
+            // With a zone, what is stored is the time of Greenwich.
+            if zone.is_some() {
+                out.push_str("+00:00");
+            }
+        }
+        // A column of nulls; others are not read.
+        _ => {}
+    }
+    Ok(())
+}
+
+const NO_DATE: &str = "holds a date that no calendar has; mend it";
