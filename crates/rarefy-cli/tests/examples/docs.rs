@@ -15,6 +15,7 @@ const SHORT: &[(&str, &[(&str, &str)])] = &[
     ("path", &[("--lambdas", "3"), ("--epochs", "1")]),
     ("predict --generate", &[("--tokens", "5")]),
     ("bench kernels", &[("--sizes", "64"), ("--densities", "0.1"), ("--threads", "1"), ("--rounds", "1")]),
+    ("bench network", &[("--rounds", "1")]),
     ("bench step", &[("--layers", "64,64,10"), ("--seconds", "0.01")]),
 ];
 
@@ -99,10 +100,14 @@ fn write_files(folder: &Path, root: &Path, pages: &[String]) {
     std::fs::create_dir(folder.join("lists")).unwrap();
     write("lists/official.csv", &digits);
     write("sequences/sequences.csv", &sequences);
-    // The first file of layers that a page shows.
-    let net = pages.iter().find_map(|page| page.split("```toml\n# net.toml").nth(1));
-    let layers = net.and_then(|net| net.split("```").next()).expect("networks.md shows one");
-    write("net.toml", &format!("#{layers}"));
+    // The files that pages show: blocks whose first line is a comment with their name.
+    for block in pages.iter().flat_map(|page| page.split("```toml\n# ").skip(1)) {
+        let block = block.split("```").next().unwrap();
+        let name = block.split([',', '\n']).next().unwrap();
+        if name.ends_with(".toml") {
+            write(name, &format!("# {block}"));
+        }
+    }
     std::fs::create_dir(folder.join("examples")).unwrap();
     for entry in std::fs::read_dir(root.join("examples")).unwrap() {
         let entry = entry.unwrap();
