@@ -40,6 +40,25 @@ seed = [0, 1, 2]
 ";
 
 #[test]
+fn rows_are_compared_by_the_metric_that_judges_epochs() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = "[base]
+data.path = 'digits'
+network.hidden = [16]
+train = { epochs = 1, batch_size = 64, metric = 'brier' }
+[sweep]
+topology.method = ['static', 'rigl']
+";
+    let (shown, json, _) = compared(folder.path(), sweep);
+    assert!(shown.contains("test Brier score"), "{shown}");
+    assert_eq!(json["score"], "test_brier");
+    let means: Vec<f64> =
+        json["rows"].as_array().unwrap().iter().map(|row| row["mean"].as_f64().unwrap()).collect();
+    let finished = |row: usize| &json["rows"][row]["runs"][0]["finished"];
+    assert_eq!(finished(0)["test_metrics"]["brier"].as_f64(), Some(means[0]));
+}
+
+#[test]
 fn runs_are_trained_once_and_told_alike_to_people_and_programs() {
     let folder = tempfile::tempdir().unwrap();
     let (shown, json, table) = compared(folder.path(), DIGITS);

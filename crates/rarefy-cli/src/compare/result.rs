@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use rarefy::metrics::{Metric, Metrics};
 use rarefy::train::{Ending, Outcome, RunDirectory, Settings, TrainSettings, Trainer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -60,6 +61,12 @@ pub struct Figures {
     pub test_r2: Option<f64>,
     /// The loss on the test part.
     pub test_loss: f64,
+    /// `train.metric`, where the run has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
+    /// All metrics that fit, on the test part.
+    #[serde(default)]
+    pub test_metrics: Metrics,
     /// Samples of the test part for each of the others that it was drawn from with them; 0 if it is the same for all seeds.
     #[serde(default)]
     pub test_over_rest: f64,
@@ -157,6 +164,8 @@ pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> 
         test_rmse: outcome.test_numbers.map(|score| score.rmse),
         test_r2: outcome.test_numbers.and_then(|score| score.r2),
         test_loss: test.loss(),
+        metric: run.settings().train.metric,
+        test_metrics: outcome.test_metrics.clone(),
         test_over_rest: run.splits().test_over_rest,
         nnz,
         density: nnz as f64 / cells as f64,

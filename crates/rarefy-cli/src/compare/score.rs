@@ -1,73 +1,78 @@
-//! The number that runs are compared by: what tells most of what the data asks for.
+//! The number that runs are compared by: `train.metric` where all runs are judged by the same one, else what tells most of what the
+//! data asks for.
 
+use rarefy::metrics::Metric;
 use rarefy::report::plot::Better;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::result::Figures;
 
-/// The number that rows are compared by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// The number that rows are compared by, on the test part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Score {
-    /// The part of the test samples that is classified right.
-    #[serde(rename = "test_accuracy")]
-    Accuracy,
-    /// Labels that are wrong, for each that there should be, on the test part; lower is better.
-    #[serde(rename = "test_label_error_rate")]
-    LabelErrorRate,
-    /// Bits by which a language model would write a character of the test part; lower is better.
-    #[serde(rename = "test_bits_per_character")]
+    /// A metric.
+    Metric(Metric),
+    /// Bits by which a language model would write a character; lower is better.
     BitsPerCharacter,
-    /// The part of the variance of the test part's targets that predicted numbers explain.
-    #[serde(rename = "test_r2")]
-    R2,
-    /// The loss on the test part; lower is better.
-    #[serde(rename = "test_loss")]
-    Loss,
 }
 
 impl Score {
-    /// The first that all of these runs have.
+    /// `train.metric` if all of these runs have the same, else the first that all of them have.
     pub fn of_all<'a>(runs: impl Iterator<Item = &'a Figures> + Clone) -> Score {
-        let all = [Score::Accuracy, Score::LabelErrorRate, Score::BitsPerCharacter, Score::R2];
+        let asked = runs.clone().next().and_then(|figures| figures.metric).map(Score::Metric);
+        let is_asked =
+            |score: &Score| runs.clone().all(|figures| figures.metric.map(Score::Metric) == Some(*score));
+        let usual = [
+            Score::Metric(Metric::Accuracy),
+            Score::Metric(Metric::LabelErrorRate),
+            Score::BitsPerCharacter,
+            Score::Metric(Metric::R2),
+        ];
         let has_all = |score: &Score| runs.clone().all(|figures| score.of(figures).is_some());
-        all.into_iter().find(has_all).unwrap_or(Score::Loss)
+        asked
+            .filter(is_asked)
+            .or_else(|| usual.into_iter().find(has_all))
+            .unwrap_or(Score::Metric(Metric::Loss))
     }
 
-    /// A run's; `None` if its data asks for something else.
+    /// A run's; `None` if its data asks for something else, or it is not defined for its test part.
     pub fn of(self, figures: &Figures) -> Option<f64> {
         match self {
-            Score::Accuracy => figures.test_accuracy,
-            Score::LabelErrorRate => figures.test_label_error_rate,
+            Score::Metric(Metric::Accuracy) => figures.test_accuracy,
+            Score::Metric(Metric::LabelErrorRate) => figures.test_label_error_rate,
+            Score::Metric(Metric::R2) => figures.test_r2,
+            Score::Metric(Metric::Loss) => Some(figures.test_loss),
+            Score::Metric(other) => figures.test_metrics.get(other),
             Score::BitsPerCharacter => figures.test_bits_per_character,
-            Score::R2 => figures.test_r2,
-            Score::Loss => Some(figures.test_loss),
         }
     }
 
     /// What it is called.
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Score::Accuracy => "test accuracy",
-            Score::LabelErrorRate => "test label error rate",
-            Score::BitsPerCharacter => "test bits per character",
-            Score::R2 => "test R2",
-            Score::Loss => "test loss",
+            Score::Metric(metric) => format!("test {}", metric.title()),
+            Score::BitsPerCharacter => "test bits per character".into(),
         }
     }
 
     /// Which way it gets better.
     pub fn better(self) -> Better {
-        match self {
-            Score::Accuracy | Score::R2 => Better::Higher,
-            Score::LabelErrorRate | Score::BitsPerCharacter | Score::Loss => Better::Lower,
-        }
+        let is_higher = matches!(self, Score::Metric(metric) if metric.is_higher_better());
+        if is_higher { Better::Higher } else { Better::Lower }
     }
 
     /// What it is shown as: the factor, the decimals and the unit.
     pub fn look(self) -> (f64, usize, &'static str) {
+        let is_share = matches!(self, Score::Metric(metric) if metric.is_share());
+        if is_share { (100.0, 2, " %") } else { (1.0, 4, "") }
+    }
+}
+
+impl Serialize for Score {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Score::Accuracy | Score::LabelErrorRate => (100.0, 2, " %"),
-            Score::BitsPerCharacter | Score::R2 | Score::Loss => (1.0, 4, ""),
+            Score::Metric(metric) => to.serialize_str(&format!("test_{}", metric.key())),
+            Score::BitsPerCharacter => to.serialize_str("test_bits_per_character"),
         }
     }
 }

@@ -51,7 +51,7 @@ fn columns(summary: &Summary) -> Vec<Column> {
     };
     let kind = summary.score;
     add("", Box::new(|row, _| row.name.clone()));
-    add(kind.name(), Box::new(move |_, figures| score(kind, figures)));
+    add(&kind.name(), Box::new(move |_, figures| score(kind, figures)));
     add(
         &format!("to {}", summary.baseline),
         Box::new(move |row, _| match &row.against_baseline {

@@ -7,12 +7,15 @@ use std::process::Command;
 use super::data::{image, recording};
 
 /// What is run in place of a word of a command.
-const STAND_INS: &[(&str, &str)] = &[("fashion-mnist", "digits"), ("new.npz", "digits")];
+const STAND_INS: &[(&str, &str)] =
+    &[("cifar-10-batches-bin", "digits"), ("fashion-mnist", "digits"), ("new.npz", "digits")];
 
 /// What makes commands that begin so short; a flag that the command has already is replaced.
 const SHORT: &[(&str, &[(&str, &str)])] = &[
     ("train", &[("--epochs", "1"), ("--batch-size", "16"), ("--no-twin", "")]),
-    ("path", &[("--lambdas", "3"), ("--epochs", "1")]),
+    ("path --hidden", &[("--lambdas", "3"), ("--epochs", "1")]),
+    ("path --network", &[("--lambdas", "3"), ("--epochs", "1")]),
+    ("path", &[("--lambdas", "3")]),
     ("predict --generate", &[("--tokens", "5")]),
     ("bench kernels", &[("--sizes", "64"), ("--densities", "0.1"), ("--threads", "1"), ("--rounds", "1")]),
     ("bench network", &[("--rounds", "1")]),
@@ -63,6 +66,7 @@ fn write_files(folder: &Path, root: &Path, pages: &[String]) {
     let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
     let house = |i: usize| format!("{},{},{},{}\n", 40 + i, i % 6 + 1, (40 + i) * 2000, 300 + 7 * i);
     write("table.csv", &format!("size,rooms,price,rent\n{}", lines(80, &house)));
+    write("new.csv", &format!("size,rooms,price,rent\n{}", lines(20, &house)));
     for (name, count) in [("prices.csv", 80), ("prices-test.csv", 20)] {
         let home = |i: usize| format!("{},{},{}\n", 900 - 7 * i, 40 + i, (40 + i) * 2000);
         write(name, &format!("id,size,price\n{}", lines(count, &home)));

@@ -70,9 +70,11 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
     let patience = match patience {
         Some(given) => given,
         None if is_table && watch == Watched::Validation && splits.validation.is_some() => {
-            notes.push(format!(
-                "stops early where no epoch of {epochs} beats the best on validation for {TABLE_PATIENCE} epochs (train.patience)"
-            ));
+            if epochs > TABLE_PATIENCE {
+                notes.push(format!(
+                    "stops early where nothing beats the best epoch on validation for {TABLE_PATIENCE} epochs (train.patience)"
+                ));
+            }
             TABLE_PATIENCE
         }
         None => 0,
