@@ -127,9 +127,10 @@ fn a_description_agrees_with_itself_and_the_arrays() {
     #[rustfmt::skip]
     let cases: Vec<(&str, String, Value, &str)> = vec![
         (digits, "/network/inputs".into(), json!(65), "the network takes 65, and its data is 8 x 8 x 1"),
-        (digits, format!("{spec}/0/outputs"), json!(9), "\"layers.0.weight\""),
+        (digits, format!("{spec}/0/outputs"), json!(9), "the network has 666 cells, and had 592 when it was trained"),
+        (digits, format!("{spec}/0/outputs"), json!(7), "\"layers.0.weight\""),
         (digits, format!("{spec}/0/outputs"), json!(HUGE), "outputs may be at most 16777216"),
-        (digits, format!("{spec}/0/outputs"), json!(1 << 24), "\"layers.0.weight\""),
+        (digits, format!("{spec}/0/outputs"), json!(1 << 24), "and had 592 when it was trained"),
         (digits, format!("{spec}/1/outputs"), json!(11), "asks for 10"),
         (digits, "/preparation/inputs".into(), json!(HUGE), "more than the"),
         (digits, "/preparation/inputs".into(), json!([HUGE, HUGE, HUGE]), "more than the"),

@@ -97,8 +97,10 @@ fn a_fixed_lambda_empties_storage() {
 
     let mut settings = settings(PenaltyMethod::L1, TargetSettings::default());
     settings.penalty.lambda = Some(10.0);
-    let error = Trainer::load(settings).unwrap().train(&mut |_| Control::Continue).err().unwrap().to_string();
-    assert!(error.starts_with("penalty.lambda: has driven every weight of layers."), "{error}");
+    let outcome = Trainer::load(settings).unwrap().train(&mut |_| Control::Continue).unwrap();
+    assert_eq!(outcome.ending, Ending::Emptied);
+    let told = outcome.emptied.expect("it is told").to_string();
+    assert!(told.starts_with("penalty.lambda: has driven every weight of layers."), "{told}");
 }
 
 #[test]
