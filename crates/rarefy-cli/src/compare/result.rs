@@ -31,7 +31,7 @@ pub struct RunResult {
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// Figures.
-    Finished(Figures),
+    Finished(Box<Figures>),
     /// The reason why there are none, and never will be: the same settings end in the same way.
     Failed(String),
 }
@@ -147,14 +147,14 @@ pub fn write(folder: &Path, settings: &Settings, data: u64, ended: Ended) -> Res
 }
 
 /// The figures of a run that came to its end.
-pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> Result<Figures> {
+pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> Result<Box<Figures>> {
     let test =
         outcome.test.context("data.test_fraction: there is no test part to compare on; set it above 0")?;
     // Of the whole network: the model may have lost neurons.
     let (nnz, cells) = (outcome.model.network.connections().0, run.network().connections().1);
     let mut seconds = epoch_seconds(folder)?;
     seconds.sort_by(f64::total_cmp);
-    Ok(Figures {
+    Ok(Box::new(Figures {
         ending: if outcome.ending == Ending::EarlyStopped { "early-stopped" } else { "finished" }.into(),
         epochs: outcome.epochs,
         best_epoch: outcome.best_epoch,
@@ -174,7 +174,7 @@ pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> 
         total_seconds: seconds.iter().sum(),
         threads: run.threads(),
         jobs,
-    })
+    }))
 }
 
 /// The seconds of every epoch, from the run's records.

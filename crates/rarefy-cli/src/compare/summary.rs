@@ -131,7 +131,7 @@ pub struct RunSummary {
 #[serde(rename_all = "kebab-case")]
 pub enum RunEnd {
     /// Figures.
-    Finished(Figures),
+    Finished(Box<Figures>),
     /// The reason.
     Failed(String),
     /// It has not been trained to its end yet.

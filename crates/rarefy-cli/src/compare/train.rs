@@ -18,7 +18,7 @@ use crate::output::Output;
 
 /// How a run went in this sitting.
 enum Went {
-    Finished(Figures),
+    Finished(Box<Figures>),
     /// The reason.
     Failed(String),
     Interrupted,
@@ -164,7 +164,7 @@ impl<'a> Progress<'a> {
             Went::Interrupted => format!("{name}: saved, can go on"),
             Went::Failed(reason) => format!("{name}: failed: {reason}"),
             Went::Finished(figures) => {
-                let score = Score::of_all(std::iter::once(figures));
+                let score = Score::of_all(std::iter::once(figures.as_ref()));
                 let (factor, decimals, unit) = score.look();
                 let value = factor * score.of(figures).unwrap_or(f64::NAN);
                 format!("{name}: {} {value:.decimals$}{unit}", score.name())
