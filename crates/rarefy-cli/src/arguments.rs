@@ -9,8 +9,7 @@ use rarefy::data::TaskChoice;
 use rarefy::kernels::{Isa, IsaChoice};
 use rarefy::layers::Preset;
 use rarefy::names::{Named, shell_word};
-
-use crate::config::Config;
+use rarefy::train::SettingsBuilder;
 
 /// How data is read: what `train` and `data` share.
 #[derive(clap::Args)]
@@ -40,9 +39,14 @@ pub struct ReadArgs {
     skip_bad: bool,
 }
 
+/// Lays what `--set` says over settings.
+pub fn set(config: &mut SettingsBuilder, assignment: &str) -> anyhow::Result<()> {
+    config.set(assignment).map_err(|error| anyhow::anyhow!("--set {error}"))
+}
+
 impl ReadArgs {
     /// Lays the flags that were given over settings.
-    pub fn lay_over(&self, config: &mut Config) {
+    pub fn lay_over(&self, config: &mut SettingsBuilder) {
         let some = |columns: &[String]| Some(columns.to_vec()).filter(|columns| !columns.is_empty());
         config.flag("data.label", some(&self.label));
         config.flag("data.ignore", some(&self.ignore));

@@ -5,11 +5,11 @@ use rarefy::data::{
     ColumnDescription, DataSettings, Decimal, Description, Dialect, LabelColumn, SkippedFile, Task, describe,
 };
 
-use crate::arguments::ReadArgs;
-use crate::config::Config;
+use crate::arguments::{ReadArgs, set};
 use crate::output::Output;
 use rarefy::names::shell_word;
 use rarefy::report::table;
+use rarefy::train::SettingsBuilder;
 
 /// Lines of a list unless all are asked for.
 const FEW: usize = 30;
@@ -51,9 +51,9 @@ pub struct DataArgs {
 
 /// Describes.
 pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
-    let mut config = Config::defaults();
+    let mut config = SettingsBuilder::default();
     for assignment in &args.set {
-        config.set(assignment)?;
+        set(&mut config, assignment)?;
     }
     config.flag("data.path", Some(args.data.clone()));
     args.read.lay_over(&mut config);

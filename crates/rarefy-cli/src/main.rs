@@ -5,7 +5,6 @@ mod arguments;
 mod bench;
 mod compare;
 mod completions;
-mod config;
 mod data;
 mod doctor;
 mod evaluate;

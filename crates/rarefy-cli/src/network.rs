@@ -8,7 +8,7 @@ use rarefy::report::{self, bytes, count};
 use serde::Deserialize;
 use toml::Table;
 
-use crate::config;
+use rarefy::train::read_toml;
 
 /// A file with a section.
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ pub fn read(network: &str) -> Result<NetworkSettings> {
 /// A file with the keys of `[network]`, with or without that line; the rest of the settings goes with `--config`.
 fn described(text: &str) -> Result<NetworkSettings, String> {
     let has_section = text.parse::<Table>().is_ok_and(|table| table.contains_key("network"));
-    if has_section { config::read::<File>(text).map(|file| file.network) } else { config::read(text) }
+    if has_section { read_toml::<File>(text).map(|file| file.network) } else { read_toml(text) }
 }
 
 /// What a network is called.

@@ -5,7 +5,7 @@ use rarefy::data::Fold;
 use rarefy::train::Settings;
 use toml::Value;
 
-use crate::config::{self, Config};
+use rarefy::train::{SettingsBuilder, density_of};
 
 /// The key of the part of connections that live.
 pub const DENSITY: &str = "sparsity.density";
@@ -94,7 +94,7 @@ impl Row {
 
 /// The settings of one run.
 fn planned(base: &Assignments, keys: &Assignments, seed: &Value, fold: Option<Fold>) -> Result<Planned> {
-    let mut config = Config::defaults();
+    let mut config = SettingsBuilder::default();
     for (key, value) in base {
         lay(&mut config, key, value).context("[base]")?;
     }
@@ -105,7 +105,7 @@ fn planned(base: &Assignments, keys: &Assignments, seed: &Value, fold: Option<Fo
     if let Some(fold) = fold {
         let is_given = base.iter().chain(keys).any(|(key, _)| key == "data.fold");
         ensure!(!is_given, "data.fold: each run is given one of the folds; leave it out");
-        config.value("data.fold", &Value::from(fold.to_string()))?;
+        config.value("data.fold", fold.to_string())?;
     }
     let settings = config.settings()?;
     settings.check()?;
@@ -113,15 +113,15 @@ fn planned(base: &Assignments, keys: &Assignments, seed: &Value, fold: Option<Fo
 }
 
 /// Lays a key over settings. Sparsity is one minus density, whose key the settings have.
-fn lay(config: &mut Config, key: &str, value: &Value) -> Result<()> {
+fn lay(config: &mut SettingsBuilder, key: &str, value: &Value) -> Result<()> {
     if key != SPARSITY {
-        return config.value(key, value);
+        return Ok(config.value(key, value)?);
     }
     let sparsity = value.as_float().or(value.as_integer().map(|whole| whole as f64));
     let sparsity = sparsity.filter(|sparsity| (0.0..1.0).contains(sparsity));
     let sparsity =
         sparsity.with_context(|| format!("{SPARSITY}: {value} is not a number from 0 to below 1"))?;
-    config.value(DENSITY, &Value::Float(config::density_of(sparsity)))
+    Ok(config.value(DENSITY, density_of(sparsity))?)
 }
 
 /// Every combination of the lists, the last list changing fastest.

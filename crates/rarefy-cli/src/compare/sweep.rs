@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::dense;
 use super::row::{Assignments, DENSITY, Lists, Repetitions, Row, SPARSITY, folder_name, name_part, product};
-use crate::config;
+use rarefy::train::read_toml;
 
 /// What is to be compared.
 pub struct Sweep {
@@ -50,7 +50,7 @@ pub fn read(path: &Path, folds: Option<u32>) -> Result<Sweep> {
 }
 
 fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep> {
-    let file: SweepFile = config::read(text).map_err(|error| anyhow!(error))?;
+    let file: SweepFile = read_toml(text).map_err(|error| anyhow!(error))?;
     let folds = folds.or(file.compare.folds);
     ensure!(folds != Some(0) && folds != Some(1), "compare.folds: give 2 or more, such as 5");
     let base = flat(&file.base);

@@ -21,9 +21,9 @@ use super::folds::over_folds;
 use super::linear_model::{linear_network, saved_settings};
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
-use crate::arguments::named_path;
-use crate::config::Config;
+use crate::arguments::{named_path, set};
 use crate::output::Output;
+use rarefy::train::SettingsBuilder;
 use save::Saved;
 
 /// Penalties unless told otherwise.
@@ -154,14 +154,14 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
 }
 
 fn settings(args: &PathArgs) -> Result<Settings> {
-    let mut config = Config::defaults();
+    let mut config = SettingsBuilder::default();
     for assignment in &args.set {
         let key = assignment.split(['=', '.']).next().unwrap_or_default().trim();
         ensure!(
             matches!(key, "data" | "penalty" | "seed" | "threads"),
             "--set {assignment}: is for networks, which need --hidden; linear models know the settings of [data] and [penalty], seed and threads"
         );
-        config.set(assignment)?;
+        set(&mut config, assignment)?;
     }
     config.flag("data.path", Some(args.data.clone()));
     config.flag("data.label", args.label.clone().map(|label| vec![label]));

@@ -16,11 +16,11 @@ use serde::Serialize;
 use super::folds::over_folds;
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
-use crate::arguments::{Suggested, learning_rate, one_of};
-use crate::config::Config;
+use crate::arguments::{Suggested, learning_rate, one_of, set};
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
 use crate::progress::Progress;
+use rarefy::train::SettingsBuilder;
 
 use save::Saved;
 
@@ -202,7 +202,7 @@ fn mean_of(scores: &[SampleScore]) -> Option<SampleScore> {
 }
 
 fn settings(args: &PathArgs) -> Result<Settings> {
-    let mut config = Config::defaults();
+    let mut config = SettingsBuilder::default();
     // What a path has by default; --set may say otherwise.
     config.flag("penalty.method", Some("l1"));
     config.flag("sparsity.density", Some(1.0));
@@ -213,7 +213,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
         config.network(&crate::network::read(described)?);
     }
     for assignment in &args.set {
-        config.set(assignment)?;
+        set(&mut config, assignment)?;
     }
     config.flag("data.path", Some(args.data.clone()));
     config.flag("data.label", args.label.clone().map(|label| vec![label]));
@@ -227,7 +227,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("threads", args.threads);
     // What is validated on in folds is all trained on.
     config.flag("data.validation_fraction", args.folds.map(|_| 0.0));
-    config.settings()
+    Ok(config.settings()?)
 }
 
 fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: PathStart) -> String {

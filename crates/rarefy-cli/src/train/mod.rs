@@ -16,12 +16,12 @@ use rarefy::report::{Summary, Twin};
 use rarefy::topology;
 use rarefy::train::{Outcome, Run, Settings, Trainer, free_run_directory};
 
-use crate::arguments::{ReadArgs, Suggested, isa_help, learning_rate, named_path, names, one_of, share};
-use crate::config::{Config, density_of};
+use crate::arguments::{ReadArgs, Suggested, isa_help, learning_rate, named_path, names, one_of, set, share};
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
 use crate::print_config::print_config;
 use crate::progress::Progress;
+use rarefy::train::{SettingsBuilder, density_of};
 
 fn method_help() -> String {
     let default = topology::Method::default().name();
@@ -207,7 +207,7 @@ fn train_twin(twin: &mut Trainer, interrupt: &Interrupt, output: &Output) -> rar
 }
 
 fn settings(args: &TrainArgs) -> Result<Settings> {
-    let mut config = Config::defaults();
+    let mut config = SettingsBuilder::default();
     if let Some(path) = &args.config {
         config.file(path)?;
     }
@@ -215,7 +215,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
         config.network(&crate::network::read(network)?);
     }
     for assignment in &args.set {
-        config.set(assignment)?;
+        set(&mut config, assignment)?;
     }
     if let Some(sparsity) = args.sparsity {
         let hint = if sparsity > 1.0 && sparsity < 100.0 {

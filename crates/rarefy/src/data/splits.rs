@@ -2,9 +2,11 @@
 
 use super::augment::Augmentation;
 use super::dataset::{Dataset, Task};
+use super::memory::Samples;
 use super::prepare::{Preparation, UnknownCategories};
 use super::raw::SkippedFile;
 use super::text::TextCounts;
+use crate::Result;
 
 /// The parts of a source, ready for training, and how they were made ready.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +35,25 @@ pub struct Splits {
 }
 
 impl Splits {
+    /// Other samples to go on training with, made ready as these were; without other parts.
+    ///
+    /// # Errors
+    /// As for [`Preparation::prepare`].
+    pub fn continued(&self, samples: &Samples) -> Result<Splits> {
+        Ok(Splits {
+            train: self.preparation.prepare(samples, true)?,
+            validation: None,
+            test: None,
+            test_over_rest: 0.0,
+            preparation: self.preparation.clone(),
+            augmentation: self.augmentation.clone(),
+            skipped: Vec::new(),
+            text: Vec::new(),
+            unknown: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
     /// The characters of a part of a language model's text, by which its bits are divided.
     pub fn characters(&self, part: &str) -> Option<usize> {
         let is_language = self.preparation.task == Task::LanguageModel;

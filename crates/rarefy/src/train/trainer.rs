@@ -407,6 +407,14 @@ impl Trainer {
         self.pool.current_num_threads()
     }
 
+    /// Goes on in other threads. A process forked from another has none of the pool that the other made.
+    pub fn set_pool(&mut self, pool: Arc<ThreadPool>) {
+        if !Arc::ptr_eq(&self.pool, &pool) {
+            // The threads of the other may not be there to be told to end.
+            std::mem::forget(std::mem::replace(&mut self.pool, pool));
+        }
+    }
+
     /// Runs `work` in the trainer's threads.
     pub fn in_pool<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)

@@ -1,46 +1,72 @@
-//! What the user typed becomes settings: defaults < TOML file < `--network` < `--set a.b=c` < flags. Every source is
-//! checked on its own, so an error names the file and line, or the argument, where the mistake is.
+//! Settings from several sources, each laid over those before: defaults, files, assignments, values. Every source is checked on
+//! its own, so an error names the file and line, or the key, where the mistake is.
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
-use rarefy::layers::NetworkSettings;
-use rarefy::train::Settings;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-/// Settings under construction.
-pub struct Config {
+use super::Settings;
+use crate::layers::NetworkSettings;
+use crate::{Error, Result};
+
+/// Settings under construction: the words of a TOML file, of `--set` and of keyword arguments.
+///
+/// Defaults that depend on what was given are settled at the end. A penalty starts from all connections, unless a density or a
+/// topology method is given; a target takes the place of a density.
+///
+/// ```
+/// use rarefy::train::SettingsBuilder;
+///
+/// let mut builder = SettingsBuilder::default();
+/// builder.set("topology.method=rigl")?;
+/// builder.value("sparsity.density", 0.05)?;
+/// let settings = builder.settings()?;
+/// assert_eq!(settings.sparsity.density, 0.05);
+///
+/// let error = SettingsBuilder::default().set("topology.method=rigel").unwrap_err();
+/// assert!(error.to_string().contains("did you mean `rigl`"));
+/// # Ok::<(), rarefy::Error>(())
+/// ```
+pub struct SettingsBuilder {
     table: Table,
     /// What was given, without the defaults.
     given: Table,
 }
 
-impl Config {
-    /// The defaults.
-    pub fn defaults() -> Config {
+impl Default for SettingsBuilder {
+    fn default() -> SettingsBuilder {
         let table = Table::try_from(Settings::default()).expect("settings are plain data");
-        Config { table, given: Table::new() }
+        SettingsBuilder { table, given: Table::new() }
     }
+}
 
+impl SettingsBuilder {
     /// Lays a TOML file over what is there.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not TOML, or has an unknown key or a value of a wrong type; its line is named.
     pub fn file(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{}: cannot read the settings", path.display()))?;
-        self.text(&text).map_err(|error| anyhow!("{}: {error}", path.display()))
+        let text = std::fs::read_to_string(path).map_err(Error::io(path, "cannot read the settings"))?;
+        self.text(&text).map_err(|problem| Error::data(path, problem))
     }
 
-    /// Lays one `a.b=c` over what is there. The right side is TOML; a bare word is taken as a string.
+    /// Lays one `section.key=value` over what is there. The right side is TOML; a bare word is taken as a text.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an unknown key, or a value of a wrong type.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
+        let wrong = |problem: String| Error::setting(assignment, problem);
         let Some((key, value)) = assignment.split_once('=') else {
-            bail!("--set {assignment}: has no \"=\"; write --set section.key=value");
+            return Err(wrong("has no \"=\"; write section.key=value".into()));
         };
         let (key, value) = (key.trim(), value.trim());
         // A whole number out of range is no word.
         let is_number = value.trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit());
         let parses = format!("value = {value}").parse::<Table>().is_ok();
         let quoted = if parses || is_number { value.to_string() } else { Value::from(value).to_string() };
-        self.text(&format!("{key} = {quoted}")).map_err(|error| anyhow!("--set {assignment}: {error}"))
+        self.text(&format!("{key} = {quoted}")).map_err(wrong)
     }
 
     /// Puts a network in the place of whatever was there.
@@ -51,26 +77,40 @@ impl Config {
         }
     }
 
-    /// Lays one key's value over what is there.
-    pub fn value(&mut self, key: &str, value: &Value) -> Result<()> {
-        self.text(&format!("{key} = {value}")).map_err(|error| anyhow!("{key}: {error}"))
+    /// Lays the value of one dotted key over what is there.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an unknown key, or a value of a wrong type.
+    pub fn value(&mut self, key: &str, value: impl Serialize) -> Result<()> {
+        let wrong = |problem: String| Error::setting(key, problem);
+        let value = Value::try_from(value).map_err(|error| wrong(error.to_string()))?;
+        self.text(&format!("{key} = {value}")).map_err(wrong)
     }
 
-    /// Lays a flag's value over what is there, if the flag was given.
-    pub fn flag<T: Into<Value>>(&mut self, key: &str, value: Option<T>) {
+    /// Lays the value of one dotted key over what is there, if there is one. It is checked with all others, by
+    /// [`settings`](SettingsBuilder::settings).
+    ///
+    /// # Panics
+    /// If the value is not one that TOML knows.
+    pub fn flag(&mut self, key: &str, value: Option<impl Serialize>) {
         if let Some(value) = value {
-            let value = key.rsplit('.').fold(value.into(), |value, part| {
-                Value::Table(Table::from_iter([(part.to_string(), value)]))
-            });
+            let value = Value::try_from(value).expect("a flag is plain data");
+            let value = key
+                .rsplit('.')
+                .fold(value, |value, part| Value::Table(Table::from_iter([(part.to_string(), value)])));
             let Value::Table(over) = value else { unreachable!("a key has a part") };
             self.lay(over);
         }
     }
 
-    /// The settings, types and keys checked.
+    /// The settings. Types and keys are checked; [`Settings::check`] looks at values.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for an unknown key, a value of a wrong type, or a density beside a target that replaces it.
     pub fn settings(mut self) -> Result<Settings> {
         self.complete()?;
-        self.table.try_into().map_err(|error: toml::de::Error| anyhow!("{}", advise(error.message())))
+        let wrong = |error: toml::de::Error| Error::setting("settings", advise(error.message()));
+        self.table.try_into().map_err(wrong)
     }
 
     /// Defaults that depend on what was given: a penalty decides by itself which connections stay, so under `static`, its
@@ -83,7 +123,8 @@ impl Config {
             self.given.get("target").and_then(Value::as_table).is_some_and(|table| !table.is_empty());
         let density = given("sparsity", "density");
         if has_target && !has_penalty && density.is_some() {
-            bail!("sparsity.density contradicts the target: it follows from it; give one of them");
+            let problem = "contradicts the target: it follows from it; give one of them";
+            return Err(Error::setting("sparsity.density", problem));
         }
         let method = given("topology", "method");
         let is_static = method.as_ref().is_none_or(|method| method.as_str() == Some("static"));
@@ -99,9 +140,9 @@ impl Config {
         merge(&mut self.table, over);
     }
 
-    fn text(&mut self, text: &str) -> Result<(), String> {
+    fn text(&mut self, text: &str) -> std::result::Result<(), String> {
         // Read as settings first: that finds unknown keys and wrong types, with their place in the text.
-        read::<Settings>(text)?;
+        read_toml::<Settings>(text)?;
         let over = text.parse().map_err(|_| {
             format!("a whole number is above {}, the largest that settings can hold", i64::MAX)
         })?;
@@ -115,8 +156,11 @@ pub fn density_of(sparsity: f64) -> f64 {
     ((1.0 - sparsity) * 1e12).round() / 1e12
 }
 
-/// Reads TOML; an error names the line and suggests what was meant.
-pub fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+/// Reads TOML.
+///
+/// # Errors
+/// What is wrong, with its line, and the known name that is nearest to an unknown one.
+pub fn read_toml<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = match line {
@@ -164,20 +208,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.toml");
         std::fs::write(&path, "seed = 3\n[optimizer]\nmethod = \"sgd\"\nmomentum = 0.5\n").unwrap();
-        let mut config = Config::defaults();
-        config.file(&path).unwrap();
-        config.set("optimizer.momentum=0.9").unwrap();
-        config.set("topology.method=set").unwrap();
-        config.flag("seed", Some(4));
-        let settings = config.settings().unwrap();
+        let mut builder = SettingsBuilder::default();
+        builder.file(&path).unwrap();
+        builder.set("optimizer.momentum=0.9").unwrap();
+        builder.set("topology.method=set").unwrap();
+        builder.flag("seed", Some(4));
+        let settings = builder.settings().unwrap();
         assert_eq!((settings.seed, settings.optimizer.momentum), (4, 0.9));
-        assert_eq!(settings.optimizer.method, rarefy::optimizers::Method::Sgd);
-        assert_eq!(settings.topology.method, rarefy::topology::Method::Set);
+        assert_eq!(settings.optimizer.method, crate::optimizers::Method::Sgd);
+        assert_eq!(settings.topology.method, crate::topology::Method::Set);
     }
 
     #[test]
     fn a_penalty_starts_with_all_connections_unless_told_otherwise() {
-        use rarefy::topology::Method::{Rigl, Static};
+        use crate::topology::Method::{Rigl, Static};
         for (given, density, method) in [
             (&["penalty.method=l1"][..], 1.0, Static),
             (&["penalty.method=l1", "topology.method=static"], 1.0, Static),
@@ -186,9 +230,9 @@ mod tests {
             (&["penalty.method=l1", "sparsity.density=0.3"], 0.3, Rigl),
             (&["penalty.method=none", "topology.method=static"], 0.1, Static),
         ] {
-            let mut config = Config::defaults();
-            given.iter().for_each(|assignment| config.set(assignment).unwrap());
-            let settings = config.settings().unwrap();
+            let mut builder = SettingsBuilder::default();
+            given.iter().for_each(|assignment| builder.set(assignment).unwrap());
+            let settings = builder.settings().unwrap();
             assert_eq!((settings.sparsity.density, settings.topology.method), (density, method), "{given:?}");
         }
     }
@@ -207,13 +251,13 @@ mod tests {
             ("seed=9223372036854775808", "above 9223372036854775807, the largest"),
             ("seed=99999999999999999999999999", "invalid type: integer"),
         ] {
-            let error = Config::defaults().set(assignment).unwrap_err().to_string();
+            let error = SettingsBuilder::default().set(assignment).unwrap_err().to_string();
             assert!(error.contains(words) && error.contains(assignment), "{error}");
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.toml");
         std::fs::write(&path, "seed = 3\n[train]\nepoch = 4\n").unwrap();
-        let error = Config::defaults().file(&path).unwrap_err().to_string();
+        let error = SettingsBuilder::default().file(&path).unwrap_err().to_string();
         assert!(error.contains("line 3") && error.contains("did you mean `epochs`"), "{error}");
     }
 }

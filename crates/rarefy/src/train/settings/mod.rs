@@ -1,5 +1,6 @@
 //! All settings of a run: one section per concept, each a plain struct with defaults where its concept lives.
 
+mod builder;
 pub(super) mod pairs;
 mod threshold;
 
@@ -18,6 +19,7 @@ use crate::topology::TopologySettings;
 use crate::train::threads::check_threads;
 use crate::{Error, Result};
 
+pub use builder::{SettingsBuilder, density_of, read_toml};
 pub use threshold::Threshold;
 
 /// What a run does.

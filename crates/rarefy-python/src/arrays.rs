@@ -1,0 +1,57 @@
+//! Arrays of NumPy's in and out.
+#![allow(unsafe_code)]
+
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn};
+use pyo3::prelude::*;
+
+use crate::errors::internal;
+
+/// The numbers of an array of Python's, kept as long as this is.
+pub struct Shared {
+    first: *const f32,
+    count: usize,
+    /// Dropped with the interpreter attached, or left to it.
+    _array: Py<PyAny>,
+}
+
+// SAFETY: the memory is only read, and the array that owns it is kept. Python code that writes to it meanwhile breaks what the
+// documentation of `fit` asks for.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// Shares a contiguous array.
+    pub fn new(array: &PyReadonlyArrayDyn<'_, f32>) -> PyResult<Shared> {
+        let numbers = slice(array.as_slice())?;
+        let (first, count) = (numbers.as_ptr(), numbers.len());
+        Ok(Shared { first, count, _array: array.as_any().clone().unbind() })
+    }
+}
+
+impl AsRef<[f32]> for Shared {
+    fn as_ref(&self) -> &[f32] {
+        // SAFETY: pointer and count are those of an array that is kept, which NumPy neither moves nor frees.
+        unsafe { std::slice::from_raw_parts(self.first, self.count) }
+    }
+}
+
+/// The numbers of a contiguous array; the Python side sees to that.
+pub fn slice<T>(numbers: Result<&[T], impl std::fmt::Display>) -> PyResult<&[T]> {
+    numbers.map_err(|error| internal(&format!("an array is not contiguous: {error}")))
+}
+
+/// The numbers of a contiguous list.
+pub fn list<'a, T: numpy::Element>(array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
+    slice(array.as_slice())
+}
+
+/// A matrix of so many columns.
+pub fn matrix<T: numpy::Element>(
+    py: Python<'_>,
+    numbers: Vec<T>,
+    columns: usize,
+) -> PyResult<Bound<'_, PyArray2<T>>> {
+    let rows = numbers.len() / columns.max(1);
+    PyArray1::from_vec(py, numbers).reshape([rows, columns])
+}

@@ -1,0 +1,24 @@
+//! The compiled part of the Python package `rarefy`: what the library does, by names and arrays that Python knows. It decides
+//! nothing; defaults, checks of arguments and everything that scikit-learn or PyTorch asks for are in `python/rarefy`.
+#![deny(unsafe_code)]
+
+mod arrays;
+mod errors;
+mod model;
+mod pool;
+mod samples;
+mod settings;
+mod trainer;
+mod watch;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<samples::Samples>()?;
+    module.add_class::<trainer::Trainer>()?;
+    module.add_class::<model::Model>()?;
+    module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Models: predicting, weights, files.
+
+use std::sync::Mutex;
+
+use numpy::{IntoPyArray, PyArray1, PyArray2};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rarefy::Network;
+use rarefy::data::Task;
+
+use crate::arrays::matrix;
+use crate::errors::{detached, internal, raised};
+use crate::pool::Pool;
+use crate::samples::Samples;
+
+/// Name, `[rows, columns]`, `crow_indices`, `col_indices` and `values` of a weight matrix.
+type Matrix<'py> =
+    (String, [usize; 2], Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<f32>>);
+
+/// A trained network and all it takes to use it.
+#[pyclass(frozen, module = "rarefy._rarefy")]
+pub struct Model {
+    model: rarefy::Model,
+    pool: Mutex<Pool>,
+}
+
+impl Model {
+    pub fn new(model: rarefy::Model) -> Model {
+        Model { model, pool: Mutex::new(Pool::new(0)) }
+    }
+
+    /// A copy of the network, to train on.
+    pub fn network(&self) -> Network {
+        self.model.network.clone()
+    }
+
+    /// Does work in the model's threads.
+    fn inside<R: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&rarefy::Model) -> rarefy::Result<R> + Send,
+    ) -> PyResult<R> {
+        detached(py, || {
+            let pool = self.pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get()?;
+            pool.install(|| work(&self.model))
+        })
+    }
+}
+
+#[pymethods]
+impl Model {
+    /// Reads a model: a run's folder, or a `.safetensors` file.
+    #[staticmethod]
+    fn open(py: Python<'_>, path: &str) -> PyResult<Model> {
+        detached(py, || rarefy::Model::open(path.as_ref())).map(Model::new)
+    }
+
+    #[staticmethod]
+    fn from_bytes(bytes: &[u8]) -> PyResult<Model> {
+        rarefy::Model::from_bytes(bytes).map(Model::new).map_err(raised)
+    }
+
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.model.to_bytes())
+    }
+
+    fn save(&self, py: Python<'_>, path: &str) -> PyResult<()> {
+        detached(py, || self.model.save(path.as_ref()))
+    }
+
+    /// How many threads predict; 0 for one per core.
+    fn set_threads(&self, threads: usize) {
+        *self.pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Pool::new(threads);
+    }
+
+    /// What the network's numbers mean, as JSON: `config.json` of a run.
+    fn config(&self) -> PyResult<String> {
+        serde_json::to_string(&self.model.config).map_err(|error| internal(&error.to_string()))
+    }
+
+    /// Connections, and cells of the network that was trained.
+    fn connections(&self) -> (usize, usize) {
+        (self.model.network.connections().0, self.model.cells())
+    }
+
+    /// Outputs for each sample: probabilities of classes or labels, or numbers in the unit of the targets.
+    fn predict<'py>(&self, py: Python<'py>, samples: &Samples) -> PyResult<Bound<'py, PyArray2<f64>>> {
+        let samples = samples.get()?;
+        let preparation = &self.model.config.preparation;
+        let numbers = self.inside(py, |model| {
+            let predictions = model.predict(samples)?;
+            Ok(match preparation.task {
+                Task::Regression => predictions.numbers(),
+                _ => predictions.scores().iter().map(|&score| f64::from(score)).collect(),
+            })
+        })?;
+        matrix(py, numbers, preparation.outputs)
+    }
+
+    /// The class of each sample, counted from 0, as the model decides.
+    fn classes<'py>(&self, py: Python<'py>, samples: &Samples) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        let samples = samples.get()?;
+        Ok(self.inside(py, |model| Ok(model.predict(samples)?.classes()))?.into_pyarray(py))
+    }
+
+    /// All weight matrices, as compressed sparse rows.
+    fn weights<'py>(&self, py: Python<'py>) -> Vec<Matrix<'py>> {
+        let indices = |numbers: &[u32]| {
+            let signed: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();
+            signed.into_pyarray(py)
+        };
+        let matrices = self.model.weights().map(|weights| {
+            let (crow, col) = (indices(&weights.crow_indices), indices(&weights.col_indices));
+            (weights.name.to_string(), weights.shape, crow, col, weights.values.into_owned().into_pyarray(py))
+        });
+        matrices.collect()
+    }
+
+    /// All parameters that are no weight matrices (biases, scales, statistics): name and numbers.
+    fn vectors<'py>(&self, py: Python<'py>) -> Vec<(String, Bound<'py, PyArray1<f32>>)> {
+        let others = self.model.network.parameters().filter(|parameter| !parameter.is_weight());
+        let vector = |numbers: &[f32]| PyArray1::from_slice(py, numbers);
+        others.map(|parameter| (parameter.name.to_string(), vector(parameter.weights.values()))).collect()
+    }
+}

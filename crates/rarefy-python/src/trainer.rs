@@ -1,0 +1,135 @@
+//! Training on samples in memory.
+
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use pyo3::prelude::*;
+use rarefy::train::{EpochRecord, ModelConfig};
+use rarefy::{Event, data};
+
+use crate::errors::{detached, internal};
+use crate::model::Model;
+use crate::pool::Pool;
+use crate::samples::Samples;
+use crate::settings::settings;
+use crate::watch::{Watched, watched};
+
+/// A trainer and its network.
+#[pyclass(frozen, module = "rarefy._rarefy")]
+pub struct Trainer {
+    trainer: Mutex<rarefy::Trainer>,
+    pool: Pool,
+}
+
+impl Trainer {
+    fn lock(&self) -> PyResult<MutexGuard<'_, rarefy::Trainer>> {
+        match self.trainer.try_lock() {
+            Ok(trainer) => Ok(trainer),
+            Err(TryLockError::Poisoned(_)) => Err(internal("this trainer broke; fit anew")),
+            Err(TryLockError::WouldBlock) => {
+                Err(internal("this estimator is being fitted by another thread"))
+            }
+        }
+    }
+}
+
+#[pymethods]
+impl Trainer {
+    /// A trainer by settings (JSON), on training samples and perhaps a validation part; `start` is the model whose network it goes
+    /// on from.
+    #[new]
+    #[pyo3(signature = (settings_text, train, validation=None, start=None))]
+    fn new(
+        py: Python<'_>,
+        settings_text: &str,
+        train: &mut Samples,
+        validation: Option<&mut Samples>,
+        start: Option<&Model>,
+    ) -> PyResult<Trainer> {
+        let settings = settings(settings_text, None)?;
+        let (train, validation) = (train.take()?, validation.map(Samples::take).transpose()?);
+        let network = start.map(Model::network);
+        let pool = Pool::new(settings.threads);
+        let trainer = detached(py, || {
+            let threads = pool.get()?;
+            let splits = threads.install(|| {
+                data::from_memory_parts(train, validation, None, &settings.data, settings.seed)
+            })?;
+            let builder = rarefy::Trainer::builder(settings, splits).pool(threads);
+            match network {
+                Some(network) => builder.network(network).build(),
+                None => builder.build(),
+            }
+        })?;
+        Ok(Trainer { trainer: Mutex::new(trainer), pool })
+    }
+
+    /// Trains for so many epochs more, or until all that the settings ask for are done. `listen` is called after each epoch with
+    /// its record (JSON) and, where `lends_models` says so, the model as it would be if training ended here; if it returns true
+    /// training stops. Returns how it ended, and KeyboardInterrupt if that is why.
+    #[pyo3(signature = (listen=None, epochs=None, lends_models=false))]
+    fn train(
+        &self,
+        py: Python<'_>,
+        listen: Option<Py<PyAny>>,
+        epochs: Option<u64>,
+        lends_models: bool,
+    ) -> PyResult<(String, Option<PyErr>)> {
+        let mut trainer = self.lock()?;
+        let pool = detached(py, || self.pool.get())?;
+        trainer.set_pool(pool);
+        let config = lends_models.then(|| trainer.config(trainer.network()));
+        let each = |py: Python<'_>, (record, model): (EpochRecord, Option<rarefy::Model>)| {
+            let Some(listen) = &listen else { return Ok(false) };
+            let record = serde_json::to_string(&record).map_err(|error| internal(&error.to_string()))?;
+            listen.call1(py, (record, model.map(Model::new)))?.is_truthy(py)
+        };
+        let trainer = &mut *trainer;
+        let Watched { result, stopped_by } = watched(py, each, |teller| {
+            let mut watch = |event: Event<'_>| {
+                if let Event::Epoch { record, network } = event {
+                    let model = config.as_ref().map(|config| {
+                        let config = ModelConfig { network: network.spec().clone(), ..config.clone() };
+                        rarefy::Model::new(network.clone(), config)
+                    });
+                    teller.tell((record.clone(), model));
+                }
+                teller.control()
+            };
+            match epochs {
+                Some(epochs) => trainer.train_for(epochs, &mut watch),
+                None => trainer.train(&mut watch).map(|outcome| outcome.ending),
+            }
+        })?;
+        let ending = serde_json::to_string(&result).map_err(|error| internal(&error.to_string()))?;
+        Ok((ending, stopped_by))
+    }
+
+    /// The model as it stands: the best epoch's where the settings keep one.
+    fn model(&self, py: Python<'_>) -> PyResult<Model> {
+        let mut trainer = self.lock()?;
+        let trainer = &mut *trainer;
+        detached(py, || Ok(trainer.model())).map(Model::new)
+    }
+
+    /// Goes on with other samples of the same kind.
+    fn set_data(&self, py: Python<'_>, train: &mut Samples) -> PyResult<()> {
+        let train = train.take()?;
+        let mut trainer = self.lock()?;
+        let trainer = &mut *trainer;
+        detached(py, || {
+            let splits = trainer.splits().continued(&train)?;
+            trainer.set_data(splits)
+        })
+    }
+
+    /// What whoever trains should know.
+    fn notes(&self) -> PyResult<Vec<String>> {
+        Ok(self.lock()?.notes().to_vec())
+    }
+
+    /// Epochs and steps done.
+    fn done(&self) -> PyResult<(u64, usize)> {
+        let trainer = self.lock()?;
+        Ok((trainer.epochs_done(), trainer.batch_size()))
+    }
+}

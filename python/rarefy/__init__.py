@@ -1,0 +1,33 @@
+"""Neural networks that are sparse from the first step to the last."""
+
+from ._errors import DataError, DivergedError, Error, FileError, InputError, InternalError, ModelError, SettingError
+from ._rarefy import __version__
+
+__all__ = [
+    "DataError",
+    "DivergedError",
+    "Error",
+    "FileError",
+    "InputError",
+    "InternalError",
+    "ModelError",
+    "SettingError",
+    "SparseMLPClassifier",
+    "SparseMLPRegressor",
+    "__version__",
+]
+
+# What needs scikit-learn is imported when it is first asked for: `import rarefy` takes NumPy and SciPy alone.
+_LATER = {"SparseMLPClassifier": "_mlp", "SparseMLPRegressor": "_mlp"}
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module 'rarefy' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+
+def __dir__():
+    return __all__

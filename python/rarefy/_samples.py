@@ -1,0 +1,22 @@
+"""Arrays as rarefy takes them: rows of samples, dense or sparse, what is to be predicted, and weights."""
+
+import numpy as np
+import scipy.sparse
+
+from ._rarefy import Samples
+
+
+def rows_of(X):
+    """Samples of a two-dimensional array: dense ones are read where they lie if they are float32 in C order."""
+    if scipy.sparse.issparse(X):
+        X = X.tocsr()
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        if X.shape[1] > np.iinfo(np.uint32).max:
+            raise ValueError(f"X has {X.shape[1]} features, more than {np.iinfo(np.uint32).max}")
+        indptr, indices = X.indptr.astype(np.uint64, copy=False), X.indices.astype(np.uint32, copy=False)
+        return Samples.csr(X.shape[1], indptr, indices, X.data.astype(np.float32, copy=False))
+    if X.dtype == np.float64:
+        return Samples.wide(np.ascontiguousarray(X), X.shape[1])
+    return Samples.dense(np.ascontiguousarray(X, dtype=np.float32), X.shape[1])
