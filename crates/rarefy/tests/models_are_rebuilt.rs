@@ -1,14 +1,10 @@
 //! A model's two files say all there is to know of it: `examples/rebuild.py`, plain Python that knows nothing of this library,
 //! makes the same outputs and predictions of them, for every kind of layer. Its formulas are those of `docs/networks.md`.
 
-mod networks;
-#[allow(dead_code)]
-mod reference;
-
 use std::path::Path;
 use std::process::Command;
 
-use networks::{Draw, Inputs, KINDS, Place};
+use crate::networks::{Draw, Inputs, KINDS, Place};
 use rarefy::data::Preparation;
 use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, Pass};

@@ -1,10 +1,9 @@
 //! A step of every optimizer is its formula, from the batch to the weights: the gradient of the mean loss by central differences
 //! of a plain reference in f64, clipped number by number and then by the joint norm, and moved as the optimizer's file says.
 
-mod reference;
-
 use std::cell::RefCell;
 
+use crate::reference::Reference;
 use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -14,7 +13,6 @@ use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::Storage;
 use rarefy::tiles::Shape;
 use rarefy::train::{Engine, EngineParts, Sparsifier};
-use reference::Reference;
 
 const SAMPLES: usize = 20;
 const INPUTS: usize = 5;
@@ -273,7 +271,7 @@ fn numbers(network: &Network) -> Vec<((String, usize), f64, bool)> {
 }
 
 /// The mean cross-entropy of the batch.
-fn loss(reference: &Reference, batch: &reference::Batch, labels: &[u32]) -> f64 {
+fn loss(reference: &Reference, batch: &crate::reference::Batch, labels: &[u32]) -> f64 {
     let losses = reference
         .forward(batch)
         .samples
@@ -308,7 +306,8 @@ fn steps_are_their_formulas() {
         unreachable!("made so")
     };
     let samples = features.chunks(INPUTS).map(|sample| sample.iter().copied().map(f64::from).collect());
-    let plain_batch = reference::Batch { shape: data.shape, samples: samples.collect(), lengths: None };
+    let plain_batch =
+        crate::reference::Batch { shape: data.shape, samples: samples.collect(), lengths: None };
     for &(text, learning_rate, steps) in ROWS {
         let settings: OptimizerSettings = toml::from_str(text).unwrap();
         for storage in [Storage::Sparse, Storage::Dense] {

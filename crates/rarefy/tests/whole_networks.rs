@@ -5,18 +5,15 @@
 //! - Parameters' gradients, as training asks for them, are the reference's central differences, and have the same bits where the
 //!   gradient of the input is asked for too, which is right as well. Those of absent connections, which growth rules ask for, are too.
 
-mod networks;
-mod reference;
-
 use std::collections::HashMap;
 
-use networks::{Draw, Inputs, KINDS, Place};
+use crate::networks::{Draw, Inputs, KINDS, Place};
+use crate::reference::{Batch, Reference};
 use rarefy::kernels::Isa;
 use rarefy::layers::{Buffers, Describe, Dropout, Layer, LayerSpec, Network, Pass, Workspace};
 use rarefy::random::{Purpose, Stream};
 use rarefy::tiles::{LANES, Row, Shape, Tiles};
 use rayon::prelude::*;
-use reference::{Batch, Reference};
 
 /// A network as it is trained, with a batch.
 struct Trained {

@@ -46,6 +46,20 @@ fn top(file: &File) -> &str {
 }
 
 #[test]
+fn every_file_of_tests_is_run() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let promises = std::fs::read_to_string(folder.join("tests/promises.rs")).unwrap();
+    for entry in std::fs::read_dir(folder.join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let is_run =
+            manifest.contains(&format!("name = \"{name}\"")) || promises.contains(&format!("mod {name};"));
+        assert!(is_run, "tests/{name} is neither in tests/promises.rs nor a [[test]] of Cargo.toml");
+    }
+}
+
+#[test]
 fn imports_follow_the_table() {
     let table = table();
     let files = source::files(&root());
