@@ -18,14 +18,16 @@ class SettingError(Error, ValueError):
         The dotted key, as in ``sparsity.density``.
     problem : str
         What is wrong, and what to do.
+    parameter : str or None
+        The parameter of an estimator that it came from.
     """
 
-    def __init__(self, key, problem):
-        super().__init__(f"{key}: {problem}")
-        self.key, self.problem = key, problem
+    def __init__(self, key, problem, parameter=None):
+        super().__init__(f"{key}: {problem}" if parameter is None else f"{parameter} ({key}): {problem}")
+        self.key, self.problem, self.parameter = key, problem, parameter
 
     def __reduce__(self):
-        return type(self), (self.key, self.problem)
+        return type(self), (self.key, self.problem, self.parameter)
 
 
 class InputError(Error, ValueError):

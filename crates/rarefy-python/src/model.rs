@@ -6,7 +6,8 @@ use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rarefy::Network;
-use rarefy::data::Task;
+use rarefy::data::{Preparation, Task};
+use rarefy::layers::Parameter;
 
 use crate::arrays::matrix;
 use crate::errors::{detached, internal, raised};
@@ -29,9 +30,9 @@ impl Model {
         Model { model, pool: Mutex::new(Pool::new(0)) }
     }
 
-    /// A copy of the network, to train on.
-    pub fn network(&self) -> Network {
-        self.model.network.clone()
+    /// Copies of the network, to train on, and of how its samples were made ready.
+    pub fn parts(&self) -> (Network, Preparation) {
+        (self.model.network.clone(), self.model.config.preparation.clone())
     }
 
     /// Does work in the model's threads.
@@ -101,6 +102,16 @@ impl Model {
     fn classes<'py>(&self, py: Python<'py>, samples: &Samples) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let samples = samples.get()?;
         Ok(self.inside(py, |model| Ok(model.predict(samples)?.classes()))?.into_pyarray(py))
+    }
+
+    /// Name, outputs, inputs and connections of each weight matrix.
+    fn layers(&self) -> Vec<(String, usize, usize, usize)> {
+        let weights = self.model.network.parameters().filter(|parameter| parameter.is_weight());
+        let layer = |parameter: &Parameter| {
+            let weights = &parameter.weights;
+            (parameter.name.to_string(), weights.rows(), weights.cols(), weights.nnz())
+        };
+        weights.map(layer).collect()
     }
 
     /// All weight matrices, as compressed sparse rows.

@@ -35,28 +35,37 @@ impl Trainer {
 #[pymethods]
 impl Trainer {
     /// A trainer by settings (JSON), on training samples and perhaps a validation part; `start` is the model whose network it goes
-    /// on from.
+    /// on from, its samples made ready as that model's were. `alpha` is a weight decay as scikit-learn counts it: shared out over
+    /// the samples of a batch.
     #[new]
-    #[pyo3(signature = (settings_text, train, validation=None, start=None))]
+    #[pyo3(signature = (settings_text, train, validation=None, start=None, alpha=None))]
     fn new(
         py: Python<'_>,
         settings_text: &str,
         train: &mut Samples,
         validation: Option<&mut Samples>,
         start: Option<&Model>,
+        alpha: Option<f32>,
     ) -> PyResult<Trainer> {
-        let settings = settings(settings_text, None)?;
+        let mut settings = settings(settings_text, None)?;
         let (train, validation) = (train.take()?, validation.map(Samples::take).transpose()?);
-        let network = start.map(Model::network);
+        let start = start.map(Model::parts);
         let pool = Pool::new(settings.threads);
         let trainer = detached(py, || {
             let threads = pool.get()?;
-            let splits = threads.install(|| {
-                data::from_memory_parts(train, validation, None, &settings.data, settings.seed)
+            let splits = threads.install(|| match &start {
+                Some((_, known)) => {
+                    data::from_memory_as(known, train, validation, &settings.data, settings.seed)
+                }
+                None => data::from_memory_parts(train, validation, None, &settings.data, settings.seed),
             })?;
+            if let Some(alpha) = alpha {
+                let batch_size = settings.train.batch_size_for(splits.train.len());
+                settings.optimizer.weight_decay = Some(alpha / batch_size as f32);
+            }
             let builder = rarefy::Trainer::builder(settings, splits).pool(threads);
-            match network {
-                Some(network) => builder.network(network).build(),
+            match start {
+                Some((network, _)) => builder.network(network).build(),
                 None => builder.build(),
             }
         })?;
@@ -65,7 +74,7 @@ impl Trainer {
 
     /// Trains for so many epochs more, or until all that the settings ask for are done. `listen` is called after each epoch with
     /// its record (JSON) and, where `lends_models` says so, the model as it would be if training ended here; if it returns true
-    /// training stops. Returns how it ended, and KeyboardInterrupt if that is why.
+    /// training stops. Returns how it ended, the records, and what stopped it: an exception of the listener, or KeyboardInterrupt.
     #[pyo3(signature = (listen=None, epochs=None, lends_models=false))]
     fn train(
         &self,
@@ -73,25 +82,28 @@ impl Trainer {
         listen: Option<Py<PyAny>>,
         epochs: Option<u64>,
         lends_models: bool,
-    ) -> PyResult<(String, Option<PyErr>)> {
+    ) -> PyResult<(String, String, Option<PyErr>)> {
         let mut trainer = self.lock()?;
         let pool = detached(py, || self.pool.get())?;
         trainer.set_pool(pool);
         let config = lends_models.then(|| trainer.config(trainer.network()));
+        let mut records = Vec::new();
         let each = |py: Python<'_>, (record, model): (EpochRecord, Option<rarefy::Model>)| {
             let Some(listen) = &listen else { return Ok(false) };
-            let record = serde_json::to_string(&record).map_err(|error| internal(&error.to_string()))?;
-            listen.call1(py, (record, model.map(Model::new)))?.is_truthy(py)
+            listen.call1(py, (json(&record)?, model.map(Model::new)))?.is_truthy(py)
         };
-        let trainer = &mut *trainer;
+        let (trainer, listens, kept) = (&mut *trainer, listen.is_some(), &mut records);
         let Watched { result, stopped_by } = watched(py, each, |teller| {
             let mut watch = |event: Event<'_>| {
                 if let Event::Epoch { record, network } = event {
+                    kept.push(record.clone());
                     let model = config.as_ref().map(|config| {
                         let config = ModelConfig { network: network.spec().clone(), ..config.clone() };
                         rarefy::Model::new(network.clone(), config)
                     });
-                    teller.tell((record.clone(), model));
+                    if listens {
+                        teller.tell((record.clone(), model));
+                    }
                 }
                 teller.control()
             };
@@ -100,8 +112,7 @@ impl Trainer {
                 None => trainer.train(&mut watch).map(|outcome| outcome.ending),
             }
         })?;
-        let ending = serde_json::to_string(&result).map_err(|error| internal(&error.to_string()))?;
-        Ok((ending, stopped_by))
+        Ok((json(&result)?, json(&records)?, stopped_by))
     }
 
     /// The model as it stands: the best epoch's where the settings keep one.
@@ -127,9 +138,23 @@ impl Trainer {
         Ok(self.lock()?.notes().to_vec())
     }
 
-    /// Epochs and steps done.
-    fn done(&self) -> PyResult<(u64, usize)> {
-        let trainer = self.lock()?;
-        Ok((trainer.epochs_done(), trainer.batch_size()))
+    /// What is to be said of a network that is denser than was asked for.
+    fn note_on_density(&self) -> PyResult<Option<String>> {
+        Ok(self.lock()?.note_on_density().map(str::to_string))
     }
+
+    /// Samples of the training part.
+    fn training_samples(&self) -> PyResult<usize> {
+        Ok(self.lock()?.splits().train.len())
+    }
+
+    /// What has driven every weight of a layer to zero and so ended training, if anything has.
+    fn emptied(&self) -> PyResult<Option<String>> {
+        Ok(self.lock()?.emptied().map(|emptied| emptied.to_string()))
+    }
+}
+
+/// A value as JSON.
+fn json(value: &impl serde::Serialize) -> PyResult<String> {
+    serde_json::to_string(value).map_err(|error| internal(&error.to_string()))
 }

@@ -1,8 +1,10 @@
 //! Long work beside a Python that listens: the work goes on in a thread of its own, while the thread that called for it tells the
-//! watcher what happens and looks for Ctrl-C, some twenty times a second.
+//! listener what happens and looks for Ctrl-C, some twenty times a second. The work waits for the listener's answer: one that stops
+//! it stops it there, however fast it goes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
@@ -16,14 +18,17 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// What the work says of itself to `E`'s listener.
 pub struct Teller<'a, E> {
     events: Sender<E>,
+    answers: Mutex<Receiver<()>>,
     is_stopped: &'a AtomicBool,
 }
 
 impl<E> Teller<'_, E> {
-    /// Tells.
+    /// Tells, and waits for the answer, which [`control`](Teller::control) knows then.
     pub fn tell(&self, event: E) {
-        // Nobody listens any more where the caller was stopped by a signal of its own.
-        let _ = self.events.send(event);
+        if self.events.send(event).is_ok() {
+            // Whoever has received it answers, or has panicked.
+            let _ = self.answers.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        }
     }
 
     /// Whether to go on.
@@ -46,18 +51,20 @@ pub fn watched<E: Send, R: Send>(
 ) -> PyResult<Watched<R>> {
     let is_stopped = AtomicBool::new(false);
     let (events, received) = channel();
+    let (answer, answers) = channel();
     let mut stopped_by = None;
     let result = py.detach(|| {
-        // The channel's end moves in: it is not shared.
-        let received = received;
+        // The channels' ends move in: they are not shared.
+        let (received, answer, answers) = (received, answer, answers);
         std::thread::scope(|scope| {
-            let teller = Teller { events, is_stopped: &is_stopped };
+            let teller = Teller { events, answers: Mutex::new(answers), is_stopped: &is_stopped };
             let work = scope.spawn(move || work(&teller));
             loop {
                 let event = received.recv_timeout(PAUSE);
                 if matches!(event, Err(RecvTimeoutError::Disconnected)) {
                     break;
                 }
+                let is_asked = event.is_ok();
                 let told = Python::attach(|py| {
                     py.check_signals()?;
                     event.map_or(
@@ -70,6 +77,9 @@ pub fn watched<E: Send, R: Send>(
                 }
                 if let Err(error) = told {
                     stopped_by.get_or_insert(error);
+                }
+                if is_asked {
+                    let _ = answer.send(());
                 }
             }
             work.join()

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rarefy::data::{
     self, DataSettings, Features, Format, Samples, Scale, Splits, Targets, Task, TaskChoice, from_memory,
-    from_memory_parts,
+    from_memory_as, from_memory_parts,
 };
 use rarefy::kernels::Activation;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
@@ -307,6 +307,26 @@ fn parts_weights_lengths_and_tokens_arrive() {
     let others = Samples::tokens(&ids, 5, 8).unwrap();
     let found = problem(splits.preparation.prepare(&others, false));
     assert!(matches!(found, InputProblem::Mismatch { .. }), "{found}");
+}
+
+#[test]
+fn a_warm_start_makes_its_samples_ready_as_those_before() {
+    let rows = |from: u32| (from..from + 40).map(|at| [f64::from(at), 1.0]).collect::<Vec<_>>();
+    let classes: Vec<u32> = (0..40).map(|sample| sample % 2).collect();
+    let samples = |from| Samples::rows(&rows(from)).unwrap().with_classes(&classes).unwrap();
+    let settings = DataSettings { test_fraction: 0.0, ..DataSettings::default() };
+    let before = from_memory(samples(0), &settings, 1).unwrap();
+    let after = from_memory_as(&before.preparation, samples(100), None, &settings, 1).unwrap();
+    assert_eq!(after.preparation, before.preparation);
+    assert_eq!((after.train.len(), after.validation.unwrap().len()), (36, 4));
+    assert!(after.train.dense().unwrap().chunks_exact(2).all(|row| row[0] > 4.0 && row[1] == 0.0));
+
+    let given = from_memory_as(&before.preparation, samples(0), Some(samples(0)), &settings, 1).unwrap();
+    assert_eq!((given.train.len(), given.validation.unwrap()), (40, given.train));
+    let three: Vec<u32> = (0..40).map(|sample| sample % 3).collect();
+    let found = Samples::rows(&rows(0)).unwrap().with_classes(&three).unwrap();
+    let found = problem(from_memory_as(&before.preparation, found, None, &settings, 1));
+    assert!(matches!(found, InputProblem::ClassOutOfRange { .. }), "{found}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
     if settings.task == TaskChoice::LanguageModel {
         return language::load(settings);
     }
-    divide(&read::read(settings)?, settings, seed, None)
+    divide(&read::read(settings)?, settings, seed, None, None)
 }
 
 /// Splits and scales samples in memory, as [`load`] does those of a file: validation and test parts of the fractions that
@@ -86,7 +86,27 @@ pub fn from_memory_parts(
         raw.transpose()
     };
     let (validation, test) = (part(validation)?, part(test)?);
-    divide(&Parts { train, validation, test }, &settings, seed, None)
+    divide(&Parts { train, validation, test }, &settings, seed, None, None)
+}
+
+/// As [`from_memory_parts`], made ready as the training part of a model was that is to be trained further (a warm start): what
+/// was learned from that, such as scales and classes, stays as it is.
+///
+/// # Errors
+/// As for [`from_memory_parts`] and [`Preparation::prepare`].
+pub fn from_memory_as(
+    preparation: &Preparation,
+    train: Samples,
+    validation: Option<Samples>,
+    settings: &DataSettings,
+    seed: u64,
+) -> Result<Splits> {
+    let task = train.task(settings.task)?;
+    let settings = DataSettings { path: MEMORY.into(), task, ..settings.clone() };
+    settings.check()?;
+    let train = preparation.raw(train, true)?;
+    let validation = validation.map(|samples| preparation.raw(samples, true)).transpose()?;
+    divide(&Parts { train, validation, test: None }, &settings, seed, None, Some(preparation))
 }
 
 /// Samples that were read once, for a cross-validation that chooses between models: the test part stays apart, and each fold
@@ -121,7 +141,7 @@ impl CrossValidation {
     /// # Errors
     /// As for [`load`].
     pub fn whole(&self) -> Result<Splits> {
-        divide(&self.source, &self.settings, self.seed, None)
+        divide(&self.source, &self.settings, self.seed, None, None)
     }
 
     /// The fold of this number, from 1, to validate on, and the others to train on and to learn from how samples are made
@@ -131,17 +151,18 @@ impl CrossValidation {
     /// Fewer samples or groups than folds; a class that a training part would lack.
     pub fn fold(&self, number: u32) -> Result<Splits> {
         let fold = Fold { number, of: self.folds };
-        divide(&self.source, &self.settings, self.seed, Some(fold))
+        divide(&self.source, &self.settings, self.seed, Some(fold), None)
     }
 }
 
 /// Splits what a source does not say the parts of, learns from the training part, and makes all parts ready. With
-/// `validation_fold` that fold is the validation part.
+/// `validation_fold` that fold is the validation part. Where a preparation is known, nothing is learned.
 fn divide(
     source: &Source,
     settings: &DataSettings,
     seed: u64,
     validation_fold: Option<Fold>,
+    known: Option<&Preparation>,
 ) -> Result<Splits> {
     let raw = &source.train;
     if raw.samples() < 2 {
@@ -166,7 +187,10 @@ fn divide(
     let classes = codes.as_deref().map(|codes| (codes, &names[..]));
     let whole = Whole { samples: raw.samples(), classes, groups: raw.groups.as_deref() };
     let parts = split::split(whole, apart, seed)?;
-    let (preparation, train) = Preparation::fit(raw, task, names, settings, &parts.train)?;
+    let (preparation, train) = match known {
+        Some(known) => (known.clone(), known.encode(raw, &parts.train, true)?),
+        None => Preparation::fit(raw, task, names, settings, &parts.train)?,
+    };
     let mut told = Told::default();
     // What is unknown in the training part stands in samples that weigh nothing.
     let mut train = told.take("training", Loaded { unknown: Vec::new(), ..train });

@@ -77,6 +77,8 @@ pub struct Trainer {
     /// The step that the epoch under way began after.
     pub(super) epoch_start: u64,
     pub(super) notes: Vec<String>,
+    /// What is to be said of a network that is denser than was asked for.
+    denser: Option<String>,
     /// What has left a layer without a weight, if anything has.
     pub(super) emptied: Option<Emptied>,
     pub(super) pool: Arc<ThreadPool>,
@@ -174,7 +176,7 @@ impl TrainerBuilder {
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty };
         let Assembled { engine, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
-        notes.extend(note);
+        notes.extend(note.clone());
         let decision = judging::decision(&settings, &splits, &loss)?;
         let mut trainer = Trainer {
             isa: engine.isa(),
@@ -190,6 +192,7 @@ impl TrainerBuilder {
             position: Position::default(),
             epoch_start: 0,
             notes,
+            denser: note,
             emptied: None,
             pool,
             memory: InMemory::default(),
@@ -380,6 +383,16 @@ impl Trainer {
     /// What whoever trains should know.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What is to be said where each output's having a connection made the network denser than was asked for; one of the notes.
+    pub fn note_on_density(&self) -> Option<&str> {
+        self.denser.as_deref()
+    }
+
+    /// What has driven every weight of a layer to zero, and so ended training, if anything has.
+    pub fn emptied(&self) -> Option<&Emptied> {
+        self.emptied.as_ref()
     }
 
     /// The settings as resolved.

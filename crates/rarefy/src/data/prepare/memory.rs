@@ -3,7 +3,7 @@
 use super::preparation::{Coding, Column, Preparation};
 use crate::data::dataset::Dataset;
 use crate::data::memory::Samples;
-use crate::data::raw::RawColumn;
+use crate::data::raw::{Raw, RawColumn};
 use crate::data::reading::{Kept, MemoryReading, Reading};
 use crate::data::span::Shifting;
 use crate::{Error, InputProblem, Result};
@@ -16,17 +16,24 @@ impl Preparation {
     /// [`Error::Input`]: another number of inputs, another kind of rows, classes that the model does not know; a model
     /// of texts or of categories, which numbers cannot be.
     pub fn prepare(&self, samples: &Samples, targets: bool) -> Result<Dataset> {
-        let samples = if targets { samples.clone().named(&self.classes)? } else { samples.without_targets() };
-        let mut raw =
-            samples.into_raw(&self.memory_reading()?, &Shifting::As(self.reading.shifts().to_vec()))?;
+        let samples = if targets { samples.clone() } else { samples.without_targets() };
+        let raw = self.raw(samples, targets)?;
+        let all: Vec<usize> = (0..raw.samples()).collect();
+        Ok(self.encode(&raw, &all, targets)?.dataset)
+    }
+
+    /// Samples in memory as a source, their rows and, with `targets`, their classes as those of the training part.
+    pub(crate) fn raw(&self, samples: Samples, targets: bool) -> Result<Raw> {
+        let samples = if targets { samples.named(&self.classes)? } else { samples };
+        let shifting = Shifting::As(self.reading.shifts().to_vec());
+        let mut raw = samples.into_raw(&self.memory_reading()?, &shifting)?;
         if raw.width != self.shape.features() {
             let found = format!("rows of {} inputs", raw.width);
             return Err(Error::Input(InputProblem::Mismatch { found, expected: self.shape.to_string() }));
         }
         let number = |column: &Column| RawColumn { name: column.name.clone(), vocabulary: None };
         raw.columns = self.columns.iter().map(number).collect();
-        let all: Vec<usize> = (0..raw.samples()).collect();
-        Ok(self.encode(&raw, &all, targets)?.dataset)
+        Ok(raw)
     }
 
     /// How samples in memory are to be taken for a model of this preparation.
