@@ -18,3 +18,12 @@ kills:
 # docs/settings.md, from the doc comments of the settings.
 settings:
     cargo test -p rarefy-cli --test settings -- --ignored
+
+# The Python package in the environment of this shell, and its tests.
+python:
+    pip install --quiet '.[sklearn]' pandas polars pyarrow joblib pytest
+    pytest -q python/tests
+
+# A wheel for Linux that runs with glibc 2.28 or later, whatever this machine has (`pip install maturin ziglang`).
+wheel:
+    maturin build --release --zig --compatibility manylinux_2_28 --out dist
