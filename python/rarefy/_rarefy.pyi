@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 __version__: str
 
 def complete_settings(text: str, file: str | None = None) -> str: ...
+def check_pattern(rows: int, cols: int, crow: NDArray[np.int32], col: NDArray[np.int32]) -> None: ...
+def random_pattern(rows: int, cols: int, nnz: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
 
 class Samples:
     @staticmethod
@@ -70,3 +72,29 @@ class Model:
         self,
     ) -> list[tuple[str, tuple[int, int], NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]]: ...
     def vectors(self) -> list[tuple[str, NDArray[np.float32]]]: ...
+
+class Chain:
+    def __init__(
+        self, spec: str, patterns: list[tuple[NDArray[np.int32], NDArray[np.int32]]], slots: list[bool]
+    ) -> None: ...
+    def forward(
+        self,
+        x: NDArray[np.float32],
+        parameters: list[NDArray[np.float32]],
+        y: NDArray[np.float32],
+        statistics: NDArray[np.float32],
+        seed: int | None,
+        training: bool,
+        keeps: bool,
+        threads: int,
+    ) -> Ticket | None: ...
+
+class Ticket:
+    def backward(
+        self,
+        gradient: NDArray[np.float32],
+        parameters: list[NDArray[np.float32]],
+        input: NDArray[np.float32] | None,
+        gradients: list[NDArray[np.float32]],
+        threads: int,
+    ) -> None: ...

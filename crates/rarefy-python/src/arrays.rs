@@ -41,6 +41,11 @@ pub fn slice<T>(numbers: Result<&[T], impl std::fmt::Display>) -> PyResult<&[T]>
     numbers.map_err(|error| internal(&format!("an array is not contiguous: {error}")))
 }
 
+/// The same, to write.
+pub fn slice_mut<T>(numbers: Result<&mut [T], impl std::fmt::Display>) -> PyResult<&mut [T]> {
+    numbers.map_err(|error| internal(&format!("an array is not contiguous: {error}")))
+}
+
 /// The numbers of a contiguous list.
 pub fn list<'a, T: numpy::Element>(array: &'a PyReadonlyArray1<'_, T>) -> PyResult<&'a [T]> {
     slice(array.as_slice())

@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 mod arrays;
+mod chain;
 mod errors;
 mod model;
 mod pool;
@@ -19,6 +20,10 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<samples::Samples>()?;
     module.add_class::<trainer::Trainer>()?;
     module.add_class::<model::Model>()?;
+    module.add_class::<chain::Chain>()?;
+    module.add_class::<chain::Ticket>()?;
+    module.add_function(wrap_pyfunction!(chain::check_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(chain::random_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     Ok(())
 }

@@ -122,6 +122,10 @@ impl Layer for Folded {
         }
     }
 
+    fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {
+        self.layers.batch_statistics(&work.inner[0], found);
+    }
+
     fn product<'a>(
         &'a self,
         parameter: usize,

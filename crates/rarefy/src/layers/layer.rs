@@ -126,6 +126,12 @@ pub trait Layer: Send + Sync {
     /// input, times the derivative of [`Vjp::gate`].
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace);
 
+    /// Adds to `found` the mean of each channel over the batch of the last pass, which trained, and then the variance of each
+    /// (divided by one less than there are numbers), if the layer normalises by them.
+    fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {
+        let _ = (work, found);
+    }
+
     /// The product that weight `parameter` (counted within the layer) is part of, with what the last passes put in: by it
     /// growth rules tell the gradients of absent connections. `input` and `gradient` are as in [`Vjp`].
     ///

@@ -296,6 +296,12 @@ impl Network {
         *buffers.output_and_gradient().1 = gradient;
     }
 
+    /// Adds to `found` what the batch norms, in order, saw in the last pass, which trained: of each the means and then the
+    /// variances of its channels, as they go into the running ones.
+    pub fn batch_statistics(&self, buffers: &Buffers, found: &mut Vec<f32>) {
+        self.sequence.batch_statistics(buffers, found);
+    }
+
     /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`](crate::layers::Layer::product).
     pub fn product<'a>(&'a self, weight: usize, input: &'a Tiles, buffers: &'a Buffers) -> Product<'a> {
         self.sequence.product(weight, input, buffers.gradient(), buffers)

@@ -248,6 +248,12 @@ impl Layer for Parallel {
         }
     }
 
+    fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {
+        for (branch, buffers) in self.branches.iter().zip(&work.inner) {
+            branch.layers.batch_statistics(buffers, found);
+        }
+    }
+
     fn product<'a>(
         &'a self,
         parameter: usize,

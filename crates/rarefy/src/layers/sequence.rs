@@ -136,6 +136,11 @@ impl Sequence {
         }
     }
 
+    /// As [`Layer::batch_statistics`], of all layers in order.
+    pub fn batch_statistics(&self, buffers: &Buffers, found: &mut Vec<f32>) {
+        self.layers.iter().zip(&buffers.work).for_each(|(layer, work)| layer.batch_statistics(work, found));
+    }
+
     /// As [`Layer::product`], `gradient` being that of the last layer's outputs.
     pub fn product<'a>(
         &'a self,

@@ -111,6 +111,10 @@ impl Layer for Spread {
         self.layers.backward(pass, parameters, vjp, &mut work.inner[BATCH]);
     }
 
+    fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {
+        self.layers.batch_statistics(&work.inner[BATCH], found);
+    }
+
     fn product<'a>(
         &'a self,
         parameter: usize,

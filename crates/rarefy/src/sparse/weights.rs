@@ -404,6 +404,38 @@ impl Weights {
         }
     }
 
+    /// Sets the values of the live connections to those of `values`, given in the order of the cells.
+    ///
+    /// # Panics
+    /// If there is not a value for each.
+    pub fn copy_from_live(&mut self, values: &[f32]) {
+        if self.is_live_array() {
+            assert_eq!(values.len(), self.nnz(), "there must be a value for each connection");
+            self.values_mut().copy_from_slice(values);
+        } else {
+            self.set_live_values(values.to_vec());
+        }
+    }
+
+    /// Writes what `array`, aligned with the stored values, holds for the live connections, in the order of the cells.
+    ///
+    /// # Panics
+    /// If the lengths do not fit.
+    pub fn copy_live(&self, array: &[f32], out: &mut [f32]) {
+        assert_eq!(out.len(), self.nnz(), "there must be room for each connection");
+        if self.is_live_array() {
+            return out.copy_from_slice(array);
+        }
+        for (out, (_, slot)) in out.iter_mut().zip(self.connections()) {
+            *out = array[slot];
+        }
+    }
+
+    /// Whether arrays aligned with the stored values hold a number for each live connection, in the order of the cells.
+    fn is_live_array(&self) -> bool {
+        self.order() == Order::Rows && (self.is_compressed() || !self.has_pattern())
+    }
+
     /// Zeroes what an array aligned with the stored values holds for absent connections.
     pub fn clear_absent(&self, array: &mut [f32]) {
         let Weights::Dense(Dense { rows, cols, order, pattern: Some(pattern), .. }) = self else { return };
@@ -526,6 +558,25 @@ mod tests {
             assert_eq!(weights.from_row_order(rows.to_vec()), columns);
             weights.set_order(Order::Rows);
             assert_eq!(weights.values(), rows);
+        }
+    }
+
+    #[test]
+    fn live_numbers_go_in_and_out_in_the_order_of_the_cells() {
+        for storage in [Storage::Sparse, Storage::Dense] {
+            for order in [Order::Rows, Order::Columns] {
+                for cells in [vec![0, 2, 4, 5], vec![0, 1, 2, 3, 4, 5]] {
+                    let pattern = Pattern::from_cells(2, 3, cells.iter().copied());
+                    let mut weights = Weights::zeros(pattern, storage);
+                    weights.set_order(order);
+                    let values: Vec<f32> = cells.iter().map(|&cell| cell as f32 + 1.0).collect();
+                    weights.copy_from_live(&values);
+                    assert_eq!(weights.live_values(), values, "{storage:?}, {order:?}");
+                    let (array, mut out) = (weights.values().to_vec(), vec![0.0; values.len()]);
+                    weights.copy_live(&array, &mut out);
+                    assert_eq!(out, values, "{storage:?}, {order:?}");
+                }
+            }
         }
     }
 

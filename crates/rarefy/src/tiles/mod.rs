@@ -18,6 +18,7 @@ mod columns;
 mod fold;
 mod padding;
 mod spread;
+mod turn;
 
 use std::fmt;
 

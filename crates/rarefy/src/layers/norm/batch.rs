@@ -23,7 +23,7 @@ const CHANNELS: usize = 32;
 ///              m, v: mean and variance of a channel over the n numbers of the batch: samples and their real positions
 ///              dx = scale r (dy - [is real] (sum dy + (x - m) r^2 sum dy (x - m)) / n)
 ///              mean <- mean + 0.1 (m - mean), variance <- variance + 0.1 (v n / (n - 1) - variance)
-/// predicting   m = mean, v = variance
+/// predicting   m = mean, v = variance         dx = scale r dy
 /// ```
 /// Parameters of one number a channel: `scale` and `shift`, and, not trained by gradients, `mean` and `variance`. A sample counts as
 /// one whatever its weight, and where gradients of several batches are added up each batch is normalised by itself.
@@ -87,6 +87,11 @@ fn join([n, mean, square]: Moments, [more, its_mean, its_square]: Moments) -> Mo
 /// `1 / sqrt(variance + epsilon)`.
 fn inverse_deviation([count, _, square]: Moments) -> f32 {
     1.0 / (square / count.max(1.0) + EPSILON).sqrt()
+}
+
+/// The variance that goes into the running one.
+fn sample_variance([count, _, square]: Moments) -> f32 {
+    square / (count - 1.0).max(1.0)
 }
 
 impl BatchNorm {
@@ -222,8 +227,13 @@ impl Layer for BatchNorm {
         });
     }
 
+    fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {
+        let moments: &[Moments] = work.numbers[0].as_chunks().0;
+        found.extend(moments.iter().map(|moments| moments[1]));
+        found.extend(moments.iter().map(|&moments| sample_variance(moments)));
+    }
+
     fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
-        assert!(pass.training.is_some(), "only a training pass has gradients");
         let Workspace { scratch: parts, numbers, .. } = work;
         let [moments, factors] = &mut numbers[..] else { panic!("a workspace made by this layer") };
         let moments: &[Moments] = moments.as_chunks().0;
@@ -234,14 +244,18 @@ impl Layer for BatchNorm {
             let [sum, product] = pieces.sum(parts, channel);
             let (inverse, count) = (inverse_deviation(moments[channel]), moments[channel][0].max(1.0));
             let scaled = scale.weights.values()[channel] * inverse;
-            *factors = [scaled, scaled * sum / count, scaled * inverse * inverse * product / count];
+            // Only the statistics of a batch depend on the input.
+            let through = |sum: f32| if pass.training.is_some() { sum / count } else { 0.0 };
+            *factors = [scaled, through(scaled * sum), through(scaled * inverse * inverse * product)];
             scale.gradient[channel] = inverse * product;
             shift.gradient[channel] = sum;
         }
-        for (channel, &[count, batch_mean, square]) in moments.iter().enumerate() {
-            let (mean, variance) = (mean.weights.values_mut(), variance.weights.values_mut());
-            mean[channel] += MOMENTUM * (batch_mean - mean[channel]);
-            variance[channel] += MOMENTUM * (square / (count - 1.0).max(1.0) - variance[channel]);
+        if pass.training.is_some() {
+            let (means, variances) = (mean.weights.values_mut(), variance.weights.values_mut());
+            for ((moments, mean), variance) in moments.iter().zip(means).zip(variances) {
+                *mean += MOMENTUM * (moments[1] - *mean);
+                *variance += MOMENTUM * (sample_variance(*moments) - *variance);
+            }
         }
         let Some(gradient_input) = vjp.gradient_input.take() else { return };
         let (channels, positions) = (self.shape.channels, self.shape.positions());

@@ -1,0 +1,256 @@
+//! Layers within torch's training loop: chains of them, and their patterns.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use rarefy::kernels::Isa;
+use rarefy::layers::{self, Kept, NetworkSpec, Pass};
+use rarefy::random::{Purpose, Stream};
+use rarefy::sparse::Pattern;
+
+use crate::arrays::{list, slice, slice_mut};
+use crate::errors::{detached, internal, raised};
+use crate::pool::Pool;
+
+/// Threads of all chains: as many as torch has, anew when that changes.
+static THREADS: Mutex<Option<(usize, Arc<Pool>)>> = Mutex::new(None);
+
+fn threads(count: usize) -> Arc<Pool> {
+    let mut made = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*made {
+        Some((has, pool)) if *has == count => pool.clone(),
+        _ => made.insert((count, Arc::new(Pool::new(count)))).1.clone(),
+    }
+}
+
+/// Indices of a matrix.
+type Indices<'py> = PyReadonlyArray1<'py, i32>;
+
+fn pattern(rows: usize, cols: usize, crow: &Indices<'_>, col: &Indices<'_>) -> PyResult<Pattern> {
+    let indices = |array: &Indices<'_>| -> PyResult<Vec<u32>> {
+        // A negative one becomes larger than any matrix has columns.
+        Ok(list(array)?.iter().map(|&index| index as u32).collect())
+    };
+    Pattern::new(rows, cols, indices(crow)?, indices(col)?).map_err(PyValueError::new_err)
+}
+
+/// Raises ValueError if these are no compressed sparse rows.
+#[pyfunction]
+pub fn check_pattern(rows: usize, cols: usize, crow: Indices<'_>, col: Indices<'_>) -> PyResult<()> {
+    pattern(rows, cols, &crow, &col).map(|_| ())
+}
+
+/// So many connections at random, one at least for each row if there are as many: `crow_indices` and `col_indices`.
+#[pyfunction]
+pub fn random_pattern<'py>(
+    py: Python<'py>,
+    rows: usize,
+    cols: usize,
+    nnz: usize,
+    seed: u64,
+) -> PyResult<(Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<i32>>)> {
+    let pattern = detached(py, || {
+        let mut stream = Stream::new(seed, Purpose::Pattern, 0, 0);
+        let pattern = Pattern::random(rows, cols, nnz, &mut stream);
+        Ok(if nnz >= rows { pattern.without_empty_rows(&mut stream) } else { pattern })
+    })?;
+    let indices = |numbers: &[u32]| -> Bound<'py, PyArray1<i32>> {
+        let signed: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();
+        signed.into_pyarray(py)
+    };
+    Ok((indices(pattern.index().offsets()), indices(pattern.index().indices())))
+}
+
+/// Numbers of torch's.
+type Numbers<'py> = PyReadonlyArrayDyn<'py, f32>;
+type NumbersMut<'py> = PyReadwriteArrayDyn<'py, f32>;
+
+/// Layers in a row.
+#[pyclass(frozen, module = "rarefy._rarefy")]
+pub struct Chain {
+    inner: Arc<Inner>,
+}
+
+/// What a forward pass keeps for its backward pass.
+#[pyclass(frozen, module = "rarefy._rarefy")]
+pub struct Ticket {
+    inner: Arc<Inner>,
+    samples: usize,
+    /// Locked by who does not hold up Python alone: who waits for it would, and its holder may wait for Python.
+    kept: Mutex<Kept>,
+}
+
+struct Inner {
+    chain: Mutex<layers::Chain>,
+    /// Which arrays of the network are handed to each pass, and of these which are trained; the others stay as they are.
+    is_given: Vec<bool>,
+    is_trained: Vec<bool>,
+    /// The length of each.
+    lengths: Vec<usize>,
+    /// Numbers of a sample before and after.
+    features: [usize; 2],
+}
+
+impl Inner {
+    /// Does work with the chain in torch's number of threads, without holding up Python.
+    fn work<R: Send>(
+        &self,
+        py: Python<'_>,
+        threads_wanted: usize,
+        work: impl FnOnce(&mut layers::Chain) -> R + Send,
+    ) -> PyResult<R> {
+        let pool = threads(threads_wanted);
+        detached(py, || {
+            let mut chain = locked(&self.chain);
+            Ok(pool.get()?.install(|| work(&mut chain)))
+        })
+    }
+
+    /// The numbers of the arrays that a pass is given, each in its place.
+    fn parameters<'a>(&self, arrays: &'a [Numbers<'_>]) -> PyResult<Vec<Option<&'a [f32]>>> {
+        let mut arrays = arrays.iter();
+        let mut placed = Vec::with_capacity(self.lengths.len());
+        for (&length, &is_given) in self.lengths.iter().zip(&self.is_given) {
+            placed.push(match is_given {
+                true => {
+                    let array = arrays.next().ok_or_else(|| internal("a parameter is missing"))?;
+                    let numbers = slice(array.as_slice())?;
+                    check_length("a parameter", numbers.len(), length)?;
+                    Some(numbers)
+                }
+                false => None,
+            });
+        }
+        if arrays.next().is_some() { Err(internal("more parameters than places")) } else { Ok(placed) }
+    }
+}
+
+/// A panic in another pass leaves numbers that the next one overwrites.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn check_length(what: &str, given: usize, wanted: usize) -> PyResult<()> {
+    match given == wanted {
+        true => Ok(()),
+        false => Err(PyValueError::new_err(format!(
+            "{what} has {given} numbers in place of the {wanted} that fit"
+        ))),
+    }
+}
+
+#[pymethods]
+impl Chain {
+    /// A chain of the layers that `spec` (JSON) describes, with the connections of `patterns`: `crow_indices` and `col_indices`
+    /// of each weight. For each array of the network `slots` says whether a pass is given it.
+    #[new]
+    fn new(
+        py: Python<'_>,
+        spec: &str,
+        patterns: Vec<(Indices<'_>, Indices<'_>)>,
+        slots: Vec<bool>,
+    ) -> PyResult<Chain> {
+        let spec: NetworkSpec = serde_json::from_str(spec).map_err(|error| internal(&error.to_string()))?;
+        let shapes = spec.weight_shapes().map_err(raised)?;
+        if shapes.len() != patterns.len() {
+            return Err(internal(&format!("{} patterns for {} weights", patterns.len(), shapes.len())));
+        }
+        let patterns = shapes
+            .iter()
+            .zip(&patterns)
+            .map(|(shape, (crow, col))| pattern(shape.rows, shape.cols, crow, col))
+            .collect::<PyResult<Vec<_>>>()?;
+        let chain = detached(py, || layers::Chain::new(spec, patterns))?;
+        let parameters = || chain.network().parameters();
+        let is_trained =
+            parameters().zip(&slots).map(|(it, &is_given)| is_given && it.is_trained()).collect();
+        let lengths: Vec<usize> = parameters().map(|parameter| parameter.weights.nnz()).collect();
+        if slots.len() != lengths.len() {
+            return Err(internal(&format!("{} places for {} parameters", slots.len(), lengths.len())));
+        }
+        let features = [chain.inputs().features(), chain.output().features()];
+        let inner = Inner { chain: Mutex::new(chain), is_given: slots, is_trained, lengths, features };
+        Ok(Chain { inner: Arc::new(inner) })
+    }
+
+    /// Computes the outputs `y` of `x`, and, when training, mean and variance of what each batch norm saw. Returns what a
+    /// backward pass needs if `keeps` says so.
+    #[allow(clippy::too_many_arguments)]
+    fn forward(
+        &self,
+        py: Python<'_>,
+        x: Numbers<'_>,
+        parameters: Vec<Numbers<'_>>,
+        mut y: NumbersMut<'_>,
+        mut statistics: NumbersMut<'_>,
+        seed: Option<u64>,
+        training: bool,
+        keeps: bool,
+        threads: usize,
+    ) -> PyResult<Option<Ticket>> {
+        let inner = &self.inner;
+        let (x, parameters) = (slice(x.as_slice())?, inner.parameters(&parameters)?);
+        let (y, statistics) = (slice_mut(y.as_slice_mut())?, slice_mut(statistics.as_slice_mut())?);
+        let [inputs, outputs] = inner.features;
+        check_length("the input", x.len() % inputs, 0)?;
+        check_length("the output", y.len(), x.len() / inputs * outputs)?;
+        let pass = match training {
+            true => Pass::train(Isa::detect(), seed.unwrap_or_default(), 1),
+            false => Pass::predict(Isa::detect()),
+        };
+        let kept = inner.work(py, threads, |chain| {
+            let kept = chain.forward(&pass, &parameters, x, y, keeps);
+            if chain.statistics().len() == statistics.len() {
+                statistics.copy_from_slice(chain.statistics());
+            }
+            kept
+        })?;
+        Ok(kept.map(|kept| {
+            let samples = kept.samples();
+            Ticket { inner: inner.clone(), samples, kept: Mutex::new(kept) }
+        }))
+    }
+}
+
+#[pymethods]
+impl Ticket {
+    /// Computes the gradient of the input, if it is asked for, and that of each parameter that is trained, from that of the
+    /// outputs. `parameters` are those of the forward pass.
+    fn backward(
+        &self,
+        py: Python<'_>,
+        gradient: Numbers<'_>,
+        parameters: Vec<Numbers<'_>>,
+        mut input: Option<NumbersMut<'_>>,
+        mut gradients: Vec<NumbersMut<'_>>,
+        threads: usize,
+    ) -> PyResult<()> {
+        let inner = &self.inner;
+        let (gradient, parameters) = (slice(gradient.as_slice())?, inner.parameters(&parameters)?);
+        let mut arrays = gradients.iter_mut();
+        let mut placed = Vec::with_capacity(inner.lengths.len());
+        for (&length, &is_trained) in inner.lengths.iter().zip(&inner.is_trained) {
+            placed.push(match is_trained {
+                true => {
+                    let array = arrays.next().ok_or_else(|| internal("a gradient is missing"))?;
+                    let numbers = slice_mut(array.as_slice_mut())?;
+                    check_length("a gradient", numbers.len(), length)?;
+                    Some(numbers)
+                }
+                false => None,
+            });
+        }
+        let input = input.as_mut().map(|array| slice_mut(array.as_slice_mut())).transpose()?;
+        let [inputs, outputs] = inner.features;
+        check_length("the gradient", gradient.len(), self.samples * outputs)?;
+        if let Some(input) = &input {
+            check_length("the input's gradient", input.len(), self.samples * inputs)?;
+        }
+        inner.work(py, threads, |chain| {
+            let kept = &mut locked(&self.kept);
+            chain.backward(kept, &parameters, gradient, input, &mut placed);
+        })
+    }
+}

@@ -1,0 +1,129 @@
+"""What all sparse layers have: a weight matrix of which only some cells exist."""
+
+import math
+import warnings
+
+import torch
+
+from .._rarefy import check_pattern, random_pattern
+from ._chain import Chain
+from ._ops import run
+
+
+class SparseModule(torch.nn.Module):
+    """A layer whose weight is a sparse matrix ``[outputs, inputs of an output]``, in torch's order of inputs.
+
+    Attributes
+    ----------
+    values : torch.nn.Parameter
+        One number for each connection, in the order of the rows.
+    crow_indices, col_indices : torch.Tensor
+        Which connections there are, as compressed sparse rows of int32. To change them call :meth:`set_pattern_`.
+    bias : torch.nn.Parameter or None
+        One number for each output.
+    """
+
+    def __init__(self, rows, cols, bias, sparsity, generator):
+        super().__init__()
+        if not 0.0 <= sparsity < 1.0:
+            raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
+        self._rows, self._cols = rows, cols
+        asked = round((1.0 - sparsity) * rows * cols)
+        nnz = max(asked, rows)
+        if nnz > asked:
+            warnings.warn(
+                f"{type(self).__name__}: a sparsity of {sparsity} leaves {asked} connections for {rows} outputs; "
+                f"each has one, which makes a sparsity of {1 - nnz / (rows * cols):.6g}",
+                stacklevel=3,
+            )
+        seed = int(torch.randint(2**62, (1,), generator=generator))
+        crow, col = random_pattern(rows, cols, nnz, seed)
+        self.register_buffer("crow_indices", torch.from_numpy(crow))
+        self.register_buffer("col_indices", torch.from_numpy(col))
+        self.values = torch.nn.Parameter(torch.empty(nnz))
+        if bias:
+            self.bias = torch.nn.Parameter(torch.empty(rows))
+        else:
+            self.register_parameter("bias", None)
+        self.reset_parameters(generator)
+        self._chain = Chain([self.step()])
+
+    def step(self):
+        """What the layer is in a chain."""
+        raise NotImplementedError
+
+    def reset_parameters(self, generator=None):
+        """Draws values and bias anew, as torch's dense layer does for as many inputs as each output has connections."""
+        fan_in = self.crow_indices.diff().clamp(min=1)
+        bounds = fan_in.to(torch.float32).rsqrt()
+        with torch.no_grad():
+            self.values.uniform_(-1.0, 1.0, generator=generator)
+            self.values.mul_(torch.repeat_interleave(bounds, self.crow_indices.diff()))
+            if self.bias is not None:
+                self.bias.uniform_(-1.0, 1.0, generator=generator).mul_(bounds)
+
+    @property
+    def shape(self):
+        """The shape of the weight in torch's dense layer."""
+        return torch.Size((self._rows, self._cols))
+
+    @property
+    def nnz(self):
+        """Connections."""
+        return self.col_indices.numel()
+
+    @property
+    def density(self):
+        """Connections over cells."""
+        return self.nnz / math.prod(self.shape)
+
+    def to_dense(self):
+        """The weight as torch's dense layer has it, absent connections being 0.
+
+        Returns
+        -------
+        torch.Tensor
+            Of :attr:`shape`; gradients flow back to :attr:`values`.
+        """
+        rows = torch.repeat_interleave(torch.arange(self._rows, device=self.values.device), self.crow_indices.diff())
+        cells = rows * self._cols + self.col_indices
+        dense = self.values.new_zeros(self._rows * self._cols)
+        return dense.index_put((cells,), self.values).reshape(self.shape)
+
+    @torch.no_grad()
+    def set_pattern_(self, crow_indices, col_indices, values):
+        """Puts other connections in place of those that there are.
+
+        The parameter :attr:`values` stays the same object, so that optimizers keep it; its gradient is dropped.
+
+        Parameters
+        ----------
+        crow_indices, col_indices : torch.Tensor
+            Compressed sparse rows of the weight as a matrix of one row for each output, columns rising within a row.
+        values : torch.Tensor
+            One for each connection.
+
+        Returns
+        -------
+        SparseModule
+            The layer.
+        """
+        crow, col = (_indices(which) for which in (crow_indices, col_indices))
+        check_pattern(self._rows, self._cols, crow.numpy(), col.numpy())
+        if values.shape != col.shape:
+            raise ValueError(f"values must have the shape {tuple(col.shape)} of col_indices, not {tuple(values.shape)}")
+        self.crow_indices, self.col_indices = crow, col
+        self.values.grad = None
+        self.values.data = values.detach().to(self.values).clone()
+        return self
+
+    def forward(self, x):
+        parameters = [self.values] if self.bias is None else [self.values, self.bias]
+        return run(self._chain.handle, x, parameters, [self.crow_indices, self.col_indices])[0]
+
+    def extra_repr(self):
+        return f"bias={self.bias is not None}, nnz={self.nnz}, density={self.density:.4g}"
+
+
+def _indices(indices):
+    return torch.as_tensor(indices).detach().to("cpu", torch.int32).contiguous().clone()
