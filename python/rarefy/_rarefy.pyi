@@ -74,13 +74,11 @@ class Model:
     def vectors(self) -> list[tuple[str, NDArray[np.float32]]]: ...
 
 class Chain:
-    def __init__(
-        self, spec: str, patterns: list[tuple[NDArray[np.int32], NDArray[np.int32]]], slots: list[bool]
-    ) -> None: ...
+    def __init__(self, spec: str, patterns: list[tuple[NDArray[np.int32], NDArray[np.int32]]]) -> None: ...
     def forward(
         self,
         x: NDArray[np.float32],
-        parameters: list[NDArray[np.float32]],
+        parameters: list[NDArray[np.float32] | None],
         y: NDArray[np.float32],
         statistics: NDArray[np.float32],
         seed: int | None,
@@ -93,8 +91,8 @@ class Ticket:
     def backward(
         self,
         gradient: NDArray[np.float32],
-        parameters: list[NDArray[np.float32]],
+        parameters: list[NDArray[np.float32] | None],
         input: NDArray[np.float32] | None,
-        gradients: list[NDArray[np.float32]],
+        gradients: list[NDArray[np.float32] | None],
         threads: int,
     ) -> None: ...

@@ -84,10 +84,7 @@ pub struct Ticket {
 
 struct Inner {
     chain: Mutex<layers::Chain>,
-    /// Which arrays of the network are handed to each pass, and of these which are trained; the others stay as they are.
-    is_given: Vec<bool>,
-    is_trained: Vec<bool>,
-    /// The length of each.
+    /// The length of each array of the network.
     lengths: Vec<usize>,
     /// Numbers of a sample before and after.
     features: [usize; 2],
@@ -103,27 +100,37 @@ impl Inner {
     ) -> PyResult<R> {
         let pool = threads(threads_wanted);
         detached(py, || {
-            let mut chain = locked(&self.chain);
-            Ok(pool.get()?.install(|| work(&mut chain)))
+            let chain = &mut *locked(&self.chain);
+            Ok(pool.get()?.install(|| work(chain)))
         })
     }
 
-    /// The numbers of the arrays that a pass is given, each in its place.
-    fn parameters<'a>(&self, arrays: &'a [Numbers<'_>]) -> PyResult<Vec<Option<&'a [f32]>>> {
-        let mut arrays = arrays.iter();
-        let mut placed = Vec::with_capacity(self.lengths.len());
-        for (&length, &is_given) in self.lengths.iter().zip(&self.is_given) {
-            placed.push(match is_given {
-                true => {
-                    let array = arrays.next().ok_or_else(|| internal("a parameter is missing"))?;
-                    let numbers = slice(array.as_slice())?;
-                    check_length("a parameter", numbers.len(), length)?;
-                    Some(numbers)
-                }
-                false => None,
-            });
+    /// The numbers of each array of the network that is given.
+    fn numbers<'a>(&self, arrays: &'a [Option<Numbers<'_>>]) -> PyResult<Vec<Option<&'a [f32]>>> {
+        self.each(arrays.iter().map(|array| array.as_ref().map(|array| slice(array.as_slice()))))
+    }
+
+    /// The same, to write.
+    fn numbers_mut<'a>(
+        &self,
+        arrays: &'a mut [Option<NumbersMut<'_>>],
+    ) -> PyResult<Vec<Option<&'a mut [f32]>>> {
+        self.each(arrays.iter_mut().map(|array| array.as_mut().map(|array| slice_mut(array.as_slice_mut()))))
+    }
+
+    fn each<S: AsRef<[f32]>>(
+        &self,
+        arrays: impl ExactSizeIterator<Item = Option<PyResult<S>>>,
+    ) -> PyResult<Vec<Option<S>>> {
+        if arrays.len() != self.lengths.len() {
+            return Err(internal(&format!("{} arrays for {} places", arrays.len(), self.lengths.len())));
         }
-        if arrays.next().is_some() { Err(internal("more parameters than places")) } else { Ok(placed) }
+        let checked = arrays.zip(&self.lengths).map(|(numbers, &length)| {
+            let numbers = numbers.transpose()?;
+            numbers.iter().try_for_each(|it| check_length("a parameter", it.as_ref().len(), length))?;
+            Ok(numbers)
+        });
+        checked.collect()
     }
 }
 
@@ -144,14 +151,9 @@ fn check_length(what: &str, given: usize, wanted: usize) -> PyResult<()> {
 #[pymethods]
 impl Chain {
     /// A chain of the layers that `spec` (JSON) describes, with the connections of `patterns`: `crow_indices` and `col_indices`
-    /// of each weight. For each array of the network `slots` says whether a pass is given it.
+    /// of each weight.
     #[new]
-    fn new(
-        py: Python<'_>,
-        spec: &str,
-        patterns: Vec<(Indices<'_>, Indices<'_>)>,
-        slots: Vec<bool>,
-    ) -> PyResult<Chain> {
+    fn new(py: Python<'_>, spec: &str, patterns: Vec<(Indices<'_>, Indices<'_>)>) -> PyResult<Chain> {
         let spec: NetworkSpec = serde_json::from_str(spec).map_err(|error| internal(&error.to_string()))?;
         let shapes = spec.weight_shapes().map_err(raised)?;
         if shapes.len() != patterns.len() {
@@ -163,26 +165,20 @@ impl Chain {
             .map(|(shape, (crow, col))| pattern(shape.rows, shape.cols, crow, col))
             .collect::<PyResult<Vec<_>>>()?;
         let chain = detached(py, || layers::Chain::new(spec, patterns))?;
-        let parameters = || chain.network().parameters();
-        let is_trained =
-            parameters().zip(&slots).map(|(it, &is_given)| is_given && it.is_trained()).collect();
-        let lengths: Vec<usize> = parameters().map(|parameter| parameter.weights.nnz()).collect();
-        if slots.len() != lengths.len() {
-            return Err(internal(&format!("{} places for {} parameters", slots.len(), lengths.len())));
-        }
+        let lengths = chain.network().parameters().map(|parameter| parameter.weights.nnz()).collect();
         let features = [chain.inputs().features(), chain.output().features()];
-        let inner = Inner { chain: Mutex::new(chain), is_given: slots, is_trained, lengths, features };
+        let inner = Inner { chain: Mutex::new(chain), lengths, features };
         Ok(Chain { inner: Arc::new(inner) })
     }
 
-    /// Computes the outputs `y` of `x`, and, when training, mean and variance of what each batch norm saw. Returns what a
+    /// Computes the outputs `y` of `x` with the `parameters` in the network's order, and, when training, mean and variance of what each batch norm saw. Returns what a
     /// backward pass needs if `keeps` says so.
     #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
         py: Python<'_>,
         x: Numbers<'_>,
-        parameters: Vec<Numbers<'_>>,
+        parameters: Vec<Option<Numbers<'_>>>,
         mut y: NumbersMut<'_>,
         mut statistics: NumbersMut<'_>,
         seed: Option<u64>,
@@ -191,7 +187,7 @@ impl Chain {
         threads: usize,
     ) -> PyResult<Option<Ticket>> {
         let inner = &self.inner;
-        let (x, parameters) = (slice(x.as_slice())?, inner.parameters(&parameters)?);
+        let (x, parameters) = (slice(x.as_slice())?, inner.numbers(&parameters)?);
         let (y, statistics) = (slice_mut(y.as_slice_mut())?, slice_mut(statistics.as_slice_mut())?);
         let [inputs, outputs] = inner.features;
         check_length("the input", x.len() % inputs, 0)?;
@@ -216,32 +212,20 @@ impl Chain {
 
 #[pymethods]
 impl Ticket {
-    /// Computes the gradient of the input, if it is asked for, and that of each parameter that is trained, from that of the
-    /// outputs. `parameters` are those of the forward pass.
+    /// Computes the gradients of the input and of each parameter, where there is an array for them, from that of the outputs.
+    /// `parameters` are those of the forward pass.
     fn backward(
         &self,
         py: Python<'_>,
         gradient: Numbers<'_>,
-        parameters: Vec<Numbers<'_>>,
+        parameters: Vec<Option<Numbers<'_>>>,
         mut input: Option<NumbersMut<'_>>,
-        mut gradients: Vec<NumbersMut<'_>>,
+        mut gradients: Vec<Option<NumbersMut<'_>>>,
         threads: usize,
     ) -> PyResult<()> {
         let inner = &self.inner;
-        let (gradient, parameters) = (slice(gradient.as_slice())?, inner.parameters(&parameters)?);
-        let mut arrays = gradients.iter_mut();
-        let mut placed = Vec::with_capacity(inner.lengths.len());
-        for (&length, &is_trained) in inner.lengths.iter().zip(&inner.is_trained) {
-            placed.push(match is_trained {
-                true => {
-                    let array = arrays.next().ok_or_else(|| internal("a gradient is missing"))?;
-                    let numbers = slice_mut(array.as_slice_mut())?;
-                    check_length("a gradient", numbers.len(), length)?;
-                    Some(numbers)
-                }
-                false => None,
-            });
-        }
+        let (gradient, parameters) = (slice(gradient.as_slice())?, inner.numbers(&parameters)?);
+        let mut gradients = inner.numbers_mut(&mut gradients)?;
         let input = input.as_mut().map(|array| slice_mut(array.as_slice_mut())).transpose()?;
         let [inputs, outputs] = inner.features;
         check_length("the gradient", gradient.len(), self.samples * outputs)?;
@@ -250,7 +234,7 @@ impl Ticket {
         }
         inner.work(py, threads, |chain| {
             let kept = &mut locked(&self.kept);
-            chain.backward(kept, &parameters, gradient, input, &mut placed);
+            chain.backward(kept, &parameters, gradient, input, &mut gradients);
         })
     }
 }

@@ -89,8 +89,8 @@ class Chain:
         # Axes behind the channels; 0 where features come last.
         self.axes = next((step.axes[0] for step in self.steps if len(step.axes) == 1), 0)
         self._check()
-        self.trained = [slot[1] for step in self.steps for slot in step.slots if slot]
-        self.is_flattened = any(step.flattens for step in self.steps)
+        # For each array of the network whether gradients train it; None if it stays as it is.
+        self._trained = [slot and slot[1] for step in self.steps for slot in step.slots]
         # Channels of each batch norm.
         self.normalised = [step.channels for step in self.steps if step.kind == "batch-norm"]
         self._begin()
@@ -140,6 +140,11 @@ class Chain:
         leading = tuple(x[:-1]) if self.axes == 0 else (x[0],)
         return (*leading, *shape)
 
+    def placed(self, trained, running=()):
+        """Arrays in their places among the network's, None where there is none."""
+        sources = {True: iter(trained), False: iter(running), None: iter(())}
+        return [next(sources[is_trained], None) for is_trained in self._trained]
+
     def network(self, shape, indices):
         """The compiled network for samples of a shape, with the patterns that the modules have now."""
         versions = [0 if which.is_inference() else which._version for which in indices]
@@ -159,7 +164,6 @@ class Chain:
         channels, *sizes = shape
         inputs = channels if not sizes else [*([1] * (2 - len(sizes))), *sizes, channels]
         layers = [step.settings for step in self.steps if step.settings is not None]
-        slots = [slot is not None for step in self.steps for slot in step.slots]
         arrays = [which.numpy() for which in indices]
         patterns = list(zip(arrays[::2], arrays[1::2], strict=True))
-        return Network(json.dumps({"inputs": inputs, "layers": layers}), patterns, slots)
+        return Network(json.dumps({"inputs": inputs, "layers": layers}), patterns)

@@ -1,5 +1,6 @@
 """The operators that torch sees: a chain forward, and backward."""
 
+import itertools
 import weakref
 from collections.abc import Sequence
 
@@ -9,18 +10,20 @@ from torch import Tensor
 
 from ._chain import chain_of
 
-# What forward passes keep for their backward passes, by the address of the tensor that stands for it.
+# What forward passes keep for their backward passes, by the number of the ticket.
 _TICKETS = weakref.WeakValueDictionary()
+_NUMBERS = itertools.count()
 
 
 class _Ticket(np.ndarray):
-    """One number whose memory torch keeps as long as a backward pass may come; with it goes what the forward pass kept.
+    """``1 + number * 2**-52``. Torch keeps its memory as long as a backward pass may come; with it goes what was kept.
 
-    The number says nothing: two passes that do the same give equal tensors, as torch demands of operators.
+    The number stands in the last bits because torch checks operators by calling them twice with the same arguments: the
+    outputs must then be equal but for rounding.
     """
 
 
-def run(handle, x, parameters, indices, training=False, seed=None):
+def run(handle, x, parameters, indices, running=(), training=False, seed=None):
     """The output of a chain, and mean and variance of what each batch norm saw.
 
     Parameters
@@ -29,15 +32,16 @@ def run(handle, x, parameters, indices, training=False, seed=None):
         The chain's.
     x : torch.Tensor
         The input.
-    parameters, indices : list of torch.Tensor
-        The arrays that the chain's steps name, and ``crow_indices`` and ``col_indices`` of each sparse layer.
+    parameters, indices, running : list of torch.Tensor
+        The arrays that the chain's steps name and gradients train, ``crow_indices`` and ``col_indices`` of each sparse
+        layer, and the running mean and variance of each batch norm.
     training : bool
         Whether batch norms use the batch, and numbers are dropped out.
     seed : torch.Tensor, optional
         What dropout draws by.
     """
     wants = torch.is_grad_enabled() and (x.requires_grad or any(parameter.requires_grad for parameter in parameters))
-    return chain_forward(x, parameters, indices, seed, handle, training, wants)[:2]
+    return chain_forward(x, parameters, indices, list(running), seed, handle, training, wants)[:2]
 
 
 @torch.library.custom_op("rarefy::chain_forward", mutates_args=())
@@ -45,20 +49,21 @@ def chain_forward(
     x: Tensor,
     parameters: Sequence[Tensor],
     indices: Sequence[Tensor],
+    running: Sequence[Tensor],
     seed: Tensor | None,
     chain: str,
     training: bool,
     keeps: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output, statistics of batch norms, and a ticket for the backward pass if one ``keeps`` what it needs."""
-    _check_arrays([x, *parameters])
+    _check_arrays([x, *parameters, *running])
     chain = chain_of(chain)
     shape = chain.sample_shape(x.shape)
     y = x.new_empty(chain.output_shape(x.shape))
     statistics = x.new_empty(2 * sum(chain.normalised) if training else 0)
     kept = chain.network(shape, indices).forward(
         _numbers(x),
-        [_numbers(parameter) for parameter in parameters],
+        chain.placed([_numbers(it) for it in parameters], [] if training else [_numbers(it) for it in running]),
         y.numpy(),
         statistics.numpy(),
         None if seed is None else int(seed),
@@ -66,24 +71,24 @@ def chain_forward(
         keeps,
         torch.get_num_threads(),
     )
-    return y, statistics, x.new_empty(0, dtype=torch.int64) if kept is None else _ticket(kept)
+    return y, statistics, x.new_empty(0, dtype=torch.float64) if kept is None else _ticket(kept)
 
 
 def _ticket(kept):
-    numbers = np.zeros(1, dtype=np.int64).view(_Ticket)
-    numbers.kept = kept
-    ticket = torch.from_numpy(numbers)
-    _TICKETS[ticket.data_ptr()] = numbers
-    return ticket
+    number = next(_NUMBERS) % 2**28
+    ticket = np.full(1, 1 + number * 2.0**-52).view(_Ticket)
+    ticket.kept = kept
+    _TICKETS[number] = ticket
+    return torch.from_numpy(ticket)
 
 
 @chain_forward.register_fake
-def _(x, parameters, indices, seed, chain, training, keeps):
+def _(x, parameters, indices, running, seed, chain, training, keeps):
     chain = chain_of(chain)
     return (
         x.new_empty(chain.output_shape(x.shape)),
         x.new_empty(2 * sum(chain.normalised) if training else 0),
-        x.new_empty(1 if keeps else 0, dtype=torch.int64),
+        x.new_empty(1 if keeps else 0, dtype=torch.float64),
     )
 
 
@@ -92,25 +97,23 @@ def chain_backward(
     gradient: Tensor,
     ticket: Tensor,
     parameters: Sequence[Tensor],
+    running: Sequence[Tensor],
     chain: str,
     shape: Sequence[int],
     wants_input: bool,
 ) -> list[Tensor]:
-    """The gradient of the input, of no numbers if nobody wants it, and that of each parameter that is trained."""
+    """The gradient of the input, of no numbers if nobody wants it, and that of each parameter."""
     _check_arrays([gradient])
-    kept = _TICKETS.get(ticket.data_ptr())
+    kept = _TICKETS.get(round((ticket.item() - 1) * 2.0**52))
     if kept is None:
-        raise RuntimeError(
-            "what a forward pass of rarefy kept for this backward pass is gone: the graph was copied, or freed by an "
-            "earlier backward pass"
-        )
+        raise RuntimeError("what a forward pass of rarefy kept for this backward pass has gone with its graph")
     chain = chain_of(chain)
-    gradients = _empty_gradients(gradient, parameters, chain, shape, wants_input)
+    of_input, *of_parameters = gradients = _empty_gradients(gradient, parameters, shape, wants_input)
     kept.kept.backward(
         _numbers(gradient),
-        [_numbers(parameter) for parameter in parameters],
-        gradients[0].numpy() if wants_input else None,
-        [gradient.numpy() for gradient in gradients[1:]],
+        chain.placed([_numbers(it) for it in parameters], [_numbers(it) for it in running]),
+        of_input.numpy() if wants_input else None,
+        chain.placed([it.numpy() for it in of_parameters]),
         torch.get_num_threads(),
     )
     if chain.record is not None:
@@ -118,34 +121,33 @@ def chain_backward(
     return gradients
 
 
-def _empty_gradients(gradient, parameters, chain, shape, wants_input):
-    trained = [it for it, is_trained in zip(parameters, chain.trained, strict=True) if is_trained]
-    return [gradient.new_empty(shape if wants_input else 0), *(gradient.new_empty(it.shape) for it in trained)]
+def _empty_gradients(gradient, parameters, shape, wants_input):
+    return [gradient.new_empty(shape if wants_input else 0), *(gradient.new_empty(it.shape) for it in parameters)]
 
 
 @chain_backward.register_fake
-def _(gradient, ticket, parameters, chain, shape, wants_input):
-    return _empty_gradients(gradient, parameters, chain_of(chain), shape, wants_input)
+def _(gradient, ticket, parameters, running, chain, shape, wants_input):
+    return _empty_gradients(gradient, parameters, shape, wants_input)
 
 
 def _keep(ctx, inputs, output):
-    x, parameters, _, _, ctx.chain, _, _ = inputs
+    x, parameters, _, running, _, ctx.chain, training, _ = inputs
     _, statistics, ticket = output
     ctx.mark_non_differentiable(statistics, ticket)
     ctx.shape = x.shape
-    ctx.save_for_backward(ticket, *parameters)
+    # A training pass computes with the statistics of its batch; the running ones have moved on when its gradient comes.
+    ctx.count = len(parameters)
+    ctx.save_for_backward(ticket, *parameters, *([] if training else running))
 
 
 def _backward(ctx, gradient, *_):
-    ticket, *parameters = ctx.saved_tensors
-    wants_input, wants_parameters, wants_indices, *_ = ctx.needs_input_grad
-    found = iter(chain_backward(gradient, ticket, parameters, ctx.chain, ctx.shape, wants_input))
-    of_input = next(found)
-    trained = chain_of(ctx.chain).trained
-    of_parameters = [next(found) if is_trained else None for is_trained in trained]
-    of_parameters = [it if wants else None for it, wants in zip(of_parameters, wants_parameters, strict=True)]
-    none = [None] * len(wants_indices)
-    return of_input if wants_input else None, of_parameters, none, None, None, None, None
+    ticket, *saved = ctx.saved_tensors
+    parameters, running = saved[: ctx.count], saved[ctx.count :]
+    wants_input, wanted, *lists = ctx.needs_input_grad
+    of_input, *found = chain_backward(gradient, ticket, parameters, running, ctx.chain, ctx.shape, wants_input)
+    of_parameters = [it if is_wanted else None for it, is_wanted in zip(found, wanted, strict=True)]
+    indices, running, *others = ([None] * len(it) if isinstance(it, (list, tuple)) else None for it in lists)
+    return of_input if wants_input else None, of_parameters, indices, running, *others
 
 
 def _refuse(ctx, *gradients):

@@ -88,7 +88,10 @@ class _Run:
         is_chain = any(step.is_sparse for step in steps)
         self.chain = Chain(steps) if is_chain else None
         named = list(zip(keys, steps, strict=True))
-        self.slots = [(key, slot[0]) for key, step in named for slot in step.slots if slot]
+        slots = [(key, *slot) for key, step in named for slot in step.slots if slot]
+        self.trained, self.running = (
+            [(key, name) for key, name, is_trained in slots if is_trained == which] for which in (True, False)
+        )
         self.sparse = [key for key, step in named if step.is_sparse]
         self.norms = [(key, step.channels) for key, step in named if step.kind == "batch-norm"]
         self.by_mode = [key for key, step in named if step.depends_on_mode]
@@ -99,13 +102,15 @@ class _Run:
             for key in self.keys:
                 x = modules[key](x)
             return x
-        parameters = [getattr(modules[key], name) for key, name in self.slots]
+        parameters, running = (
+            [getattr(modules[key], name) for key, name in slots] for slots in (self.trained, self.running)
+        )
         indices = [it for key in self.sparse for it in (modules[key].crow_indices, modules[key].col_indices)]
         training = self.is_training(modules)
         if training and self.norms and x.dim() > 2 and self.chain.axes == 0:
             raise ValueError(f"BatchNorm1d between linear layers takes arrays [N, features], not of {x.dim()} axes")
         seed = torch.randint(2**62, (1,)) if training and self.draws else None
-        y, statistics = run(self.chain.handle, x, parameters, indices, training, seed)
+        y, statistics = run(self.chain.handle, x, parameters, indices, running, training, seed)
         if training:
             self.follow(modules, statistics)
         return y
