@@ -50,7 +50,7 @@ pub fn random_pattern<'py>(
     cols: usize,
     nnz: usize,
     seed: u64,
-) -> PyResult<(Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<i32>>)> {
+) -> PyResult<[Bound<'py, PyArray1<i32>>; 2]> {
     let pattern = detached(py, || {
         let mut stream = Stream::new(seed, Purpose::Pattern, 0, 0);
         let pattern = Pattern::random(rows, cols, nnz, &mut stream);
@@ -60,7 +60,7 @@ pub fn random_pattern<'py>(
         let signed: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();
         signed.into_pyarray(py)
     };
-    Ok((indices(pattern.index().offsets()), indices(pattern.index().indices())))
+    Ok([indices(pattern.index().offsets()), indices(pattern.index().indices())])
 }
 
 /// Numbers of torch's.
@@ -214,6 +214,7 @@ impl Chain {
 impl Ticket {
     /// Computes the gradients of the input and of each parameter, where there is an array for them, from that of the outputs.
     /// `parameters` are those of the forward pass.
+    #[allow(clippy::too_many_arguments)]
     fn backward(
         &self,
         py: Python<'_>,
