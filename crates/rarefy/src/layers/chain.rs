@@ -4,6 +4,7 @@
 //! What a forward pass leaves for its backward pass is a value of its own, so that several may be under way: each drop of one
 //! gives its memory back to the chain.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Buffers, Describe, LayerSpec, Network, NetworkSpec, Parameter, Pass};
@@ -215,6 +216,33 @@ impl Chain {
                 parameter.weights.copy_live(&parameter.gradient, out);
             }
         }
+    }
+
+    /// The gradients that all cells of some rows of a weight would have, by a backward pass that was made; weights are counted
+    /// from 0.
+    ///
+    /// # Panics
+    /// If `kept` is of another chain or of a pass that was not gone back, or shapes do not fit.
+    pub fn row_gradients(&self, kept: &Kept, weight: usize, rows: Range<usize>, out: &mut [f32]) {
+        let (index, shape) = self.weight(weight);
+        let product = self.network.product(index, &kept.input, &kept.buffers);
+        product.row_gradients(kept.pass.isa, shape, rows, out, &mut Vec::new());
+    }
+
+    /// The gradients that the cells of a pattern would have, as [`Chain::row_gradients`] has them, at a cost that follows their
+    /// number.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn cell_gradients(&self, kept: &Kept, weight: usize, cells: &Pattern, out: &mut [f32]) {
+        let product = self.network.product(self.weight(weight).0, &kept.input, &kept.buffers);
+        product.cell_gradients(kept.pass.isa, cells, out);
+    }
+
+    /// The place among the parameters, and the rows and columns, of a weight.
+    fn weight(&self, weight: usize) -> (usize, (usize, usize)) {
+        let (index, parameter) = self.network.weights().nth(weight).expect("a weight of this chain");
+        (index, (parameter.weights.rows(), parameter.weights.cols()))
     }
 
     /// Puts parameters in.

@@ -29,6 +29,11 @@ impl Rewire {
         self.source.iter().map(|&source| if source == NEW { fill } else { old[source as usize] }).collect()
     }
 
+    /// For each new slot the old one that it continues.
+    pub fn sources(&self) -> impl Iterator<Item = Option<usize>> + '_ {
+        self.source.iter().map(|&source| (source != NEW).then_some(source as usize))
+    }
+
     /// The slots of grown connections.
     pub fn grown(&self) -> &[usize] {
         &self.grown
