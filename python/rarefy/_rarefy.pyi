@@ -96,3 +96,33 @@ class Ticket:
         gradients: list[NDArray[np.float32] | None],
         threads: int,
     ) -> None: ...
+
+class Topology:
+    def __init__(self, settings_text: str) -> None: ...
+    def settings(self) -> str: ...
+    def counts(self, shapes: list[list[int]]) -> list[tuple[int, int]]: ...
+    def draw(
+        self, shape: tuple[int, int], nnz: int, layer: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]: ...
+    def largest(
+        self, weights: NDArray[np.float32], shape: tuple[int, int], nnz: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]: ...
+    def is_due(self, step: int, total: int, epoch: int) -> bool: ...
+    def asks_for(self) -> tuple[bool, bool, bool]: ...
+    def changes_counts(self) -> tuple[bool, bool]: ...
+    def update(
+        self,
+        layers: list[
+            tuple[
+                tuple[int, int],
+                NDArray[np.int32],
+                NDArray[np.int32],
+                NDArray[np.float32],
+                NDArray[np.float32] | None,
+                int,
+                list[tuple[Ticket, int]],
+            ]
+        ],
+        progress: tuple[int, int, int],
+        threads_wanted: int,
+    ) -> list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]] | None]: ...

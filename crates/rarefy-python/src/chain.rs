@@ -1,5 +1,6 @@
 //! Layers within torch's training loop: chains of them, and their patterns.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
@@ -17,7 +18,8 @@ use crate::pool::Pool;
 /// Threads of all chains: as many as torch has, anew when that changes.
 static THREADS: Mutex<Option<(usize, Arc<Pool>)>> = Mutex::new(None);
 
-fn threads(count: usize) -> Arc<Pool> {
+/// Threads, as many as torch has.
+pub fn threads(count: usize) -> Arc<Pool> {
     let mut made = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     match &*made {
         Some((has, pool)) if *has == count => pool.clone(),
@@ -26,9 +28,10 @@ fn threads(count: usize) -> Arc<Pool> {
 }
 
 /// Indices of a matrix.
-type Indices<'py> = PyReadonlyArray1<'py, i32>;
+pub type Indices<'py> = PyReadonlyArray1<'py, i32>;
 
-fn pattern(rows: usize, cols: usize, crow: &Indices<'_>, col: &Indices<'_>) -> PyResult<Pattern> {
+/// A pattern from Python's arrays.
+pub fn pattern(rows: usize, cols: usize, crow: &Indices<'_>, col: &Indices<'_>) -> PyResult<Pattern> {
     let indices = |array: &Indices<'_>| -> PyResult<Vec<u32>> {
         // A negative one becomes larger than any matrix has columns.
         Ok(list(array)?.iter().map(|&index| index as u32).collect())
@@ -207,6 +210,20 @@ impl Chain {
             let samples = kept.samples();
             Ticket { inner: inner.clone(), samples, kept: Mutex::new(kept) }
         }))
+    }
+}
+
+impl Ticket {
+    /// After a backward pass the gradients that all cells of some rows of a weight would have.
+    pub fn row_gradients(&self, weight: usize, rows: Range<usize>, out: &mut [f32]) {
+        let (chain, kept) = (locked(&self.inner.chain), locked(&self.kept));
+        chain.row_gradients(&kept, weight, rows, out);
+    }
+
+    /// The same of the cells of a pattern, in its order.
+    pub fn cell_gradients(&self, weight: usize, cells: &Pattern, out: &mut [f32]) {
+        let (chain, kept) = (locked(&self.inner.chain), locked(&self.kept));
+        chain.cell_gradients(&kept, weight, cells, out);
     }
 }
 

@@ -9,6 +9,7 @@ mod model;
 mod pool;
 mod samples;
 mod settings;
+mod topology;
 mod trainer;
 mod watch;
 
@@ -24,6 +25,7 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<chain::Ticket>()?;
     module.add_function(wrap_pyfunction!(chain::check_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(chain::random_pattern, module)?)?;
+    module.add_class::<topology::Topology>()?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     Ok(())
 }

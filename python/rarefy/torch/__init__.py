@@ -4,8 +4,25 @@ Layers in a row are fastest as one :class:`SparseSequential`: what passes betwee
 """
 
 from ._conv import SparseConv1d, SparseConv2d
+from ._embedding import SparseEmbeddingBag
 from ._linear import SparseLinear
 from ._module import SparseModule
+from ._save import to_dense_state_dict
 from ._sequential import SparseSequential
+from ._sparsify import densify, sparsify, summary
+from ._topology import Churn, TopologyScheduler
 
-__all__ = ["SparseConv1d", "SparseConv2d", "SparseLinear", "SparseModule", "SparseSequential"]
+__all__ = [
+    "Churn",
+    "SparseConv1d",
+    "SparseConv2d",
+    "SparseEmbeddingBag",
+    "SparseLinear",
+    "SparseModule",
+    "SparseSequential",
+    "TopologyScheduler",
+    "densify",
+    "sparsify",
+    "summary",
+    "to_dense_state_dict",
+]

@@ -7,6 +7,7 @@ import torch
 
 from .._rarefy import check_pattern, random_pattern
 from ._chain import Chain
+from ._load import prepare_load
 from ._ops import run
 
 
@@ -120,6 +121,10 @@ class SparseModule(torch.nn.Module):
     def forward(self, x):
         parameters = [self.values] if self.bias is None else [self.values, self.bias]
         return run(self._chain.handle, x, parameters, [self.crow_indices, self.col_indices])[0]
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
+        prepare_load(self, state_dict, prefix, errors)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 
     def extra_repr(self):
         return f"bias={self.bias is not None}, nnz={self.nnz}, density={self.density:.4g}"

@@ -19,7 +19,7 @@ class SparseSequential(torch.nn.Module):
 
     Parameters
     ----------
-    *modules : torch.nn.Module
+    *modules : torch.nn.Module, or one dict of them by name
         Sparse layers, and of torch's ReLU, LeakyReLU, Tanh, Sigmoid, GELU (by tanh), SiLU, MaxPool, AvgPool,
         AdaptiveAvgPool(1), AdaptiveMaxPool(1), BatchNorm, LayerNorm, Dropout, Flatten, Identity.
 
@@ -43,9 +43,13 @@ class SparseSequential(torch.nn.Module):
 
     def __init__(self, *modules):
         super().__init__()
-        for index, module in enumerate(modules):
-            self.add_module(str(index), module)
-        self._runs = [_Run(keys, steps) for keys, steps in _cut(self._modules)]
+        if len(modules) == 1 and isinstance(modules[0], dict):
+            named = modules[0].items()
+        else:
+            named = ((str(index), module) for index, module in enumerate(modules))
+        for name, module in named:
+            self.add_module(name, module)
+        self._runs = [Run(keys, steps) for keys, steps in cut(self._modules)]
 
     def __len__(self):
         return len(self._modules)
@@ -56,13 +60,19 @@ class SparseSequential(torch.nn.Module):
     def __getitem__(self, index):
         return list(self._modules.values())[index]
 
+    def sparse_places(self):
+        """Each sparse layer, its chain, and which of the chain's weights is its own."""
+        for run_ in self._runs:
+            for weight, key in enumerate(run_.sparse):
+                yield self._modules[key], run_.chain, weight
+
     def forward(self, x):
         for run_ in self._runs:
             x = run_(self._modules, x)
         return x
 
 
-def _cut(modules):
+def cut(modules):
     """The keys and steps of each run of modules that share a chain, or that torch goes through."""
     runs, keys, steps = [], [], []
     is_flat = True
@@ -80,7 +90,7 @@ def _cut(modules):
     return [run for run in runs if run[0]]
 
 
-class _Run:
+class Run:
     """Modules, by their keys, that share a chain; of such without a sparse layer each is torch's own."""
 
     def __init__(self, keys, steps):

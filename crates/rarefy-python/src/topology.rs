@@ -1,0 +1,247 @@
+//! Topology methods on weights that PyTorch keeps: how many connections each layer gets, which it starts with, which move.
+
+use std::ops::Range;
+
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use rarefy::random::{Purpose, Stream};
+use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights, allocate};
+use rarefy::topology::{Amount, CellGradients, Drop, Progress, TopologySettings, View, When};
+
+use crate::arrays::{list, slice};
+use crate::chain::{Ticket, pattern, threads};
+use crate::errors::{detached, internal, raised};
+use crate::settings::settings;
+
+/// A list of `i32` that Python gets.
+type Indices<'py> = Bound<'py, PyArray1<i32>>;
+
+/// `crow_indices` and `col_indices`.
+type Rows<'py> = (Indices<'py>, Indices<'py>);
+
+/// What an update makes of a layer: its pattern, its values, and for each of them the place where it stood before, -1 for none.
+type Moved<'py> = (Indices<'py>, Indices<'py>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<i64>>);
+
+/// One layer for an update: `[rows, cols]`, pattern, values, their gradients, the connections to end with, and the backward
+/// passes of the step, with the number that the layer's weight has in each.
+type Layer<'py> = (
+    [usize; 2],
+    PyReadonlyArray1<'py, i32>,
+    PyReadonlyArray1<'py, i32>,
+    PyReadonlyArray1<'py, f32>,
+    Option<PyReadonlyArray1<'py, f32>>,
+    usize,
+    Vec<(Py<Ticket>, usize)>,
+);
+
+/// A topology method.
+#[pyclass(frozen, module = "rarefy._rarefy")]
+pub struct Topology {
+    topology: rarefy::topology::Topology,
+    settings: TopologySettings,
+    density: f64,
+    allocation: Allocation,
+    init: Init,
+    seed: u64,
+}
+
+impl Topology {
+    fn stream(&self, purpose: Purpose, layer: usize, step: u64) -> Stream {
+        Stream::new(self.seed, purpose, layer as u64, step)
+    }
+}
+
+#[pymethods]
+impl Topology {
+    /// The method that settings (JSON) describe.
+    #[new]
+    fn new(settings_text: &str) -> PyResult<Topology> {
+        let settings = settings(settings_text, None)?;
+        Ok(Topology {
+            topology: settings.topology.build().map_err(raised)?,
+            density: settings.sparsity.density,
+            allocation: settings.sparsity.allocation,
+            init: settings.sparsity.init(Init::He),
+            seed: settings.seed,
+            settings: settings.topology,
+        })
+    }
+
+    /// The `[topology]` section, as JSON.
+    fn settings(&self) -> PyResult<String> {
+        serde_json::to_string(&self.settings).map_err(|error| internal(&error.to_string()))
+    }
+
+    /// For layers of shapes `[out, in, kernel sizes...]` the connections that each starts and ends with; one for each output at
+    /// least.
+    fn counts(&self, shapes: Vec<Vec<usize>>) -> PyResult<Vec<(usize, usize)>> {
+        let least: Vec<usize> = shapes.iter().map(|shape| shape[0]).collect();
+        let at = |density| allocate(self.allocation, density, &shapes, &least).map_err(raised);
+        let start = at(self.topology.start_density(self.density))?;
+        Ok(start.into_iter().zip(at(self.density)?).collect())
+    }
+
+    /// Random connections and their values, for the layer of that number; no output is left without one.
+    fn draw<'py>(
+        &self,
+        py: Python<'py>,
+        shape: [usize; 2],
+        nnz: usize,
+        layer: usize,
+    ) -> PyResult<(Indices<'py>, Indices<'py>, Bound<'py, PyArray1<f32>>)> {
+        let weights = detached(py, || {
+            let mut stream = self.stream(Purpose::Pattern, layer, 0);
+            let pattern = self.topology.start_pattern(shape[0], shape[1], nnz, &mut stream);
+            let pattern = pattern.without_empty_rows(&mut stream);
+            let mut weights = Weights::zeros(pattern, Storage::Sparse);
+            self.init.fill(&mut weights, &mut self.stream(Purpose::Weights, layer, 0));
+            Ok(weights)
+        })?;
+        let (crow, col) = rows(py, &weights)?;
+        Ok((crow, col, weights.live_values().into_pyarray(py)))
+    }
+
+    /// The pattern of the largest weights of a dense matrix.
+    fn largest<'py>(
+        &self,
+        py: Python<'py>,
+        weights: PyReadonlyArrayDyn<'py, f32>,
+        shape: [usize; 2],
+        nnz: usize,
+    ) -> PyResult<Rows<'py>> {
+        let values = slice(weights.as_slice())?;
+        let weights = detached(py, || {
+            let full = Pattern::full(shape[0], shape[1]);
+            let dense = Weights::of_live_values(full, Storage::Dense, values.to_vec());
+            let stream = self.stream(Purpose::Topology, 0, 0);
+            let mut view = View {
+                weights: &dense,
+                gradients: &[],
+                target: nnz,
+                is_joined: false,
+                absent: CellGradients { rows: Box::new(|_, _| ()), cells: Box::new(|_, _| ()) },
+                stream,
+            };
+            let cells = Drop::Magnitude.keep(&mut view, nnz, &Progress { step: 0, total: 1, epoch: 1 });
+            let pattern = Pattern::from_cells(shape[0], shape[1], cells.into_iter());
+            Ok(Weights::zeros(pattern, Storage::Sparse))
+        })?;
+        rows(py, &weights)
+    }
+
+    /// Whether connections move after step `step` of `total`, an epoch having `epoch`.
+    fn is_due(&self, step: u64, total: u64, epoch: u64) -> bool {
+        self.topology.when.is_due(&Progress { step, total, epoch })
+    }
+
+    /// Whether they move once an epoch; whether an update looks at gradients of absent connections; at those of live ones.
+    fn asks_for(&self) -> (bool, bool, bool) {
+        let gradients = matches!(self.topology.drop, Drop::MagnitudeAndGradient { .. });
+        (self.topology.when == When::EveryEpoch, self.topology.looks_beyond(), gradients)
+    }
+
+    /// Whether the number of connections changes while training; whether it only falls.
+    fn changes_counts(&self) -> (bool, bool) {
+        let changes = !matches!(self.topology.amount, Amount::Share { .. });
+        (changes, matches!(self.topology.amount, Amount::Prune { .. }))
+    }
+
+    /// Moves connections, after the given step, of all steps and of an epoch's; None for a layer where none move.
+    fn update<'py>(
+        &self,
+        py: Python<'py>,
+        layers: Vec<Layer<'py>>,
+        progress: [u64; 3],
+        threads_wanted: usize,
+    ) -> PyResult<Vec<Option<Moved<'py>>>> {
+        let [step, total, epoch] = progress;
+        let progress = Progress { step, total, epoch };
+        let mut weights = Vec::with_capacity(layers.len());
+        for (shape, crow, col, values, gradients, ..) in &layers {
+            let pattern = pattern(shape[0], shape[1], crow, col)?;
+            let values = list(values)?;
+            let gradients = gradients.as_ref().map_or(Ok(&[][..]), list)?;
+            let fits = |numbers: &[f32]| numbers.len() == pattern.nnz();
+            if !fits(values) || !(gradients.is_empty() || fits(gradients)) {
+                return Err(PyValueError::new_err("values must have a number for each connection"));
+            }
+            let values = values.to_vec();
+            weights.push((Weights::of_live_values(pattern, Storage::Sparse, values), gradients.to_vec()));
+        }
+        let rest: Vec<_> = layers.into_iter().map(|layer| (layer.5, layer.6)).collect();
+        let update = || {
+            let mut views: Vec<View<'_>> = weights
+                .iter()
+                .zip(&rest)
+                .enumerate()
+                .map(|(layer, ((weights, gradients), (target, passes)))| View {
+                    weights,
+                    gradients,
+                    target: *target,
+                    is_joined: false,
+                    absent: absent(passes),
+                    stream: self.stream(Purpose::Topology, layer, step),
+                })
+                .collect();
+            let patterns = self.topology.update(&mut views, &progress);
+            let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
+            let moved =
+                weights.iter().zip(patterns).zip(streams).map(|(((weights, _), pattern), mut stream)| {
+                    let (mut new, rewire) = weights.rewire(pattern?, Storage::Sparse);
+                    if self.topology.grow.draws_values() {
+                        self.init.fill_grown(&mut new, rewire.grown(), &mut stream);
+                    }
+                    Some((new, rewire))
+                });
+            moved.collect::<Vec<_>>()
+        };
+        let pool = threads(threads_wanted);
+        let moved = detached(py, || Ok(pool.get()?.install(update)))?;
+        let given = moved.into_iter().map(|moved| {
+            let Some((new, rewire)) = moved else { return Ok(None) };
+            let (crow, col) = rows(py, &new)?;
+            let sources: Vec<i64> =
+                rewire.sources().map(|slot| slot.map_or(-1, |slot| slot as i64)).collect();
+            Ok(Some((crow, col, new.live_values().into_pyarray(py), sources.into_pyarray(py))))
+        });
+        given.collect()
+    }
+}
+
+/// Gradients of absent connections, added up over passes.
+fn absent<'a>(passes: &'a [(Py<Ticket>, usize)]) -> CellGradients<'a> {
+    let mut more = Vec::new();
+    let rows = move |rows: Range<usize>, out: &mut [f32]| {
+        add_up(passes, out, &mut more, |ticket, weight, out| ticket.row_gradients(weight, rows.clone(), out));
+    };
+    let mut more = Vec::new();
+    let cells = move |cells: &Pattern, out: &mut [f32]| {
+        add_up(passes, out, &mut more, |ticket, weight, out| ticket.cell_gradients(weight, cells, out));
+    };
+    CellGradients { rows: Box::new(rows), cells: Box::new(cells) }
+}
+
+fn add_up(
+    passes: &[(Py<Ticket>, usize)],
+    out: &mut [f32],
+    more: &mut Vec<f32>,
+    gradients: impl Fn(&Ticket, usize, &mut [f32]),
+) {
+    out.fill(0.0);
+    more.resize(out.len(), 0.0);
+    for (ticket, weight) in passes {
+        gradients(ticket.get(), *weight, more);
+        out.iter_mut().zip(&more[..]).for_each(|(out, more)| *out += more);
+    }
+}
+
+/// The pattern of weights as Python's arrays.
+fn rows<'py>(py: Python<'py>, weights: &Weights) -> PyResult<Rows<'py>> {
+    let pattern = weights.pattern().ok_or_else(|| internal("weights without a pattern"))?;
+    let signed = |indices: &[u32]| {
+        let signed: Vec<i32> = indices.iter().map(|&index| index as i32).collect();
+        signed.into_pyarray(py)
+    };
+    Ok((signed(pattern.index().offsets()), signed(pattern.index().indices())))
+}
