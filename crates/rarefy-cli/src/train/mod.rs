@@ -89,8 +89,8 @@ pub struct TrainArgs {
     /// The penalty's strength [default: 1e-4]
     #[arg(long, requires = "penalty")]
     lambda: Option<f64>,
-    /// What the network is to end as: sparsity=0.98, nnz=50k, bytes=60kB or flops=2M; with a penalty its lambda is
-    /// steered there
+    /// What the network is to end as: sparsity=0.98, nnz=50k, bytes=60kB or flops=2M, several to end within all; with a
+    /// penalty its lambda is steered there
     #[arg(long, value_name = "KEY=VALUE")]
     target: Vec<String>,
     #[arg(long, value_name = "NAME|FILE", value_parser = Suggested::networks(), hide_possible_values = true, help = crate::network::help())]

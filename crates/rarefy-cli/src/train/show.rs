@@ -26,15 +26,17 @@ fn short(density: f64) -> String {
 fn wanted(settings: &Settings) -> String {
     let target = &settings.target;
     let budgets = [("weights", target.nnz), ("bytes", target.bytes), ("operations", target.flops)];
-    let budget =
-        budgets.iter().find_map(|(unit, asked)| Some(format!("at most {} {unit} at the end", (*asked)?)));
+    let sparsity = target.sparsity.map(|sparsity| format!("sparsity {sparsity}"));
+    let budgets = budgets.iter().filter_map(|(unit, asked)| Some(format!("at most {} {unit}", (*asked)?)));
+    let bounds: Vec<String> = sparsity.into_iter().chain(budgets).collect();
     let shrinks = settings.penalty.method != PenaltyMethod::None
         || settings.constraint.method != ConstraintMethod::None;
-    match (target.sparsity, budget) {
-        (Some(sparsity), _) => format!("sparsity {sparsity} at the end"),
-        (None, Some(budget)) => budget,
-        (None, None) if shrinks => "at the end those that are not zero".into(),
-        (None, None) => format!("density {} at the end", short(settings.sparsity.density)),
+    if !bounds.is_empty() {
+        format!("{} at the end", bounds.join(", "))
+    } else if shrinks {
+        "at the end those that are not zero".into()
+    } else {
+        format!("density {} at the end", short(settings.sparsity.density))
     }
 }
 

@@ -23,72 +23,24 @@ impl LayerCost {
     }
 }
 
-/// A limit on the cost of a network.
+/// What a network's cost is counted in.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Budget {
-    /// So many live weights.
-    Weights(f64),
-    /// So many bytes on disk, of which `fixed` go to what no weight can save (names, shapes).
-    Bytes {
-        /// The limit.
-        limit: f64,
-        /// Bytes besides weights and biases.
-        fixed: f64,
-    },
-    /// So many floating-point operations of a prediction.
-    Flops(f64),
+enum Unit {
+    /// Live weights.
+    Weights,
+    /// Bytes on disk, of which `fixed` go to what no weight can save (names, shapes).
+    Bytes { fixed: f64 },
+    /// Floating-point operations of a prediction.
+    Flops,
 }
 
-impl Budget {
-    /// The budget that a target asks for on these layers, given with all their connections; `None` without a target.
-    /// `fixed_bytes` is as in [`Budget::Bytes`].
-    ///
-    /// # Errors
-    /// [`Error::Setting`] if not even one connection per output of each layer fits in it, or it is above what the
-    /// network has.
-    pub fn new(target: &TargetSettings, whole: &[LayerCost], fixed_bytes: usize) -> Result<Option<Budget>> {
-        target.check()?;
-        let cells: f64 = whole.iter().map(|layer| layer.cells() as f64).sum();
-        let (key, budget) = match target {
-            TargetSettings { sparsity: Some(sparsity), .. } => {
-                ("sparsity", Budget::Weights((1.0 - sparsity) * cells))
-            }
-            TargetSettings { nnz: Some(nnz), .. } => ("nnz", Budget::Weights(*nnz as f64)),
-            TargetSettings { bytes: Some(bytes), .. } => {
-                ("bytes", Budget::Bytes { limit: *bytes as f64, fixed: fixed_bytes as f64 })
-            }
-            TargetSettings { flops: Some(flops), .. } => ("flops", Budget::Flops(*flops as f64)),
-            _ => return Ok(None),
-        };
-        let thin: Vec<LayerCost> =
-            whole.iter().map(|layer| LayerCost { nnz: layer.rows, ..*layer }).collect();
-        let least = budget.cost(&thin);
-        if budget.limit() < least {
-            return Err(Error::setting(
-                format!("target.{key}"),
-                format!(
-                    "cannot be reached: one weight for each output of each layer already makes {}; ask for less sparsity or a smaller network",
-                    budget.describe(least)
-                ),
-            ));
-        }
-        let most = budget.cost(whole);
-        if budget.limit() > most.max(cells) {
-            return Err(Error::setting(
-                format!("target.{key}"),
-                format!("is more than the whole network has: {}", budget.describe(most)),
-            ));
-        }
-        Ok(Some(budget))
-    }
-
-    /// What layers cost.
-    pub fn cost(&self, layers: &[LayerCost]) -> f64 {
+impl Unit {
+    fn cost(self, layers: &[LayerCost]) -> f64 {
         let sum = |each: &dyn Fn(&LayerCost) -> f64| layers.iter().map(each).sum::<f64>();
-        match *self {
-            Budget::Weights(_) => sum(&|layer| layer.nnz as f64),
-            Budget::Flops(_) => sum(&|layer| 2.0 * (layer.nnz * layer.uses) as f64),
-            Budget::Bytes { fixed, .. } => {
+        match self {
+            Unit::Weights => sum(&|layer| layer.nnz as f64),
+            Unit::Flops => sum(&|layer| 2.0 * (layer.nnz * layer.uses) as f64),
+            Unit::Bytes { fixed } => {
                 fixed
                     + sum(&|layer| {
                         // A full matrix is stored without an index.
@@ -101,35 +53,117 @@ impl Budget {
         }
     }
 
-    /// Adds to the bytes besides weights and biases.
-    pub fn correct(&mut self, more: f64) {
-        if let Budget::Bytes { fixed, .. } = self {
-            *fixed += more;
-        }
-    }
-
-    /// The limit, in the same unit.
-    pub fn limit(&self) -> f64 {
-        match *self {
-            Budget::Weights(limit) | Budget::Bytes { limit, .. } | Budget::Flops(limit) => limit,
-        }
-    }
-
-    /// A cost with its unit, for people.
-    pub fn describe(&self, cost: f64) -> String {
+    /// A cost for people.
+    fn text(self, cost: f64) -> String {
         let unit = match self {
-            Budget::Weights(_) => "weights",
-            Budget::Bytes { .. } => "bytes",
-            Budget::Flops(_) => "FLOP a prediction",
+            Unit::Weights => "weights",
+            Unit::Bytes { .. } => "bytes",
+            Unit::Flops => "FLOP a prediction",
         };
         format!("{cost:.0} {unit}")
     }
+}
 
-    /// The largest number from `low` to `high` whose layers, as `layers` tells, cost no more than `limit`. The cost
-    /// must not fall as the number grows.
+/// At most so much of something.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Bound {
+    /// The key of `[target]` that asks for it.
+    key: &'static str,
+    unit: Unit,
+    limit: f64,
+}
+
+impl Bound {
+    /// # Errors
+    /// If not even one connection per output of each layer fits, or more is allowed than the network has.
+    fn check(&self, whole: &[LayerCost]) -> Result<()> {
+        let Bound { key, unit, limit } = *self;
+        let thin: Vec<LayerCost> =
+            whole.iter().map(|layer| LayerCost { nnz: layer.rows, ..*layer }).collect();
+        let least = unit.cost(&thin);
+        if limit < least {
+            let problem = format!(
+                "cannot be reached: one weight for each output of each layer already makes {}; ask for less sparsity or a smaller network",
+                unit.text(least)
+            );
+            return Err(Error::setting(format!("target.{key}"), problem));
+        }
+        let most = unit.cost(whole);
+        if limit > most.max(cells(whole)) {
+            let problem = format!("is more than the whole network has: {}", unit.text(most));
+            return Err(Error::setting(format!("target.{key}"), problem));
+        }
+        Ok(())
+    }
+}
+
+/// Limits on the cost of a network, all of which hold. Costs in several units compare as shares of their limits, so what
+/// counts is the largest share.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Budget {
+    bounds: Vec<Bound>,
+}
+
+impl Budget {
+    /// The budget that a target asks for on these layers, given with all their connections; `None` without a target.
+    /// `fixed_bytes` of a file go to what no weight can save.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if not even one connection per output of each layer fits in it, or it is above what the
+    /// network has.
+    pub fn new(target: &TargetSettings, whole: &[LayerCost], fixed_bytes: usize) -> Result<Option<Budget>> {
+        target.check()?;
+        let bytes = Unit::Bytes { fixed: fixed_bytes as f64 };
+        let bounds: Vec<Bound> = [
+            ("sparsity", Unit::Weights, target.sparsity.map(|sparsity| (1.0 - sparsity) * cells(whole))),
+            ("nnz", Unit::Weights, target.nnz.map(|nnz| nnz as f64)),
+            ("bytes", bytes, target.bytes.map(|bytes| bytes as f64)),
+            ("flops", Unit::Flops, target.flops.map(|flops| flops as f64)),
+        ]
+        .into_iter()
+        .filter_map(|(key, unit, limit)| Some(Bound { key, unit, limit: limit? }))
+        .collect();
+        bounds.iter().try_for_each(|bound| bound.check(whole))?;
+        Ok((!bounds.is_empty()).then_some(Budget { bounds }))
+    }
+
+    /// How much of the budget layers use: the largest share of a limit. Above 1 is too much.
+    pub fn used(&self, layers: &[LayerCost]) -> f64 {
+        self.bounds.iter().map(|bound| bound.unit.cost(layers) / bound.limit).fold(0.0, f64::max)
+    }
+
+    /// The limit of bytes, if there is one.
+    pub fn bytes(&self) -> Option<f64> {
+        let bound = self.bounds.iter().find(|bound| matches!(bound.unit, Unit::Bytes { .. }))?;
+        Some(bound.limit)
+    }
+
+    /// Lets the bytes know that a file of these layers has so many: how long its header is depends on the digits in it.
+    pub fn correct_bytes(&mut self, layers: &[LayerCost], bytes: f64) {
+        for bound in &mut self.bounds {
+            let more = bytes - bound.unit.cost(layers);
+            if let Unit::Bytes { fixed } = &mut bound.unit {
+                *fixed += more;
+            }
+        }
+    }
+
+    /// The limits with their units, for people.
+    pub fn text(&self) -> String {
+        let limits: Vec<String> = self.bounds.iter().map(|bound| bound.unit.text(bound.limit)).collect();
+        limits.join(" and ")
+    }
+
+    /// What layers cost in each unit, for people.
+    pub fn cost_text(&self, layers: &[LayerCost]) -> String {
+        let costs = self.bounds.iter().map(|bound| bound.unit.text(bound.unit.cost(layers)));
+        costs.collect::<Vec<_>>().join(" and ")
+    }
+
+    /// The largest number from `low` to `high` whose layers, as `layers` tells, fit; `low` if none does. What they cost must
+    /// not fall as the number grows.
     pub fn most_within(
         &self,
-        limit: f64,
         low: usize,
         high: usize,
         layers: &mut dyn FnMut(usize) -> Vec<LayerCost>,
@@ -137,10 +171,15 @@ impl Budget {
         let (mut low, mut high) = (low, high);
         while low < high {
             let middle = low + (high - low).div_ceil(2);
-            if self.cost(&layers(middle)) <= limit { low = middle } else { high = middle - 1 }
+            if self.used(&layers(middle)) <= 1.0 { low = middle } else { high = middle - 1 }
         }
         low
     }
+}
+
+/// All cells.
+fn cells(layers: &[LayerCost]) -> f64 {
+    layers.iter().map(|layer| layer.cells() as f64).sum()
 }
 
 #[cfg(test)]
@@ -166,8 +205,8 @@ mod tests {
             (TargetSettings { flops: Some(800), ..none() }, 800.0, 1300.0),
             (TargetSettings { bytes: Some(6000), ..none() }, 6000.0, 500.0 + 8.0 * 650.0 + 804.0 + 84.0),
         ] {
-            let budget = budget(target).unwrap().unwrap();
-            assert!((budget.limit() - limit).abs() < 1e-9 && (budget.cost(&layers) - cost).abs() < 1e-9);
+            let used = budget(target).unwrap().unwrap().used(&layers);
+            assert!((used - cost / limit).abs() < 1e-12, "{used}");
         }
         assert_eq!(budget(none()).unwrap(), None);
     }
@@ -175,13 +214,13 @@ mod tests {
     #[test]
     fn operations_count_at_each_position() {
         let budget = budget(TargetSettings { flops: Some(9000), ..Default::default() }).unwrap().unwrap();
-        assert_eq!(budget.cost(&[LayerCost { nnz: 250, uses: 16, ..WHOLE[0] }]), 8000.0);
+        assert_eq!(budget.used(&[LayerCost { nnz: 250, uses: 16, ..WHOLE[0] }]), 8000.0 / 9000.0);
     }
 
     #[test]
     fn a_full_matrix_has_no_index() {
         let budget = budget(TargetSettings { bytes: Some(6000), ..Default::default() }).unwrap().unwrap();
-        assert_eq!(budget.cost(&[WHOLE[1]]), 500.0 + 4040.0);
+        assert_eq!(budget.used(&[WHOLE[1]]), (500.0 + 4040.0) / 6000.0);
     }
 
     #[test]
@@ -206,9 +245,37 @@ mod tests {
 
     #[test]
     fn bisection_finds_the_last_that_fits() {
-        let budget = Budget::Weights(0.0);
+        let budget = budget(TargetSettings { nnz: Some(110), ..Default::default() }).unwrap().unwrap();
         let mut layers = |count: usize| vec![LayerCost { rows: 1, cols: 1, nnz: 3 * count, uses: 1 }];
-        assert_eq!(budget.most_within(100.0, 0, 1000, &mut layers), 33);
-        assert_eq!(budget.most_within(100.0, 0, 20, &mut layers), 20);
+        assert_eq!(budget.most_within(0, 1000, &mut layers), 36);
+        assert_eq!(budget.most_within(0, 20, &mut layers), 20);
+    }
+
+    /// 650 weights of 5,000 and 1,000 cells: 1,300 operations, and a file of 6,588 bytes.
+    #[test]
+    fn the_tightest_of_several_bounds_counts() {
+        let layers = [LayerCost { nnz: 250, ..WHOLE[0] }, LayerCost { nnz: 400, ..WHOLE[1] }];
+        for (nnz, bytes, flops, used) in [
+            (Some(700), Some(6000), None, 6588.0 / 6000.0),
+            (Some(600), Some(8000), Some(1400), 650.0 / 600.0),
+            (Some(700), Some(8000), Some(1000), 1300.0 / 1000.0),
+            (Some(700), Some(8000), Some(1400), 650.0 / 700.0),
+        ] {
+            let target = TargetSettings { nnz, bytes, flops, ..Default::default() };
+            let budget = budget(target).unwrap().unwrap();
+            assert!((budget.used(&layers) - used).abs() < 1e-12, "{budget:?}");
+        }
+        let target = TargetSettings { nnz: Some(700), bytes: Some(6000), ..Default::default() };
+        let mut budget = budget(target).unwrap().unwrap();
+        assert_eq!(budget.text(), "700 weights and 6000 bytes");
+        assert_eq!(budget.cost_text(&layers), "650 weights and 6588 bytes");
+        budget.correct_bytes(&layers, 6600.0);
+        assert_eq!(
+            (budget.cost_text(&layers).as_str(), budget.bytes()),
+            ("650 weights and 6600 bytes", Some(6000.0))
+        );
+        let target = TargetSettings { nnz: Some(700), bytes: Some(1000), ..Default::default() };
+        let error = Budget::new(&target, WHOLE, 500).unwrap_err().to_string();
+        assert!(error.starts_with("target.bytes: cannot be reached"), "{error}");
     }
 }

@@ -8,6 +8,9 @@ pub const END: f64 = 0.5;
 const INTEGRAL: f64 = 0.3;
 const PROPORTIONAL: f64 = 1.5;
 
+/// The smallest cost that has a logarithm, as a share of the one wanted in the end.
+const LEAST: f64 = 1e-6;
+
 /// Lambda changes by at most this factor at once.
 const LARGEST_FACTOR: f64 = 2.0;
 
@@ -33,7 +36,7 @@ pub struct ControllerState {
 /// From END on lambda is zero: what is left trains on, free of the penalty's bias.
 ///
 /// Aloradi et al. 2026 (arXiv 2605.07892) drive lambda by the difference of sparsities too. Here the error is a ratio,
-/// so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs; it follows a curve instead of a fixed goal,
+/// so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs, or the largest share of several budgets; it follows a curve instead of a fixed goal,
 /// so that lambda does not overshoot early; and zeros beyond the curve stay stored and may come back, so that the end
 /// is exact.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +72,7 @@ impl Controller {
             self.state.lambda = 0.0;
             return;
         }
-        let error = (cost.max(1.0) / self.wanted(t)).ln();
+        let error = (cost.max(LEAST * self.end) / self.wanted(t)).ln();
         let change = INTEGRAL * error + PROPORTIONAL * (error - self.state.error);
         let limit = LARGEST_FACTOR.ln();
         self.state.lambda = (self.state.lambda * change.clamp(-limit, limit).exp()).clamp(1e-12, 1e6);

@@ -16,7 +16,7 @@ impl Summary {
     pub fn gains(&self) -> Vec<[String; 4]> {
         let (sparse, dense) = (&self.figures, &self.dense_twin);
         let mut rows = scores(sparse, dense);
-        rows.extend(self.target.as_ref().map(|target| {
+        rows.extend(self.targets.iter().map(|target| {
             [
                 format!("{}, asked {}", target.key, target.text(target.asked)),
                 target.text(target.reached),

@@ -50,9 +50,9 @@ pub struct Summary {
     /// What the run reached and cost.
     #[serde(flatten)]
     pub figures: Figures,
-    /// Whether the target was held, if one was set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<Target>,
+    /// For each bound of the target whether it was held.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
     /// What the dense twin reached and cost.
     pub dense_twin: Figures,
 }
@@ -99,7 +99,7 @@ impl Summary {
             threads: run.threads(),
             isa: run.isa().name(),
             processor: processor(),
-            target: Target::of(&run.settings().target, &figures),
+            targets: Target::all(&run.settings().target, &figures),
             figures,
             dense_twin,
         })

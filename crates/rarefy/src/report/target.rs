@@ -24,19 +24,26 @@ pub struct Target {
 }
 
 impl Target {
-    /// The verdict on a model of these figures; `None` if nothing was asked for.
-    pub fn of(settings: &TargetSettings, figures: &Figures) -> Option<Target> {
-        let budgets =
-            [("nnz", settings.nnz), ("bytes", settings.bytes), ("flops", settings.flops)].into_iter();
-        let asked = settings.sparsity.map(|sparsity| ("sparsity", sparsity));
-        let asked = asked.or_else(|| budgets.filter_map(|(key, asked)| Some((key, asked? as f64))).next());
-        let (key, asked) = asked?;
+    /// The verdicts on a model of these figures, one for each bound that was asked for.
+    pub fn all(settings: &TargetSettings, figures: &Figures) -> Vec<Target> {
+        let whole = |asked: Option<u64>| asked.map(|asked| asked as f64);
+        let asked = [
+            ("sparsity", settings.sparsity),
+            ("nnz", whole(settings.nnz)),
+            ("bytes", whole(settings.bytes)),
+            ("flops", whole(settings.flops)),
+        ];
+        let asked = asked.into_iter().filter_map(|(key, asked)| Some((key, asked?)));
+        asked.map(|(key, asked)| Target::of(key, asked, figures)).collect()
+    }
+
+    fn of(key: &'static str, asked: f64, figures: &Figures) -> Target {
         let reached = reached(key, figures);
         let held = match key {
             "sparsity" => reached >= asked - ROUNDING,
             _ => reached <= asked,
         };
-        Some(Target { key, asked, reached, held })
+        Target { key, asked, reached, held }
     }
 
     /// What another network has of what was asked for.
@@ -83,9 +90,13 @@ mod tests {
         ] {
             let figures =
                 Figures { sparsity, nnz, flops: 2 * nnz, model_bytes: 8 * nnz, ..Figures::default() };
-            let target = Target::of(&settings, &figures).unwrap();
-            assert_eq!(target.held, held, "{target:?}");
+            let targets = Target::all(&settings, &figures);
+            assert!(matches!(targets[..], [Target { held: found, .. }] if found == held), "{targets:?}");
         }
-        assert_eq!(Target::of(&none(), &Figures::default()), None);
+        assert_eq!(Target::all(&none(), &Figures::default()), []);
+        let several = TargetSettings { sparsity: Some(0.9), bytes: Some(8000), flops: Some(10), ..none() };
+        let figures = Figures { sparsity: 0.95, model_bytes: 7000, flops: 12, ..Figures::default() };
+        let verdicts = Target::all(&several, &figures).into_iter().map(|it| (it.key, it.held));
+        assert!(verdicts.eq([("sparsity", true), ("bytes", true), ("flops", false)]));
     }
 }

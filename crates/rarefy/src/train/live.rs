@@ -175,13 +175,13 @@ impl Live {
     /// What the budget allows: the first in rank, and what can be added or exchanged so that it is used up.
     pub(super) fn at_budget(mut self, budget: &Budget) -> Live {
         self.entries.sort_unstable_by(Entry::rank);
-        let (limit, floor) = (budget.limit(), self.floor());
-        let count = budget
-            .most_within(limit, floor, self.entries.len(), &mut |count| self.living(count).costs(|_| true));
+        let all = self.entries.len();
+        let count = budget.most_within(self.floor(), all, &mut |count| self.living(count).costs(|_| true));
         let narrow = self.living(count);
         let mut filled = narrow.clone();
         filled.fill(self.entries[count..].to_vec(), budget);
-        if count == self.entries.len() || budget.cost(&filled.costs(|_| true)) > 0.99 * limit {
+        let used = |live: &Live| budget.used(&live.costs(|_| true));
+        if count == all || used(&filled) > 0.99 {
             return filled;
         }
         // One more connection means a whole chain: take it, and let the smallest of the others go instead.
@@ -200,10 +200,9 @@ impl Live {
             exchanged.living(exchanged.entries.len())
         };
         let most = narrow.entries.len();
-        let kept = budget.most_within(limit, 0, most, &mut |kept| without(most - kept).costs(|_| true));
+        let kept = budget.most_within(0, most, &mut |kept| without(most - kept).costs(|_| true));
         let exchanged = without(most - kept);
-        let cost = |live: &Live| budget.cost(&live.costs(|_| true));
-        if cost(&exchanged) <= limit && cost(&exchanged) > cost(&filled) { exchanged } else { filled }
+        if used(&exchanged) <= 1.0 && used(&exchanged) > used(&filled) { exchanged } else { filled }
     }
 
     /// The first `count` connections in rank, without the chains that die by the cut.
@@ -228,7 +227,7 @@ impl Live {
             let (rows, cols) = &cells[entry.parameter as usize];
             rows.contains(&entry.row) && cols.contains(&entry.col)
         });
-        let count = budget.most_within(budget.limit(), 0, spare.len(), &mut |count| {
+        let count = budget.most_within(0, spare.len(), &mut |count| {
             costs(&self.shapes, self.entries.iter().chain(&spare[..count]))
         });
         self.entries.extend_from_slice(&spare[..count]);

@@ -84,43 +84,43 @@ impl Plan {
             Err(_) => layers(vec![0; whole.len()]),
         };
         if settings.penalty.build()?.is_none() {
-            let mut count = budget.most_within(budget.limit(), 1, cells, &mut at);
-            while let Budget::Bytes { limit, .. } = budget {
+            let mut count = budget.most_within(1, cells, &mut at);
+            while let Some(limit) = budget.bytes() {
                 // The file's header has digits that depend on the count.
                 let layers = at(count);
                 let bytes = bytes_with(spec, layers.iter().map(|layer| layer.nnz).collect())? as f64;
                 if bytes <= limit || count == 1 {
                     break;
                 }
-                budget.correct(bytes - budget.cost(&layers));
-                count = budget.most_within(limit, 1, count - 1, &mut at);
+                budget.correct_bytes(&layers, bytes);
+                count = budget.most_within(1, count - 1, &mut at);
             }
             let end = count as f64 / cells as f64;
             return Ok(Plan { floor, start: topology.start_density(end), end, filled: None, control: None });
         }
         let start = settings.sparsity.density;
-        let cost = budget.cost(&layers(counts(settings, spec, start, floor)?));
-        if cost <= budget.limit() {
+        let at_start = layers(counts(settings, spec, start, floor)?);
+        if budget.used(&at_start) <= 1.0 {
             return Err(Error::setting(
                 "target",
                 format!(
                     "is {}, but at sparsity.density = {start} the network starts with {}; start denser",
-                    budget.describe(budget.limit()),
-                    budget.describe(cost)
+                    budget.text(),
+                    budget.cost_text(&at_start)
                 ),
             ));
         }
         let filled = grows.then(|| {
-            let count = budget.most_within(budget.limit(), 1, cells, &mut at);
+            let count = budget.most_within(1, cells, &mut at);
             sparse_start::density(count as f64 / cells as f64)
         });
         // Away from zero, which is what the controller looks at.
-        let cost = match filled {
-            Some(share) => budget.cost(&layers(share_of(&whole, share))),
-            None => cost,
+        let used = match filled {
+            Some(share) => budget.used(&layers(share_of(&whole, share))),
+            None => budget.used(&at_start),
         };
         let lambda = f64::from(sparse_start::penalty(settings).lambda()).max(1e-8);
-        let controller = Controller::new(cost, budget.limit(), lambda);
+        let controller = Controller::new(used, 1.0, lambda);
         Ok(Plan { floor, start, end: start, filled, control: Some((controller, budget)) })
     }
 

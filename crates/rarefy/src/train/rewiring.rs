@@ -165,7 +165,8 @@ impl Engine {
     /// Whether a model of now has more bytes than its budget; then the budget learns how much longer its file's header is than was
     /// thought, which depends on the digits in it.
     fn exceeds_bytes(&mut self) -> bool {
-        let Some((_, Budget::Bytes { limit, .. })) = self.sparsifier.control else { return false };
+        let budget = self.sparsifier.control.as_ref().map(|(_, budget)| budget);
+        let Some(limit) = budget.and_then(Budget::bytes) else { return false };
         // Zeros counted: they may grow yet.
         let model = without_dead_neurons(&self.network);
         let bytes = model_bytes(model.as_ref().unwrap_or(&self.network)) as f64;

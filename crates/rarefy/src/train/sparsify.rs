@@ -251,8 +251,8 @@ impl Sparsifier {
         for (layer, open) in counted.iter_mut().zip(open.into_iter().flatten()) {
             layer.nnz = open.round() as usize;
         }
-        let cost = budget.cost(&counted);
-        controller.observe(cost, t);
+        let used = budget.used(&counted);
+        controller.observe(used, t);
         if (t > END || self.zeros == Zeros::KeepUntilEnd) && !at_end {
             return None;
         }
@@ -261,7 +261,7 @@ impl Sparsifier {
         } else {
             // The count that the wanted cost stands for, at the mean cost of a weight; and half as many again, because
             // some of the zeros hang on dead neurons and could not fill the budget at END.
-            let wanted = (1.5 * count as f64 * controller.wanted(t) / cost).ceil() as usize;
+            let wanted = (1.5 * count as f64 * controller.wanted(t) / used).ceil() as usize;
             live.cut(wanted.max(count));
         }
         live.kept(network)
@@ -270,7 +270,7 @@ impl Sparsifier {
     /// Lets a budget of bytes know that a model of what is stored has so many.
     pub fn correct_bytes(&mut self, network: &Network, bytes: f64) {
         if let Some((_, budget)) = &mut self.control {
-            budget.correct(bytes - budget.cost(&Live::of(network, &[], &[]).costs(|_| true)));
+            budget.correct_bytes(&Live::of(network, &[], &[]).costs(|_| true), bytes);
         }
     }
 

@@ -61,7 +61,7 @@ pub struct Settings {
     pub penalty: PenaltySettings,
     /// What weights must satisfy.
     pub constraint: ConstraintSettings,
-    /// What the network is to end as.
+    /// What the network is to end as: within each bound that is set.
     pub target: TargetSettings,
     /// How weights follow gradients.
     pub optimizer: OptimizerSettings,
