@@ -164,3 +164,24 @@ fn tables_come_through_pipes() {
         assert!(text(&refused.stderr).contains(problem), "{}", text(&refused.stderr));
     }
 }
+
+/// The crates that decode panic on some damaged files. That is an error like others, and no line of the panic is seen.
+#[test]
+fn damaged_tables_are_errors_without_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("t.parquet");
+    let good = rarefy(&["predict", digits_run(), "digits", "--format", "parquet"]).stdout;
+    let mut caught = 0;
+    // Around the header of the page behind the dictionary.
+    for at in 60..110 {
+        let mut bytes = good.clone();
+        bytes[at] = 0xff;
+        std::fs::write(&table, bytes).unwrap();
+        let output = rarefy(&["data", path_text(&table), "--label", "prediction"]);
+        let error = text(&output.stderr);
+        assert!(!error.contains("panicked") && !error.contains("RUST_BACKTRACE"), "{at}: {error}");
+        assert!(output.status.code().is_some_and(|code| code < 2), "{at}: {error}");
+        caught += usize::from(error.contains("its parts contradict each other"));
+    }
+    assert!(caught > 0, "none of these made the crates panic; damage others");
+}

@@ -16,10 +16,10 @@ use super::Kind;
 type Found<T> = Result<T, ArrowError>;
 
 /// How much longer unpacked bytes can be than packed ones: zstd keeps 128 KiB of one byte in 4.
-const MOST_SHRUNK: u64 = 1 << 15;
+pub(super) const MOST_SHRUNK: u64 = 1 << 15;
 
 /// Unpacked bytes that are never too many.
-const FREE: u64 = 1 << 16;
+pub(super) const FREE: u64 = 1 << 16;
 
 /// Opens a file or a stream for the columns of a projection, or for all.
 ///

@@ -4,6 +4,10 @@
 
 #[cfg(feature = "parquet")]
 mod messages;
+#[cfg(feature = "parquet")]
+mod pages;
+#[cfg(feature = "parquet")]
+mod quiet;
 #[cfg_attr(not(feature = "parquet"), path = "no_rows.rs")]
 mod rows;
 

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
@@ -13,7 +12,8 @@ use csv::StringRecord;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Column, Holds, Kind, messages};
+use super::quiet::caught;
+use super::{Column, Holds, Kind, messages, pages};
 use crate::{Error, Result};
 
 /// Rows that are decoded together.
@@ -61,7 +61,7 @@ impl Rows {
     /// # Errors
     /// If it cannot be opened or is damaged.
     pub(crate) fn open(path: &Path, kind: Kind, wanted: &[bool]) -> Result<Rows> {
-        let file = open(path)?;
+        let (file, again) = (open(path)?, open(path)?);
         let read: Vec<usize> = (0..wanted.len()).filter(|&column| wanted[column]).collect();
         let projection = read.clone();
         let batches = guarded(path, move || {
@@ -69,6 +69,8 @@ impl Rows {
                 Kind::Parquet => {
                     let file = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH);
                     let mask = ProjectionMask::roots(file.parquet_schema(), projection);
+                    pages::check(again, file.metadata(), |leaf| mask.leaf_included(leaf))
+                        .map_err(ArrowError::ParquetError)?;
                     Box::new(file.with_projection(mask).build()?)
                 }
                 Kind::ArrowFile | Kind::ArrowStream => {
@@ -125,7 +127,7 @@ fn open(path: &Path) -> Result<File> {
 /// the program, for what they were decoding is not used again.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
     let broken = |why: String| Error::data(path, format!("cannot be decoded ({why}); get or save it again"));
-    match catch_unwind(AssertUnwindSafe(read)) {
+    match caught(read) {
         Ok(read) => read.map_err(|error| broken(error.to_string())),
         Err(_) => Err(broken("its parts contradict each other".into())),
     }
