@@ -11,6 +11,8 @@ use rarefy::layers::Preset;
 use rarefy::names::{Named, shell_word};
 use rarefy::train::SettingsBuilder;
 
+use crate::print_config::all_keys;
+
 /// How data is read: what `train` and `data` share.
 #[derive(clap::Args)]
 pub struct ReadArgs {
@@ -135,6 +137,11 @@ impl Suggested {
     pub fn isas() -> Suggested {
         let here = Isa::available().into_iter().map(Isa::name);
         Suggested(std::iter::once(IsaChoice::Auto.name()).chain(here).collect())
+    }
+
+    /// The keys of all settings; `=` and a value follow.
+    pub fn settings() -> Suggested {
+        Suggested(all_keys().collect())
     }
 }
 

@@ -6,6 +6,7 @@ use clap::ValueHint;
 use clap_complete::Shell;
 use serde_json::json;
 
+use crate::arguments::Suggested;
 use crate::output::Output;
 
 /// Arguments of `rarefy completions`.
@@ -21,10 +22,13 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// The command line, knowing which values are files: shells complete them.
-pub fn with_files(command: clap::Command) -> clap::Command {
-    let is_data = |arg: &clap::Arg| arg.get_id() == "data";
-    let hint = |arg: clap::Arg| if is_data(&arg) { arg.value_hint(ValueHint::AnyPath) } else { arg };
+/// The command line, knowing which values are files and which begin with the key of a setting: shells complete them.
+pub fn with_values(command: clap::Command) -> clap::Command {
+    let hint = |arg: clap::Arg| match arg.get_id().as_str() {
+        "data" => arg.value_hint(ValueHint::AnyPath),
+        "set" => arg.value_parser(Suggested::settings()).hide_possible_values(true),
+        _ => arg,
+    };
     command.mut_subcommands(|verb| verb.mut_args(hint))
 }
 

@@ -3,10 +3,12 @@
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use serde_json::{Map, Value, json};
 
 use crate::interrupt;
 use crate::output::{Output, complain_of};
+use crate::print_config::all_keys;
 
 /// The exit codes, for the help and the man page.
 pub const EXIT_CODES: &str = "\
@@ -18,7 +20,7 @@ Exit codes:
   143  interrupted by SIGTERM, likewise
 
 With --json an error is an object too: {\"error\": {\"message\", \"exit_code\"}}, with \"key\" or \"path\" where a setting or a file
-is at fault.";
+is at fault; the key may be a flag.";
 
 /// Ends with what a verb ended with.
 pub fn end(result: &anyhow::Result<()>, output: &Output) -> ExitCode {
@@ -43,9 +45,40 @@ pub fn end_usage(error: &clap::Error) -> ExitCode {
         let words: Vec<&str> = first.trim_start_matches("error:").split_whitespace().collect();
         let message = words.join(" ");
         let output = Output::new(is_json, false);
-        output.failure(&json!({ "error": { "message": message, "exit_code": error.exit_code() } }));
+        let mut fields = Map::from_iter([("message".into(), json!(message))]);
+        fields.extend(flag_of(error).map(|flag| ("key".into(), json!(flag))));
+        fields.insert("exit_code".into(), json!(error.exit_code()));
+        output.failure(&json!({ "error": fields }));
     }
     ExitCode::from(error.exit_code() as u8)
+}
+
+/// The flag that is wrong on the command line, if one is.
+fn flag_of(error: &clap::Error) -> Option<&str> {
+    let shown = match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(shown) => shown,
+        ContextValue::Strings(shown) => shown.first()?,
+        _ => return None,
+    };
+    shown.split_whitespace().next().filter(|word| word.starts_with("--"))
+}
+
+/// The flag or the key that a message of the program's own begins with, perhaps behind the file that it is in. Behind `--set` it
+/// is the key.
+fn blamed(message: &str) -> Option<String> {
+    let is_key = |word: &str| {
+        let key = word.strip_prefix("sweep.").unwrap_or(word);
+        word == "compare.folds" || all_keys().any(|known| known == key)
+    };
+    message.split(": ").find_map(|part| {
+        let assignment = part.strip_prefix("--set ");
+        let part = assignment.unwrap_or(part);
+        let first = part.split([' ', '=']).next()?;
+        let is_flag = first.len() > 2 && first.starts_with("--");
+        let is_alone = part == first || part.as_bytes().get(first.len()) == Some(&b'=');
+        (assignment.is_some() || is_flag || is_alone && is_key(first))
+            .then(|| first.trim_end_matches([',', ':']).to_string())
+    })
 }
 
 /// An error for programs.
@@ -60,7 +93,7 @@ fn object(error: &anyhow::Error, code: u8) -> Value {
             | rarefy::Error::Model { path, .. }
             | rarefy::Error::RunExists { path },
         ) => drop(fields.insert("path".into(), json!(path))),
-        _ => {}
+        _ => fields.extend(blamed(&format!("{error:#}")).map(|key| ("key".into(), json!(key)))),
     }
     fields.insert("exit_code".into(), json!(code));
     json!({ "error": fields })

@@ -70,7 +70,7 @@ enum Command {
 
 /// The command line.
 fn command() -> clap::Command {
-    completions::with_files(Cli::command()).mut_subcommand("train", train::with_resume_alone)
+    completions::with_values(Cli::command()).mut_subcommand("train", train::with_resume_alone)
 }
 
 fn main() -> std::process::ExitCode {

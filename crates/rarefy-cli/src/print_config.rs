@@ -16,6 +16,7 @@ const COMMENT_WIDTH: usize = 78;
 
 /// A row of the page.
 struct Row<'a> {
+    key: &'a str,
     section: &'a str,
     name: &'a str,
     default: Option<&'a str>,
@@ -26,7 +27,7 @@ struct Row<'a> {
 /// The settings as a file that `--config` reads.
 pub fn print_config(settings: &Settings) -> Result<String> {
     let set = keys("", &Value::try_from(settings)?);
-    let mut unset: Vec<Row<'_>> = rows().filter(|row| !set.contains(&row.key())).collect();
+    let mut unset: Vec<Row<'_>> = rows().filter(|row| !set.contains(row.key)).collect();
     let mut lines = Vec::new();
     let mut section = String::new();
     for line in toml::to_string(settings)?.lines() {
@@ -62,10 +63,9 @@ fn add_comments(section: &str, unset: &mut Vec<Row<'_>>, lines: &mut Vec<String>
     }
 }
 
-impl Row<'_> {
-    fn key(&self) -> String {
-        if self.section.is_empty() { self.name.into() } else { format!("{}.{}", self.section, self.name) }
-    }
+/// The keys of all settings.
+pub fn all_keys() -> impl Iterator<Item = &'static str> {
+    rows().map(|row| row.key)
 }
 
 fn rows() -> impl Iterator<Item = Row<'static>> {
@@ -78,7 +78,7 @@ fn rows() -> impl Iterator<Item = Row<'static>> {
         let meaning = cells.next()?.trim_end_matches(" |").replace("\\|", "|");
         let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
         let default = Some(default).filter(|default| *default != "-");
-        Some(Row { section, name, default, values, meaning })
+        Some(Row { key, section, name, default, values, meaning })
     })
 }
 

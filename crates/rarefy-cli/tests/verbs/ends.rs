@@ -30,6 +30,35 @@ fn an_error_is_an_object_too() {
     assert!(found["message"].as_str().unwrap().contains("invalid value 'rigel' for '--method"), "{found}");
 }
 
+#[test]
+fn an_error_names_the_flag_or_the_setting_that_is_to_blame() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = folder.path().join("sweep.toml");
+    std::fs::write(&sweep, "[sweep]\n\"topology.method\" = 'rigl'\n").unwrap();
+    for (arguments, key) in [
+        (&["train", "digits", "--sparsity", "95"][..], json!("--sparsity")),
+        (&["train", "digits", "--target", "nnz=9", "--target", "nnz=8"], json!("--target")),
+        (&["train", "digits", "--target", "size=9"], json!("target")),
+        (&["train", "digits", "--set", "train.epoch=5"], json!("train.epoch")),
+        (&["train", "digits", "--set", "train.epochs=five"], json!("train.epochs")),
+        (&["train", "digits", "--network", "lenet6"], json!("--network")),
+        (&["train", "digits", "--set", "data.image_size=-1"], json!("data.image_size")),
+        (&["path", "digits", "--set", "train.epochs=5"], json!("train.epochs")),
+        (&["path", "digits", "--set", "penalty.lambda=5"], json!("penalty.lambda")),
+        (&["inspect", "--network", "lenet5"], json!("--network")),
+        (&["compare", path_text(&sweep)], json!("sweep.topology.method")),
+        // What clap refuses.
+        (&["train", "digits", "--method", "rigel"], json!("--method")),
+        (&["train", "digits", "--epochs", "0"], json!("--epochs")),
+        (&["train", "digits", "--metod", "rigl"], json!("--metod")),
+        // Nothing of the command line is to blame.
+        (&["inspect", "no-such-run"], Value::Null),
+    ] {
+        let found = failure(arguments);
+        assert_eq!(found["key"], key, "{arguments:?}: {found}");
+    }
+}
+
 /// A run that would go on for hours gets a signal: it is saved, and the program ends soon.
 #[cfg(unix)]
 #[test]
@@ -66,7 +95,16 @@ fn signals_end_soon_with_a_checkpoint_and_their_own_codes() {
 #[test]
 fn shells_complete_values() {
     let script = said(&["completions", "bash"]);
-    for value in ["rigl gse", "l1 elastic-net", "adam adamw", "lenet5", "multi-label", "scalar"] {
+    for value in [
+        "data.path data.label",
+        "topology.method topology.every",
+        "rigl gse",
+        "l1 elastic-net",
+        "adam adamw",
+        "lenet5",
+        "multi-label",
+        "scalar",
+    ] {
         let [first, rest] = value.split_once(' ').map_or([value, ""], |(first, rest)| [first, rest]);
         let listed = script.lines().filter(|line| line.contains("compgen -W"));
         assert!(listed.clone().any(|line| line.contains(first) && line.contains(rest)), "{value}");
