@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
@@ -291,56 +289,6 @@ fn cifar_readers(folder: &Path) -> [Reader; 2] {
     ]
 }
 
-/// A Parquet file of one column of texts, packed with Snappy.
-fn texts_in_parquet() -> Vec<u8> {
-    let texts = StringArray::from_iter_values((0..24).map(|row| ["red", "blue"][row % 2].repeat(40)));
-    let labels = Int64Array::from_iter_values((0..24).map(|row| row % 3));
-    let columns: [(&str, ArrayRef); 2] = [("colour", Arc::new(texts)), ("y", Arc::new(labels))];
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(snappy)).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-    bytes
-}
-
-/// A Parquet file whose first page, a dictionary, has this at a place of its header: a type, how long it is unpacked, how long
-/// packed, and so on, each behind a byte that names it.
-fn with_promise(place: usize, number: u32) -> Vec<u8> {
-    let mut bytes = texts_in_parquet();
-    let varint = |mut number: u64| {
-        let mut bytes = Vec::new();
-        while number >= 0x80 {
-            bytes.push(number as u8 | 0x80);
-            number >>= 7;
-        }
-        bytes.push(number as u8);
-        bytes
-    };
-    // After the magic word: field 1, the type; field 2, how long unpacked; field 3, how long packed; a struct whose first field is
-    // how many values there are.
-    let mut at = 4;
-    for _ in 0..place {
-        at += 1;
-        while bytes[at] >= 0x80 {
-            at += 1;
-        }
-        at += 1;
-        if bytes[at] & 0xf == 0xc {
-            at += 1;
-        }
-    }
-    let start = at + 1;
-    let end = start + bytes[start..].iter().position(|&byte| byte < 0x80).unwrap() + 1;
-    let before = bytes.len();
-    drop(bytes.splice(start..end, varint(u64::from(number) << 1)));
-    // What came longer is taken from the page behind it, so that the rest lies where it lay.
-    let more = bytes.len() - before;
-    drop(bytes.drain(120..120 + more));
-    bytes
-}
-
 /// The readers of tables whose columns have types.
 fn columnar_readers(folder: &Path) -> [Reader; 3] {
     let rows = 0..24usize;
@@ -597,14 +545,6 @@ fn small_files_that_ask_for_much_are_refused() {
         ("s.npz", "", zipped(&matrix), "more than the 1073741824"),
         ("n.npz", "", zipped(&[("x.npy", &array), ("y.npy", &labels)]), "x.npy"),
         ("x-images-idx3-ubyte", "", images, "x-images"),
-        ("a.parquet", "", with_promise(1, i32::MAX as u32), "a page promises to become more than it can"),
-        ("b.parquet", "", with_promise(2, i32::MAX as u32), "a page promises more than the file holds"),
-        (
-            "c.parquet",
-            "",
-            with_promise(3, i32::MAX as u32),
-            "a dictionary promises more values than it has bytes",
-        ),
     ] {
         let path = folder.path().join(read);
         if name.is_empty() {

@@ -185,6 +185,39 @@ fn check_repeats(name: &str, settings: Settings) {
     }
 }
 
+/// The end of an epoch is not waited for where the validation part is large.
+#[test]
+fn a_stop_while_the_validation_part_is_looked_at_changes_no_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    // An average of weights is swapped in for the look.
+    for method in [Optimizer::Adam, Optimizer::ScheduleFreeAdamw] {
+        let mut settings = settings(Method::Rigl);
+        settings.optimizer.method = method;
+        settings.data.validation_fraction = 0.25;
+        let [whole, cut] = ["whole", "cut"].map(|name| folder.path().join(format!("{name} {method:?}")));
+        let whole = train(settings.clone(), &whole);
+        let mut run = Run::start(settings.clone(), Some(&cut)).unwrap();
+        let mut looks = Vec::new();
+        let outcome = run
+            .train(&mut |event| match event {
+                Event::Validation { samples } => {
+                    looks.push(samples);
+                    if looks.len() == 3 { Control::Stop } else { Control::Continue }
+                }
+                _ => Control::Continue,
+            })
+            .unwrap();
+        assert_eq!((outcome.ending, outcome.epochs), (Ending::Interrupted, 1));
+        assert!(looks[0] < looks[1] && looks[2] == looks[0], "two batches in each epoch: {looks:?}");
+        drop(run);
+        let mut run = Run::resume(&cut, |_| ()).unwrap();
+        run.train(&mut |_| Control::Continue).unwrap();
+        assert!(model(&cut) == whole, "{method:?}: a resumed run differs");
+        let lines = std::fs::read_to_string(cut.join("metrics.jsonl")).unwrap().lines().count();
+        assert_eq!(lines as u64, settings.train.epochs);
+    }
+}
+
 #[test]
 fn bad_runs_are_refused_with_advice() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! The epochs of a training: its steps, what is looked at, kept and told after them, and what came of them.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::keep::Keep;
@@ -169,17 +170,28 @@ impl Trainer {
         Ok(())
     }
 
-    /// Looks at the validation part, keeps the model if it is the best, keeps and tells the record.
+    /// Looks at the validation part, keeps the model if it is the best, keeps and tells the record. Stopped while it looks, it
+    /// leaves all as after the last step.
     fn finish_epoch(&mut self, seconds: f64, keep: &mut dyn Keep, watch: &mut Watch<'_>) -> Result<Control> {
         let step = self.position.step;
-        self.position.epoch += 1;
-        self.position.seconds += seconds;
-        self.epoch_start = step;
         let is_last_resort = self.engine.sparsifier.may_empty() && self.engine.is_whole();
         self.engine.swap_average();
         let model = self.engine.model();
         let network = model.as_ref().unwrap_or(&self.engine.network);
-        let found = self.splits.validation.as_ref().map(|dataset| self.validate(network, dataset));
+        let found = match &self.splits.validation {
+            None => None,
+            Some(dataset) => {
+                let found = self.validate_while(network, dataset, watch);
+                if found.is_none() {
+                    self.engine.swap_average();
+                    return Ok(Control::Stop);
+                }
+                found
+            }
+        };
+        self.position.epoch += 1;
+        self.position.seconds += seconds;
+        self.epoch_start = step;
         let is_settled = self.engine.is_settled(network, step as f64 / self.planned_steps as f64);
         let monitored = self.monitored(found.as_ref()).filter(|_| is_settled);
         let best = monitored
@@ -339,12 +351,11 @@ impl Trainer {
         let model = keep.kept(&self.engine.network.spec().kinds())?;
         let is_over = ending != Ending::Interrupted;
         let threshold = Threshold::At(model.config.decision.threshold);
-        let found = self
-            .splits
-            .test
-            .as_ref()
-            .filter(|_| is_over)
-            .map(|dataset| self.evaluate_by(&model.network, dataset, &Metric::ALL, threshold));
+        let found = self.splits.test.as_ref().filter(|_| is_over).and_then(|dataset| {
+            self.evaluate_by(&model.network, dataset, &Metric::ALL, threshold, &mut |_| {
+                ControlFlow::Continue(())
+            })
+        });
         let test = found.as_ref().map(|found| found.score);
         let seconds_per_epoch = median(times);
         Ok(Outcome {

@@ -1,8 +1,11 @@
 //! How good a network's predictions for a part of the data are: its loss, and the metrics that somebody asks for.
 
+use std::ops::ControlFlow;
+
 use serde::Serialize;
 
-use super::{Score, predict, score};
+use super::predictor::predict_while;
+use super::{Score, score};
 use crate::data::{Dataset, Preparation, Targets, Task};
 use crate::kernels::Isa;
 use crate::layers::Network;
@@ -96,7 +99,8 @@ impl Meaning<'_> {
     }
 }
 
-/// The score of a network on a data set, and its predictions, `samples x outputs`, where `keeps` asks for them.
+/// The score of a network on a data set, and its predictions, `samples x outputs`, where `keeps` asks for them; `None` if
+/// `go_on`, which is told after each batch how many samples are done, asks to stop.
 ///
 /// # Panics
 /// If the shapes of network and data set differ.
@@ -106,7 +110,8 @@ pub(super) fn scored(
     loss: &Loss,
     dataset: &Dataset,
     keeps: Option<Head>,
-) -> (Score, Vec<f32>) {
+    go_on: &mut (dyn FnMut(usize) -> ControlFlow<()> + '_),
+) -> Option<(Score, Vec<f32>)> {
     /// Samples of a batch.
     const BATCH: usize = 256;
     // Outputs at each step of many samples would take much memory for little speed.
@@ -114,20 +119,24 @@ pub(super) fn scored(
     let (mut total, mut scores) = (Score::default(), Vec::new());
     // Those of texts and recordings are scored step by step, with the loss.
     let keeps = keeps.filter(|_| network.output().positions() == 1);
-    predict(network, isa, dataset, batch, |batch, outputs| {
+    let mut done = 0;
+    let went = predict_while(network, isa, dataset, batch, |batch, outputs| {
         total.add(score(loss, isa, outputs, batch, None));
-        let Some(head) = keeps else { return };
+        done += batch.samples;
+        let Some(head) = keeps else { return go_on(done) };
         for tile in 0..outputs.tiles() {
             head.apply(outputs.tile_mut(tile));
         }
         for sample in 0..batch.samples {
             scores.extend((0..outputs.features()).map(|feature| outputs.at(sample, feature)));
         }
+        go_on(done)
     });
-    (total, scores)
+    went.is_continue().then_some((total, scores))
 }
 
 /// The loss and accuracy of a network on a data set.
 pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
-    scored(network, isa, loss, dataset, None).0
+    let whole = scored(network, isa, loss, dataset, None, &mut |_| ControlFlow::Continue(()));
+    whole.expect("nobody stops it").0
 }

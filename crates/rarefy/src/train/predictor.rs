@@ -1,5 +1,6 @@
 //! Predicting: batch after batch through a network, on any number of threads at once.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::data::{Batch, Dataset, Features};
@@ -66,11 +67,12 @@ impl Predictor {
             Some(room) => room.made_for(dataset, capacity),
             None => Room::new(network, dataset, capacity),
         };
-        let pass = || pass(network, self.isa(), dataset, capacity, &mut room, work);
+        let pass = || pass(network, self.isa(), dataset, capacity, &mut room, all(work));
         match &self.pool {
             Some(pool) => pool.install(pass),
             None => pass(),
         }
+        .continue_value();
         spare().push(room);
     }
 }
@@ -83,8 +85,27 @@ pub fn predict(
     batch_size: usize,
     work: impl FnMut(&Batch, &mut Tiles),
 ) {
+    predict_while(network, isa, dataset, batch_size, all(work)).continue_value();
+}
+
+/// The same, until `work` asks to stop: then the answer is that.
+pub(super) fn predict_while(
+    network: &Network,
+    isa: Isa,
+    dataset: &Dataset,
+    batch_size: usize,
+    work: impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let capacity = capacity(network, dataset, batch_size);
-    pass(network, isa, dataset, capacity, &mut Room::new(network, dataset, capacity), work);
+    pass(network, isa, dataset, capacity, &mut Room::new(network, dataset, capacity), work)
+}
+
+/// Work that is done for all batches.
+fn all(mut work: impl FnMut(&Batch, &mut Tiles)) -> impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()> {
+    move |batch, outputs| {
+        work(batch, outputs);
+        ControlFlow::Continue(())
+    }
 }
 
 /// How many samples to predict at once.
@@ -100,8 +121,8 @@ fn pass(
     dataset: &Dataset,
     capacity: usize,
     Room { batch, buffers }: &mut Room,
-    mut work: impl FnMut(&Batch, &mut Tiles),
-) {
+    mut work: impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()>,
+) -> ControlFlow<()> {
     let mut by_output;
     let network = if network.is_stored_by_input() && !matches!(dataset.features, Features::Sparse(_)) {
         // Still in training on nonzeros, asked about whole rows: once for all batches.
@@ -116,6 +137,7 @@ fn pass(
         batch.fill(dataset, samples);
         buffers.resize(samples.len());
         network.forward(&Pass::predict(isa), &batch.input, buffers);
-        work(batch, buffers.output_mut());
+        work(batch, buffers.output_mut())?;
     }
+    ControlFlow::Continue(())
 }

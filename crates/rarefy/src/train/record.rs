@@ -21,6 +21,11 @@ pub enum Event<'a> {
         /// Samples of the epoch so far.
         samples: usize,
     },
+    /// A batch of the validation part was looked at. Who stops the training here has it go on with the whole look later.
+    Validation {
+        /// Samples of the part so far.
+        samples: usize,
+    },
     /// An epoch was done.
     Epoch {
         /// Its figures.
@@ -30,7 +35,7 @@ pub enum Event<'a> {
     },
 }
 
-/// Who is told of every step and epoch, and may stop the training after any of them.
+/// Who is told of every step, look and epoch, and may stop the training after any of them.
 pub type Watch<'a> = dyn FnMut(Event<'_>) -> Control + Send + 'a;
 
 /// What the one who is told answers.

@@ -1,5 +1,6 @@
 //! Training without files: who owns the order of steps, updates of connections, epochs, early stopping and the best model.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
@@ -10,7 +11,7 @@ use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
 use super::plan::Floor;
 use super::position::Position;
-use super::record::{Emptied, Ending, Outcome, Watch};
+use super::record::{Control, Emptied, Ending, Event, Outcome, Watch};
 use super::settings::pairs::Own;
 use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, thread_pool};
 use crate::data::{self, Dataset, Splits, Task};
@@ -477,17 +478,34 @@ impl Trainer {
     /// for that fit, in the unit of the targets. The loss of a language model is the plain one. Of two classes the positive one is
     /// predicted above `train.threshold`, or one half where that is to be chosen.
     pub fn evaluate(&self, network: &Network, dataset: &Dataset, asked: &[Metric]) -> Evaluation {
-        self.evaluate_by(network, dataset, asked, Threshold::At(self.decision.threshold))
+        let threshold = Threshold::At(self.decision.threshold);
+        let whole = self.evaluate_by(network, dataset, asked, threshold, &mut |_| ControlFlow::Continue(()));
+        whole.expect("nobody stops it")
     }
 
     /// How good the predictions of a network for the validation part are, by what tells which epoch is better and what is shown of
     /// it; where a threshold is to be chosen, with that.
     pub(super) fn validate(&self, network: &Network, validation: &Dataset) -> Evaluation {
+        let whole = self.validate_while(network, validation, &mut |_| Control::Continue);
+        whole.expect("nobody stops it")
+    }
+
+    /// The same; `None` if `watch`, which is told of each batch, asks to stop.
+    pub(super) fn validate_while(
+        &self,
+        network: &Network,
+        validation: &Dataset,
+        watch: &mut Watch<'_>,
+    ) -> Option<Evaluation> {
         let asked: Vec<Metric> =
             self.settings.train.metric.into_iter().chain(self.shown_metrics().iter().copied()).collect();
         let threshold = self.settings.train.threshold;
         let threshold = threshold.unwrap_or(Threshold::At(self.decision.threshold));
-        self.evaluate_by(network, validation, &asked, threshold)
+        let mut go_on = |samples| match watch(Event::Validation { samples }) {
+            Control::Continue => ControlFlow::Continue(()),
+            Control::Stop => ControlFlow::Break(()),
+        };
+        self.evaluate_by(network, validation, &asked, threshold, &mut go_on)
     }
 
     /// What is shown of each epoch besides loss and accuracy.
@@ -502,28 +520,25 @@ impl Trainer {
         dataset: &Dataset,
         asked: &[Metric],
         threshold: Threshold,
-    ) -> Evaluation {
+        go_on: &mut (dyn FnMut(usize) -> ControlFlow<()> + Send + '_),
+    ) -> Option<Evaluation> {
         let mut meaning = judging::meaning(&self.splits, &self.loss, self.decision);
         let keeps = !asked.is_empty() || matches!(threshold, Threshold::Best(_));
         self.in_pool(|| {
             let head = keeps.then_some(meaning.head);
-            let (score, scores) = scored(network, self.isa, &self.evaluation_loss, dataset, head);
+            let (score, scores) = scored(network, self.isa, &self.evaluation_loss, dataset, head, go_on)?;
             meaning.decision.threshold = match threshold {
                 Threshold::At(threshold) => threshold,
                 Threshold::Best(metric) => meaning.best_threshold(metric, dataset, &scores),
             };
             let decision = meaning.decision;
             if !keeps {
-                return Evaluation {
-                    score,
-                    metrics: Metrics::default(),
-                    decision,
-                    never_predicted: Vec::new(),
-                };
+                let metrics = Metrics::default();
+                return Some(Evaluation { score, metrics, decision, never_predicted: Vec::new() });
             }
             let answers = meaning.answers(dataset, &scores, &score);
             let (metrics, never_predicted) = (Metrics::of(&answers, asked), answers.never_predicted());
-            Evaluation { score, metrics, decision, never_predicted }
+            Some(Evaluation { score, metrics, decision, never_predicted })
         })
     }
 
