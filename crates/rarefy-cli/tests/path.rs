@@ -222,6 +222,14 @@ fn networks_are_judged_by_folds_too() {
     let evaluated = object(&["evaluate", model.to_str().unwrap()]);
     let (told, found) = (&path["knee"]["test"]["rmse"], &evaluated["rmse"]);
     assert!((told.as_f64().unwrap() - found.as_f64().unwrap()).abs() < 1e-4, "{told} {found}");
+    // A metric that epochs are judged by is told over the folds too, and one that does not fit is refused before any work.
+    let by = |metric: &'static str| [&arguments[..], &["--set", metric]].concat();
+    let path = object(&by("train.metric=mae"));
+    let judged =
+        path["points"].as_array().unwrap().iter().filter(|it| it["validation"]["metric"].is_number());
+    assert!(judged.count() > 0, "{path}");
+    let message = refusal(&by("train.metric=auc"));
+    assert!(message.contains("train.metric: auc does not fit what is predicted"), "{message}");
 }
 
 #[test]

@@ -117,7 +117,7 @@ struct Summary<'a> {
 
 /// Follows the path.
 pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
-    let settings = settings(args)?;
+    let mut settings = settings(args)?;
     let defaults = PathSettings::default();
     let wanted = PathSettings {
         lambda_max: args.lambda_max,
@@ -127,6 +127,12 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
     };
     let read = |folds| CrossValidation::read(&settings.data, settings.seed, folds);
     let folds = args.folds.map(read).transpose()?;
+    let of_folds = settings.clone();
+    if let Some(folds) = folds.as_ref().filter(|_| settings.train.metric.is_some()) {
+        // Before hours of work: it fits what is predicted. All samples together have no part to take it on.
+        LambdaPath::on(of_folds.clone(), &wanted, folds.fold(1)?)?;
+        settings.train.metric = None;
+    }
     let mut path = match &folds {
         Some(folds) => LambdaPath::on(settings.clone(), &wanted, folds.whole()?)?,
         None => LambdaPath::new(settings.clone(), &wanted)?,
@@ -150,7 +156,7 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
         // All folds go through the lambdas of the whole.
         let largest = path.lambdas().iter().copied().fold(0.0, f64::max);
         let wanted = PathSettings { lambda_max: Some(largest), ..wanted };
-        cross_validate(&folds, &settings, &wanted, &mut outcome.points, interrupt, output)?;
+        cross_validate(&folds, &of_folds, &wanted, &mut outcome.points, interrupt, output)?;
     }
     report(args, &path, &settings, &wanted, &outcome, folder, output)
 }
