@@ -35,7 +35,9 @@ pub(super) fn detect(place: &Place) -> bool {
     if place.is_folder {
         return has_parts(&place.path);
     }
-    place.is_file() && !place.is_text() && (place.contains(&["-ubyte", "idx"]) || is_magic(&place.start))
+    // A name may hold "idx" by chance; one that ends as these do may have lost its first bytes.
+    let is_named = place.ends(&["-ubyte"]) || place.contains("idx") && place.start.starts_with(&[0, 0]);
+    place.is_file() && !place.is_text() && (is_magic(&place.start) || is_named)
 }
 
 /// Whether a file that starts with these bytes is IDX.
@@ -250,6 +252,28 @@ pub(crate) mod tests {
                 error.contains(problem) && error.contains(&format!("train-{at_fault}")),
                 "{name}: {error}"
             );
+        }
+    }
+
+    /// What a file holds says more than its name.
+    #[test]
+    fn names_with_idx_in_them_are_no_promise() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_idx = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            detect(&Place::at(path, false).unwrap())
+        };
+        let good = file(&[1, 1], &[0]);
+        for (name, bytes, expected) in [
+            ("stock_idx", &b"a,b\n1,2\n"[..], false),
+            ("idx.tab", b"a\tb\n1\t2\n", false),
+            ("idx.npy", b"\x93NUMPY\x01\x00", false),
+            ("anything", &good, true),
+            ("a.idx", &[0, 0, 0x0a, 1, 0, 0, 0, 0], true),
+            ("a-images-idx3-ubyte", b"broken", true),
+        ] {
+            assert_eq!(is_idx(name, bytes), expected, "{name}");
         }
     }
 

@@ -100,8 +100,8 @@ impl Place {
         self.ends(&[".csv", ".tsv", ".txt", ".data", ".dat"])
     }
 
-    /// Whether its name holds one of these.
-    pub(super) fn contains(&self, parts: &[&str]) -> bool {
-        parts.iter().any(|part| self.file_name.contains(part))
+    /// Whether its name holds this.
+    pub(super) fn contains(&self, part: &str) -> bool {
+        self.file_name.contains(part)
     }
 }

@@ -174,6 +174,85 @@ fn texts_stay_texts_and_nulls_are_gaps_however_gaps_are_written() {
     }
 }
 
+/// A Parquet file whose first page, a dictionary, has this number at a place of its header: 1 how long it is unpacked, 2 how long
+/// packed, 3 how many values it has.
+fn with_promise(place: usize, number: u32) -> Vec<u8> {
+    let texts = StringArray::from_iter_values((0..24).map(|row| ["red", "blue"][row % 2].repeat(40)));
+    let labels = Int64Array::from_iter_values((0..24).map(|row| row % 3));
+    let batch = batch(vec![("colour", Arc::new(texts)), ("y", Arc::new(labels))]);
+    let snappy = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(snappy)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let varint = |mut number: u64| {
+        let mut bytes = Vec::new();
+        while number >= 0x80 {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    };
+    // After the magic word: each number behind a byte that names it, the first the type of the page; the third is followed by a
+    // struct, whose first field counts values.
+    let mut at = 4;
+    for _ in 0..place {
+        at += 1;
+        while bytes[at] >= 0x80 {
+            at += 1;
+        }
+        at += 1;
+        if bytes[at] & 0xf == 0xc {
+            at += 1;
+        }
+    }
+    let start = at + 1;
+    let end = start + bytes[start..].iter().position(|&byte| byte < 0x80).unwrap() + 1;
+    let before = bytes.len();
+    drop(bytes.splice(start..end, varint(u64::from(number) << 1)));
+    // What came longer is taken from the page behind it, so that the rest lies where it lay.
+    let more = bytes.len() - before;
+    drop(bytes.drain(120..120 + more));
+    bytes
+}
+
+/// What is promised is looked at before there is room for it.
+#[test]
+fn pages_that_promise_much_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.parquet");
+    for (place, problem) in [
+        (1, "a page promises to become more than it can"),
+        (2, "a page promises more than the file holds"),
+        (3, "a dictionary promises more values than it has bytes"),
+    ] {
+        std::fs::write(&path, with_promise(place, i32::MAX as u32)).unwrap();
+        let error = refusal(&path, "");
+        assert!(error.contains(problem) && error.contains("get or save it again"), "{place}: {error}");
+    }
+}
+
+/// Pandas writes an index without a name as the last column.
+#[test]
+fn an_index_is_no_feature_and_no_label() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = || Arc::new(Float64Array::from_iter_values((0..24).map(|row| f64::from(row * row))));
+    let prices = || Arc::new(Float64Array::from_iter_values((0..24).map(|row| f64::from(row) * 1.5)));
+    let index = || Arc::new(Int64Array::from_iter_values((0..24).map(|row| row * 3 % 7)));
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("size", sizes()), ("price", prices()), ("__index_level_0__", index())];
+    for path in files(folder.path(), &batch(columns)) {
+        let splits = load(&settings(&path, "task = 'regression'"), 1).unwrap();
+        assert_eq!(splits.preparation.input_names(), ["size"]);
+        let note = "column \"__index_level_0__\" is the index that pandas has written";
+        assert!(splits.notes.iter().any(|text| text.starts_with(note)), "{:?}", splits.notes);
+        // Who asks for it gets it.
+        let kept = load(&settings(&path, "task = 'regression'\nkeep = '__index_level_0__'"), 1).unwrap();
+        assert!(!kept.notes.iter().any(|text| text.starts_with(note)), "{:?}", kept.notes);
+    }
+}
+
 #[test]
 fn what_is_no_table_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();

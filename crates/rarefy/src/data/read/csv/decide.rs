@@ -33,6 +33,12 @@ pub(super) struct Table<'a> {
     pub group: Option<usize>,
 }
 
+/// Whether a column is one that pandas writes for an index that has no name.
+fn is_index(name: &str) -> bool {
+    let number = name.strip_prefix("__index_level_").and_then(|rest| rest.strip_suffix("__"));
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
 /// Whether a column is named as ids are: `id`, `customer_id`, `CustomerID`.
 fn is_named_id(name: &str) -> bool {
     let Some(front) = name.len().checked_sub(2).and_then(|at| name.split_at_checked(at)) else {
@@ -58,7 +64,10 @@ impl Table<'_> {
     /// The label column where the settings name none: the one that is named so, else the last one.
     pub(super) fn usual_label(&self) -> Result<usize> {
         let last = (0..self.names.len())
-            .rfind(|&column| !self.is_nothing(column) && ![self.weight, self.group].contains(&Some(column)))
+            .rfind(|&column| {
+                let is_other = [self.weight, self.group].contains(&Some(column));
+                !(is_other || self.is_nothing(column) || is_index(&self.names[column]))
+            })
             .unwrap_or(0);
         if !self.dialect.header {
             return Ok(last);
@@ -116,6 +125,13 @@ impl Table<'_> {
             _ if self.categorical.contains(&column) => Role::Category,
             _ if self.is_nothing(column) => {
                 notes.push(format!("column {} has no name and holds nothing; it is left out", column + 1));
+                Role::Ignore
+            }
+            _ if is_index(&self.names[column]) => {
+                notes.push(format!(
+                    "column {} is the index that pandas has written, so it is left out; rename it to keep it",
+                    shown(&self.names[column])
+                ));
                 Role::Ignore
             }
             0 if self.has_no_name(0) && seen.counts_rows() => {

@@ -147,6 +147,7 @@ fn refuse_second_uses(table: &Table, labels: &[usize], ignored: &[usize], keep: 
         ("data.date", table.dates),
     ];
     refuse_second_use(&uses, table.names)?;
+    refuse_second_use(&[("data.text.column", table.text.as_slice()), ("data.weight", weight)], table.names)?;
     // A group may be kept beside predictions, or be left out as a feature in so many words.
     for other in [
         ("data.label", labels),
@@ -167,6 +168,7 @@ fn refuse_second_use(uses: &[(&str, &[usize])], names: &[String]) -> Result<()> 
             if let Some(&both) = columns.iter().find(|column| used.contains(column)) {
                 let problem = match *other {
                     "data.label" => "is the label too; name the label with data.label, or leave it out here",
+                    "data.text.column" => "is the text too; name another one here",
                     _ => &format!("is in {other} too; take it out of one of them"),
                 };
                 return Err(Error::setting(*key, format!("column {} {problem}", shown(&names[both]))));
