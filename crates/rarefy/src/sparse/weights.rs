@@ -352,20 +352,16 @@ impl Weights {
     /// `(cell, slot)` of each live connection, in the order of the cells, a cell being `row * cols + col`.
     pub fn connections(&self) -> Box<dyn Iterator<Item = (usize, usize)> + '_> {
         let (rows, cols) = (self.rows(), self.cols());
-        let column_slot = move |cell: usize| cell % cols * rows + cell / cols;
+        let by_column = move |cell: usize| (cell, cell % cols * rows + cell / cols);
         match (self, self.pattern(), self.order()) {
             (Weights::Sparse(_), Some(pattern), Order::Rows) => Box::new(pattern.cells().zip(0..)),
             (Weights::Sparse(_), Some(pattern), Order::Columns) => {
                 Box::new(pattern.cells().zip(pattern.column_places()))
             }
             (_, Some(pattern), Order::Rows) => Box::new(pattern.cells().map(|cell| (cell, cell))),
-            (_, Some(pattern), Order::Columns) => {
-                Box::new(pattern.cells().map(move |cell| (cell, column_slot(cell))))
-            }
+            (_, Some(pattern), Order::Columns) => Box::new(pattern.cells().map(by_column)),
             (_, None, Order::Rows) => Box::new((0..rows * cols).map(|cell| (cell, cell))),
-            (_, None, Order::Columns) => {
-                Box::new((0..rows * cols).map(move |cell| (cell, column_slot(cell))))
-            }
+            (_, None, Order::Columns) => Box::new((0..rows * cols).map(by_column)),
         }
     }
 
