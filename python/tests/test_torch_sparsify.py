@@ -120,6 +120,35 @@ def test_what_cannot_be_sparse_is_told():
         sparsify(nn.Sequential(nn.Linear(4, 4)).double())
 
 
+def test_weights_that_are_shared_stay_shared():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(30, 8)
+            self.body = nn.Linear(8, 8)
+            self.head = nn.Linear(8, 30)
+            self.head.weight = self.embedding.weight
+
+    with pytest.warns(UserWarning, match="'head' stays dense: it shares its weight with 'embedding'"):
+        model = sparsify(Tied(), 0.5)
+    assert model.head.weight is model.embedding.weight
+    assert isinstance(model.body, SparseLinear)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_torchs_encoders_predict_with_sparse_layers(masked):
+    layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2)
+    exclude = [f"layers.{index}.self_attn" for index in range(2)]
+    model = sparsify(model, 0.5, exclude=exclude)
+    x = torch.randn(3, 5, 16)
+    mask = torch.tensor([[False] * 5, [False] * 4 + [True], [False] * 3 + [True] * 2]) if masked else None
+    wanted = model(x, src_key_padding_mask=mask)
+    with torch.no_grad():
+        y = model.eval()(x, src_key_padding_mask=mask)
+    torch.testing.assert_close(y, wanted, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -188,6 +217,16 @@ def test_copies_and_saved_models_work(x):
     file.seek(0)
     for other in (copy.deepcopy(model), torch.load(file, weights_only=False)):
         assert torch.equal(other(x), model(x))
+
+
+def test_hooks_are_not_lost():
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    seen = []
+    model[0].register_forward_hook(lambda *arguments: seen.append(1))
+    with pytest.warns(UserWarning, match="'0' stays dense: it has hooks"):
+        model = sparsify(model, 0.5)
+    model(torch.randn(2, 8))
+    assert seen
 
 
 def test_the_summary_counts():

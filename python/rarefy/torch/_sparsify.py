@@ -86,7 +86,7 @@ def sparsify(
     for place, (layer, (start, end)) in enumerate(zip(chosen.values(), counts, strict=True)):
         new[layer] = _sparse(layer, rule, start, keep, place)
         new[layer].target_nnz = end
-    return _in_chains(_replaced(model, new))
+    return _in_chains(_without_fast_paths(_replaced(model, new)))
 
 
 def densify(model):
@@ -151,14 +151,18 @@ def _chosen(model, exclude):
     for name in exclude:
         if name not in names:
             raise ValueError(f"exclude names {name!r}, which is no module of the model")
-    is_excluded = lambda name: any(name == left or name.startswith(f"{left}.") for left in exclude)  # noqa: E731
-    chosen, weights = {}, {}
+    owners = {}
     for name, module in names.items():
-        if not isinstance(module, _DENSE) or is_excluded(name):
+        for parameter in module._parameters.values():
+            owners.setdefault(id(parameter), []).append(name)
+    chosen = {}
+    for name, module in names.items():
+        if not isinstance(module, _DENSE) or any(f"{name}.".startswith(f"{left}.") for left in exclude):
             continue
         problem = _problem(module)
-        if problem is None and id(module.weight) in weights:
-            problem = f"it shares its weight with {weights[id(module.weight)]!r}"
+        if problem is None and len(owners[id(module.weight)]) > 1:
+            others = [repr(other) for other in owners[id(module.weight)] if other != name]
+            problem = f"it shares its weight with {', '.join(others)}"
         if problem is not None:
             warnings.warn(f"layer {name!r} stays dense: {problem}; exclude=[{name!r}] says so too", stacklevel=3)
             continue
@@ -167,17 +171,20 @@ def _chosen(model, exclude):
                 f"layer {name!r} is {module.weight.dtype} on {module.weight.device}; "
                 "sparse layers are torch.float32 on cpu"
             )
-        weights[id(module.weight)] = name
         chosen[name] = module
     return chosen
 
 
 def _problem(module):
     """Why a dense layer cannot be made sparse."""
+    if isinstance(module, nn.modules.lazy.LazyModuleMixin):
+        return "it has no weight before its first batch"
     if type(module) not in _DENSE:
         return f"it is a {type(module).__name__}, which may look at its weight"
     if "weight" not in module._parameters:
         return "its weight is computed"
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
+        return "it has hooks, which would be lost"
     if getattr(module, "padding_mode", "zeros") != "zeros":
         return f"padding_mode={module.padding_mode!r}"
     return None
@@ -236,6 +243,16 @@ def _replaced(model, new):
             if child in new:
                 module._modules[name] = new[child]
     return new.get(model, model)
+
+
+def _without_fast_paths(model):
+    """When predicting, torch's encoders may go past the layers within them, to their weights."""
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            module.activation_relu_or_gelu = 0  # which is how the layer itself says that it has no such path
+        elif isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False
+    return model
 
 
 def _in_chains(model):
