@@ -6,7 +6,7 @@ import io
 import pytest
 
 torch = pytest.importorskip("torch")
-from rarefy.torch import SparseLinear, SparseSequential, TopologyScheduler, sparsify  # noqa: E402
+from rarefy.torch import SparseEmbeddingBag, SparseLinear, SparseSequential, TopologyScheduler, sparsify  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
@@ -342,3 +342,18 @@ def test_skorch_trains_it():
     net.fit((x[:1400] / 16).astype("float32"), y[:1400])
     assert net.callbacks[0].scheduler.steps_done == 176
     assert net.score((x[1400:] / 16).astype("float32"), y[1400:]) > 0.85
+
+
+def test_an_embedding_bag_moves_by_methods_without_gradients():
+    model = nn.Sequential(SparseEmbeddingBag(40, 8, sparsity=0.8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.Adam(model.parameters())
+    with pytest.raises(ValueError, match="layer '0', a SparseEmbeddingBag, does not have"):
+        TopologyScheduler(model, optimizer, "rigl", total_steps=10)
+    scheduler = TopologyScheduler(model, optimizer, "set", total_steps=10, steps_per_epoch=2)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(torch.randint(40, (5, 6))).square().sum().backward()
+        optimizer.step()
+        churn = scheduler.step()
+    assert churn["0"].dropped == churn["0"].grown > 0
+    assert optimizer.state[model[0].values]["exp_avg"].shape == model[0].values.shape

@@ -39,6 +39,10 @@ const ROWS: usize = 64;
 /// let (mut dx, mut values, mut bias) = ([0.0; 3], [0.0; 3], [0.0; 2]);
 /// chain.backward(&mut kept, &parameters, &[1.0, -1.0], Some(&mut dx), &mut [Some(&mut values), Some(&mut bias)]);
 /// assert_eq!((dx, values, bias), ([-3.0, 2.0, -4.0], [10.0, -1.0, -100.0], [1.0, -1.0]));
+///
+/// let mut all = [0.0; 6]; // those that absent connections would have among them
+/// chain.row_gradients(&kept, 0, 0..2, &mut all);
+/// assert_eq!(all, [1.0, 10.0, 100.0, -1.0, -10.0, -100.0]);
 /// # Ok::<(), rarefy::Error>(())
 /// ```
 pub struct Chain {
