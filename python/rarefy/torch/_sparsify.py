@@ -68,10 +68,10 @@ def sparsify(
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 100), torch.nn.ReLU(), torch.nn.Linear(100, 10))
     >>> model = sparsify(model, 0.9, allocation="uniform")
     >>> print(summary(model))
-    layer  kind          shape      connections  density
-    0      SparseLinear  100 x 64           640    0.100
-    2      SparseLinear  10 x 100           100    0.100
-    total                                   740    0.100
+    layer  kind          shape     connections  density
+    0      SparseLinear  100 x 64          640    0.100
+    2      SparseLinear  10 x 100          100    0.100
+    total                                  740    0.100
     """
     if keep not in ("magnitude", "random"):
         raise ValueError(f'keep must be "magnitude" or "random", not {keep!r}')
