@@ -1,4 +1,8 @@
-"""The operators that torch sees: a chain forward, and backward."""
+"""A chain forward and backward, as torch's autograd sees it.
+
+There are two ways to the same functions. Operators are what compilers, tracers, transforms and autocast understand;
+they cost some 200 us a step, most of it in lists of tensors. So plain eager mode takes a function of autograd's.
+"""
 
 import itertools
 import weakref
@@ -40,22 +44,48 @@ def run(handle, x, parameters, indices, running=(), training=False, seed=None):
     seed : torch.Tensor, optional
         What dropout draws by.
     """
+    running = list(running)
     wants = torch.is_grad_enabled() and (x.requires_grad or any(parameter.requires_grad for parameter in parameters))
-    return chain_forward(x, parameters, indices, list(running), seed, handle, training, wants)[:2]
+    if not _is_plain(x):
+        return chain_forward(x, parameters, indices, running, seed, handle, training, wants)[:2]
+    if wants:
+        return _Pass.apply(handle, seed, training, indices, running, x, *parameters)
+    return _forward(x, parameters, indices, running, seed, handle, training, False)[:2]
 
 
-@torch.library.custom_op("rarefy::chain_forward", mutates_args=())
-def chain_forward(
-    x: Tensor,
-    parameters: Sequence[Tensor],
-    indices: Sequence[Tensor],
-    running: Sequence[Tensor],
-    seed: Tensor | None,
-    chain: str,
-    training: bool,
-    keeps: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, statistics of batch norms, and a ticket for the backward pass if one ``keeps`` what it needs."""
+def _is_plain(x):
+    return not (
+        torch.compiler.is_compiling()
+        or torch.is_autocast_enabled("cpu")
+        or type(x) not in (Tensor, torch.nn.Parameter)
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+    )
+
+
+class _Pass(torch.autograd.Function):
+    """A pass that autograd goes back through."""
+
+    @staticmethod
+    def forward(ctx, handle, seed, training, indices, running, x, *parameters):
+        y, statistics, ticket = _forward(x, parameters, indices, running, seed, handle, training, True)
+        ctx.mark_non_differentiable(statistics)
+        ctx.chain, ctx.shape, ctx.count = handle, x.shape, len(parameters)
+        ctx.save_for_backward(ticket, *parameters, *([] if training else running))
+        return y, statistics
+
+    @staticmethod
+    def backward(ctx, gradient, _):
+        ticket, *saved = ctx.saved_tensors
+        parameters, running = saved[: ctx.count], saved[ctx.count :]
+        wants_input = ctx.needs_input_grad[5]
+        # The operator is the one to refuse second derivatives.
+        backward = chain_backward if torch.is_grad_enabled() else _backward
+        of_input, *found = backward(gradient, ticket, parameters, running, ctx.chain, ctx.shape, wants_input)
+        return None, None, None, None, None, of_input if wants_input else None, *found
+
+
+def _forward(x, parameters, indices, running, seed, chain, training, keeps):
     _check_arrays([x, *parameters, *running])
     chain = chain_of(chain)
     shape = chain.sample_shape(x.shape)
@@ -82,6 +112,21 @@ def _ticket(kept):
     return torch.from_numpy(ticket)
 
 
+@torch.library.custom_op("rarefy::chain_forward", mutates_args=())
+def chain_forward(
+    x: Tensor,
+    parameters: Sequence[Tensor],
+    indices: Sequence[Tensor],
+    running: Sequence[Tensor],
+    seed: Tensor | None,
+    chain: str,
+    training: bool,
+    keeps: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Output, statistics of batch norms, and a ticket for the backward pass if one ``keeps`` what it needs."""
+    return _forward(x, parameters, indices, running, seed, chain, training, keeps)
+
+
 @chain_forward.register_fake
 def _(x, parameters, indices, running, seed, chain, training, keeps):
     chain = chain_of(chain)
@@ -92,17 +137,7 @@ def _(x, parameters, indices, running, seed, chain, training, keeps):
     )
 
 
-@torch.library.custom_op("rarefy::chain_backward", mutates_args=())
-def chain_backward(
-    gradient: Tensor,
-    ticket: Tensor,
-    parameters: Sequence[Tensor],
-    running: Sequence[Tensor],
-    chain: str,
-    shape: Sequence[int],
-    wants_input: bool,
-) -> list[Tensor]:
-    """The gradient of the input, of no numbers if nobody wants it, and that of each parameter."""
+def _backward(gradient, ticket, parameters, running, chain, shape, wants_input):
     _check_arrays([gradient])
     kept = _TICKETS.get(round((ticket.item() - 1) * 2.0**52))
     if kept is None:
@@ -125,6 +160,20 @@ def _empty_gradients(gradient, parameters, shape, wants_input):
     return [gradient.new_empty(shape if wants_input else 0), *(gradient.new_empty(it.shape) for it in parameters)]
 
 
+@torch.library.custom_op("rarefy::chain_backward", mutates_args=())
+def chain_backward(
+    gradient: Tensor,
+    ticket: Tensor,
+    parameters: Sequence[Tensor],
+    running: Sequence[Tensor],
+    chain: str,
+    shape: Sequence[int],
+    wants_input: bool,
+) -> list[Tensor]:
+    """The gradient of the input, of no numbers if nobody wants it, and that of each parameter."""
+    return _backward(gradient, ticket, parameters, running, chain, shape, wants_input)
+
+
 @chain_backward.register_fake
 def _(gradient, ticket, parameters, running, chain, shape, wants_input):
     return _empty_gradients(gradient, parameters, shape, wants_input)
@@ -140,7 +189,7 @@ def _keep(ctx, inputs, output):
     ctx.save_for_backward(ticket, *parameters, *([] if training else running))
 
 
-def _backward(ctx, gradient, *_):
+def _go_back(ctx, gradient, *_):
     ticket, *saved = ctx.saved_tensors
     parameters, running = saved[: ctx.count], saved[ctx.count :]
     wants_input, wanted, *lists = ctx.needs_input_grad
@@ -157,7 +206,7 @@ def _refuse(ctx, *gradients):
     )
 
 
-chain_forward.register_autograd(_backward, setup_context=_keep)
+chain_forward.register_autograd(_go_back, setup_context=_keep)
 chain_backward.register_autograd(_refuse, setup_context=lambda ctx, inputs, output: None)
 # Where torch would have a layer compute in half precision this one does in float32.
 chain_forward.register_autocast("cpu", torch.float32)
@@ -172,4 +221,5 @@ def _check_arrays(arrays):
 
 
 def _numbers(tensor):
-    return tensor.detach().contiguous().numpy()
+    tensor = tensor.detach()
+    return (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
