@@ -422,9 +422,7 @@ impl Weights {
         if self.is_live_array() {
             return out.copy_from_slice(array);
         }
-        for (out, (_, slot)) in out.iter_mut().zip(self.connections()) {
-            *out = array[slot];
-        }
+        self.connections().zip(out).for_each(|((_, slot), out)| *out = array[slot]);
     }
 
     /// Whether arrays aligned with the stored values hold a number for each live connection, in the order of the cells.
@@ -562,14 +560,14 @@ mod tests {
         for storage in [Storage::Sparse, Storage::Dense] {
             for order in [Order::Rows, Order::Columns] {
                 for cells in [vec![0, 2, 4, 5], vec![0, 1, 2, 3, 4, 5]] {
-                    let pattern = Pattern::from_cells(2, 3, cells.iter().copied());
-                    let mut weights = Weights::zeros(pattern, storage);
+                    let mut weights =
+                        Weights::zeros(Pattern::from_cells(2, 3, cells.iter().copied()), storage);
                     weights.set_order(order);
                     let values: Vec<f32> = cells.iter().map(|&cell| cell as f32 + 1.0).collect();
                     weights.copy_from_live(&values);
                     assert_eq!(weights.live_values(), values, "{storage:?}, {order:?}");
-                    let (array, mut out) = (weights.values().to_vec(), vec![0.0; values.len()]);
-                    weights.copy_live(&array, &mut out);
+                    let mut out = vec![0.0; values.len()];
+                    weights.copy_live(weights.values(), &mut out);
                     assert_eq!(out, values, "{storage:?}, {order:?}");
                 }
             }
