@@ -139,11 +139,12 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _trainer_on(self, train, validation, start, settings):
         settings |= self._network_settings() | (self.settings or {})
-        if self.batch_size != "auto" and self.batch_size > len(train):
-            _warn(f"batch_size: {self.batch_size} is more than the {len(train)} samples, which are a batch then")
-            settings["train.batch_size"] = len(train)
+        batch_size = None if self.batch_size == "auto" else self.batch_size
         with named_by_parameters():
-            trainer = Trainer(to_json(settings), train, validation, start, self.alpha or None)
+            trainer = Trainer(to_json(settings), train, validation, start, self.alpha or None, batch_size)
+        most = trainer.training_samples()
+        if batch_size is not None and batch_size > most:
+            _warn(f"batch_size: {batch_size} is more than the {most} samples to train on, which are a batch then")
         note = trainer.note_on_density()
         if note is not None:
             _warn(f"sparsity: {note}")

@@ -57,7 +57,7 @@ class _Text:
 def _notebook_display():
     """``IPython.display.display`` in a notebook, else None. It imports nothing that is not there already."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = getattr(ipython, "get_ipython", lambda: None)()
     if shell is None or not hasattr(shell, "kernel"):
         return None
     from IPython.display import display

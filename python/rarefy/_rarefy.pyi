@@ -41,6 +41,7 @@ class Trainer:
         validation: Samples | None = None,
         start: Model | None = None,
         alpha: float | None = None,
+        batch_size: int | None = None,
     ) -> None: ...
     def train(
         self,

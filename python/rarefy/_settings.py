@@ -12,7 +12,6 @@ from ._errors import SettingError
 _KEYS = {
     "activation": "network.activation",
     "allocation": "sparsity.allocation",
-    "batch_size": "train.batch_size",
     "beta_1": "optimizer.beta1",
     "beta_2": "optimizer.beta2",
     "clip_norm": "optimizer.clip_norm",
@@ -41,6 +40,7 @@ _PARAMETERS = {key: parameter for parameter, key in _KEYS.items()} | {
     "data.validation_fraction": "validation_fraction",
     "train.patience": "n_iter_no_change",
     "train.tolerance": "tol",
+    "train.batch_size": "batch_size",
     "threads": "n_jobs",
     "seed": "random_state",
     "target": "target",

@@ -66,9 +66,10 @@ class Classes(ClassifierMixin):
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch more, on these samples.
 
-        The first call learns from its samples how features are scaled, and every later one keeps to that; features
-        that are constant in the first chunk are left out. Unless ``schedule`` says otherwise the learning rate is
-        constant, and connections move as if there were ``max_iter`` chunks like the first.
+        The first call, whose samples must be of two classes at least, learns how features are scaled, and every
+        later one keeps to that; features that are constant in the first chunk are left out. Unless ``schedule``
+        says otherwise the learning rate is constant, and connections move as if there were ``max_iter`` chunks like
+        the first.
 
         Parameters
         ----------

@@ -174,6 +174,11 @@ def test_each_output_starts_with_a_connection_and_that_is_told():
     assert (np.diff(network.coefs_[0].T.tocsr().indptr) >= 1).all()
 
 
+def test_a_batch_is_never_more_than_there_is():
+    with pytest.warns(UserWarning, match="batch_size: 50 is more than the 45 samples to train on"):
+        SparseMLPClassifier(batch_size=50, early_stopping=True, **FAST).fit(X[:50], Y[:50])
+
+
 def test_classes_weigh_as_they_are_told():
     few = np.concatenate([np.flatnonzero(Y == 3)[:20], np.flatnonzero(Y == 8)])
     counts = []

@@ -1,6 +1,9 @@
 """The estimators of perceptrons stand among scikit-learn's tools."""
 
 import pickle
+import resource
+import sys
+import types
 
 import joblib
 import numpy as np
@@ -139,6 +142,46 @@ def test_epochs_are_told(capsys):
     SparseMLPRegressor(max_iter=2, verbose=True, early_stopping=True, random_state=0).fit(X, Y)
     lines = [line for line in capsys.readouterr().out.splitlines() if "epoch" in line and "loss" in line]
     assert len(lines) == 2 and lines[1].startswith("[SparseMLPRegressor] epoch 2/2  loss ") and "R2" in lines[1]
+
+
+def test_a_notebook_has_one_line_that_is_redrawn(monkeypatch, capsys):
+    shown = []
+
+    class Handle:
+        def update(self, line):
+            shown[-1].append(repr(line))
+
+    def display(line, display_id):
+        shown.append([repr(line)])
+        return Handle()
+
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=None)
+    ipython.display = types.ModuleType("IPython.display")
+    ipython.display.display = display
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
+    digits(max_iter=3, verbose=True).fit(X, Y)
+    assert [len(lines) for lines in shown] == [3] and "epoch 3/3" in shown[0][-1]
+    assert "epoch 1/3" not in capsys.readouterr().out
+
+
+def test_fits_leave_nothing_behind():
+    def resident():
+        pages = open("/proc/self/statm").read().split()[1]
+        return int(pages) * resource.getpagesize()
+
+    def fit(seed):
+        network = digits(max_iter=1, random_state=seed, n_jobs=2).fit(X, Y)
+        network.predict(X)
+
+    for seed in range(20):
+        fit(seed)
+    before = resident()
+    for seed in range(60):
+        fit(seed)
+    # A copy of the samples for each fit would be 9 MB.
+    assert resident() - before < 3e6
 
 
 def test_a_notebook_shows_the_network():

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use crate::errors::internal;
 
 /// The numbers of an array of Python's, kept as long as this is.
-pub struct Shared {
-    first: *const f32,
+pub struct Shared<T> {
+    first: *const T,
     count: usize,
     /// Dropped with the interpreter attached, or left to it.
     _array: Py<PyAny>,
@@ -16,21 +16,21 @@ pub struct Shared {
 
 // SAFETY: the memory is only read, and the array that owns it is kept. Python code that writes to it meanwhile breaks what the
 // documentation of `fit` asks for.
-unsafe impl Send for Shared {}
+unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl<T: Sync> Sync for Shared<T> {}
 
-impl Shared {
+impl<T: numpy::Element> Shared<T> {
     /// Shares a contiguous array.
-    pub fn new(array: &PyReadonlyArrayDyn<'_, f32>) -> PyResult<Shared> {
+    pub fn new(array: &PyReadonlyArrayDyn<'_, T>) -> PyResult<Shared<T>> {
         let numbers = slice(array.as_slice())?;
         let (first, count) = (numbers.as_ptr(), numbers.len());
         Ok(Shared { first, count, _array: array.as_any().clone().unbind() })
     }
 }
 
-impl AsRef<[f32]> for Shared {
-    fn as_ref(&self) -> &[f32] {
+impl<T> AsRef<[T]> for Shared<T> {
+    fn as_ref(&self) -> &[T] {
         // SAFETY: pointer and count are those of an array that is kept, which NumPy neither moves nor frees.
         unsafe { std::slice::from_raw_parts(self.first, self.count) }
     }

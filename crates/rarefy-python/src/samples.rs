@@ -48,11 +48,11 @@ impl Samples {
         Samples::made(rarefy::Samples::lent(shared, inputs))
     }
 
-    /// Rows of `inputs` numbers, copied.
+    /// Rows of `inputs` numbers, of which one copy is made, as float32.
     #[staticmethod]
     fn wide(rows: PyReadonlyArrayDyn<'_, f64>, inputs: usize) -> PyResult<Samples> {
-        let numbers = slice(rows.as_slice())?;
-        Samples::made(rarefy::Samples::dense(numbers, inputs))
+        let shared = Arc::new(Shared::new(&rows)?);
+        Samples::made(rarefy::Samples::lent_wide(shared, inputs))
     }
 
     /// Compressed sparse rows.

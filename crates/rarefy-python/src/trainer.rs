@@ -36,9 +36,9 @@ impl Trainer {
 impl Trainer {
     /// A trainer by settings (JSON), on training samples and perhaps a validation part; `start` is the model whose network it goes
     /// on from, its samples made ready as that model's were. `alpha` is a weight decay as scikit-learn counts it: shared out over
-    /// the samples of a batch.
+    /// the samples of a batch. A `batch_size` above the samples of the training part is all of them.
     #[new]
-    #[pyo3(signature = (settings_text, train, validation=None, start=None, alpha=None))]
+    #[pyo3(signature = (settings_text, train, validation=None, start=None, alpha=None, batch_size=None))]
     fn new(
         py: Python<'_>,
         settings_text: &str,
@@ -46,6 +46,7 @@ impl Trainer {
         validation: Option<&mut Samples>,
         start: Option<&Model>,
         alpha: Option<f32>,
+        batch_size: Option<usize>,
     ) -> PyResult<Trainer> {
         let mut settings = settings(settings_text, None)?;
         let (train, validation) = (train.take()?, validation.map(Samples::take).transpose()?);
@@ -59,8 +60,10 @@ impl Trainer {
                 }
                 None => data::from_memory_parts(train, validation, None, &settings.data, settings.seed),
             })?;
+            let all = splits.train.len();
+            settings.train.batch_size = settings.train.batch_size.or(batch_size.map(|size| size.min(all)));
             if let Some(alpha) = alpha {
-                let batch_size = settings.train.batch_size_for(splits.train.len());
+                let batch_size = settings.train.batch_size_for(all);
                 settings.optimizer.weight_decay = Some(alpha / batch_size as f32);
             }
             let builder = rarefy::Trainer::builder(settings, splits).pool(threads);

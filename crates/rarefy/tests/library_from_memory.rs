@@ -441,6 +441,14 @@ fn lent_numbers_are_as_good_as_a_copy_of_them() {
         let of_copy = scores(Samples::dense(&pixels, 64).unwrap());
         assert_eq!(of_copy, scores(Samples::lent(owner.clone(), 64).unwrap()), "{scale:?}");
     }
+    // Wide numbers too, whether or not f32 would round them.
+    for divisor in [1.0, 3.0] {
+        let wide: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel) / divisor).collect();
+        let copied = Samples::dense(&wide, 64).unwrap().with_classes(&digits).unwrap();
+        let lent = Samples::lent_wide(std::sync::Arc::new(wide), 64).unwrap().with_classes(&digits).unwrap();
+        let ready = |samples: Samples| from_memory(samples, &DataSettings::default(), 1).unwrap();
+        assert_eq!(ready(copied), ready(lent), "{divisor}");
+    }
     // What is changed is copied.
     let mut settings = Settings::default();
     settings.data.augment.flip = true;

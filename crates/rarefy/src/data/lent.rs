@@ -8,27 +8,32 @@ use rayon::prelude::*;
 use crate::tiles::{LANES, Tiles};
 
 /// Numbers in a caller's memory, for as long as this lives. They must not change meanwhile: what is trained on would.
-#[derive(Clone)]
-pub(crate) struct Lent(Arc<dyn AsRef<[f32]> + Send + Sync>);
+pub(crate) struct Lent<T = f32>(Arc<dyn AsRef<[T]> + Send + Sync>);
 
-impl Lent {
-    pub(super) fn new(owner: Arc<dyn AsRef<[f32]> + Send + Sync>) -> Lent {
+impl<T> Lent<T> {
+    pub(super) fn new(owner: Arc<dyn AsRef<[T]> + Send + Sync>) -> Lent<T> {
         Lent(owner)
     }
 
-    pub(super) fn numbers(&self) -> &[f32] {
+    pub(super) fn numbers(&self) -> &[T] {
         (*self.0).as_ref()
     }
 }
 
-impl fmt::Debug for Lent {
+impl<T> Clone for Lent<T> {
+    fn clone(&self) -> Lent<T> {
+        Lent(self.0.clone())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Lent<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Lent").field(&self.numbers()).finish()
     }
 }
 
-impl PartialEq for Lent {
-    fn eq(&self, other: &Lent) -> bool {
+impl<T: PartialEq> PartialEq for Lent<T> {
+    fn eq(&self, other: &Lent<T>) -> bool {
         self.numbers() == other.numbers()
     }
 }

@@ -48,7 +48,7 @@ pub(super) enum Rows {
     /// The same in a caller's memory.
     Lent(Lent),
     /// The same, where `f32` would round some.
-    Wide(Vec<f64>),
+    Wide(Lent<f64>),
     Sparse(Csr),
     /// `samples x steps` ids below `vocabulary`.
     Tokens {
@@ -86,19 +86,11 @@ impl Samples {
     /// # Errors
     /// [`Error::Input`]: no samples, an array that is not whole rows, or a number that is not finite (as an `f32` too).
     pub fn dense<T: Copy + Into<f64>>(numbers: &[T], inputs: usize) -> Result<Samples> {
-        refuse_empty(numbers.len().checked_div(inputs).unwrap_or(0), inputs)?;
-        if !numbers.len().is_multiple_of(inputs) {
-            return input(InputProblem::NotWholeRows { numbers: numbers.len(), inputs });
-        }
         let wide = || numbers.iter().map(|&number| number.into());
-        if let Some((at, value)) = wide().enumerate().find(|(_, value)| !(*value as f32).is_finite()) {
-            return input(InputProblem::NotFinite { row: at / inputs, column: at % inputs, value });
-        }
-        let is_exact = wide().all(|number| f64::from(number as f32) == number);
-        let rows = if is_exact {
-            Rows::Narrow(wide().map(|number| number as f32).collect())
-        } else {
-            Rows::Wide(wide().collect())
+        refuse_unfit(wide(), inputs)?;
+        let rows = match exact(wide()) {
+            Some(numbers) => Rows::Narrow(numbers),
+            None => Rows::Wide(Lent::new(Arc::new(wide().collect::<Vec<f64>>()))),
         };
         Ok(Samples::new(rows, inputs))
     }
@@ -123,16 +115,20 @@ impl Samples {
     /// ```
     pub fn lent(owner: Arc<dyn AsRef<[f32]> + Send + Sync>, inputs: usize) -> Result<Samples> {
         let lent = Lent::new(owner);
-        let numbers = lent.numbers();
-        refuse_empty(numbers.len().checked_div(inputs).unwrap_or(0), inputs)?;
-        if !numbers.len().is_multiple_of(inputs) {
-            return input(InputProblem::NotWholeRows { numbers: numbers.len(), inputs });
-        }
-        if let Some(at) = numbers.iter().position(|number| !number.is_finite()) {
-            let (row, column, value) = (at / inputs, at % inputs, numbers[at].into());
-            return input(InputProblem::NotFinite { row, column, value });
-        }
+        refuse_unfit(lent.numbers().iter().map(|&number| number.into()), inputs)?;
         Ok(Samples::new(Rows::Lent(lent), inputs))
+    }
+
+    /// As [`Samples::lent`], for numbers that `f32` would round: training and predicting make one copy of them, as `f32`.
+    ///
+    /// # Errors
+    /// As for [`Samples::dense`].
+    pub fn lent_wide(owner: Arc<dyn AsRef<[f64]> + Send + Sync>, inputs: usize) -> Result<Samples> {
+        let lent = Lent::new(owner);
+        let wide = || lent.numbers().iter().copied();
+        refuse_unfit(wide(), inputs)?;
+        let rows = exact(wide()).map(Rows::Narrow);
+        Ok(Samples::new(rows.unwrap_or(Rows::Wide(lent)), inputs))
     }
 
     /// Samples that are a list of numbers each.
@@ -208,7 +204,7 @@ impl Samples {
         match &self.rows {
             Rows::Narrow(numbers) => numbers.len() / self.inputs(),
             Rows::Lent(lent) => lent.numbers().len() / self.inputs(),
-            Rows::Wide(numbers) => numbers.len() / self.inputs(),
+            Rows::Wide(lent) => lent.numbers().len() / self.inputs(),
             Rows::Sparse(rows) => rows.rows(),
             Rows::Tokens { ids, .. } => ids.len() / self.inputs(),
         }
@@ -465,8 +461,8 @@ impl Samples {
             (Rows::Narrow(numbers), Kept::Nonzeros) => {
                 Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))
             }
-            (Rows::Wide(numbers), Kept::Nonzeros) => {
-                let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
+            (Rows::Wide(lent), Kept::Nonzeros) => {
+                let numbers: Vec<f32> = lent.numbers().iter().map(|&number| number as f32).collect();
                 Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))
             }
             (Rows::Sparse(rows), Kept::All) => Cells::Numbers(whole(&rows)),
@@ -480,14 +476,15 @@ impl Samples {
                     numbers.into_iter().map(|number| read(number.into())).collect()
                 })
             }
-            (Rows::Wide(numbers), Kept::All) => {
+            (Rows::Wide(lent), Kept::All) => {
+                let numbers = lent.numbers();
                 let mut spans = vec![Span::default(); inputs];
                 for row in numbers.chunks_exact(inputs) {
                     spans.iter_mut().zip(row).for_each(|(span, &number)| span.add(number));
                 }
                 shifts = shifting.shifts(&spans);
                 close = (0..).zip(&spans).filter_map(|(at, span)| span.close(at)).collect();
-                Cells::Numbers(numbers.into_iter().map(reader(&shifts, inputs)).collect())
+                Cells::Numbers(numbers.iter().copied().map(reader(&shifts, inputs)).collect())
             }
             (Rows::Tokens { ids, vocabulary }, Kept::Tokens(most)) if vocabulary <= most => {
                 Cells::Tokens { ids, vocabulary: most }
@@ -563,6 +560,25 @@ fn whole(rows: &Csr) -> Vec<f32> {
 
 fn strings(names: &[impl AsRef<str>]) -> Vec<String> {
     names.iter().map(|name| name.as_ref().to_string()).collect()
+}
+
+/// Refuses numbers that are not whole rows, and such as are not finite, as an `f32` too.
+fn refuse_unfit(numbers: impl ExactSizeIterator<Item = f64>, inputs: usize) -> Result<()> {
+    let count = numbers.len();
+    refuse_empty(count.checked_div(inputs).unwrap_or(0), inputs)?;
+    if !count.is_multiple_of(inputs) {
+        return input(InputProblem::NotWholeRows { numbers: count, inputs });
+    }
+    match numbers.enumerate().find(|(_, value)| !(*value as f32).is_finite()) {
+        Some((at, value)) => input(InputProblem::NotFinite { row: at / inputs, column: at % inputs, value }),
+        None => Ok(()),
+    }
+}
+
+/// The numbers as `f32`, if it rounds none.
+fn exact(numbers: impl Iterator<Item = f64> + Clone) -> Option<Vec<f32>> {
+    let is_exact = numbers.clone().all(|number| f64::from(number as f32) == number);
+    is_exact.then(|| numbers.map(|number| number as f32).collect())
 }
 
 fn refuse_empty(samples: usize, inputs: usize) -> Result<()> {
