@@ -127,3 +127,42 @@ class Topology:
         progress: tuple[int, int, int],
         threads_wanted: int,
     ) -> list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32], NDArray[np.int64]] | None]: ...
+
+class Design:
+    @staticmethod
+    def dense(rows: NDArray[np.float32], features: int, threads: int) -> Design: ...
+    @staticmethod
+    def csr(
+        features: int,
+        indptr: NDArray[np.uint64],
+        indices: NDArray[np.uint32],
+        data: NDArray[np.float32],
+        threads: int,
+    ) -> Design: ...
+    @staticmethod
+    def csc(
+        samples: int,
+        indptr: NDArray[np.uint64],
+        indices: NDArray[np.uint32],
+        data: NDArray[np.float32],
+        threads: int,
+    ) -> Design: ...
+    def lambda_max(
+        self,
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        loss_name: str,
+        intercept: bool,
+        l1_ratio: float,
+    ) -> float: ...
+    def solve(
+        self,
+        targets: NDArray[np.float64],
+        weights: NDArray[np.float64] | None,
+        loss_name: str,
+        intercept: bool,
+        lambdas: NDArray[np.float64],
+        l1_ratio: float,
+        tolerance: float,
+        max_iterations: int,
+    ) -> tuple[dict[str, NDArray], BaseException | None]: ...

@@ -5,6 +5,7 @@
 mod arrays;
 mod chain;
 mod errors;
+mod linear;
 mod model;
 mod pool;
 mod samples;
@@ -26,6 +27,7 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(chain::check_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(chain::random_pattern, module)?)?;
     module.add_class::<topology::Topology>()?;
+    module.add_class::<linear::Design>()?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     Ok(())
 }

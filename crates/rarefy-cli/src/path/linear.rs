@@ -77,6 +77,7 @@ enum LossArg {
 enum SolverArg {
     Fista,
     Ista,
+    CoordinateDescent,
 }
 
 /// One model of the path.
@@ -234,6 +235,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
     let method = match flags.solver {
         Some(SolverArg::Ista) => Method::Ista,
+        Some(SolverArg::CoordinateDescent) => Method::CoordinateDescent,
         Some(SolverArg::Fista) | None => Method::Fista,
     };
     let defaults = SolverSettings::default();

@@ -105,6 +105,22 @@ impl DenseColumns {
         });
     }
 
+    /// `(sum of weight x, sum of weight x^2)` over a column.
+    pub(super) fn moments(&self, isa: Isa, column: usize, weights: &[f64]) -> (f64, f64) {
+        let values = self.column(column);
+        isa.vectorize(|| moments(values, weights))
+    }
+
+    /// `out -= step * weight * x_column`.
+    pub(super) fn subtract(&self, isa: Isa, column: usize, step: f64, weights: &[f64], out: &mut [f64]) {
+        let values = self.column(column);
+        isa.vectorize(|| {
+            for ((out, &value), weight) in out.iter_mut().zip(values).zip(weights) {
+                *out -= step * weight * f64::from(value);
+            }
+        });
+    }
+
     /// Whether a column never changes.
     pub(super) fn is_constant(&self, column: usize) -> bool {
         let values = self.column(column);
@@ -126,6 +142,25 @@ fn dot(values: &[f32], vector: &[f64]) -> f64 {
         lanes[lane] += f64::from(value) * number;
     }
     lanes.iter().sum()
+}
+
+#[inline(always)]
+fn moments(values: &[f32], weights: &[f64]) -> (f64, f64) {
+    let (mut firsts, mut seconds) = ([0.0; LANES], [0.0; LANES]);
+    let (values, last_values) = values.as_chunks::<LANES>();
+    let (weights, last_weights) = weights.as_chunks::<LANES>();
+    for (values, weights) in values.iter().zip(weights) {
+        for lane in 0..LANES {
+            let weighted = f64::from(values[lane]) * weights[lane];
+            firsts[lane] += weighted;
+            seconds[lane] += weighted * f64::from(values[lane]);
+        }
+    }
+    for (lane, (&value, &weight)) in last_values.iter().zip(last_weights).enumerate() {
+        firsts[lane] += f64::from(value) * weight;
+        seconds[lane] += f64::from(value) * weight * f64::from(value);
+    }
+    (firsts.iter().sum(), seconds.iter().sum())
 }
 
 /// Four columns at a time: `out` is read and written once for them.

@@ -84,8 +84,32 @@ impl Design {
         }
     }
 
-    /// The values of one column, less their mean, in `f64`.
-    pub(super) fn centred(&self, column: usize) -> Vec<f64> {
+    /// Whether a column holds nothing but zeros.
+    pub(super) fn is_zero(&self, column: usize) -> bool {
+        match self {
+            Design::Dense(dense) => dense.column(column).iter().all(|&value| value == 0.0),
+            Design::Sparse(sparse) => sparse.column(column).1.iter().all(|&value| value == 0.0),
+        }
+    }
+
+    /// `(sum of weight x, sum of weight x^2)` over the samples of a column.
+    pub(super) fn moments(&self, isa: Isa, column: usize, weights: &[f64]) -> (f64, f64) {
+        match self {
+            Design::Dense(dense) => dense.moments(isa, column, weights),
+            Design::Sparse(sparse) => sparse.moments(column, weights),
+        }
+    }
+
+    /// `out -= step * weight * x_column`, sample by sample.
+    pub(super) fn subtract(&self, isa: Isa, column: usize, step: f64, weights: &[f64], out: &mut [f64]) {
+        match self {
+            Design::Dense(dense) => dense.subtract(isa, column, step, weights, out),
+            Design::Sparse(sparse) => sparse.subtract(column, step, weights, out),
+        }
+    }
+
+    /// The values of one column, less a number, in `f64`.
+    pub(super) fn less(&self, column: usize, mean: f64) -> Vec<f64> {
         let mut values = vec![0.0; self.rows()];
         match self {
             Design::Dense(dense) => {
@@ -100,7 +124,6 @@ impl Design {
                 }
             }
         }
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
         values.iter_mut().for_each(|value| *value -= mean);
         values
     }

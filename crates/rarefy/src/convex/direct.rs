@@ -18,6 +18,12 @@ impl<'a> Direct<'a> {
         Direct { problem, features, intercept, residual, terms: Vec::with_capacity(features.len()) }
     }
 
+    /// What the intercept takes up of a step.
+    fn mean(&self, image: &[f64]) -> f64 {
+        let Problem { targets, .. } = self.problem;
+        if targets.has_intercept { targets.mean(|at, _| image[at]) } else { 0.0 }
+    }
+
     fn settle(&mut self, image: &[f64]) {
         let Problem { loss, targets, .. } = self.problem;
         self.intercept = loss.intercept(image, targets, self.intercept);
@@ -44,7 +50,7 @@ impl Smooth for Direct<'_> {
     }
 
     fn hessian(&mut self, _: &[f64], image: &[f64], out: &mut [f64]) {
-        let mean = mean(image);
+        let mean = self.mean(image);
         self.residual.iter_mut().zip(image).for_each(|(centred, value)| *centred = value - mean);
         self.problem.correlations_of(self.features, &self.residual, out);
         let factor = self.problem.loss.curvature();
@@ -53,9 +59,9 @@ impl Smooth for Direct<'_> {
 
     fn curvature(&self, _: &[f64], image: &[f64]) -> f64 {
         // With the intercept at its optimum the step's mean does not count.
-        let mean = mean(image);
-        let square: f64 = image.iter().map(|value| (value - mean).powi(2)).sum();
-        self.problem.loss.curvature() * square / image.len() as f64
+        let mean = self.mean(image);
+        let square = self.problem.targets.mean(|at, _| (image[at] - mean).powi(2));
+        self.problem.loss.curvature() * square
     }
 
     fn values(&mut self, _: &[f64], image: &[f64], ridge: f64, limit: f64) -> (f64, f64) {
@@ -64,8 +70,4 @@ impl Smooth for Direct<'_> {
         let dual = loss.dual(&self.residual, targets, ridge, limit);
         (loss.mean(image, self.intercept, targets), dual)
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }

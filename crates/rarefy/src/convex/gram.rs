@@ -2,7 +2,7 @@
 //! `2 x samples x support`, and the sets along a path share nearly all of it.
 //!
 //! ```text
-//! G = Xc' Xc / n,  q = Xc' yc / n  (columns and targets less their means)
+//! G = Xc' Xc / n,  q = Xc' yc / n  (columns and targets less their means, samples by their weights)
 //! gradient = G w - q,     |yc - Xc w|^2 / n = |yc|^2 / n - 2 q w + w' G w
 //! ```
 
@@ -15,6 +15,10 @@ use crate::kernels::Isa;
 
 /// Features kept at most, 64 MB of products; a larger set is solved through the design.
 pub(super) const MOST: usize = 4096;
+
+/// The same for coordinate descent, which needs fewer passes than there are features to a set: making the products of more
+/// costs more than the passes that they save.
+pub(super) const MOST_BY_COORDINATES: usize = 512;
 
 /// Not kept.
 const NOWHERE: u32 = u32::MAX;
@@ -57,27 +61,28 @@ impl Gram {
             }
         }
         let residual = &problem.null.residual;
+        let size_of = |at: usize, _| residual[at] * residual[at];
         OnSet {
             isa: problem.isa,
             products,
             targets: at.iter().map(|&place| self.targets[place]).collect(),
-            square: residual.iter().map(|r| r * r).sum::<f64>() / residual.len() as f64,
+            square: problem.targets.mean(size_of),
         }
     }
 
     /// Fills the rows from `start` on; each by one task.
     fn extend(&mut self, problem: &Problem, start: usize) {
-        let samples = problem.targets.len() as f64;
         let (design, isa) = (&problem.design, problem.isa);
         let new = &self.features[start..];
         self.targets.extend(new.iter().map(|&feature| problem.null.correlation[feature]));
         let features = &self.features;
         let rows = (start..features.len()).into_par_iter().map(|row| {
-            let centred = design.centred(features[row]);
+            let centred = design.less(features[row], problem.means[features[row]]);
+            let centred = problem.targets.weighted(&centred);
             // Zero but for rounding, which a large mean would blow up.
             let rest: f64 = centred.iter().sum();
             let product = |&feature: &usize| {
-                (design.dot(isa, feature, &centred) - problem.means[feature] * rest) / samples
+                (design.dot(isa, feature, &centred) - problem.means[feature] * rest) / problem.targets.total
             };
             features[..=row].iter().map(product).collect()
         });
@@ -93,6 +98,19 @@ pub(super) struct OnSet {
     targets: Vec<f64>,
     /// `|yc|^2 / n`.
     square: f64,
+}
+
+impl OnSet {
+    /// The products of one feature with all.
+    pub(super) fn column(&self, feature: usize) -> &[f64] {
+        let size = self.targets.len();
+        &self.products[feature * size..][..size]
+    }
+
+    /// The products of all features with the targets.
+    pub(super) fn targets(&self) -> &[f64] {
+        &self.targets
+    }
 }
 
 impl Smooth for OnSet {

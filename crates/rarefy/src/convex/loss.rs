@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::targets::Targets;
+
 /// What is minimised besides the penalty: the mean over samples.
 ///
 /// The two losses of a linear model, with what their duality gap needs.
@@ -31,21 +33,33 @@ impl Loss {
     }
 
     /// The intercept that minimises the loss for these `z`: the one at which residuals sum to 0. `guess` is where the
-    /// search starts.
-    pub(super) fn intercept(self, z: &[f64], targets: &[f64], guess: f64) -> f64 {
+    /// search starts. 0 for a model without.
+    pub(super) fn intercept(self, z: &[f64], targets: &Targets, guess: f64) -> f64 {
         match self {
-            Loss::Squared => z.iter().zip(targets).map(|(z, y)| y - z).sum::<f64>() / z.len() as f64,
-            Loss::Logistic => logistic_intercept(z, targets.iter().sum(), guess),
+            _ if !targets.has_intercept => 0.0,
+            Loss::Squared => targets.mean(|at, y| y - z[at]),
+            Loss::Logistic => logistic_intercept(z, targets, guess),
         }
     }
 
     /// `out = -f'(z + b)`.
-    pub(super) fn residual(self, z: &[f64], intercept: f64, targets: &[f64], out: &mut [f64]) {
-        for ((out, &z), &y) in out.iter_mut().zip(z).zip(targets) {
+    pub(super) fn residual(self, z: &[f64], intercept: f64, targets: &Targets, out: &mut [f64]) {
+        for ((out, &z), &y) in out.iter_mut().zip(z).zip(&targets.values) {
             *out = match self {
                 Loss::Squared => y - z - intercept,
                 Loss::Logistic => y - sigmoid(z + intercept),
             };
+        }
+    }
+
+    /// The second derivative where the residual of a target is this.
+    pub(super) fn bend(self, residual: f64, target: f64) -> f64 {
+        match self {
+            Loss::Squared => 1.0,
+            Loss::Logistic => {
+                let probability = target - residual;
+                probability * (1.0 - probability)
+            }
         }
     }
 
@@ -58,26 +72,23 @@ impl Loss {
     }
 
     /// The mean over samples.
-    pub(super) fn mean(self, z: &[f64], intercept: f64, targets: &[f64]) -> f64 {
-        let sum: f64 = z.iter().zip(targets).map(|(&z, &y)| self.value(z + intercept, y)).sum();
-        sum / z.len() as f64
+    pub(super) fn mean(self, z: &[f64], intercept: f64, targets: &Targets) -> f64 {
+        targets.mean(|at, y| self.value(z[at] + intercept, y))
     }
 
     /// The dual objective at the best feasible multiple `s` of the residuals, `|s| <= limit`. `ridge` is
     /// `mu |w|^2`, which the dual loses `s^2 / 2` times.
-    pub(super) fn dual(self, residual: &[f64], targets: &[f64], ridge: f64, limit: f64) -> f64 {
-        let samples = residual.len() as f64;
+    pub(super) fn dual(self, residual: &[f64], targets: &Targets, ridge: f64, limit: f64) -> f64 {
         match self {
             Loss::Squared => {
-                let square = residual.iter().map(|r| r * r).sum::<f64>() / samples;
-                let product = residual.iter().zip(targets).map(|(r, y)| r * y).sum::<f64>() / samples;
+                let square = targets.mean(|at, _| residual[at] * residual[at]);
+                let product = targets.mean(|at, y| residual[at] * y);
                 squared_dual(square + ridge, product, limit)
             }
             Loss::Logistic => {
                 // A multiple above 1 may leave the conjugate's domain.
                 let scale = limit.min(1.0);
-                let entropy: f64 = residual.iter().zip(targets).map(|(r, y)| entropy(y - scale * r)).sum();
-                entropy / samples - 0.5 * scale * scale * ridge
+                targets.mean(|at, y| entropy(y - scale * residual[at])) - 0.5 * scale * scale * ridge
             }
         }
     }
@@ -102,19 +113,19 @@ fn entropy(q: f64) -> f64 {
     part(q) + part(1.0 - q)
 }
 
-/// Newton's method inside a bracket: the sum of probabilities grows with `b` from 0 to the number of samples, and
-/// `positives` lies between.
-fn logistic_intercept(z: &[f64], positives: f64, guess: f64) -> f64 {
+/// Newton's method inside a bracket: the mean of probabilities grows with `b` from 0 to 1, and that of the targets lies
+/// between.
+fn logistic_intercept(z: &[f64], targets: &Targets, guess: f64) -> f64 {
     let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
     let mut intercept = guess;
     for _ in 0..200 {
-        let (mut excess, mut slope) = (-positives, 0.0);
-        for &z in z {
-            let probability = sigmoid(z + intercept);
-            excess += probability;
-            slope += probability * (1.0 - probability);
-        }
-        if excess.abs() <= 1e-15 * z.len() as f64 {
+        let (mut excess, mut slope) = (0.0, 0.0);
+        targets.each(|at, y, weight| {
+            let probability = sigmoid(z[at] + intercept);
+            excess += weight * (probability - y);
+            slope += weight * probability * (1.0 - probability);
+        });
+        if excess.abs() <= 1e-15 * targets.total {
             break;
         }
         if excess > 0.0 {
@@ -146,7 +157,7 @@ mod tests {
     #[test]
     fn intercepts_make_residuals_sum_to_zero_from_any_guess() {
         let z = [-40.0, 3.0, 0.1, 25.0, -2.0];
-        let targets = [1.0, 0.0, 0.0, 1.0, 1.0];
+        let targets = Targets::new(vec![1.0, 0.0, 0.0, 1.0, 1.0], None, true);
         for loss in [Loss::Squared, Loss::Logistic] {
             for guess in [0.0, -60.0, 800.0] {
                 let intercept = loss.intercept(&z, &targets, guess);
@@ -165,7 +176,7 @@ mod tests {
             for (z, y) in [(-3.0, 1.0), (0.2, 0.0), (30.0, 1.0), (-30.0, 1.0)] {
                 let slope = (loss.value(z + step, y) - loss.value(z - step, y)) / (2.0 * step);
                 let mut residual = [0.0];
-                loss.residual(&[z - 1.0], 1.0, &[y], &mut residual);
+                loss.residual(&[z - 1.0], 1.0, &Targets::new(vec![y], None, true), &mut residual);
                 assert!((residual[0] + slope).abs() < 1e-6, "{loss:?} {z} {y}");
             }
         }

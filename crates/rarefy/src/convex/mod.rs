@@ -6,16 +6,18 @@
 //! ```
 //!
 //! `r` is the `l1_ratio`; with 1 this is scikit-learn's `Lasso`, with less its `ElasticNet`. The intercept `b` is not
-//! penalised: it is at its optimum for the present `w` throughout, so only `w` is iterated on.
+//! penalised: it is at its optimum for the present `w` throughout, so only `w` is iterated on. A model may do without. Where
+//! samples have weights the mean is theirs.
 //!
 //! ```text
-//! Problem (design, targets, loss) -> Solver::solve(penalty): working set -> ista/fista on it -> gap over all features
+//! Problem (design, targets, loss) -> Solver::solve(penalty): working set -> steps on it -> gap over all features
 //! ```
 //!
 //! Each answer carries its duality gap, an upper bound of how far its objective is above the optimum; an answer that
 //! did not get there says so. Features are stored in `f32`, all arithmetic is `f64`.
 
 mod columns;
+mod coordinate;
 mod design;
 mod direct;
 mod gram;
@@ -25,12 +27,13 @@ mod problem;
 mod proximal;
 mod solver;
 mod sparse_columns;
+mod targets;
 
 pub use columns::DenseColumns;
 pub use design::Design;
 pub use loss::Loss;
 pub use path::path;
-pub use problem::{Penalty, Problem};
+pub use problem::{Penalty, Problem, ProblemOptions};
 pub use proximal::Method;
 pub use solver::{Solution, Solver, SolverSettings};
 pub use sparse_columns::SparseColumns;

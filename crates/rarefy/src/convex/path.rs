@@ -1,6 +1,6 @@
 //! Many lambdas in a row: the regularisation path.
 
-use super::{Penalty, Problem, Solution, Solver, SolverSettings};
+use super::{Problem, Solution, Solver, SolverSettings};
 use crate::Result;
 use crate::control::PathStart;
 
@@ -32,16 +32,7 @@ pub fn path(
     l1_ratio: f64,
     settings: SolverSettings,
     start: PathStart,
-    mut each: impl FnMut(Solution),
+    each: impl FnMut(Solution),
 ) -> Result<()> {
-    let mut lambdas = lambdas.to_vec();
-    lambdas.sort_by(|a, b| b.total_cmp(a));
-    if start == PathStart::Dense {
-        lambdas.reverse();
-    }
-    let mut solver = Solver::new(problem, settings)?;
-    for lambda in lambdas {
-        each(solver.solve(Penalty { lambda, l1_ratio })?);
-    }
-    Ok(())
+    Solver::new(problem, settings)?.follow(lambdas, l1_ratio, start, each)
 }

@@ -14,7 +14,7 @@ const ROUNDING: f64 = 1e-18;
 named! {
     /// Which steps.
     ///
-    /// Proximal gradient steps on a set of features: ISTA, and FISTA with restarts.
+    /// Proximal gradient steps on a set of features: ISTA, and FISTA with restarts; or one feature after another.
     ///
     /// ```text
     /// step      w+ = prox(v - g(v) / L),    prox(x) = soft_threshold(x, l1 / L) / (1 + ridge / L)
@@ -35,8 +35,13 @@ named! {
         /// With momentum and restarts.
         #[default]
         Fista = "fista",
+        /// One feature after another to its optimum, inside proximal Newton steps.
+        CoordinateDescent = "coordinate-descent",
     }
 }
+
+/// Asks whether to stop here.
+pub(super) type Watch<'a> = &'a dyn Fn() -> bool;
 
 /// A smooth convex function of the weights of a set of features. The `image` of weights is linear in them and holds
 /// all that is costly.
@@ -67,8 +72,8 @@ pub(super) fn minimise(
     method: Method,
     penalty: Penalty,
     weights: &mut Vec<f64>,
-    gap: f64,
-    most: usize,
+    (gap, most): (f64, usize),
+    watch: Watch<'_>,
 ) -> usize {
     let size = weights.len();
     let (l1, ridge) = (penalty.l1_part(), penalty.ridge_part());
@@ -92,7 +97,7 @@ pub(super) fn minimise(
             let (value, dual) = smooth.values(weights, &image, ridge * square, limit);
             best_dual = best_dual.max(dual);
             let found = value + penalty.value(weights.iter().copied()) - best_dual;
-            if found <= gap || taken >= most {
+            if found <= gap || taken >= most || watch() {
                 return taken;
             }
         }
@@ -120,8 +125,8 @@ pub(super) fn minimise(
         let before = if uphill > 0.0 { 1.0 } else { momentum };
         momentum = 0.5 * (1.0 + (1.0 + 4.0 * before * before).sqrt());
         let ahead = match method {
-            Method::Ista => 0.0,
             Method::Fista => (before - 1.0) / momentum,
+            _ => 0.0,
         };
         extrapolate(&next, weights, ahead, &mut point);
         extrapolate(&next_image, &image, ahead, &mut point_image);
@@ -151,7 +156,7 @@ fn largest_curvature(smooth: &mut impl Smooth, size: usize) -> f64 {
 }
 
 /// `sign(x) max(|x| - threshold, 0)`.
-fn soft_threshold(x: f64, threshold: f64) -> f64 {
+pub(super) fn soft_threshold(x: f64, threshold: f64) -> f64 {
     (x.abs() - threshold).max(0.0).copysign(x)
 }
 

@@ -1,11 +1,13 @@
-//! A growing working set around the proximal steps.
+//! A growing working set around the steps.
 
 use serde::{Deserialize, Serialize};
 
+use super::coordinate::{descend, descend_products};
 use super::direct::Direct;
 use super::gram::{self, Gram};
 use super::proximal::{Method, minimise};
 use super::{Loss, Penalty, Problem};
+use crate::control::PathStart;
 use crate::{Error, Result};
 
 /// A set starts with at most so many features, or twice the support if that is more.
@@ -24,7 +26,7 @@ pub struct SolverSettings {
     pub method: Method,
     /// The gap to reach, as a part of the objective without features.
     pub tolerance: f64,
-    /// Proximal steps at most, for each lambda.
+    /// Proximal steps, or passes over the features of a set, at most for each lambda.
     pub max_iterations: usize,
 }
 
@@ -63,7 +65,7 @@ pub struct Solution {
     pub objective: f64,
     /// The objective is above the optimum by at most this much.
     pub gap: f64,
-    /// Proximal steps taken.
+    /// Proximal steps, or passes over the features of a set.
     pub iterations: usize,
     /// Whether the gap is within the tolerance.
     pub converged: bool,
@@ -114,6 +116,7 @@ pub struct Solver<'a> {
     /// The l1 of the last answer.
     last_l1: f64,
     gram: Gram,
+    is_stopped: Box<dyn Fn() -> bool + 'a>,
 }
 
 impl<'a> Solver<'a> {
@@ -134,9 +137,44 @@ impl<'a> Solver<'a> {
             loss: 0.0,
             last_l1: 0.0,
             gram: Gram::default(),
+            is_stopped: Box::new(|| false),
         };
         solver.forget();
         Ok(solver)
+    }
+
+    /// Asks now and then whether to stop here. The answer is then what there is: it has not converged.
+    #[must_use]
+    pub fn stopped_by(mut self, is_stopped: impl Fn() -> bool + 'a) -> Solver<'a> {
+        self.is_stopped = Box::new(is_stopped);
+        self
+    }
+
+    /// Solves for all `lambdas`, largest first or smallest first as `start` says, each from the answer before; `each` sees
+    /// every answer as it comes. Stopped, the path ends before the lambda that it stands at.
+    ///
+    /// # Errors
+    /// If a lambda cannot be used.
+    pub fn follow(
+        &mut self,
+        lambdas: &[f64],
+        l1_ratio: f64,
+        start: PathStart,
+        mut each: impl FnMut(Solution),
+    ) -> Result<()> {
+        let mut lambdas = lambdas.to_vec();
+        lambdas.sort_by(|a, b| b.total_cmp(a));
+        if start == PathStart::Dense {
+            lambdas.reverse();
+        }
+        for lambda in lambdas {
+            let answer = self.solve(Penalty { lambda, l1_ratio })?;
+            if !answer.converged && (self.is_stopped)() {
+                break;
+            }
+            each(answer);
+        }
+        Ok(())
     }
 
     /// Back to no features.
@@ -172,7 +210,7 @@ impl<'a> Solver<'a> {
             let objective = self.loss + penalty.value(self.live().map(|(_, weight)| weight));
             best_dual = best_dual.max(self.dual(penalty));
             let gap = (objective - best_dual).max(0.0);
-            if gap <= wanted || iterations >= self.settings.max_iterations {
+            if gap <= wanted || iterations >= self.settings.max_iterations || (self.is_stopped)() {
                 break (objective, gap);
             }
             let before = set.len();
@@ -236,16 +274,25 @@ impl<'a> Solver<'a> {
         lacking
     }
 
-    /// Proximal steps on a set.
+    /// Steps on a set.
     fn improve(&mut self, penalty: Penalty, set: &[usize], gap: f64, most: usize) -> usize {
         let mut weights: Vec<f64> = set.iter().map(|&feature| self.weights[feature]).collect();
-        let method = self.settings.method;
-        let taken = if self.problem.loss == Loss::Squared && set.len() <= gram::MOST {
+        let (method, limits) = (self.settings.method, (gap, most));
+        let watch = &*self.is_stopped;
+        let by_coordinates = method == Method::CoordinateDescent;
+        let largest = if by_coordinates { gram::MOST_BY_COORDINATES } else { gram::MOST };
+        let taken = if self.problem.loss == Loss::Squared && set.len() <= largest {
             let mut smooth = self.gram.of(self.problem, set);
-            minimise(&mut smooth, method, penalty, &mut weights, gap, most)
+            if by_coordinates {
+                descend_products(&mut smooth, penalty, &mut weights, limits, watch)
+            } else {
+                minimise(&mut smooth, method, penalty, &mut weights, limits, watch)
+            }
+        } else if by_coordinates {
+            descend(self.problem, set, penalty, &mut weights, limits, watch)
         } else {
             let mut smooth = Direct::new(self.problem, set, self.intercept);
-            minimise(&mut smooth, method, penalty, &mut weights, gap, most)
+            minimise(&mut smooth, method, penalty, &mut weights, limits, watch)
         };
         for (&feature, weight) in set.iter().zip(weights) {
             self.weights[feature] = weight;

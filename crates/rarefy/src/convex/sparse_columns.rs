@@ -121,6 +121,23 @@ impl SparseColumns {
         }
     }
 
+    /// `(sum of weight x, sum of weight x^2)` over a column.
+    pub(super) fn moments(&self, column: usize, weights: &[f64]) -> (f64, f64) {
+        let (rows, values) = self.column(column);
+        rows.iter().zip(values).fold((0.0, 0.0), |(first, second), (&row, &value)| {
+            let weighted = f64::from(value) * weights[row as usize];
+            (first + weighted, second + weighted * f64::from(value))
+        })
+    }
+
+    /// `out -= step * weight * x_column`.
+    pub(super) fn subtract(&self, column: usize, step: f64, weights: &[f64], out: &mut [f64]) {
+        let (rows, values) = self.column(column);
+        for (&row, &value) in rows.iter().zip(values) {
+            out[row as usize] -= step * weights[row as usize] * f64::from(value);
+        }
+    }
+
     /// Whether a column never changes, absent values being zeros.
     pub(super) fn is_constant(&self, column: usize) -> bool {
         let (rows, values) = self.column(column);

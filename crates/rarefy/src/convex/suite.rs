@@ -12,11 +12,12 @@ struct Case {
     features: Vec<f32>,
     targets: Vec<f64>,
     loss: Loss,
+    intercept: bool,
 }
 
 const SHAPES: [(usize, usize); 3] = [(40, 12), (30, 90), (25, 25)];
 const LOSSES: [Loss; 2] = [Loss::Squared, Loss::Logistic];
-const METHODS: [Method; 2] = [Method::Ista, Method::Fista];
+const METHODS: [Method; 3] = Method::ALL;
 
 impl Case {
     /// Half of the values are zeros; the first column is constant; means are not zero.
@@ -40,17 +41,35 @@ impl Case {
                 }
             })
             .collect();
-        Case { rows, cols, features, targets, loss }
+        Case { rows, cols, features, targets, loss, intercept: true }
     }
 
     fn problem(&self, sparse: bool) -> Problem {
+        self.weighted(sparse, None)
+    }
+
+    fn weighted(&self, sparse: bool, weights: Option<Vec<f64>>) -> Problem {
         let (rows, cols) = (self.rows, self.cols);
         let design = if sparse {
             Design::Sparse(SparseColumns::from_rows(rows, cols, &self.features).unwrap())
         } else {
             Design::Dense(DenseColumns::from_rows(rows, cols, &self.features).unwrap())
         };
-        Problem::new(design, self.targets.clone(), self.loss).unwrap()
+        let options = ProblemOptions { weights, intercept: self.intercept };
+        Problem::with_options(design, self.targets.clone(), self.loss, options).unwrap()
+    }
+
+    /// With each row as often as `times` says.
+    fn repeated(&self, times: &[usize]) -> Case {
+        let row = |&row: &usize| &self.features[row * self.cols..][..self.cols];
+        let rows: Vec<usize> =
+            times.iter().enumerate().flat_map(|(row, &times)| std::iter::repeat_n(row, times)).collect();
+        Case {
+            rows: rows.len(),
+            features: rows.iter().flat_map(row).copied().collect(),
+            targets: rows.iter().map(|&row| self.targets[row]).collect(),
+            ..*self
+        }
     }
 
     fn predictions(&self, answer: &Solution) -> Vec<f64> {
@@ -96,7 +115,8 @@ impl Case {
             0.0 => (slope(j).abs() - l1).max(0.0),
             weight => (slope(j) - l1 * weight.signum()).abs(),
         };
-        let intercept = residual.iter().sum::<f64>().abs() / samples;
+        let all = residual.iter().sum::<f64>().abs() / samples;
+        let intercept = if self.intercept { all } else { 0.0 };
         (0..self.cols).map(of).fold(intercept, f64::max) / l1
     }
 }
@@ -139,6 +159,51 @@ fn answers_meet_the_optimality_conditions() {
             }
         }
     });
+}
+
+#[test]
+fn weights_count_samples_and_an_intercept_may_be_left_out() {
+    for (loss, (rows, cols)) in LOSSES.into_iter().flat_map(|loss| SHAPES.map(|shape| (loss, shape))) {
+        for (intercept, sparse) in [(true, false), (true, true), (false, false), (false, true)] {
+            let case = Case { intercept, ..Case::new(rows, cols, loss, 6) };
+            let times: Vec<usize> = (0..rows).map(|row| row * 7 % 4).collect();
+            let weights = times.iter().map(|&times| 0.5 * times as f64).collect();
+            let (weighted, repeated) = (case.weighted(sparse, Some(weights)), case.repeated(&times));
+            let whole = repeated.problem(sparse);
+            for (method, l1_ratio) in METHODS.into_iter().flat_map(|method| [(method, 1.0), (method, 0.5)]) {
+                let name = format!("{loss:?} {rows}x{cols} {intercept} {sparse} {method:?} {l1_ratio}");
+                let penalty = Penalty { lambda: 0.1 * whole.lambda_max(l1_ratio).unwrap(), l1_ratio };
+                let answer = solve(&weighted, penalty, settings(method, 1e-11));
+                assert!(answer.converged, "{name}: gap {:e}", answer.gap);
+                assert!(intercept || answer.intercept == 0.0, "{name}");
+                let violation = repeated.violation(&answer, penalty);
+                assert!(violation < 1e-4, "{name}: {violation:e}");
+                let apart = solve(&whole, penalty, settings(method, 1e-11)).objective - answer.objective;
+                assert!(apart.abs() < 3e-11 * whole.null_objective(), "{name}: {apart:e}");
+                // Without an intercept the constant feature takes its place.
+                let uses_constant = answer.coefficients.first().is_some_and(|&(feature, _)| feature == 0);
+                assert!(!(uses_constant && intercept), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_was_stopped_says_so_and_ends_the_path() {
+    let problem = Case::new(30, 90, Loss::Logistic, 4).problem(false);
+    let lambdas = lambda_grid(problem.lambda_max(1.0).unwrap(), 0.01, 9).unwrap();
+    for method in METHODS {
+        let asked = std::cell::Cell::new(0);
+        let stops = || {
+            asked.set(asked.get() + 1);
+            asked.get() > 12
+        };
+        let mut solver = Solver::new(&problem, settings(method, 1e-9)).unwrap().stopped_by(stops);
+        let mut solved = Vec::new();
+        solver.follow(&lambdas, 1.0, PathStart::Sparse, |answer| solved.push(answer)).unwrap();
+        assert!(!solved.is_empty() && solved.len() < 9 && solved.iter().all(|answer| answer.converged));
+        assert!(!solver.solve(Penalty::l1(lambdas[8])).unwrap().converged, "{method:?}");
+    }
 }
 
 #[test]
@@ -200,6 +265,8 @@ fn warm_cold_up_down_and_both_storages_agree() {
                 (&case.problem(false), PathStart::Dense, Method::Fista),
                 (&case.problem(true), PathStart::Sparse, Method::Fista),
                 (&case.problem(true), PathStart::Sparse, Method::Ista),
+                (&case.problem(false), PathStart::Sparse, Method::CoordinateDescent),
+                (&case.problem(true), PathStart::Dense, Method::CoordinateDescent),
             ] {
                 for (a, b) in down.iter().zip(whole(other, start, method)) {
                     assert!(b.converged && a.lambda == b.lambda);
@@ -295,6 +362,10 @@ fn bad_input_is_named() {
     };
     let good = || dense(&[1.0, 2.0, 3.0, 5.0]).unwrap();
     let problem = |targets: &[f64], loss| Problem::new(good(), targets.to_vec(), loss).map(|_| good());
+    let weighted = |weights: &[f64]| {
+        let options = ProblemOptions { weights: Some(weights.to_vec()), intercept: true };
+        Problem::with_options(good(), vec![0.0, 1.0], Loss::Logistic, options).map(|_| good())
+    };
     let table = [
         (dense(&[1.0; 3]), "design: 2 x 2 features are not 3 values"),
         (dense(&[1.0, 2.0, f32::NAN, 1.0]), "row 0, column 1: NaN"),
@@ -311,6 +382,11 @@ fn bad_input_is_named() {
         (problem(&[1.0, f64::NAN], Loss::Squared), "sample 1: NaN is not finite"),
         (problem(&[1.0, 2.0], Loss::Logistic), "sample 1: 2 is neither 0 nor 1"),
         (problem(&[1.0, 1.0], Loss::Logistic), "needs both 0 and 1"),
+        (weighted(&[1.0]), "weights: 1 weights do not fit 2 samples"),
+        (weighted(&[1.0, -1.0]), "weights: sample 1: -1 is no weight"),
+        (weighted(&[1.0, f64::NAN]), "sample 1: NaN is no weight"),
+        (weighted(&[0.0, 0.0]), "weights: all are 0"),
+        (weighted(&[0.0, 1.0]), "targets: all are 1; logistic loss needs both"),
     ];
     for (made, words) in table {
         let error = made.map(|_| ()).unwrap_err().to_string();
