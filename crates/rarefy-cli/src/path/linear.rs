@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
-use rarefy::control::{PathStart, lambda_grid};
+use rarefy::control::{Candidate, PathStart, lambda_grid};
 use rarefy::convex::{self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns};
 use rarefy::data::{
     self, CrossValidation, Dataset, Features, Preparation, Splits, TargetScale, TargetScaler, Targets, Task,
 };
 use rarefy::metrics::regression;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::{Candidate, amount, bytes, table};
+use rarefy::report::{amount, bytes, table};
 use rarefy::train::{ModelConfig, Settings, thread_pool};
 use serde::Serialize;
 
@@ -39,13 +39,13 @@ pub struct LinearArgs {
     /// What is minimised besides the penalty [default: squared for numbers, logistic for two classes]
     #[arg(long, value_enum)]
     loss: Option<LossArg>,
-    /// Steps of the solver [default: fista]
+    /// Steps of the solver [default: coordinate-descent]
     #[arg(long, value_enum)]
     solver: Option<SolverArg>,
     /// The gap to reach, as a part of the loss without features [default: 1e-6]
     #[arg(long)]
     tolerance: Option<f64>,
-    /// Steps at most for each penalty [default: 100000]
+    /// Steps, or passes over the features, at most for each penalty [default: 100000]
     #[arg(long)]
     max_iterations: Option<usize>,
     /// Write the coefficients: penalties x (features + 1) numbers, the last one of a row its intercept
@@ -75,9 +75,9 @@ enum LossArg {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum SolverArg {
+    CoordinateDescent,
     Fista,
     Ista,
-    CoordinateDescent,
 }
 
 /// One model of the path.
@@ -235,8 +235,8 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
     let method = match flags.solver {
         Some(SolverArg::Ista) => Method::Ista,
-        Some(SolverArg::CoordinateDescent) => Method::CoordinateDescent,
-        Some(SolverArg::Fista) | None => Method::Fista,
+        Some(SolverArg::Fista) => Method::Fista,
+        Some(SolverArg::CoordinateDescent) | None => Method::CoordinateDescent,
     };
     let defaults = SolverSettings::default();
     let solver = SolverSettings {

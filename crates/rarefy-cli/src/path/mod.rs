@@ -11,10 +11,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use clap::{ValueEnum, value_parser};
-use rarefy::control::PathStart;
+use rarefy::control::{Candidate, PathStart, best, knee};
 use rarefy::data::Splits;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::{Candidate, best, knee};
 
 use crate::arguments::{named_path, one_of};
 use crate::output::Output;

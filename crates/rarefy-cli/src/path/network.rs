@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use clap::value_parser;
-use rarefy::control::PathStart;
+use rarefy::control::{Candidate, PathStart};
 use rarefy::data::CrossValidation;
 use rarefy::optimizers::Method;
 use rarefy::penalties::PenaltyMethod;
-use rarefy::report::{Candidate, amount, bytes, r2, table};
+use rarefy::report::{amount, bytes, r2, table};
 use rarefy::train::{
     Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings, SampleScore,
     Settings,

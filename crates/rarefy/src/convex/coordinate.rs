@@ -205,8 +205,7 @@ pub(super) fn descend_products(
         let passes = PASSES.min(most - taken);
         for _ in 0..passes {
             for at in 0..size {
-                let column = products.column(at);
-                let curve = column[at];
+                let curve = products.square_of(at);
                 if curve + ridge <= 0.0 {
                     continue;
                 }
@@ -214,7 +213,7 @@ pub(super) fn descend_products(
                 let new = soft_threshold(curve * weights[at] + slope, l1) / (curve + ridge);
                 let step = new - weights[at];
                 if step != 0.0 {
-                    image.iter_mut().zip(column).for_each(|(image, product)| *image += step * product);
+                    products.add(at, step, &mut image);
                     weights[at] = new;
                 }
             }

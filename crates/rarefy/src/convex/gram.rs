@@ -16,9 +16,9 @@ use crate::kernels::Isa;
 /// Features kept at most, 64 MB of products; a larger set is solved through the design.
 pub(super) const MOST: usize = 4096;
 
-/// The same for coordinate descent, which needs fewer passes than there are features to a set: making the products of more
-/// costs more than the passes that they save.
-pub(super) const MOST_BY_COORDINATES: usize = 512;
+/// Features that coordinate descent takes up at once at most: making the products of more costs more than the passes over the
+/// design that they save.
+pub(super) const NEW_BY_COORDINATES: usize = 512;
 
 /// Not kept.
 const NOWHERE: u32 = u32::MAX;
@@ -38,8 +38,7 @@ impl Gram {
     /// The function on a set of features, computing the products that are missing.
     pub(super) fn of(&mut self, problem: &Problem, features: &[usize]) -> OnSet {
         self.places.resize(problem.design.cols(), NOWHERE);
-        let missing = |gram: &Gram| features.iter().filter(|&&f| gram.places[f] == NOWHERE).count();
-        if self.features.len() + missing(self) > MOST {
+        if self.features.len() + self.missing(features) > MOST {
             self.places.fill(NOWHERE);
             (self.features, self.rows, self.targets) = Default::default();
         }
@@ -68,6 +67,12 @@ impl Gram {
             targets: at.iter().map(|&place| self.targets[place]).collect(),
             square: problem.targets.mean(size_of),
         }
+    }
+
+    /// How many of a set's features have no products yet.
+    pub(super) fn missing(&self, features: &[usize]) -> usize {
+        let is_missing = |&&feature: &&usize| self.places.get(feature).is_none_or(|&place| place == NOWHERE);
+        features.iter().filter(is_missing).count()
     }
 
     /// Fills the rows from `start` on; each by one task.
@@ -101,10 +106,15 @@ pub(super) struct OnSet {
 }
 
 impl OnSet {
-    /// The products of one feature with all.
-    pub(super) fn column(&self, feature: usize) -> &[f64] {
-        let size = self.targets.len();
-        &self.products[feature * size..][..size]
+    /// The product of a feature with itself.
+    pub(super) fn square_of(&self, feature: usize) -> f64 {
+        self.products[feature * self.targets.len() + feature]
+    }
+
+    /// `image += step * products of the feature with all`.
+    pub(super) fn add(&self, feature: usize, step: f64, image: &mut [f64]) {
+        let column = &self.products[feature * image.len()..][..image.len()];
+        self.isa.vectorize(|| image.iter_mut().zip(column).for_each(|(image, product)| *image += step * product));
     }
 
     /// The products of all features with the targets.

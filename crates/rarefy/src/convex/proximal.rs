@@ -33,8 +33,8 @@ named! {
         /// Proximal gradient descent.
         Ista = "ista",
         /// With momentum and restarts.
-        #[default]
         Fista = "fista",
+        #[default]
         /// One feature after another to its optimum, inside proximal Newton steps.
         CoordinateDescent = "coordinate-descent",
     }

@@ -32,7 +32,7 @@ pub struct SolverSettings {
 
 impl Default for SolverSettings {
     fn default() -> SolverSettings {
-        SolverSettings { method: Method::Fista, tolerance: 1e-6, max_iterations: 100_000 }
+        SolverSettings { method: Method::CoordinateDescent, tolerance: 1e-6, max_iterations: 100_000 }
     }
 }
 
@@ -280,8 +280,10 @@ impl<'a> Solver<'a> {
         let (method, limits) = (self.settings.method, (gap, most));
         let watch = &*self.is_stopped;
         let by_coordinates = method == Method::CoordinateDescent;
-        let largest = if by_coordinates { gram::MOST_BY_COORDINATES } else { gram::MOST };
-        let taken = if self.problem.loss == Loss::Squared && set.len() <= largest {
+        let by_products = self.problem.loss == Loss::Squared
+            && set.len() <= gram::MOST
+            && (!by_coordinates || self.gram.missing(set) <= gram::NEW_BY_COORDINATES);
+        let taken = if by_products {
             let mut smooth = self.gram.of(self.problem, set);
             if by_coordinates {
                 descend_products(&mut smooth, penalty, &mut weights, limits, watch)

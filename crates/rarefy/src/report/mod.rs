@@ -1,6 +1,5 @@
 //! Reports: what a person reads after training. The program, a notebook and a page show the same figures, by these types.
 
-mod choice;
 mod figures;
 mod gains;
 mod inputs;
@@ -13,7 +12,6 @@ mod summary;
 mod table;
 mod target;
 
-pub use choice::{Candidate, best, knee};
 pub use figures::Figures;
 pub use inputs::{InputReport, InputUse, Scored, coefficient_table};
 pub use layers::{LayerReport, layer_table};
