@@ -12,13 +12,30 @@ __all__ = [
     "InternalError",
     "ModelError",
     "SettingError",
+    "SparseFeatureSelector",
+    "SparseLinearClassifier",
+    "SparseLinearRegressor",
     "SparseMLPClassifier",
     "SparseMLPRegressor",
+    "SparsePathClassifier",
+    "SparsePathRegressor",
     "__version__",
+    "lasso_path",
+    "logistic_path",
 ]
 
 # What needs scikit-learn is imported when it is first asked for: `import rarefy` takes NumPy and SciPy alone.
-_LATER = {"SparseMLPClassifier": "_mlp", "SparseMLPRegressor": "_mlp"}
+_LATER = {
+    "SparseFeatureSelector": "_selector",
+    "SparseLinearClassifier": "_linear",
+    "SparseLinearRegressor": "_linear",
+    "SparseMLPClassifier": "_mlp",
+    "SparseMLPRegressor": "_mlp",
+    "SparsePathClassifier": "_path",
+    "SparsePathRegressor": "_path",
+    "lasso_path": "_lasso_path",
+    "logistic_path": "_lasso_path",
+}
 
 
 def __getattr__(name):

@@ -7,6 +7,16 @@ from numpy.typing import NDArray
 
 __version__: str
 
+def follow_path(
+    settings_text: str,
+    lambdas: int,
+    lambda_max: float | None,
+    lambda_min_ratio: float,
+    from_sparse: bool,
+    train: Samples,
+    validation: Samples | None = None,
+    listen: Callable[[str], object] | None = None,
+) -> tuple[list[tuple[str, Model]], int | None, int | None, list[float], BaseException | None]: ...
 def complete_settings(text: str, file: str | None = None) -> str: ...
 def check_pattern(rows: int, cols: int, crow: NDArray[np.int32], col: NDArray[np.int32]) -> None: ...
 def random_pattern(rows: int, cols: int, nnz: int, seed: int) -> list[NDArray[np.int32]]: ...

@@ -7,6 +7,7 @@ mod chain;
 mod errors;
 mod linear;
 mod model;
+mod path;
 mod pool;
 mod samples;
 mod settings;
@@ -28,6 +29,7 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(chain::random_pattern, module)?)?;
     module.add_class::<topology::Topology>()?;
     module.add_class::<linear::Design>()?;
+    module.add_function(wrap_pyfunction!(path::follow_path, module)?)?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     Ok(())
 }

@@ -1,0 +1,67 @@
+"""Features of linear models, and what is solved over them."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse
+
+from ._rarefy import Design
+
+
+def design_of(X, threads):
+    """The columns of a two-dimensional array, dense or sparse; a sparse one stays so."""
+    if not scipy.sparse.issparse(X):
+        return Design.dense(np.ascontiguousarray(X, dtype=np.float32), X.shape[1], threads)
+    if X.format not in ("csr", "csc"):
+        X = X.tocsr()
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    limit = np.iinfo(np.uint32).max
+    if max(X.shape) > limit:
+        raise ValueError(f"X has the shape {X.shape}; samples and features may be {limit} at most")
+    indptr, indices = X.indptr.astype(np.uint64, copy=False), X.indices.astype(np.uint32, copy=False)
+    data = X.data.astype(np.float32, copy=False)
+    if X.format == "csc":
+        return Design.csc(X.shape[0], indptr, indices, data, threads)
+    return Design.csr(X.shape[1], indptr, indices, data, threads)
+
+
+def solve(design, y, weights, loss, *, fit_intercept, alphas, l1_ratio, tol, max_iter):
+    """The answers for some ``alphas``, largest first: arrays by name, and the coefficients as ``csr_array``."""
+    alphas = np.ascontiguousarray(alphas, dtype=np.float64)
+    found, stopped_by = design.solve(
+        np.ascontiguousarray(y, dtype=np.float64),
+        None if weights is None else np.ascontiguousarray(weights, dtype=np.float64),
+        loss,
+        bool(fit_intercept),
+        alphas,
+        float(l1_ratio),
+        float(tol),
+        int(max_iter),
+    )
+    if stopped_by is not None:
+        raise stopped_by
+    return found
+
+
+def coefficients(found, features):
+    """Their coefficients, a row for each alpha."""
+    rows = len(found["indptr"]) - 1
+    return scipy.sparse.csr_array((found["data"], found["indices"], found["indptr"]), shape=(rows, features))
+
+
+def check_numbers(*, alpha=None, l1_ratio, tol, max_iter):
+    """Refuses what no solver could use, by the parameter's name."""
+    if alpha is not None and not (_is_number(alpha) and 0 < alpha < np.inf):
+        raise ValueError(f"alpha == {alpha!r}; it must be a number above 0: without a penalty nothing is sparse")
+    if not (_is_number(l1_ratio) and 0 < l1_ratio <= 1):
+        raise ValueError(f"l1_ratio == {l1_ratio!r}; it must be above 0, which makes no zeros, and at most 1")
+    if not (_is_number(tol) and 0 < tol < 1):
+        raise ValueError(f"tol == {tol!r}; it must be between 0 and 1")
+    if not isinstance(max_iter, Integral) or isinstance(max_iter, bool) or max_iter < 1:
+        raise ValueError(f"max_iter == {max_iter!r}; it must be a whole number, 1 or more")
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, bool)

@@ -1,0 +1,376 @@
+"""Sparse linear models as scikit-learn estimators, solved to a stated precision."""
+
+import warnings
+
+import numpy as np
+import scipy.sparse
+import scipy.special
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ._design import check_numbers, coefficients, design_of, solve
+from ._engine import thread_count
+
+_DTYPES = (np.float32, np.float64)
+_FORMATS = ("csr", "csc")
+
+
+class _SparseLinear(BaseEstimator):
+    """What classifier and regressor share: one problem for each column of targets, over the same features."""
+
+    def _solve(self, X, columns, weights, loss):
+        """Solves for each column of targets, with its weights."""
+        check_numbers(alpha=self.alpha, l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
+        design = design_of(X, thread_count(self.n_jobs))
+        answers = [
+            solve(
+                design,
+                y,
+                w,
+                loss,
+                fit_intercept=self.fit_intercept,
+                alphas=[self.alpha],
+                l1_ratio=self.l1_ratio,
+                tol=self.tol,
+                max_iter=self.max_iter,
+            )
+            for y, w in zip(columns, weights, strict=True)
+        ]
+        if not all(found["converged"][0] for found in answers):
+            warnings.warn(
+                f"{type(self).__name__} has not reached tol={self.tol} within max_iter={self.max_iter} passes: its "
+                f"objective may be {max(found['gaps'][0] for found in answers):.3g} above the optimum. Scale the "
+                "features, or raise max_iter, alpha or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        sparse = scipy.sparse.vstack([coefficients(found, X.shape[1]) for found in answers])
+        gaps = np.array([found["gaps"][0] for found in answers])
+        # Without a pass the features have been looked at once all the same.
+        passes = max(1, *(int(found["iterations"][0]) for found in answers))
+        return sparse.toarray(), np.array([found["intercepts"][0] for found in answers]), gaps, passes
+
+    def _scores(self, X):
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=_FORMATS, dtype=_DTYPES, reset=False)
+        return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+
+    @property
+    def sparse_coef_(self):
+        """The coefficients as a ``csr_array`` of shape (n_targets, n_features)."""
+        check_is_fitted(self)
+        return scipy.sparse.csr_array(np.atleast_2d(self.coef_))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class SparseLinearRegressor(RegressorMixin, _SparseLinear):
+    """Linear regression with an L1 penalty: the Lasso, and the elastic net.
+
+    It minimises, over ``w`` and the intercept ``b``, to a duality gap of at most ``tol`` times the objective of the
+    intercept alone,
+
+    ``sum_i s_i (y_i - x_i w - b)^2 / (2 sum_i s_i) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``
+
+    ``s`` being the sample weights, as ``sklearn.linear_model.Lasso`` and ``ElasticNet`` do with the same ``alpha``.
+    Features are kept as float32, sparse ones sparse; all arithmetic is float64.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        The strength of the penalty, above 0.
+    l1_ratio : float, default=1.0
+        The part of it that is L1, above 0; the rest is L2.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+    max_iter : int, default=10000
+        Passes over the features that matter, at most.
+    tol : float, default=1e-4
+        The precision.
+    n_jobs : int or None, default=None
+        Threads; None and -1 for all that the process may use. It changes no result.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
+        The coefficients.
+    sparse_coef_ : csr_array of shape (n_targets, n_features)
+        The same, without the zeros.
+    intercept_ : float or ndarray of shape (n_targets,)
+        The intercepts.
+    dual_gap_ : float or ndarray of shape (n_targets,)
+        How far above the optimum the objective is, at most.
+    n_iter_ : int
+        Passes made, the most over the targets.
+    n_features_in_ : int
+        Features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where they had some.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rarefy import SparseLinearRegressor
+    >>> X = np.random.default_rng(0).standard_normal((100, 20))
+    >>> y = 3 * X[:, 4] - 2 * X[:, 7] + 1
+    >>> model = SparseLinearRegressor(alpha=0.1).fit(X, y)
+    >>> np.flatnonzero(model.coef_)
+    array([4, 7])
+    """
+
+    def __init__(self, alpha=1.0, *, l1_ratio=1.0, fit_intercept=True, max_iter=10_000, tol=1e-4, n_jobs=None):
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y, sample_weight=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts.
+
+        Returns
+        -------
+        SparseLinearRegressor
+            Itself.
+        """
+        X, y = validate_data(
+            self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C", multi_output=True, y_numeric=True
+        )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        columns = np.atleast_2d(np.asarray(y, dtype=np.float64).T)
+        coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, [sample_weight] * len(columns), "squared")
+        one = y.ndim == 1
+        self.coef_, self.intercept_, self.dual_gap_ = (
+            (coef[0], float(intercept[0]), float(gaps[0])) if one else (coef, intercept, gaps)
+        )
+        return self
+
+    def predict(self, X):
+        """Predicts numbers.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Their numbers.
+        """
+        return self._scores(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+class SparseLinearClassifier(ClassifierMixin, _SparseLinear):
+    """Logistic regression with an L1 penalty.
+
+    It minimises, over ``w`` and the intercept ``b``, to a duality gap of at most ``tol`` times the objective of the
+    intercept alone,
+
+    ``sum_i s_i ln(1 + exp(-y_i (x_i w + b))) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``
+
+    with ``y_i`` of -1 and 1 and ``s`` the sample weights times the class weights. The loss is a mean, so ``alpha``
+    means the same for any number of samples; ``C`` of ``sklearn.linear_model.LogisticRegression`` is
+    ``1 / (alpha n_samples)``. With more than two classes there is one such model for each class, against all others.
+    Features are kept as float32, sparse ones sparse; all arithmetic is float64.
+
+    Parameters
+    ----------
+    alpha : float, default=0.001
+        The strength of the penalty, above 0.
+    l1_ratio : float, default=1.0
+        The part of it that is L1, above 0; the rest is L2.
+    fit_intercept : bool, default=True
+        Whether there is an intercept. No penalty pulls at it.
+    class_weight : dict, "balanced" or None, default=None
+        How much the samples of each class count; "balanced": all classes alike.
+    max_iter : int, default=10000
+        Passes over the features that matter, at most.
+    tol : float, default=1e-4
+        The precision.
+    n_jobs : int or None, default=None
+        Threads; None and -1 for all that the process may use. It changes no result.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        The coefficients; of two classes those of the second.
+    sparse_coef_ : csr_array of the same shape
+        The same, without the zeros.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts.
+    dual_gap_ : ndarray of shape (1,) or (n_classes,)
+        How far above the optimum the objective is, at most.
+    n_iter_ : int
+        Passes made, the most over the classes.
+    n_features_in_ : int
+        Features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where they had some.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from rarefy import SparseLinearClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SparseLinearClassifier(alpha=0.03).fit(scale(X), y)
+    >>> model.sparse_coef_.nnz, round(model.score(scale(X), y), 2)
+    (6, 0.97)
+    """
+
+    def __init__(
+        self,
+        alpha=1e-3,
+        *,
+        l1_ratio=1.0,
+        fit_intercept=True,
+        class_weight=None,
+        max_iter=10_000,
+        tol=1e-4,
+        n_jobs=None,
+    ):
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+
+    def fit(self, X, y, sample_weight=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts.
+
+        Returns
+        -------
+        SparseLinearClassifier
+            Itself.
+        """
+        X, y = validate_data(self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C")
+        check_classification_targets(y)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        # A class whose samples all weigh nothing is none.
+        self.classes_ = np.unique(y if weights is None else y[weights > 0])
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has one class, {self.classes_[0]!r}; there must be two at least to tell apart")
+        if weights is not None and not np.isin(y, self.classes_).all():
+            X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
+        codes = np.searchsorted(self.classes_, y)
+        weights = self._class_weights(codes, y, weights)
+        positive = range(len(self.classes_)) if len(self.classes_) > 2 else [1]
+        columns = [codes == number for number in positive]
+        found = self._solve(X, columns, [weights] * len(columns), "logistic")
+        self.coef_, self.intercept_, self.dual_gap_, self.n_iter_ = found
+        return self
+
+    def _class_weights(self, codes, y, weights):
+        """The weights of samples, multiplied by those of their classes."""
+        if self.class_weight is None:
+            return weights
+        ones = np.ones(len(codes)) if weights is None else weights
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            totals = np.bincount(codes, ones)
+            return ones * (totals.sum() / len(totals) / totals)[codes]
+        return ones * compute_class_weight(self.class_weight, classes=self.classes_, y=y)[codes]
+
+    def decision_function(self, X):
+        """Scores; above 0 speaks for a class.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            Of the second of two classes, or of each.
+        """
+        scores = self._scores(X)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X):
+        """Predicts classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Their classes.
+        """
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Predicts probabilities; of more than two classes the models' own, divided by their sum.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The probability of each class.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X):
+        """Predicts logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            The logarithm of the probability of each class.
+        """
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            return scipy.special.log_expit(np.column_stack([-scores, scores]))
+        each = scipy.special.log_expit(scores)
+        return each - scipy.special.logsumexp(each, axis=1, keepdims=True)
