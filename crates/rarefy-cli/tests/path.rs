@@ -111,12 +111,7 @@ fn both_ends_and_all_solvers_find_the_same_optima() {
         points.iter().map(|point| point["objective"].as_f64().unwrap()).collect()
     };
     let first = objectives(&[]);
-    let ways = [
-        &["--from", "dense"][..],
-        &["--solver", "fista"],
-        &["--solver", "ista"],
-        &["--threads", "1"],
-    ];
+    let ways = [&["--from", "dense"][..], &["--solver", "fista"], &["--solver", "ista"], &["--threads", "1"]];
     for more in ways {
         for (a, b) in first.iter().zip(objectives(more)) {
             assert!((a - b).abs() < 2e-8, "{more:?}: {a} {b}");

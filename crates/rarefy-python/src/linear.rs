@@ -127,9 +127,7 @@ impl Design {
     ) -> PyResult<f64> {
         let weights = weights.as_ref().map(list).transpose()?;
         let asked = Asked { targets: list(&targets)?, weights, loss: loss(loss_name)?, intercept };
-        detached(py, || {
-            self.pool.get()?.install(|| asked.problem(&self.design)?.lambda_max(l1_ratio))
-        })
+        detached(py, || self.pool.get()?.install(|| asked.problem(&self.design)?.lambda_max(l1_ratio)))
     }
 
     /// The answers for some lambdas, largest first, each from the one before. Returns them as arrays by name, and
@@ -153,16 +151,17 @@ impl Design {
         let (lambdas, settings) =
             (list(&lambdas)?, SolverSettings { tolerance, max_iterations, ..SolverSettings::default() });
         let listen = |_: Python<'_>, (): ()| Ok(false);
-        let Watched { result, stopped_by } = watched(py, listen, |teller| {
-            self.pool.get()?.install(|| {
-                let problem = asked.problem(&self.design)?;
-                let mut answers = Vec::with_capacity(lambdas.len());
-                Solver::new(&problem, settings)?
-                    .stopped_by(|| teller.control() == Control::Stop)
-                    .follow(lambdas, l1_ratio, PathStart::Sparse, |answer| answers.push(answer))?;
-                Ok(answers)
-            })
-        })?;
+        let Watched { result, stopped_by } =
+            watched(py, listen, |teller| {
+                self.pool.get()?.install(|| {
+                    let problem = asked.problem(&self.design)?;
+                    let mut answers = Vec::with_capacity(lambdas.len());
+                    Solver::new(&problem, settings)?
+                        .stopped_by(|| teller.control() == Control::Stop)
+                        .follow(lambdas, l1_ratio, PathStart::Sparse, |answer| answers.push(answer))?;
+                    Ok(answers)
+                })
+            })?;
         Ok((arrays(py, &result)?, stopped_by))
     }
 }

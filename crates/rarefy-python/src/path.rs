@@ -2,8 +2,8 @@
 
 use pyo3::prelude::*;
 use rarefy::control::{Candidate, PathStart, best, knee};
-use rarefy::train::{LambdaPath, PathEvent, PathPoint, PathSettings};
 use rarefy::data;
+use rarefy::train::{LambdaPath, PathEvent, PathPoint, PathSettings};
 use serde_json::{Value, json};
 
 use crate::model::Model;

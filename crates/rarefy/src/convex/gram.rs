@@ -114,7 +114,8 @@ impl OnSet {
     /// `image += step * products of the feature with all`.
     pub(super) fn add(&self, feature: usize, step: f64, image: &mut [f64]) {
         let column = &self.products[feature * image.len()..][..image.len()];
-        self.isa.vectorize(|| image.iter_mut().zip(column).for_each(|(image, product)| *image += step * product));
+        self.isa
+            .vectorize(|| image.iter_mut().zip(column).for_each(|(image, product)| *image += step * product));
     }
 
     /// The products of all features with the targets.
