@@ -10,11 +10,10 @@ use super::prepare::{Loaded, Preparation, UnknownCategories, classes};
 use super::raw::{Places, Raw, Source};
 use super::read;
 use super::read::texts::without_empty;
-use super::reading::{Broken, Format, Keep, MEMORY, Reading, Wanted};
+use super::reading::{Broken, Keep, Reading, Wanted};
 use super::settings::{DataSettings, Fold, TaskChoice};
-use super::span::Shifting;
 use super::splits::Splits;
-use super::text::TextCounts;
+use super::text::{TextCounts, token_kind};
 use crate::{Error, Result};
 
 /// Reads, splits and scales what the settings name. The same seed gives the same parts.
@@ -75,18 +74,17 @@ pub fn from_memory_parts(
         return Err(Error::setting("data.test_path", "is for files; give the test part in memory"));
     }
     let task = train.task(settings.task)?;
-    let settings = DataSettings { path: MEMORY.into(), task, ..settings.clone() };
+    let settings = DataSettings { path: train.name().into(), task, ..settings.clone() };
     settings.check()?;
-    read::refuse_settings_of_others(&settings, Format::Memory)?;
-    let reading = train.reading();
-    let train = train.into_raw(&reading, &Shifting::by(settings.scale))?;
-    let shifting = Shifting::As(train.reading.shifts().to_vec());
+    read::refuse_settings_of_others(&settings, train.format())?;
+    let train = train.into_training(&settings)?;
     let part = |samples: Option<Samples>| {
-        let raw = samples.map(|samples| samples.named(&train.classes)?.into_raw(&reading, &shifting));
-        raw.transpose()
+        samples.map(|samples| samples.named(&train.classes)?.into_new(&train.reading)).transpose()
     };
     let (validation, test) = (part(validation)?, part(test)?);
-    divide(&Parts { train, validation, test }, &settings, seed, None, None)
+    let kind = token_kind(settings.text.as_ref());
+    let without_empty = |part| without_empty(part, kind, Broken::of(settings.skip_bad));
+    divide(&Parts { train, validation, test }.try_map(without_empty)?, &settings, seed, None, None)
 }
 
 /// As [`from_memory_parts`], made ready as the training part of a model was that is to be trained further (a warm start): what
@@ -102,10 +100,11 @@ pub fn from_memory_as(
     seed: u64,
 ) -> Result<Splits> {
     let task = train.task(settings.task)?;
-    let settings = DataSettings { path: MEMORY.into(), task, ..settings.clone() };
+    let settings = DataSettings { path: train.name().into(), task, ..settings.clone() };
     settings.check()?;
-    let train = preparation.raw(train, true)?;
-    let validation = validation.map(|samples| preparation.raw(samples, true)).transpose()?;
+    let broken = Broken::of(settings.skip_bad);
+    let train = preparation.raw(train, true, broken)?;
+    let validation = validation.map(|samples| preparation.raw(samples, true, broken)).transpose()?;
     divide(&Parts { train, validation, test: None }, &settings, seed, None, Some(preparation))
 }
 

@@ -27,6 +27,8 @@ mod settings;
 mod shown;
 mod span;
 mod splits;
+#[cfg_attr(not(feature = "arrow"), path = "no_table.rs")]
+mod table;
 pub mod text;
 mod weights;
 
@@ -58,6 +60,8 @@ pub use settings::{
 };
 pub use span::Shift;
 pub use splits::Splits;
+#[cfg(feature = "arrow")]
+pub use table::Table;
 
 #[cfg(test)]
 mod file_tests;

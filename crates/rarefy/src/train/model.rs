@@ -22,7 +22,7 @@ use super::predictor::Predictor;
 use super::save::{write_atomically, write_with};
 use super::score::{Score, score};
 use super::tensors::{self, Tensor, TensorFile, Words};
-use crate::data::{Batch, Dataset, Preparation, Samples, Task};
+use crate::data::{Batch, Dataset, Loaded, Preparation, Samples, Task};
 use crate::kernels::Isa;
 use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role, WeightShape};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
@@ -261,6 +261,14 @@ impl Model {
     /// [`Error::Input`]: another number of inputs than the model has, or another kind of rows; a model of texts, categories or
     /// a language, which rows of numbers cannot be for.
     pub fn predict(&self, samples: &Samples) -> Result<Predictions<'_>> {
+        Ok(self.predict_prepared(&self.prepare(samples)?.dataset))
+    }
+
+    /// Samples in memory made ready to be predicted, and what became of them on the way, such as categories that training had not.
+    ///
+    /// # Errors
+    /// As for [`Model::predict`].
+    pub fn prepare(&self, samples: &Samples) -> Result<Loaded> {
         if self.config.preparation.task == Task::LanguageModel {
             let found = "samples to predict".into();
             return Err(Error::Input(InputProblem::Mismatch {
@@ -268,7 +276,7 @@ impl Model {
                 expected: "a text to go on with".into(),
             }));
         }
-        Ok(self.predict_prepared(&self.config.preparation.prepare(samples, false)?))
+        self.config.preparation.load(samples, false)
     }
 
     /// Predicts samples that were made ready as the training part was: those of a file ([`data::load_with`]) or of memory

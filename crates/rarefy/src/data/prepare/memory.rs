@@ -1,11 +1,12 @@
 //! Samples in memory for a trained model.
 
+use super::loaded::Loaded;
 use super::preparation::{Coding, Column, Preparation};
 use crate::data::dataset::Dataset;
 use crate::data::memory::Samples;
 use crate::data::raw::{Raw, RawColumn};
-use crate::data::reading::{Kept, MemoryReading, Reading};
-use crate::data::span::Shifting;
+use crate::data::read::texts::without_empty;
+use crate::data::reading::{Broken, Format, Kept, MemoryReading, Reading};
 use crate::{Error, InputProblem, Result};
 
 impl Preparation {
@@ -13,20 +14,40 @@ impl Preparation {
     /// all zero.
     ///
     /// # Errors
-    /// [`Error::Input`]: another number of inputs, another kind of rows, classes that the model does not know; a model
-    /// of texts or of categories, which numbers cannot be.
+    /// As for [`Preparation::load`].
     pub fn prepare(&self, samples: &Samples, targets: bool) -> Result<Dataset> {
+        Ok(self.load(samples, targets)?.dataset)
+    }
+
+    /// As [`Preparation::prepare`], with what became of the samples on the way: categories and words that training has not.
+    ///
+    /// # Errors
+    /// [`Error::Input`]: another number of inputs, another kind of rows, classes that the model does not know; numbers for a model
+    /// of texts or of categories. [`Error::Data`]: a table that lacks columns, an empty text.
+    pub fn load(&self, samples: &Samples, targets: bool) -> Result<Loaded> {
         let samples = if targets { samples.clone() } else { samples.without_targets() };
-        let raw = self.raw(samples, targets)?;
+        let raw = self.raw(samples, targets, Broken::Refuse)?;
         let all: Vec<usize> = (0..raw.samples()).collect();
-        Ok(self.encode(&raw, &all, targets)?.dataset)
+        self.encode(&raw, &all, targets)
     }
 
     /// Samples in memory as a source, their rows and, with `targets`, their classes as those of the training part.
-    pub(crate) fn raw(&self, samples: Samples, targets: bool) -> Result<Raw> {
+    pub(crate) fn raw(&self, samples: Samples, targets: bool, broken: Broken) -> Result<Raw> {
         let samples = if targets { samples.named(&self.classes)? } else { samples };
-        let shifting = Shifting::As(self.reading.shifts().to_vec());
-        let mut raw = samples.into_raw(&self.memory_reading()?, &shifting)?;
+        match (samples.format(), self.text()) {
+            (Format::Memory, _) => self.numbers_as_trained(samples),
+            (Format::Csv, None) => samples.into_new(&self.reading),
+            (_, Some(text)) => without_empty(samples.into_new(&self.reading)?, text.kind(), broken),
+            _ => {
+                let expected = "what the model was trained on".into();
+                Err(Error::Input(InputProblem::Mismatch { found: "texts".into(), expected }))
+            }
+        }
+    }
+
+    /// Rows of numbers as a source.
+    fn numbers_as_trained(&self, samples: Samples) -> Result<Raw> {
+        let mut raw = samples.into_new(&Reading::Memory(self.memory_reading()?))?;
         if raw.width != self.shape.features() {
             let found = format!("rows of {} inputs", raw.width);
             return Err(Error::Input(InputProblem::Mismatch { found, expected: self.shape.to_string() }));
@@ -49,6 +70,7 @@ impl Preparation {
                 return Err(Error::Input(InputProblem::Mismatch { found, expected }));
             }
         };
-        Ok(MemoryReading { kept, features: Vec::new(), targets: Vec::new(), shifts: Vec::new() })
+        let shifts = self.reading.shifts().to_vec();
+        Ok(MemoryReading { kept, features: Vec::new(), targets: Vec::new(), shifts })
     }
 }

@@ -150,6 +150,23 @@ impl Preparation {
         inputs.collect()
     }
 
+    /// The columns of the table that the model was trained on, each with the inputs that came of it; those that were left out are
+    /// not among them. A date's parts stand under its column, unlike in [`Preparation::features`].
+    pub fn table_columns(&self) -> Vec<(String, Range<usize>)> {
+        let Reading::Csv(reading) = &self.reading else { return self.features() };
+        let mut columns: Vec<(String, Range<usize>)> = Vec::new();
+        let mut end = 0;
+        for (column, source) in self.columns.iter().zip(&reading.columns) {
+            let start = end;
+            end += column.inputs();
+            match columns.last_mut() {
+                Some((name, inputs)) if *name == source.name => inputs.end = end,
+                _ => columns.push((source.name.clone(), start..end)),
+            }
+        }
+        columns
+    }
+
     /// How an input follows from the number in the file: `(number - offset) * multiplier`, what a table's column was shifted by
     /// included. Of a category's input the number is 1 or 0.
     pub fn scale_of(&self, input: usize) -> (f64, f64) {

@@ -1,14 +1,16 @@
-//! Tables whose columns have names and types: Parquet files, and Arrow IPC files (Feather of version 2) and streams. They are
-//! read as the CSV files that they could be saved as, a row after the other, so that each column becomes what it would in a CSV
-//! file; only is a text or a category never taken for a number, and an empty cell, a null or NaN, is always a gap.
+//! Tables whose columns have names and types: Parquet files, Arrow IPC files (Feather of version 2) and streams, and record
+//! batches in memory. They are read as the CSV files that they could be saved as, a row after the other, so that each column becomes
+//! what it would in a CSV file; only is a text or a category never taken for a number, and an empty cell, a null or NaN, is always a gap.
 
+#[cfg_attr(not(feature = "parquet"), path = "no_files.rs")]
+pub(super) mod files;
 #[cfg(feature = "parquet")]
 mod messages;
 #[cfg(feature = "parquet")]
 mod pages;
-#[cfg(feature = "parquet")]
+#[cfg(feature = "arrow")]
 mod quiet;
-#[cfg_attr(not(feature = "parquet"), path = "no_rows.rs")]
+#[cfg_attr(not(feature = "arrow"), path = "no_rows.rs")]
 mod rows;
 
 use std::fs::File;
@@ -17,7 +19,7 @@ use std::path::Path;
 
 use super::gzip;
 use crate::{Error, Result};
-pub(super) use rows::{Rows, columns};
+pub(super) use rows::{Rows, columns_of_table};
 
 /// The kinds of such files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +76,7 @@ pub(crate) struct Column {
 }
 
 /// What a column holds, by its type.
-#[cfg_attr(not(feature = "parquet"), allow(dead_code))]
+#[cfg_attr(not(feature = "arrow"), allow(dead_code))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Holds {
     /// Numbers, dates or times, each written as in a CSV file.

@@ -1,28 +1,22 @@
-//! In place of `rows` where the library is built without the feature `parquet`.
-
-use std::path::Path;
+//! In place of `rows` where the library is built without the feature `arrow`.
 
 use csv::StringRecord;
 
-use super::{Column, Kind};
-use crate::{Error, Result};
+use super::Column;
+use crate::Result;
+use crate::data::table::Table;
 
 /// Rows that cannot be.
 pub(crate) enum Rows {}
 
-/// Refuses.
-pub(crate) fn columns(path: &Path, kind: Kind) -> Result<Vec<Column>> {
-    let problem = format!(
-        "is a file of the kind {}, and rarefy was built without its feature `parquet`; build it with that, or save the file as CSV",
-        kind.name()
-    );
-    Err(Error::data(path, problem))
+/// None, for there is no table.
+pub(crate) fn columns_of_table(table: &Table) -> Vec<Column> {
+    match *table {}
 }
 
 impl Rows {
-    pub(crate) fn open(path: &Path, kind: Kind, _: &[bool]) -> Result<Rows> {
-        columns(path, kind)?;
-        unreachable!("refused above")
+    pub(crate) fn of_table(table: &Table, _: &[bool]) -> Rows {
+        match *table {}
     }
 
     pub(crate) fn next(&mut self, _: &mut StringRecord) -> Result<bool> {

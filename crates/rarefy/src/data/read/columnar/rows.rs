@@ -1,88 +1,53 @@
-//! Rows of cells of text from columns with types, a batch at a time, so that no more of the file is in memory.
+//! Rows of cells of text from columns with types, a batch at a time, so that no more of a file is in memory.
 
 use std::fmt::Write;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::*;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, DataType, TimeUnit};
+use arrow_schema::{ArrowError, DataType, FieldRef, Schema, TimeUnit};
 use csv::StringRecord;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::quiet::caught;
-use super::{Column, Holds, Kind, messages, pages};
+use super::{Column, Holds};
+use crate::data::table::{TABLE, Table};
 use crate::{Error, Result};
 
-/// Rows that are decoded together.
-const BATCH: usize = 1024;
+/// Batches that hold the columns that are wanted, in their order.
+pub(super) type Batches = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>>>;
 
-type Batches = Box<dyn Iterator<Item = std::result::Result<RecordBatch, ArrowError>>>;
-
-/// The columns of a file.
-///
-/// # Errors
-/// If it cannot be opened or is damaged.
-pub(crate) fn columns(path: &Path, kind: Kind) -> Result<Vec<Column>> {
-    let file = open(path)?;
-    let schema = guarded(path, || {
-        Ok(match kind {
-            Kind::Parquet => ParquetRecordBatchReaderBuilder::try_new(file)?.schema().clone(),
-            Kind::ArrowFile | Kind::ArrowStream => messages::open(file, kind, None)?.schema(),
-        })
-    })?;
-    let column = |field: &arrow_schema::FieldRef| Column {
-        name: field.name().clone(),
-        holds: holds(field.data_type()),
-    };
-    Ok(schema.fields().iter().map(column).collect())
-}
-
-/// The rows of a file, one after the other.
+/// The rows of a table, one after the other.
 pub(crate) struct Rows {
     path: PathBuf,
     batches: Batches,
-    /// For each column of the file its place in a batch, if it is read.
+    /// For each column of the table its place in a batch, if it is read.
     places: Vec<Option<usize>>,
     /// The columns of the batch that is being read, and its rows.
     batch: Vec<ArrayRef>,
     length: usize,
-    /// The next row of it, and how many rows came before it in the file.
+    /// The next row of it, and how many rows came before it.
     row: usize,
     before: usize,
     cell: String,
 }
 
 impl Rows {
-    /// Opens a file for the columns that are `wanted`; cells of others are empty, and those of nulls and NaN.
-    ///
-    /// # Errors
-    /// If it cannot be opened or is damaged.
-    pub(crate) fn open(path: &Path, kind: Kind, wanted: &[bool]) -> Result<Rows> {
-        let (file, again) = (open(path)?, open(path)?);
-        let read: Vec<usize> = (0..wanted.len()).filter(|&column| wanted[column]).collect();
-        let projection = read.clone();
-        let batches = guarded(path, move || {
-            let batches: Batches = match kind {
-                Kind::Parquet => {
-                    let file = ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(BATCH);
-                    let mask = ProjectionMask::roots(file.parquet_schema(), projection);
-                    pages::check(again, file.metadata(), |leaf| mask.leaf_included(leaf))
-                        .map_err(ArrowError::ParquetError)?;
-                    Box::new(file.with_projection(mask).build()?)
-                }
-                Kind::ArrowFile | Kind::ArrowStream => {
-                    Box::new(messages::open(file, kind, Some(projection))?)
-                }
-            };
-            Ok(batches)
-        })?;
+    /// The rows of batches that hold the columns that are `wanted`, in the name of a file; cells of others are empty, and those of
+    /// nulls and NaN.
+    pub(super) fn new(path: &Path, batches: Batches, wanted: &[bool]) -> Rows {
         let mut places = vec![None; wanted.len()];
-        (0..).zip(read).for_each(|(place, column)| places[column] = Some(place));
+        (0..).zip(numbers_of(wanted)).for_each(|(place, column)| places[column] = Some(place));
         let (path, cell) = (path.to_path_buf(), String::new());
-        Ok(Rows { path, batches, places, batch: Vec::new(), length: 0, row: 0, before: 0, cell })
+        Rows { path, batches, places, batch: Vec::new(), length: 0, row: 0, before: 0, cell }
+    }
+
+    /// The rows of a table in memory.
+    pub(crate) fn of_table(table: &Table, wanted: &[bool]) -> Rows {
+        let (table, read) = (table.clone(), numbers_of(wanted));
+        let count = table.batches().len();
+        let batches = (0..count).map(move |batch| table.batches()[batch].project(&read));
+        Rows::new(Path::new(TABLE), Box::new(batches), wanted)
     }
 
     /// Writes the next row into `record`; none is left where the answer is no.
@@ -119,13 +84,28 @@ impl Rows {
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(Error::io(path, "cannot open"))
+/// The columns that are wanted, by number.
+pub(super) fn numbers_of(wanted: &[bool]) -> Vec<usize> {
+    (0..wanted.len()).filter(|&column| wanted[column]).collect()
+}
+
+/// The columns of a table in memory.
+pub(crate) fn columns_of_table(table: &Table) -> Vec<Column> {
+    columns(table.schema())
+}
+
+/// The columns that a schema describes.
+pub(super) fn columns(schema: &Schema) -> Vec<Column> {
+    let column = |field: &FieldRef| Column { name: field.name().clone(), holds: holds(field.data_type()) };
+    schema.fields().iter().map(column).collect()
 }
 
 /// What `read` gives. The crates that decode refuse most files that are damaged, but some make them panic; that is no end of
 /// the program, for what they were decoding is not used again.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
+pub(super) fn guarded<T>(
+    path: &Path,
+    read: impl FnOnce() -> std::result::Result<T, ArrowError>,
+) -> Result<T> {
     let broken = |why: String| Error::data(path, format!("cannot be decoded ({why}); get or save it again"));
     match caught(read) {
         Ok(read) => read.map_err(|error| broken(error.to_string())),

@@ -15,7 +15,10 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::data::{DataSettings, Format, Preparation, Splits, load, load_with};
+use crate::data::{
+    DataSettings, Format, Preparation, Samples, Splits, Table, from_memory, from_memory_parts, load,
+    load_with,
+};
 
 /// The table of `batch` as Parquet in groups of 7 rows, packed in each way, and as Arrow.
 fn files(folder: &Path, batch: &RecordBatch) -> Vec<PathBuf> {
@@ -151,6 +154,105 @@ fn a_table_is_the_same_in_each_format_and_a_model_takes_any() {
             assert_eq!((given.dense(), &given.targets), (expected.dense(), &expected.targets), "{name}");
         }
     }
+}
+
+/// The features of a batch as a table in two pieces, with the classes of its last column.
+fn in_memory(batch: &RecordBatch) -> Samples {
+    let features: Vec<usize> = (0..batch.num_columns() - 1).collect();
+    let features = batch.project(&features).unwrap();
+    let rows = batch.num_rows();
+    let pieces = vec![features.slice(0, rows / 3), features.slice(rows / 3, rows - rows / 3)];
+    let classes: Vec<u32> = (0..rows as u32).map(|row| row % 2).collect();
+    Samples::table(Table::new(features.schema(), pieces).unwrap()).with_classes(&classes).unwrap()
+}
+
+#[test]
+fn a_table_in_memory_is_the_same_as_in_a_file_and_a_model_takes_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let (batch, text) = table();
+    let csv = folder.path().join("table.csv");
+    std::fs::write(&csv, text).unwrap();
+    for more in
+        ["", "date = ['day', 'seen']", "categorical = ['share']\nignore = ['town']", "weight = 'floors'"]
+    {
+        let settings = settings(&csv, more);
+        let of_file = load(&settings, 1).unwrap();
+        let of_memory = from_memory(in_memory(&batch), &settings, 1).unwrap();
+        assert_eq!(of_memory.preparation.columns, of_file.preparation.columns, "{more}");
+        let parts = |splits: &Splits| {
+            let test = splits.test.as_ref().unwrap();
+            let train = &splits.train;
+            (
+                train.dense().unwrap().to_vec(),
+                train.targets.clone(),
+                train.weights.clone(),
+                test.dense().unwrap().to_vec(),
+            )
+        };
+        assert_eq!(parts(&of_memory), parts(&of_file), "{more}");
+        let stored = serde_json::to_string(&of_memory.preparation).unwrap();
+        let again: Preparation = serde_json::from_str(&stored).unwrap();
+        again.check().unwrap();
+        assert_eq!(again, of_memory.preparation, "{more}");
+        // A model of either takes both.
+        let expected = load_with(&of_file.preparation, csv.to_str().unwrap(), false).unwrap().dataset;
+        let of_csv = load_with(&again, csv.to_str().unwrap(), false).unwrap().dataset;
+        assert_eq!(of_csv.dense(), expected.dense(), "{more}");
+        for preparation in [&again, &of_file.preparation] {
+            let new = preparation.prepare(&in_memory(&batch), false).unwrap();
+            assert_eq!(new.dense(), expected.dense(), "{more}");
+        }
+    }
+}
+
+#[test]
+fn tables_in_memory_are_refused_by_name_and_tell_new_categories() {
+    let (batch, _) = table();
+    let path = Path::new("memory");
+    let error = |samples, more: &str| from_memory(samples, &settings(path, more), 1).unwrap_err().to_string();
+    for (more, part) in [
+        ("label = 'day'", "data.label: is for labels in a file"),
+        ("ignore = ['twon']", "the table has no column \"twon\"; did you mean \"town\"?"),
+        ("missing = 'error'", "the table, row 4, column \"size\": the cell is missing"),
+        ("delimiter = ';'", "data.delimiter: says how text is laid out"),
+        ("image_color = 'grey'", "data.image_color"),
+    ] {
+        let found = error(in_memory(&batch), more);
+        assert!(found.contains(part), "{found}");
+    }
+    let weighted = in_memory(&batch).with_weights(vec![1.0; 24]).unwrap();
+    assert!(error(weighted, "weight = 'size'").contains("data.weight: is given beside the table too"));
+    let all = settings(path, "test_fraction = 0.0\nvalidation_fraction = 0.0\nignore = ['seen']");
+    let known = in_memory(&batch.slice(0, 12));
+    let new = in_memory(&batch.slice(12, 12));
+    let preparation = from_memory_parts(known.clone(), Some(new.clone()), None, &all, 1).unwrap().preparation;
+    assert!(preparation.load(&new, false).unwrap().unknown.is_empty());
+    let size: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
+    let town: ArrayRef = Arc::new(StringArray::from(vec!["Rome"]));
+    let label: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let few = in_memory(&super::tests::batch(vec![("size", size), ("town", town), ("label", label)]));
+    let lacks = preparation.load(&few, false).unwrap_err().to_string();
+    assert!(lacks.contains("the table: has no column \"floors\", which the training file had"), "{lacks}");
+    let mut columns = batch.slice(12, 12).columns().to_vec();
+    columns[5] = Arc::new(StringArray::from(vec!["Rome"; 12]));
+    let fields: Vec<(&str, ArrayRef)> =
+        ["size", "floors", "share", "paid", "garden", "town", "kind", "day", "seen", "label"]
+            .into_iter()
+            .zip(columns)
+            .collect();
+    let unknown = preparation.load(&in_memory(&super::tests::batch(fields)), false).unwrap().unknown;
+    assert_eq!(unknown[0].to_string(), "column town: 12 of 12 cells hold a category that training had not");
+    // Numbers are no table, and a table no numbers.
+    let numbers = Samples::dense(&[1.0; 24], 2).unwrap();
+    assert!(preparation.prepare(&numbers, false).unwrap_err().to_string().contains("texts or categories"));
+    let classes: Vec<u32> = (0..12).map(|row| row % 2).collect();
+    let plain =
+        from_memory(numbers.with_classes(&classes).unwrap(), &all_but_ignored(), 1).unwrap().preparation;
+    assert!(plain.prepare(&new, false).unwrap_err().to_string().contains("a table where"));
+}
+
+fn all_but_ignored() -> DataSettings {
+    DataSettings { test_fraction: 0.0, validation_fraction: 0.0, ..DataSettings::default() }
 }
 
 #[test]

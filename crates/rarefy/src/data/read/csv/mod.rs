@@ -1,5 +1,5 @@
 //! Tables: CSV, text with one sample per line, plain or gzipped; and files whose columns have types (`typed`), which are
-//! read as if they had been saved as that. A CSV file is read three times: its start, to find the delimiter
+//! read as if they had been saved as that, be it in memory (`origin`). A CSV file is read three times: its start, to find the delimiter
 //! and the names (`dialect`, `header`); all of it, to find what each column holds (`survey`) and what becomes of it
 //! (`decide`); all of it again, into numbers (`table`). So the text itself is never kept, and an error can name its line.
 
@@ -10,6 +10,7 @@ mod faults;
 mod header;
 mod lines;
 mod numbers;
+mod origin;
 mod quotes;
 mod records;
 mod rows;
@@ -22,27 +23,40 @@ pub(super) use records::Records;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::data::dataset::Task;
 use crate::data::dates::DatePart;
 use crate::data::raw::{Raw, Source};
-use crate::data::reading::{CellKind, CsvColumn, CsvReading, Keep, LabelColumn, Reading, Wanted};
+use crate::data::reading::{Broken, CellKind, CsvColumn, CsvReading, Keep, LabelColumn, Reading, Wanted};
 use crate::data::settings::{DataSettings, LabelType};
 use crate::data::shown::shown;
 use crate::data::span::{Span, may_shift};
+use crate::data::table::Table as TableInMemory;
 use crate::data::text::TextSettings;
 use crate::{Error, Result};
 use columns::{find, resolve};
 use decide::Table;
 use dialect::{detect, of_new};
+use origin::Origin;
 use survey::Seen;
 use table::{Plan, Role};
 
 /// Reads a file to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let ((dialect, names), typed) = match typed::columns(path)? {
+    read_from(Origin::File(path), settings).map(Source::whole)
+}
+
+/// Takes a table in memory to train on, without labels.
+pub(in crate::data) fn read_table(table: &TableInMemory, settings: &DataSettings) -> Result<Raw> {
+    read_from(Origin::Memory(table), settings)
+}
+
+fn read_from(origin: Origin, settings: &DataSettings) -> Result<Raw> {
+    let path = origin.path();
+    let ((dialect, names), typed) = match typed::columns(origin)? {
         Some(columns) => (typed::layout_to_train(path, &columns, settings)?, columns),
         None => (detect(path, settings)?, Vec::new()),
     };
-    let text = settings.text.as_ref().map(|text| text_and_label(path, text, settings, &names)).transpose()?;
+    let (text, labels) = text_and_labels(origin, settings, &names)?;
     let categorical = resolve(path, "data.categorical", &settings.categorical, &names)?;
     let dates = resolve(path, "data.date", &settings.date, &names)?;
     let ignored = resolve(path, "data.ignore", &settings.ignore, &names)?;
@@ -56,22 +70,22 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         date_format: settings.date_format.as_deref(),
         typed: &typed,
     };
-    let seen = survey::survey(path, &dialect, &names, &asked)?;
+    let seen = survey::survey(origin, &dialect, &names, &asked)?;
     let table = Table {
         path,
         settings,
         dialect: &dialect,
         names: &names,
         seen: &seen,
-        text: text.map(|(text, _)| text),
+        text,
         categorical: &categorical,
         dates: &dates,
         left_out: &[&ignored[..], &keep].concat(),
         weight,
         group,
     };
-    let labels = match (text, &settings.label[..]) {
-        (Some((_, label)), _) => vec![label],
+    let labels = match (labels, &settings.label[..]) {
+        (Some(labels), _) => labels,
         (None, []) => vec![table.usual_label()?],
         (None, given) => resolve(path, "data.label", given, &names)?,
     };
@@ -106,8 +120,8 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     };
     let features = reading.columns.iter().map(|column| column.position).collect();
     let keep = Vec::new();
-    let plan = Plan { path, dialect, names, roles, features, labels, keep, reading, merge: true, notes };
-    Ok(Source::whole(Raw { close, ..plan.read(seen[0].rows)? }))
+    let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, merge: true, notes };
+    Ok(Raw { close, ..plan.read(seen[0].rows)? })
 }
 
 /// The features that columns become, in their order.
@@ -178,6 +192,24 @@ fn refuse_second_use(uses: &[(&str, &[usize])], names: &[String]) -> Result<()> 
     Ok(())
 }
 
+/// The column of the text, and those of labels where that is clear: in memory there are none.
+fn text_and_labels(
+    origin: Origin,
+    settings: &DataSettings,
+    names: &[String],
+) -> Result<(Option<usize>, Option<Vec<usize>>)> {
+    let path = origin.path();
+    Ok(match (&settings.text, origin) {
+        (None, Origin::File(_)) => (None, None),
+        (None, Origin::Memory(_)) => (None, Some(Vec::new())),
+        (Some(text), Origin::File(_)) => {
+            let (text, label) = text_and_label(path, text, settings, names)?;
+            (Some(text), Some(vec![label]))
+        }
+        (Some(text), Origin::Memory(_)) => (Some(text_alone(path, text, settings, names)?), Some(Vec::new())),
+    })
+}
+
 /// The columns of the text and of the label in a file of texts. Each is the one the settings name, or the one named so,
 /// or, of two columns, the other one.
 fn text_and_label(
@@ -186,26 +218,11 @@ fn text_and_label(
     settings: &DataSettings,
     names: &[String],
 ) -> Result<(usize, usize)> {
-    let DataSettings { categorical, ignore, date, .. } = settings;
-    for (key, given) in [("data.categorical", categorical), ("data.ignore", ignore), ("data.date", date)] {
-        if !given.is_empty() {
-            let problem = "does nothing beside data.text, for no other column is read; leave it out";
-            return Err(Error::setting(key, problem));
-        }
-    }
-    let find = |key: &str, given: &[String], usual: &str| match given {
-        [] => Ok(names.iter().position(|name| name.eq_ignore_ascii_case(usual))),
-        [_] => resolve(path, key, given, names).map(|found| Some(found[0])),
-        _ => Err(Error::setting(key, "a text has one label; give one column")),
-    };
-    let text = find("data.text.column", text.column.as_slice(), "text")?;
-    let label = find("data.label", &settings.label, "label")?;
+    refuse_other_columns(settings)?;
+    let text = find_or_usual(path, "data.text.column", text.column.as_slice(), "text", names)?;
+    let label = find_or_usual(path, "data.label", &settings.label, "label", names)?;
     let other = |column: Option<usize>| column.filter(|_| names.len() == 2).map(|column| 1 - column);
-    let missing = |key: &str, what: &str| {
-        let listed = names.iter().take(12).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-        let problem = format!("say which column holds the {what}; {} has {listed}", path.display());
-        Error::setting(key, problem)
-    };
+    let missing = |key: &str, what: &str| not_found(path, key, what, names);
     let found_text = text.or(other(label)).ok_or_else(|| missing("data.text.column", "text"))?;
     let found_label = label.or(other(text)).ok_or_else(|| missing("data.label", "label"))?;
     if found_text == found_label {
@@ -214,17 +231,74 @@ fn text_and_label(
     Ok((found_text, found_label))
 }
 
+/// The column of the text in a table without a label: the one the settings name, the one named so, or the only one.
+fn text_alone(path: &Path, text: &TextSettings, settings: &DataSettings, names: &[String]) -> Result<usize> {
+    refuse_other_columns(settings)?;
+    let only = (names.len() == 1).then_some(0);
+    let found = find_or_usual(path, "data.text.column", text.column.as_slice(), "text", names)?.or(only);
+    found.ok_or_else(|| not_found(path, "data.text.column", "text", names))
+}
+
+/// Refuses settings about columns beside the text.
+fn refuse_other_columns(settings: &DataSettings) -> Result<()> {
+    let DataSettings { categorical, ignore, date, .. } = settings;
+    for (key, given) in [("data.categorical", categorical), ("data.ignore", ignore), ("data.date", date)] {
+        if !given.is_empty() {
+            let problem = "does nothing beside data.text, for no other column is read; leave it out";
+            return Err(Error::setting(key, problem));
+        }
+    }
+    Ok(())
+}
+
+/// The column that a setting names, or the one that is called as usual.
+fn find_or_usual(
+    path: &Path,
+    key: &str,
+    given: &[String],
+    usual: &str,
+    names: &[String],
+) -> Result<Option<usize>> {
+    match given {
+        [] => Ok(names.iter().position(|name| name.eq_ignore_ascii_case(usual))),
+        [_] => resolve(path, key, given, names).map(|found| Some(found[0])),
+        _ => Err(Error::setting(key, "a text has one label; give one column")),
+    }
+}
+
+fn not_found(path: &Path, key: &str, what: &str, names: &[String]) -> Error {
+    let listed = names.iter().take(12).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    Error::setting(key, format!("say which column holds the {what}; {} has {listed}", path.display()))
+}
+
 /// Reads a new file for a model: the same columns, found by name where there are names, else by position. Where no labels are
 /// wanted their columns may be missing and are not read; the weights may always be missing.
 pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
     let Reading::Csv(trained) = reading else { unreachable!("a table is read again as a table") };
-    let typed = typed::columns(path)?;
+    reread_from(Origin::File(path), trained, wanted)
+}
+
+/// Takes a new table in memory for a model of a table, without labels but, where the model was trained with them and these are
+/// wanted, with weights.
+pub(in crate::data) fn reread_table(
+    table: &TableInMemory,
+    trained: &CsvReading,
+    labels: Option<Task>,
+) -> Result<Raw> {
+    let wanted = Wanted { labels, broken: Broken::Refuse, keep: Keep::Nothing };
+    reread_from(Origin::Memory(table), trained, wanted)
+}
+
+fn reread_from(origin: Origin, trained: &CsvReading, wanted: Wanted) -> Result<Raw> {
+    let path = origin.path();
+    let typed = typed::columns(origin)?;
     let (dialect, names) = match &typed {
         Some(columns) => typed::layout(columns),
         None => of_new(path, &trained.dialect)?,
     };
     let width = dialect.columns;
-    let columns = Columns::new(path, trained, &names, width, wanted.labels.is_some())?;
+    let has_labels = wanted.labels.is_some() && matches!(origin, Origin::File(_));
+    let columns = Columns::new(path, trained, &names, width, has_labels)?;
     let mut roles = vec![Role::Ignore; width];
     let mut features = Vec::new();
     for column in &trained.columns {
@@ -233,15 +307,17 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
         roles[at] = column.cells.into();
     }
     let mut labels = Vec::new();
-    if wanted.labels.is_some() {
+    if has_labels {
         for label in &trained.labels {
             let at = columns.place(&label.name, label.position)?;
             labels.push(at);
             roles[at] = if trained.labels_are_words { Role::TextLabel } else { Role::NumberLabel };
         }
-        if let Some(weight) = trained.weight.as_ref().filter(|weight| columns.has(weight)) {
-            roles[columns.place(&weight.name, weight.position)?] = Role::Weight;
-        }
+    }
+    if wanted.labels.is_some()
+        && let Some(weight) = trained.weight.as_ref().filter(|weight| columns.has(weight))
+    {
+        roles[columns.place(&weight.name, weight.position)?] = Role::Weight;
     }
     let keep = match wanted.keep {
         Keep::Nothing => Vec::new(),
@@ -256,7 +332,7 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
     let missing_markers = typed::markers(&dialect, &trained.missing_markers);
     let reading = CsvReading { missing_markers, ..trained.clone() };
     let notes = Vec::new();
-    let plan = Plan { path, dialect, names, roles, features, labels, keep, reading, merge: false, notes };
+    let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, merge: false, notes };
     plan.read(0)
 }
 

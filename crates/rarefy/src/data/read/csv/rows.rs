@@ -1,10 +1,9 @@
 //! The rows of a table, be it lines of text or columns with types: cells of text either way.
 
-use std::path::Path;
-
 use csv::StringRecord;
 
 use super::faults::Faults;
+use super::origin::Origin;
 use super::records::Records;
 use crate::data::read::columnar;
 use crate::data::reading::Dialect;
@@ -18,7 +17,12 @@ pub(super) enum Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Opens a table of this layout, behind its header. Where columns have types only those that are `wanted` are read.
-    pub(super) fn open(path: &'a Path, dialect: &Dialect, wanted: &[bool]) -> Result<Rows<'a>> {
+    pub(super) fn open(origin: Origin<'a>, dialect: &Dialect, wanted: &[bool]) -> Result<Rows<'a>> {
+        let typed = |rows| Rows::Typed { rows, record: StringRecord::new(), number: 0 };
+        let path = match origin {
+            Origin::Memory(table) => return Ok(typed(columnar::Rows::of_table(table, wanted))),
+            Origin::File(path) => path,
+        };
         if !dialect.typed {
             let mut records = Records::open_as(path, dialect)?;
             if dialect.header {
@@ -28,8 +32,7 @@ impl<'a> Rows<'a> {
         }
         let changed = || Error::data(path, "has changed while it was read; try again");
         let kind = columnar::kind(path)?.ok_or_else(changed)?;
-        let rows = columnar::Rows::open(path, kind, wanted)?;
-        Ok(Rows::Typed { rows, record: StringRecord::new(), number: 0 })
+        columnar::files::rows(path, kind, wanted).map(typed)
     }
 
     /// The next row and its number, from 1, or that of its line. Lines of another number of cells are faults.

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::path::Path;
 
 use super::faults::Faults;
 use super::numbers::{Spelling, parse};
+use super::origin::Origin;
 use super::rows::Rows;
 use super::typed;
 use crate::data::alike::is_date;
@@ -228,12 +228,17 @@ pub(super) struct Asked<'a> {
 }
 
 /// Reads all rows and counts.
-pub(super) fn survey(path: &Path, dialect: &Dialect, names: &[String], asked: &Asked) -> Result<Vec<Seen>> {
+pub(super) fn survey(
+    origin: Origin,
+    dialect: &Dialect,
+    names: &[String],
+    asked: &Asked,
+) -> Result<Vec<Seen>> {
     let mut seen = vec![Seen::default(); names.len()];
     let are_words: Vec<bool> = (0..names.len())
         .map(|column| asked.typed.get(column).is_some_and(|column| column.holds == Holds::Words))
         .collect();
-    let mut table = Rows::open(path, dialect, &typed::readable(asked.typed))?;
+    let mut table = Rows::open(origin, dialect, &typed::readable(asked.typed))?;
     let (mut rows, mut faults) = (0, Faults::default());
     while let Some((line, record)) = table.next(names.len(), &mut faults)? {
         for (column, (seen, cell)) in seen.iter_mut().zip(record).enumerate() {
@@ -248,14 +253,14 @@ pub(super) fn survey(path: &Path, dialect: &Dialect, names: &[String], asked: &A
         }
         rows += 1;
     }
-    faults.none(path, "lines are faulty")?;
+    faults.none(origin.path(), "lines are faulty")?;
     if rows == 0 {
         let problem = if dialect.typed {
             "holds no rows"
         } else {
             "holds no samples, only a header; set data.header = \"no\" if that line is a sample"
         };
-        return Err(Error::data(path, problem));
+        return Err(Error::data(origin.path(), problem));
     }
     seen.iter_mut().for_each(|seen| seen.finish(rows));
     Ok(seen)

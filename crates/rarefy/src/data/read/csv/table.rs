@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
 
 use csv::StringRecord;
 
 use super::faults::Faults;
 use super::numbers::{Spelling, parse};
+use super::origin::Origin;
 use super::rows::Rows;
 use super::survey::{is_missing, is_missing_in_any_case};
 use crate::data::alike::{boolean, meaning};
@@ -52,7 +52,7 @@ impl From<CellKind> for Role {
 
 /// How to read a file.
 pub(super) struct Plan<'a> {
-    pub path: &'a Path,
+    pub origin: Origin<'a>,
     /// The layout of this file.
     pub dialect: Dialect,
     /// Names and roles of all columns of the file.
@@ -251,16 +251,17 @@ impl Plan<'_> {
     /// # Errors
     /// What is wrong with its lines, of several the first ten in one error.
     pub(super) fn read(mut self, rows: usize) -> Result<Raw> {
+        let path = self.origin.path();
         if self.features.is_empty() {
             return Err(Error::data(
-                self.path,
+                path,
                 "no column is left as a feature; check data.label and data.ignore",
             ));
         }
         let mut found = Found::new(&self, rows);
         let is_wanted = |column| self.roles[column] != Role::Ignore || self.keep.contains(&column);
         let wanted: Vec<bool> = (0..self.names.len()).map(is_wanted).collect();
-        let mut table = Rows::open(self.path, &self.dialect, &wanted)?;
+        let mut table = Rows::open(self.origin, &self.dialect, &wanted)?;
         while let Some((line, record)) = table.next(self.names.len(), &mut found.faults)? {
             found.add(line, record);
         }
@@ -278,13 +279,13 @@ impl Plan<'_> {
             faults,
             ..
         } = found;
-        faults.none(self.path, "places of the file are faulty")?;
+        faults.none(path, "places of the file are faulty")?;
         if lines.is_empty() {
-            return Err(Error::data(self.path, "holds no samples"));
+            return Err(Error::data(path, "holds no samples"));
         }
         let weights = self.roles.contains(&Role::Weight).then_some(weights);
         if weights.as_ref().is_some_and(|weights| weights.iter().all(|&weight| weight == 0.0)) {
-            return Err(Error::data(self.path, "all weights are 0 (data.weight): nothing would be learned"));
+            return Err(Error::data(path, "all weights are 0 (data.weight): nothing would be learned"));
         }
         for (&column, vocabulary) in self.features.iter().zip(&vocabularies) {
             self.notes.extend(vocabulary.notes(&self.names[column]));
@@ -313,7 +314,7 @@ impl Plan<'_> {
             weights,
             kept,
             groups: self.roles.contains(&Role::Group).then_some(groups),
-            ..Raw::new(self.path, Reading::Csv(self.reading), cells, shape, labels)
+            ..Raw::new(path, Reading::Csv(self.reading), cells, shape, labels)
         })
     }
 

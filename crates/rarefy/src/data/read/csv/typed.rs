@@ -3,19 +3,26 @@
 use std::path::Path;
 
 use super::faults::Faults;
+use super::origin::Origin;
 use crate::data::read::columnar::{self, Column, Holds};
 use crate::data::reading::Dialect;
 use crate::data::settings::{DataSettings, Decimal, Header, Quote};
 use crate::data::shown::shown;
 use crate::{Error, Result};
 
-/// The columns of a file, if they have types.
+/// The columns of a table, if they have types.
 ///
 /// # Errors
-/// If it is damaged, or two columns have one name.
-pub(super) fn columns(path: &Path) -> Result<Option<Vec<Column>>> {
-    let Some(kind) = columnar::kind(path)? else { return Ok(None) };
-    let columns = columnar::columns(path, kind)?;
+/// If its file is damaged, or two columns have one name.
+pub(super) fn columns(origin: Origin) -> Result<Option<Vec<Column>>> {
+    let columns = match origin {
+        Origin::Memory(table) => columnar::columns_of_table(table),
+        Origin::File(path) => {
+            let Some(kind) = columnar::kind(path)? else { return Ok(None) };
+            columnar::files::columns(path, kind)?
+        }
+    };
+    let path = origin.path();
     let mut names: Vec<&String> = columns.iter().map(|column| &column.name).collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {

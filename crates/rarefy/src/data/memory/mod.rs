@@ -1,16 +1,22 @@
 //! Samples from memory.
 
+mod tables;
+mod zeros;
+
 use std::path::Path;
 use std::sync::Arc;
 
-use super::csr::Csr;
-use super::lent::Lent;
-use super::raw::{Cells, Labels, Raw};
-use super::reading::{Kept, MEMORY, MemoryReading, Reading};
-use super::settings::TaskChoice;
-use super::span::{Shifting, Span, reader};
+use crate::data::csr::Csr;
+use crate::data::dataset::Task;
+use crate::data::lent::Lent;
+use crate::data::raw::{Cells, Labels, Raw, Texts};
+use crate::data::reading::{Kept, MEMORY, MemoryReading, Reading};
+use crate::data::settings::TaskChoice;
+use crate::data::span::{Shifting, Span, reader};
+use crate::data::table::Table;
 use crate::tiles::Shape;
 use crate::{Error, InputProblem, Result};
+use zeros::{nonzeros, whole};
 
 /// Samples in memory as they are: numbers, what is to be predicted, weights and names. [`from_memory`](super::from_memory)
 /// splits and scales them to train on, and a [`Model`](crate::train::Model) predicts them.
@@ -29,20 +35,20 @@ use crate::{Error, InputProblem, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Samples {
-    pub(super) rows: Rows,
-    pub(super) shape: Shape,
+    pub(in crate::data) rows: Rows,
+    pub(in crate::data) shape: Shape,
     /// Real steps of each sample's sequence; empty if all are.
-    pub(super) lengths: Vec<u32>,
-    pub(super) targets: MemoryTargets,
-    pub(super) weights: Option<Vec<f32>>,
-    pub(super) groups: Option<Vec<u32>>,
-    pub(super) feature_names: Vec<String>,
-    pub(super) target_names: Vec<String>,
+    pub(in crate::data) lengths: Vec<u32>,
+    pub(in crate::data) targets: MemoryTargets,
+    pub(in crate::data) weights: Option<Vec<f32>>,
+    pub(in crate::data) groups: Option<Vec<u32>>,
+    pub(in crate::data) feature_names: Vec<String>,
+    pub(in crate::data) target_names: Vec<String>,
 }
 
 /// The numbers of all samples.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Rows {
+pub(in crate::data) enum Rows {
     /// `samples x inputs`, row-major.
     Narrow(Vec<f32>),
     /// The same in a caller's memory.
@@ -55,11 +61,14 @@ pub(super) enum Rows {
         ids: Vec<u32>,
         vocabulary: usize,
     },
+    /// Rows of a table, or texts, which become numbers as those of files do.
+    Table(Table),
+    Texts(Texts),
 }
 
 /// What is to be predicted.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum MemoryTargets {
+pub(in crate::data) enum MemoryTargets {
     None,
     /// A class per sample, counted from 0.
     Classes(Vec<u32>),
@@ -186,7 +195,7 @@ impl Samples {
         Ok(Samples { shape: Shape::sequence(steps, 1), ..Samples::new(rows, steps) })
     }
 
-    fn new(rows: Rows, inputs: usize) -> Samples {
+    pub(in crate::data) fn new(rows: Rows, inputs: usize) -> Samples {
         Samples {
             rows,
             shape: Shape::flat(inputs),
@@ -207,6 +216,8 @@ impl Samples {
             Rows::Wide(lent) => lent.numbers().len() / self.inputs(),
             Rows::Sparse(rows) => rows.rows(),
             Rows::Tokens { ids, .. } => ids.len() / self.inputs(),
+            Rows::Table(table) => table.rows(),
+            Rows::Texts(texts) => texts.len(),
         }
     }
 
@@ -215,7 +226,7 @@ impl Samples {
         self.len() == 0
     }
 
-    /// Numbers of a sample.
+    /// Numbers of a sample, or columns of a table.
     pub fn inputs(&self) -> usize {
         self.shape.features()
     }
@@ -334,8 +345,12 @@ impl Samples {
     /// A name for each input.
     ///
     /// # Errors
-    /// [`Error::Input`]: another number of names than inputs.
+    /// [`Error::Input`]: another number of names than inputs; a table or texts, whose features have names of their own.
     pub fn with_feature_names(self, names: &[impl AsRef<str>]) -> Result<Samples> {
+        if matches!(self.rows, Rows::Table(_) | Rows::Texts(_)) {
+            let expected = "a table or texts, whose features have names of their own".into();
+            return input(InputProblem::Mismatch { found: "names of features".into(), expected });
+        }
         self.expect("names", names.len(), self.inputs())?;
         Ok(Samples { feature_names: strings(names), ..self })
     }
@@ -384,7 +399,7 @@ impl Samples {
 /// What reading a file makes of it, made of memory.
 impl Samples {
     /// The task that there is to learn, which is the one chosen if any is.
-    pub(super) fn task(&self, chosen: TaskChoice) -> Result<TaskChoice> {
+    pub(in crate::data) fn task(&self, chosen: TaskChoice) -> Result<TaskChoice> {
         if let (Some(Labels::Text { codes, vocabulary }), _) = self.labels()
             && codes.iter().all(|&code| code == codes[0])
         {
@@ -410,9 +425,19 @@ impl Samples {
         Ok(task)
     }
 
+    /// The task of what is to be predicted, if there is anything.
+    fn own_task(&self) -> Option<Task> {
+        match self.targets {
+            MemoryTargets::None => None,
+            MemoryTargets::Classes(_) | MemoryTargets::NamedClasses { .. } => Some(Task::Classification),
+            MemoryTargets::Numbers { .. } => Some(Task::Regression),
+            MemoryTargets::Labels { .. } => Some(Task::MultiLabel),
+        }
+    }
+
     /// How these samples are taken, and others for a model that is trained on them. Sparse rows are kept whole where little
     /// of them is 0: whole ones are then computed faster.
-    pub(super) fn reading(&self) -> MemoryReading {
+    pub(in crate::data) fn reading(&self) -> MemoryReading {
         let kept = match &self.rows {
             Rows::Sparse(rows) if rows.density() < SPARSE => Kept::Nonzeros,
             Rows::Tokens { vocabulary, .. } => Kept::Tokens(*vocabulary),
@@ -425,7 +450,7 @@ impl Samples {
     }
 
     /// The samples with these names for their classes, those of the training part; none of other targets.
-    pub(super) fn named(self, names: &[String]) -> Result<Samples> {
+    pub(in crate::data) fn named(self, names: &[String]) -> Result<Samples> {
         match self.targets {
             MemoryTargets::Classes(_) if !self.target_names.is_empty() => Ok(self),
             _ if names.is_empty() => Ok(self),
@@ -434,13 +459,13 @@ impl Samples {
     }
 
     /// A copy of the rows alone.
-    pub(super) fn without_targets(&self) -> Samples {
+    pub(in crate::data) fn without_targets(&self) -> Samples {
         let (rows, lengths) = (self.rows.clone(), self.lengths.clone());
         Samples { shape: self.shape, lengths, ..Samples::new(rows, self.inputs()) }
     }
 
     /// The samples as a source, their rows kept as `reading` says and shifted as `shifting` says.
-    pub(super) fn into_raw(self, reading: &MemoryReading, shifting: &Shifting) -> Result<Raw> {
+    pub(in crate::data) fn into_raw(self, reading: &MemoryReading, shifting: &Shifting) -> Result<Raw> {
         let (labels, classes) = self.labels();
         let Samples { rows, shape, lengths, weights, groups, .. } = self;
         let inputs = shape.features();
@@ -492,6 +517,8 @@ impl Samples {
             (rows, kept) => {
                 let found = match rows {
                     Rows::Tokens { vocabulary, .. } => format!("tokens of a vocabulary of {vocabulary}"),
+                    Rows::Table(_) => "a table".into(),
+                    Rows::Texts(_) => "texts".into(),
                     _ => "rows of numbers".into(),
                 };
                 let expected = match kept {
@@ -513,7 +540,7 @@ impl Samples {
     }
 
     /// The targets as labels, and the classes in their order.
-    fn labels(&self) -> (Option<Labels>, Vec<String>) {
+    pub(in crate::data) fn labels(&self) -> (Option<Labels>, Vec<String>) {
         let given = &self.target_names;
         match &self.targets {
             MemoryTargets::None => (None, Vec::new()),
@@ -537,26 +564,6 @@ impl Samples {
 
 /// Of rows whose density is below this the nonzeros alone are kept.
 const SPARSE: f64 = 1.0 / 8.0;
-
-/// The nonzeros of whole rows.
-fn nonzeros<'a>(rows: impl Iterator<Item = &'a [f32]>, inputs: usize) -> Csr {
-    let mut found = Csr::empty(inputs);
-    for row in rows {
-        let mut entries: Vec<(u32, f32)> = (0..).zip(row.iter().copied()).collect();
-        found.push(&mut entries).expect("whole rows are finite and in order");
-    }
-    found
-}
-
-/// Sparse rows with their zeros.
-fn whole(rows: &Csr) -> Vec<f32> {
-    let mut numbers = vec![0.0; rows.rows() * rows.features()];
-    for (row, numbers) in numbers.chunks_exact_mut(rows.features()).enumerate() {
-        let (columns, values) = rows.row(row);
-        columns.iter().zip(values).for_each(|(&column, &value)| numbers[column as usize] = value);
-    }
-    numbers
-}
 
 fn strings(names: &[impl AsRef<str>]) -> Vec<String> {
     names.iter().map(|name| name.as_ref().to_string()).collect()
