@@ -11,6 +11,8 @@ __all__ = [
     "InputError",
     "InternalError",
     "ModelError",
+    "NetworkClassifier",
+    "NetworkRegressor",
     "SettingError",
     "SparseFeatureSelector",
     "SparseLinearClassifier",
@@ -19,6 +21,7 @@ __all__ = [
     "SparseMLPRegressor",
     "SparsePathClassifier",
     "SparsePathRegressor",
+    "TextClassifier",
     "__version__",
     "lasso_path",
     "logistic_path",
@@ -26,6 +29,8 @@ __all__ = [
 
 # What needs scikit-learn is imported when it is first asked for: `import rarefy` takes NumPy and SciPy alone.
 _LATER = {
+    "NetworkClassifier": "_network",
+    "NetworkRegressor": "_network",
     "SparseFeatureSelector": "_selector",
     "SparseLinearClassifier": "_linear",
     "SparseLinearRegressor": "_linear",
@@ -33,6 +38,7 @@ _LATER = {
     "SparseMLPRegressor": "_mlp",
     "SparsePathClassifier": "_path",
     "SparsePathRegressor": "_path",
+    "TextClassifier": "_text",
     "lasso_path": "_lasso_path",
     "logistic_path": "_lasso_path",
 }

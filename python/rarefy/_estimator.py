@@ -14,9 +14,10 @@ import numpy as np
 import scipy.sparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._engine import thread_count, to_json
+from ._frames import NOTHING, Frame, validated
 from ._progress import Progress
 from ._rarefy import Model, Trainer
 from ._repr import network_html
@@ -110,20 +111,10 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _samples(self, X, y, sample_weight, reset, knows_targets=None):
         """Samples with what is to be predicted of them; with ``reset`` both are new, but for targets that are known."""
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=_DTYPES,
-            order="C",
-            multi_output=True,
-            y_numeric=is_regressor(self),
-            reset=reset,
-            ensure_min_samples=2 if reset else 1,
-        )
-        samples = rows_of(X)
-        if hasattr(self, "feature_names_in_"):
+        X, y = self._validated(X, y, reset)
+        samples = self._rows(X)
+        # A frame's columns have their names in the compiled part.
+        if hasattr(self, "feature_names_in_") and not isinstance(X, Frame):
             samples.with_feature_names(self.feature_names_in_.tolist())
         weights = None
         if sample_weight is not None:
@@ -135,7 +126,18 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _samples_to_predict(self, X):
         check_is_fitted(self)
-        return rows_of(validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False))
+        return self._rows(self._validated(X, NOTHING, reset=False))
+
+    def _validated(self, X, y, reset):
+        """``X``, and ``y`` unless it is `NOTHING`, as arrays or a `Frame`; with ``reset`` their kind is new."""
+        checks = {"ensure_min_samples": 2 if reset else 1}
+        if y is not NOTHING:
+            checks |= {"multi_output": True, "y_numeric": is_regressor(self)}
+        return validated(self, X, y, reset=reset, accept_sparse="csr", dtype=_DTYPES, order="C", **checks)
+
+    def _rows(self, X):
+        """What is validated as samples."""
+        return rows_of(X)
 
     def _trainer_on(self, train, validation, start, settings):
         settings |= self._network_settings() | (self.settings or {})

@@ -1,6 +1,7 @@
 """What parameters and attributes mean that several estimators have, said once."""
 
 import inspect
+import re
 import textwrap
 
 _PARAMETERS = """\
@@ -99,9 +100,12 @@ n_outputs_, n_layers_, out_activation_ : int, int and str
 
 
 def documented(cls):
-    """Fills what is said here into the docstring of a class."""
+    """Fills what is said here into the docstring of a class: of parameters, those that its constructor has."""
     text = inspect.cleandoc(cls.__doc__ or "")
-    for name, part in [("{parameters}", _PARAMETERS), ("{attributes}", _ATTRIBUTES)]:
+    known = inspect.signature(cls).parameters
+    entries = re.split(r"\n(?=\S)", _PARAMETERS)
+    parameters = "\n".join(entry for entry in entries if re.match(r"\w+", entry)[0] in known)
+    for name, part in [("{parameters}", parameters), ("{attributes}", _ATTRIBUTES)]:
         text = text.replace(name, part)
     cls.__doc__ = textwrap.dedent(text)
     return cls

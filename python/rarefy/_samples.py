@@ -3,11 +3,14 @@
 import numpy as np
 import scipy.sparse
 
+from ._frames import Frame
 from ._rarefy import Samples
 
 
 def rows_of(X):
-    """Samples of a two-dimensional array: dense ones are read where they lie if they are float32 in C order."""
+    """Samples of a two-dimensional array, which is read where it lies if it is float32 in C order, or of a `Frame`."""
+    if isinstance(X, Frame):
+        return X.samples
     if scipy.sparse.issparse(X):
         X = X.tocsr()
         if not X.has_canonical_format:

@@ -1,8 +1,11 @@
-//! Arrays of NumPy's in and out.
+//! Arrays of NumPy's in and out, and Arrow streams in.
 #![allow(unsafe_code)]
 
+use arrow_array::ffi_stream::RecordBatchStreamReader;
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
 
 use crate::errors::internal;
 
@@ -59,4 +62,13 @@ pub fn matrix<T: numpy::Element>(
 ) -> PyResult<Bound<'_, PyArray2<T>>> {
     let rows = numbers.len() / columns.max(1);
     PyArray1::from_vec(py, numbers).reshape([rows, columns])
+}
+
+/// The record batches of an Arrow stream, which is used up.
+pub fn stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<RecordBatchStreamReader> {
+    let stream = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
+    // SAFETY: a capsule of this name holds an `ArrowArrayStream` (Arrow's PyCapsule interface); it is moved out, and what stays behind
+    // is marked as released.
+    let reader = unsafe { RecordBatchStreamReader::from_raw(stream.cast().as_ptr()) };
+    reader.map_err(|error| PyValueError::new_err(format!("the Arrow stream cannot be read: {error}")))
 }

@@ -1,8 +1,10 @@
 //! Errors of the library as exceptions of `rarefy._errors`, with their parts as attributes. A panic becomes one too: none crosses
 //! into Python.
 
+use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use rarefy::Error;
 
@@ -45,6 +47,12 @@ pub fn internal(problem: &str) -> PyErr {
 pub fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given")
+}
+
+/// Warns as `warnings.warn` does.
+pub fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
+    let message = CString::new(message.replace('\0', " ")).map_err(|error| internal(&error.to_string()))?;
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)
 }
 
 /// Does work of the library without holding up other threads of Python.

@@ -5,6 +5,7 @@
 mod arrays;
 mod chain;
 mod errors;
+mod frames;
 mod linear;
 mod model;
 mod path;

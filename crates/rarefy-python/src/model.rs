@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use rarefy::Network;
 use rarefy::data::{Preparation, Task};
 use rarefy::layers::Parameter;
+use rarefy::{Network, Predictions};
 
 use crate::arrays::matrix;
-use crate::errors::{detached, internal, raised};
+use crate::errors::{detached, internal, raised, warn};
 use crate::pool::Pool;
 use crate::samples::Samples;
 
@@ -45,6 +45,23 @@ impl Model {
             let pool = self.pool.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get()?;
             pool.install(|| work(&self.model))
         })
+    }
+
+    /// What is made of predictions; warns of categories that training had not.
+    fn predicted<R: Send>(
+        &self,
+        py: Python<'_>,
+        samples: &rarefy::Samples,
+        make: impl FnOnce(Predictions<'_>) -> R + Send,
+    ) -> PyResult<R> {
+        let (made, unknown) = self.inside(py, |model| {
+            let loaded = model.prepare(samples)?;
+            Ok((make(model.predict_prepared(&loaded.dataset)), loaded.unknown))
+        })?;
+        for column in unknown {
+            warn(py, &column.to_string())?;
+        }
+        Ok(made)
     }
 }
 
@@ -84,16 +101,19 @@ impl Model {
         (self.model.network.connections().0, self.model.cells())
     }
 
+    /// The columns of the table that the model was trained on, each with its first input and the end of them.
+    fn table_columns(&self) -> Vec<(String, usize, usize)> {
+        let columns = self.model.config.preparation.table_columns().into_iter();
+        columns.map(|(name, inputs)| (name, inputs.start, inputs.end)).collect()
+    }
+
     /// Outputs for each sample: probabilities of classes or labels, or numbers in the unit of the targets.
     fn predict<'py>(&self, py: Python<'py>, samples: &Samples) -> PyResult<Bound<'py, PyArray2<f64>>> {
         let samples = samples.get()?;
         let preparation = &self.model.config.preparation;
-        let numbers = self.inside(py, |model| {
-            let predictions = model.predict(samples)?;
-            Ok(match preparation.task {
-                Task::Regression => predictions.numbers(),
-                _ => predictions.scores().iter().map(|&score| f64::from(score)).collect(),
-            })
+        let numbers = self.predicted(py, samples, |predictions| match preparation.task {
+            Task::Regression => predictions.numbers(),
+            _ => predictions.scores().iter().map(|&score| f64::from(score)).collect(),
         })?;
         matrix(py, numbers, preparation.outputs)
     }
@@ -101,7 +121,7 @@ impl Model {
     /// The class of each sample, counted from 0, as the model decides.
     fn classes<'py>(&self, py: Python<'py>, samples: &Samples) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let samples = samples.get()?;
-        Ok(self.inside(py, |model| Ok(model.predict(samples)?.classes()))?.into_pyarray(py))
+        Ok(self.predicted(py, samples, |predictions| predictions.classes())?.into_pyarray(py))
     }
 
     /// Name, outputs, inputs and connections of each weight matrix.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
 use rarefy::tiles::Shape;
 
 use crate::arrays::{Shared, list, slice};
 use crate::errors::{internal, raised};
+use crate::frames;
 
 /// Samples in memory. A trainer takes them, and leaves none behind.
 #[pyclass(module = "rarefy._rarefy")]
@@ -73,6 +75,18 @@ impl Samples {
     fn tokens(ids: PyReadonlyArrayDyn<'_, u32>, steps: usize, vocabulary: usize) -> PyResult<Samples> {
         let ids = slice(ids.as_slice())?;
         Samples::made(rarefy::Samples::tokens(ids, steps, vocabulary))
+    }
+
+    /// The rows of an Arrow stream, which is used up, and the names of its columns.
+    #[staticmethod]
+    fn table(py: Python<'_>, stream: &Bound<'_, PyCapsule>) -> PyResult<(Samples, Vec<String>)> {
+        let (table, names) = frames::table(py, stream)?;
+        Ok((Samples::made(Ok(rarefy::Samples::table(table)))?, names))
+    }
+
+    #[staticmethod]
+    fn texts(texts: Vec<String>) -> PyResult<Samples> {
+        Samples::made(rarefy::Samples::texts(&texts))
     }
 
     /// Lays them out as images of `height` x `width` positions with `channels` numbers each; a sequence has a height of 1.
