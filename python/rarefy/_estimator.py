@@ -143,7 +143,7 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         settings |= self._network_settings() | (self.settings or {})
         batch_size = None if self.batch_size == "auto" else self.batch_size
         with named_by_parameters():
-            trainer = Trainer(to_json(settings), train, validation, start, self.alpha or None, batch_size)
+            trainer = Trainer(to_json(settings), train, validation, start, (self.alpha or None, batch_size))
         most = trainer.training_samples()
         if batch_size is not None and batch_size > most:
             _warn(f"batch_size: {batch_size} is more than the {most} samples to train on, which are a batch then")

@@ -54,8 +54,7 @@ class Trainer:
         train: Samples,
         validation: Samples | None = None,
         start: Model | None = None,
-        alpha: float | None = None,
-        batch_size: int | None = None,
+        by_samples: tuple[float | None, int | None] = (None, None),
     ) -> None: ...
     def train(
         self,

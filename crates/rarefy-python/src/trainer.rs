@@ -35,19 +35,20 @@ impl Trainer {
 #[pymethods]
 impl Trainer {
     /// A trainer by settings (JSON), on training samples and perhaps a validation part; `start` is the model whose network it goes
-    /// on from, its samples made ready as that model's were. `alpha` is a weight decay as scikit-learn counts it: shared out over
-    /// the samples of a batch. A `batch_size` above the samples of the training part is all of them.
+    /// on from, its samples made ready as that model's were. `by_samples` is what depends on how many samples there are to train on:
+    /// a weight decay as scikit-learn counts it, shared out over the samples of a batch, and a batch size, which is all of them
+    /// where they are fewer.
     #[new]
-    #[pyo3(signature = (settings_text, train, validation=None, start=None, alpha=None, batch_size=None))]
+    #[pyo3(signature = (settings_text, train, validation=None, start=None, by_samples=(None, None)))]
     fn new(
         py: Python<'_>,
         settings_text: &str,
         train: &mut Samples,
         validation: Option<&mut Samples>,
         start: Option<&Model>,
-        alpha: Option<f32>,
-        batch_size: Option<usize>,
+        by_samples: (Option<f32>, Option<usize>),
     ) -> PyResult<Trainer> {
+        let (alpha, batch_size) = by_samples;
         let mut settings = settings(settings_text, None)?;
         let (train, validation) = (train.take()?, validation.map(Samples::take).transpose()?);
         let start = start.map(Model::parts);
