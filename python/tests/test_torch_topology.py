@@ -357,3 +357,18 @@ def test_an_embedding_bag_moves_by_methods_without_gradients():
         churn = scheduler.step()
     assert churn["0"].dropped == churn["0"].grown > 0
     assert optimizer.state[model[0].values]["exp_avg"].shape == model[0].values.shape
+
+
+def test_a_compiled_model_moves_as_the_model_does():
+    states = []
+    for is_compiled in (False, True):
+        model = made()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        scheduler = TopologyScheduler(model, optimizer, total_steps=20, every=3)
+        whole = torch.compile(model, backend="aot_eager", fullgraph=True) if is_compiled else model
+        for batch in batches(4):
+            step(whole, optimizer, batch)
+            scheduler.step()
+        states.append(model.state_dict())
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
