@@ -1,10 +1,11 @@
 """SparseMLPClassifier beside scikit-learn's MLPClassifier: seconds of a fit, accuracy, and memory beyond the samples.
 
-    python benchmarks/python_mlp.py [--fashion FASHION.npz] [--epochs 5] [--threads 2] [--loops 1000]
+    python benchmarks/python_mlp.py [--fashion PATH] [--epochs 5] [--threads 2] [--loops 1000]
 
-Each fit runs in a process of its own, so that the peak of memory is its own. FASHION.npz holds x_train, y_train, x_test and y_test;
-without it the folder that Debian's dataset-fashion-mnist fills is read, and without that the samples are random. `--loops` fits that
-many small networks in one process instead, and tells how its memory grows.
+Each fit runs in a process of its own, so that the peak of memory is its own. PATH is a folder of IDX files, as Debian's
+dataset-fashion-mnist has it, whose place is the default, or an NPZ file of x_train, y_train, x_test and y_test; without
+either the samples are random. `--loops` fits that many small networks in one process instead, and tells how its memory
+grows.
 """
 
 import argparse
@@ -27,12 +28,12 @@ def memory(name):
 
 
 def samples(path):
-    if path is not None:
+    if path.is_file():
         parts = np.load(path)
         return tuple(parts[name] for name in ("x_train", "y_train", "x_test", "y_test")), "Fashion-MNIST"
-    if IDX.exists():
-        images = [read_idx(IDX / f"{name}-images-idx3-ubyte.gz") for name in ("train", "t10k")]
-        labels = [read_idx(IDX / f"{name}-labels-idx1-ubyte.gz") for name in ("train", "t10k")]
+    if path.exists():
+        images = [read_idx(path / f"{name}-images-idx3-ubyte.gz") for name in ("train", "t10k")]
+        labels = [read_idx(path / f"{name}-labels-idx1-ubyte.gz") for name in ("train", "t10k")]
         return (images[0], labels[0], images[1], labels[1]), "Fashion-MNIST"
     rng = np.random.default_rng(0)
     means = rng.normal(size=(10, 784))
@@ -85,7 +86,7 @@ def loops(count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fashion")
+    parser.add_argument("--fashion", type=Path, default=IDX)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--loops", type=int)
@@ -101,11 +102,11 @@ def main():
     print(f"{'':16}{'s a fit':>10}{'times faster':>14}{'accuracy':>10}{'MB beyond the samples':>24}")
     dense = None
     for way in WAYS:
-        command = [sys.executable, *sys.argv, "--one", way]
+        command = [sys.executable, "-W", "ignore", *sys.argv, "--one", way]
         found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
         dense = dense or found["seconds"]
         faster = f"{dense / found['seconds']:.1f}"
-        print(f"{way:16}{found['seconds']:10.2f}{faster:>14}{found['accuracy']:10.4f}{found['peak']:24.1f}")
+        print(f"{way:16}{found['seconds']:10.2f}{faster:>14}{found['accuracy']:10.4f}{found['peak']:24.1f}", flush=True)
     print(f"(the samples take {found['input']:.0f} MB)")
 
 
