@@ -10,9 +10,11 @@ __all__ = [
     "FileError",
     "InputError",
     "InternalError",
+    "Model",
     "ModelError",
     "NetworkClassifier",
     "NetworkRegressor",
+    "Run",
     "SettingError",
     "SparseFeatureSelector",
     "SparseLinearClassifier",
@@ -23,14 +25,23 @@ __all__ = [
     "SparsePathRegressor",
     "TextClassifier",
     "__version__",
+    "callbacks",
+    "compare",
+    "explain",
     "lasso_path",
+    "load",
     "logistic_path",
+    "resume",
+    "settings",
+    "train",
 ]
 
-# What needs scikit-learn is imported when it is first asked for: `import rarefy` takes NumPy and SciPy alone.
+# What is not needed to begin is imported when it is first asked for: `import rarefy` takes NumPy and SciPy alone.
 _LATER = {
+    "Model": "_model",
     "NetworkClassifier": "_network",
     "NetworkRegressor": "_network",
+    "Run": "_run",
     "SparseFeatureSelector": "_selector",
     "SparseLinearClassifier": "_linear",
     "SparseLinearRegressor": "_linear",
@@ -39,8 +50,15 @@ _LATER = {
     "SparsePathClassifier": "_path",
     "SparsePathRegressor": "_path",
     "TextClassifier": "_text",
+    "callbacks": "callbacks",
+    "compare": "_compare",
+    "explain": "_explain",
     "lasso_path": "_lasso_path",
+    "load": "_model",
     "logistic_path": "_lasso_path",
+    "resume": "_run",
+    "settings": "_explain",
+    "train": "_run",
 }
 
 
@@ -49,7 +67,8 @@ def __getattr__(name):
         raise AttributeError(f"module 'rarefy' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+    module = import_module(f".{_LATER[name]}", __name__)
+    return module if name == _LATER[name] else getattr(module, name)
 
 
 def __dir__():

@@ -9,11 +9,10 @@ def network_html(estimator):
     layers = model.layers()
     connections, cells = model.connections()
     biases = sum(len(numbers) for _, numbers in model.vectors())
-    rows = "".join(_layer(*layer) for layer in layers)
+    rows = "".join(layer_row(*layer) for layer in layers)
     return (
         "<div style='font-family:sans-serif;font-size:small;margin-top:0.6em'>"
-        "<table><tr><th>layer</th><th>inputs</th><th>outputs</th><th>connections</th><th colspan=2>density</th></tr>"
-        f"{rows}</table>"
+        f"<table>{LAYER_HEAD}{rows}</table>"
         "<table><tr><th></th><th>this network</th><th>dense</th></tr>"
         f"{_pair('connections', f'{connections:,}', f'{cells:,}')}"
         f"{_pair('bytes of the model', f'{len(model.to_bytes()):,}', f'{4 * (cells + biases):,}')}"
@@ -22,7 +21,13 @@ def network_html(estimator):
     )
 
 
-def _layer(name, outputs, inputs, connections):
+LAYER_HEAD = (
+    "<tr><th>layer</th><th>inputs</th><th>outputs</th><th>connections</th><th colspan=2>density</th></tr>"
+)
+
+
+def layer_row(name, outputs, inputs, connections):
+    """A weight matrix as a row of a table, with a bar for its density."""
     density = connections / (outputs * inputs)
     bar = f"<div style='background:#4c78a8;height:0.8em;width:{max(1, round(120 * density))}px'></div>"
     cells = f"<td>{inputs:,}</td><td>{outputs:,}</td><td>{connections:,}</td><td>{density:.1%}</td>"

@@ -4,12 +4,15 @@
 
 mod arrays;
 mod chain;
+mod compare;
 mod errors;
 mod frames;
+mod inspect;
 mod linear;
 mod model;
 mod path;
 mod pool;
+mod run;
 mod samples;
 mod settings;
 mod topology;
@@ -32,5 +35,12 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<linear::Design>()?;
     module.add_function(wrap_pyfunction!(path::follow_path, module)?)?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
+    module.add_class::<run::Run>()?;
+    module.add_function(wrap_pyfunction!(settings::settings_page, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::target_setting, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::inspect_model, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::evaluate_model, module)?)?;
+    module.add_function(wrap_pyfunction!(inspect::predict_file, module)?)?;
+    module.add_function(wrap_pyfunction!(compare::compare, module)?)?;
     Ok(())
 }

@@ -35,8 +35,13 @@ impl Model {
         (self.model.network.clone(), self.model.config.preparation.clone())
     }
 
+    /// The model.
+    pub fn get(&self) -> &rarefy::Model {
+        &self.model
+    }
+
     /// Does work in the model's threads.
-    fn inside<R: Send>(
+    pub fn inside<R: Send>(
         &self,
         py: Python<'_>,
         work: impl FnOnce(&rarefy::Model) -> rarefy::Result<R> + Send,

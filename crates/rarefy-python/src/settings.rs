@@ -2,7 +2,8 @@
 
 use pyo3::prelude::*;
 use rarefy::Settings;
-use rarefy::train::SettingsBuilder;
+use rarefy::control::parse_target;
+use rarefy::train::{SettingsBuilder, network_named};
 use serde_json::Value;
 
 use crate::errors::{internal, raised};
@@ -25,6 +26,11 @@ pub fn settings(text: &str, file: Option<&str>) -> PyResult<Settings> {
 fn lay(builder: &mut SettingsBuilder, key: &str, value: &Value) -> rarefy::Result<()> {
     match value {
         Value::Null => Ok(()),
+        // By name, as the program has it.
+        Value::String(name) if key == "network" => {
+            builder.network(&network_named(name)?);
+            Ok(())
+        }
         Value::Object(inner) if key.is_empty() || !key.contains('.') => {
             for (name, value) in inner {
                 let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
@@ -42,4 +48,16 @@ fn lay(builder: &mut SettingsBuilder, key: &str, value: &Value) -> rarefy::Resul
 pub fn complete_settings(text: &str, file: Option<&str>) -> PyResult<String> {
     let settings = settings(text, file)?;
     serde_json::to_string(&settings).map_err(|error| internal(&error.to_string()))
+}
+
+/// The page of all settings, Markdown: a row of a table for each.
+#[pyfunction]
+pub fn settings_page() -> &'static str {
+    include_str!("../settings.md")
+}
+
+/// Key and number of a target in words, as in `nnz=50k`.
+#[pyfunction]
+pub fn target_setting(text: &str) -> PyResult<(String, f64)> {
+    parse_target(text).map_err(raised)
 }

@@ -129,10 +129,11 @@
 //! | [`topology`] | which connections there are, and when they move: RigL, SET, gradual pruning, ... |
 //! | [`penalties`], [`control`] | L1 and its kin, constraints, and what steers them to a size that was asked for |
 //! | [`optimizers`], [`losses`], [`metrics`] | what they say |
+//! | [`compare`] | every run of a sweep, and which differences are more than chance |
 //! | [`convex`] | the Lasso and its kin: linear models and their paths of lambdas |
 //! | [`sparse`], [`tiles`], [`kernels`], [`math`], [`random`] | inner: patterns, activations, arithmetic, draws |
 //!
-//! What is at the root and in the upper seven rows is meant to stay as it is from version to version, names in files and
+//! What is at the root and in the upper eight rows is meant to stay as it is from version to version, names in files and
 //! settings above all. The inner modules are public for who adds layers and rules, or measures kernels; they change with any
 //! version.
 #![deny(unsafe_code)]
@@ -140,6 +141,8 @@
 #[macro_use]
 pub mod names;
 
+#[cfg(feature = "report")]
+pub mod compare;
 pub mod control;
 pub mod convex;
 pub mod data;

@@ -100,7 +100,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
 }
 
 fn untrained(name: &str, args: &NetworkArgs) -> Result<Network> {
-    let network = network::read(name)?;
+    let network = rarefy::train::network_named(name)?;
     let spec = match &args.data {
         Some(path) => {
             let data = DataSettings { path: path.clone(), ..DataSettings::default() };

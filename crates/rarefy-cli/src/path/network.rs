@@ -216,7 +216,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("train.epochs", Some(EPOCHS));
     let network = &args.network;
     if let Some(described) = &network.network {
-        config.network(&crate::network::read(described)?);
+        config.network(&rarefy::train::network_named(described)?);
     }
     for assignment in &args.set {
         set(&mut config, assignment)?;

@@ -212,7 +212,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
         config.file(path)?;
     }
     if let Some(network) = &args.network {
-        config.network(&crate::network::read(network)?);
+        config.network(&rarefy::train::network_named(network)?);
     }
     for assignment in &args.set {
         set(&mut config, assignment)?;

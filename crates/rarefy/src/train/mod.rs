@@ -65,7 +65,9 @@ pub use rewiring::Churn;
 pub use run::Run;
 pub use sample_score::{SampleScore, score_samples};
 pub use score::{Score, score};
-pub use settings::{Settings, SettingsBuilder, Threshold, TrainSettings, Watched, density_of, read_toml};
+pub use settings::{
+    Settings, SettingsBuilder, Threshold, TrainSettings, Watched, density_of, network_named, read_toml,
+};
 pub use sparsify::{Sparsifier, Zeros};
 pub use threads::thread_pool;
 pub use trainer::{Trainer, TrainerBuilder};

@@ -130,6 +130,11 @@ impl Run {
         }
     }
 
+    /// What has trained, without the folder: others may go on there.
+    pub fn into_trainer(self) -> Trainer {
+        self.trainer
+    }
+
     /// What trains.
     pub fn trainer(&self) -> &Trainer {
         &self.trainer

@@ -1,6 +1,7 @@
 //! All settings of a run: one section per concept, each a plain struct with defaults where its concept lives.
 
 mod builder;
+mod network;
 pub(super) mod pairs;
 mod threshold;
 
@@ -20,6 +21,7 @@ use crate::train::threads::check_threads;
 use crate::{Error, Result};
 
 pub use builder::{SettingsBuilder, density_of, read_toml};
+pub use network::network_named;
 pub use threshold::Threshold;
 
 /// What a run does.

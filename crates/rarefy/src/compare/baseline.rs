@@ -1,8 +1,7 @@
 //! What each row is compared with.
 
-use anyhow::{Result, bail};
-
 use super::row::Row;
+use crate::{Error, Result};
 
 /// What rows are compared with.
 pub enum Baseline {
@@ -31,7 +30,8 @@ impl Baseline {
                 names.push(&row.group);
             }
         });
-        bail!("--baseline {name}: is neither a row nor a group of rows; there are {}", names.join(", "))
+        let problem = format!("{name} is neither a row nor a group of rows; there are {}", names.join(", "));
+        Err(Error::setting("baseline", problem))
     }
 
     /// The row that a row is compared with, itself if it is part of the baseline; `None` if there is none like it.

@@ -1,11 +1,10 @@
-//! A row of the table: its settings, and its runs.
+//! A row of the table: its settings, and its runs. What is wrong with one is told by its row and key.
 
-use anyhow::{Context, Result, anyhow, ensure};
-use rarefy::data::Fold;
-use rarefy::train::Settings;
 use toml::Value;
 
-use rarefy::train::{SettingsBuilder, density_of};
+use crate::Error;
+use crate::data::Fold;
+use crate::train::{Settings, SettingsBuilder, density_of};
 
 /// The key of the part of connections that live.
 pub const DENSITY: &str = "sparsity.density";
@@ -72,56 +71,69 @@ pub struct Repetitions {
 
 impl Row {
     /// A row of settings that are `base` with `keys` laid over it.
-    pub fn new(
+    pub(super) fn new(
         name: String,
         group: String,
         rest: String,
         (base, keys): (&Assignments, Assignments),
         repetitions: &Repetitions,
-    ) -> Result<Row> {
+    ) -> Result<Row, String> {
         let folds: Vec<Option<Fold>> = match repetitions.folds {
             Some(of) => Fold::all(of).map(Some).collect(),
             None => vec![None],
         };
         let all = repetitions.seeds.iter().flat_map(|seed| folds.iter().map(move |fold| (seed, *fold)));
-        let runs = all.map(|(seed, fold)| planned(base, &keys, seed, fold)).collect::<Result<_>>();
-        let runs =
-            runs.map_err(|error| if keys.is_empty() { error } else { anyhow!("{name}: {error:#}") })?;
+        let runs = all.map(|(seed, fold)| planned(base, &keys, seed, fold)).collect::<Result<_, _>>();
+        let runs: Vec<Planned> =
+            runs.map_err(|problem| if keys.is_empty() { problem } else { format!("{name}: {problem}") })?;
         let label = if rest.is_empty() { name.clone() } else { rest.clone() };
         Ok(Row { name, group, label, rest, keys, runs })
+    }
+
+    /// The folder of one of its runs, within that of the comparison.
+    pub fn folder(&self, run: &Planned) -> String {
+        format!("{}/{}", self.name, run.folder())
     }
 }
 
 /// The settings of one run.
-fn planned(base: &Assignments, keys: &Assignments, seed: &Value, fold: Option<Fold>) -> Result<Planned> {
+fn planned(
+    base: &Assignments,
+    keys: &Assignments,
+    seed: &Value,
+    fold: Option<Fold>,
+) -> Result<Planned, String> {
     let mut config = SettingsBuilder::default();
     for (key, value) in base {
-        lay(&mut config, key, value).context("[base]")?;
+        lay(&mut config, key, value).map_err(|problem| format!("[base]: {problem}"))?;
     }
     for (key, value) in keys {
         lay(&mut config, key, value)?;
     }
-    config.value("seed", seed)?;
+    let text = |error: Error| error.to_string();
+    config.value("seed", seed).map_err(text)?;
     if let Some(fold) = fold {
         let is_given = base.iter().chain(keys).any(|(key, _)| key == "data.fold");
-        ensure!(!is_given, "data.fold: each run is given one of the folds; leave it out");
-        config.value("data.fold", fold.to_string())?;
+        if is_given {
+            return Err("data.fold: each run is given one of the folds; leave it out".into());
+        }
+        config.value("data.fold", fold.to_string()).map_err(text)?;
     }
-    let settings = config.settings()?;
-    settings.check()?;
+    let settings = config.settings().map_err(text)?;
+    settings.check().map_err(text)?;
     Ok(Planned { seed: settings.seed, fold: settings.data.fold, settings })
 }
 
 /// Lays a key over settings. Sparsity is one minus density, whose key the settings have.
-fn lay(config: &mut SettingsBuilder, key: &str, value: &Value) -> Result<()> {
+fn lay(config: &mut SettingsBuilder, key: &str, value: &Value) -> Result<(), String> {
     if key != SPARSITY {
-        return Ok(config.value(key, value)?);
+        return config.value(key, value).map_err(|error| error.to_string());
     }
     let sparsity = value.as_float().or(value.as_integer().map(|whole| whole as f64));
     let sparsity = sparsity.filter(|sparsity| (0.0..1.0).contains(sparsity));
     let sparsity =
-        sparsity.with_context(|| format!("{SPARSITY}: {value} is not a number from 0 to below 1"))?;
-    Ok(config.value(DENSITY, density_of(sparsity))?)
+        sparsity.ok_or_else(|| format!("{SPARSITY}: {value} is not a number from 0 to below 1"))?;
+    config.value(DENSITY, density_of(sparsity)).map_err(|error| error.to_string())
 }
 
 /// Every combination of the lists, the last list changing fastest.

@@ -1,8 +1,8 @@
 //! The number that runs are compared by: `train.metric` where all runs are judged by the same one, else what tells most of what the
 //! data asks for.
 
-use rarefy::metrics::Metric;
-use rarefy::report::plot::Better;
+use crate::metrics::Metric;
+use crate::report::plot::Better;
 use serde::{Serialize, Serializer};
 
 use super::result::Figures;

@@ -1,8 +1,8 @@
 //! Rows out of runs: means over seeds and folds, standard errors, and whether a row differs from the baseline by more than
 //! chance.
 
-use rarefy::data::Fold;
-use rarefy::report::{TTest, mean, paired_t_test, standard_error};
+use crate::data::Fold;
+use crate::report::{TTest, mean, paired_t_test, standard_error};
 use serde::Serialize;
 
 use super::baseline::Baseline;

@@ -5,13 +5,16 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::dense;
 use super::row::{Assignments, DENSITY, Lists, Repetitions, Row, SPARSITY, folder_name, name_part, product};
-use rarefy::train::read_toml;
+use crate::Error;
+use crate::train::read_toml;
+
+/// What is wrong, by row or key.
+type Problem = String;
 
 /// What is to be compared.
 pub struct Sweep {
@@ -42,17 +45,31 @@ struct CompareSection {
     folds: Option<u32>,
 }
 
-/// Reads a sweep file; `folds` takes the place of `compare.folds`.
-pub fn read(path: &Path, folds: Option<u32>) -> Result<Sweep> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("{}: cannot read the sweep", path.display()))?;
-    sweep(&text, folds).map_err(|error| anyhow!("{}: {error:#}", path.display()))
+impl Sweep {
+    /// Reads a sweep file; `folds` takes the place of `compare.folds`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is no sweep, or settings that cannot be used.
+    pub fn read(path: &Path, folds: Option<u32>) -> crate::Result<Sweep> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path, "cannot read the sweep"))?;
+        sweep(&text, folds).map_err(|problem| Error::data(path, problem))
+    }
+
+    /// The sweep that a table like such a file's describes.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] of the key `sweep` for one that is no sweep, or settings that cannot be used.
+    pub fn of_table(table: &Table, folds: Option<u32>) -> crate::Result<Sweep> {
+        sweep(&table.to_string(), folds).map_err(|problem| Error::setting("sweep", problem))
+    }
 }
 
-fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep> {
-    let file: SweepFile = read_toml(text).map_err(|error| anyhow!(error))?;
+fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep, Problem> {
+    let file: SweepFile = read_toml(text)?;
     let folds = folds.or(file.compare.folds);
-    ensure!(folds != Some(0) && folds != Some(1), "compare.folds: give 2 or more, such as 5");
+    if let Some(0 | 1) = folds {
+        return Err("compare.folds: give 2 or more, such as 5".into());
+    }
     let base = flat(&file.base);
     let mut lists = lists(&file.sweep)?;
     let seeds = match lists.iter().position(|(key, _)| key == "seed") {
@@ -67,14 +84,14 @@ fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep> {
     rows.extend(dense::rows(&base, &lists, &rows, &repetitions));
     let mut names = HashSet::new();
     if let Some(row) = rows.iter().find(|row| !names.insert(row.name.to_lowercase())) {
-        bail!(
+        return Err(format!(
             "two rows are called {}; a value or name is there twice, or differs in signs that a folder's name cannot hold",
             row.name
-        );
+        ));
     }
     let mut seen = HashSet::new();
     if let Some(run) = rows[0].runs.iter().find(|run| !seen.insert((run.seed, run.fold))) {
-        bail!("sweep.seed: {} is there twice", run.seed);
+        return Err(format!("sweep.seed: {} is there twice", run.seed));
     }
     Ok(Sweep { rows, folds })
 }
@@ -85,7 +102,7 @@ fn rows(
     variants: &[(Option<String>, Assignments)],
     lists: &Lists,
     repetitions: &Repetitions,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<Row>, Problem> {
     let group_list = group_list(lists);
     let mut rows = Vec::new();
     for (variant, overrides) in variants {
@@ -111,19 +128,22 @@ fn rows(
 }
 
 /// The lists of `[sweep]`.
-fn lists(sweep: &Table) -> Result<Lists> {
+fn lists(sweep: &Table) -> Result<Lists, Problem> {
     let lists: Lists = flat(sweep)
         .into_iter()
         .map(|(key, value)| match value {
             Value::Array(values) if !values.is_empty() => Ok((key, values)),
-            value => bail!("sweep.{key}: {value} is not a list of values to try; write {key} = [.., ..], or move it to [base]"),
+            value => Err(format!(
+                "sweep.{key}: {value} is not a list of values to try; write {key} = [.., ..], or move it to [base]"
+            )),
         })
-        .collect::<Result<_>>()?;
+        .collect::<Result<_, Problem>>()?;
     let has = |key: &str| lists.iter().any(|(listed, _)| listed == key);
-    ensure!(
-        !(has(DENSITY) && has(SPARSITY)),
-        "sweep.{SPARSITY}: says the same as {DENSITY}, which is there too; keep one of them"
-    );
+    if has(DENSITY) && has(SPARSITY) {
+        return Err(format!(
+            "sweep.{SPARSITY}: says the same as {DENSITY}, which is there too; keep one of them"
+        ));
+    }
     Ok(lists)
 }
 
@@ -131,7 +151,7 @@ fn lists(sweep: &Table) -> Result<Lists> {
 fn variants(
     tables: Vec<Table>,
     lists: &[(String, Vec<Value>)],
-) -> Result<Vec<(Option<String>, Assignments)>> {
+) -> Result<Vec<(Option<String>, Assignments)>, Problem> {
     if tables.is_empty() {
         return Ok(vec![(None, Vec::new())]);
     }
@@ -141,18 +161,24 @@ fn variants(
         .map(|(index, table)| {
             let name = match table.get("name") {
                 Some(Value::String(name)) => name.clone(),
-                _ => bail!("[[run]] number {} needs a name = \"...\"", index + 1),
+                _ => return Err(format!("[[run]] number {} needs a name = \"...\"", index + 1)),
             };
-            ensure!(
-                !name.is_empty() && name == folder_name(&name),
-                "[[run]] {name:?}: a name is made of letters, digits, \"-\", \"_\" and \".\", and does not begin with \".\""
-            );
+            if name.is_empty() || name != folder_name(&name) {
+                return Err(format!(
+                    "[[run]] {name:?}: a name is made of letters, digits, \"-\", \"_\" and \".\", and does not begin with \".\""
+                ));
+            }
             let mut overrides = flat(&table);
             overrides.retain(|(key, _)| key != "name");
             for (key, _) in &overrides {
-                ensure!(key != "seed", "[[run]] {name}: seed: every run is trained with all seeds; list them in sweep.seed");
-                let is_listed = lists.iter().any(|(listed, _)| listed == key);
-                ensure!(!is_listed, "[[run]] {name}: {key} is in [sweep] too; keep it in one of them");
+                if key == "seed" {
+                    return Err(format!(
+                        "[[run]] {name}: seed: every run is trained with all seeds; list them in sweep.seed"
+                    ));
+                }
+                if lists.iter().any(|(listed, _)| listed == key) {
+                    return Err(format!("[[run]] {name}: {key} is in [sweep] too; keep it in one of them"));
+                }
             }
             Ok((Some(name), overrides))
         })
@@ -184,11 +210,11 @@ pub fn flat(table: &Table) -> Assignments {
 
 #[cfg(test)]
 mod tests {
-    use rarefy::data::Fold;
+    use crate::data::Fold;
 
     use super::*;
 
-    fn rows(text: &str) -> Result<Vec<Row>> {
+    fn rows(text: &str) -> Result<Vec<Row>, Problem> {
         Ok(sweep(text, None)?.rows)
     }
 
@@ -218,8 +244,8 @@ mod tests {
         let settings = &rows[3].runs[1].settings;
         assert_eq!((settings.seed, settings.train.epochs, settings.sparsity.density), (7, 3, 0.5));
         assert_eq!(
-            (settings.network.hidden.as_slice(), settings.topology.method),
-            (&[32][..], rarefy::topology::Method::Rigl)
+            (settings.network.hidden.as_slice(), settings.topology.method.name()),
+            (&[32][..], "rigl")
         );
     }
 
@@ -320,7 +346,7 @@ mod tests {
                 "[[run]] x: train.epochs is in [sweep] too",
             ),
         ] {
-            let error = format!("{:#}", rows(text).err().unwrap_or_else(|| panic!("{text}")));
+            let error = rows(text).err().unwrap_or_else(|| panic!("{text}"));
             assert!(error.contains(words), "{text}: {error}");
         }
     }

@@ -1,7 +1,7 @@
 //! The dense row of a sweep over densities: what the same network does with every connection, so that the table tells
 //! what sparsity costs.
 
-use rarefy::layers::SparsitySettings;
+use crate::layers::SparsitySettings;
 use toml::Value;
 
 use super::row::{Assignments, DENSITY, Lists, Repetitions, Row, SPARSITY, name_part, product};

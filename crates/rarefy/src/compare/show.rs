@@ -1,7 +1,7 @@
 //! A comparison for people: the table, what to know about it, and the plot of score against nonzeros.
 
-use rarefy::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front};
-use rarefy::report::{Table, amount, bytes, mean, table};
+use crate::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front};
+use crate::report::{Table, amount, bytes, mean, table};
 
 use super::score::Score;
 use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary, Test};
@@ -150,7 +150,7 @@ pub fn notes(summary: &Summary) -> Vec<String> {
     }
     if summary.has_too_few_pairs() {
         notes.push(
-            "Significance cannot be judged with fewer than 3 pairs of runs; add seeds to sweep.seed, or --folds 5."
+            "Significance cannot be judged with fewer than 3 pairs of runs; add seeds to sweep.seed, or compare.folds = 5."
                 .into(),
         );
     }
@@ -174,7 +174,7 @@ pub fn notes(summary: &Summary) -> Vec<String> {
         [] => {}
         [(1, threads)] => notes.push(format!("Seconds of training, {threads} threads.")),
         [(jobs, threads)] => notes.push(format!(
-            "Seconds of training, {jobs} runs at once with {threads} threads each; --jobs 1 measures them undisturbed."
+            "Seconds of training, {jobs} runs at once with {threads} threads each; one job at a time measures them undisturbed."
         )),
         _ => notes.push("Seconds are not comparable: the runs had different numbers of threads or neighbours.".into()),
     }

@@ -2,9 +2,10 @@
 //! fit into memory: for each run its samples, its network as if every connection existed, with gradients, two numbers of
 //! optimizer state and a copy to keep, and the activations of a batch.
 
-use rarefy::data::{self, DataSettings, Fold, Splits};
-use rarefy::layers::NetworkSpec;
-use rarefy::train::{Settings, free_memory_bytes};
+use crate::data::{self, DataSettings, Fold, Splits};
+use crate::layers::NetworkSpec;
+use crate::train::{Settings, free_memory_bytes};
+use crate::{Error, Result};
 
 use super::Task;
 
@@ -31,7 +32,7 @@ pub struct Jobs {
 ///
 /// # Errors
 /// Data that cannot be used or has no test part.
-pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
+pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> Result<Jobs> {
     let bytes = largest(tasks)?;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     // A run that says how many threads it wants takes them all.
@@ -40,7 +41,7 @@ pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
     let of_cores = format!("{cores} cores");
     let (count, reason) = match (asked, free_memory_bytes()) {
         (Some(asked), _) => (asked.min(tasks.len()), format!("asked for, {of_cores}")),
-        (None, None) => (1, "free memory is not known here; --jobs sets more".into()),
+        (None, None) => (1, "free memory is not known here; ask for more if there is".into()),
         (None, Some(available)) => {
             // A fifth stays free for what else goes on.
             let by_memory = (available / 5 * 4 / bytes) as usize;
@@ -55,7 +56,7 @@ pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> anyhow::Result<Jobs> {
 }
 
 /// The most bytes that any of the runs may need.
-fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
+fn largest(tasks: &[Task<'_>]) -> Result<u64> {
     let mut sources: Vec<(&Settings, Splits)> = Vec::new();
     let mut seen: Vec<&Settings> = Vec::new();
     let mut most = 0;
@@ -64,11 +65,13 @@ fn largest(tasks: &[Task<'_>]) -> anyhow::Result<u64> {
         // All folds are of one size, and what is wrong with one is told when any of them is read.
         if sources.last().is_none_or(|(known, _)| first_fold(known) != first_fold(settings)) {
             let splits = data::load(&settings.data, settings.seed)?;
-            anyhow::ensure!(
-                splits.test.is_some(),
-                "data.test_fraction: {} has no test part to compare on; set it above 0, or data.test_path",
-                settings.data.path
-            );
+            if splits.test.is_none() {
+                let problem = format!(
+                    "{} has no test part to compare on; set it above 0, or data.test_path",
+                    settings.data.path
+                );
+                return Err(Error::setting("data.test_fraction", problem));
+            }
             // Only the last one stays in memory; the order of rows keeps those of one source together often enough.
             sources = vec![(settings, splits)];
         }
@@ -93,7 +96,7 @@ fn first_fold(settings: &Settings) -> DataSettings {
     DataSettings { fold, ..settings.data.clone() }
 }
 
-fn run_bytes(spec: &NetworkSpec, batch_size: usize, splits: &Splits) -> anyhow::Result<u64> {
+fn run_bytes(spec: &NetworkSpec, batch_size: usize, splits: &Splits) -> Result<u64> {
     let weights: usize = spec.weight_shapes()?.iter().map(|it| it.rows * (it.cols + 1)).sum();
     // The run and its validation keep buffers of their own.
     let buffers = spec.buffer_bytes(batch_size, true)? + spec.buffer_bytes(PREDICT_BATCH, false)?;

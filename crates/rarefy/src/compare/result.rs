@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
-use rarefy::metrics::{Metric, Metrics};
-use rarefy::train::{Ending, Outcome, RunDirectory, Settings, TrainSettings, Trainer};
+use crate::metrics::{Metric, Metrics};
+use crate::train::{Ending, Outcome, RunDirectory, Settings, TrainSettings, Trainer};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use toml::Table;
@@ -105,10 +105,14 @@ pub fn state(folder: &Path, settings: &Settings) -> Result<State> {
     if !config.exists() {
         return Ok(State::New);
     }
-    let text = std::fs::read_to_string(&config)
-        .with_context(|| format!("{}: cannot read the run's settings", config.display()))?;
-    let mut then: Settings = toml::from_str(&text).with_context(|| {
-        format!("{}: these settings cannot be used; remove the folder to train it again", config.display())
+    let text =
+        std::fs::read_to_string(&config).map_err(Error::io(&config, "cannot read the run's settings"))?;
+    let mut then: Settings = toml::from_str(&text).map_err(|error| {
+        let reason = error.message();
+        Error::model(
+            &config,
+            format!("these settings cannot be used ({reason}); remove the folder to train it again"),
+        )
     })?;
     // A run writes down what its defaults became with its data; who goes on with it compares these.
     if settings.train.batch_size.is_none() {
@@ -118,11 +122,12 @@ pub fn state(folder: &Path, settings: &Settings) -> Result<State> {
         then.train.patience = None;
     }
     if let Some((key, then, now)) = difference(&then, settings) {
-        bail!(
-            "{key}: {} was trained with {then}, now the sweep says {now}; change it back, choose another --out, or \
+        let problem = format!(
+            "{} was trained with {then}, now the sweep says {now}; change it back, choose another folder for the comparison, or \
              remove that folder to train it again",
             folder.display()
         );
+        return Err(Error::setting(key, problem));
     }
     let result = std::fs::read_to_string(folder.join(FILE)).ok();
     let result = result.and_then(|text| serde_json::from_str::<RunResult>(&text).ok());
@@ -142,14 +147,15 @@ impl RunResult {
 /// Writes down how a run on data with this fingerprint ended.
 pub fn write(folder: &Path, settings: &Settings, data: u64, ended: Ended) -> Result<()> {
     let result = RunResult { settings_hash: hash(settings), data_hash: hexadecimal(data), ended };
-    let text = serde_json::to_string_pretty(&result)?;
-    Ok(RunDirectory::open(folder)?.write(FILE, &format!("{text}\n"))?)
+    let text = serde_json::to_string_pretty(&result).expect("a result is plain data");
+    RunDirectory::open(folder)?.write(FILE, &format!("{text}\n"))
 }
 
 /// The figures of a run that came to its end.
 pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> Result<Box<Figures>> {
-    let test =
-        outcome.test.context("data.test_fraction: there is no test part to compare on; set it above 0")?;
+    let test = outcome
+        .test
+        .ok_or_else(|| Error::setting("data.test_fraction", "leaves no test part; set it above 0"))?;
     // Of the whole network: the model may have lost neurons.
     let (nnz, cells) = (outcome.model.network.connections().0, run.network().connections().1);
     let mut seconds = epoch_seconds(folder)?;
@@ -180,7 +186,7 @@ pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> 
 /// The seconds of every epoch, from the run's records.
 fn epoch_seconds(folder: &Path) -> Result<Vec<f64>> {
     let path = folder.join("metrics.jsonl");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let text = std::fs::read_to_string(&path).map_err(Error::io(&path, "cannot read"))?;
     let seconds = |line: &str| serde_json::from_str::<Value>(line).ok()?["seconds"].as_f64();
     Ok(text.lines().filter_map(seconds).collect())
 }

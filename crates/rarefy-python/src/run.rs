@@ -1,0 +1,193 @@
+//! Runs: training with a folder, as the program does it, on files or on samples in memory.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use pyo3::prelude::*;
+use rarefy::report::{Summary, Twin};
+use rarefy::train::{EpochRecord, RunDirectory};
+use rarefy::{Event, Outcome, Trainer, data};
+use serde_json::json;
+
+use crate::errors::{detached, internal};
+use crate::model::Model;
+use crate::pool::Pool;
+use crate::samples::Samples;
+use crate::settings::settings;
+use crate::watch::{Watched, watched};
+
+/// A run and what came of it.
+#[pyclass(frozen, module = "rarefy._rarefy")]
+pub struct Run {
+    held: Mutex<Held>,
+    directory: Option<PathBuf>,
+}
+
+enum Held {
+    /// Holds its folder.
+    Begun(Box<rarefy::Run>),
+    Trained(Box<(Trainer, Outcome)>),
+    /// Training ended with an error.
+    Failed,
+}
+
+impl Held {
+    fn trainer(&self) -> PyResult<&Trainer> {
+        match self {
+            Held::Begun(run) => Ok(run.trainer()),
+            Held::Trained(trained) => Ok(&trained.0),
+            Held::Failed => Err(internal("this run has failed")),
+        }
+    }
+}
+
+impl Run {
+    fn new(run: rarefy::Run, directory: Option<PathBuf>) -> Run {
+        Run { held: Mutex::new(Held::Begun(Box::new(run))), directory }
+    }
+
+    fn lock(&self) -> PyResult<MutexGuard<'_, Held>> {
+        match self.held.try_lock() {
+            Ok(held) => Ok(held),
+            Err(TryLockError::Poisoned(_)) => Err(internal("this run broke; start another")),
+            Err(TryLockError::WouldBlock) => Err(internal("this run is at work in another thread")),
+        }
+    }
+}
+
+#[pymethods]
+impl Run {
+    /// A new run by settings (JSON, laid over those of a TOML file if there is one), on samples or on the data that the settings
+    /// name; saved in a folder if there is one.
+    #[staticmethod]
+    #[pyo3(signature = (settings_text, file=None, directory=None, samples=None))]
+    fn start(
+        py: Python<'_>,
+        settings_text: &str,
+        file: Option<&str>,
+        directory: Option<PathBuf>,
+        samples: Option<&mut Samples>,
+    ) -> PyResult<Run> {
+        let settings = settings(settings_text, file)?;
+        let samples = samples.map(Samples::take).transpose()?;
+        let run = detached(py, || match samples {
+            None => rarefy::Run::start(settings, directory.as_deref()),
+            Some(samples) => {
+                let threads = Pool::new(settings.threads).get()?;
+                let splits = threads.install(|| data::from_memory(samples, &settings.data, settings.seed))?;
+                rarefy::Run::start_on(settings, splits, directory.as_deref())
+            }
+        })?;
+        Ok(Run::new(run, directory))
+    }
+
+    /// A run that goes on from its last checkpoint.
+    #[staticmethod]
+    #[pyo3(signature = (directory, threads=None, epochs=None))]
+    fn resume(
+        py: Python<'_>,
+        directory: PathBuf,
+        threads: Option<usize>,
+        epochs: Option<u64>,
+    ) -> PyResult<Run> {
+        let run = detached(py, || {
+            rarefy::Run::resume(&directory, |settings| {
+                settings.threads = threads.unwrap_or(settings.threads);
+                settings.train.epochs = epochs.unwrap_or(settings.train.epochs);
+            })
+        })?;
+        Ok(Run::new(run, Some(directory)))
+    }
+
+    /// Trains to the end. `listen` is called after each epoch with its record (JSON); if it returns true training stops. Returns
+    /// what came of it (JSON), the model, and the exception that stopped it early, if one did.
+    #[pyo3(signature = (listen=None))]
+    fn train(&self, py: Python<'_>, listen: Option<Py<PyAny>>) -> PyResult<(String, Model, Option<PyErr>)> {
+        let mut held = self.lock()?;
+        let each = |py: Python<'_>, record: EpochRecord| {
+            let Some(listen) = &listen else { return Ok(false) };
+            let record = serde_json::to_string(&record).map_err(|error| internal(&error.to_string()))?;
+            listen.call1(py, (record,))?.is_truthy(py)
+        };
+        let Held::Begun(mut run) = std::mem::replace(&mut *held, Held::Failed) else {
+            return Err(internal("this run has been trained"));
+        };
+        let Watched { result: (trainer, outcome), stopped_by } = watched(py, each, |teller| {
+            let outcome = run.train(&mut |event: Event<'_>| {
+                if let Event::Epoch { record, .. } = event {
+                    teller.tell(record.clone());
+                }
+                teller.control()
+            })?;
+            Ok((run.into_trainer(), outcome))
+        })?;
+        let names = outcome.model.config.preparation.output_names();
+        let never: Vec<&String> = outcome.never_predicted.iter().map(|&class| &names[class]).collect();
+        let told = json!({
+            "ending": outcome.ending, "emptied": outcome.emptied.as_ref().map(ToString::to_string),
+            "epochs": outcome.epochs, "best_epoch": outcome.best_epoch,
+            "seconds_per_epoch": outcome.seconds_per_epoch, "step_ms": outcome.step_ms,
+            "test_loss": outcome.test.map(|score| score.loss()), "test": outcome.test_metrics,
+            "test_language": outcome.test_language, "never_predicted": never,
+            "model_bytes": outcome.model_bytes, "training_bytes": outcome.training_bytes,
+        });
+        let (network, config) = (outcome.model.network.clone(), outcome.model.config.clone());
+        let model = Model::new(rarefy::Model::new(network, config));
+        *held = Held::Trained(Box::new((trainer, outcome)));
+        Ok((told.to_string(), model, stopped_by))
+    }
+
+    /// The figures of the trained run beside those of its dense twin (JSON), which is counted, timed or trained as `twin` says;
+    /// `listen` hears of the twin's epochs. They are written into the run's folder too.
+    #[pyo3(signature = (twin, listen=None))]
+    fn summary(
+        &self,
+        py: Python<'_>,
+        twin: &str,
+        listen: Option<Py<PyAny>>,
+    ) -> PyResult<(String, Option<PyErr>)> {
+        let mut held = self.lock()?;
+        let Held::Trained(trained) = &mut *held else {
+            return Err(internal("this run has not been trained"));
+        };
+        let (trainer, outcome) = &mut **trained;
+        let each = |py: Python<'_>, record: EpochRecord| {
+            let Some(listen) = &listen else { return Ok(false) };
+            let record = serde_json::to_string(&record).map_err(|error| internal(&error.to_string()))?;
+            listen.call1(py, (record,))?.is_truthy(py)
+        };
+        let Watched { result: summary, stopped_by } = watched(py, each, |teller| {
+            let mut train = |other: &mut Trainer| {
+                other.train(&mut |event: Event<'_>| {
+                    if let Event::Epoch { record, .. } = event {
+                        teller.tell(record.clone());
+                    }
+                    teller.control()
+                })
+            };
+            let twin = match twin {
+                "count" => Twin::Count,
+                "time" => Twin::Time,
+                _ => Twin::Train(&mut train),
+            };
+            Summary::new(trainer, outcome, self.directory.as_deref(), twin)
+        })?;
+        let value = serde_json::to_value(&summary).map_err(|error| internal(&error.to_string()))?;
+        if let Some(directory) = &self.directory {
+            let text = format!("{value:#}\n");
+            detached(py, || RunDirectory::open(directory)?.write("summary.json", &text))?;
+        }
+        Ok((value.to_string(), stopped_by))
+    }
+
+    /// All settings, as the data has completed them (JSON).
+    fn settings(&self) -> PyResult<String> {
+        let held = self.lock()?;
+        serde_json::to_string(held.trainer()?.settings()).map_err(|error| internal(&error.to_string()))
+    }
+
+    /// What whoever trains should know.
+    fn notes(&self) -> PyResult<Vec<String>> {
+        Ok(self.lock()?.trainer()?.notes().to_vec())
+    }
+}

@@ -1,0 +1,59 @@
+"""Arrays of two to four dimensions with what is to be predicted, as samples."""
+
+import numpy as np
+import scipy.sparse
+
+from ._rarefy import Samples
+from ._samples import rows_of
+
+TASKS = ("auto", "classification", "multi-label", "regression")
+
+
+def samples_of(X, y=None, task="auto", shape=None, vocabulary=None):
+    """Samples of arrays.
+
+    ``X`` has rows of numbers (dense, or sparse of SciPy's), or images of ``[samples, height, width, channels]`` or
+    sequences of ``[samples, steps, channels]``; with a ``vocabulary``, rows of tokens. ``shape`` is what a model
+    asks for.
+    """
+    if scipy.sparse.issparse(X):
+        samples = rows_of(X)
+    else:
+        X = np.asarray(X)
+        if X.dtype == object:
+            raise TypeError("X holds objects; give numbers, or a file's path where a table has text")
+        if not 2 <= X.ndim <= 4:
+            raise ValueError(f"X must have 2 dimensions (rows), 3 (sequences) or 4 (images), not {X.ndim}")
+        if vocabulary is not None:
+            if X.ndim != 2 or X.dtype.kind not in "iu" or (X.size and X.min() < 0):
+                raise ValueError("X must be [samples, steps] of whole numbers from 0 on: the model takes tokens")
+            samples = Samples.tokens(np.ascontiguousarray(X, dtype=np.uint32), X.shape[1], vocabulary)
+        else:
+            samples = rows_of(np.ascontiguousarray(X.reshape(X.shape[0], -1)))
+        if X.ndim > 2:
+            samples.with_shape(*((1, *X.shape[1:]) if X.ndim == 3 else X.shape[1:]))
+        elif shape is not None and vocabulary is None and shape[2] * shape[0] * shape[1] == X.shape[1]:
+            samples.with_shape(*shape)
+    if y is not None:
+        _with_targets(samples, np.asarray(y), task)
+    return samples
+
+
+def _with_targets(samples, y, task):
+    if y.ndim not in (1, 2) or len(y) != len(samples):
+        raise ValueError(f"y of shape {y.shape} does not fit {len(samples)} samples")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if task == "auto":
+        # As of a file's column: words and whole numbers are classes, others are numbers to predict.
+        is_classes = y.ndim == 1 and y.dtype.kind in "biuUSO"
+        task = "classification" if is_classes else "regression"
+    if task == "classification":
+        names, codes = np.unique(y, return_inverse=True)
+        samples.with_classes(codes.astype(np.uint32), [str(name) for name in names])
+    elif task in ("regression", "multi-label"):
+        values = np.ascontiguousarray(y, dtype=np.float64).ravel()
+        outputs = 1 if y.ndim == 1 else y.shape[1]
+        (samples.with_numbers if task == "regression" else samples.with_labels)(values, outputs)
+    else:
+        raise ValueError(f"task must be one of {', '.join(TASKS)} for arrays, not {task!r}")
