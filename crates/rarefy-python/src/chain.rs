@@ -176,7 +176,6 @@ impl Chain {
 
     /// Computes the outputs `y` of `x` with the `parameters` in the network's order, and, when training, mean and variance of what each batch norm saw. Returns what a
     /// backward pass needs if `keeps` says so.
-    #[allow(clippy::too_many_arguments)]
     fn forward(
         &self,
         py: Python<'_>,
@@ -231,7 +230,6 @@ impl Ticket {
 impl Ticket {
     /// Computes the gradients of the input and of each parameter, where there is an array for them, from that of the outputs.
     /// `parameters` are those of the forward pass.
-    #[allow(clippy::too_many_arguments)]
     fn backward(
         &self,
         py: Python<'_>,

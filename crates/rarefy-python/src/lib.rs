@@ -1,6 +1,8 @@
 //! The compiled part of the Python package `rarefy`: what the library does, by names and arrays that Python knows. It decides
 //! nothing; defaults, checks of arguments and everything that scikit-learn or PyTorch asks for are in `python/rarefy`.
 #![deny(unsafe_code)]
+// They are those of Python, and named there.
+#![allow(clippy::too_many_arguments)]
 
 mod arrays;
 mod chain;

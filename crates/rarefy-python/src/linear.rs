@@ -133,7 +133,6 @@ impl Design {
     /// The answers for some lambdas, largest first, each from the one before. Returns them as arrays by name, and
     /// KeyboardInterrupt if that ended it early.
     #[pyo3(signature = (targets, weights, loss_name, intercept, lambdas, l1_ratio, tolerance, max_iterations))]
-    #[expect(clippy::too_many_arguments)]
     fn solve<'py>(
         &self,
         py: Python<'py>,

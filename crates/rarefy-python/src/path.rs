@@ -18,7 +18,7 @@ use crate::watch::{Watched, watched};
 /// if it returns true the path ends there.
 #[pyfunction]
 #[pyo3(signature = (settings_text, lambdas, lambda_max, lambda_min_ratio, from_sparse, train, validation=None, listen=None))]
-#[expect(clippy::too_many_arguments, clippy::type_complexity)]
+#[expect(clippy::type_complexity)]
 pub fn follow_path(
     py: Python<'_>,
     settings_text: &str,
