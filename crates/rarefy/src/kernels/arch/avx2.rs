@@ -59,15 +59,12 @@ pub(super) fn sddmm<const N: usize>(
     let columns = samples.index.indices();
     for_each_group(samples.index, positions, |line, start, count| {
         let columns = &columns[start..columns.len().min(start + 8)];
-        let parts = std::array::from_fn(|i| {
-            let mut sum = _mm256_setzero_ps();
-            if let Some(&column) = columns.get(i) {
-                for (gradient, input) in samples.gradient.iter().zip(samples.input) {
-                    sum = add_dot(sum, &gradient[line], &input[column as usize]);
-                }
+        let mut parts = [_mm256_setzero_ps(); 8];
+        for (sum, &column) in parts.iter_mut().zip(columns) {
+            for (gradient, input) in samples.gradient.iter().zip(samples.input) {
+                *sum = add_dot(*sum, &gradient[line], &input[column as usize]);
             }
-            sum
-        });
+        }
         let mut sums = [0.0; 8];
         // SAFETY: `sums` is eight floats.
         unsafe { _mm256_storeu_ps(sums.as_mut_ptr(), add_lanes(parts)) };
@@ -128,12 +125,18 @@ impl Arithmetic for TwoRegisters {
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx2")]
 fn load(row: &Row) -> [__m256; 8] {
-    // SAFETY: a row is 64 floats at a multiple of 64 bytes.
-    std::array::from_fn(|i| unsafe { _mm256_load_ps(row.0.as_ptr().add(8 * i)) })
+    let mut registers = [_mm256_setzero_ps(); 8];
+    for (i, register) in registers.iter_mut().enumerate() {
+        // SAFETY: a row is 64 floats at a multiple of 64 bytes.
+        *register = unsafe { _mm256_load_ps(row.0.as_ptr().add(8 * i)) };
+    }
+    registers
 }
 
+#[inline]
 #[target_feature(enable = "avx2,fma")]
 fn add_dot(mut sum: __m256, a: &Row, b: &Row) -> __m256 {
     let (a, b) = (load(a), load(b));
@@ -144,10 +147,14 @@ fn add_dot(mut sum: __m256, a: &Row, b: &Row) -> __m256 {
 }
 
 /// The lane sums of eight registers.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn add_lanes(v: [__m256; 8]) -> __m256 {
-    let pairs: [__m256; 4] = std::array::from_fn(|i| _mm256_hadd_ps(v[2 * i], v[2 * i + 1]));
-    let [a, b]: [__m256; 2] = std::array::from_fn(|i| _mm256_hadd_ps(pairs[2 * i], pairs[2 * i + 1]));
+    let mut pairs = [_mm256_setzero_ps(); 4];
+    for i in 0..4 {
+        pairs[i] = _mm256_hadd_ps(v[2 * i], v[2 * i + 1]);
+    }
+    let (a, b) = (_mm256_hadd_ps(pairs[0], pairs[1]), _mm256_hadd_ps(pairs[2], pairs[3]));
     // `a` holds partial sums of registers 0-3 in either half, `b` those of 4-7.
     _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b))
 }

@@ -1,4 +1,5 @@
-//! AVX-512: rows of 64 samples are four registers.
+//! AVX-512: rows of 64 samples are four registers. Loops, where a closure would be shorter: what calls the closure is compiled without
+//! these instructions, so whether it is inlined is luck, and where it was not a kernel took two to five times as long.
 
 use std::arch::x86_64::*;
 use std::hint::black_box;
@@ -104,7 +105,10 @@ fn sddmm_registers<const N: usize, const R: usize>(
     let base = positions.start;
     let columns = samples.index.indices();
     for_each_group(samples.index, positions, |line, start, count| {
-        let gradients = samples.gradient.map(|gradient| load_first::<R>(&gradient[line]));
+        let mut gradients = [[_mm512_setzero_ps(); R]; N];
+        for place in 0..N {
+            gradients[place] = load_first::<R>(&samples.gradient[place][line]);
+        }
         let next = columns.get(start + AHEAD..start + AHEAD + 8);
         let mut parts = [_mm512_setzero_ps(); 8];
         if let Some(columns) = columns[start..].first_chunk::<8>() {
@@ -138,8 +142,7 @@ fn sddmm_registers<const N: usize, const R: usize>(
     });
 }
 
-/// The products of gradients and one column's inputs, not yet summed over lanes. No closure: one was not inlined, and the kernel
-/// took 2.4 times as long.
+/// The products of gradients and one column's inputs, not yet summed over lanes.
 ///
 /// # Safety
 /// The processor has these features.
@@ -257,12 +260,15 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
     assert!(window.windows.reads_rows(filters, channels), "filters and channels of the windows");
     for filter in 0..filters {
         let first_channel = window.windows.first_channel(filter);
-        let gradients: Block = window.gradients.map(|gradients| load(&gradients[filter]));
+        let mut gradients: Block = [[_mm512_setzero_ps(); 4]; BLOCK];
+        for place in 0..BLOCK {
+            gradients[place] = load(&window.gradients[place][filter]);
+        }
         let line = window.index.line(filter);
         let groups = indices[line.clone()].chunks(8).zip(out[line].chunks_mut(8));
         for (columns, out) in groups {
-            let sums = add_lanes(std::array::from_fn(|i| {
-                let Some(&column) = columns.get(i) else { return _mm512_setzero_ps() };
+            let mut parts = [_mm512_setzero_ps(); 8];
+            for (part, &column) in parts.iter_mut().zip(columns) {
                 let at = places[column as usize];
                 let channel = first_channel + (at >> 8) as usize;
                 let bases = &window.bases.rows()[at as usize & 0xff];
@@ -275,8 +281,9 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
                         *sum = _mm512_fmadd_ps(gradients[place][i], row[i], *sum);
                     }
                 }
-                _mm512_add_ps(sums[0], sums[1])
-            }));
+                *part = _mm512_add_ps(sums[0], sums[1]);
+            }
+            let sums = add_lanes(parts);
             let mask = (0xff_u32 >> (8 - out.len())) as __mmask8;
             // SAFETY: the mask lets through as many floats as `out` has.
             unsafe {
@@ -321,8 +328,7 @@ impl Arithmetic for Register {
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load(row: &Row) -> [__m512; 4] {
-    // SAFETY: a row is 64 floats at a multiple of 64 bytes.
-    std::array::from_fn(|i| unsafe { _mm512_load_ps(row.0.as_ptr().add(16 * i)) })
+    load_first::<4>(row)
 }
 
 /// The first registers of a row.
@@ -342,15 +348,18 @@ fn load_first<const R: usize>(row: &Row) -> [__m512; R] {
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
 fn add_lanes(v: [__m512; 8]) -> __m256 {
-    let pairs: [__m512; 4] = std::array::from_fn(|i| {
+    let mut pairs = [_mm512_setzero_ps(); 4];
+    for i in 0..4 {
         let (a, b) = (v[2 * i], v[2 * i + 1]);
-        _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b))
-    });
-    let [a, b]: [__m512; 2] = std::array::from_fn(|i| {
+        pairs[i] = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+    }
+    let mut fours = [_mm512_setzero_ps(); 2];
+    for i in 0..2 {
         let (a, b) = (_mm512_castps_pd(pairs[2 * i]), _mm512_castps_pd(pairs[2 * i + 1]));
         let (low, high) = (_mm512_unpacklo_pd(a, b), _mm512_unpackhi_pd(a, b));
-        _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high))
-    });
+        fours[i] = _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high));
+    }
+    let [a, b] = fours;
     // Each 128-bit lane of `a` now holds partial sums of registers 0-3, of `b` those of 4-7.
     let halves = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
     let whole = _mm512_add_ps(
