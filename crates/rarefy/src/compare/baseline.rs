@@ -89,6 +89,6 @@ mod tests {
         assert_eq!(partners(Some("rigl-0.5")), [Some(3); 5]);
         assert_eq!(partners(Some("dense")), [Some(4); 5]);
         let error = Baseline::find(&rows, Some("rigel")).err().unwrap().to_string();
-        assert!(error.contains("rigel: is neither") && error.contains("dense, static, rigl"), "{error}");
+        assert!(error.contains("rigel is neither") && error.contains("dense, static, rigl"), "{error}");
     }
 }

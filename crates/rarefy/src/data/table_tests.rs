@@ -110,10 +110,7 @@ fn all_faulty_lines_of_a_table_come_in_one_report() {
     assert!(found.contains("2 lines are faulty:\n  line 3: has 2 cells where"), "{found}");
     assert!(found.contains("\n  line 5: has 4 cells"), "{found}");
     let found = error("a,b,y\n1,,x\n,2,\n3,4,z\n");
-    assert!(
-        found.contains("3 places of the file are faulty:\n  line 2, column \"b\": the cell is"),
-        "{found}"
-    );
+    assert!(found.contains("3 places are faulty:\n  line 2, column \"b\": the cell is"), "{found}");
     assert!(found.contains("line 3, column \"y\": the label is missing"), "{found}");
     let many = format!("a,b,y\n{}", "1,,x\n".repeat(30));
     let found = error(&(many + "1,2,z\n"));
@@ -255,10 +252,7 @@ fn dates_have_the_layout_that_the_settings_say() {
     let splits = load(&whole(&path, good), 1).unwrap();
     assert_eq!((splits.train.inputs(), splits.train.dense().unwrap()[0]), (5, 19753.0));
     for (given, problem) in [
-        (
-            "date = 'at'",
-            "3 places of the file are faulty:\n  line 2, column \"at\": \"31.01.2024\" is no date",
-        ),
+        ("date = 'at'", "3 places are faulty:\n  line 2, column \"at\": \"31.01.2024\" is no date"),
         ("date = 'at'\ndate_format = '%Y-%m-%d'", "\"31.01.2024\" is no date in the layout \"%Y-%m-%d\""),
         ("date = 'at'\ndate_format = '%Q'", "data.date_format: is no layout of dates"),
         ("date_format = '%d'", "data.date_format: is for columns of dates, and data.date names none"),

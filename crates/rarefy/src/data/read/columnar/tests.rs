@@ -213,7 +213,10 @@ fn tables_in_memory_are_refused_by_name_and_tell_new_categories() {
     for (more, part) in [
         ("label = 'day'", "data.label: is for labels in a file"),
         ("ignore = ['twon']", "the table has no column \"twon\"; did you mean \"town\"?"),
-        ("missing = 'error'", "the table, row 4, column \"size\": the cell is missing"),
+        (
+            "missing = 'error'",
+            "the table: 13 places are faulty:\n  row 4, column \"size\": the cell is missing",
+        ),
         ("delimiter = ';'", "data.delimiter: says how text is laid out"),
         ("image_color = 'grey'", "data.image_color"),
     ] {

@@ -279,7 +279,7 @@ impl Plan<'_> {
             faults,
             ..
         } = found;
-        faults.none(path, "places of the file are faulty")?;
+        faults.none(path, "places are faulty")?;
         if lines.is_empty() {
             return Err(Error::data(path, "holds no samples"));
         }
