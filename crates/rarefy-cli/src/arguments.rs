@@ -5,11 +5,12 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use rarefy::Error;
 use rarefy::data::TaskChoice;
 use rarefy::kernels::{Isa, IsaChoice};
-use rarefy::layers::Preset;
+use rarefy::layers::{NetworkSettings, Preset};
 use rarefy::names::{Named, shell_word};
-use rarefy::train::SettingsBuilder;
+use rarefy::train::{SettingsBuilder, network_named};
 
 use crate::print_config::all_keys;
 
@@ -44,6 +45,14 @@ pub struct ReadArgs {
 /// Lays what `--set` says over settings.
 pub fn set(config: &mut SettingsBuilder, assignment: &str) -> anyhow::Result<()> {
     config.set(assignment).map_err(|error| anyhow::anyhow!("--set {error}"))
+}
+
+/// The network that `--network` names.
+pub fn network_given(name: &str) -> anyhow::Result<NetworkSettings> {
+    network_named(name).map_err(|error| match error {
+        Error::Setting { key, problem } => anyhow::anyhow!("--{key} {problem}"),
+        other => other.into(),
+    })
 }
 
 impl ReadArgs {

@@ -100,7 +100,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
 }
 
 fn untrained(name: &str, args: &NetworkArgs) -> Result<Network> {
-    let network = rarefy::train::network_named(name)?;
+    let network = crate::arguments::network_given(name)?;
     let spec = match &args.data {
         Some(path) => {
             let data = DataSettings { path: path.clone(), ..DataSettings::default() };

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::folds::over_folds;
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
-use crate::arguments::{Suggested, learning_rate, one_of, set};
+use crate::arguments::{Suggested, learning_rate, network_given, one_of, set};
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
 use crate::progress::Progress;
@@ -216,7 +216,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     config.flag("train.epochs", Some(EPOCHS));
     let network = &args.network;
     if let Some(described) = &network.network {
-        config.network(&rarefy::train::network_named(described)?);
+        config.network(&network_given(described)?);
     }
     for assignment in &args.set {
         set(&mut config, assignment)?;

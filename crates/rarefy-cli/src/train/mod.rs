@@ -16,7 +16,9 @@ use rarefy::report::{Summary, Twin};
 use rarefy::topology;
 use rarefy::train::{Outcome, Run, Settings, Trainer, free_run_directory};
 
-use crate::arguments::{ReadArgs, Suggested, isa_help, learning_rate, named_path, names, one_of, set, share};
+use crate::arguments::{
+    ReadArgs, Suggested, isa_help, learning_rate, named_path, names, network_given, one_of, set, share,
+};
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
 use crate::print_config::print_config;
@@ -212,7 +214,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
         config.file(path)?;
     }
     if let Some(network) = &args.network {
-        config.network(&rarefy::train::network_named(network)?);
+        config.network(&network_given(network)?);
     }
     for assignment in &args.set {
         set(&mut config, assignment)?;
