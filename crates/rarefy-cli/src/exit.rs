@@ -93,7 +93,10 @@ fn object(error: &anyhow::Error, code: u8) -> Value {
             | rarefy::Error::Model { path, .. }
             | rarefy::Error::RunExists { path },
         ) => drop(fields.insert("path".into(), json!(path))),
-        _ => fields.extend(blamed(&format!("{error:#}")).map(|key| ("key".into(), json!(key)))),
+        _ => {}
+    }
+    if !fields.contains_key("key") {
+        fields.extend(blamed(&format!("{error:#}")).map(|key| ("key".into(), json!(key))));
     }
     fields.insert("exit_code".into(), json!(code));
     json!({ "error": fields })

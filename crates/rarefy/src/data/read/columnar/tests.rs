@@ -224,7 +224,7 @@ fn tables_in_memory_are_refused_by_name_and_tell_new_categories() {
         assert!(found.contains(part), "{found}");
     }
     let weighted = in_memory(&batch).with_weights(vec![1.0; 24]).unwrap();
-    assert!(error(weighted, "weight = 'size'").contains("data.weight: is given beside the table too"));
+    assert!(error(weighted, "weight = 'floors'").contains("data.weight: is given beside the table too"));
     let all = settings(path, "test_fraction = 0.0\nvalidation_fraction = 0.0\nignore = ['seen']");
     let known = in_memory(&batch.slice(0, 12));
     let new = in_memory(&batch.slice(12, 12));
