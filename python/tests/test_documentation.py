@@ -1,4 +1,4 @@
-"""The page on Python runs: each of its sections as one script. The stub names what the compiled part has."""
+"""The page on Python and README run: each section as one script. The stub names what the compiled part has."""
 
 import ast
 import inspect
@@ -9,10 +9,12 @@ import pytest
 import rarefy
 from rarefy import _rarefy
 
-PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "python.md").read_text()
+README = "# README\n" + (ROOT / "README.md").read_text()
 SECTIONS = {
     text.splitlines()[0]: "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    for text in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+    for text in [*re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:], README]
 }
 
 
