@@ -25,7 +25,7 @@ EXPECTED = {
 CONFIGURATIONS = [
     {"network": LINEAR},
     {"network": "mlp", "method": "static", "settings": {"network.hidden": [64]}},
-    {"network": LINEAR, "method": "set", "sparsity": 0.7, "learning_rate_init": 0.01},
+    {"network": LINEAR, "solver": "adamw", "sparsity": 0.5},
     {"network": [{"layer": "linear"}], "sparsity": 0.0, "learning_rate_init": 0.02},
     {"network": LINEAR, "early_stopping": True, "alpha": 1e-3},
     {"network": LINEAR, "penalty": "l1", "lam": 1e-4, "sparsity": "auto"},
