@@ -174,8 +174,8 @@ impl Chain {
         Ok(Chain { inner: Arc::new(inner) })
     }
 
-    /// Computes the outputs `y` of `x` with the `parameters` in the network's order, and, when training, mean and variance of what each batch norm saw. Returns what a
-    /// backward pass needs if `keeps` says so.
+    /// Computes the outputs `y` of `x` with the `parameters` in the network's order, and, when training, mean and variance of what
+    /// each batch norm saw. Returns what a backward pass needs if `keeps` says so.
     fn forward(
         &self,
         py: Python<'_>,

@@ -36,7 +36,8 @@ pub struct ControllerState {
 /// From END on lambda is zero: what is left trains on, free of the penalty's bias.
 ///
 /// Aloradi et al. 2026 (arXiv 2605.07892) drive lambda by the difference of sparsities too. Here the error is a ratio,
-/// so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs, or the largest share of several budgets; it follows a curve instead of a fixed goal,
+/// so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs, or the largest share of several budgets; it follows a
+/// curve instead of a fixed goal,
 /// so that lambda does not overshoot early; and zeros beyond the curve stay stored and may come back, so that the end
 /// is exact.
 #[derive(Debug, Clone, PartialEq)]
