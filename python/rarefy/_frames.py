@@ -3,7 +3,6 @@
 import sys
 
 import numpy as np
-from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
 
 from ._rarefy import Samples
 
@@ -41,6 +40,9 @@ def validated(estimator, X, y=NOTHING, *, reset, **checks):
     **checks
         What ``validate_data`` is told.
     """
+    # A frame alone needs no scikit-learn; estimators do.
+    from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
+
     is_frame = _is_frame(X)
     if reset:
         estimator._takes_frames = is_frame and _needs_columns(X)
