@@ -11,8 +11,4 @@ impl Table {
     pub(super) fn rows(&self) -> usize {
         match *self {}
     }
-
-    pub(super) fn columns(&self) -> usize {
-        match *self {}
-    }
 }

@@ -62,6 +62,7 @@ pub(in crate::data) enum Rows {
         vocabulary: usize,
     },
     /// Rows of a table, or texts, which become numbers as those of files do.
+    #[cfg_attr(not(feature = "arrow"), expect(dead_code, reason = "there are no tables then"))]
     Table(Table),
     Texts(Texts),
 }

@@ -20,6 +20,7 @@ impl<'a> Rows<'a> {
     pub(super) fn open(origin: Origin<'a>, dialect: &Dialect, wanted: &[bool]) -> Result<Rows<'a>> {
         let typed = |rows| Rows::Typed { rows, record: StringRecord::new(), number: 0 };
         let path = match origin {
+            #[cfg_attr(not(feature = "arrow"), expect(unreachable_code, reason = "there are no tables then"))]
             Origin::Memory(table) => return Ok(typed(columnar::Rows::of_table(table, wanted))),
             Origin::File(path) => path,
         };
