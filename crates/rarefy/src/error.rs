@@ -75,6 +75,16 @@ pub enum Error {
         /// What to do.
         cure: String,
     },
+    /// A rank of several that train together is gone, does not answer, or has other data, settings or weights.
+    #[error("rank {rank} ({host}): {problem}")]
+    Rank {
+        /// The rank, counted from 0.
+        rank: usize,
+        /// Its machine.
+        host: String,
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// Training left the finite numbers.
     #[error("step {step}: {what} is not finite; lower optimizer.learning_rate or set optimizer.clip_norm{}",
         checkpoint.as_ref().map(|path| format!(" (the last good checkpoint is {})", path.display())).unwrap_or_default())]
@@ -289,6 +299,11 @@ impl Error {
     /// An [`Error::Setting`].
     pub fn setting(key: impl Into<String>, problem: impl Into<String>) -> Error {
         Error::Setting { key: key.into(), problem: problem.into() }
+    }
+
+    /// An [`Error::Rank`].
+    pub fn rank(rank: usize, host: &str, problem: impl Into<String>) -> Error {
+        Error::Rank { rank, host: host.into(), problem: problem.into() }
     }
 
     /// An [`Error::Model`].

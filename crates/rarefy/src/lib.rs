@@ -146,6 +146,7 @@ pub mod compare;
 pub mod control;
 pub mod convex;
 pub mod data;
+pub mod distributed;
 pub mod error;
 pub mod kernels;
 pub mod layers;
