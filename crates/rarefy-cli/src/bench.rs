@@ -216,7 +216,7 @@ impl Products {
         }
     }
 
-    fn run(&mut self, product: usize, weights: &mut Weights) {
+    fn run(&mut self, product: usize, weights: &Weights) {
         let Products { isa, bias, input, gradient, output, gradient_input, gradient_weights, scratch } = self;
         match product {
             0 => {

@@ -142,7 +142,7 @@ fn products(isa: Isa) -> Vec<f32> {
         Epilogue::Activate { bias: &bias, activation: Activation::Relu },
     );
     let gate = Epilogue::Gate { activation: Activation::Identity, outputs: input.rows() };
-    kernels::multiply_transposed(isa, &mut weights, &gradient, &mut gradient_input, gate, &mut Vec::new());
+    kernels::multiply_transposed(isa, &weights, &gradient, &mut gradient_input, gate, &mut Vec::new());
     let mut gradient_weights = vec![0.0; weights.values().len()];
     kernels::weight_gradient(isa, &weights, &gradient, &input, &mut gradient_weights, &mut Vec::new());
     let samples = |tiles: &Tiles| (0..samples).flat_map(|sample| tiles.sample(sample)).collect::<Vec<f32>>();

@@ -80,7 +80,7 @@
 //! let layers = vec![LayerSpec::linear(64, Activation::Relu), LayerSpec::linear(10, Activation::Identity)];
 //! let spec = NetworkSpec { inputs: train.shape, layers };
 //! let mut network = Network::random(&spec, &SparsitySettings { density: 0.2, ..SparsitySettings::default() }, 1)?;
-//! network.parameters_mut().for_each(|it| it.wake()); // room for gradients
+//! let mut gradients = network.gradients();
 //! let loss = LossSettings::default().build(Task::Classification { counts: &[1; 10] })?;
 //! let (isa, mut batch, mut buffers) = (Isa::detect(), Batch::new(&train, 64), network.buffers(64, true));
 //! let mut losses = Vec::new();
@@ -90,10 +90,9 @@
 //!     network.forward(&pass, &batch.input, &mut buffers);
 //!     let (outputs, gradient) = buffers.output_and_gradient();
 //!     let score = score(&loss, isa, outputs, &batch, Some(gradient));
-//!     network.backward(&pass, &batch.input, &mut buffers);
-//!     for parameter in network.parameters_mut() {
-//!         let gradients = parameter.gradient.iter();
-//!         for (weight, gradient) in parameter.weights.values_mut().iter_mut().zip(gradients) {
+//!     network.backward(&pass, &batch.input, &mut gradients, &mut buffers);
+//!     for (parameter, gradient) in network.parameters_mut().zip(&gradients) {
+//!         for (weight, gradient) in parameter.weights.values_mut().iter_mut().zip(&gradient.values) {
 //!             *weight -= 0.2 * gradient / score.normaliser as f32;
 //!         }
 //!     }

@@ -3,7 +3,8 @@
 
 use rarefy::kernels::{Activation, Product};
 use rarefy::layers::{
-    Builder, Describe, Layer, LayerKinds, LayerSpec, Parameter, Pass, Properties, Vjp, WeightShape, Workspace,
+    Builder, Describe, Gradient, Layer, LayerKinds, LayerSpec, Parameter, Pass, Properties, Vjp, WeightShape,
+    Workspace,
 };
 use rarefy::tiles::{Row, Shape, Tiles};
 use rarefy::train::{Control, Event, Model, Run, Settings};
@@ -75,8 +76,15 @@ impl Layer for Mix {
         }
     }
 
-    fn backward(&self, _: &Pass, own: &mut [Parameter], mut vjp: Vjp<'_>, _: &mut Workspace) {
-        let Parameter { weights, gradient, .. } = &mut own[0];
+    fn backward(
+        &self,
+        _: &Pass,
+        own: &[Parameter],
+        gradients: &mut [Gradient],
+        mut vjp: Vjp<'_>,
+        _: &mut Workspace,
+    ) {
+        let (weights, gradient) = (&own[0].weights, &mut gradients[0].values);
         gradient.fill(0.0);
         if let Some(dx) = &mut vjp.gradient_input {
             dx.rows_mut().fill(Row::ZERO);

@@ -42,7 +42,7 @@ fn connections(engine: &Engine) -> HashMap<(usize, usize), Vec<u32>> {
     let mut all = HashMap::new();
     for (index, (parameter, state)) in engine.network.parameters().zip(&engine.state).enumerate() {
         let weights = &parameter.weights;
-        assert_eq!(parameter.gradient.len(), weights.values().len());
+        assert_eq!(engine.gradients[index].values.len(), weights.values().len());
         for (cell, slot) in weights.connections() {
             let mut numbers = vec![weights.values()[slot].to_bits()];
             numbers.extend(state.iter().map(|array| array[slot].to_bits()));

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use crate::networks::{Draw, Inputs, KINDS, Place};
 use crate::reference::{Batch, Reference};
 use rarefy::kernels::Isa;
-use rarefy::layers::{Buffers, Describe, Dropout, Layer, LayerSpec, Network, Pass, Workspace};
+use rarefy::layers::{Buffers, Describe, Dropout, Gradient, Layer, LayerSpec, Network, Pass, Workspace};
 use rarefy::random::{Purpose, Stream};
 use rarefy::tiles::{LANES, Row, Shape, Tiles};
 use rayon::prelude::*;
@@ -18,6 +18,7 @@ use rayon::prelude::*;
 /// A network as it is trained, with a batch.
 struct Trained {
     network: Network,
+    gradients: Vec<Gradient>,
     pass: Pass,
     input: Tiles,
     batch: Batch,
@@ -29,21 +30,22 @@ impl Trained {
     /// batch have.
     fn new(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> Trained {
         let mut network = draw.built(inputs, layers);
-        for parameter in network.parameters_mut().filter(|parameter| parameter.is_trained()) {
-            parameter.gradient = vec![f32::NAN; parameter.weights.values().len()];
-        }
+        let mut gradients = network.gradients();
         let pass = Pass::train(Isa::detect(), draw.0.bits(), 3);
         let mut buffers = network.buffers(70, true);
         let (others, _) = draw.batch(inputs, 70);
         network.forward(&pass, &others, &mut buffers);
         let (output, gradient) = buffers.output_and_gradient();
         gradient.rows_mut().copy_from_slice(output.rows());
-        network.backward(&pass, &others, &mut buffers);
+        network.backward(&pass, &others, &mut gradients, &mut buffers);
+        let mut statistics = Vec::new();
+        network.batch_statistics(&buffers, &mut statistics);
+        network.move_averages(&statistics);
         // Those of at most 32 samples are folded where layers allow it.
         let samples = if draw.chance(0.6) { 2 + draw.0.below(6) } else { 33 + draw.0.below(3) };
         let (input, batch) = draw.batch(inputs, samples);
         buffers.resize(samples);
-        Trained { network, pass, input, batch, buffers }
+        Trained { network, gradients, pass, input, batch, buffers }
     }
 
     /// What dropouts multiply each number of each sample by, in the order in which layers are built.
@@ -88,8 +90,10 @@ impl Trained {
 
     /// A pass forward and back; the gradient of the outputs is that of their sum times `factors`.
     fn pass(&mut self, factors: &[Vec<f64>], gradient_input: Option<&mut Tiles>) {
-        self.network.parameters_mut().for_each(|parameter| parameter.gradient.fill(f32::NAN));
-        self.network.parameters_mut().for_each(|parameter| parameter.touched = None);
+        for gradient in &mut self.gradients {
+            gradient.values.fill(f32::NAN);
+            gradient.touched = None;
+        }
         self.network.forward(&self.pass, &self.input, &mut self.buffers);
         let fused = self.network.fused();
         let (output, gradient) = self.buffers.output_and_gradient();
@@ -100,7 +104,8 @@ impl Trained {
         for (row, output) in gradient.rows_mut().iter_mut().zip(output.rows()) {
             fused.gate(&mut row.0, output);
         }
-        self.network.backward_to_input(&self.pass, &self.input, gradient_input, &mut self.buffers);
+        let room = (&mut self.gradients, &mut self.buffers);
+        self.network.backward_to_input(&self.pass, &self.input, gradient_input, room.0, room.1);
     }
 
     /// The gradients of all cells of a weight, as growth rules ask for them after a pass.
@@ -161,8 +166,8 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
     let here = loss(&expected, &factors);
 
     trained.pass(&factors, None);
-    let gradients: Vec<Vec<f32>> =
-        trained.network.parameters().map(|parameter| parameter.gradient.clone()).collect();
+    let values = |gradients: &[Gradient]| gradients.iter().map(|it| it.values.clone()).collect();
+    let gradients: Vec<Vec<f32>> = values(&trained.gradients);
     for (sample, expected) in expected.samples.iter().enumerate() {
         let found = trained.buffers.output().sample(sample);
         for (at, (&found, &expected)) in found.iter().zip(expected).enumerate() {
@@ -173,10 +178,11 @@ fn check(draw: &mut Draw, inputs: Inputs, layers: &[LayerSpec]) -> bool {
     }
     let mut gradient_input = Tiles::zeros(trained.input.features(), trained.input.samples());
     trained.pass(&factors, Some(&mut gradient_input));
-    for (parameter, gradients) in trained.network.parameters().zip(&gradients) {
+    let again = trained.network.parameters().zip(&trained.gradients).zip(&gradients);
+    for ((parameter, again), gradients) in again {
         let bits = |numbers: &[f32]| numbers.iter().map(|number| number.to_bits()).collect::<Vec<_>>();
         let what = "differs where the gradient of the input is asked for";
-        assert_eq!(bits(gradients), bits(&parameter.gradient), "{title}: {} {what}", parameter.name);
+        assert_eq!(bits(gradients), bits(&again.values), "{title}: {} {what}", parameter.name);
     }
 
     // All numbers of an array at once, each moved its own way.

@@ -120,7 +120,7 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
         convolution.forward(&weights, &input, &mut output, epilogue);
         lap(&mut times[0]);
         let epilogue = Epilogue::Gate { activation: Activation::Relu, outputs: input.rows() };
-        let (weights, room) = (&mut weights, &mut out);
+        let (weights, room) = (&weights, &mut out);
         convolution.transposed(weights, &gradient, &mut gradient_input, epilogue, room);
         lap(&mut times[1]);
         convolution.weight_gradient(weights, &gradient, &input, room, &mut scratch);

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::kernels::Isa;
-use rarefy::layers::{Buffers, Network, NetworkSpec, Pass, SparsitySettings};
+use rarefy::layers::{Buffers, Gradient, Network, NetworkSpec, Pass, SparsitySettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Storage};
 use rarefy::tiles::Tiles;
@@ -124,6 +124,7 @@ struct Bench {
     isa: Isa,
     density: f64,
     network: Network,
+    gradients: Vec<Gradient>,
     buffers: Buffers,
     /// For predictions.
     outputs: Buffers,
@@ -140,10 +141,7 @@ impl Bench {
         let sparsity =
             SparsitySettings { density, allocation: Allocation::Uniform, storage, ..Default::default() };
         sparsity.check()?;
-        let mut network = Network::random(spec, &sparsity, 1)?;
-        for parameter in network.parameters_mut().filter(|parameter| parameter.is_trained()) {
-            parameter.gradient = vec![0.0; parameter.weights.values().len()];
-        }
+        let network = Network::random(spec, &sparsity, 1)?;
         let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
         let mut input = Tiles::zeros(network.inputs(), args.batch);
         for sample in 0..args.batch {
@@ -164,6 +162,7 @@ impl Bench {
             isa,
             density,
             outputs: network.buffers(args.batch, false),
+            gradients: network.gradients(),
             network,
             buffers,
             input,
@@ -181,12 +180,13 @@ impl Bench {
         self.forward.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
         let gradient_input = self.gradient_input.as_mut();
-        self.network.backward_to_input(&pass, &self.input, gradient_input, &mut self.buffers);
+        let (gradients, buffers) = (&mut self.gradients, &mut self.buffers);
+        self.network.backward_to_input(&pass, &self.input, gradient_input, gradients, buffers);
         self.backward.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
         self.network.forward(&Pass::predict(self.isa), &self.input, &mut self.outputs);
         self.predict.push(start.elapsed().as_secs_f64());
-        let mut gradients = self.network.parameters().flat_map(|parameter| &parameter.gradient);
+        let mut gradients = self.gradients.iter().flat_map(|gradient| &gradient.values);
         ensure!(gradients.all(|gradient| gradient.is_finite()), "a gradient is not finite");
         Ok(())
     }

@@ -89,7 +89,7 @@ impl<'a> Convolution<'a> {
     /// As for [`Convolution::forward`].
     pub fn transposed(
         &self,
-        weights: &mut Weights,
+        weights: &Weights,
         gradient: &Tiles,
         gradient_input: &mut Tiles,
         epilogue: Epilogue<'_>,

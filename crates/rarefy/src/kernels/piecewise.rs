@@ -37,7 +37,7 @@ impl<'a> Piecewise<'a> {
     }
 
     /// The lines of `W^T`; `workspace` is as in [`multiply_transposed`](super::multiply_transposed).
-    pub fn transposed(weights: &'a mut Weights, workspace: &'a mut Vec<f32>) -> Piecewise<'a> {
+    pub fn transposed(weights: &'a Weights, workspace: &'a mut Vec<f32>) -> Piecewise<'a> {
         let (rows, cols) = (weights.rows(), weights.cols());
         Piecewise(match weights {
             Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), rows, cols).transposed()),

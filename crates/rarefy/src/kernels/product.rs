@@ -57,7 +57,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
 /// If shapes do not fit, or the weights do not stand in row order.
 pub fn multiply_transposed(
     isa: Isa,
-    weights: &mut Weights,
+    weights: &Weights,
     gradient: &Tiles,
     gradient_input: &mut Tiles,
     epilogue: Epilogue<'_>,

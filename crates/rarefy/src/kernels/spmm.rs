@@ -70,10 +70,7 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
 
 /// The index by columns and the values in its order, which are put into `workspace` once a pass: one random read or write per
 /// weight here, instead of one random read per weight and tile in the loop.
-pub(super) fn gather_columns<'a>(
-    sparse: &'a mut Sparse,
-    workspace: &'a mut Vec<f32>,
-) -> (&'a Index, &'a [f32]) {
+pub(super) fn gather_columns<'a>(sparse: &'a Sparse, workspace: &'a mut Vec<f32>) -> (&'a Index, &'a [f32]) {
     workspace.resize(sparse.values().len(), 0.0);
     if workspace.len() > KEPT_PLACES {
         count_columns(sparse, workspace, rayon::current_num_threads());
@@ -90,9 +87,11 @@ pub(super) fn gather_columns<'a>(
 
 /// Puts the values into column order without a list of their places. Each piece goes through all rows, so there are to be no
 /// more than threads to do it.
-fn count_columns(sparse: &mut Sparse, out: &mut [f32], pieces: usize) {
-    let (pattern, values, next) = sparse.begin_columns();
-    put_columns(pattern, values, 0..pattern.cols(), next, out, pieces);
+fn count_columns(sparse: &Sparse, out: &mut [f32], pieces: usize) {
+    let pattern = sparse.pattern();
+    // Of this pass alone: several may go through one network at once. That is little beside so many connections.
+    let mut next = pattern.transpose().offsets()[..pattern.cols()].to_vec();
+    put_columns(pattern, sparse.values(), 0..pattern.cols(), &mut next, out, pieces);
 }
 
 /// Puts the values of some columns into column order: `next` has the place where each begins, `out` those of all of them.
@@ -149,7 +148,7 @@ mod tests {
             let pattern = Pattern::random(rows, cols, nnz, &mut stream);
             let mut weights = Weights::zeros(pattern, Storage::Sparse);
             weights.values_mut().iter_mut().zip(1u16..).for_each(|(value, at)| *value = f32::from(at));
-            let Weights::Sparse(sparse) = &mut weights else { panic!("compressed storage was asked for") };
+            let Weights::Sparse(sparse) = &weights else { panic!("compressed storage was asked for") };
             let looked_up = gather_columns(sparse, &mut Vec::new()).1.to_vec();
             for pieces in 1..5 {
                 let mut counted = vec![0.0; nnz];

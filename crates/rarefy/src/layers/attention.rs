@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
+use super::{
+    Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Epilogue, Heads, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -149,16 +151,23 @@ impl Layer for Attention {
         linear(&parameters[6..8], heads, output);
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
         let ([query, key, value], heads, gradient, units, scratch) = parts(work);
         let through = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
-        let last = &mut parameters[6].weights;
+        let last = &parameters[6].weights;
         kernels::multiply_transposed(pass.isa, last, vjp.gradient, gradient, through, scratch);
         let mut parameter_gradients = |index: usize, gradient: &Tiles, input: &Tiles| {
-            let [weight, bias] = &mut parameters[index..index + 2] else { unreachable!("eight parameters") };
-            let out = &mut weight.gradient;
-            kernels::weight_gradient(pass.isa, &weight.weights, gradient, input, out, scratch);
-            kernels::bias_gradient(pass.isa, gradient, &mut bias.gradient);
+            let [weight, bias] = &mut gradients[index..index + 2] else { unreachable!("eight parameters") };
+            let (weights, out) = (&parameters[index].weights, &mut weight.values);
+            kernels::weight_gradient(pass.isa, weights, gradient, input, out, scratch);
+            kernels::bias_gradient(pass.isa, gradient, &mut bias.values);
         };
         parameter_gradients(6, vjp.gradient, heads);
         let lengths = vjp.input.lengths();
@@ -173,19 +182,19 @@ impl Layer for Attention {
         let through = Epilogue::Gate { activation: identity, outputs: &[] };
         kernels::multiply_transposed(
             pass.isa,
-            &mut parameters[0].weights,
+            &parameters[0].weights,
             query,
             gradient_input,
             through,
             scratch,
         );
         let epilogue = Epilogue::Add { terms: gradient_input.rows(), activation: identity, outputs: &[] };
-        kernels::multiply_transposed(pass.isa, &mut parameters[2].weights, key, gradient, epilogue, scratch);
+        kernels::multiply_transposed(pass.isa, &parameters[2].weights, key, gradient, epilogue, scratch);
         let (terms, outputs) = (gradient.rows(), vjp.input.rows());
         let epilogue = Epilogue::Add { terms, activation: vjp.gate, outputs };
         kernels::multiply_transposed(
             pass.isa,
-            &mut parameters[4].weights,
+            &parameters[4].weights,
             value,
             gradient_input,
             epilogue,

@@ -127,8 +127,6 @@ impl<'a> Builder<'a> {
         self.parameters.push(Parameter {
             name: shape.name,
             weights,
-            gradient: Vec::new(),
-            touched: None,
             role: Role::Weight,
             storage,
             init,
@@ -167,8 +165,6 @@ impl<'a> Builder<'a> {
         self.parameters.push(Parameter {
             name,
             weights,
-            gradient: Vec::new(),
-            touched: None,
             role,
             storage: Storage::Dense,
             init: Init::Glorot,

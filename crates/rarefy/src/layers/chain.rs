@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Buffers, Describe, LayerSpec, Network, NetworkSpec, Parameter, Pass};
+use super::{Buffers, Describe, Gradient, LayerSpec, Network, NetworkSpec, Pass};
 use crate::kernels::{Activation, Isa, par_chunks};
 use crate::sparse::{Pattern, Storage, Weights};
 use crate::tiles::{Row, Shape, Tiles};
@@ -47,6 +47,7 @@ const ROWS: usize = 64;
 /// ```
 pub struct Chain {
     network: Network,
+    gradients: Vec<Gradient>,
     inputs: Shape,
     /// Which parameters the network has now: a number for each time that it was given some.
     filled: u64,
@@ -102,7 +103,7 @@ impl Chain {
         let spec = NetworkSpec { layers: fused(spec.layers), ..spec };
         let (inputs, count) = (spec.inputs, patterns.len());
         let mut patterns = patterns.into_iter();
-        let mut network = Network::load(&spec, Storage::Auto, |name, rows, cols| {
+        let network = Network::load(&spec, Storage::Auto, |name, rows, cols| {
             let pattern = patterns.next().ok_or_else(|| {
                 Error::setting("network", format!("{name} has no pattern; there are {count}"))
             })?;
@@ -117,10 +118,11 @@ impl Chain {
         if patterns.next().is_some() {
             return Err(Error::setting("network", format!("there are {count} patterns, more than weights")));
         }
-        network.parameters_mut().for_each(Parameter::wake);
+        let gradients = network.gradients();
         let gradient_input = Tiles::zeros(inputs.features(), 0);
         Ok(Chain {
             network,
+            gradients,
             inputs,
             filled: 0,
             gradient_input,
@@ -210,14 +212,14 @@ impl Chain {
         gate(pass.isa, fused, outputs, gradient);
         self.gradient_input.resize(input.samples());
         let gradient_input = dx.is_some().then_some(&mut self.gradient_input);
-        self.network.backward_to_input(pass, input, gradient_input, buffers);
+        self.network.backward_to_input(pass, input, gradient_input, &mut self.gradients, buffers);
         if let Some(dx) = dx {
             self.gradient_input.unpack(dx, self.inputs);
         }
         assert_eq!(gradients.len(), self.network.parameters().len(), "a gradient of each parameter");
-        for (parameter, out) in self.network.parameters().zip(gradients) {
+        for ((parameter, gradient), out) in self.network.parameters().zip(&self.gradients).zip(gradients) {
             if let Some(out) = out {
-                parameter.weights.copy_live(&parameter.gradient, out);
+                parameter.weights.copy_live(&gradient.values, out);
             }
         }
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
+use super::{
+    Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Convolution, Epilogue, Geometry, MAX_OFFSETS, Product, Windows};
 use crate::tiles::{Shape, Tiles};
 
@@ -418,14 +420,22 @@ impl Layer for Conv {
         convolution.forward(weights, self.real(input, cut), output, epilogue);
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
-        let (weight, bias) = parameters.split_first_mut().expect("a convolution has a weight");
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
+        let weights = &parameters[0].weights;
+        let (weight, bias) = gradients.split_first_mut().expect("a convolution has a weight");
         let is_pointwise = self.windows.is_pointwise();
         let convolution = Convolution::new(pass.isa, &self.windows);
         let input = self.real(vjp.input, &work.tiles[CUT]);
         if let Some(output) = vjp.gradient_input {
             let epilogue = Epilogue::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
-            let (weights, room) = (&mut weight.weights, &mut weight.gradient);
+            let room = &mut weight.values;
             if is_pointwise {
                 kernels::multiply_transposed(pass.isa, weights, vjp.gradient, output, epilogue, room);
             } else {
@@ -435,14 +445,14 @@ impl Layer for Conv {
                 output.clear_beyond(vjp.input, self.input().positions());
             }
         }
-        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.scratch);
+        let (out, scratch) = (&mut weight.values, &mut work.scratch);
         if is_pointwise {
             kernels::weight_gradient(pass.isa, weights, vjp.gradient, input, out, scratch);
         } else {
             convolution.weight_gradient(weights, vjp.gradient, input, out, scratch);
         }
         if let Some(bias) = bias.first_mut() {
-            kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.gradient);
+            kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.values);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Training, Vjp, Workspace};
+use super::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Training, Vjp, Workspace};
 use crate::kernels::{Activation, par_chunks};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -116,7 +116,7 @@ impl Layer for Dropout {
         self.mask(pass, input, output, None);
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &[Parameter], _: &mut [Gradient], vjp: Vjp<'_>, _: &mut Workspace) {
         if let Some(gradient_input) = vjp.gradient_input {
             self.mask(pass, vjp.gradient, gradient_input, Some((vjp.gate, vjp.input)));
         }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
+use super::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Padding, Product, Tokens};
 use crate::tiles::{Shape, Tiles};
 
@@ -98,14 +98,16 @@ impl Layer for Embedding {
         kernels::look_up(&parameters[0].weights, Tokens { input, padding: self.padding }, output);
     }
 
-    fn backward(&self, _: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
-        let weight = &mut parameters[0];
-        let (weights, out) = (&weight.weights, &mut weight.gradient[..]);
-        let touched = weight.touched.get_or_insert_with(|| {
-            out.fill(0.0);
-            Vec::new()
-        });
-        let order = &mut work.order;
+    fn backward(
+        &self,
+        _: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
+        let (weights, order) = (&parameters[0].weights, &mut work.order);
+        let (out, touched) = gradients[0].touch();
         let tokens = Tokens { input: vjp.input, padding: self.padding };
         kernels::look_up_gradient(weights, vjp.gradient, tokens, out, touched, order);
         // Tokens are no numbers that could be changed a little.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
+use super::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::kernels::{Activation, par_chunks};
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -75,7 +75,7 @@ impl Layer for Flatten {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &[Parameter], _: &mut [Gradient], vjp: Vjp<'_>, _: &mut Workspace) {
         let Some(gradient_input) = vjp.gradient_input else { return };
         let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::sequence::folds;
-use super::{Layer, Parameter, Pass, Sequence, Vjp, Workspace};
+use super::{Gradient, Layer, Parameter, Pass, Sequence, Vjp, Workspace};
 use crate::kernels::{Activation, Product};
 use crate::tiles::{HALF, Shape, Tiles};
 
@@ -100,10 +100,17 @@ impl Layer for Folded {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
         let buffers = &mut work.inner[0];
         if vjp.input.samples() > HALF {
-            return self.layers.backward(pass, parameters, vjp, buffers);
+            return self.layers.backward(pass, parameters, gradients, vjp, buffers);
         }
         let [input, gradient_input] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
         let mut gradient = std::mem::take(buffers.output_and_gradient().1);
@@ -115,7 +122,7 @@ impl Layer for Folded {
             gradient_input: is_asked_for.then_some(&mut *gradient_input),
             gate: vjp.gate,
         };
-        self.layers.backward(pass, parameters, folded, buffers);
+        self.layers.backward(pass, parameters, gradients, folded, buffers);
         *buffers.output_and_gradient().1 = gradient;
         if let Some(unfolded) = vjp.gradient_input {
             unfolded.unfold(gradient_input);
@@ -153,7 +160,7 @@ mod tests {
     const SMALL: usize = 20;
 
     /// Outputs of the first 20 samples of a batch, and all gradients from those of these samples alone.
-    fn train(network: &mut Network, samples: usize) -> (Vec<Vec<f32>>, Vec<f32>) {
+    fn train(network: &Network, samples: usize) -> (Vec<Vec<f32>>, Vec<f32>) {
         let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
         let mut input = Tiles::zeros(4 * STEPS, samples);
         for sample in 0..samples {
@@ -169,8 +176,9 @@ mod tests {
         let (output, gradient) = buffers.output_and_gradient();
         let outputs: Vec<Vec<f32>> = (0..SMALL).map(|sample| output.sample(sample)).collect();
         outputs.iter().enumerate().for_each(|(sample, values)| gradient.set_sample(sample, values));
-        network.backward(&pass, &input, &mut buffers);
-        (outputs, network.parameters().flat_map(|parameter| parameter.gradient.clone()).collect())
+        let mut gradients = network.gradients();
+        network.backward(&pass, &input, &mut gradients, &mut buffers);
+        (outputs, gradients.into_iter().flat_map(|gradient| gradient.values).collect())
     }
 
     #[test]
@@ -191,12 +199,9 @@ mod tests {
             }
             let described: Described = toml::from_str(&format!("layers = [{layers}]")).unwrap();
             let spec = NetworkSpec { inputs: Shape::sequence(STEPS, 4), layers: described.layers };
-            let mut network = Network::random(&spec, &SparsitySettings::dense(), 1).unwrap();
+            let network = Network::random(&spec, &SparsitySettings::dense(), 1).unwrap();
             assert_eq!(network.folded(), folding, "{layers}");
-            for parameter in network.parameters_mut() {
-                parameter.gradient = vec![0.0; parameter.weights.values().len()];
-            }
-            let (small, large) = (train(&mut network, SMALL), train(&mut network, 50));
+            let (small, large) = (train(&network, SMALL), train(&network, 50));
             assert_eq!(small.0, large.0, "{layers}");
             for (a, b) in small.1.iter().zip(&large.1) {
                 assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "{layers}: gradients {a} and {b}");

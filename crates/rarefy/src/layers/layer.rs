@@ -1,6 +1,6 @@
 //! What a layer is to a network.
 
-use super::{Parameter, Workspace};
+use super::{Gradient, Parameter, Workspace};
 use crate::kernels::{Activation, Isa, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -122,12 +122,19 @@ pub trait Layer: Send + Sync {
         work: &mut Workspace,
     );
 
-    /// Computes the gradients of the parameters, in place of what [`Parameter::gradient`] held, and, where asked for, of the
-    /// input, times the derivative of [`Vjp::gate`].
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace);
+    /// Computes the gradients of the parameters, in place of what `gradients` held, and, where asked for, of the input, times the
+    /// derivative of [`Vjp::gate`].
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    );
 
     /// Adds to `found` the mean of each channel over the batch of the last pass, which trained, and then the variance of each
-    /// (divided by one less than there are numbers), if the layer normalises by them.
+    /// (divided by one less than there are numbers), if the layer normalises by them: its parameters that are not trained follow.
     fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {
         let _ = (work, found);
     }

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_units;
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace};
+use super::{
+    Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Epilogue, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -133,32 +135,37 @@ impl Layer for Linear {
         kernels::multiply(pass.isa, &parameters[0].weights, input, output, epilogue);
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
-        let [weight, bias] = parameters else { panic!("a linear layer has a weight and a bias") };
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
+        let weights = &parameters[0].weights;
+        let [weight, bias] = gradients else { panic!("a linear layer has a weight and a bias") };
         if let Some(gradient_input) = vjp.gradient_input {
             let epilogue = Epilogue::Gate { activation: vjp.gate, outputs: vjp.input.rows() };
             kernels::multiply_transposed(
                 pass.isa,
-                &mut weight.weights,
+                weights,
                 vjp.gradient,
                 gradient_input,
                 epilogue,
-                &mut weight.gradient,
+                &mut weight.values,
             );
             // The values have been there.
             weight.touched = None;
         }
-        let (weights, out, scratch) = (&weight.weights, &mut weight.gradient[..], &mut work.scratch);
         if vjp.input.columns().is_some() {
-            let touched = weight.touched.get_or_insert_with(|| {
-                out.fill(0.0);
-                Vec::new()
-            });
+            let (out, touched) = weight.touch();
             kernels::sparse_input_gradient(weights, vjp.gradient, vjp.input, out, touched);
         } else {
+            let (out, scratch) = (&mut weight.values, &mut work.scratch);
             kernels::weight_gradient(pass.isa, weights, vjp.gradient, vjp.input, out, scratch);
         }
-        kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.gradient);
+        kernels::bias_gradient(pass.isa, vjp.gradient, &mut bias.values);
     }
 
     fn product<'a>(

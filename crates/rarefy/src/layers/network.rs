@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::build::{Source, Vectors};
 use super::folded::{Folded, foldable};
+use super::norm::MOMENTUM;
 use super::spread::{Spread, spreadable};
 use super::{
-    Buffers, Builder, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings, Vjp,
-    WeightShape,
+    Buffers, Builder, Gradient, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings,
+    Vjp, WeightShape,
 };
 use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
@@ -271,28 +272,34 @@ impl Network {
         self.sequence.buffers(samples, training)
     }
 
+    /// Room for the gradient of each parameter, in order.
+    pub fn gradients(&self) -> Vec<Gradient> {
+        self.parameters.iter().map(Gradient::zeros).collect()
+    }
+
     /// Computes every layer's outputs.
     pub fn forward(&self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
         self.sequence.forward(pass, &self.parameters, input, buffers);
     }
 
     /// Computes every parameter's gradient from that of the outputs ([`Buffers::output_and_gradient`]).
-    pub fn backward(&mut self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
-        self.backward_to_input(pass, input, None, buffers);
+    pub fn backward(&self, pass: &Pass, input: &Tiles, gradients: &mut [Gradient], buffers: &mut Buffers) {
+        self.backward_to_input(pass, input, None, gradients, buffers);
     }
 
     /// Computes every parameter's gradient from that of the outputs ([`Buffers::output_and_gradient`]), and the gradient of
     /// the input where there is room for it.
     pub fn backward_to_input(
-        &mut self,
+        &self,
         pass: &Pass,
         input: &Tiles,
         gradient_input: Option<&mut Tiles>,
+        gradients: &mut [Gradient],
         buffers: &mut Buffers,
     ) {
         let gradient = std::mem::take(buffers.output_and_gradient().1);
         let vjp = Vjp { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
-        self.sequence.backward(pass, &mut self.parameters, vjp, buffers);
+        self.sequence.backward(pass, &self.parameters, gradients, vjp, buffers);
         *buffers.output_and_gradient().1 = gradient;
     }
 
@@ -300,6 +307,23 @@ impl Network {
     /// variances of its channels, as they go into the running ones.
     pub fn batch_statistics(&self, buffers: &Buffers, found: &mut Vec<f32>) {
         self.sequence.batch_statistics(buffers, found);
+    }
+
+    /// Moves the running averages of batch norms towards `found`, what they saw ([`Network::batch_statistics`]).
+    ///
+    /// # Panics
+    /// If `found` is of another network.
+    pub fn move_averages(&mut self, mut found: &[f32]) {
+        for parameter in self.parameters.iter_mut().filter(|parameter| !parameter.is_trained()) {
+            let averages = parameter.weights.values_mut();
+            let (seen, rest) = found.split_at_checked(averages.len()).expect("statistics of this network");
+            averages
+                .iter_mut()
+                .zip(seen)
+                .for_each(|(average, seen)| *average += MOMENTUM * (seen - *average));
+            found = rest;
+        }
+        assert!(found.is_empty(), "statistics of this network");
     }
 
     /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`](crate::layers::Layer::product).

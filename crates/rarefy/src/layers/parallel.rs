@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Buffers, Layer, Parameter, Pass, Sequence, Vjp, Workspace};
+use super::{Buffers, Gradient, Layer, Parameter, Pass, Sequence, Vjp, Workspace};
 use crate::kernels::{Activation, Product, fetch_ahead, par_chunks};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
@@ -204,7 +204,14 @@ impl Layer for Parallel {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        mut vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
         let (width, gradient) = (self.output.channels, vjp.gradient);
         let channels = self.input.channels;
         for (index, ((branch, part), buffers)) in self.parts().zip(&mut work.inner).enumerate() {
@@ -237,7 +244,9 @@ impl Layer for Parallel {
                 gradient_input,
                 gate: vjp.gate,
             };
-            branch.layers.backward(pass, &mut parameters[branch.span.clone()], inner, buffers);
+            let span = branch.span.clone();
+            let (parameters, gradients) = (&parameters[span.clone()], &mut gradients[span]);
+            branch.layers.backward(pass, parameters, gradients, inner, buffers);
             if let Some(tiles) = own {
                 *buffers.output_and_gradient().1 = tiles;
             }

@@ -1,7 +1,7 @@
 //! What a network learns: one array each, in one list for the whole network.
 
 use crate::kernels::Activation;
-use crate::sparse::{Init, Rewire, Storage, Touched, Weights};
+use crate::sparse::{Init, Storage, Weights};
 
 /// One array of a network.
 #[derive(Debug, Clone)]
@@ -10,11 +10,6 @@ pub struct Parameter {
     pub name: String,
     /// The values, dense or compressed; anything but a weight is `length x 1`.
     pub weights: Weights,
-    /// One gradient per stored value; empty until training starts, and for what is not trained.
-    pub gradient: Vec<f32>,
-    /// Where only few gradients are other than 0, the slots of these: an optimizer then moves those weights alone. `None`
-    /// if any may be.
-    pub touched: Option<Touched>,
     /// What the numbers do.
     pub role: Role,
     /// The storage asked for.
@@ -60,49 +55,6 @@ impl Parameter {
     /// Bytes of its numbers in a model file.
     pub fn bytes(&self) -> usize {
         self.weights.file_bytes()
-    }
-
-    /// The gradients that may be other than 0.
-    pub fn gradients(&self) -> impl Iterator<Item = f32> + '_ {
-        let (all, some) = match &self.touched {
-            None => (&self.gradient[..], &[][..]),
-            Some(touched) => (&[][..], &touched[..]),
-        };
-        all.iter().chain(some.iter().flat_map(|slots| &self.gradient[slots.clone()])).copied()
-    }
-
-    /// Changes the gradients that may be other than 0.
-    pub fn change_gradients(&mut self, change: impl Fn(&mut f32)) {
-        match &self.touched {
-            None => self.gradient.iter_mut().for_each(change),
-            Some(touched) => {
-                touched.iter().for_each(|slots| self.gradient[slots.clone()].iter_mut().for_each(&change));
-            }
-        }
-    }
-
-    /// Puts weights with other connections in place. What is kept for each of them, here the optimizer's `state`, follows
-    /// its connection as `rewire` says and begins at 0 for a new one; gradients begin anew.
-    pub fn replace(&mut self, weights: Weights, rewire: &Rewire, state: &mut [Vec<f32>]) {
-        for numbers in state {
-            *numbers = rewire.carry(numbers, 0.0);
-        }
-        self.gradient = vec![0.0; weights.values().len()];
-        self.touched = None;
-        self.weights = weights;
-    }
-
-    /// Gives back the memory of what the next step makes anew: gradients, and the index by columns.
-    pub fn rest(&mut self) {
-        (self.gradient, self.touched) = (Vec::new(), None);
-        self.weights.forget_columns();
-    }
-
-    /// Makes room for gradients, if it is trained and has none.
-    pub fn wake(&mut self) {
-        if self.is_trained() {
-            self.gradient.resize(self.weights.values().len(), 0.0);
-        }
     }
 
     /// Whether gradients train it.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
+use super::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::kernels::{self, Activation, par_chunks};
 use crate::tiles::{Row, Shape, Tiles};
 
@@ -118,9 +118,16 @@ impl Layer for PositionalEncoding {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
-        if let Some(positions) = parameters.first_mut() {
-            kernels::bias_gradient(pass.isa, vjp.gradient, &mut positions.gradient);
+    fn backward(
+        &self,
+        pass: &Pass,
+        _: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        _: &mut Workspace,
+    ) {
+        if let Some(positions) = gradients.first_mut() {
+            kernels::bias_gradient(pass.isa, vjp.gradient, &mut positions.values);
         }
         let Some(gradient_input) = vjp.gradient_input else { return };
         let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());

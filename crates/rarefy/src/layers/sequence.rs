@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Buffers, Layer, Parameter, Pass, Vjp};
+use super::{Buffers, Gradient, Layer, Parameter, Pass, Vjp};
 use crate::kernels::{Activation, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -108,7 +108,8 @@ impl Sequence {
     pub fn backward(
         &self,
         pass: &Pass,
-        parameters: &mut [Parameter],
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
         mut vjp: Vjp<'_>,
         buffers: &mut Buffers,
     ) {
@@ -131,8 +132,9 @@ impl Sequence {
                     gate: self.layers[position - 1].fused(),
                 }
             };
-            let parameters = &mut parameters[self.spans[position].clone()];
-            self.layers[position].backward(pass, parameters, vjp, &mut buffers.work[position]);
+            let span = self.spans[position].clone();
+            let (parameters, gradients) = (&parameters[span.clone()], &mut gradients[span]);
+            self.layers[position].backward(pass, parameters, gradients, vjp, &mut buffers.work[position]);
         }
     }
 

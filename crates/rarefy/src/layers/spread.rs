@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{Layer, OneSample, Parameter, Pass, Sequence, Vjp, Workspace};
+use super::{Gradient, Layer, OneSample, Parameter, Pass, Sequence, Vjp, Workspace};
 use crate::kernels::{Activation, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -107,8 +107,15 @@ impl Layer for Spread {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
-        self.layers.backward(pass, parameters, vjp, &mut work.inner[BATCH]);
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
+        self.layers.backward(pass, parameters, gradients, vjp, &mut work.inner[BATCH]);
     }
 
     fn batch_statistics(&self, work: &Workspace, found: &mut Vec<f32>) {

@@ -156,7 +156,6 @@ fn network_of(case: &Case, mut layers: Vec<LayerSpec>, density: f64, storage: St
     let mut network = Network::random(&spec, &sparsity, 3).unwrap();
     let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
     for parameter in network.parameters_mut() {
-        parameter.gradient = vec![0.0; parameter.weights.values().len()];
         if !parameter.is_weight() && parameter.is_trained() {
             parameter.weights.values_mut().iter_mut().for_each(|value| *value += 0.3 * stream.normal());
         }
@@ -199,8 +198,8 @@ fn loss(network: &Network, pass: &Pass, input: &Tiles, buffers: &mut Buffers) ->
     sum
 }
 
-/// A forward and a backward pass; returns the gradient of the input.
-fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffers) -> Tiles {
+/// A forward and a backward pass; returns the gradients of the parameters and that of the input.
+fn train(network: &Network, pass: &Pass, input: &Tiles, buffers: &mut Buffers) -> (Vec<Gradient>, Tiles) {
     network.forward(pass, input, buffers);
     let fused = network.sequence.fused();
     let (output, gradient) = buffers.output_and_gradient();
@@ -220,9 +219,10 @@ fn train(network: &mut Network, pass: &Pass, input: &Tiles, buffers: &mut Buffer
         gradient_input: Some(&mut gradient_input),
         gate: Activation::Identity,
     };
-    network.sequence.backward(pass, &mut network.parameters, vjp, buffers);
+    let mut gradients = network.gradients();
+    network.sequence.backward(pass, &network.parameters, &mut gradients, vjp, buffers);
     *buffers.output_and_gradient().1 = gradient;
-    gradient_input
+    (gradients, gradient_input)
 }
 
 /// Compares a gradient with the differences of `loss` at changes of that number. At a kink, as where two numbers of a pooling
@@ -252,7 +252,7 @@ fn gradients_match_finite_differences() {
             let mut network = network(case, density, storage);
             let mut input = input(case, samples);
             let mut buffers = network.buffers(samples, true);
-            let gradient_input = train(&mut network, &pass, &input, &mut buffers);
+            let (gradients, gradient_input) = train(&network, &pass, &input, &mut buffers);
             let name = |part: &str, at: usize| {
                 format!("{} ({storage:?}, {samples} samples), {part} {at}", case.layer)
             };
@@ -264,7 +264,7 @@ fn gradients_match_finite_differences() {
                     network.parameters[index].weights.connections().map(|(_, slot)| slot).collect();
                 for &slot in slots.iter().step_by(slots.len().div_ceil(12)) {
                     let parameter = &network.parameters[index];
-                    let (name, analytic) = (name(&parameter.name, slot), parameter.gradient[slot]);
+                    let (name, analytic) = (name(&parameter.name, slot), gradients[index].values[slot]);
                     assert_near(&name, analytic, |change: f32| {
                         let values = network.parameters[index].weights.values_mut();
                         let before = values[slot];
@@ -300,14 +300,14 @@ fn threads_change_no_bit() {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 pool.install(|| {
                     let pass = Pass::train(Isa::detect(), 1, 2);
-                    let mut network = network(case, 0.6, storage);
+                    let network = network(case, 0.6, storage);
                     let input = input(case, samples);
                     let mut buffers = network.buffers(samples, true);
-                    let gradient_input = train(&mut network, &pass, &input, &mut buffers);
+                    let (gradients, gradient_input) = train(&network, &pass, &input, &mut buffers);
                     let mut bits: Vec<u32> = Vec::new();
                     let rows = buffers.output().rows().iter().chain(gradient_input.rows());
                     bits.extend(rows.flat_map(|row| row.0.map(f32::to_bits)));
-                    let gradients = network.parameters().flat_map(|parameter| &parameter.gradient);
+                    let gradients = gradients.iter().flat_map(|gradient| &gradient.values);
                     bits.extend(gradients.map(|gradient| gradient.to_bits()));
                     bits
                 })
@@ -396,7 +396,7 @@ fn what_stands_beyond_a_sample_s_length_changes_nothing() {
             continue;
         }
         let results = [0.0, 100.0].map(|padding| {
-            let mut network = network(case, 0.6, Storage::Sparse);
+            let network = network(case, 0.6, Storage::Sparse);
             let mut input = input(case, samples);
             let real = |tiles: &Tiles, sample: usize, steps: usize| {
                 tiles.real_steps(sample / LANES, steps)[sample % LANES] as usize
@@ -421,14 +421,15 @@ fn what_stands_beyond_a_sample_s_length_changes_nothing() {
             let rows = gradient.rows_mut().iter_mut().zip(output.rows());
             rows.for_each(|(row, output)| fused.gate(&mut row.0, output));
             let mut gradient_input = Tiles::zeros(input.features(), samples);
-            network.backward_to_input(&pass, &input, Some(&mut gradient_input), &mut buffers);
+            let mut gradients = network.gradients();
+            let room = Some(&mut gradient_input);
+            network.backward_to_input(&pass, &input, room, &mut gradients, &mut buffers);
             for sample in 0..samples {
                 let beyond = real(&input, sample, 0) * case.input.channels;
                 let gradient = gradient_input.sample(sample);
                 assert!(gradient[beyond..].iter().all(|&number| number == 0.0), "{}", case.layer);
             }
-            let gradients: Vec<_> =
-                network.parameters().map(|parameter| parameter.gradient.clone()).collect();
+            let gradients: Vec<_> = gradients.into_iter().map(|gradient| gradient.values).collect();
             (outputs, gradients)
         });
         assert!(results[0] == results[1], "{} ({samples} samples)", case.layer);
@@ -439,18 +440,17 @@ fn what_stands_beyond_a_sample_s_length_changes_nothing() {
 fn absent_connections_have_the_gradients_of_live_ones() {
     let pass = Pass::train(Isa::detect(), 1, 2);
     for (case, samples) in ROWS.iter().flat_map(|case| [(case, 130), (case, 20)]) {
-        let mut sparse = network(case, 0.6, Storage::Sparse);
+        let sparse = network(case, 0.6, Storage::Sparse);
         let mut full = network(case, 0.6, Storage::Sparse);
         for parameter in full.parameters_mut().filter(|parameter| parameter.is_weight()) {
             let weights = &parameter.weights;
             let pattern = crate::sparse::Pattern::full(weights.rows(), weights.cols());
             parameter.weights = weights.rewire(pattern, Storage::Sparse).0;
-            parameter.gradient = vec![0.0; parameter.weights.values().len()];
         }
         let input = input(case, samples);
         let mut buffers = [&sparse, &full].map(|network| network.buffers(samples, true));
-        train(&mut sparse, &pass, &input, &mut buffers[0]);
-        train(&mut full, &pass, &input, &mut buffers[1]);
+        train(&sparse, &pass, &input, &mut buffers[0]);
+        let (gradients, _) = train(&full, &pass, &input, &mut buffers[1]);
         for (index, parameter) in full.weights() {
             let shape = (parameter.weights.rows(), parameter.weights.cols());
             let product = sparse.product(index, &input, &buffers[0]);
@@ -458,7 +458,7 @@ fn absent_connections_have_the_gradients_of_live_ones() {
             product.row_gradients(pass.isa, shape, 0..shape.0, &mut rows, &mut Vec::new());
             let mut cells = vec![f32::NAN; shape.0 * shape.1];
             product.cell_gradients(pass.isa, parameter.weights.pattern().unwrap(), &mut cells);
-            for ((row, cell), live) in rows.iter().zip(&cells).zip(&parameter.gradient) {
+            for ((row, cell), live) in rows.iter().zip(&cells).zip(&gradients[index].values) {
                 let tolerance = 1e-3 * (1.0 + live.abs());
                 assert!((row - live).abs() < tolerance && (cell - live).abs() < tolerance, "{}", case.layer);
             }

@@ -91,8 +91,6 @@ pub struct Sparse {
     pattern: Pattern,
     values: Vec<f32>,
     order: Order,
-    /// Room for a place of each column, for who goes through the rows; empty until a backward pass asks for it.
-    next: Vec<u32>,
 }
 
 impl Sparse {
@@ -104,13 +102,6 @@ impl Sparse {
     /// The values, in the order of the slots.
     pub fn values(&self) -> &[f32] {
         &self.values
-    }
-
-    /// The pattern, the values, and for each column the place in column order where it begins, to count on.
-    pub(crate) fn begin_columns(&mut self) -> (&Pattern, &[f32], &mut [u32]) {
-        self.next.clear();
-        self.next.extend_from_slice(&self.pattern.transpose().offsets()[..self.pattern.cols()]);
-        (&self.pattern, &self.values, &mut self.next)
     }
 }
 
@@ -146,7 +137,7 @@ impl Weights {
         let (rows, cols) = (pattern.rows(), pattern.cols());
         if storage.is_compressed(pattern.nnz(), rows * cols) {
             let values = vec![0.0; pattern.nnz()];
-            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, next: Vec::new() });
+            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows });
         }
         let pattern = (pattern.nnz() < rows * cols).then_some(pattern);
         Weights::Dense(Dense { pattern, ..Dense::zeros(rows, cols) })
@@ -159,7 +150,7 @@ impl Weights {
     pub fn of_live_values(pattern: Pattern, storage: Storage, values: Vec<f32>) -> Weights {
         assert_eq!(values.len(), pattern.nnz(), "there must be a value for each connection");
         if storage.is_compressed(pattern.nnz(), pattern.rows() * pattern.cols()) {
-            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows, next: Vec::new() });
+            return Weights::Sparse(Sparse { pattern, values, order: Order::Rows });
         }
         let mut weights = Weights::zeros(pattern, Storage::Dense);
         weights.set_live_values(values);
@@ -472,21 +463,13 @@ impl Weights {
     pub fn forget_columns(&mut self) {
         match self {
             Weights::Dense(dense) => dense.pattern.iter_mut().for_each(Pattern::forget_columns),
-            Weights::Sparse(sparse) => {
-                sparse.pattern.forget_columns();
-                sparse.next = Vec::new();
-            }
+            Weights::Sparse(sparse) => sparse.pattern.forget_columns(),
         }
     }
 
     /// Bytes of values and index, that by columns included once it exists.
     pub fn bytes(&self) -> usize {
-        let index = self.pattern().map_or(0, Pattern::bytes);
-        let room = match self {
-            Weights::Dense(_) => 0,
-            Weights::Sparse(sparse) => sparse.next.len(),
-        };
-        4 * (self.values().len() + room) + index
+        4 * self.values().len() + self.pattern().map_or(0, Pattern::bytes)
     }
 }
 

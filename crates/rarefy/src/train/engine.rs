@@ -9,7 +9,7 @@ use super::update::{Part, Update};
 use super::{Score, Sparsifier};
 use crate::data::Batch;
 use crate::kernels::Isa;
-use crate::layers::{Buffers, Network, Parameter, Pass, without_dead_neurons, without_zeros};
+use crate::layers::{Buffers, Gradient, Network, Pass, without_dead_neurons, without_zeros};
 use crate::losses::{Lanes, Loss};
 use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::Regularizer;
@@ -19,6 +19,8 @@ use crate::topology::{self, Topology, TopologySettings};
 pub struct Engine {
     /// The network being trained.
     pub network: Network,
+    /// The gradient of each parameter; none while the engine rests.
+    pub gradients: Vec<Gradient>,
     /// The optimizer's state: for each parameter, its slots.
     pub state: Vec<Vec<Vec<f32>>>,
     /// What passes compute with instead of the stored values.
@@ -45,6 +47,8 @@ pub struct Engine {
     pub(super) past: Option<Network>,
     /// Memory for the loss.
     workspace: Vec<Lanes>,
+    /// What batch norms saw.
+    statistics: Vec<f32>,
     /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
     trial: Option<Buffers>,
 }
@@ -132,9 +136,8 @@ impl Engine {
             network.store_by_input();
         }
         let mut state = Vec::new();
-        for parameter in network.parameters_mut() {
+        for parameter in network.parameters() {
             let length = if parameter.is_trained() { parameter.weights.values().len() } else { 0 };
-            parameter.gradient = vec![0.0; length];
             let mut slots = vec![vec![0.0; length]; optimizer.slots()];
             if parameter.is_trained() {
                 optimizer.begin(parameter.weights.values(), &mut Slots::of(&mut slots));
@@ -145,6 +148,7 @@ impl Engine {
         let trial = optimizer.searches().then(|| network.buffers(parts.batch_size, false));
         let effective = Effective::new(map, &network, &parts.targets, &optimizer);
         Engine {
+            gradients: network.gradients(),
             network,
             state,
             effective,
@@ -163,6 +167,7 @@ impl Engine {
             reduction: Reduction::default(),
             past: None,
             workspace: Vec::new(),
+            statistics: Vec::new(),
             trial,
         }
     }
@@ -170,19 +175,24 @@ impl Engine {
     /// Gives back the memory of what the next step makes anew: gradients, and indices by columns.
     pub(super) fn rest(&mut self) {
         self.reduction = Reduction::default();
-        self.network.parameters_mut().for_each(Parameter::rest);
+        self.gradients = Vec::new();
+        self.network.parameters_mut().for_each(|parameter| parameter.weights.forget_columns());
     }
 
     /// Makes room for gradients after a rest.
     fn wake(&mut self) {
-        self.network.parameters_mut().for_each(Parameter::wake);
+        self.gradients.resize_with(self.network.parameters().len(), Gradient::default);
+        self.gradients
+            .iter_mut()
+            .zip(self.network.parameters())
+            .for_each(|(it, parameter)| it.fit(parameter));
     }
 
     /// One step on a batch; `step` counts from 1. Its two halves are [`Engine::gradients`] and [`Engine::apply`]; between
     /// them what micro-batches found is added up.
     pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
         let score = self.gradients(batch, step);
-        let score = self.reduction.finish(&mut self.network, score, &self.loss);
+        let score = self.reduction.finish(&mut self.gradients, score, &self.loss);
         self.apply(&score, batch, step, learning_rate);
         score
     }
@@ -193,18 +203,22 @@ impl Engine {
     /// and a batch norm's statistics are those of a micro-batch.
     pub fn accumulate(&mut self, batch: &Batch, step: u64) {
         let score = self.gradients(batch, step);
-        self.reduction.hold(&mut self.network, score, batch.samples, &self.loss);
+        self.reduction.hold(&mut self.gradients, score, batch.samples, &self.loss);
     }
 
-    /// The first half of a step: the loss of a batch and the gradient of its sum, which every parameter of the network then
-    /// holds; nothing is divided yet. `step` counts from 1.
+    /// The first half of a step: the loss of a batch and the gradient of its sum by each parameter, [`Engine::gradients`];
+    /// nothing is divided yet. `step` counts from 1.
     pub fn gradients(&mut self, batch: &Batch, step: u64) -> Score {
         self.wake();
         let pass = self.pass(step);
         self.effective.swap_in_training(&mut self.network, self.seed, step);
         let loss = (&self.loss, &mut self.workspace);
-        let score = gradients(&mut self.network, &mut self.buffers, loss, &pass, batch);
+        let room = (&mut self.gradients[..], &mut self.buffers);
+        let score = gradients(&self.network, room, loss, &pass, batch);
         self.effective.swap_out_training(&mut self.network);
+        self.statistics.clear();
+        self.network.batch_statistics(&self.buffers, &mut self.statistics);
+        self.network.move_averages(&self.statistics);
         score
     }
 
@@ -214,7 +228,7 @@ impl Engine {
         let normaliser = if score.normaliser > 0.0 { score.normaliser } else { 1.0 };
         self.scale = (1.0 / normaliser) as f32;
         let lambda = self.sparsifier.lambda().unwrap_or(0.0);
-        self.effective.vjp(&mut self.network, lambda, normaliser as f32);
+        self.effective.vjp(&self.network, &mut self.gradients, lambda, normaliser as f32);
         let scale = self.clip(self.scale);
         self.update(scale, batch, StepSize::new(learning_rate, step), score.loss());
         self.buffers.carry_on();
@@ -238,20 +252,20 @@ impl Engine {
     /// over all of them is left to the optimizer where none is made here.
     fn clip(&mut self, mut scale: f32) -> f32 {
         if let Some(limit) = self.clip_value {
-            for parameter in self.network.parameters_mut() {
-                parameter.change_gradients(|gradient| {
-                    *gradient *= scale;
-                    clip::clip_values(std::slice::from_mut(gradient), limit);
+            for gradient in &mut self.gradients {
+                gradient.change(|number| {
+                    *number *= scale;
+                    clip::clip_values(std::slice::from_mut(number), limit);
                 });
             }
             scale = 1.0;
         }
         if let Some(limit) = self.clip_norm {
-            let square_of = |parameter: &Parameter| match parameter.touched {
-                None => clip::squared_norm(&parameter.gradient),
-                Some(_) => parameter.gradients().map(|gradient| f64::from(gradient).powi(2)).sum(),
+            let square_of = |gradient: &Gradient| match gradient.touched {
+                None => clip::squared_norm(&gradient.values),
+                Some(_) => gradient.numbers().map(|number| f64::from(number).powi(2)).sum(),
             };
-            let square: f64 = self.network.parameters().map(square_of).sum();
+            let square: f64 = self.gradients.iter().map(square_of).sum();
             scale *= clip::norm_scale(square * f64::from(scale).powi(2), limit);
         }
         scale
@@ -309,9 +323,9 @@ impl Engine {
 
     /// Whether each layer has a connection other than 0 that leads from inputs to outputs.
     pub(super) fn is_whole(&mut self) -> bool {
-        self.wake();
         self.effective.swap_in_predicting(&mut self.network);
-        let layers = Live::of(&self.network, &self.effective.stored(), &[]).costs(|entry| entry.value != 0.0);
+        let layers =
+            Live::of(&self.network, &[], &self.effective.stored(), &[]).costs(|entry| entry.value != 0.0);
         self.effective.swap_out_predicting(&mut self.network);
         layers.iter().all(|layer| layer.nnz > 0)
     }
@@ -319,13 +333,14 @@ impl Engine {
     /// A part of the optimizer's work on all parameters.
     fn work(&mut self, part: Part, step: &StepSize, regularizer: Option<&Regularizer>) -> Sums {
         let mut sums = Sums::default();
-        let parameters = self.network.parameters_mut().zip(&mut self.state);
-        for (parameter, slots) in parameters.filter(|(parameter, _)| parameter.is_trained()) {
+        let parameters = self.network.parameters_mut().zip(&mut self.gradients).zip(&mut self.state);
+        for ((parameter, gradient), slots) in parameters.filter(|((parameter, _), _)| parameter.is_trained())
+        {
             let step = if parameter.is_weight() { *step } else { step.of_bias() };
             let regularizer = regularizer.filter(|_| parameter.is_weight());
             let run = Update { optimizer: &self.optimizer, part, step: &step, isa: self.isa, regularizer };
-            let Parameter { weights, gradient, touched, .. } = parameter;
-            let (values, slots) = (weights.values_mut(), Slots::of(slots));
+            let (values, slots) = (parameter.weights.values_mut(), Slots::of(slots));
+            let Gradient { values: gradient, touched } = gradient;
             match touched {
                 Some(touched) if matches!(part, Part::Whole { .. }) && regularizer.is_none() => {
                     run.split_touched(touched, 0, values, gradient, slots);
@@ -382,10 +397,7 @@ impl Engine {
         state
             + self.effective.bytes()
             + self.reduction.bytes()
-            + self
-                .network
-                .parameters()
-                .map(|parameter| parameter.weights.bytes() + 4 * parameter.gradient.len())
-                .sum::<usize>()
+            + self.gradients.iter().map(|gradient| 4 * gradient.values.len()).sum::<usize>()
+            + self.network.parameters().map(|parameter| parameter.weights.bytes()).sum::<usize>()
     }
 }

@@ -248,9 +248,9 @@ impl Trainer {
     /// start is a bound: on the digits a tenth to a twenty-fifth of it emptied a layer too (L1, groups), a fiftieth did not.
     fn gentler_lambda(&self) -> Option<f64> {
         let lambda = f64::from(self.engine.sparsifier.lambda().filter(|&lambda| lambda > 0.0)?);
-        let mut start = self.start_again().ok()?;
+        let start = self.start_again().ok()?;
         let largest = largest_lambda(
-            &mut start.network,
+            &start.network,
             &self.splits.train,
             &self.loss,
             self.isa(),

@@ -295,13 +295,13 @@ fn check(settings: &Settings, start: PathStart) -> Result<()> {
 
 fn largest_lambda_of(trainer: &mut Trainer) -> f64 {
     let (isa, penalty) = (trainer.isa(), &trainer.settings.penalty);
-    largest_lambda(&mut trainer.engine.network, &trainer.splits.train, &trainer.loss, isa, penalty)
+    largest_lambda(&trainer.engine.network, &trainer.splits.train, &trainer.loss, isa, penalty)
 }
 
 /// The smallest lambda that no weight (or group of weights) of the network withstands, judged by the gradient of some samples: where the
 /// penalty's slope is everywhere as steep as the loss's.
 pub(super) fn largest_lambda(
-    network: &mut Network,
+    network: &Network,
     train: &Dataset,
     loss: &Loss,
     isa: Isa,
@@ -311,19 +311,19 @@ pub(super) fn largest_lambda(
     let mut batch = Batch::new(train, samples.len());
     batch.fill(train, &samples);
     let pass = Pass::predict(isa);
-    let mut buffers = network.buffers(samples.len(), true);
+    let (mut gradients, mut buffers) = (network.gradients(), network.buffers(samples.len(), true));
     network.forward(&pass, &batch.input, &mut buffers);
     let (output, gradient) = buffers.output_and_gradient();
     let score = score(loss, pass.isa, output, &batch, Some(gradient));
-    network.backward(&pass, &batch.input, &mut buffers);
+    network.backward(&pass, &batch.input, &mut gradients, &mut buffers);
     let regularizer = penalty.build().ok().flatten();
     let mut largest = 0.0f32;
-    for (_, parameter) in network.weights() {
+    for (index, parameter) in network.weights() {
         let (cols, values) = (parameter.weights.cols(), parameter.weights.values());
         // The sum of squares and the number of the slopes of each group.
         let mut groups = vec![(0.0, 0.0); parameter.weights.rows().max(cols)];
         for (cell, slot) in parameter.weights.connections() {
-            let slope = parameter.gradient[slot].abs() / score.normaliser as f32;
+            let slope = gradients[index].values[slot].abs() / score.normaliser as f32;
             largest = largest.max(match &regularizer {
                 Some(Regularizer::Prox(penalty)) => penalty.lambda_that_empties(slope, values[slot]),
                 Some(Regularizer::Groups(_, by)) => {
@@ -344,7 +344,7 @@ pub(super) fn largest_lambda(
 
 /// The network without stored zeros and the neurons that they leave dead; `None` if no way leads from inputs to outputs.
 fn living(network: &Network) -> Option<Network> {
-    let live = Live::of(network, &[], &[]).costs(|entry| entry.value != 0.0);
+    let live = Live::of(network, &[], &[], &[]).costs(|entry| entry.value != 0.0);
     if live.iter().any(|layer| layer.nnz == 0) {
         return None;
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::returning::Hold;
 use crate::control::{Budget, LayerCost};
-use crate::layers::Network;
+use crate::layers::{Gradient, Network};
 use crate::sparse::Pattern;
 
 /// What stays when zeros leave.
@@ -77,8 +77,8 @@ pub(super) struct Live {
 
 impl Live {
     /// All stored connections, layer by layer; those of dead chains become zero. Zeros that the `holds` of their parameters
-    /// let go are kept, and lead like others; without any all zeros may leave.
-    pub(super) fn of(network: &Network, stored: &[&[f32]], holds: &[Hold]) -> Live {
+    /// let go are kept, and lead like others; without any all zeros may leave. Without gradients no zero promises more than another.
+    pub(super) fn of(network: &Network, gradients: &[Gradient], stored: &[&[f32]], holds: &[Hold]) -> Live {
         let mut stored = stored.iter();
         let (mut entries, mut shapes) = (Vec::new(), Vec::new());
         for (index, parameter) in network.parameters().enumerate() {
@@ -92,7 +92,8 @@ impl Live {
                 continue;
             }
             let values = parameter.weights.values();
-            let promises = stored.next().map_or(&parameter.gradient[..], |stored| stored);
+            let gradient = gradients.get(index).map(|gradient| &gradient.values[..]);
+            let promises = stored.next().copied().or(gradient);
             let cols = parameter.weights.cols();
             let hold = holds.get(index).unwrap_or(&Hold::Firm);
             entries.extend(parameter.weights.connections().map(|(cell, slot)| {
@@ -100,7 +101,7 @@ impl Live {
                     parameter: index as u32,
                     is_safe: false,
                     value: values[slot],
-                    promise: promises[slot],
+                    promise: promises.map_or(0.0, |promises| promises[slot]),
                     is_removed: false,
                     row: (cell / cols) as u32,
                     col: (cell % cols) as u32,

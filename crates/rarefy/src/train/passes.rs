@@ -3,14 +3,14 @@
 use super::Score;
 use super::score::score_in;
 use crate::data::Batch;
-use crate::layers::{Buffers, Network, Pass};
+use crate::layers::{Buffers, Gradient, Network, Pass};
 use crate::losses::{Lanes, Loss};
 
-/// Computes the loss of a batch and the gradient of its sum, which every parameter of the network then holds; the loss comes with
-/// memory to compute in.
+/// Computes the loss of a batch and the gradient of its sum by each parameter, in place of what `gradients` held; the loss comes
+/// with memory to compute in.
 pub(super) fn gradients(
-    network: &mut Network,
-    buffers: &mut Buffers,
+    network: &Network,
+    (gradients, buffers): (&mut [Gradient], &mut Buffers),
     (loss, workspace): (&Loss, &mut Vec<Lanes>),
     pass: &Pass,
     batch: &Batch,
@@ -19,6 +19,6 @@ pub(super) fn gradients(
     network.forward(pass, &batch.input, buffers);
     let (output, gradient) = buffers.output_and_gradient();
     let score = score_in(workspace, loss, pass.isa, output, batch, Some(gradient));
-    network.backward(pass, &batch.input, buffers);
+    network.backward(pass, &batch.input, gradients, buffers);
     score
 }

@@ -3,7 +3,7 @@
 
 use super::Score;
 use crate::kernels::par_chunks;
-use crate::layers::{Network, Parameter};
+use crate::layers::Gradient;
 use crate::losses::Loss;
 use crate::sparse::Touched;
 
@@ -65,8 +65,7 @@ pub(super) struct Reduction(Counter<Sum>);
 #[derive(Default)]
 struct Sum {
     score: Score,
-    /// For each parameter that is trained its gradient, and which slots of it may be other than 0.
-    gradients: Vec<(Vec<f32>, Option<Touched>)>,
+    gradients: Vec<Gradient>,
 }
 
 impl Reduction {
@@ -75,37 +74,31 @@ impl Reduction {
         self.0.samples()
     }
 
-    /// Takes the gradients of a micro-batch out of the network, whose next ones are then to be computed.
-    pub(super) fn hold(&mut self, network: &mut Network, score: Score, samples: usize, loss: &Loss) {
+    /// Takes the gradients of a micro-batch, in whose place the next ones are then to be computed.
+    pub(super) fn hold(&mut self, gradients: &mut [Gradient], score: Score, samples: usize, loss: &Loss) {
         let mut sum = self.0.memory();
         sum.score = score;
-        sum.gradients.resize_with(trained(network).count(), Default::default);
-        for (parameter, (gradient, touched)) in trained(network).zip(&mut sum.gradients) {
-            gradient.resize(parameter.gradient.len(), 0.0);
-            if parameter.touched.is_some() {
+        sum.gradients.resize_with(gradients.len(), Default::default);
+        for (gradient, held) in gradients.iter_mut().zip(&mut sum.gradients) {
+            held.values.resize(gradient.values.len(), 0.0);
+            if gradient.touched.is_some() {
                 // Its next gradient is written where a batch touches it, and nowhere else.
-                gradient.fill(0.0);
+                held.values.fill(0.0);
             }
-            std::mem::swap(&mut parameter.gradient, gradient);
-            touched.clone_from(&parameter.touched);
+            std::mem::swap(&mut gradient.values, &mut held.values);
+            held.touched.clone_from(&gradient.touched);
         }
         self.0.push(samples, sum, |before, sum| {
             sum.score = both(before.score, sum.score, loss);
-            for ((gradient, touched), (other, also)) in sum.gradients.iter_mut().zip(&before.gradients) {
-                add(gradient, other);
-                unite(touched, also);
-            }
+            add_all(&mut sum.gradients, &before.gradients);
         });
     }
 
-    /// Adds all that waits to the gradients of the step's last micro-batch, which the network holds; returns the step's score.
-    pub(super) fn finish(&mut self, network: &mut Network, mut score: Score, loss: &Loss) -> Score {
+    /// Adds all that waits to the gradients of the step's last micro-batch; returns the step's score.
+    pub(super) fn finish(&mut self, gradients: &mut [Gradient], mut score: Score, loss: &Loss) -> Score {
         self.0.empty(|before| {
             score = both(before.score, score, loss);
-            for (parameter, (gradient, touched)) in trained(network).zip(&before.gradients) {
-                add(&mut parameter.gradient, gradient);
-                unite(&mut parameter.touched, touched);
-            }
+            add_all(gradients, &before.gradients);
         });
         score
     }
@@ -113,18 +106,22 @@ impl Reduction {
     /// Bytes of gradients.
     pub(super) fn bytes(&self) -> usize {
         let sums = self.0.waiting.iter().map(|(_, sum)| sum).chain(&self.0.spare);
-        sums.flat_map(|sum| &sum.gradients).map(|(gradient, _)| 4 * gradient.len()).sum()
+        sums.flat_map(|sum| &sum.gradients).map(|gradient| 4 * gradient.values.len()).sum()
     }
-}
-
-fn trained(network: &mut Network) -> impl Iterator<Item = &mut Parameter> {
-    network.parameters_mut().filter(|parameter| parameter.is_trained())
 }
 
 /// The score of two parts of a batch; a loss that is no mean is not divided, however many they are.
 fn both(left: Score, right: Score, loss: &Loss) -> Score {
     let sum = left.with(right);
     Score { normaliser: if loss.is_mean() { sum.normaliser } else { right.normaliser }, ..sum }
+}
+
+/// Adds to each gradient another of the same parameter.
+fn add_all(gradients: &mut [Gradient], others: &[Gradient]) {
+    for (gradient, other) in gradients.iter_mut().zip(others) {
+        add(&mut gradient.values, &other.values);
+        unite(&mut gradient.touched, &other.touched);
+    }
 }
 
 /// `gradient += other`.

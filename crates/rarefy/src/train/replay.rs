@@ -4,11 +4,11 @@
 
 use std::ops::Range;
 
-use super::passes::gradients;
+use super::passes;
 use super::reduce::{Counter, add, most_sums};
 use crate::data::Batch;
 use crate::kernels::{Isa, Product};
-use crate::layers::{Buffers, Network, Pass};
+use crate::layers::{Buffers, Gradient, Network, Pass};
 use crate::losses::{Lanes, Loss};
 use crate::sparse::Pattern;
 
@@ -22,6 +22,8 @@ pub(super) type MicroBatches<'a> = Box<dyn FnMut(&mut dyn FnMut(&Batch)) + 'a>;
 pub(super) struct Replay<'a> {
     /// As it was before the step.
     pub(super) network: Network,
+    /// Room for what passes find; nobody asks for it.
+    pub(super) gradients: Vec<Gradient>,
     /// The engine's, meanwhile.
     pub(super) buffers: Buffers,
     pub(super) loss: Loss,
@@ -77,12 +79,12 @@ impl Replay<'_> {
         length: usize,
         mut find: impl FnMut(Isa, Product<'_>, &mut [f32]),
     ) -> Vec<f32> {
-        let Replay { network, buffers, loss, isa, seed, step, batches, .. } = self;
+        let Replay { network, gradients, buffers, loss, isa, seed, step, batches, .. } = self;
         let mut sums = Counter::<Vec<f32>>::default();
         let (mut earlier, mut workspace): (usize, Vec<Lanes>) = (0, Vec::new());
         batches(&mut |batch| {
             let pass = Pass::train(*isa, *seed, *step).after(earlier);
-            gradients(network, buffers, (loss, &mut workspace), &pass, batch);
+            passes::gradients(network, (gradients, buffers), (loss, &mut workspace), &pass, batch);
             let mut numbers = sums.memory();
             numbers.resize(length, 0.0);
             find(*isa, network.product(index, &batch.input, buffers), &mut numbers);

@@ -11,7 +11,7 @@
 //! gradients are exact, because every batch is the whole training part, the others may leave storage; those that this
 //! wrongs are found when absent connections are looked at.
 
-use crate::layers::{Network, Parameter};
+use crate::layers::{Gradient, Network, Parameter};
 use crate::penalties::{Constraint, GroupBy, GroupL1, Regularizer, Scope};
 use crate::topology::{View, for_each_row, strongest_absent};
 
@@ -41,37 +41,39 @@ pub(super) enum Hold {
 
 /// What holds the zeros of each parameter.
 pub(super) fn holds(
-    network: &Network,
+    (network, gradients): (&Network, &[Gradient]),
     regularizer: Option<&Regularizer>,
     constraint: Option<Constraint>,
 ) -> Vec<Hold> {
     let withstood = match constraint {
         Some(Constraint::L1Ball(_, Scope::Global)) => {
-            Some(mean_gradient(network.weights().map(|(_, parameter)| parameter)))
+            Some(mean_gradient(network.weights().map(|(index, parameter)| (parameter, &gradients[index]))))
         }
         _ => None,
     };
-    let of_weight = |parameter: &Parameter| {
+    let of_weight = |parameter: &Parameter, gradient: &Gradient| {
         let slope = match regularizer {
             Some(Regularizer::Prox(penalty)) => MARGIN * penalty.slope_at_zero(),
             Some(&Regularizer::Groups(penalty, by)) => {
-                return Hold::Groups { by, penalty, free: free_groups(parameter, penalty, by) };
+                return Hold::Groups { by, penalty, free: free_groups((parameter, gradient), penalty, by) };
             }
             Some(Regularizer::Thresholds { .. } | Regularizer::Gates { .. }) => return Hold::Firm,
             Some(Regularizer::Subgradient(_)) | None => 0.0,
         };
         let (threshold, sides) = match constraint {
             Some(Constraint::L1Ball(..)) => {
-                let mean = withstood.unwrap_or_else(|| mean_gradient(std::iter::once(parameter)));
+                let mean = withstood.unwrap_or_else(|| mean_gradient(std::iter::once((parameter, gradient))));
                 (slope.max(MARGIN * mean), [true; 2])
             }
             Some(Constraint::Bounds(bounds)) => (slope, bounds.sides()),
             Some(Constraint::TopK(..)) | None => (slope, [true; 2]),
         };
-        Hold::Each { threshold, sides }.of_the_strongest(parameter)
+        Hold::Each { threshold, sides }.of_the_strongest(parameter, gradient)
     };
-    let parameters = network.parameters();
-    parameters.map(|it| if it.is_weight() { of_weight(it) } else { Hold::Firm }).collect()
+    let parameters = network.parameters().zip(gradients);
+    parameters
+        .map(|(it, gradient)| if it.is_weight() { of_weight(it, gradient) } else { Hold::Firm })
+        .collect()
 }
 
 impl Hold {
@@ -91,11 +93,11 @@ impl Hold {
     }
 
     /// What holds the zeros where no more may come back than there is room for: those of the largest gradients.
-    fn of_the_strongest(self, parameter: &Parameter) -> Hold {
+    fn of_the_strongest(self, parameter: &Parameter, gradient: &Gradient) -> Hold {
         let Hold::Each { threshold, sides } = self else { return self };
         let stored = parameter.weights.connections().map(|(_, slot)| slot);
         let zeros = stored.filter(|&slot| parameter.weights.values()[slot] == 0.0);
-        let pulls = zeros.map(|slot| Hold::pull(threshold, sides, parameter.gradient[slot]));
+        let pulls = zeros.map(|slot| Hold::pull(threshold, sides, gradient.values[slot]));
         let mut pulls: Vec<f32> = pulls.filter(|&pull| pull > 0.0).collect();
         let room = room(parameter);
         if pulls.len() <= room {
@@ -129,8 +131,8 @@ pub(super) fn nonzeros(parameter: &Parameter) -> usize {
 }
 
 /// The mean magnitude of the gradients of weights that are not 0.
-fn mean_gradient<'a>(parameters: impl Iterator<Item = &'a Parameter>) -> f32 {
-    let numbers = parameters.flat_map(|it| it.weights.values().iter().zip(&it.gradient));
+fn mean_gradient<'a>(parameters: impl Iterator<Item = (&'a Parameter, &'a Gradient)>) -> f32 {
+    let numbers = parameters.flat_map(|(it, gradient)| it.weights.values().iter().zip(&gradient.values));
     let (sum, count) = numbers
         .filter(|(value, _)| **value != 0.0)
         .fold((0.0, 0.0), |(sum, count), (_, gradient)| (sum + f64::from(gradient.abs()), count + 1.0));
@@ -143,12 +145,12 @@ fn group(by: GroupBy, row: usize, col: usize) -> usize {
 }
 
 /// Of each group whether it has weights that are not 0, or gradients that move it off 0.
-fn free_groups(parameter: &Parameter, penalty: GroupL1, by: GroupBy) -> Vec<bool> {
+fn free_groups((parameter, gradient): (&Parameter, &Gradient), penalty: GroupL1, by: GroupBy) -> Vec<bool> {
     let (rows, cols) = (parameter.weights.rows(), parameter.weights.cols());
     let mut groups = vec![(0, 0.0, false); if by == GroupBy::Neurons { rows } else { cols }];
     for (cell, slot) in parameter.weights.connections() {
         let (size, squares, lives) = &mut groups[group(by, cell / cols, cell % cols)];
-        (*size, *squares) = (*size + 1, *squares + f64::from(parameter.gradient[slot]).powi(2));
+        (*size, *squares) = (*size + 1, *squares + f64::from(gradient.values[slot]).powi(2));
         *lives |= parameter.weights.values()[slot] != 0.0;
     }
     let is_free = |(size, squares, lives): (usize, f64, bool)| {

@@ -7,7 +7,7 @@ use super::{Engine, Progress, model_bytes};
 use crate::Result;
 use crate::control::Budget;
 use crate::data::Batch;
-use crate::layers::without_dead_neurons;
+use crate::layers::{Gradient, without_dead_neurons};
 use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Pattern, Rewire};
@@ -67,7 +67,8 @@ impl Engine {
         let network = self.past.take().expect("kept before the step");
         let (isa, seed, loss) = (self.isa, self.seed, self.loss.clone());
         let (buffers, block) = (std::mem::take(&mut self.buffers), Block::default());
-        let replay = Replay { network, buffers, loss, isa, seed, step, batches, block };
+        let gradients = network.gradients();
+        let replay = Replay { network, gradients, buffers, loss, isa, seed, step, batches, block };
         let source = Source::Replay(Box::new(RefCell::new(replay)));
         let changed = change(self, &source);
         if let Source::Replay(replay) = source {
@@ -119,7 +120,10 @@ impl Engine {
     fn look(&mut self, source: Option<&Source<'_>>, progress: &Progress) -> Result<Churn> {
         let open = self.effective.open_connections(&self.network);
         self.effective.swap_in_predicting(&mut self.network);
-        let kept = self.sparsifier.compact(&self.network, &self.effective.stored(), open, progress);
+        let kept = {
+            let (network, gradients) = (&self.network, &self.gradients[..]);
+            self.sparsifier.compact((network, gradients), &self.effective.stored(), open, progress)
+        };
         // While the effective values are in place: they are what the network computes with.
         if let Ok(Some(kept)) = &kept {
             for index in self.weights() {
@@ -182,7 +186,7 @@ impl Engine {
         if self.topology.when != When::Never {
             return returning;
         }
-        let holds = self.sparsifier.holds(&self.network);
+        let holds = self.sparsifier.holds(&self.network, &self.gradients);
         for (index, parameter) in self.network.weights() {
             let places = self.sparsifier.places(parameter, progress);
             if places > 0 && self.may_return(index) {
@@ -282,7 +286,7 @@ impl Engine {
         };
         View {
             weights: &parameter.weights,
-            gradients: &parameter.gradient,
+            gradients: &self.gradients[index].values,
             target: self.targets[index],
             is_joined: parameter.joint.is_some(),
             absent,
@@ -300,7 +304,11 @@ impl Engine {
         let grown = rewire.grown().len();
         let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
         let state = &mut self.state[index];
-        parameter.replace(new, &rewire, state);
+        for numbers in state.iter_mut() {
+            *numbers = rewire.carry(numbers, 0.0);
+        }
+        parameter.weights = new;
+        self.gradients[index] = Gradient::zeros(parameter);
         for &slot in rewire.grown() {
             let mut slots = Slots::of(state);
             self.optimizer.begin(&parameter.weights.values()[slot..][..1], &mut slots.range(slot..slot + 1));

@@ -19,7 +19,7 @@
 use super::live::{Entry, Kept, Live};
 use super::returning::{Hold, holds, nonzeros, room};
 use crate::control::{Budget, Controller, END, LayerCost};
-use crate::layers::{Network, Parameter};
+use crate::layers::{Gradient, Network, Parameter};
 use crate::penalties::{
     Constraint, ConstraintSettings, GroupBy, Groups, PenaltySettings, Regularizer, Scope, Steps,
 };
@@ -192,8 +192,8 @@ impl Sparsifier {
     }
 
     /// What holds the zeros of each parameter, at its place.
-    pub(super) fn holds(&self, network: &Network) -> Vec<Hold> {
-        holds(network, self.regularizer().as_ref(), self.constraint)
+    pub(super) fn holds(&self, network: &Network, gradients: &[Gradient]) -> Vec<Hold> {
+        holds((network, gradients), self.regularizer().as_ref(), self.constraint)
     }
 
     /// Whether the budget must hold after the step that was just done.
@@ -209,14 +209,14 @@ impl Sparsifier {
     /// [`Error::Emptied`] if a penalty without a target has left a layer without a weight.
     pub fn compact(
         &mut self,
-        network: &Network,
+        (network, gradients): (&Network, &[Gradient]),
         stored: &[&[f32]],
         open: Option<Vec<f64>>,
         progress: &Progress,
     ) -> Result<Option<Kept>> {
         let keeps = self.has_whole_batches && self.control.is_none() && !is_last(progress);
-        let holds = if keeps { self.holds(network) } else { Vec::new() };
-        let live = Live::of(network, stored, &holds);
+        let holds = if keeps { self.holds(network, gradients) } else { Vec::new() };
+        let live = Live::of(network, gradients, stored, &holds);
         if self.control.is_some() {
             Ok(self.prune_to_curve(network, live, open, progress))
         } else {
@@ -270,7 +270,7 @@ impl Sparsifier {
     /// Lets a budget of bytes know that a model of what is stored has so many.
     pub fn correct_bytes(&mut self, network: &Network, bytes: f64) {
         if let Some((_, budget)) = &mut self.control {
-            budget.correct_bytes(&Live::of(network, &[], &[]).costs(|_| true), bytes);
+            budget.correct_bytes(&Live::of(network, &[], &[], &[]).costs(|_| true), bytes);
         }
     }
 
@@ -370,9 +370,6 @@ mod tests {
         let mut network =
             Network::random(&settings.spec(Shape::flat(4), 3).unwrap(), &SparsitySettings::dense(), 1)
                 .unwrap();
-        for parameter in network.parameters_mut() {
-            parameter.gradient = vec![0.0; parameter.weights.values().len()];
-        }
         let first = network.parameters_mut().next().unwrap();
         first.weights.values_mut().fill(0.0);
         (first.weights.values_mut()[5], first.weights.values_mut()[30]) = (0.1, -0.2);
@@ -380,7 +377,8 @@ mod tests {
         let mut sparsifier = Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap();
         let progress = Progress { step: 50, total: 500, epoch: 50 };
         assert!(sparsifier.is_due(&progress));
-        let kept = sparsifier.compact(&network, &[], None, &progress).unwrap().unwrap();
+        let kept =
+            sparsifier.compact((&network, &network.gradients()), &[], None, &progress).unwrap().unwrap();
         assert_eq!(kept.patterns[0].as_ref().unwrap().cells().collect::<Vec<_>>(), [5, 30]);
         // Row 1 and row 7 are left, so of the next layer what leads on from there.
         let next: Vec<usize> = kept.patterns[2].as_ref().unwrap().cells().collect();
@@ -393,9 +391,6 @@ mod tests {
         let spec = settings.spec(Shape::flat(4), 3).unwrap();
         let mut network = Network::random(&spec, &SparsitySettings::dense(), 1).unwrap();
         network.parameters_mut().next().unwrap().weights.values_mut().fill(0.0);
-        for parameter in network.parameters_mut() {
-            parameter.gradient = vec![0.0; parameter.weights.values().len()];
-        }
         let (l1, none) = ("method = 'l1'", "");
         for (penalty, constraint, key) in [
             (
@@ -412,7 +407,11 @@ mod tests {
                 (toml::from_str(penalty).unwrap(), toml::from_str(constraint).unwrap());
             let mut sparsifier = Sparsifier::new(&penalty, &constraint, None).unwrap();
             let progress = Progress { step: 50, total: 500, epoch: 50 };
-            let error = sparsifier.compact(&network, &[], None, &progress).err().unwrap().to_string();
+            let error = sparsifier
+                .compact((&network, &network.gradients()), &[], None, &progress)
+                .err()
+                .unwrap()
+                .to_string();
             assert!(error.starts_with(key), "{error}");
         }
     }

@@ -110,7 +110,7 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
             let mut gradient_input = Tiles::zeros(input.features(), samples);
             let through = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
             let into = &mut gradient_input;
-            convolution.transposed(&mut weights, &gradient, into, through, &mut Vec::new());
+            convolution.transposed(&weights, &gradient, into, through, &mut Vec::new());
             let got = samples_of(&gradient_input);
             assert_close(&what("input gradient"), got, &expected.gradient_input, 4.0);
             let mut got = vec![f32::NAN; weights.values().len()];

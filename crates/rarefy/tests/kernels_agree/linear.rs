@@ -74,7 +74,6 @@ struct Results {
 }
 
 fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
-    let mut weights = weights.clone();
     let mut scratch = Vec::new();
     let samples = case.input.samples();
     let mut results = Results {
@@ -84,12 +83,12 @@ fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
         gradient_bias: vec![f32::NAN; weights.rows()],
     };
     let epilogue = Epilogue::Activate { bias: &case.bias, activation: Activation::Tanh };
-    kernels::multiply(isa, &weights, &case.input, &mut results.output, epilogue);
+    kernels::multiply(isa, weights, &case.input, &mut results.output, epilogue);
     let gate = Epilogue::Gate { activation: Activation::Relu, outputs: case.input.rows() };
     let (gradient_input, room) = (&mut results.gradient_input, &mut scratch);
-    kernels::multiply_transposed(isa, &mut weights, &case.gradient, gradient_input, gate, room);
+    kernels::multiply_transposed(isa, weights, &case.gradient, gradient_input, gate, room);
     let out = &mut results.gradient_weights;
-    kernels::weight_gradient(isa, &weights, &case.gradient, &case.input, out, &mut scratch);
+    kernels::weight_gradient(isa, weights, &case.gradient, &case.input, out, &mut scratch);
     kernels::bias_gradient(isa, &case.gradient, &mut results.gradient_bias);
     results
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Activation, Isa, Vectorized, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{Row, Shape, Tiles};
 
 /// The weight of a batch in the running averages.
-const MOMENTUM: f32 = 0.1;
+pub(in crate::layers) const MOMENTUM: f32 = 0.1;
 
 /// Channels of a piece that one thread takes at a time.
 const CHANNELS: usize = 32;
@@ -233,29 +233,32 @@ impl Layer for BatchNorm {
         found.extend(moments.iter().map(|&moments| sample_variance(moments)));
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        mut vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
         let Workspace { scratch: parts, numbers, .. } = work;
         let [moments, factors] = &mut numbers[..] else { panic!("a workspace made by this layer") };
         let moments: &[Moments] = moments.as_chunks().0;
         let (pieces, parts) = self.gradient_sums(pass.isa, &vjp, moments, parts);
         let factors: &mut [[f32; 3]] = factors.as_chunks_mut().0;
-        let [scale, shift, mean, variance] = parameters else { panic!("a batch norm has four parameters") };
+        let scale = parameters[0].weights.values();
+        let [scale_gradient, shift_gradient, ..] = gradients else {
+            panic!("a batch norm has a scale and a shift")
+        };
         for (channel, factors) in factors.iter_mut().enumerate() {
             let [sum, product] = pieces.sum(parts, channel);
             let (inverse, count) = (inverse_deviation(moments[channel]), moments[channel][0].max(1.0));
-            let scaled = scale.weights.values()[channel] * inverse;
+            let scaled = scale[channel] * inverse;
             // Only the statistics of a batch depend on the input.
             let through = |sum: f32| if pass.training.is_some() { sum / count } else { 0.0 };
             *factors = [scaled, through(scaled * sum), through(scaled * inverse * inverse * product)];
-            scale.gradient[channel] = inverse * product;
-            shift.gradient[channel] = sum;
-        }
-        if pass.training.is_some() {
-            let (means, variances) = (mean.weights.values_mut(), variance.weights.values_mut());
-            for ((moments, mean), variance) in moments.iter().zip(means).zip(variances) {
-                *mean += MOMENTUM * (moments[1] - *mean);
-                *variance += MOMENTUM * (sample_variance(*moments) - *variance);
-            }
+            scale_gradient.values[channel] = inverse * product;
+            shift_gradient.values[channel] = sum;
         }
         let Some(gradient_input) = vjp.gradient_input.take() else { return };
         let (channels, positions) = (self.shape.channels, self.shape.positions());

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Activation, Isa, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Group norm (Wu and He 2018): each sample normalised over its positions and the channels of a group; files keep it so.
@@ -209,9 +209,16 @@ impl Layer for GroupNorm {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
-        let [scale, shift] = parameters else { panic!("a group norm has a scale and a shift") };
-        let factors = scale.weights.values();
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        mut vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
+        let [scale, shift] = gradients else { panic!("a group norm has a scale and a shift") };
+        let factors = parameters[0].weights.values();
         let [moments, means] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
         if vjp.gradient_input.is_some() {
             self.gradient_means(pass.isa, &vjp, factors, moments, means);
@@ -256,7 +263,7 @@ impl Layer for GroupNorm {
             });
         });
         for channel in 0..channels {
-            [scale.gradient[channel], shift.gradient[channel]] = pieces.sum(parts, channel);
+            [scale.values[channel], shift.values[channel]] = pieces.sum(parts, channel);
         }
     }
 }

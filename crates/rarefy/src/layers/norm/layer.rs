@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces};
 use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_chunks, sum_lanes};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
 /// Layer norm (Ba, Kiros and Hinton 2016): each position of a sample normalised over its channels; files keep it so.
@@ -243,9 +243,16 @@ impl Layer for LayerNorm {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], mut vjp: Vjp<'_>, work: &mut Workspace) {
-        let (scale, shift) = parameters.split_first_mut().expect("a norm has a scale");
-        let factors = scale.weights.values();
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        mut vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
+        let (scale, shift) = gradients.split_first_mut().expect("a norm has a scale");
+        let factors = parameters[0].weights.values();
         let (channels, pieces) = (self.shape.channels, Pieces::new(vjp.input.rows(), self.shape.channels));
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.scratch);
         let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
@@ -268,9 +275,9 @@ impl Layer for LayerNorm {
         );
         for channel in 0..channels {
             let [product, sum] = pieces.sum(parts, channel);
-            scale.gradient[channel] = product;
+            scale.values[channel] = product;
             if let Some(shift) = shift.first_mut() {
-                shift.gradient[channel] = sum;
+                shift.values[channel] = sum;
             }
         }
     }

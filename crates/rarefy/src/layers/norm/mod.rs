@@ -15,6 +15,7 @@ mod group;
 mod layer;
 mod rms;
 
+pub(super) use batch::MOMENTUM;
 pub use batch::{BatchNorm, BatchNormSpec};
 pub use group::{GroupNorm, GroupNormSpec};
 pub use layer::{LayerNorm, LayerNormSpec};
@@ -95,8 +96,8 @@ fn real(row: &[f32; LANES], step: usize, steps: &[u32; LANES]) -> [f32; LANES] {
 
 #[cfg(test)]
 mod tests {
-    use crate::kernels::{Activation, Isa};
-    use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings, Vjp};
+    use crate::kernels::Isa;
+    use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings};
     use crate::tiles::{Shape, Tiles};
 
     const TRAINING: Pass = Pass::train(Isa::SCALAR, 1, 1);
@@ -183,16 +184,12 @@ mod tests {
         let mut network = network("layer = 'batch-norm'", Shape::flat(1));
         // Mean 4 and, of a larger population, variance 20 / 3.
         let input = tiles(&[vec![1.0], vec![3.0], vec![5.0], vec![7.0]]);
-        for parameter in network.parameters_mut().filter(|parameter| parameter.is_trained()) {
-            parameter.gradient = vec![0.0];
-        }
         let mut buffers = network.buffers(4, true);
         for _ in 0..2 {
             network.forward(&TRAINING, &input, &mut buffers);
-            let gradient = tiles(&[vec![1.0], vec![2.0], vec![0.0], vec![-3.0]]);
-            let vjp =
-                Vjp { input: &input, gradient: &gradient, gradient_input: None, gate: Activation::Identity };
-            network.sequence.backward(&TRAINING, &mut network.parameters, vjp, &mut buffers);
+            let mut statistics = Vec::new();
+            network.batch_statistics(&buffers, &mut statistics);
+            network.move_averages(&statistics);
         }
         let statistics = network.parameters().filter(|parameter| !parameter.is_trained());
         let statistics: Vec<f32> = statistics.map(|parameter| parameter.weights.values()[0]).collect();

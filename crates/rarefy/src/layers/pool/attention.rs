@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{self, Activation, Epilogue, Product, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace};
+use crate::layers::{
+    Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, WeightShape, Workspace,
+};
 use crate::math;
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -130,7 +132,14 @@ impl Layer for AttentionPool {
         });
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
         let (channels, steps) = (self.input.channels, self.input.width);
         let [shares, scores] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
         // First the gradients of the weights of the steps, then those of their scores.
@@ -160,12 +169,12 @@ impl Layer for AttentionPool {
                 }
             });
         });
-        let query = &mut parameters[0];
-        let (out, scratch) = (&mut query.gradient[..], &mut work.scratch);
-        kernels::weight_gradient(pass.isa, &query.weights, scores, vjp.input, out, scratch);
+        let (query, scratch) = (&parameters[0].weights, &mut work.scratch);
+        let out = &mut gradients[0].values;
+        kernels::weight_gradient(pass.isa, query, scores, vjp.input, out, scratch);
         let Some(gradient_input) = vjp.gradient_input else { return };
         let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: vjp.input.rows() };
-        kernels::multiply_transposed(pass.isa, &mut query.weights, scores, gradient_input, epilogue, scratch);
+        kernels::multiply_transposed(pass.isa, query, scores, gradient_input, epilogue, scratch);
         par_chunks(
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, pool_spread, positions_in_piece};
 use crate::kernels::{Activation, Windows, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Average pooling: the mean of each window, channel by channel; files keep it so.
@@ -134,7 +134,7 @@ impl Layer for AveragePool {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &[Parameter], _: &mut [Gradient], vjp: Vjp<'_>, work: &mut Workspace) {
         let Some(gradient_input) = vjp.gradient_input else { return };
         let shares = &work.tiles[0];
         let (channels, positions) = (self.input().channels, self.input().positions());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::max::exceeds;
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{Activation, Vectorized, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// What is taken of all positions.
@@ -205,7 +205,7 @@ impl Layer for GlobalPool {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &[Parameter], _: &mut [Gradient], vjp: Vjp<'_>, work: &mut Workspace) {
         let Some(gradient_input) = vjp.gradient_input else { return };
         let (channels, positions) = (self.input.channels, self.input.positions());
         let found = &work.tiles[0];

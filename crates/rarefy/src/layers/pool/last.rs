@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CHANNELS, positions_in_piece};
 use crate::kernels::{Activation, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// The last step that a sample has; files keep it so.
@@ -97,7 +97,7 @@ impl Layer for LastStep {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, _: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &[Parameter], _: &mut [Gradient], vjp: Vjp<'_>, _: &mut Workspace) {
         let Some(gradient_input) = vjp.gradient_input else { return };
         let (channels, steps) = (self.input.channels, self.input.width);
         par_chunks(

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Window, none, one, pool_spread, positions_in_piece};
 use crate::kernels::{Activation, Vectorized, Windows, par_chunk_pairs, par_chunks};
-use crate::layers::{Builder, Describe, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
+use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// Max pooling: the largest number of each window, channel by channel; files keep it so.
@@ -115,7 +115,7 @@ impl Layer for MaxPool {
         });
     }
 
-    fn backward(&self, pass: &Pass, _: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(&self, pass: &Pass, _: &[Parameter], _: &mut [Gradient], vjp: Vjp<'_>, work: &mut Workspace) {
         let Some(rows) = vjp.gradient_input else { return };
         let (channels, windows) = (self.input().channels, &self.windows);
         let (input, gradient, found) = (vjp.input, vjp.gradient, &work.tiles[0]);

@@ -27,7 +27,7 @@ pub use rnn::{Rnn, RnnSpec};
 use self::cell::Cell;
 use self::sweep::{Direction, Room, Sweep};
 use super::limits::check_units;
-use super::{Builder, Carried, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
+use super::{Builder, Carried, Gradient, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Epilogue, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -184,32 +184,37 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         }
     }
 
-    fn backward(&self, pass: &Pass, parameters: &mut [Parameter], vjp: Vjp<'_>, work: &mut Workspace) {
+    fn backward(
+        &self,
+        pass: &Pass,
+        parameters: &[Parameter],
+        gradients: &mut [Gradient],
+        vjp: Vjp<'_>,
+        work: &mut Workspace,
+    ) {
         let isa = pass.isa;
         let rooms = work.tiles.chunks_exact_mut(Room::COUNT);
         let scratch = &mut work.scratch;
-        for ((direction, room), parameters) in
-            self.directions().zip(rooms).zip(parameters.chunks_exact_mut(Self::COUNT))
-        {
-            // The gradient is computed after this.
-            let Parameter { weights, gradient: values, .. } = &mut parameters[2];
+        let parts = parameters.chunks_exact(Self::COUNT).zip(gradients.chunks_exact_mut(Self::COUNT));
+        for ((direction, room), (parameters, gradients)) in self.directions().zip(rooms).zip(parts) {
+            let [weight, bias, recurrent, recurrent_bias @ ..] = gradients else { unreachable!() };
+            let (weights, recurrent_weights) = (&parameters[0].weights, &parameters[2].weights);
             let sweep = Sweep { isa, cell: &self.cell, direction };
-            sweep.backward(weights, values, room, vjp.input, vjp.gradient);
+            // The gradient is computed after this.
+            sweep.backward(recurrent_weights, &mut recurrent.values, room, vjp.input, vjp.gradient);
             let (gates, apart) = (&room[Room::GATES], Self::recurrent_gradient(room));
-            let [weight, bias, recurrent, recurrent_bias @ ..] = parameters else { unreachable!() };
-            let out = &mut weight.gradient;
-            kernels::weight_gradient(isa, &weight.weights, gates, vjp.input, out, scratch);
-            kernels::bias_gradient(isa, gates, &mut bias.gradient);
-            let (hidden, out) = (&room[Room::HIDDEN], &mut recurrent.gradient);
-            kernels::weight_gradient(isa, &recurrent.weights, apart, hidden, out, scratch);
+            kernels::weight_gradient(isa, weights, gates, vjp.input, &mut weight.values, scratch);
+            kernels::bias_gradient(isa, gates, &mut bias.values);
+            let (hidden, out) = (&room[Room::HIDDEN], &mut recurrent.values);
+            kernels::weight_gradient(isa, recurrent_weights, apart, hidden, out, scratch);
             if let [recurrent_bias] = recurrent_bias {
-                kernels::bias_gradient(isa, apart, &mut recurrent_bias.gradient);
+                kernels::bias_gradient(isa, apart, &mut recurrent_bias.values);
             }
         }
         let Some(gradient_input) = vjp.gradient_input else { return };
         let (rooms, sum) = work.tiles.split_at_mut(self.plan.directions() * Room::COUNT);
         let outputs = vjp.input.rows();
-        let weights = &mut parameters[0].weights;
+        let weights = &parameters[0].weights;
         let [sum] = sum else {
             let epilogue = Epilogue::Gate { activation: vjp.gate, outputs };
             return kernels::multiply_transposed(
@@ -224,7 +229,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
         kernels::multiply_transposed(isa, weights, &rooms[Room::GATES], sum, epilogue, scratch);
         let epilogue = Epilogue::Add { terms: sum.rows(), activation: vjp.gate, outputs };
-        let weights = &mut parameters[Self::COUNT].weights;
+        let weights = &parameters[Self::COUNT].weights;
         let gates = &rooms[Room::COUNT + Room::GATES];
         kernels::multiply_transposed(isa, weights, gates, gradient_input, epilogue, scratch);
     }

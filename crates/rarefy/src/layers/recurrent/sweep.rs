@@ -181,7 +181,7 @@ impl<C: Cell> Sweep<'_, C> {
     /// the weights.
     pub(super) fn backward(
         &self,
-        weights: &mut Weights,
+        weights: &Weights,
         values: &mut Vec<f32>,
         room: &mut [Tiles],
         input: &Tiles,

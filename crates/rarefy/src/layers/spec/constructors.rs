@@ -233,9 +233,16 @@ impl LayerSpec {
     ///         }
     ///     }
     ///
-    ///     fn backward(&self, _: &Pass, own: &mut [Parameter], mut vjp: Vjp<'_>, _: &mut Workspace) {
-    ///         let Parameter { weights, gradient, .. } = &mut own[0];
-    ///         let (scale, channels) = (weights.values(), gradient.len());
+    ///     fn backward(
+    ///         &self,
+    ///         _: &Pass,
+    ///         own: &[Parameter],
+    ///         gradients: &mut [Gradient],
+    ///         mut vjp: Vjp<'_>,
+    ///         _: &mut Workspace,
+    ///     ) {
+    ///         let (scale, gradient) = (own[0].weights.values(), &mut gradients[0].values);
+    ///         let channels = scale.len();
     ///         gradient.fill(0.0);
     ///         for (index, (x, dy)) in vjp.input.rows().iter().zip(vjp.gradient.rows()).enumerate() {
     ///             gradient[index % channels] += x.0.iter().zip(&dy.0).map(|(x, dy)| x * dy).sum::<f32>();

@@ -23,7 +23,7 @@ mod thresholds;
 
 use super::tensors::{Tensor, TensorFile};
 use crate::Result;
-use crate::layers::{Network, Parameter, Role};
+use crate::layers::{Gradient, Network, Parameter, Role};
 use crate::optimizers::{Optimizer, Slots, StepSize, UpdateRule};
 use crate::penalties::Regularizer;
 use crate::sparse::{Pattern, Storage, Weights};
@@ -188,12 +188,15 @@ impl Effective {
 
     /// Turns the gradients of the effective values, summed over a batch, into those of the stored ones, penalties of strength
     /// `lambda` times the batch's `normaliser` included; and divides those of the map's own numbers by it.
-    pub fn vjp(&mut self, network: &mut Network, lambda: f32, normaliser: f32) {
-        for ((weight, bias), part) in weights_mut(network).zip(&mut self.parts) {
+    pub fn vjp(&mut self, network: &Network, gradients: &mut [Gradient], lambda: f32, normaliser: f32) {
+        let indices = network.weights().map(|(index, _)| index);
+        for (((weight, bias), part), index) in weights(network).zip(&mut self.parts).zip(indices) {
             if part.own.is_empty() {
                 continue;
             }
-            let (stored, gradient) = (weight.weights.values(), &mut weight.gradient[..]);
+            let (of_weight, others) =
+                gradients[index..].split_first_mut().expect("a gradient of each parameter");
+            let (stored, gradient) = (weight.weights.values(), &mut of_weight.values[..]);
             match self.map {
                 Map::Same => {}
                 Map::Largest { exploration } => {
@@ -207,7 +210,8 @@ impl Effective {
                     gates::vjp(&part.drawn, weights, stored, gradient, &mut part.gradient);
                     if let Some(bias) = bias {
                         let biases = bias.weights.values();
-                        gates::vjp_of_biases(&part.drawn, biases, &mut bias.gradient, &mut part.gradient);
+                        let of_bias = &mut others[0].values;
+                        gates::vjp_of_biases(&part.drawn, biases, of_bias, &mut part.gradient);
                     }
                 }
             }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::data::{Batch, BatchTargets};
 use crate::kernels::Isa;
-use crate::layers::{Buffers, NetworkSettings, Pass, SparsitySettings};
+use crate::layers::{Buffers, Gradient, NetworkSettings, Pass, SparsitySettings};
 use crate::losses::{LossSettings, Task};
 use crate::optimizers::OptimizerSettings;
 use crate::penalties::hard_concrete;
@@ -32,6 +32,7 @@ const CONVOLUTION: &str = "layers = [
 
 struct Case {
     network: Network,
+    gradients: Vec<Gradient>,
     effective: Effective,
     batch: Batch,
     buffers: Buffers,
@@ -49,7 +50,6 @@ impl Case {
         let mut network = Network::random(&settings.spec(SHAPE, 4).unwrap(), &sparsity, 5).unwrap();
         let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
         for parameter in network.parameters_mut() {
-            parameter.gradient = vec![f32::NAN; parameter.weights.values().len()];
             if !parameter.is_weight() {
                 parameter.weights.values_mut().iter_mut().for_each(|bias| *bias = 0.3 * stream.normal());
             }
@@ -70,7 +70,8 @@ impl Case {
         }
         let targets = BatchTargets::Classes((0..SAMPLES).map(|_| stream.below(4) as u32).collect());
         let buffers = network.buffers(SAMPLES, true);
-        Case { network, effective, batch: Batch::of(input, targets, None), buffers }
+        let gradients = network.gradients();
+        Case { network, gradients, effective, batch: Batch::of(input, targets, None), buffers }
     }
 
     fn weights(&mut self, layer: usize) -> &mut Weights {
@@ -86,12 +87,12 @@ impl Case {
         let (output, gradient) = self.buffers.output_and_gradient();
         let score = score(&loss, pass.isa, output, &self.batch, Some(gradient));
         if is_backward {
-            self.network.backward(&pass, &self.batch.input, &mut self.buffers);
+            self.network.backward(&pass, &self.batch.input, &mut self.gradients, &mut self.buffers);
         }
         self.effective.swap_out_training(&mut self.network);
-        self.effective.vjp(&mut self.network, LAMBDA, score.normaliser as f32);
-        for parameter in self.network.parameters_mut() {
-            parameter.change_gradients(|gradient| *gradient /= score.normaliser as f32);
+        self.effective.vjp(&self.network, &mut self.gradients, LAMBDA, score.normaliser as f32);
+        for gradient in &mut self.gradients {
+            gradient.change(|number| *number /= score.normaliser as f32);
         }
         score.loss()
     }
@@ -145,11 +146,11 @@ fn gradients_match_finite_differences() {
         for storage in [Storage::Sparse, Storage::Dense] {
             let mut case = Case::new(network, map, storage);
             case.pass(true);
-            let gradients: Vec<[Vec<f32>; 3]> = weights(&case.network)
-                .zip(&case.effective.parts)
-                .map(|((weight, bias), part)| {
-                    let biases = bias.map_or(Vec::new(), |bias| bias.gradient.clone());
-                    [weight.gradient.clone(), biases, part.gradient.clone()]
+            let of = |index: usize| case.gradients[index].values.clone();
+            let gradients: Vec<[Vec<f32>; 3]> = (case.network.weights().zip(&case.effective.parts))
+                .map(|((index, _), part)| {
+                    let biases = case.network.bias_of(index).map_or(Vec::new(), of);
+                    [of(index), biases, part.gradient.clone()]
                 })
                 .collect();
             let mut seen = 0;
@@ -196,7 +197,8 @@ fn unused_weights_have_the_gradient_of_their_effective_values() {
     let mut case = Case::new(MLP, MAPS[0], Storage::Sparse);
     case.pass(true);
     let layer = 1;
-    let gradients = weights(&case.network).nth(layer).unwrap().0.gradient.clone();
+    let (index, _) = case.network.weights().nth(layer).unwrap();
+    let gradients = case.gradients[index].values.clone();
     let Part { own: mask, density, .. } = &case.effective.parts[layer];
     let (mask, density) = (mask.clone(), *density);
     for slot in (0..mask.len()).filter(|&slot| mask[slot] == 0.0) {
