@@ -219,3 +219,31 @@ optimizer.learning_rate = [0.0001, 0.01]
     // A document's end is a token, not a character.
     assert!((bits / (nats / std::f64::consts::LN_2) - 1.0).abs() < 0.05, "{figures}");
 }
+
+#[test]
+fn shards_share_the_runs_and_the_plain_command_reports_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sweep.toml");
+    std::fs::write(&file, DIGITS).unwrap();
+    let out = folder.path().join("out");
+    let arguments = ["compare", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let shard = |shard: &str| {
+        let output = rarefy(&[&arguments[..], &["--shard", shard]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert!(shard("2/4").contains("[2/2]"), "two of six");
+    assert!(!out.join("results.json").exists());
+    // Done already.
+    assert!(!shard("2/4").contains("[1/"));
+    for other in ["1/4", "3/4", "4/4"] {
+        shard(other);
+    }
+    let output = rarefy(&arguments);
+    assert!(output.status.success() && !text(&output.stderr).contains("[1/"), "{}", text(&output.stderr));
+    let results: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("results.json")).unwrap()).unwrap();
+    assert!(results["rows"].as_array().unwrap().iter().all(|row| row["finished"] == 3));
+    let wrong = rarefy(&[&arguments[..], &["--shard", "5/4"]].concat());
+    assert!(text(&wrong.stderr).contains("3/8 for the third of eight"), "{}", text(&wrong.stderr));
+}

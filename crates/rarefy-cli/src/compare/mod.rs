@@ -6,7 +6,7 @@ mod progress;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use rarefy::compare::{self, Comparison, Planned, Row, State, Summary, Sweep};
+use rarefy::compare::{self, Comparison, Planned, Row, Shard, State, Summary, Sweep};
 use rarefy::report::table;
 use serde_json::json;
 
@@ -25,6 +25,7 @@ Examples:
   rarefy compare sweep.toml --folds 5           cross-validation: five runs a row and seed
   rarefy compare sweep.toml --jobs 1            one run at a time, for undisturbed times
   rarefy compare sweep.toml --baseline rigl-density-0.1 --json
+  rarefy compare sweep.toml --shard 3/8         the third of eight machines, or of a job array; then once without --shard
 
 A sweep file:
   [base]                                        # settings of all runs, as in train --config
@@ -68,6 +69,10 @@ pub struct CompareArgs {
     /// The row, or the method, that others are compared with [default: the method of the first row]
     #[arg(long, value_name = "ROW")]
     baseline: Option<String>,
+    /// Train only every K-th run, from the I-th on, beside other machines that share the folder; the report is made by the same command
+    /// without it
+    #[arg(long, value_name = "I/K", conflicts_with = "dry_run")]
+    shard: Option<Shard>,
     /// List the runs and how far they are, and stop
     #[arg(long)]
     dry_run: bool,
@@ -92,7 +97,20 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         out.display()
     ));
     let progress = Progress::new(output, interrupt);
-    let compared = comparison.train(args.jobs.map(usize::from), &progress);
+    let jobs = args.jobs.map(usize::from);
+    let again = format!("rarefy compare {}", args.sweep.display());
+    if let Some(shard) = args.shard {
+        let failed = comparison.train_shard(shard, jobs, &progress);
+        progress.finish();
+        let failed = failed?;
+        if interrupt.is_raised() {
+            bail!("interrupted; the same command goes on: {again} --shard {shard}");
+        }
+        ensure!(failed == 0, "{failed} runs of shard {shard} failed; {again} tells why");
+        output.say(&format!("shard {shard} is done; when all are, {again} makes the report"));
+        return output.json(&json!({ "folder": out, "shard": shard.to_string() }));
+    }
+    let compared = comparison.train(jobs, &progress);
     progress.finish();
     let compared = compared?;
     let title = stem.to_string_lossy();
@@ -102,7 +120,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
 
     let failed: usize = compared.summary.rows.iter().map(|row| row.failed).sum();
     if interrupt.is_raised() {
-        bail!("interrupted; the same command goes on: rarefy compare {}", args.sweep.display());
+        bail!("interrupted; the same command goes on: {again}");
     }
     ensure!(failed == 0, "{failed} of {total} runs failed; the notes tell why");
     Ok(())

@@ -30,6 +30,7 @@ mod jobs;
 mod result;
 mod row;
 mod score;
+mod shard;
 mod show;
 mod summary;
 mod sweep;
@@ -47,6 +48,7 @@ pub use jobs::Jobs;
 pub use result::{Ended, Figures, RunResult, State};
 pub use row::{Planned, Row};
 pub use score::Score;
+pub use shard::Shard;
 pub use show::{chart, markdown, notes, table_of};
 pub use summary::{Difference, RowFigures, RowSummary, RunEnd, RunSummary, Summary, Test};
 pub use sweep::Sweep;
@@ -166,11 +168,39 @@ impl Comparison {
     /// A folder that cannot be written or in which another comparison is at work; data that cannot be used, has no test part, or
     /// has changed since other runs were trained on it. A run that fails is told of in the summary.
     pub fn train(&self, jobs: Option<usize>, listener: &dyn Listener) -> Result<Compared> {
-        let cannot = Error::io(&self.folder, "cannot create the folder");
-        std::fs::create_dir_all(&self.folder).map_err(cannot)?;
-        let directory = RunDirectory::open(&self.folder)?;
-        let is_open = |(_, _, state): &(&Row, &Planned, &State)| !matches!(state, State::Ended(_));
-        let tasks: Vec<Task<'_>> = (self.runs().filter(is_open))
+        let directory = locked(&self.folder)?;
+        let failures = self.train_some(|_| true, jobs, listener)?;
+        Ok(Compared { summary: self.summary(&failures)?, directory })
+    }
+
+    /// As [`train`](Comparison::train), but only the runs of a shard, beside other machines at work in the same folder, and without
+    /// a summary: `train` makes it when all shards are done. Returns how many of the shard's runs have failed.
+    ///
+    /// # Errors
+    /// As `train`'s; the same shard at work already.
+    pub fn train_shard(&self, shard: Shard, jobs: Option<usize>, listener: &dyn Listener) -> Result<usize> {
+        let _lock = locked(&self.folder.join(shard.lock_name()))?;
+        let failures = self.train_some(|place| shard.has(place), jobs, listener)?;
+        let mut failed = failures.len();
+        for (_, (row, run, _)) in self.runs().enumerate().filter(|(place, _)| shard.has(*place)) {
+            let folder = self.folder.join(row.folder(run));
+            if let State::Ended(result) = result::state(&folder, &run.settings)? {
+                failed += usize::from(matches!(result.ended, Ended::Failed(_)));
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Trains what is not done of the runs at some places, and returns the folders of those that could not be trained, and why.
+    fn train_some(
+        &self,
+        is_wanted: impl Fn(usize) -> bool,
+        jobs: Option<usize>,
+        listener: &dyn Listener,
+    ) -> Result<Vec<(PathBuf, String)>> {
+        let wanted = self.runs().enumerate().filter(|(place, _)| is_wanted(*place)).map(|(_, run)| run);
+        let open = wanted.filter(|(_, _, state)| !matches!(state, State::Ended(_)));
+        let tasks: Vec<Task<'_>> = open
             .map(|(row, run, state)| Task {
                 row,
                 run,
@@ -178,17 +208,13 @@ impl Comparison {
                 begun: matches!(state, State::Begun),
             })
             .collect();
-        let mut failures = Vec::new();
-        if !tasks.is_empty() {
-            self.check_data()?;
-            let jobs = jobs::share(&tasks, jobs)?;
-            failures = train::train_all(&tasks, &jobs, listener);
+        if tasks.is_empty() {
+            return Ok(Vec::new());
         }
-        let failure = |folder: &Path| {
-            let found = failures.iter().find(|(index, _)| tasks[*index].folder == folder);
-            found.map(|(_, reason)| reason.clone())
-        };
-        Ok(Compared { summary: self.summary(failure)?, directory })
+        self.check_data()?;
+        let jobs = jobs::share(&tasks, jobs)?;
+        let failures = train::train_all(&tasks, &jobs, listener);
+        Ok(failures.into_iter().map(|(task, reason)| (tasks[task].folder.clone(), reason)).collect())
     }
 
     /// That the runs which are done were trained on what the data is now, as those to come will be: one table tells of one
@@ -221,11 +247,12 @@ impl Comparison {
     }
 
     /// Reads what all runs left, those of this sitting too: a number read back is the same for every later call.
-    fn summary(&self, failure: impl Fn(&Path) -> Option<String>) -> Result<Summary> {
+    fn summary(&self, failures: &[(PathBuf, String)]) -> Result<Summary> {
         let of_run = |row: &Row, run: &Planned| -> Result<RunSummary> {
             let name = row.folder(run);
             let path = self.folder.join(&name);
-            let failure = failure(&path);
+            let failure =
+                failures.iter().find(|(failed, _)| *failed == path).map(|(_, reason)| reason.clone());
             // A run that failed may have left nothing that can be read.
             let result = match failure {
                 Some(_) => None,
@@ -240,6 +267,12 @@ impl Comparison {
         let runs = self.sweep.rows.iter().map(of_row).collect::<Result<_>>()?;
         Ok(Summary::new(&self.sweep, runs, &self.baseline))
     }
+}
+
+/// A folder that nobody else is at work in.
+fn locked(folder: &Path) -> Result<RunDirectory> {
+    std::fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create the folder"))?;
+    RunDirectory::open(folder)
 }
 
 impl Compared {
