@@ -6,14 +6,14 @@ mod network;
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rarefy::data::{Batch, Dataset, Features, Targets};
 use rarefy::kernels::{self, Activation, Epilogue, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::random::{Purpose, Stream};
-use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
+use rarefy::sparse::{Allocation, BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 use rarefy::train::{Engine, EngineParts};
 use serde::Serialize;
@@ -46,6 +46,9 @@ pub struct KernelsArgs {
     /// Densities
     #[arg(long, value_delimiter = ',', default_value = "0.1,0.05,0.02,0.01")]
     densities: Vec<f64>,
+    /// Rows that share their inputs: 1 for single connections, or the height of row blocks
+    #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
+    blocks: Vec<usize>,
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
@@ -88,6 +91,7 @@ struct KernelRow {
     cols: usize,
     batch: usize,
     density: f64,
+    block: usize,
     threads: usize,
     ms: f64,
     gflops: f64,
@@ -107,6 +111,9 @@ pub fn run(bench: &Bench, output: &Output) -> Result<()> {
 
 fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
     let isa = Isa::named(&args.isa)?;
+    if let Some(block) = args.blocks.iter().find(|&block| *block != 1 && !BLOCK_HEIGHTS.contains(block)) {
+        bail!("--blocks: {block} is no height of row blocks; give 1, 2, 4, 8 or 16");
+    }
     let peak = kernels::measure_peak(isa);
     output.say(&format!("{isa}, one-core f32 peak {peak:.0} GFLOP/s (measured now)"));
     let mut rows = Vec::new();
@@ -114,7 +121,10 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
         let pool = rayon_pool(threads)?;
         for &size in &args.sizes {
             for &density in &args.densities {
-                rows.extend(pool.install(|| kernel_rows(args, isa, size, density, threads, peak))?);
+                for &block in &args.blocks {
+                    let matrix = Matrix { size, density, block };
+                    rows.extend(pool.install(|| kernel_rows(args, isa, matrix, threads, peak))?);
+                }
             }
         }
     }
@@ -123,6 +133,7 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
             row.kernel.to_string(),
             format!("{}x{}", row.rows, row.cols),
             format!("{}", row.density),
+            row.block.to_string(),
             row.threads.to_string(),
             format!("{:.3}", row.ms),
             format!("{:.1}", row.gflops),
@@ -130,24 +141,47 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
             format!("{:.1}x", row.dense_ratio),
         ]
     });
-    let header = ["kernel", "shape", "density", "threads", "ms", "GFLOP/s", "of peak", "faster than dense"];
+    let header =
+        ["kernel", "shape", "density", "block", "threads", "ms", "GFLOP/s", "of peak", "faster than dense"];
     output.say(&table(&header, lines).text(output.width()));
     output.json(&serde_json::json!({ "isa": isa.name(), "peak_gflops": peak, "rows": rows }))
+}
+
+/// A square matrix to be measured.
+#[derive(Clone, Copy)]
+struct Matrix {
+    size: usize,
+    density: f64,
+    block: usize,
+}
+
+impl Matrix {
+    fn weights(self, stream: &mut Stream) -> Weights {
+        let Matrix { size, density, block } = self;
+        let lines = size.div_ceil(block);
+        let pattern =
+            Pattern::random(lines, size, (density * (lines * size) as f64).round() as usize, stream);
+        let mut weights = match block {
+            1 => Weights::zeros(pattern, Storage::Sparse),
+            _ => Weights::zeros_in_blocks(size, block, pattern),
+        };
+        Init::He.fill(&mut weights, stream);
+        weights
+    }
 }
 
 /// The three sparse products of one shape, and the dense ones that they are compared with.
 fn kernel_rows(
     args: &KernelsArgs,
     isa: Isa,
-    size: usize,
-    density: f64,
+    matrix: Matrix,
     threads: usize,
     peak: f64,
 ) -> Result<Vec<KernelRow>> {
+    let Matrix { size, density, block } = matrix;
     let mut stream = Stream::new(1, Purpose::Bench, size as u64, 0);
-    let nnz = (density * (size * size) as f64).round() as usize;
-    let mut sparse = Weights::zeros(Pattern::random(size, size, nnz, &mut stream), Storage::Sparse);
-    Init::He.fill(&mut sparse, &mut stream);
+    let mut sparse = matrix.weights(&mut stream);
+    let nnz = sparse.nnz();
     let mut dense = Weights::dense(size, size);
     for (cell, slot) in sparse.connections() {
         dense.values_mut()[cell] = sparse.values()[slot];
@@ -179,6 +213,7 @@ fn kernel_rows(
                 cols: size,
                 batch: args.batch,
                 density,
+                block,
                 threads,
                 ms: 1e3 * medians[index],
                 gflops,

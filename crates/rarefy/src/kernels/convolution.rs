@@ -31,7 +31,7 @@ impl<'a> Convolution<'a> {
     /// Computes the output from the input.
     ///
     /// # Panics
-    /// If shapes do not fit, or a convolution in groups is in dense storage.
+    /// If shapes do not fit, a convolution in groups is in dense storage, or any in row blocks.
     pub fn forward(&self, weights: &Weights, input: &Tiles, output: &mut Tiles, epilogue: Epilogue<'_>) {
         self.check(weights, input, output);
         match weights {
@@ -47,6 +47,7 @@ impl<'a> Convolution<'a> {
                     output,
                 );
             }
+            Weights::Blocks(_) => unreachable!("checked"),
         }
     }
 
@@ -79,6 +80,7 @@ impl<'a> Convolution<'a> {
                 let entries = Entries { index, values, windows, epilogue };
                 conv_spread::forward(isa, &entries, input, output, panel);
             }
+            Weights::Blocks(_) => unreachable!("checked"),
         }
     }
 
@@ -111,6 +113,7 @@ impl<'a> Convolution<'a> {
                 let entries = Entries { index, values, windows: self.windows, epilogue };
                 conv::transposed(self.isa, &entries, gradient, gradient_input);
             }
+            Weights::Blocks(_) => unreachable!("checked"),
         }
     }
 
@@ -142,6 +145,7 @@ impl<'a> Convolution<'a> {
                     scratch,
                 );
             }
+            Weights::Blocks(_) => unreachable!("checked"),
         }
     }
 
@@ -154,6 +158,7 @@ impl<'a> Convolution<'a> {
     }
 
     fn check_weights(&self, weights: &Weights) {
+        assert_eq!(weights.block_height(), 1, "a convolution's weights are not in row blocks");
         let geometry = self.windows.geometry();
         assert_eq!(
             (weights.rows(), weights.cols()),

@@ -16,7 +16,7 @@ use super::arch::matrix::{self, Matrix};
 use super::arch::{Isa, Vectorized};
 use super::dense as dense_tiles;
 use super::split::par_chunks;
-use crate::sparse::{Index, Weights};
+use crate::sparse::{BlockLine, Blocks, Index, Weights};
 use crate::tiles::{LANES, Row};
 
 /// Samples up to which a lane at a time is faster than a tile.
@@ -56,6 +56,7 @@ pub(super) fn multiply(
                     match weights {
                         Weights::Dense(_) => dense(Matrix::new(weights.values(), rows, cols), input, lines),
                         Weights::Sparse(it) => sparse(isa, (it.pattern().index(), it.values()), input, lines),
+                        Weights::Blocks(it) => by_blocks(isa, it, input, lines),
                     }
                 });
             });
@@ -86,6 +87,16 @@ pub(super) struct Lines<'a> {
 /// Computes lines of compressed storage.
 pub(super) fn sparse(isa: Isa, (index, values): (&Index, &[f32]), input: &[f32], lines: Lines<'_>) {
     let matrix = SparseMatrix { index, values, input };
+    if isa.is_fused() {
+        isa.vectorize(Product::<_, true>(matrix, lines));
+    } else {
+        isa.vectorize(Product::<_, false>(matrix, lines));
+    }
+}
+
+/// Computes lines of a matrix in row blocks.
+fn by_blocks(isa: Isa, blocks: &Blocks, input: &[f32], lines: Lines<'_>) {
+    let matrix = BlockMatrix { blocks, input };
     if isa.is_fused() {
         isa.vectorize(Product::<_, true>(matrix, lines));
     } else {
@@ -157,6 +168,31 @@ impl Storage for SparseMatrix<'_> {
 }
 
 #[derive(Clone, Copy)]
+struct BlockMatrix<'a> {
+    blocks: &'a Blocks,
+    input: &'a [f32],
+}
+
+impl Storage for BlockMatrix<'_> {
+    #[inline(always)]
+    fn add<const FUSED: bool>(self, first: usize, sums: &mut [f32]) {
+        let (mut row, end) = (first, first + sums.len());
+        while row < end {
+            let BlockLine { rows, columns, slots } = self.blocks.line(row / self.blocks.height());
+            let sums = &mut sums[row - first..end.min(rows.end) - first];
+            let values = self.blocks.values()[slots].chunks_exact(rows.len());
+            for (&column, values) in columns.iter().zip(values) {
+                let input = self.input[column as usize];
+                for (sum, &value) in sums.iter_mut().zip(&values[row - rows.start..]) {
+                    *sum = line::multiply_add::<FUSED>(value, input, *sum);
+                }
+            }
+            row = rows.end;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
 struct DenseMatrix<'a> {
     matrix: Matrix<'a>,
     input: &'a [f32],
@@ -194,9 +230,9 @@ mod tests {
     use super::*;
     use crate::kernels::arch::Epilogue;
     use crate::kernels::panels::Panels;
-    use crate::kernels::{multiply, spmm};
+    use crate::kernels::{blocks, multiply, spmm};
     use crate::random::{Purpose, Stream};
-    use crate::sparse::{self, Pattern};
+    use crate::sparse::{self, BLOCK_HEIGHTS, Pattern};
     use crate::tiles::Tiles;
 
     fn normals(stream: &mut Stream, count: usize) -> Vec<f32> {
@@ -214,6 +250,9 @@ mod tests {
             Weights::Sparse(sparse) => {
                 let entries = (sparse.pattern().index(), sparse.values());
                 spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
+            }
+            Weights::Blocks(blocks) => {
+                blocks::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
             }
         }
     }
@@ -234,11 +273,20 @@ mod tests {
             (150, 784, 1),
         ] {
             let bias = normals(&mut stream, rows);
-            for (storage, density) in
-                [(sparse::Storage::Sparse, 0.1), (sparse::Storage::Dense, 0.5), (sparse::Storage::Dense, 1.0)]
-            {
+            let mut random = |rows: usize, density: f64| {
                 let nnz = ((rows * cols) as f64 * density).ceil() as usize;
-                let mut weights = Weights::zeros(Pattern::random(rows, cols, nnz, &mut stream), storage);
+                Pattern::random(rows, cols, nnz, &mut stream)
+            };
+            let mut stored = vec![
+                Weights::zeros(random(rows, 0.1), sparse::Storage::Sparse),
+                Weights::zeros(random(rows, 0.5), sparse::Storage::Dense),
+                Weights::dense(rows, cols),
+            ];
+            stored
+                .extend(BLOCK_HEIGHTS.map(|height| {
+                    Weights::zeros_in_blocks(rows, height, random(rows.div_ceil(height), 0.1))
+                }));
+            for mut weights in stored {
                 let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
                 slots.into_iter().for_each(|slot| weights.values_mut()[slot] = stream.normal());
                 for activation in [Activation::Relu, Activation::Tanh] {
@@ -258,7 +306,8 @@ mod tests {
                             assert_eq!(
                                 found.sample(sample),
                                 expected.sample(sample),
-                                "{rows} x {cols} ({storage:?}, {density}), {samples} samples, {isa}"
+                                "{rows} x {cols} ({}), {samples} samples, {isa}",
+                                weights.storage_name()
                             );
                         }
                     }

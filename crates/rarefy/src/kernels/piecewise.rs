@@ -29,14 +29,21 @@ enum Lined<'a> {
 
 impl<'a> Piecewise<'a> {
     /// The lines of `W`.
+    ///
+    /// # Panics
+    /// If it is in row blocks.
     pub fn new(weights: &'a Weights) -> Piecewise<'a> {
         Piecewise(match weights {
             Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), weights.rows(), weights.cols())),
             Weights::Sparse(sparse) => Lined::Sparse(sparse.pattern().index(), sparse.values()),
+            Weights::Blocks(_) => panic!("what is computed in pieces is not in row blocks"),
         })
     }
 
     /// The lines of `W^T`; `workspace` is as in [`multiply_transposed`](super::multiply_transposed).
+    ///
+    /// # Panics
+    /// If it is in row blocks.
     pub fn transposed(weights: &'a Weights, workspace: &'a mut Vec<f32>) -> Piecewise<'a> {
         let (rows, cols) = (weights.rows(), weights.cols());
         Piecewise(match weights {
@@ -45,6 +52,7 @@ impl<'a> Piecewise<'a> {
                 let (index, values) = gather_columns(sparse, workspace);
                 Lined::Sparse(index, values)
             }
+            Weights::Blocks(_) => panic!("what is computed in pieces is not in row blocks"),
         })
     }
 

@@ -12,7 +12,7 @@ use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
 use super::spmm::gather_columns;
 use super::windows::Windows;
-use super::{conv, conv_dense, dense, narrow, sddmm, sparse_input, spmm, tree};
+use super::{blocks, conv, conv_dense, dense, narrow, sddmm, sparse_input, spmm, tree};
 use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
@@ -45,6 +45,9 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
             let entries = (sparse.pattern().index(), sparse.values());
             spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
         }
+        Weights::Blocks(blocks) => {
+            blocks::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
+        }
     }
 }
 
@@ -75,6 +78,10 @@ pub fn multiply_transposed(
             let entries = gather_columns(sparse, workspace);
             spmm::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
         }
+        Weights::Blocks(blocks) => {
+            let output = gradient_input.rows_mut();
+            blocks::multiply_transposed(isa, blocks, gradient.rows(), output, panels, epilogue);
+        }
     }
 }
 
@@ -103,6 +110,9 @@ pub fn weight_gradient(
         }
         Weights::Sparse(sparse) => {
             sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
+        }
+        Weights::Blocks(blocks) => {
+            blocks::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::arch::{Epilogue, Isa, fetch_place};
 use super::split::{par_chunks, split_tiles};
 use super::tree;
-use crate::sparse::{Order, Pattern, Touched, Weights};
+use crate::sparse::{Blocks, Order, Pattern, Touched, Weights};
 use crate::tiles::{Columns, Row, Tiles};
 
 /// Output rows that one piece of work covers at least.
@@ -40,6 +40,8 @@ enum Slots<'a> {
     Columns,
     /// Of live connections, one row's after the other's: each named by where it stands among the columns.
     Rows(&'a [u32]),
+    /// Of live blocks.
+    Blocks(&'a Blocks),
 }
 
 impl<'a> Stored<'a> {
@@ -49,6 +51,7 @@ impl<'a> Stored<'a> {
             (Weights::Dense(_), Order::Columns) => Slots::Cells([1, weights.rows()]),
             (Weights::Sparse(_), Order::Columns) => Slots::Columns,
             (Weights::Sparse(sparse), Order::Rows) => Slots::Rows(sparse.pattern().row_places()),
+            (Weights::Blocks(blocks), _) => Slots::Blocks(blocks),
         };
         Stored { rows: weights.rows(), pattern: weights.pattern(), slots }
     }
@@ -60,7 +63,11 @@ impl<'a> Stored<'a> {
             Slots::Cells([of_row, of_feature]) => row * of_row + feature * of_feature,
             Slots::Columns => position,
             Slots::Rows(slots) => slots[position] as usize,
+            Slots::Blocks(_) => unreachable!("told block by block"),
         };
+        if let Slots::Blocks(blocks) = self.slots {
+            return for_each_in_blocks(blocks, feature, rows, each);
+        }
         let Some(pattern) = self.pattern else {
             return rows.for_each(|row| each(row, slot_of(row, 0)));
         };
@@ -97,8 +104,31 @@ impl<'a> Stored<'a> {
         match self.slots {
             Slots::Cells([1, rows]) => Some(feature * rows..(feature + 1) * rows),
             Slots::Columns => self.pattern.map(|pattern| pattern.transpose().line(feature)),
-            Slots::Cells(_) | Slots::Rows(_) => None,
+            Slots::Cells(_) | Slots::Rows(_) | Slots::Blocks(_) => None,
         }
+    }
+}
+
+/// Calls `each(row, slot)` for the weights of a feature in some rows of a matrix in blocks.
+#[inline(always)]
+fn for_each_in_blocks(
+    blocks: &Blocks,
+    feature: usize,
+    range: Range<usize>,
+    mut each: impl FnMut(usize, usize),
+) {
+    let (by_column, places) = (blocks.pattern().transpose(), blocks.pattern().row_places());
+    let entries = by_column.line(feature);
+    let lines = &by_column.indices()[entries.clone()];
+    let from = lines.partition_point(|&line| (line as usize + 1) * blocks.height() <= range.start);
+    for (entry, &line) in (entries.start + from..).zip(&lines[from..]) {
+        let first = line as usize * blocks.height();
+        if first >= range.end {
+            break;
+        }
+        let slot = blocks.first_slot(places[entry] as usize);
+        let rows = first.max(range.start)..(first + blocks.height()).min(range.end);
+        rows.for_each(|row| each(row, slot + row - first));
     }
 }
 

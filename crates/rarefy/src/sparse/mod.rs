@@ -2,15 +2,19 @@
 //! layer gets, and what they are worth at the start.
 
 mod allocate;
+mod blocks;
 mod init;
 mod pattern;
 mod rewire;
+mod storage;
 mod weights;
 
 pub use allocate::{Allocation, allocate, check_density};
+pub use blocks::{BLOCK_HEIGHTS, BlockLine, Blocks};
 pub use init::Init;
 
 pub(crate) use pattern::KEPT_PLACES;
 pub use pattern::{Index, Pattern};
 pub use rewire::Rewire;
-pub use weights::{BREAK_EVEN_DENSITY, Dense, Order, Sparse, Storage, Touched, Weights};
+pub use storage::{BREAK_EVEN_DENSITY, Order, Storage};
+pub use weights::{Dense, Sparse, Touched, Weights};

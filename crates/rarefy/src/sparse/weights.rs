@@ -1,72 +1,14 @@
-//! A weight matrix `[outputs x inputs]` in one of two storages. One layer, several storages: what computes with it
+//! A weight matrix `[outputs x inputs]` in one of three storages. One layer, several storages: what computes with it
 //! lives in `kernels`, and nothing else cares.
 //!
-//! Compressed storage holds live connections only. Dense storage holds every cell, absent ones as zero, because above
-//! [`BREAK_EVEN_DENSITY`] that is faster. A stored value has a slot; gradients and optimizer state have the same slots.
+//! Compressed storage holds live connections only, one by one or in blocks of rows ([`Blocks`]). Dense storage holds every cell,
+//! absent ones as zero, because above [`BREAK_EVEN_DENSITY`](super::BREAK_EVEN_DENSITY) that is faster. A stored value has a slot; gradients and optimizer state have the same slots.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::pattern::KEPT_PLACES;
 use super::rewire::NEW;
-use super::{Pattern, Rewire};
-
-/// Below this density compressed storage is faster than dense storage with gaps; by whole steps of machines with AVX-512
-/// (RECORD.md). A constant and not a measurement at start-up, so that a seed names the same bits anywhere.
-pub const BREAK_EVEN_DENSITY: f64 = 0.45;
-
-named! {
-    /// How the weights of a layer are to be stored.
-    #[derive(Default)]
-    pub enum Storage {
-        /// Compressed below [`BREAK_EVEN_DENSITY`], else dense.
-        #[default]
-        Auto = "auto",
-        /// Compressed always.
-        Sparse = "sparse",
-        /// Dense always.
-        Dense = "dense",
-    }
-}
-
-impl Storage {
-    /// Whether a matrix with so many connections is compressed.
-    pub fn is_compressed(self, nnz: usize, cells: usize) -> bool {
-        match self {
-            Storage::Auto => (nnz as f64 / cells.max(1) as f64) < BREAK_EVEN_DENSITY,
-            Storage::Sparse => true,
-            Storage::Dense => false,
-        }
-    }
-
-    /// Numbers that a matrix with so many connections stores.
-    pub fn slots(self, rows: usize, cols: usize, nnz: usize) -> usize {
-        if self.is_compressed(nnz, rows * cols) { nnz } else { rows * cols }
-    }
-
-    /// Bytes of the index that says where these stand, by rows and, where a backward pass needs it, by columns.
-    pub fn index_bytes(self, rows: usize, cols: usize, nnz: usize) -> usize {
-        let by_rows = 4 * (nnz + rows + 1);
-        if self.is_compressed(nnz, rows * cols) {
-            let places = if nnz <= KEPT_PLACES { nnz } else { 0 };
-            by_rows + 4 * (nnz + cols + 1 + places)
-        } else if nnz < rows * cols {
-            by_rows
-        } else {
-            0
-        }
-    }
-}
-
-/// Which slots are neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Order {
-    /// Those of an output: products with dense inputs read them in one go.
-    #[default]
-    Rows,
-    /// Those of an input: where few inputs are not zero, what a step touches lies together.
-    Columns,
-}
+use super::{Blocks, Order, Pattern, Rewire, Storage};
 
 /// Dense storage.
 #[derive(Debug, Clone)]
@@ -124,6 +66,8 @@ pub enum Weights {
     Dense(Dense),
     /// Live connections only.
     Sparse(Sparse),
+    /// Live connections only, in blocks of rows.
+    Blocks(Blocks),
 }
 
 impl Weights {
@@ -157,11 +101,24 @@ impl Weights {
         weights
     }
 
+    /// Zeros in blocks of `height` rows: a row of `pattern` stands for as many rows of the matrix, the last one perhaps for
+    /// fewer. Where every block is there storage is dense.
+    ///
+    /// # Panics
+    /// If the height is none of [`BLOCK_HEIGHTS`](super::BLOCK_HEIGHTS), or the pattern has not a row for each `height` rows.
+    pub fn zeros_in_blocks(rows: usize, height: usize, pattern: Pattern) -> Weights {
+        if pattern.nnz() == pattern.rows() * pattern.cols() {
+            return Weights::dense(rows, pattern.cols());
+        }
+        Weights::Blocks(Blocks::zeros(rows, height, pattern))
+    }
+
     /// Output features.
     pub fn rows(&self) -> usize {
         match self {
             Weights::Dense(dense) => dense.rows,
             Weights::Sparse(sparse) => sparse.pattern.rows(),
+            Weights::Blocks(blocks) => blocks.rows(),
         }
     }
 
@@ -170,6 +127,7 @@ impl Weights {
         match self {
             Weights::Dense(dense) => dense.cols,
             Weights::Sparse(sparse) => sparse.pattern.cols(),
+            Weights::Blocks(blocks) => blocks.pattern().cols(),
         }
     }
 
@@ -178,26 +136,29 @@ impl Weights {
         match self {
             Weights::Dense(dense) => dense.order,
             Weights::Sparse(sparse) => sparse.order,
+            Weights::Blocks(_) => Order::Rows,
         }
     }
 
-    /// Puts the values into another order. Arrays aligned with the slots do not follow.
+    /// Puts the values into another order; blocks stay in theirs. Arrays aligned with the slots do not follow.
     pub fn set_order(&mut self, order: Order) {
         let rows = self.in_row_order(self.values()).into_owned();
         match self {
             Weights::Dense(dense) => dense.order = order,
             Weights::Sparse(sparse) => sparse.order = order,
+            Weights::Blocks(_) => return,
         }
         let values = self.from_row_order(rows);
         self.values_mut().copy_from_slice(&values);
     }
 
-    /// An array aligned with the slots, as it would be if they stood in row order: what files keep.
+    /// An array aligned with the slots, as it would be if they stood in row order, blocks by lines of blocks: what files keep.
     pub fn in_row_order<'a>(&self, array: &'a [f32]) -> Cow<'a, [f32]> {
         match self {
             _ if self.order() == Order::Rows => array.into(),
             Weights::Dense(dense) => transposed(array, dense.cols, dense.rows).into(),
             Weights::Sparse(sparse) => sparse.pattern.column_places().map(|place| array[place]).collect(),
+            Weights::Blocks(_) => unreachable!("blocks stand in row order"),
         }
     }
 
@@ -211,6 +172,7 @@ impl Weights {
                 sparse.pattern.column_places().zip(array).for_each(|(place, value)| columns[place] = value);
                 columns
             }
+            Weights::Blocks(_) => unreachable!("blocks stand in row order"),
         }
     }
 
@@ -219,6 +181,7 @@ impl Weights {
         match self {
             Weights::Dense(dense) => &dense.values,
             Weights::Sparse(sparse) => &sparse.values,
+            Weights::Blocks(blocks) => blocks.values(),
         }
     }
 
@@ -227,6 +190,7 @@ impl Weights {
         match self {
             Weights::Dense(dense) => &mut dense.values,
             Weights::Sparse(sparse) => &mut sparse.values,
+            Weights::Blocks(blocks) => blocks.values_mut(),
         }
     }
 
@@ -238,22 +202,35 @@ impl Weights {
         let values = match self {
             Weights::Dense(dense) => &mut dense.values,
             Weights::Sparse(sparse) => &mut sparse.values,
+            Weights::Blocks(blocks) => blocks.values_mut(),
         };
         assert_eq!(values.len(), others.len(), "there must be a value for each slot");
         std::mem::swap(values, others);
     }
 
-    /// The live connections; `None` if every cell is one.
+    /// The live connections, or the live blocks of them ([`Weights::block_height`]); `None` if every cell is one.
     pub fn pattern(&self) -> Option<&Pattern> {
         match self {
             Weights::Dense(dense) => dense.pattern.as_ref(),
             Weights::Sparse(sparse) => Some(&sparse.pattern),
+            Weights::Blocks(blocks) => Some(blocks.pattern()),
+        }
+    }
+
+    /// How many rows a row of the pattern stands for: 1 where connections are stored one by one.
+    pub fn block_height(&self) -> usize {
+        match self {
+            Weights::Blocks(blocks) => blocks.height(),
+            Weights::Dense(_) | Weights::Sparse(_) => 1,
         }
     }
 
     /// Live connections.
     pub fn nnz(&self) -> usize {
-        self.pattern().map_or(self.values().len(), Pattern::nnz)
+        match self {
+            Weights::Dense(Dense { pattern: Some(pattern), .. }) => pattern.nnz(),
+            _ => self.values().len(),
+        }
     }
 
     /// Live connections over all cells.
@@ -268,29 +245,38 @@ impl Weights {
 
     /// Whether only live connections are stored.
     pub fn is_compressed(&self) -> bool {
-        matches!(self, Weights::Sparse(_))
+        !matches!(self, Weights::Dense(_))
     }
 
-    /// How the values are stored: `sparse` or `dense`.
+    /// How the values are stored: `sparse`, `dense`, or `blocks of 8`.
     pub fn storage_name(&self) -> &'static str {
         match self {
             Weights::Dense(_) => "dense",
             Weights::Sparse(_) => "sparse",
+            Weights::Blocks(blocks) => blocks.name(),
         }
     }
 
-    /// Bytes in a model file: where there is a pattern row starts, and a column and a value for each connection; else a value
-    /// for each cell.
+    /// Bytes in a model file: where there is a pattern its row starts, a column for each connection or block and a value for each
+    /// connection; else a value for each cell.
     pub fn file_bytes(&self) -> usize {
         4 * match self.pattern() {
-            Some(_) => self.rows() + 1 + 2 * self.nnz(),
+            Some(pattern) => pattern.rows() + 1 + pattern.nnz() + self.nnz(),
             None => self.rows() * self.cols(),
         }
     }
 
-    /// The connections and their values in row order, stored as `storage` says.
+    /// The connections and their values in row order, stored as `storage` says; blocks stay blocks unless it says dense.
     pub fn stored_as(&self, storage: Storage) -> Weights {
         let (rows, cols) = (self.rows(), self.cols());
+        if let Weights::Blocks(blocks) = self {
+            if storage != Storage::Dense {
+                return self.clone();
+            }
+            let cells: Vec<usize> = blocks.connections().map(|(cell, _)| cell).collect();
+            let pattern = Pattern::from_cells(rows, cols, cells.into_iter());
+            return Weights::of_live_values(pattern, storage, self.live_values());
+        }
         match self.pattern() {
             None if !storage.is_compressed(rows * cols, rows * cols) => {
                 let values = self.live_values();
@@ -306,7 +292,7 @@ impl Weights {
     /// The slots of some rows.
     ///
     /// # Panics
-    /// If the slots do not stand in row order.
+    /// If the slots do not stand in row order, one by one.
     pub fn row_slots(&self, rows: Range<usize>) -> Range<usize> {
         assert_eq!(self.order(), Order::Rows, "slots of rows");
         match self {
@@ -315,24 +301,25 @@ impl Weights {
                 let offsets = sparse.pattern.index().offsets();
                 offsets[rows.start] as usize..offsets[rows.end] as usize
             }
+            Weights::Blocks(_) => panic!("rows of blocks have no slots of their own"),
         }
     }
 
     /// The slots of a row, and their columns if not all are stored.
     ///
     /// # Panics
-    /// If the slots do not stand in row order.
+    /// If the slots do not stand in row order, one by one.
     pub fn row(&self, row: usize) -> (Range<usize>, Option<&[u32]>) {
         let slots = self.row_slots(row..row + 1);
         match self {
-            Weights::Dense(_) => (slots, None),
+            Weights::Dense(_) | Weights::Blocks(_) => (slots, None),
             Weights::Sparse(sparse) => (slots.clone(), Some(&sparse.pattern.index().indices()[slots])),
         }
     }
 
     /// Live connections of a row.
     pub fn fan_in_of(&self, row: usize) -> usize {
-        self.pattern().map_or(self.cols(), |pattern| pattern.index().line(row).len())
+        self.pattern().map_or(self.cols(), |pattern| pattern.index().line(row / self.block_height()).len())
     }
 
     /// Live connections of each row.
@@ -345,6 +332,7 @@ impl Weights {
         let (rows, cols) = (self.rows(), self.cols());
         let by_column = move |cell: usize| (cell, cell % cols * rows + cell / cols);
         match (self, self.pattern(), self.order()) {
+            (Weights::Blocks(blocks), ..) => Box::new(blocks.connections()),
             (Weights::Sparse(_), Some(pattern), Order::Rows) => Box::new(pattern.cells().zip(0..)),
             (Weights::Sparse(_), Some(pattern), Order::Columns) => {
                 Box::new(pattern.cells().zip(pattern.column_places()))
@@ -364,7 +352,7 @@ impl Weights {
     /// The same, lent where they stand like that.
     pub fn live_in_row_order(&self) -> Cow<'_, [f32]> {
         match self {
-            Weights::Dense(Dense { pattern: Some(_), .. }) => {
+            Weights::Dense(Dense { pattern: Some(_), .. }) | Weights::Blocks(_) => {
                 self.connections().map(|(_, slot)| self.values()[slot]).collect()
             }
             _ => self.in_row_order(self.values()),
@@ -383,6 +371,10 @@ impl Weights {
                     let (row, col) = (cell / *cols, cell % *cols);
                     stored[if *order == Order::Rows { cell } else { col * *rows + row }] = value;
                 }
+            }
+            Weights::Blocks(_) => {
+                let slots: Vec<usize> = self.connections().map(|(_, slot)| slot).collect();
+                slots.into_iter().zip(values).for_each(|(slot, value)| self.values_mut()[slot] = value);
             }
             _ => {
                 let mut values = self.from_row_order(values);
@@ -418,7 +410,11 @@ impl Weights {
 
     /// Whether arrays aligned with the stored values hold a number for each live connection, in the order of the cells.
     fn is_live_array(&self) -> bool {
-        self.order() == Order::Rows && (self.is_compressed() || !self.has_pattern())
+        match self {
+            Weights::Dense(dense) => dense.order == Order::Rows && dense.pattern.is_none(),
+            Weights::Sparse(sparse) => sparse.order == Order::Rows,
+            Weights::Blocks(_) => false,
+        }
     }
 
     /// Zeroes what an array aligned with the stored values holds for absent connections.
@@ -444,6 +440,19 @@ impl Weights {
     pub fn rewire(&self, pattern: Pattern, storage: Storage) -> (Weights, Rewire) {
         let mut new = Weights::zeros(pattern, storage);
         new.set_order(self.order());
+        self.moved_into(new)
+    }
+
+    /// The same for a new pattern of blocks, as of [`Weights::zeros_in_blocks`].
+    ///
+    /// # Panics
+    /// As there.
+    pub fn rewire_blocks(&self, pattern: Pattern, height: usize) -> (Weights, Rewire) {
+        self.moved_into(Weights::zeros_in_blocks(self.rows(), height, pattern))
+    }
+
+    /// Zeros with other connections, given the values that go on, and the map.
+    fn moved_into(&self, mut new: Weights) -> (Weights, Rewire) {
         let mut source = vec![NEW; new.values().len()];
         let mut grown = Vec::new();
         let mut old = self.connections().peekable();
@@ -464,6 +473,7 @@ impl Weights {
         match self {
             Weights::Dense(dense) => dense.pattern.iter_mut().for_each(Pattern::forget_columns),
             Weights::Sparse(sparse) => sparse.pattern.forget_columns(),
+            Weights::Blocks(blocks) => blocks.pattern_mut().forget_columns(),
         }
     }
 
@@ -567,13 +577,5 @@ mod tests {
         array = [1.0; 6];
         weights.clear_absent(&mut array);
         assert_eq!(array, [1.0, 0.0, 0.0, 1.0, 1.0, 0.0]);
-    }
-
-    #[test]
-    fn auto_changes_storage_at_the_break_even() {
-        let full = Weights::zeros(Pattern::full(4, 5), Storage::Auto);
-        assert!(matches!(full, Weights::Dense(_)) && full.pattern().is_none());
-        let (thin, _) = full.rewire(Pattern::from_cells(4, 5, [3, 9].into_iter()), Storage::Auto);
-        assert!(matches!(thin, Weights::Sparse(_)));
     }
 }

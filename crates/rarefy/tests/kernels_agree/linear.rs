@@ -1,13 +1,14 @@
-//! Products of a linear map: spmm, its transpose, sddmm, the sums of biases, and all of these on dense storage.
+//! Products of a linear map: spmm, its transpose, sddmm, the sums of biases, and all of these on dense storage and on row blocks.
 
 use proptest::prelude::*;
 use rarefy::kernels::{self, Activation, Epilogue, Isa, Product};
-use rarefy::sparse::{Storage, Weights};
+use rarefy::sparse::{BLOCK_HEIGHTS, Storage, Weights};
 use rarefy::tiles::Tiles;
 
 use crate::random_shapes;
 use crate::support::{
-    assert_close, bits, cells, live, random_tiles, random_weights, sampled, samples_of, stream,
+    assert_close, bits, cells, live, pattern_of, random_blocks, random_tiles, random_weights, sampled,
+    samples_of, stream,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -17,10 +18,12 @@ struct Shape {
     nnz: usize,
     positions: usize,
     samples: usize,
+    /// Rows that share their inputs: where it is above 1 weights are in row blocks.
+    block: usize,
 }
 
 const fn shape(rows: usize, cols: usize, nnz: usize, positions: usize, samples: usize) -> Shape {
-    Shape { rows, cols, nnz, positions, samples }
+    Shape { rows, cols, nnz, positions, samples, block: 1 }
 }
 
 const SHAPES: &[Shape] = &[
@@ -41,25 +44,36 @@ const SHAPES: &[Shape] = &[
     shape(300, 7, 100, 1, 300),
 ];
 
+/// Each of the shapes, its connections one by one and in blocks of any height.
+fn shapes() -> impl Iterator<Item = Shape> {
+    let heights = || [1].into_iter().chain(BLOCK_HEIGHTS);
+    SHAPES.iter().flat_map(move |&shape| heights().map(move |block| Shape { block, ..shape }))
+}
+
 struct Case {
     shape: Shape,
-    /// Compressed, in dense storage with gaps, and in dense storage of all cells.
-    weights: [Weights; 3],
+    /// Compressed, in dense storage with gaps, and in dense storage of all cells; or in blocks.
+    weights: Vec<Weights>,
     bias: Vec<f32>,
     input: Tiles,
     gradient: Tiles,
 }
 
 fn case(shape: Shape) -> Case {
-    let Shape { rows, cols, nnz, positions, samples } = shape;
+    let Shape { rows, cols, nnz, positions, samples, block } = shape;
     let mut stream = stream(rows, cols);
-    let sparse = random_weights(rows, cols, nnz, &mut stream);
-    let (gaps, _) = sparse.rewire(sparse.pattern().expect("compressed weights").clone(), Storage::Dense);
-    let mut dense = Weights::dense(rows, cols);
-    dense.set_live_values(cells(&sparse).into_iter().map(|value| value as f32).collect());
+    let weights = if block == 1 {
+        let sparse = random_weights(rows, cols, nnz, &mut stream);
+        let (gaps, _) = sparse.rewire(sparse.pattern().expect("compressed weights").clone(), Storage::Dense);
+        let mut dense = Weights::dense(rows, cols);
+        dense.set_live_values(cells(&sparse).into_iter().map(|value| value as f32).collect());
+        vec![sparse, gaps, dense]
+    } else {
+        vec![random_blocks(rows, cols, nnz, block, &mut stream)]
+    };
     Case {
         shape,
-        weights: [sparse, gaps, dense],
+        weights,
         bias: (0..rows).map(|_| stream.normal()).collect(),
         input: random_tiles(positions * cols, samples, &mut stream),
         gradient: random_tiles(positions * rows, samples, &mut stream),
@@ -139,7 +153,8 @@ fn check(shape: Shape) {
     let summed = ((shape.samples * shape.positions) as f64).sqrt() + 1.0;
     let connected = (shape.nnz as f64 / shape.cols.max(1) as f64).sqrt() + 1.0;
     for isa in Isa::available() {
-        for (storage, weights) in ["sparse", "gaps", "dense"].into_iter().zip(&case.weights) {
+        for weights in &case.weights {
+            let storage = weights.storage_name();
             let what = |part: &str| format!("{isa} {storage} {shape:?} {part}");
             let got = compute(isa, weights, &case);
             assert_close(&what("output"), samples_of(&got.output), &expected.output, 1.0);
@@ -157,9 +172,9 @@ fn check(shape: Shape) {
         let mut rows = vec![f32::NAN; shape.rows * shape.cols];
         product.row_gradients(isa, (shape.rows, shape.cols), 0..shape.rows, &mut rows, &mut Vec::new());
         assert_close(&format!("{isa} {shape:?} rows"), rows, &expected.gradient_cells, summed);
-        let pattern = case.weights[0].pattern().expect("compressed weights");
+        let pattern = pattern_of(&case.weights[0]);
         let mut of_cells = vec![f32::NAN; pattern.nnz()];
-        product.cell_gradients(isa, pattern, &mut of_cells);
+        product.cell_gradients(isa, &pattern, &mut of_cells);
         let of_live = sampled(&case.weights[0], &expected.gradient_cells);
         assert_close(&format!("{isa} {shape:?} cells"), of_cells, &of_live, summed);
     }
@@ -167,7 +182,7 @@ fn check(shape: Shape) {
 
 #[test]
 fn products_are_their_formulas_on_awkward_shapes() {
-    SHAPES.iter().copied().for_each(check);
+    shapes().for_each(check);
 }
 
 proptest! {
@@ -180,15 +195,16 @@ proptest! {
         share in 0.0..1.0_f64,
         positions in 1..7_usize,
         samples in 0..140_usize,
+        block in 0..5_u32,
     ) {
         let nnz = (share * (rows * cols) as f64) as usize;
-        check(Shape { rows, cols, nnz, positions, samples });
+        check(Shape { rows, cols, nnz, positions, samples, block: 1 << block });
     }
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for &shape in SHAPES {
+    for shape in shapes() {
         let case = case(shape);
         for isa in Isa::available() {
             for weights in &case.weights {
@@ -211,8 +227,8 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn a_sample_does_not_depend_on_its_batch() {
-    for shape in SHAPES {
-        let case = case(*shape);
+    for shape in shapes() {
+        let case = case(shape);
         for isa in Isa::available() {
             for weights in &case.weights {
                 let together = compute(isa, weights, &case).output;

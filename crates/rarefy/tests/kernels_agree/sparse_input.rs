@@ -3,11 +3,14 @@
 use proptest::prelude::*;
 use rarefy::kernels::{self, Activation, Epilogue, Isa, Product};
 use rarefy::random::Stream;
-use rarefy::sparse::{Order, Storage, Weights};
+use rarefy::sparse::{BLOCK_HEIGHTS, Order, Storage, Weights};
 use rarefy::tiles::Tiles;
 
 use crate::random_shapes;
-use crate::support::{assert_close, cells, live, random_tiles, random_weights, sampled, samples_of, stream};
+use crate::support::{
+    assert_close, cells, live, pattern_of, random_blocks, random_tiles, random_weights, sampled, samples_of,
+    stream,
+};
 
 /// Rows, columns, nonzeros, samples.
 const SHAPES: &[[usize; 4]] = &[
@@ -31,9 +34,13 @@ fn samples(cols: usize, samples: usize, stream: &mut Stream) -> Vec<(Vec<u32>, V
         .collect()
 }
 
-fn check([rows, cols, nnz, count]: [usize; 4]) {
+/// Where `block` is above 1 weights are in blocks of as many rows.
+fn check([rows, cols, nnz, count]: [usize; 4], block: usize) {
     let mut stream = stream(rows, cols);
-    let sparse = random_weights(rows, cols, nnz, &mut stream);
+    let sparse = match block {
+        1 => random_weights(rows, cols, nnz, &mut stream),
+        _ => random_blocks(rows, cols, nnz, block, &mut stream),
+    };
     let bias: Vec<f32> = (0..rows).map(|_| stream.normal()).collect();
     let kept = samples(cols, count, &mut stream);
     let gradient = random_tiles(rows, count, &mut stream);
@@ -60,13 +67,15 @@ fn check([rows, cols, nnz, count]: [usize; 4]) {
     let gradient_cells: Vec<f64> = (0..rows * cols).map(of_cell).collect();
     let summed = (count as f64).sqrt() + 1.0;
 
-    let (gaps, _) = sparse.rewire(sparse.pattern().unwrap().clone(), Storage::Dense);
+    let gaps = sparse.stored_as(Storage::Dense);
     let mut dense = Weights::dense(rows, cols);
     dense.set_live_values(weights.iter().map(|&value| value as f32).collect());
     for (storage, order) in [0, 1, 2].into_iter().flat_map(|at| [(at, Order::Rows), (at, Order::Columns)]) {
         let mut weights = [&sparse, &gaps, &dense][storage].clone();
         weights.set_order(order);
-        let what = format!("storage {storage}, {order:?}, {rows} x {cols}, {nnz} nonzeros, {count} samples");
+        let what = format!(
+            "storage {storage}, {order:?}, {rows} x {cols} by {block}, {nnz} nonzeros, {count} samples"
+        );
         for isa in Isa::available() {
             // Slots in column order are for sparse inputs alone.
             let inputs = if order == Order::Rows { &[&input, &dense_input][..] } else { &[&input] };
@@ -92,13 +101,15 @@ fn check([rows, cols, nnz, count]: [usize; 4]) {
     product.row_gradients(Isa::SCALAR, (rows, cols), 0..rows, &mut got, &mut Vec::new());
     assert_close("rows", got, &gradient_cells, summed);
     let mut got = vec![f32::NAN; sparse.nnz()];
-    product.cell_gradients(Isa::SCALAR, sparse.pattern().unwrap(), &mut got);
+    product.cell_gradients(Isa::SCALAR, &pattern_of(&sparse), &mut got);
     assert_close("cells", got, &sampled(&sparse, &gradient_cells), summed);
 }
 
 #[test]
 fn products_of_sparse_inputs_are_their_formulas_on_awkward_shapes() {
-    SHAPES.iter().copied().for_each(check);
+    for block in [1].into_iter().chain(BLOCK_HEIGHTS) {
+        SHAPES.iter().for_each(|&shape| check(shape, block));
+    }
 }
 
 proptest! {
@@ -110,7 +121,8 @@ proptest! {
         cols in 1..60_usize,
         share in 0.0..1.0_f64,
         samples in 0..140_usize,
+        block in 0..5_u32,
     ) {
-        check([rows, cols, (share * (rows * cols) as f64) as usize, samples]);
+        check([rows, cols, (share * (rows * cols) as f64) as usize, samples], 1 << block);
     }
 }

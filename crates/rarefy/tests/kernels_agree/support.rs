@@ -24,6 +24,15 @@ pub fn random_weights(rows: usize, cols: usize, nnz: usize, stream: &mut Stream)
     weights
 }
 
+/// Weights in blocks of so many rows, with about so many connections.
+pub fn random_blocks(rows: usize, cols: usize, nnz: usize, height: usize, stream: &mut Stream) -> Weights {
+    let lines = rows.div_ceil(height);
+    let pattern = Pattern::random(lines, cols, nnz.div_ceil(height).min(lines * cols), stream);
+    let mut weights = Weights::zeros_in_blocks(rows, height, pattern);
+    Init::Glorot.fill(&mut weights, stream);
+    weights
+}
+
 /// The values of all cells, row-major; 0 for absent ones.
 pub fn cells(weights: &Weights) -> Vec<f64> {
     let mut cells = vec![0.0; weights.rows() * weights.cols()];
@@ -31,6 +40,12 @@ pub fn cells(weights: &Weights) -> Vec<f64> {
         cells[cell] = f64::from(weights.values()[slot]);
     }
     cells
+}
+
+/// All connections one by one.
+pub fn pattern_of(weights: &Weights) -> Pattern {
+    let cells: Vec<usize> = weights.connections().map(|(cell, _)| cell).collect();
+    Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
 }
 
 /// What a gradient in the order of the slots has for each connection, in the order of the cells.

@@ -123,6 +123,46 @@ impl Arithmetic for TwoRegisters {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<[__m256; 2]>().write_unaligned(sums) };
     }
+
+    #[inline(always)]
+    fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as for `multiply_add`.
+        unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn repeat<const P: usize>(self, from: &[f32; P]) -> [__m256; 2] {
+        const { assert!(16 % P == 0) };
+        let from = from.as_ptr();
+        // SAFETY: `from` is as many floats as are read; the features as above.
+        unsafe {
+            match P {
+                1 => [_mm256_set1_ps(*from); 2],
+                2 => [_mm256_castpd_ps(_mm256_set1_pd(from.cast::<f64>().read_unaligned())); 2],
+                4 => {
+                    let four = from.cast::<__m128>().read_unaligned();
+                    [_mm256_set_m128(four, four); 2]
+                }
+                8 => [from.cast::<__m256>().read_unaligned(); 2],
+                _ => from.cast::<[__m256; 2]>().read_unaligned(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as for `multiply_add`.
+        unsafe { [add_pairs(a[0], a[1]), add_pairs(b[0], b[1])] }
+    }
+}
+
+/// The sums of two neighbours each, in order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_pairs(a: __m256, b: __m256) -> __m256 {
+    // Quarters: those of `a`'s first half, of `b`'s first half, of `a`'s second and of `b`'s second.
+    let quarters = _mm256_castps_pd(_mm256_hadd_ps(a, b));
+    _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
 }
 
 #[inline]

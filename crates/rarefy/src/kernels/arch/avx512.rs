@@ -323,6 +323,38 @@ impl Arithmetic for Register {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<__m512>().write_unaligned(sums) };
     }
+
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as for `multiply_add`.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    fn repeat<const P: usize>(self, from: &[f32; P]) -> __m512 {
+        const { assert!(16 % P == 0) };
+        let from = from.as_ptr();
+        // SAFETY: `from` is as many floats as are read; the features as above.
+        unsafe {
+            match P {
+                1 => _mm512_set1_ps(*from),
+                2 => _mm512_castpd_ps(_mm512_set1_pd(from.cast::<f64>().read_unaligned())),
+                4 => _mm512_broadcast_f32x4(from.cast::<__m128>().read_unaligned()),
+                8 => _mm512_castpd_ps(_mm512_broadcast_f64x4(from.cast::<__m256d>().read_unaligned())),
+                _ => from.cast::<__m512>().read_unaligned(),
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as for `multiply_add`.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+            _mm512_add_ps(_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b))
+        }
+    }
 }
 
 #[inline]

@@ -136,6 +136,11 @@ pub(in crate::kernels) trait Arithmetic: Copy {
     fn load(self, from: &Lanes) -> Self::Sums;
     fn multiply_add(self, a: Self::Sums, b: Self::Sums, sum: Self::Sums) -> Self::Sums;
     fn store(self, sums: Self::Sums, to: &mut Lanes);
+    fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+    /// Some numbers, a power of two up to 16 of them, and again until there are 16.
+    fn repeat<const P: usize>(self, from: &[f32; P]) -> Self::Sums;
+    /// The sums of two neighbours each: those of `a`, then those of `b`.
+    fn add_pairs(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
 }
 
 /// Code on lanes, to be compiled for each instruction set ([`Isa::on_lanes`](super::Isa::on_lanes)).
@@ -143,4 +148,25 @@ pub(in crate::kernels) trait OnLanes {
     /// Runs it with products in blocks of so many rows and columns as registers hold the sums of. Implementations are
     /// `#[inline(always)]`, and so is what they call.
     fn run<A: Arithmetic, const BLOCK: usize>(self, arithmetic: A);
+}
+
+/// [`Arithmetic::add`] in plain Rust.
+#[inline(always)]
+pub(super) fn add(a: Lanes, b: Lanes) -> Lanes {
+    std::array::from_fn(|at| a[at] + b[at])
+}
+
+/// [`Arithmetic::repeat`] in plain Rust.
+#[inline(always)]
+pub(super) fn repeat<const P: usize>(from: &[f32; P]) -> Lanes {
+    std::array::from_fn(|at| from[at % P])
+}
+
+/// [`Arithmetic::add_pairs`] in plain Rust.
+#[inline(always)]
+pub(super) fn add_pairs(a: Lanes, b: Lanes) -> Lanes {
+    std::array::from_fn(|at| {
+        let (from, at) = if at < WIDTH / 2 { (&a, 2 * at) } else { (&b, 2 * at - WIDTH) };
+        from[at] + from[at + 1]
+    })
 }

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 mod arguments;
+pub(super) mod blocks;
 pub(super) mod fetch;
 pub(super) mod lanes;
 pub(super) mod line;

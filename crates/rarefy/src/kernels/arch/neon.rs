@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::arguments::{Lines, Samples, for_each_group};
-use super::lanes::{Arithmetic, Lanes, OnLanes};
+use super::lanes::{self, Arithmetic, Lanes, OnLanes};
 use super::scalar;
 use super::vectorized::Vectorized;
 
@@ -105,6 +105,21 @@ impl Arithmetic for FourRegisters {
     #[inline(always)]
     fn store(self, sums: Lanes, to: &mut Lanes) {
         *to = sums;
+    }
+
+    #[inline(always)]
+    fn add(self, a: Lanes, b: Lanes) -> Lanes {
+        lanes::add(a, b)
+    }
+
+    #[inline(always)]
+    fn repeat<const P: usize>(self, from: &[f32; P]) -> Lanes {
+        lanes::repeat(from)
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: Lanes, b: Lanes) -> Lanes {
+        lanes::add_pairs(a, b)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::arguments::{Bases, Entries, Lines, Samples, Window};
-use super::lanes::{Arithmetic, Lanes, OnLanes};
+use super::lanes::{self, Arithmetic, Lanes, OnLanes};
 use super::vectorized::Vectorized;
 use crate::tiles::{LANES, Row};
 
@@ -150,6 +150,21 @@ impl Arithmetic for Plain {
     #[inline(always)]
     fn store(self, sums: Lanes, to: &mut Lanes) {
         *to = sums;
+    }
+
+    #[inline(always)]
+    fn add(self, a: Lanes, b: Lanes) -> Lanes {
+        lanes::add(a, b)
+    }
+
+    #[inline(always)]
+    fn repeat<const P: usize>(self, from: &[f32; P]) -> Lanes {
+        lanes::repeat(from)
+    }
+
+    #[inline(always)]
+    fn add_pairs(self, a: Lanes, b: Lanes) -> Lanes {
+        lanes::add_pairs(a, b)
     }
 }
 

@@ -1,0 +1,155 @@
+//! The products of a matrix stored in row blocks, cut into pieces for threads; the loops are in `arch/blocks`.
+//!
+//! Speed comes from what a block's rows share: an input that is read, a row of sums that is read and written. The product takes
+//! twice as much of the FMA peak as one of single entries, its transpose and the weight gradient up to three times as much
+//! (benchmarks/RECORD.md).
+
+use std::ops::Range;
+
+use super::arch::blocks::{Gradient, Multiply, Transposed};
+use super::arch::{Epilogue, Isa};
+use super::panels::Panels;
+use super::split::split_tiles;
+use super::tree;
+use crate::sparse::Blocks;
+use crate::tiles::Row;
+
+/// Blocks times their height below which a piece of work is not split between threads: some five microseconds.
+const GRAIN: usize = 16_384;
+
+/// Slots that one piece of a weight gradient covers, and that its partial sums on the stack are made for; fewer where a batch has many
+/// tiles, whose tree is higher.
+const CHUNK: usize = 8192;
+const SMALL_CHUNK: usize = 1024;
+
+/// Computes all rows of all panels.
+pub(super) fn multiply(
+    isa: Isa,
+    blocks: &Blocks,
+    input: &[Row],
+    output: &mut [Row],
+    panels: Panels,
+    epilogue: Epilogue<'_>,
+) {
+    let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
+    split_tiles(0..panels.count(), output, rows, &|panel, output| {
+        let input = &input[panel * columns..][..columns];
+        let is_half = panels.is_half(panel / panels.positions);
+        let product = |lines: Range<usize>, output: &mut [Row]| {
+            let first_row = panel * rows;
+            isa.on_lanes(Multiply { blocks, lines, input, output, epilogue, first_row, is_half });
+        };
+        split_lines(blocks, 0..blocks.pattern().rows(), output, &product);
+    });
+}
+
+/// Halves a range of lines by their blocks until a piece is small.
+fn split_lines(
+    blocks: &Blocks,
+    lines: Range<usize>,
+    output: &mut [Row],
+    work: &(impl Fn(Range<usize>, &mut [Row]) + Sync),
+) {
+    let offsets = blocks.pattern().index().offsets();
+    let (start, end) = (offsets[lines.start], offsets[lines.end]);
+    if (end - start) as usize * blocks.height() <= GRAIN || lines.len() <= 1 {
+        return work(lines, output);
+    }
+    let half = start + (end - start) / 2;
+    let middle = lines.start + offsets[lines.clone()].partition_point(|&offset| offset < half);
+    let middle = middle.clamp(lines.start + 1, lines.end - 1);
+    let (left, right) = output.split_at_mut((middle - lines.start) * blocks.height());
+    rayon::join(
+        || split_lines(blocks, lines.start..middle, left, work),
+        || split_lines(blocks, middle..lines.end, right, work),
+    );
+}
+
+/// Computes the transposed product of all panels. Where there are fewer panels than threads each is cut by columns, which changes no
+/// bit: a column's sums are added in the order of the lines.
+pub(super) fn multiply_transposed(
+    isa: Isa,
+    blocks: &Blocks,
+    gradient: &[Row],
+    output: &mut [Row],
+    panels: Panels,
+    epilogue: Epilogue<'_>,
+) {
+    let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
+    let small = blocks.values().len() <= GRAIN;
+    let pieces =
+        if small { 1 } else { rayon::current_num_threads().div_ceil(panels.count().max(1)).min(columns) };
+    split_tiles(0..panels.count(), output, columns, &|panel, output| {
+        let gradient = &gradient[panel * rows..][..rows];
+        let is_half = panels.is_half(panel / panels.positions);
+        super::par_chunks(output, columns.div_ceil(pieces), &|start, output| {
+            let (columns, first_row) = (start..start + output.len(), panel * columns);
+            isa.on_lanes(Transposed { blocks, columns, gradient, output, epilogue, first_row, is_half });
+        });
+    });
+}
+
+/// Writes the gradient of every connection to `out`, summed over all tiles.
+pub(super) fn weight_gradient(
+    isa: Isa,
+    blocks: &Blocks,
+    gradient: &[Row],
+    input: &[Row],
+    panels: Panels,
+    out: &mut [f32],
+) {
+    assert_eq!(out.len(), blocks.values().len(), "one gradient per slot");
+    let levels = tree::scratch_levels(panels.tiles);
+    assert!(levels <= 12, "a batch has at most {} samples", (1 << 13) * crate::tiles::LANES);
+    let sums = Sums { isa, blocks, gradient, input, panels };
+    let chunk = if levels <= 2 { CHUNK } else { SMALL_CHUNK };
+    sums.split(0..blocks.pattern().nnz(), out, chunk / blocks.height());
+}
+
+/// A weight gradient being added up.
+struct Sums<'a> {
+    isa: Isa,
+    blocks: &'a Blocks,
+    gradient: &'a [Row],
+    input: &'a [Row],
+    panels: Panels,
+}
+
+impl Sums<'_> {
+    /// Cuts a range of blocks into pieces of `size`, the last perhaps smaller. `out` has the slots of the range.
+    fn split(&self, range: Range<usize>, out: &mut [f32], size: usize) {
+        if range.len() <= size {
+            return self.add(range, out);
+        }
+        let middle = range.start + range.len().div_ceil(size).div_ceil(2) * size;
+        let first_slot = |block| self.blocks.first_slot(block);
+        let (left, right) = out.split_at_mut(first_slot(middle) - first_slot(range.start));
+        rayon::join(
+            || self.split(range.start..middle, left, size),
+            || self.split(middle..range.end, right, size),
+        );
+    }
+
+    fn add(&self, range: Range<usize>, out: &mut [f32]) {
+        let Sums { isa, blocks, gradient, input, panels } = *self;
+        let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
+        let mut leaf = |tile: usize, out: &mut [f32], accumulate: bool| {
+            for panel in panels.of(tile) {
+                isa.on_lanes(Gradient {
+                    blocks,
+                    range: range.clone(),
+                    gradient: &gradient[panel * rows..][..rows],
+                    input: &input[panel * columns..][..columns],
+                    out: &mut *out,
+                    accumulate: accumulate || panel > panels.of(tile).start,
+                    is_half: panels.is_half(tile),
+                });
+            }
+        };
+        match tree::scratch_levels(panels.tiles) {
+            0 => tree::sum(0..panels.tiles, out, &mut [], &mut leaf),
+            1..=2 => tree::sum(0..panels.tiles, out, &mut [0.0; 2 * CHUNK], &mut leaf),
+            _ => tree::sum(0..panels.tiles, out, &mut [0.0; 12 * SMALL_CHUNK], &mut leaf),
+        }
+    }
+}
