@@ -11,6 +11,7 @@ use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
 use rarefy::train::{free_memory_bytes, memory_bytes, processor};
+use rarefy_mpi::installed;
 use serde::Serialize;
 
 use crate::output::Output;
@@ -38,6 +39,7 @@ struct Findings {
     peak_gflops: f64,
     cache_read_gb_per_second: f64,
     fashion_mnist: String,
+    mpi: Vec<String>,
     checks: Vec<Check>,
 }
 
@@ -67,6 +69,10 @@ pub fn run(_: &DoctorArgs, output: &Output) -> Result<()> {
         peak_gflops: kernels::measure_peak(isa),
         cache_read_gb_per_second: cache_read_rate(isa),
         fashion_mnist: fashion_mnist(),
+        mpi: installed()
+            .into_iter()
+            .map(|library| format!("{}, {}", library.file, library.version))
+            .collect(),
         checks,
     };
     output.show(&text(&found));
@@ -95,6 +101,10 @@ fn text(found: &Findings) -> String {
             found.peak_gflops, found.cache_read_gb_per_second
         ),
         format!("fashion-mnist     {}", found.fashion_mnist),
+        format!(
+            "MPI               {}",
+            if found.mpi.is_empty() { "none".into() } else { found.mpi.join("; ") }
+        ),
         String::new(),
     ];
     lines.extend(found.checks.iter().map(|check| {

@@ -4,11 +4,12 @@
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
+use rarefy_mpi::Job;
 use serde_json::{Map, Value, json};
 
-use crate::interrupt;
-use crate::output::{Output, complain_of};
+use crate::output::Output;
 use crate::print_config::all_keys;
+use crate::{interrupt, job};
 
 /// The exit codes, for the help and the man page.
 pub const EXIT_CODES: &str = "\
@@ -19,22 +20,29 @@ Exit codes:
   130  interrupted by Ctrl-C (SIGINT), after saving what there was
   143  interrupted by SIGTERM, likewise
 
+SIGUSR1 stops a run as Ctrl-C does, and the code is 0: job schedulers send it before time is up.
+
 With --json an error is an object too: {\"error\": {\"message\", \"exit_code\"}}, with \"key\" or \"path\" where a setting or a file
 is at fault; the key may be a flag.";
 
-/// Ends with what a verb ended with.
-pub fn end(result: &anyhow::Result<()>, output: &Output) -> ExitCode {
-    let interrupted = interrupt::signal().map(|signal| 128 + signal as u8);
-    let code = interrupted.unwrap_or(u8::from(result.is_err()));
+/// Ends with what a verb ended with, and the job of ranks with it.
+pub fn end(result: &anyhow::Result<()>, output: &Output, job: Option<&mut Job>) -> ExitCode {
+    let code = interrupt::exit_code().unwrap_or(u8::from(result.is_err()));
     if let Err(error) = result {
-        complain_of(&format!("{error:#}"));
+        job::complain(&format!("{error:#}"));
         output.failure(&object(error, code));
+    }
+    if let Some(job) = job {
+        job.end(result.as_ref().map_or(i32::from(code), |()| 0));
     }
     ExitCode::from(code)
 }
 
 /// Ends with what is wrong with the command line, or with the help that was asked for.
 pub fn end_usage(error: &clap::Error) -> ExitCode {
+    if job::rank() > 0 {
+        return ExitCode::from(error.exit_code() as u8);
+    }
     // A reader that has gone away is no error.
     let _ = error.print();
     // Nothing has been understood, so this is looked up by hand.

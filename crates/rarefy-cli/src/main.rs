@@ -3,6 +3,7 @@
 mod apply;
 mod arguments;
 mod bench;
+mod comm;
 mod compare;
 mod completions;
 mod data;
@@ -12,6 +13,7 @@ mod exit;
 mod generate;
 mod inspect;
 mod interrupt;
+mod job;
 mod man;
 mod network;
 mod output;
@@ -26,6 +28,7 @@ mod width;
 use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use output::Output;
+use rarefy_mpi::Job;
 
 /// Train neural networks that are sparse from the first step to the last
 #[derive(Parser)]
@@ -60,6 +63,9 @@ enum Command {
     /// Measure kernels and training steps on this machine
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Show, check and measure how the ranks of a job (mpirun, srun) talk to each other
+    #[command(subcommand)]
+    Comm(comm::CommCommand),
     /// Check that this machine and this program work together
     Doctor(doctor::DoctorArgs),
     /// Print a script that completes commands in a shell
@@ -79,10 +85,18 @@ fn main() -> std::process::ExitCode {
         Err(error) => return exit::end_usage(&error),
     };
     let output = Output::new(cli.json, cli.quiet);
-    exit::end(&run(&cli, &output), &output)
+    let shares = matches!(cli.command, Command::Comm(_));
+    match job::start(shares) {
+        Ok(mut job) => {
+            let output = if job.comm().rank() == 0 { output } else { Output::silent() };
+            let result = run(&cli, &job, &output);
+            exit::end(&result, &output, Some(&mut job))
+        }
+        Err(error) => exit::end(&Err(error), &output, None),
+    }
 }
 
-fn run(cli: &Cli, output: &Output) -> anyhow::Result<()> {
+fn run(cli: &Cli, job: &Job, output: &Output) -> anyhow::Result<()> {
     // Files are read in threads, one for each core; where the system gives none, reading would panic.
     if !matches!(cli.command, Command::Train(_)) {
         let pool = rayon::ThreadPoolBuilder::new().build_global();
@@ -97,6 +111,7 @@ fn run(cli: &Cli, output: &Output) -> anyhow::Result<()> {
         Command::Path(args) => path::run(args, output),
         Command::Data(args) => data::run(args, output),
         Command::Bench(bench) => bench::run(bench, output),
+        Command::Comm(command) => comm::run(command, job, output),
         Command::Doctor(args) => doctor::run(args, output),
         Command::Completions(args) => completions::run(args, command(), output),
         Command::Man(args) => man::run(args, command(), output),

@@ -16,6 +16,8 @@ pub struct Output {
     pub json: bool,
     /// No text but errors and what was asked for.
     pub quiet: bool,
+    /// Nothing at all but errors: another rank talks for this one.
+    silent: bool,
     /// Whether the object has been printed.
     has_object: AtomicBool,
 }
@@ -23,7 +25,12 @@ pub struct Output {
 impl Output {
     /// To stdout and stderr.
     pub fn new(json: bool, quiet: bool) -> Output {
-        Output { json, quiet, has_object: AtomicBool::new(false) }
+        Output { json, quiet, silent: false, has_object: AtomicBool::new(false) }
+    }
+
+    /// Of a rank above 0, for which rank 0 talks.
+    pub fn silent() -> Output {
+        Output { json: false, quiet: true, silent: true, has_object: AtomicBool::new(false) }
     }
 
     /// Columns of the place where text for people goes.
@@ -79,6 +86,9 @@ impl Output {
 
     /// Prints what was asked for as `write` makes it, for what is long. A reader that has gone away ends the program quietly.
     pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
+        if self.silent {
+            return;
+        }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         if let Err(error) = write(&mut out).and_then(|()| out.flush()) {
             if error.kind() == ErrorKind::BrokenPipe {

@@ -85,6 +85,12 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A launcher of ranks and an MPI library of which one is missing or does not fit the other.
+    #[error("{problem}")]
+    Launch {
+        /// What is wrong and what to do.
+        problem: String,
+    },
     /// Training left the finite numbers.
     #[error("step {step}: {what} is not finite; lower optimizer.learning_rate or set optimizer.clip_norm{}",
         checkpoint.as_ref().map(|path| format!(" (the last good checkpoint is {})", path.display())).unwrap_or_default())]
@@ -304,6 +310,11 @@ impl Error {
     /// An [`Error::Rank`].
     pub fn rank(rank: usize, host: &str, problem: impl Into<String>) -> Error {
         Error::Rank { rank, host: host.into(), problem: problem.into() }
+    }
+
+    /// An [`Error::Launch`].
+    pub fn launch(problem: impl Into<String>) -> Error {
+        Error::Launch { problem: problem.into() }
     }
 
     /// An [`Error::Model`].

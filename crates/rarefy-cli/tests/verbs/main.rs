@@ -1,5 +1,6 @@
 //! The verbs that use what training left behind say the same to people and to programs, and refuse bad input by name.
 
+mod comm;
 mod ends;
 mod evaluate;
 mod inspect;

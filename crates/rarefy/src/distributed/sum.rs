@@ -15,6 +15,9 @@ use std::ops::Range;
 use super::Comm;
 use crate::Result;
 
+/// Most numbers that go along with a message.
+const MOST_ALONG: usize = 16;
+
 /// Adds up `numbers` over the ranks below `parts`, which alone have something; all ranks then hold the sums. The few numbers of
 /// `along` go with every message and are added up too. `room` is memory for messages, kept for the next time.
 ///
@@ -22,7 +25,7 @@ use crate::Result;
 /// A rank that is gone or does not answer.
 ///
 /// # Panics
-/// If there are not so many ranks.
+/// If there are not so many ranks, or more than 16 numbers along.
 pub fn sum(
     comm: &dyn Comm,
     parts: usize,
@@ -31,6 +34,7 @@ pub fn sum(
     room: &mut Vec<u8>,
 ) -> Result<()> {
     assert!((1..=comm.size()).contains(&parts), "{parts} of {} ranks", comm.size());
+    assert!(along.len() <= MOST_ALONG, "{} numbers along", along.len());
     let rank = comm.rank();
     if rank < parts {
         let mut halving = Halving { comm, parts, numbers: &mut *numbers, along: &mut *along, room };
@@ -66,8 +70,8 @@ struct Halving<'a> {
 impl Halving<'_> {
     /// Halves what each leaf is in charge of, and adds what its partner has of its half.
     fn reduce(&mut self, distance: usize) -> Result<()> {
-        // A rank that is several leaves meets partners which all have the same along.
-        let mut is_first = true;
+        // A rank that is several leaves meets partners which all have the same along, and tells each the same.
+        let mut partners_along = None;
         for leaf in self.leaves() {
             let Some(partner) = self.partner(leaf, distance) else { continue };
             let (mine, theirs) = (self.share(leaf, 2 * distance), self.share(leaf ^ distance, 2 * distance));
@@ -84,11 +88,13 @@ impl Halving<'_> {
             for (number, other) in self.numbers[mine].iter_mut().zip(others.as_chunks().0) {
                 *number += f32::from_ne_bytes(*other);
             }
-            if std::mem::take(&mut is_first) {
-                for (number, other) in self.along.iter_mut().zip(other_along.as_chunks().0) {
-                    *number += f64::from_ne_bytes(*other);
-                }
+            let found = partners_along.get_or_insert([0.0; MOST_ALONG]);
+            for (found, other) in found.iter_mut().zip(other_along.as_chunks().0) {
+                *found = f64::from_ne_bytes(*other);
             }
+        }
+        for (number, other) in self.along.iter_mut().zip(partners_along.iter().flatten()) {
+            *number += other;
         }
         Ok(())
     }
