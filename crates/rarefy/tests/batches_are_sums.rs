@@ -101,7 +101,7 @@ fn filled(dataset: &Dataset, order: &[usize]) -> Batch {
 }
 
 /// Steps on all samples at once, and on micro-batches of so many.
-fn both_ways(training: &Training<'_>, dataset: &Dataset, micro: usize) -> [(Vec<f32>, Score); 2] {
+fn both_ways(training: &Training<'_>, dataset: &Dataset, micro: usize) -> [(Vec<u32>, Score); 2] {
     let all: Vec<usize> = (0..dataset.len()).collect();
     let mut whole = training.engine(all.len());
     let batch = filled(dataset, &all);
@@ -114,13 +114,15 @@ fn both_ways(training: &Training<'_>, dataset: &Dataset, micro: usize) -> [(Vec<
         before.iter().for_each(|batch| parts.accumulate(batch, step));
         score = parts.step(last, step, 1e-2);
     }
-    [(values(&whole), scores[scores.len() - 1]), (values(&parts), score)]
+    let bits = |engine: &Engine| values(engine).into_iter().map(f32::to_bits).collect();
+    [(bits(&whole), scores[scores.len() - 1]), (bits(&parts), score)]
 }
 
 #[test]
 fn micro_batches_add_up_to_the_bits_of_a_batch() {
     use Method::{Adam, Prodigy, ScheduleFreeSgd, Sgd};
-    let samples = 7 * 64 - 20;
+    // The last micro-batch is so small that it would be folded, were it a batch.
+    let samples = 6 * 64 + 20;
     let labels = (0..samples as u32).map(|sample| sample * sample % 5).collect();
     let weights = (0..samples).map(|sample| [1.0, 0.0, 2.0][sample % 3]).collect();
     let dataset = dataset(features(samples), Targets::Classes { labels, classes: 5 }, Some(weights));
@@ -132,8 +134,8 @@ fn micro_batches_add_up_to_the_bits_of_a_batch() {
         (LossMethod::MeanSquaredError, ScheduleFreeSgd),
     ] {
         let training = Training::of(spec(5), loss, task, optimizer);
-        // As four micro-batches, the last of a tile, and as two.
-        for micro in [128, 256] {
+        // As seven micro-batches, as four, the last of a tile, and as two.
+        for micro in [64, 128, 256] {
             let [whole, parts] = both_ways(&training, &dataset, micro);
             assert!(whole == parts, "{loss:?} {optimizer:?}, micro-batches of {micro}");
         }
@@ -144,16 +146,14 @@ fn micro_batches_add_up_to_the_bits_of_a_batch() {
         "{layer = 'linear', outputs = 8}, {layer = 'attention', heads = 2}, {layer = 'dropout', rate = 0.3}, \
          {layer = 'global-average-pool'},",
         "{layer = 'lstm', hidden = 5, bidirectional = true}, {layer = 'last-step'},",
+        "{layer = 'layer-norm'}, {layer = 'linear', outputs = 8}, {layer = 'rms-norm'}, {layer = 'group-norm', groups = 4}, \
+         {layer = 'flatten'},",
     ] {
         let training = Training::of(spec_of(layers, sequence, 5), LossMethod::CrossEntropy, task, Adam);
-        let [whole, parts] = both_ways(&training, &sequences, 128);
-        assert!(whole == parts, "{layers}");
-    }
-    // A norm sums over pieces of positions that go on from tile to tile: the same but for rounding.
-    let norm = spec_of("{layer = 'layer-norm'}, {layer = 'flatten'},", sequence, 5);
-    let [whole, parts] = both_ways(&Training::of(norm, LossMethod::CrossEntropy, task, Sgd), &sequences, 128);
-    for (whole, parts) in whole.0.iter().zip(&parts.0) {
-        assert!((whole - parts).abs() < 1e-6, "{whole} {parts}");
+        for micro in [64, 128] {
+            let [whole, parts] = both_ways(&training, &sequences, micro);
+            assert!(whole == parts, "{layers}, micro-batches of {micro}");
+        }
     }
     // Methods that compute with other values than the stored ones.
     for (topology, penalty) in [

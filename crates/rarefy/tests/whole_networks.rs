@@ -19,7 +19,7 @@ use rayon::prelude::*;
 struct Trained {
     network: Network,
     gradients: Vec<Gradient>,
-    pass: Pass,
+    pass: Pass<'static>,
     input: Tiles,
     batch: Batch,
     buffers: Buffers,

@@ -5,6 +5,7 @@
 //! ranks.
 
 mod local;
+mod peers;
 mod solo;
 mod sum;
 
@@ -13,6 +14,7 @@ use std::fmt::Debug;
 use crate::Result;
 
 pub use local::Local;
+pub use peers::Peers;
 pub use solo::Solo;
 pub use sum::sum;
 

@@ -10,7 +10,7 @@ use super::arch::blocks::{Gradient, Multiply, Transposed};
 use super::arch::{Epilogue, Isa};
 use super::panels::Panels;
 use super::split::split_tiles;
-use super::tree;
+use super::tree::{self, LEVELS, Leaf};
 use crate::sparse::Blocks;
 use crate::tiles::Row;
 
@@ -99,8 +99,8 @@ pub(super) fn weight_gradient(
     out: &mut [f32],
 ) {
     assert_eq!(out.len(), blocks.values().len(), "one gradient per slot");
-    let levels = tree::scratch_levels(panels.tiles);
-    assert!(levels <= 12, "a batch has at most {} samples", (1 << 13) * crate::tiles::LANES);
+    let levels = Leaf::of_positions(panels.positions).scratch_levels(panels.tiles);
+    assert!(levels <= LEVELS, "a batch has at most {} samples", crate::tiles::LANES << LEVELS);
     let sums = Sums { isa, blocks, gradient, input, panels };
     let chunk = if levels <= 2 { CHUNK } else { SMALL_CHUNK };
     sums.split(0..blocks.pattern().nnz(), out, chunk / blocks.height());
@@ -146,10 +146,11 @@ impl Sums<'_> {
                 });
             }
         };
-        match tree::scratch_levels(panels.tiles) {
-            0 => tree::sum(0..panels.tiles, out, &mut [], &mut leaf),
-            1..=2 => tree::sum(0..panels.tiles, out, &mut [0.0; 2 * CHUNK], &mut leaf),
-            _ => tree::sum(0..panels.tiles, out, &mut [0.0; 12 * SMALL_CHUNK], &mut leaf),
+        let (tiles, kind) = (0..panels.tiles, Leaf::of_positions(panels.positions));
+        match kind.scratch_levels(panels.tiles) {
+            0 => tree::sum(tiles, kind, out, &mut [], &mut leaf),
+            1..=2 => tree::sum(tiles, kind, out, &mut [0.0; 2 * CHUNK], &mut leaf),
+            _ => tree::sum(tiles, kind, out, &mut [0.0; LEVELS * SMALL_CHUNK], &mut leaf),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::arch::matrix::{Matrix, product};
 use super::arch::{Epilogue, Isa, fetch_ahead};
 use super::panels::Panels;
 use super::split::{par_chunks, split_tiles};
-use super::tree;
+use super::tree::{self, Leaf};
 use crate::tiles::{HALF, LANES, Row};
 
 /// Rows of a result that one call of `gemm` computes.
@@ -95,7 +95,12 @@ fn multiply_halves(
     });
 }
 
-/// Rows `rows` of `dW = sum over tiles of dY X^T`. `scratch` holds `tree::scratch_levels(tiles)` times `out`.
+/// Buffers of the output's length that [`weight_gradient`] needs beside the output.
+pub(super) fn scratch_levels(panels: Panels) -> usize {
+    Leaf::of_positions(panels.positions).scratch_levels(panels.tiles)
+}
+
+/// Rows `rows` of `dW = sum over tiles of dY X^T`. `scratch` holds [`scratch_levels`] times `out`.
 pub(super) fn weight_gradient(
     gradient: &[Row],
     input: &[Row],
@@ -109,28 +114,34 @@ pub(super) fn weight_gradient(
     }
     let count = panels.count().max(1);
     let (height, cols) = (gradient.len() / count, input.len() / count);
-    tree::sum(0..panels.tiles, out, scratch, &mut |tile, out, accumulate| {
-        let is_half = panels.is_half(tile) && panels.positions > 1;
-        par_chunks(out, BLOCK * cols, &|start, out| {
-            if is_half {
-                let rows = rows.start + start / cols..rows.start + (start + out.len()) / cols;
-                let mut both = (vec![Row::ZERO; rows.len()], vec![Row::ZERO; cols]);
-                for (place, panel) in panels.of(tile).enumerate().step_by(2) {
-                    let count = (panels.of(tile).end - panel).min(2);
-                    let gradient = &gradient[panel * height..][..count * height];
-                    side_by_side(gradient, height, rows.clone(), &mut both.0);
-                    side_by_side(&input[panel * cols..][..count * cols], cols, 0..cols, &mut both.1);
-                    let [gradient, input] = [&both.0, &both.1].map(|rows| Matrix::of_rows(rows));
-                    product(gradient, input.transposed(), out, accumulate || place > 0);
+    tree::sum(
+        0..panels.tiles,
+        Leaf::of_positions(panels.positions),
+        out,
+        scratch,
+        &mut |tile, out, accumulate| {
+            let is_half = panels.is_half(tile) && panels.positions > 1;
+            par_chunks(out, BLOCK * cols, &|start, out| {
+                if is_half {
+                    let rows = rows.start + start / cols..rows.start + (start + out.len()) / cols;
+                    let mut both = (vec![Row::ZERO; rows.len()], vec![Row::ZERO; cols]);
+                    for (place, panel) in panels.of(tile).enumerate().step_by(2) {
+                        let count = (panels.of(tile).end - panel).min(2);
+                        let gradient = &gradient[panel * height..][..count * height];
+                        side_by_side(gradient, height, rows.clone(), &mut both.0);
+                        side_by_side(&input[panel * cols..][..count * cols], cols, 0..cols, &mut both.1);
+                        let [gradient, input] = [&both.0, &both.1].map(|rows| Matrix::of_rows(rows));
+                        product(gradient, input.transposed(), out, accumulate || place > 0);
+                    }
+                    return;
                 }
-                return;
-            }
-            for (place, panel) in panels.of(tile).enumerate() {
-                let gradient = Matrix::of_rows(&gradient[panel * height..][..height][rows.clone()]);
-                let input = Matrix::of_rows(&input[panel * cols..][..cols]).transposed();
-                let gradient = gradient.rows_from(start / cols, out.len() / cols);
-                product(gradient, input, out, accumulate || place > 0);
-            }
-        });
-    });
+                for (place, panel) in panels.of(tile).enumerate() {
+                    let gradient = Matrix::of_rows(&gradient[panel * height..][..height][rows.clone()]);
+                    let input = Matrix::of_rows(&input[panel * cols..][..cols]).transposed();
+                    let gradient = gradient.rows_from(start / cols, out.len() / cols);
+                    product(gradient, input, out, accumulate || place > 0);
+                }
+            });
+        },
+    );
 }

@@ -85,7 +85,9 @@ fn cell(gradient: &Tiles, steps: usize, channels: usize, channel: usize, places:
     tree::sum_of(0..gradient.tiles(), &|tile| {
         let before = |end: usize| places.partition_point(|&place| (place as usize) < end * steps * LANES);
         let at = |place: usize| gradient.rows()[place / LANES * channels + channel].0[place % LANES];
-        places[before(tile)..before(tile + 1)].iter().map(|&place| at(place as usize)).sum()
+        let sum = |sum: f32, &place: &u32| sum + at(place as usize);
+        // From 0 on: an empty sum of f32 is -0, and that of a share of the batch without the token is 0.
+        places[before(tile)..before(tile + 1)].iter().fold(0.0, sum)
     })
 }
 

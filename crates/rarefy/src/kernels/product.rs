@@ -11,8 +11,9 @@ use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
 use super::spmm::gather_columns;
+use super::tree::{self, LEVELS, Leaf};
 use super::windows::Windows;
-use super::{blocks, conv, conv_dense, dense, narrow, sddmm, sparse_input, spmm, tree};
+use super::{blocks, conv, conv_dense, dense, narrow, sddmm, sparse_input, spmm};
 use crate::sparse::{Order, Pattern, Touched, Weights};
 use crate::tiles::{HALF, LANES, Tiles};
 
@@ -88,7 +89,7 @@ pub fn multiply_transposed(
 /// Computes the gradient of every live connection: `dW[r, c] = sum over samples and positions of dY[r] X[c]`.
 ///
 /// `out` has a number for each slot, zero for absent connections in dense storage. `scratch` grows to what dense storage needs to sum
-/// more than two tiles in a tree.
+/// tiles in a tree.
 ///
 /// # Panics
 /// If shapes do not fit, or the weights do not stand in row order.
@@ -104,7 +105,7 @@ pub fn weight_gradient(
     assert_eq!(weights.order(), Order::Rows, "the gradient for a dense input");
     match weights {
         Weights::Dense(_) => {
-            scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
+            scratch.resize(out.len() * dense::scratch_levels(panels), 0.0);
             dense::weight_gradient(gradient.rows(), input.rows(), panels, 0..weights.rows(), out, scratch);
             weights.clear_absent(out);
         }
@@ -149,9 +150,11 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
     }
     let (features, tiles) = (out.len(), gradient.tiles());
     let rows = tiles * gradient.features() / features;
-    assert!(tree::scratch_levels(tiles) <= 12, "a batch has at most {} samples", (1 << 13) * LANES);
+    let levels = Leaf::AddsOnce.scratch_levels(tiles);
+    assert!(levels < LEVELS, "a batch has at most {} samples", LANES << LEVELS);
     par_chunks(out, (ROWS / rows.max(1)).clamp(32, BIASES), &|start, out| {
-        tree::sum(0..tiles, out, &mut [0.0; 12 * BIASES], &mut |tile, out, accumulate| {
+        let scratch = &mut [0.0; (LEVELS - 1) * BIASES];
+        tree::sum(0..tiles, Leaf::AddsOnce, out, scratch, &mut |tile, out, accumulate| {
             let blocks = if gradient.is_half(tile) { 2 } else { 4 };
             isa.vectorize(|| {
                 // Sixteen running sums of each and then halves: the order is the same whatever the instruction set.
@@ -243,7 +246,7 @@ impl<'a> Product<'a> {
             }
         }
         let panels = self.panels(shape);
-        scratch.resize(out.len() * tree::scratch_levels(panels.tiles), 0.0);
+        scratch.resize(out.len() * dense::scratch_levels(panels), 0.0);
         dense::weight_gradient(self.gradient.rows(), self.input.rows(), panels, rows, out, scratch);
     }
 

@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use super::arch::{Isa, Samples};
 use super::panels::Panels;
-use super::tree;
+use super::tree::{self, LEVELS, Leaf};
 use crate::sparse::Index;
-use crate::tiles::Row;
+use crate::tiles::{LANES, Row};
 
 /// Entries that one piece of work covers, and that its partial sums on the stack are made for.
 const CHUNK: usize = 2048;
@@ -62,19 +62,20 @@ pub(super) fn sddmm(
             accumulate = true;
         }
     };
-    let levels = tree::scratch_levels(tiles);
+    let kind = Leaf::of_positions(panels.positions);
+    let levels = kind.scratch_levels(tiles);
     let is_wide = input.len() > L2_ROWS && columns > FEW_COLUMNS && levels <= 2;
     let chunk = if is_wide { WIDE_CHUNK } else { CHUNK };
     super::par_chunks(out, chunk, &|start, out| {
         let positions = start..start + out.len();
         let mut leaf = |tile, out: &mut [f32], accumulate| leaf(positions.clone(), tile, out, accumulate);
         match levels {
-            0 => tree::sum(0..tiles, out, &mut [], &mut leaf),
-            1..=2 if chunk == CHUNK => tree::sum(0..tiles, out, &mut [0.0; 2 * CHUNK], &mut leaf),
-            1..=2 => tree::sum(0..tiles, out, &mut [0.0; 2 * WIDE_CHUNK], &mut leaf),
+            0 => tree::sum(0..tiles, kind, out, &mut [], &mut leaf),
+            1..=2 if chunk == CHUNK => tree::sum(0..tiles, kind, out, &mut [0.0; 2 * CHUNK], &mut leaf),
+            1..=2 => tree::sum(0..tiles, kind, out, &mut [0.0; 2 * WIDE_CHUNK], &mut leaf),
             levels => {
-                assert!(levels <= 12, "a batch has at most {} samples", (1 << 13) * crate::tiles::LANES);
-                tree::sum(0..tiles, out, &mut [0.0; 12 * CHUNK], &mut leaf);
+                assert!(levels <= LEVELS, "a batch has at most {} samples", LANES << LEVELS);
+                tree::sum(0..tiles, kind, out, &mut [0.0; LEVELS * CHUNK], &mut leaf);
             }
         }
     });

@@ -3,15 +3,36 @@
 
 use std::ops::Range;
 
-/// Buffers of the output's length that [`sum`] needs for `tiles` tiles, beside the output.
-pub(super) fn scratch_levels(tiles: usize) -> usize {
-    tiles.next_power_of_two().trailing_zeros().saturating_sub(1) as usize
+/// What a leaf does that is to add a tile's part to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaf {
+    /// It adds the part's sum. Then a tile needs no buffer of its own.
+    AddsOnce,
+    /// It adds a number after the other, which is another sum than the tree's: each tile is written, and then added.
+    AddsEach,
 }
 
-/// Writes the tree sum of `leaf` over `tiles` to `out`. `leaf(tile, out, accumulate)` writes or adds one tile's part;
-/// `scratch` holds [`scratch_levels`] times the output's length.
+impl Leaf {
+    /// That of a sum over so many positions of each tile, a product of one position being added once.
+    pub(super) fn of_positions(positions: usize) -> Leaf {
+        if positions == 1 { Leaf::AddsOnce } else { Leaf::AddsEach }
+    }
+
+    /// Buffers of the output's length that [`sum`] needs for `tiles` tiles, beside the output.
+    pub(super) fn scratch_levels(self, tiles: usize) -> usize {
+        let levels = tiles.next_power_of_two().trailing_zeros() as usize;
+        levels.saturating_sub(usize::from(self == Leaf::AddsOnce))
+    }
+}
+
+/// The most [`Leaf::scratch_levels`] that there is room for.
+pub(super) const LEVELS: usize = 13;
+
+/// Writes the tree sum of `leaf` over `tiles` to `out`. `leaf(tile, out, accumulate)` writes or adds one tile's part, as `kind`
+/// says; `scratch` holds [`Leaf::scratch_levels`] times the output's length.
 pub(super) fn sum(
     tiles: Range<usize>,
+    kind: Leaf,
     out: &mut [f32],
     scratch: &mut [f32],
     leaf: &mut impl FnMut(usize, &mut [f32], bool),
@@ -19,15 +40,14 @@ pub(super) fn sum(
     match tiles.len() {
         0 => out.fill(0.0),
         1 => leaf(tiles.start, out, false),
-        2 => {
-            leaf(tiles.start, out, false);
-            leaf(tiles.start + 1, out, true);
-        }
         count => {
             let middle = tiles.start + count.next_power_of_two() / 2;
-            sum(tiles.start..middle, out, scratch, leaf);
+            sum(tiles.start..middle, kind, out, scratch, leaf);
+            if kind == Leaf::AddsOnce && middle + 1 == tiles.end {
+                return leaf(middle, out, true);
+            }
             let (right, rest) = scratch.split_at_mut(out.len());
-            sum(middle..tiles.end, right, rest, leaf);
+            sum(middle..tiles.end, kind, right, rest, leaf);
             for (out, right) in out.iter_mut().zip(right) {
                 *out += *right;
             }
@@ -88,13 +108,16 @@ mod tests {
         let tiles = [1e8f32, 1.0, -1e8, 3.0, 5.0, 7.0, 11.0];
         for count in 1..=tiles.len() {
             let mut out = [0.0];
-            let mut scratch = vec![0.0; scratch_levels(count)];
-            sum(0..count, &mut out, &mut scratch, &mut |tile, out, accumulate| {
-                out[0] = if accumulate { out[0] + tiles[tile] } else { tiles[tile] };
-            });
             let t = |i: usize| if i < count { tiles[i] } else { 0.0 };
             let expected = ((t(0) + t(1)) + (t(2) + t(3))) + ((t(4) + t(5)) + (t(6) + t(7)));
-            assert_eq!(out[0], expected, "{count} tiles");
+            for kind in [Leaf::AddsOnce, Leaf::AddsEach] {
+                let mut scratch = vec![0.0; kind.scratch_levels(count)];
+                sum(0..count, kind, &mut out, &mut scratch, &mut |tile, out, accumulate| {
+                    assert!(!accumulate || kind == Leaf::AddsOnce);
+                    out[0] = if accumulate { out[0] + tiles[tile] } else { tiles[tile] };
+                });
+                assert_eq!(out[0], expected, "{count} tiles, {kind:?}");
+            }
             assert_eq!(sum_of(0..count, &|tile| tiles[tile]), expected, "{count} tiles");
         }
     }

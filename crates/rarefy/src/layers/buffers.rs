@@ -14,16 +14,21 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Sets the number of samples of every buffer.
+    /// Sets the number of samples of every buffer, which are a whole batch.
     pub fn resize(&mut self, samples: usize) {
-        self.resize_as(samples, false);
+        self.resize_to(Size { samples, folded: false, is_alone: true });
     }
 
-    /// Sets the number of samples of every buffer, folded or not.
-    pub(super) fn resize_as(&mut self, samples: usize, folded: bool) {
+    /// Sets the number of samples of every buffer, of whose batch `earlier` samples come before: the last few samples of a large batch
+    /// stand as those of a large batch do.
+    pub fn resize_after(&mut self, earlier: usize, samples: usize) {
+        self.resize_to(Size { samples, folded: false, is_alone: earlier == 0 });
+    }
+
+    fn resize_to(&mut self, size: Size) {
         let tiles = self.outputs.iter_mut().chain(&mut self.gradients);
-        tiles.for_each(|tiles| tiles.resize_as(samples, folded));
-        self.work.iter_mut().for_each(|work| work.resize(samples, folded));
+        tiles.for_each(|tiles| tiles.resize_as(size.samples, size.folded));
+        self.work.iter_mut().for_each(|work| work.resize(size));
     }
 
     /// Calls `change` with each state that goes on from batch to batch, in order.
@@ -110,6 +115,15 @@ impl Buffers {
     }
 }
 
+/// How many samples buffers are for, and how they stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    pub(super) samples: usize,
+    pub(super) folded: bool,
+    /// Whether no samples of the same batch come before them.
+    pub(super) is_alone: bool,
+}
+
 /// What a layer keeps from its forward to its backward pass besides inputs and outputs, and room to work in. Allocated
 /// once; what stands where is the layer's own affair.
 #[derive(Debug, Clone, Default)]
@@ -135,13 +149,16 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Sets the number of samples, folded or not.
-    pub(super) fn resize(&mut self, samples: usize, folded: bool) {
-        let is_small = samples <= HALF;
-        let (folded, tiles) =
-            if self.folds_small_batches { (is_small, samples.min(HALF)) } else { (folded, samples) };
+    /// Sets the number of samples.
+    pub(super) fn resize(&mut self, size: Size) {
+        let Size { samples, mut folded, is_alone } = size;
+        let mut tiles = samples;
+        if self.folds_small_batches {
+            folded = is_alone && samples <= HALF;
+            tiles = samples.min(HALF);
+        }
         self.tiles.iter_mut().for_each(|it| it.resize_as(tiles, folded));
-        self.inner.iter_mut().for_each(|buffers| buffers.resize_as(samples, folded));
+        self.inner.iter_mut().for_each(|buffers| buffers.resize_to(Size { folded, ..size }));
         for carried in &mut self.carried {
             carried.begin.resize(samples);
             carried.end.resize(samples);

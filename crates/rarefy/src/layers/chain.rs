@@ -64,7 +64,7 @@ type Idle = Arc<Mutex<Vec<(Tiles, Buffers)>>>;
 pub struct Kept {
     input: Tiles,
     buffers: Buffers,
-    pass: Pass,
+    pass: Pass<'static>,
     filled: u64,
     home: Idle,
 }
@@ -159,7 +159,7 @@ impl Chain {
     /// If an array has another length.
     pub fn forward(
         &mut self,
-        pass: &Pass,
+        pass: &Pass<'static>,
         parameters: &[Option<&[f32]>],
         x: &[f32],
         y: &mut [f32],

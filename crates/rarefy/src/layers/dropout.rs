@@ -71,7 +71,7 @@ impl Dropout {
         let key = pass
             .training
             .map(|Training { seed, step, .. }| Stream::new(seed, Purpose::Dropout, self.layer, step).bits());
-        let earlier = pass.training.map_or(0, |training| training.earlier) / LANES * self.shape.features();
+        let earlier = pass.earlier() / LANES * self.shape.features();
         let keep = (f64::from(1.0 - self.rate) * f64::from(u32::MAX)) as u32;
         let scale = 1.0 / (1.0 - self.rate);
         par_chunks(target.rows_mut(), ROWS, &|start, rows: &mut [Row]| {

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use super::buffers::Size;
 use super::sequence::folds;
 use super::{Gradient, Layer, Parameter, Pass, Sequence, Vjp, Workspace};
 use crate::kernels::{Activation, Product};
-use crate::tiles::{HALF, Shape, Tiles};
+use crate::tiles::{Shape, Tiles};
 
-/// Layers that are given a batch of at most 32 samples folded, and others as they are.
+/// Layers that are given a batch of at most 32 samples folded, and others, or parts of larger ones, as they are.
 ///
 /// ```text
 /// x -- fold -- layers -- unfold -- y
@@ -21,6 +22,12 @@ pub(super) struct Folded {
 
 /// Of the two tiles of the workspace what goes into the layers of a small batch; the other is the gradient of that.
 const INPUT: usize = 0;
+
+/// Whether a batch is folded, for which the workspace was resized.
+fn is_folded(tiles: &[Tiles]) -> bool {
+    // A spread sample has no tiles here.
+    tiles.get(INPUT).is_some_and(Tiles::is_folded)
+}
 
 /// The longest run of layers that are worth folding small batches for; empty if there is none.
 pub(super) fn foldable(sequence: &Sequence) -> Range<usize> {
@@ -76,7 +83,7 @@ impl Layer for Folded {
         let tiles = vec![room(true), room(training)];
         let inner = vec![self.layers.buffers(samples, training)];
         let mut work = Workspace { tiles, inner, folds_small_batches: true, ..Workspace::default() };
-        work.resize(samples, false);
+        work.resize(Size { samples, folded: false, is_alone: true });
         work
     }
 
@@ -89,7 +96,7 @@ impl Layer for Folded {
         work: &mut Workspace,
     ) {
         let (tiles, buffers) = (&mut work.tiles, &mut work.inner[0]);
-        if input.samples() > HALF || input.is_spread() {
+        if !is_folded(tiles) {
             self.layers.forward(pass, parameters, input, buffers);
             // Nobody within looks at the last outputs again.
             std::mem::swap(output, buffers.output_mut());
@@ -109,7 +116,7 @@ impl Layer for Folded {
         work: &mut Workspace,
     ) {
         let buffers = &mut work.inner[0];
-        if vjp.input.samples() > HALF {
+        if !is_folded(&work.tiles) {
             return self.layers.backward(pass, parameters, gradients, vjp, buffers);
         }
         let [input, gradient_input] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
@@ -141,7 +148,7 @@ impl Layer for Folded {
         work: &'a Workspace,
     ) -> Product<'a> {
         let buffers = &work.inner[0];
-        if input.samples() > HALF {
+        if !is_folded(&work.tiles) {
             self.layers.product(parameter, input, gradient, buffers)
         } else {
             self.layers.product(parameter, &work.tiles[INPUT], buffers.gradient(), buffers)

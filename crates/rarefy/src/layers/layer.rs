@@ -1,16 +1,19 @@
 //! What a layer is to a network.
 
 use super::{Gradient, Parameter, Workspace};
+use crate::distributed::Peers;
 use crate::kernels::{Activation, Isa, Product};
 use crate::tiles::{Shape, Tiles};
 
 /// How a pass over the network is made.
 #[derive(Debug, Clone, Copy)]
-pub struct Pass {
+pub struct Pass<'a> {
     /// The instruction set of the kernels.
     pub isa: Isa,
     /// What random draws of a training pass are named by; `None` when predicting.
     pub training: Option<Training>,
+    /// Who has the other shares, where the samples are a share of a training batch.
+    pub peers: Option<&'a dyn Peers>,
 }
 
 /// What names the random draws of a training pass, besides the layer.
@@ -20,27 +23,53 @@ pub struct Training {
     pub seed: u64,
     /// The step, counted from 1.
     pub step: u64,
-    /// Samples of the step that earlier passes had, whole tiles: a micro-batch draws what its samples would in one large batch.
+    /// Samples of the step that come before, in earlier passes or in shares of others, whole tiles: a sample draws what it would in
+    /// one large batch.
     pub earlier: usize,
 }
 
-impl Pass {
+impl Pass<'_> {
     /// A pass that predicts.
-    pub fn predict(isa: Isa) -> Pass {
-        Pass { isa, training: None }
+    pub fn predict(isa: Isa) -> Pass<'static> {
+        Pass { isa, training: None, peers: None }
     }
 
     /// A pass that trains.
-    pub const fn train(isa: Isa, seed: u64, step: u64) -> Pass {
-        Pass { isa, training: Some(Training { seed, step, earlier: 0 }) }
+    pub const fn train(isa: Isa, seed: u64, step: u64) -> Pass<'static> {
+        Pass { isa, training: Some(Training { seed, step, earlier: 0 }), peers: None }
     }
 
-    /// The same pass after others of its step, which had `samples` samples.
-    pub fn after(mut self, samples: usize) -> Pass {
+    /// Samples of the step that other passes have before this one's.
+    pub fn earlier(&self) -> usize {
+        self.training.map_or(0, |training| training.earlier)
+    }
+
+    /// The same pass over what comes after `samples` samples of its step.
+    pub fn after(mut self, samples: usize) -> Self {
         if let Some(training) = &mut self.training {
             training.earlier = samples;
         }
         self
+    }
+
+    /// The same pass over a share of a batch.
+    pub fn with_peers(self, peers: &dyn Peers) -> Pass<'_> {
+        Pass { isa: self.isa, training: self.training, peers: Some(peers) }
+    }
+
+    /// Makes `numbers`, `N` for each of some things, those of the whole batch, of which this pass has a share or all; see
+    /// [`Peers::join`].
+    pub fn join<const N: usize>(
+        &self,
+        numbers: &mut [[f32; N]],
+        join: impl Fn([f32; N], [f32; N]) -> [f32; N],
+    ) {
+        let Some(peers) = self.peers else { return };
+        peers.join(numbers.as_flattened_mut(), &|left, right| {
+            for (left, right) in left.as_chunks_mut().0.iter_mut().zip(right.as_chunks().0) {
+                *left = join(*left, *right);
+            }
+        });
     }
 }
 

@@ -20,11 +20,11 @@ impl Settings {
         if count == 1 {
             return Ok(());
         }
-        // Kernels add up pairs of tiles, and what these make in a binary tree.
-        let is_whole = |size: usize| size >= 2 * LANES && size.is_power_of_two();
+        // Sums over tiles are a binary tree.
+        let is_whole = |size: usize| size >= LANES && size.is_power_of_two();
         if !self.train.batch_size.is_some_and(is_whole) {
             let problem = format!(
-                "must be 128, 256, 512 or another power of two with train.accumulate = {count}: micro-batches of such sizes add \
+                "must be 64, 128, 256 or another power of two with train.accumulate = {count}: micro-batches of such sizes add \
                  up to the same bits as one large batch"
             );
             return Err(Error::setting("train.batch_size", problem));
@@ -42,10 +42,10 @@ mod tests {
         let cases = [
             ("train.accumulate = 0", "train.accumulate: 0 is not between 1 and 65536"),
             (
-                "train.batch_size = 64\ntrain.accumulate = 2",
-                "train.batch_size: must be 128, 256, 512 or another power of two",
+                "train.batch_size = 32\ntrain.accumulate = 2",
+                "train.batch_size: must be 64, 128, 256 or another power of two",
             ),
-            ("train.batch_size = 192\ntrain.accumulate = 2", "train.batch_size: must be 128"),
+            ("train.batch_size = 192\ntrain.accumulate = 2", "train.batch_size: must be 64"),
         ];
         for (text, message) in cases {
             let given =

@@ -199,8 +199,7 @@ impl Engine {
 
     /// Computes the gradients of a micro-batch, which wait for the others of their step: [`Engine::step`] with the last one
     /// makes the step of all of them. It has the same bits as a step on one batch that has them in this order, if each but the
-    /// last has a power of two of samples, 128 or more. Norms alone add up their scales' and shifts' gradients in another order,
-    /// and a batch norm's statistics are those of a micro-batch.
+    /// last has a power of two of samples, 64 or more. Only a batch norm's statistics are those of a micro-batch.
     pub fn accumulate(&mut self, batch: &Batch, step: u64) {
         let score = self.gradients(batch, step);
         self.reduction.hold(&mut self.gradients, score, batch.samples, &self.loss);
@@ -234,7 +233,7 @@ impl Engine {
         self.buffers.carry_on();
     }
 
-    fn pass(&self, step: u64) -> Pass {
+    fn pass(&self, step: u64) -> Pass<'static> {
         Pass::train(self.isa, self.seed, step).after(self.reduction.samples())
     }
 
@@ -355,7 +354,7 @@ impl Engine {
     fn loss_after(&mut self, batch: &Batch, step: u64) -> f64 {
         let pass = self.pass(step);
         let buffers = self.trial.as_mut().expect("allocated for an optimizer that searches");
-        buffers.resize(batch.samples);
+        buffers.resize_after(pass.earlier(), batch.samples);
         buffers.begin_as(&self.buffers);
         self.network.forward(&pass, &batch.input, buffers);
         score_in(&mut self.workspace, &self.loss, self.isa, buffers.output(), batch, None).loss()

@@ -15,7 +15,7 @@ pub(super) fn gradients(
     pass: &Pass,
     batch: &Batch,
 ) -> Score {
-    buffers.resize(batch.samples);
+    buffers.resize_after(pass.earlier(), batch.samples);
     network.forward(pass, &batch.input, buffers);
     let (output, gradient) = buffers.output_and_gradient();
     let score = score_in(workspace, loss, pass.isa, output, batch, Some(gradient));

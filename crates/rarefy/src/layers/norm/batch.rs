@@ -98,10 +98,9 @@ impl BatchNorm {
     /// The moments of each channel over the batch.
     fn of_batch(&self, isa: Isa, input: &Tiles, parts: &mut Vec<f32>, moments: &mut [Moments]) {
         let (channels, positions) = (self.shape.channels, self.shape.positions());
-        let pieces = Pieces::new(input.rows(), channels);
+        let pieces = Pieces::new(input, channels);
         let parts: &mut [Moments] = pieces.parts(parts);
-        par_chunks(parts, channels, &|start, parts: &mut [Moments]| {
-            let panels = pieces.of(start / channels);
+        pieces.each(&mut [], parts, &|panels, _, parts| {
             par_chunks(parts, CHANNELS, &|first, parts: &mut [Moments]| {
                 let row = |panel: usize| &input.rows()[panel * channels + first..];
                 isa.vectorize(|| {
@@ -132,7 +131,7 @@ impl BatchNorm {
             });
         });
         for (channel, moments) in moments.iter_mut().enumerate() {
-            *moments = pieces.join(parts, channel, join);
+            *moments = if input.tiles() == 0 { [0.0; 3] } else { pieces.join(parts, channel, join) };
         }
     }
 
@@ -145,10 +144,9 @@ impl BatchNorm {
         parts: &'a mut Vec<f32>,
     ) -> (Pieces, &'a [[f32; 2]]) {
         let channels = self.shape.channels;
-        let pieces = Pieces::new(vjp.input.rows(), channels);
+        let pieces = Pieces::new(vjp.input, channels);
         let parts: &mut [[f32; 2]] = pieces.parts(parts);
-        par_chunks(parts, channels, &|start, parts: &mut [[f32; 2]]| {
-            let panels = pieces.of(start / channels);
+        pieces.each(&mut [], parts, &|panels, _, parts| {
             par_chunks(parts, CHANNELS, &|first, parts: &mut [[f32; 2]]| {
                 isa.vectorize(|| {
                     parts.fill([0.0; 2]);
@@ -186,9 +184,9 @@ impl Layer for BatchNorm {
     }
 
     fn workspace(&self, _: usize, _: bool) -> Workspace {
-        // The moments that the last forward pass normalised by; and what rows are computed with.
+        // The moments that the last forward pass normalised by, what rows are computed with, and sums of gradients.
         let room = |count: usize| vec![0.0; count * self.shape.channels];
-        Workspace { numbers: vec![room(3), room(3)], ..Workspace::default() }
+        Workspace { numbers: vec![room(3), room(3), room(2)], ..Workspace::default() }
     }
 
     fn spreads(&self) -> bool {
@@ -205,10 +203,13 @@ impl Layer for BatchNorm {
     ) {
         let [scale, shift, mean, variance] = values(parameters);
         let Workspace { scratch: parts, numbers, .. } = work;
-        let [moments, factors] = &mut numbers[..] else { panic!("a workspace made by this layer") };
+        let [moments, factors, _] = &mut numbers[..] else { panic!("a workspace made by this layer") };
         let moments: &mut [Moments] = moments.as_chunks_mut().0;
         match pass.training {
-            Some(_) => self.of_batch(pass.isa, input, parts, moments),
+            Some(_) => {
+                self.of_batch(pass.isa, input, parts, moments);
+                pass.join(moments, join);
+            }
             None => {
                 for (moments, (&mean, &variance)) in moments.iter_mut().zip(mean.iter().zip(variance)) {
                     *moments = [1.0, mean, variance];
@@ -220,7 +221,7 @@ impl Layer for BatchNorm {
             let moments = moments[channel];
             *factors = [moments[1], scale[channel] * inverse_deviation(moments), shift[channel]];
         }
-        let pieces = Pieces::new(input.rows(), self.shape.channels);
+        let pieces = Pieces::new(input, self.shape.channels);
         par_chunks(output.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
             let inputs = &input.rows()[start..];
             pass.isa.vectorize(Normalise { inputs, factors, activation: self.activation, rows });
@@ -242,23 +243,30 @@ impl Layer for BatchNorm {
         work: &mut Workspace,
     ) {
         let Workspace { scratch: parts, numbers, .. } = work;
-        let [moments, factors] = &mut numbers[..] else { panic!("a workspace made by this layer") };
+        let [moments, factors, sums] = &mut numbers[..] else { panic!("a workspace made by this layer") };
         let moments: &[Moments] = moments.as_chunks().0;
         let (pieces, parts) = self.gradient_sums(pass.isa, &vjp, moments, parts);
+        let sums: &mut [[f32; 2]] = sums.as_chunks_mut().0;
+        for (channel, sums) in sums.iter_mut().enumerate() {
+            *sums = pieces.sum(parts, channel);
+        }
+        pass.join(sums, |a, b| [a[0] + b[0], a[1] + b[1]]);
+        // The first share has the sums of all, so the others add nothing to them: -0 is what changes no number.
+        let is_first = pass.peers.is_none_or(|peers| peers.index() == 0);
         let factors: &mut [[f32; 3]] = factors.as_chunks_mut().0;
         let scale = parameters[0].weights.values();
         let [scale_gradient, shift_gradient, ..] = gradients else {
             panic!("a batch norm has a scale and a shift")
         };
         for (channel, factors) in factors.iter_mut().enumerate() {
-            let [sum, product] = pieces.sum(parts, channel);
+            let [sum, product] = sums[channel];
             let (inverse, count) = (inverse_deviation(moments[channel]), moments[channel][0].max(1.0));
             let scaled = scale[channel] * inverse;
             // Only the statistics of a batch depend on the input.
             let through = |sum: f32| if pass.training.is_some() { sum / count } else { 0.0 };
             *factors = [scaled, through(scaled * sum), through(scaled * inverse * inverse * product)];
-            scale_gradient.values[channel] = inverse * product;
-            shift_gradient.values[channel] = sum;
+            scale_gradient.values[channel] = if is_first { inverse * product } else { -0.0 };
+            shift_gradient.values[channel] = if is_first { sum } else { -0.0 };
         }
         let Some(gradient_input) = vjp.gradient_input.take() else { return };
         let (channels, positions) = (self.shape.channels, self.shape.positions());

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces, real};
-use crate::kernels::{Activation, Isa, par_chunk_pairs, par_chunks, sum_lanes};
+use crate::kernels::{Activation, Isa, par_chunks, sum_lanes};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
 
@@ -191,7 +191,7 @@ impl Layer for GroupNorm {
         self.moments(pass.isa, input, moments);
         let (scale, shift) = (parameters[0].weights.values(), parameters[1].weights.values());
         let (channels, size) = (self.shape.channels, self.size());
-        let pieces = Pieces::new(input.rows(), channels);
+        let pieces = Pieces::new(input, channels);
         par_chunks(output.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
             pass.isa.vectorize(|| {
                 for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
@@ -224,14 +224,14 @@ impl Layer for GroupNorm {
             self.gradient_means(pass.isa, &vjp, factors, moments, means);
         }
         let (channels, size, positions) = (self.shape.channels, self.size(), self.shape.positions());
-        let pieces = Pieces::new(vjp.input.rows(), channels);
+        let pieces = Pieces::new(vjp.input, channels);
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.scratch);
         let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
-        par_chunk_pairs(out, parts, (pieces.rows(), channels), &|piece, out: &mut [Row], parts| {
+        pieces.each(out, parts, &|places, out, parts| {
             pass.isa.vectorize(|| {
                 parts.fill([0.0; 2]);
                 let mut out = out.iter_mut();
-                for place in pieces.of(piece) {
+                for place in places {
                     let (tile, step) = (place / positions, place % positions);
                     let steps = vjp.input.real_steps(tile, positions);
                     let inputs = &vjp.input.rows()[place * channels..][..channels];

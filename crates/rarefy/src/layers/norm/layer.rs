@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{EPSILON, Pieces};
-use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunk_pairs, par_chunks, sum_lanes};
+use crate::kernels::{Activation, Vectorized, fetch_ahead, par_chunks, sum_lanes};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
 use crate::tiles::{HALF, LANES, Row, Shape, Tiles};
 
@@ -236,7 +236,7 @@ impl Layer for LayerNorm {
     ) {
         let scale = parameters[0].weights.values();
         let shift = self.zeros.as_deref().unwrap_or_else(|| parameters[1].weights.values());
-        let (channels, pieces) = (self.shape.channels, Pieces::new(input.rows(), self.shape.channels));
+        let (channels, pieces) = (self.shape.channels, Pieces::new(input, self.shape.channels));
         par_chunks(output.rows_mut(), pieces.rows(), &|start, output: &mut [Row]| {
             let first = start / channels;
             pass.isa.vectorize(Forward { norm: self, scale, shift, input, first, output });
@@ -253,26 +253,21 @@ impl Layer for LayerNorm {
     ) {
         let (scale, shift) = gradients.split_first_mut().expect("a norm has a scale");
         let factors = parameters[0].weights.values();
-        let (channels, pieces) = (self.shape.channels, Pieces::new(vjp.input.rows(), self.shape.channels));
+        let (channels, pieces) = (self.shape.channels, Pieces::new(vjp.input, self.shape.channels));
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.scratch);
         let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
-        par_chunk_pairs(
-            out,
-            parts,
-            (pieces.rows(), channels),
-            &|piece, gradient_input: &mut [Row], parts| {
-                pass.isa.vectorize(Backward {
-                    norm: self,
-                    scale: factors,
-                    input: vjp.input,
-                    gradient: vjp.gradient,
-                    gate: vjp.gate,
-                    positions: pieces.of(piece),
-                    gradient_input,
-                    parts,
-                });
-            },
-        );
+        pieces.each(out, parts, &|positions, gradient_input, parts| {
+            pass.isa.vectorize(Backward {
+                norm: self,
+                scale: factors,
+                input: vjp.input,
+                gradient: vjp.gradient,
+                gate: vjp.gate,
+                positions,
+                gradient_input,
+                parts,
+            });
+        });
         for channel in 0..channels {
             let [product, sum] = pieces.sum(parts, channel);
             scale.values[channel] = product;

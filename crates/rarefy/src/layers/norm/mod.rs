@@ -23,8 +23,8 @@ pub use rms::RmsNormSpec;
 
 use std::ops::Range;
 
-use crate::kernels::join_in_tree;
-use crate::tiles::{LANES, Row};
+use crate::kernels::{join_in_tree, par_chunk_pairs};
+use crate::tiles::{LANES, Row, Tiles};
 
 /// Added to variances, so that constants do not divide by 0.
 const EPSILON: f32 = 1e-5;
@@ -32,53 +32,79 @@ const EPSILON: f32 = 1e-5;
 /// Rows of 64 samples in a piece of work: 128 kB, which stay in the L2 cache while they are read twice.
 const ROWS: usize = 512;
 
-/// How rows are cut into pieces: each some positions long, all of their channels. A piece may reach from tile to tile.
+/// How tiles are cut into pieces, each some positions long, all of their channels.
 #[derive(Debug, Clone, Copy)]
 struct Pieces {
     channels: usize,
-    /// Positions of all tiles.
+    tiles: usize,
+    /// Positions of a tile.
     positions: usize,
-    /// Positions of a piece.
+    /// Positions of a piece; the last of a tile may have fewer.
     length: usize,
 }
 
 impl Pieces {
-    fn new(rows: &[Row], channels: usize) -> Pieces {
-        Pieces { channels, positions: rows.len() / channels, length: (ROWS / channels).max(1) }
+    fn new(tiles: &Tiles, channels: usize) -> Pieces {
+        let positions = tiles.features() / channels;
+        Pieces { channels, tiles: tiles.tiles(), positions, length: (ROWS / channels).max(1) }
     }
 
-    /// Rows of a piece.
+    /// Rows that work on one row at a time takes at once.
     fn rows(self) -> usize {
         self.length * self.channels
     }
 
+    /// Pieces of a tile.
     fn count(self) -> usize {
         self.positions.div_ceil(self.length)
     }
 
-    /// The positions of a piece, counted over all tiles.
-    fn of(self, piece: usize) -> Range<usize> {
-        piece * self.length..((piece + 1) * self.length).min(self.positions)
-    }
-
     /// Room for `N` numbers of each channel in each piece.
     fn parts<const N: usize>(self, numbers: &mut Vec<f32>) -> &mut [[f32; N]] {
-        numbers.resize(N * self.channels * self.count(), 0.0);
+        numbers.resize(N * self.channels * self.count() * self.tiles, 0.0);
         numbers.as_chunks_mut().0
     }
 
-    /// The numbers of a channel in all pieces, joined in a tree.
+    /// Runs `work(positions, rows of these, parts of the piece)` on each piece, in parallel; positions are counted over all tiles.
+    /// `rows`, of all tiles, may be empty.
+    fn each<const N: usize>(
+        self,
+        rows: &mut [Row],
+        parts: &mut [[f32; N]],
+        work: &(impl Fn(Range<usize>, &mut [Row], &mut [[f32; N]]) + Sync),
+    ) {
+        let Pieces { channels, positions, length, .. } = self;
+        let of_tile = (positions * channels, self.count() * channels);
+        par_chunk_pairs(rows, parts, of_tile, &|tile, rows: &mut [Row], parts: &mut [[f32; N]]| {
+            par_chunk_pairs(rows, parts, (length * channels, channels), &|piece, rows: &mut [Row], parts| {
+                let of_tile = piece * length..((piece + 1) * length).min(positions);
+                work(tile * positions + of_tile.start..tile * positions + of_tile.end, rows, parts);
+            });
+        });
+    }
+
+    /// The numbers of a channel in all pieces, joined in a tree of each tile's pieces and then of tiles: so shares of a batch that
+    /// are whole tiles join to the same bits.
+    ///
+    /// # Panics
+    /// If there is no tile.
     fn join<const N: usize>(
         self,
         parts: &[[f32; N]],
         channel: usize,
         join: impl Fn([f32; N], [f32; N]) -> [f32; N],
     ) -> [f32; N] {
-        join_in_tree(0..self.count(), &|piece| parts[piece * self.channels + channel], &join)
+        let of_piece = |piece: usize| parts[piece * self.channels + channel];
+        let of_tile =
+            |tile: usize| join_in_tree(tile * self.count()..(tile + 1) * self.count(), &of_piece, &join);
+        join_in_tree(0..self.tiles, &of_tile, &join)
     }
 
-    /// The numbers of a channel in all pieces, added in a tree.
+    /// The numbers of a channel in all pieces, added in the same tree: zeros for no tiles.
     fn sum<const N: usize>(self, parts: &[[f32; N]], channel: usize) -> [f32; N] {
+        if self.tiles == 0 {
+            return [0.0; N];
+        }
         self.join(parts, channel, |a, b| std::array::from_fn(|index| a[index] + b[index]))
     }
 }
