@@ -230,7 +230,7 @@ fn shards_share_the_runs_and_the_plain_command_reports_them() {
     let shard = |shard: &str| {
         let output = rarefy(&[&arguments[..], &["--shard", shard]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
-        text(&output.stderr)
+        text(&output.stdout)
     };
     assert!(shard("2/4").contains("[2/2]"), "two of six");
     assert!(!out.join("results.json").exists());
@@ -240,7 +240,7 @@ fn shards_share_the_runs_and_the_plain_command_reports_them() {
         shard(other);
     }
     let output = rarefy(&arguments);
-    assert!(output.status.success() && !text(&output.stderr).contains("[1/"), "{}", text(&output.stderr));
+    assert!(output.status.success() && !text(&output.stdout).contains("[1/"), "{}", text(&output.stdout));
     let results: Value =
         serde_json::from_str(&std::fs::read_to_string(out.join("results.json")).unwrap()).unwrap();
     assert!(results["rows"].as_array().unwrap().iter().all(|row| row["finished"] == 3));
