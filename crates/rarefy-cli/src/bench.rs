@@ -7,7 +7,7 @@ mod network;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use rarefy::data::{Batch, Dataset, Features, Targets};
+use rarefy::data::{Dataset, Features, Shares, Targets};
 use rarefy::kernels::{self, Activation, Epilogue, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -299,7 +299,7 @@ fn bench_step(args: &StepArgs, output: &Output) -> Result<()> {
     );
     let isa = Isa::named(&args.isa)?;
     let pool = rayon_pool(args.threads)?;
-    let (mut engine, batch) = step_engine(args, isa)?;
+    let (mut engine, batch) = pool.install(|| step_engine(args, isa))?;
     let (nnz, cells) = engine.network.connections();
     let times = pool.install(|| {
         let mut times = Vec::new();
@@ -332,7 +332,7 @@ fn bench_step(args: &StepArgs, output: &Output) -> Result<()> {
 }
 
 /// A network with all layers but the last at the density, and a batch of random samples.
-fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
+fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Shares)> {
     let (inputs, outputs) = (args.layers[0], *args.layers.last().expect("checked"));
     let depth = args.layers.len() - 1;
     let layers = args.layers[1..]
@@ -376,11 +376,12 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Batch)> {
         },
         weights: None,
     };
-    let mut batch = Batch::new(&dataset, args.batch);
-    batch.fill(&dataset, &(0..args.batch).collect::<Vec<_>>());
     let loss = LossSettings::default().build(Task::Classification { counts: &vec![1; outputs] })?;
     let parts = EngineParts::new(network, loss, optimizer.build()?, args.batch);
-    let engine = Engine::new(EngineParts { isa, seed: 1, ..parts });
+    let threads = rayon::current_num_threads();
+    let engine = Engine::new(EngineParts { isa, seed: 1, threads, ..parts });
+    let mut batch = Shares::new(&dataset, args.batch, engine.workers());
+    batch.fill_for_training(&dataset, &(0..args.batch).collect::<Vec<_>>(), None, 0);
     Ok((engine, batch))
 }
 

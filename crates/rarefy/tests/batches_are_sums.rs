@@ -77,6 +77,7 @@ impl Training<'_> {
             seed: 1,
             batch_size,
             has_sparse_inputs: self.has_sparse_inputs,
+            threads: 1,
         })
     }
 }

@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rarefy::data::{Batch, Dataset, Features, Targets};
+use rarefy::data::{Dataset, Features, Shares, Targets};
 use rarefy::kernels::Activation;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -102,6 +102,7 @@ fn engine(
         topology: topology.build().unwrap(),
         targets,
         sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
+        threads: 2,
         ..EngineParts::new(network, loss, optimizer, SAMPLES)
     })
 }
@@ -109,19 +110,20 @@ fn engine(
 /// Fails if four steps allocate, whenever they are done.
 fn check(what: &str, mut engine: Engine, dataset: &Dataset) {
     let order: Vec<usize> = (0..SAMPLES).collect();
-    let mut batch = Batch::new(dataset, SAMPLES);
+    assert_eq!(engine.workers(), 2);
+    let mut batch = Shares::new(dataset, SAMPLES, engine.workers());
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     pool.install(|| {
         // A smaller batch and a full one, so that every buffer has had its size.
         for (step, count) in [(1, 40), (2, SAMPLES)] {
-            batch.fill(dataset, &order[..count]);
+            batch.fill_for_training(dataset, &order[..count], None, 0);
             engine.step(&batch, step, 1e-3);
         }
         // What a step allocates, each such round does; what the thread pool does for itself now and then, not all.
         let fewest = (0..20).map(|round| {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             for (step, count) in [(3, SAMPLES), (4, 40), (5, 128), (6, SAMPLES)] {
-                batch.fill(dataset, &order[..count]);
+                batch.fill_for_training(dataset, &order[..count], None, 0);
                 engine.step(&batch, 4 * round + step, 1e-3);
             }
             ALLOCATIONS.load(Ordering::Relaxed) - before

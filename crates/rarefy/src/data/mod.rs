@@ -24,6 +24,7 @@ mod raw;
 mod read;
 mod reading;
 mod settings;
+mod shares;
 mod shown;
 mod span;
 mod splits;
@@ -58,6 +59,7 @@ pub use settings::{
     AudioFeatures, AudioSettings, AugmentSettings, DataSettings, Decimal, Fold, Header, ImageColor,
     ImageSize, LabelType, Missing, Quote, Scale, TargetScale, TaskChoice, Units,
 };
+pub use shares::{Shares, share_of};
 pub use span::Shift;
 pub use splits::Splits;
 #[cfg(feature = "arrow")]

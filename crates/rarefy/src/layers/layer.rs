@@ -100,7 +100,8 @@ impl Vjp<'_> {
     }
 }
 
-/// A differentiable map from samples of shape `input()` to samples of shape `output()`.
+/// A differentiable map from samples of shape `input()` to samples of shape `output()`. Several passes may go through a layer at
+/// once, each over a share of a batch; a network that has running averages is given whole batches.
 pub trait Layer: Send + Sync {
     /// What goes in.
     fn input(&self) -> Shape;

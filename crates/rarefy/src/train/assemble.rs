@@ -161,6 +161,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         seed: settings.seed,
         batch_size,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
+        threads: rayon::current_num_threads(),
     });
     if engine.carries() && settings.train.accumulate > 1 {
         let problem =

@@ -15,7 +15,8 @@ use super::{Engine, Settings};
 use crate::control::END;
 use crate::data::TargetScale;
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec};
+use crate::layers::{Carried, Network, NetworkSpec};
+use crate::tiles::LANES;
 use crate::{Error, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -52,9 +53,10 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
         }
     }
     tensors.extend(engine.effective.tensors(&engine.network));
-    for (index, carried) in engine.buffers.carried().into_iter().enumerate() {
-        let numbers: &[f32] = bytemuck::must_cast_slice(carried.begin.rows());
-        tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], || numbers.into()));
+    for (index, shares) in engine.team.carried().into_iter().enumerate() {
+        let numbers = live_numbers(&shares);
+        let shape = vec![numbers.len()];
+        tensors.push(Tensor::floats(format!("carried.{index}"), shape, move || numbers.clone().into()));
     }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
     let position = Position { control, optimizer: Some(engine.memory.clone()), ..position.clone() };
@@ -69,6 +71,21 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
     write_with(&checkpoint_path(directory), |file| {
         tensors::write(file, tensors, &Words::from([("run", text)]))
     })
+}
+
+/// A carried state over all shares of a batch, lanes that are dead being 0: what else they hold depends on how it was computed.
+fn live_numbers(shares: &[&Carried]) -> Vec<f32> {
+    let mut numbers = Vec::new();
+    for begin in shares.iter().map(|carried| &carried.begin) {
+        for tile in 0..begin.tiles() {
+            let live = begin.live(tile);
+            for row in begin.tile(tile) {
+                numbers.extend_from_slice(&row.0[..live]);
+                numbers.resize(numbers.len() + LANES - live, 0.0);
+            }
+        }
+    }
+    numbers
 }
 
 /// A checkpoint that was read.
@@ -226,16 +243,18 @@ impl Checkpoint {
                 *slot = parameter.weights.from_row_order(self.file.floats(&name, slot.len())?);
             }
         }
-        let states = (0..engine.buffers.carried().len())
+        let states = (0..engine.team.carried().len())
             .map(|index| self.file.all_floats(&format!("carried.{index}")))
             .collect::<Result<Vec<_>>>()?;
-        let mut states = states.into_iter();
-        engine.buffers.for_each_carried(&mut |carried| {
-            // After a small last batch there are fewer, and the next batch begins anew.
-            let numbers: &mut [f32] = bytemuck::must_cast_slice_mut(carried.begin.rows_mut());
-            for (number, saved) in numbers.iter_mut().zip(states.next().unwrap_or_default()) {
-                *number = saved;
-            }
+        let mut states: Vec<_> = states.into_iter().map(Vec::into_iter).collect();
+        engine.team.for_each_buffers(|buffers| {
+            let mut states = states.iter_mut();
+            buffers.for_each_carried(&mut |carried| {
+                // After a small last batch there are fewer, and the next batch begins anew.
+                let numbers: &mut [f32] = bytemuck::must_cast_slice_mut(carried.begin.rows_mut());
+                let saved = states.next().expect("a state of each");
+                numbers.iter_mut().zip(saved).for_each(|(number, saved)| *number = saved);
+            });
         });
         engine.effective.restore(&engine.network, &self.file)?;
         self.file.check_all_read()

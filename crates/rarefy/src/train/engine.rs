@@ -2,15 +2,14 @@
 
 use super::effective::{Effective, Map};
 use super::live::Live;
-use super::passes::gradients;
 use super::reduce::Reduction;
-use super::score::score_in;
+use super::team::{Team, samples_of, workers};
 use super::update::{Part, Update};
 use super::{Score, Sparsifier};
 use crate::data::Batch;
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Gradient, Network, Pass, without_dead_neurons, without_zeros};
-use crate::losses::{Lanes, Loss};
+use crate::losses::Loss;
 use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::Regularizer;
 use crate::topology::{self, Topology, TopologySettings};
@@ -38,19 +37,15 @@ pub struct Engine {
     pub sparsifier: Sparsifier,
     pub(super) isa: Isa,
     pub(super) seed: u64,
-    pub(super) buffers: Buffers,
+    pub(super) team: Team,
     /// What the last step's gradients were multiplied by to be those of the mean loss.
     pub(super) scale: f32,
     /// Where the gradients of a step's micro-batches are added up.
     reduction: Reduction,
     /// The network as the step under way has found it, where its micro-batches are to be looked at again.
     pub(super) past: Option<Network>,
-    /// Memory for the loss.
-    workspace: Vec<Lanes>,
     /// What batch norms saw.
     statistics: Vec<f32>,
-    /// For an optimizer that looks at the loss after a step: the other buffers stay those of the gradients.
-    trial: Option<Buffers>,
 }
 
 /// What an [`Engine`] is made of. [`EngineParts::new`] fills in what most do without:
@@ -96,11 +91,13 @@ pub struct EngineParts {
     pub batch_size: usize,
     /// Whether of the inputs only those are given that are not zero.
     pub has_sparse_inputs: bool,
+    /// Threads that batches in [`Shares`](crate::data::Shares) are for.
+    pub threads: usize,
 }
 
 impl EngineParts {
     /// Parts for batches of at most `batch_size` samples with dense inputs, without clipping, penalty or constraint, whose
-    /// connections stay as they are; seed 0 and the fastest instruction set.
+    /// connections stay as they are; seed 0, the fastest instruction set and one thread.
     pub fn new(network: Network, loss: Loss, optimizer: Optimizer, batch_size: usize) -> EngineParts {
         let targets = network.parameters().map(|parameter| parameter.weights.nnz()).collect();
         let fixed = TopologySettings { method: topology::Method::Static, ..TopologySettings::default() };
@@ -117,6 +114,7 @@ impl EngineParts {
             seed: 0,
             batch_size,
             has_sparse_inputs: false,
+            threads: 1,
         }
     }
 }
@@ -144,8 +142,8 @@ impl Engine {
             }
             state.push(slots);
         }
-        let buffers = network.buffers(parts.batch_size, true);
-        let trial = optimizer.searches().then(|| network.buffers(parts.batch_size, false));
+        let team =
+            Team::new(&network, parts.batch_size, workers(&network, parts.threads), optimizer.searches());
         let effective = Effective::new(map, &network, &parts.targets, &optimizer);
         Engine {
             gradients: network.gradients(),
@@ -162,13 +160,11 @@ impl Engine {
             sparsifier: parts.sparsifier,
             isa: parts.isa,
             seed: parts.seed,
-            buffers,
+            team,
             scale: 1.0,
             reduction: Reduction::default(),
             past: None,
-            workspace: Vec::new(),
             statistics: Vec::new(),
-            trial,
         }
     }
 
@@ -176,21 +172,18 @@ impl Engine {
     pub(super) fn rest(&mut self) {
         self.reduction = Reduction::default();
         self.gradients = Vec::new();
+        self.team.rest();
         self.network.parameters_mut().for_each(|parameter| parameter.weights.forget_columns());
     }
 
-    /// Makes room for gradients after a rest.
-    fn wake(&mut self) {
-        self.gradients.resize_with(self.network.parameters().len(), Gradient::default);
-        self.gradients
-            .iter_mut()
-            .zip(self.network.parameters())
-            .for_each(|(it, parameter)| it.fit(parameter));
+    /// How many shares a full batch is to be cut into.
+    pub fn workers(&self) -> usize {
+        self.team.len()
     }
 
-    /// One step on a batch; `step` counts from 1. Its two halves are [`Engine::gradients`] and [`Engine::apply`]; between
-    /// them what micro-batches found is added up.
-    pub fn step(&mut self, batch: &Batch, step: u64, learning_rate: f32) -> Score {
+    /// One step on a batch, whole or in [`Shares`](crate::data::Shares); `step` counts from 1. Its two halves are
+    /// [`Engine::gradients`](method@Engine::gradients) and [`Engine::apply`]; between them what micro-batches found is added up.
+    pub fn step(&mut self, batch: &impl AsRef<[Batch]>, step: u64, learning_rate: f32) -> Score {
         let score = self.gradients(batch, step);
         let score = self.reduction.finish(&mut self.gradients, score, &self.loss);
         self.apply(&score, batch, step, learning_rate);
@@ -200,37 +193,35 @@ impl Engine {
     /// Computes the gradients of a micro-batch, which wait for the others of their step: [`Engine::step`] with the last one
     /// makes the step of all of them. It has the same bits as a step on one batch that has them in this order, if each but the
     /// last has a power of two of samples, 64 or more. Only a batch norm's statistics are those of a micro-batch.
-    pub fn accumulate(&mut self, batch: &Batch, step: u64) {
+    pub fn accumulate(&mut self, batch: &impl AsRef<[Batch]>, step: u64) {
         let score = self.gradients(batch, step);
-        self.reduction.hold(&mut self.gradients, score, batch.samples, &self.loss);
+        self.reduction.hold(&mut self.gradients, score, samples_of(batch.as_ref()), &self.loss);
     }
 
-    /// The first half of a step: the loss of a batch and the gradient of its sum by each parameter, [`Engine::gradients`];
-    /// nothing is divided yet. `step` counts from 1.
-    pub fn gradients(&mut self, batch: &Batch, step: u64) -> Score {
-        self.wake();
+    /// The first half of a step: the loss of a batch and the gradient of its sum by each parameter, which the field of this name
+    /// then holds; nothing is divided yet. `step` counts from 1.
+    pub fn gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
         let pass = self.pass(step);
         self.effective.swap_in_training(&mut self.network, self.seed, step);
-        let loss = (&self.loss, &mut self.workspace);
-        let room = (&mut self.gradients[..], &mut self.buffers);
-        let score = gradients(&self.network, room, loss, &pass, batch);
+        let (network, gradients) = (&self.network, &mut self.gradients);
+        let score = self.team.gradients(network, gradients, &self.loss, &pass, batch.as_ref());
         self.effective.swap_out_training(&mut self.network);
         self.statistics.clear();
-        self.network.batch_statistics(&self.buffers, &mut self.statistics);
+        self.team.batch_statistics(&self.network, &mut self.statistics);
         self.network.move_averages(&self.statistics);
         score
     }
 
     /// The second half of a step: divides the gradients by the score's normaliser, which makes them those of the mean loss,
     /// clips them and lets the optimizer move the weights. A line search looks at `batch` again.
-    pub fn apply(&mut self, score: &Score, batch: &Batch, step: u64, learning_rate: f32) {
+    pub fn apply(&mut self, score: &Score, batch: &impl AsRef<[Batch]>, step: u64, learning_rate: f32) {
         let normaliser = if score.normaliser > 0.0 { score.normaliser } else { 1.0 };
         self.scale = (1.0 / normaliser) as f32;
         let lambda = self.sparsifier.lambda().unwrap_or(0.0);
         self.effective.vjp(&self.network, &mut self.gradients, lambda, normaliser as f32);
         let scale = self.clip(self.scale);
-        self.update(scale, batch, StepSize::new(learning_rate, step), score.loss());
-        self.buffers.carry_on();
+        self.update(scale, batch.as_ref(), StepSize::new(learning_rate, step), score.loss());
+        self.team.for_each_buffers(Buffers::carry_on);
     }
 
     fn pass(&self, step: u64) -> Pass<'static> {
@@ -239,12 +230,12 @@ impl Engine {
 
     /// Whether layers carry their states from batch to batch.
     pub fn carries(&self) -> bool {
-        !self.buffers.carried().is_empty()
+        !self.team.carried().is_empty()
     }
 
     /// Lets the next batch begin with no states carried over.
     pub fn forget(&mut self) {
-        self.buffers.forget();
+        self.team.for_each_buffers(Buffers::forget);
     }
 
     /// Clips the gradients, which are to be multiplied by `scale`; returns what they are then to be multiplied by: the pass
@@ -271,7 +262,7 @@ impl Engine {
     }
 
     /// The optimizer's step with gradients times `scale`, and what penalties and constraints make of it.
-    fn update(&mut self, scale: f32, batch: &Batch, mut step: StepSize, loss: f64) {
+    fn update(&mut self, scale: f32, batch: &[Batch], mut step: StepSize, loss: f64) {
         let bregman = self.optimizer.is_bregman();
         let regularizer = if bregman { None } else { self.sparsifier.regularizer() };
         let regularizer = regularizer.as_ref();
@@ -351,13 +342,9 @@ impl Engine {
     }
 
     /// The batch's mean loss with the weights as they are now.
-    fn loss_after(&mut self, batch: &Batch, step: u64) -> f64 {
+    fn loss_after(&mut self, batch: &[Batch], step: u64) -> f64 {
         let pass = self.pass(step);
-        let buffers = self.trial.as_mut().expect("allocated for an optimizer that searches");
-        buffers.resize_after(pass.earlier(), batch.samples);
-        buffers.begin_as(&self.buffers);
-        self.network.forward(&pass, &batch.input, buffers);
-        score_in(&mut self.workspace, &self.loss, self.isa, buffers.output(), batch, None).loss()
+        self.team.look_again(&self.network, &self.loss, &pass, batch).loss()
     }
 
     /// Exchanges the trained values for the optimizer's average, if it keeps one, and back: what was exchanged twice has
@@ -390,7 +377,7 @@ impl Engine {
         (weights.flat_map(|(_, parameter)| parameter.weights.values()).filter(|&&w| w != 0.0).count(), cells)
     }
 
-    /// Bytes of weights, index, gradients and optimizer state.
+    /// Bytes of weights, index, gradients and optimizer state; what workers compute in does not count.
     pub fn bytes(&self) -> usize {
         let state: usize = self.state.iter().flatten().map(|slot| 4 * slot.len()).sum();
         state

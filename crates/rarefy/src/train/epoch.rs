@@ -12,7 +12,7 @@ use super::settings::Watched;
 use super::timing::median;
 use super::trainer::Trainer;
 use super::{Engine, Evaluation, Progress, Score, Threshold};
-use crate::data::{Batch, Task, epoch_order, run_order};
+use crate::data::{Batch, Shares, Task, epoch_order, run_order};
 use crate::metrics::Metric;
 use crate::{Error, Result};
 
@@ -78,7 +78,7 @@ impl Trainer {
         // Micro-batches, where several make a step.
         let accumulate = self.settings.train.accumulate;
         let mut batches = order.chunks(batch_size).enumerate().skip(done * accumulate).peekable();
-        let mut current = Batch::new(&self.splits.train, batch_size);
+        let mut current = Shares::new(&self.splits.train, batch_size, self.engine.workers());
         let mut next = current.clone();
         let epoch = self.position.epoch;
         if let Some((_, samples)) = batches.peek() {
@@ -145,7 +145,7 @@ impl Trainer {
     /// `batch` holds.
     fn change_connections<'a>(
         &mut self,
-        batch: &mut Batch,
+        batch: &mut Shares,
         of_step: impl Iterator<Item = &'a [usize]> + Clone,
         progress: &Progress,
     ) -> Result<()> {
@@ -155,15 +155,15 @@ impl Trainer {
                 + engine.compact_by(Some(source), progress)?)
         };
         let churn = if engine.has_past() {
-            let again = Box::new(|look: &mut dyn FnMut(&Batch)| {
+            let again = Box::new(|look: &mut dyn FnMut(&[Batch])| {
                 for samples in of_step.clone() {
                     batch.fill_for_training(&splits.train, samples, splits.augmentation.as_ref(), epoch);
-                    look(batch);
+                    look(batch.as_ref());
                 }
             });
             engine.with_replay(progress.step, again, change)?
         } else {
-            change(engine, &Source::Passes(batch))?
+            change(engine, &Source::Passes((*batch).as_ref()))?
         };
         self.position.dropped += churn.dropped;
         self.position.grown += churn.grown;

@@ -3,7 +3,9 @@
 use super::machine::{free_memory_bytes, rss_bytes};
 use super::plan::Plan;
 use super::reduce::most_sums;
+use super::team::is_large;
 use super::{Settings, replay, sparse_start};
+use crate::data::share_of;
 use crate::layers::{Network, NetworkSpec, WeightShape};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
@@ -74,12 +76,18 @@ fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
 
 /// What a network takes that has so many connections in each of its weights.
 fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &[usize]) -> Result<Needs> {
-    let micro_batches = settings.train.accumulate;
-    // Values, gradients, the optimizer's state, and gradients that wait for others of their step.
-    let numbers = 2 + settings.optimizer.build()?.slots() + most_sums(micro_batches);
+    let (micro_batches, storage) = (settings.train.accumulate, settings.sparsity.storage);
+    // What is not given is no more than for many samples.
+    let batch_size = settings.train.batch_size_for(usize::MAX);
+    let shapes = spec.weight_shapes()?;
+    let slots = shapes.iter().zip(counts).map(|(shape, &nnz)| storage.slots(shape.rows, shape.cols, nnz));
+    let workers = if slots.max().is_some_and(is_large) { 1 } else { rayon::current_num_threads() };
+    let shares = batch_size.div_ceil(share_of(batch_size, workers));
+    // Values, gradients of each worker, the optimizer's state, and gradients that wait for others of their step.
+    let numbers = 1 + shares + settings.optimizer.build()?.slots() + most_sums(micro_batches);
     let (mut weights, mut largest, mut past) = (0, 0, 0);
-    for (shape, &nnz) in spec.weight_shapes()?.iter().zip(counts) {
-        let (rows, cols, storage) = (shape.rows, shape.cols, settings.sparsity.storage);
+    for (shape, &nnz) in shapes.iter().zip(counts) {
+        let (rows, cols) = (shape.rows, shape.cols);
         let index = storage.index_bytes(rows, cols, nnz);
         let slots = storage.slots(rows, cols, nnz) + rows;
         weights += 4 * numbers * slots + index;
@@ -88,7 +96,7 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
         largest = largest.max(if nnz < rows * cols { nnz } else { 0 });
     }
     if micro_batches > 1 {
-        let cells = spec.weight_shapes()?.iter().map(WeightShape::cells).max();
+        let cells = shapes.iter().map(WeightShape::cells).max();
         past += replay::bytes(cells.unwrap_or_default(), micro_batches);
     } else {
         past = 0;
@@ -101,8 +109,7 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     let makes_zeros = sparse_start::penalty(settings).method != PenaltyMethod::None
         || settings.constraint.method != ConstraintMethod::None;
     let zeros = if makes_zeros { ZEROS_BYTES * connections } else { 0 };
-    // What is not given is no more than for many samples.
-    let buffers = spec.buffer_bytes(settings.train.batch_size_for(usize::MAX), true)?;
+    let buffers = spec.buffer_bytes(batch_size, true)?;
     let moves = moves.max(zeros);
     // Who moves none looks at nothing again.
     Ok(Needs { connections, weights, buffers, moves: if moves > 0 { moves + past } else { 0 } })

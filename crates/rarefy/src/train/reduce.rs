@@ -1,5 +1,4 @@
-//! The one place between a step's gradients and what is made of them: those of micro-batches are summed here, and those of
-//! several workers will be.
+//! The one place between a step's gradients and what is made of them: those of micro-batches are summed here.
 
 use super::Score;
 use crate::kernels::par_chunks;
@@ -57,7 +56,6 @@ pub(super) fn most_sums(count: usize) -> usize {
 }
 
 /// The sums of a step: scores and gradients that are not divided yet ([`Engine::apply`](super::Engine::apply) does it).
-/// Workers will find what others found here too: they are micro-batches that are computed elsewhere.
 #[derive(Default)]
 pub(super) struct Reduction(Counter<Sum>);
 
@@ -117,10 +115,21 @@ fn both(left: Score, right: Score, loss: &Loss) -> Score {
 }
 
 /// Adds to each gradient another of the same parameter.
-fn add_all(gradients: &mut [Gradient], others: &[Gradient]) {
+pub(super) fn add_all(gradients: &mut [Gradient], others: &[Gradient]) {
     for (gradient, other) in gradients.iter_mut().zip(others) {
-        add(&mut gradient.values, &other.values);
         unite(&mut gradient.touched, &other.touched);
+        match &gradient.touched {
+            None => add(&mut gradient.values, &other.values),
+            Some(touched) => {
+                for slots in touched {
+                    let others = &other.values[slots.clone()];
+                    gradient.values[slots.clone()]
+                        .iter_mut()
+                        .zip(others)
+                        .for_each(|(sum, other)| *sum += other);
+                }
+            }
+        }
     }
 }
 

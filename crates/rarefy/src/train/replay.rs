@@ -4,19 +4,19 @@
 
 use std::ops::Range;
 
-use super::passes;
 use super::reduce::{Counter, add, most_sums};
+use super::team::{Team, samples_of};
 use crate::data::Batch;
 use crate::kernels::{Isa, Product};
-use crate::layers::{Buffers, Gradient, Network, Pass};
-use crate::losses::{Lanes, Loss};
+use crate::layers::{Gradient, Network, Pass};
+use crate::losses::Loss;
 use crate::sparse::Pattern;
 
 /// Cells whose gradients are summed at a time: 16 MiB, and as much for each sum that waits. A layer of no more takes one replay.
 const CELLS: usize = 4 << 20;
 
-/// Calls what it is given with each micro-batch of a step, in order.
-pub(super) type MicroBatches<'a> = Box<dyn FnMut(&mut dyn FnMut(&Batch)) + 'a>;
+/// Calls what it is given with each micro-batch of a step, in shares, in order.
+pub(super) type MicroBatches<'a> = Box<dyn FnMut(&mut dyn FnMut(&[Batch])) + 'a>;
 
 /// The micro-batches of a step, to be looked at again.
 pub(super) struct Replay<'a> {
@@ -25,7 +25,7 @@ pub(super) struct Replay<'a> {
     /// Room for what passes find; nobody asks for it.
     pub(super) gradients: Vec<Gradient>,
     /// The engine's, meanwhile.
-    pub(super) buffers: Buffers,
+    pub(super) team: Team,
     pub(super) loss: Loss,
     pub(super) isa: Isa,
     pub(super) seed: u64,
@@ -79,17 +79,19 @@ impl Replay<'_> {
         length: usize,
         mut find: impl FnMut(Isa, Product<'_>, &mut [f32]),
     ) -> Vec<f32> {
-        let Replay { network, gradients, buffers, loss, isa, seed, step, batches, .. } = self;
+        let Replay { network, gradients, team, loss, isa, seed, step, batches, .. } = self;
         let mut sums = Counter::<Vec<f32>>::default();
-        let (mut earlier, mut workspace): (usize, Vec<Lanes>) = (0, Vec::new());
-        batches(&mut |batch| {
+        let mut earlier = 0;
+        batches(&mut |shares| {
             let pass = Pass::train(*isa, *seed, *step).after(earlier);
-            passes::gradients(network, (gradients, buffers), (loss, &mut workspace), &pass, batch);
+            team.gradients(network, gradients, loss, &pass, shares);
             let mut numbers = sums.memory();
             numbers.resize(length, 0.0);
-            find(*isa, network.product(index, &batch.input, buffers), &mut numbers);
-            sums.push(batch.samples, numbers, |before, sum| add(sum, before));
-            earlier += batch.samples;
+            let find = &mut |product: Product<'_>, out: &mut [f32]| find(*isa, product, out);
+            team.sum_products(network, index, shares, &mut numbers, find);
+            let samples = samples_of(shares);
+            sums.push(samples, numbers, |before, sum| add(sum, before));
+            earlier += samples;
         });
         let mut total = Vec::new();
         sums.empty(|sum| {

@@ -33,7 +33,7 @@ impl std::ops::Add for Churn {
 /// Where the gradients of absent connections are found.
 pub(super) enum Source<'a> {
     /// In what the last passes left, which were over this batch, a whole step.
-    Passes(&'a Batch),
+    Passes(&'a [Batch]),
     /// In passes that are made again.
     Replay(Box<RefCell<Replay<'a>>>),
 }
@@ -66,13 +66,14 @@ impl Engine {
     ) -> T {
         let network = self.past.take().expect("kept before the step");
         let (isa, seed, loss) = (self.isa, self.seed, self.loss.clone());
-        let (buffers, block) = (std::mem::take(&mut self.buffers), Block::default());
+        let (team, block) = (std::mem::take(&mut self.team), Block::default());
         let gradients = network.gradients();
-        let replay = Replay { network, gradients, buffers, loss, isa, seed, step, batches, block };
+        let replay = Replay { network, gradients, team, loss, isa, seed, step, batches, block };
         let source = Source::Replay(Box::new(RefCell::new(replay)));
         let changed = change(self, &source);
         if let Source::Replay(replay) = source {
-            self.buffers = (*replay).into_inner().buffers;
+            self.team = (*replay).into_inner().team;
+            self.team.rest();
         }
         changed
     }
@@ -98,7 +99,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Emptied`](crate::Error::Emptied) if a penalty or a constraint has left a layer without a weight.
-    pub fn compact(&mut self, batch: Option<&Batch>, progress: &Progress) -> Result<Churn> {
+    pub fn compact(&mut self, batch: Option<&[Batch]>, progress: &Progress) -> Result<Churn> {
         self.compact_by(batch.map(Source::Passes).as_ref(), progress)
     }
 
@@ -222,8 +223,8 @@ impl Engine {
 
     /// Moves connections if the topology method says so after the step that `progress` names. The batch must be the
     /// one of that step.
-    pub fn rewire(&mut self, batch: &Batch, progress: &Progress) -> Option<Churn> {
-        self.rewire_by(&Source::Passes(batch), progress)
+    pub fn rewire(&mut self, batch: &impl AsRef<[Batch]>, progress: &Progress) -> Option<Churn> {
+        self.rewire_by(&Source::Passes(batch.as_ref()), progress)
     }
 
     pub(super) fn rewire_by(&mut self, source: &Source<'_>, progress: &Progress) -> Option<Churn> {
@@ -260,19 +261,20 @@ impl Engine {
         // Of the mean loss, as those of stored weights are by now.
         let divide = |out: &mut [f32]| out.iter_mut().for_each(|gradient| *gradient *= self.scale);
         let absent = match source {
-            Source::Passes(batch) => {
-                let product = self.network.product(index, &batch.input, &self.buffers);
-                CellGradients {
-                    rows: Box::new(move |rows, out| {
-                        product.row_gradients(self.isa, shape, rows, out, &mut scratch);
-                        divide(out);
-                    }),
-                    cells: Box::new(move |cells, out| {
+            Source::Passes(shares) => CellGradients {
+                rows: Box::new(move |rows, out| {
+                    self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
+                        product.row_gradients(self.isa, shape, rows.clone(), out, &mut scratch);
+                    });
+                    divide(out);
+                }),
+                cells: Box::new(move |cells, out| {
+                    self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
                         product.cell_gradients(self.isa, cells, out);
-                        divide(out);
-                    }),
-                }
-            }
+                    });
+                    divide(out);
+                }),
+            },
             Source::Replay(replay) => CellGradients {
                 rows: Box::new(move |rows, out| {
                     replay.borrow_mut().rows(index, rows, out);
@@ -309,6 +311,7 @@ impl Engine {
         }
         parameter.weights = new;
         self.gradients[index] = Gradient::zeros(parameter);
+        self.team.rest();
         for &slot in rewire.grown() {
             let mut slots = Slots::of(state);
             self.optimizer.begin(&parameter.weights.values()[slot..][..1], &mut slots.range(slot..slot + 1));

@@ -70,11 +70,27 @@ fn share(part: f64, whole: f64) -> f64 {
 /// # Panics
 /// If the targets do not fit the outputs.
 pub fn score(loss: &Loss, isa: Isa, output: &Tiles, batch: &Batch, gradient: Option<&mut Tiles>) -> Score {
-    score_in(&mut Vec::new(), loss, isa, output, batch, gradient)
+    let sums = sums_in(&mut Vec::new(), loss, isa, output, batch, gradient);
+    normalised(sums, loss, output, batch)
 }
 
-/// As [`score`], with memory to compute in, which is kept for the next batch.
-pub(super) fn score_in(
+/// The score of a batch by its sums, or those of all its shares, of which this is one.
+pub(super) fn normalised(sums: Score, loss: &Loss, output: &Tiles, batch: &Batch) -> Score {
+    let outputs = output.features() / steps_of(output, batch);
+    Score { normaliser: loss.normaliser(sums.normaliser, outputs), ..sums }
+}
+
+/// At how many steps of a sample something is to be predicted.
+fn steps_of(output: &Tiles, batch: &Batch) -> usize {
+    match &batch.targets {
+        BatchTargets::Steps(labels) => (labels.len() / output.samples().max(1)).max(1),
+        BatchTargets::Classes(_) | BatchTargets::Values(_) | BatchTargets::Sequences { .. } => 1,
+    }
+}
+
+/// The sums of a [`score`], of a batch or a share of one, with memory to compute in, which is kept for the next. Their normaliser is
+/// still the weight of the predictions.
+pub(super) fn sums_in(
     workspace: &mut Vec<Lanes>,
     loss: &Loss,
     isa: Isa,
@@ -82,10 +98,7 @@ pub(super) fn score_in(
     batch: &Batch,
     gradient: Option<&mut Tiles>,
 ) -> Score {
-    let steps = match &batch.targets {
-        BatchTargets::Steps(labels) => (labels.len() / output.samples().max(1)).max(1),
-        BatchTargets::Classes(_) | BatchTargets::Values(_) | BatchTargets::Sequences { .. } => 1,
-    };
+    let steps = steps_of(output, batch);
     let outputs = output.features() / steps;
     assert_eq!(outputs * steps, output.features(), "{steps} steps of {outputs} outputs");
     let rows = match &batch.targets {
@@ -95,8 +108,7 @@ pub(super) fn score_in(
     workspace.resize(workspace.len().max(rows * output.tiles()), [0.0; LANES]);
     let panels = Panels { loss, isa, output, batch, steps, outputs, workspace: rows };
     let gradient = gradient.map(|gradient| gradient.rows_mut());
-    let found = panels.of_tiles(0..output.tiles(), gradient, workspace);
-    Score { normaliser: loss.normaliser(found.normaliser, outputs), ..found }
+    panels.of_tiles(0..output.tiles(), gradient, workspace)
 }
 
 /// The outputs of a batch, a panel being one step of a tile, or all of them together for a sequence of labels. The normaliser

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Trainer;
-use crate::data::{Batch, epoch_order};
+use crate::data::{Batch, Shares, epoch_order};
 use crate::layers::{Network, Pass};
 
 /// Turns that a timing takes at least; the first two touch their memory for the first time and do not count.
@@ -60,15 +60,15 @@ impl Trainer {
 /// A run whose steps are timed.
 struct Timer<'a> {
     run: &'a mut Trainer,
-    batch: Batch,
-    next: Batch,
+    batch: Shares,
+    next: Shares,
     times: Vec<f64>,
 }
 
 impl Timer<'_> {
     fn new<'a>(run: &'a mut Trainer, samples: &[usize]) -> Timer<'a> {
         let (train, augmentation) = (&run.splits.train, run.splits.augmentation.as_ref());
-        let mut batch = Batch::new(train, run.batch_size());
+        let mut batch = Shares::new(train, run.batch_size(), run.engine.workers());
         batch.fill_for_training(train, samples, augmentation, 0);
         Timer { next: batch.clone(), run, batch, times: Vec::new() }
     }

@@ -102,22 +102,21 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
         for (storage, weights) in storages.iter().enumerate() {
             let what =
                 |part: &str| format!("{isa} storage {storage} {geometry:?} of {samples} samples: {part}");
-            let mut weights = weights.clone();
             let mut output = Tiles::zeros(gradient.features(), samples);
             let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Relu };
-            convolution.forward(&weights, &input, &mut output, epilogue);
+            convolution.forward(weights, &input, &mut output, epilogue);
             assert_close(&what("output"), samples_of(&output), &expected.output, 2.0);
             let mut gradient_input = Tiles::zeros(input.features(), samples);
             let through = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
             let into = &mut gradient_input;
-            convolution.transposed(&weights, &gradient, into, through, &mut Vec::new());
+            convolution.transposed(weights, &gradient, into, through, &mut Vec::new());
             let got = samples_of(&gradient_input);
             assert_close(&what("input gradient"), got, &expected.gradient_input, 4.0);
             let mut got = vec![f32::NAN; weights.values().len()];
             let (out, scratch) = (&mut got, &mut Vec::new());
-            convolution.weight_gradient(&weights, &gradient, &input, out, scratch);
-            let of_live = sampled(&weights, &expected.gradient_cells);
-            assert_close(&what("weight gradient"), live(&weights, &got), &of_live, summed);
+            convolution.weight_gradient(weights, &gradient, &input, out, scratch);
+            let of_live = sampled(weights, &expected.gradient_cells);
+            assert_close(&what("weight gradient"), live(weights, &got), &of_live, summed);
         }
         let product = Product::convolution(&input, &gradient, &windows);
         let mut got = vec![f32::NAN; rows * cols];
