@@ -18,6 +18,7 @@ mod outputs_start_connected;
 mod own_layers_train;
 mod penalties_reach_their_optimum;
 mod presets_train;
+mod ranks_agree;
 mod readme_is_true;
 mod reference;
 mod rules_from_outside;

@@ -63,7 +63,11 @@ impl Shares {
         augmentation: Option<&Augmentation>,
         epoch: u64,
     ) {
-        self.count = order.len().div_ceil(self.samples);
+        // Of no samples there is one share, too: a batch of several ranks may leave one without any.
+        self.count = order.len().div_ceil(self.samples).max(1);
+        if order.is_empty() {
+            return self.batches[0].fill_for_training(dataset, order, augmentation, epoch);
+        }
         let batches = self.batches[..self.count].par_iter_mut().zip(order.par_chunks(self.samples));
         batches.for_each(|(batch, order)| batch.fill_for_training(dataset, order, augmentation, epoch));
     }

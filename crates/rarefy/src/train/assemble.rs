@@ -1,6 +1,7 @@
 //! From settings and data to what a trainer trains with: the network that it starts from, its loss, its engine.
 
 use super::plan::{Floor, Plan};
+use super::ranks::Ranks;
 use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
@@ -31,6 +32,7 @@ pub(super) struct Parts {
     pub(super) loss: Option<Loss>,
     pub(super) topology: Option<Topology>,
     pub(super) penalty: Option<Regularizer>,
+    pub(super) ranks: Ranks,
 }
 
 /// What a trainer trains with.
@@ -148,7 +150,8 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     sparsifier.has_whole_batches = batch_size * settings.train.accumulate >= splits.train.len();
     let steps = settings.train.steps_for(splits.train.len());
     let schedule = settings.schedule.build(optimizer.traits())?;
-    let engine = Engine::new(EngineParts {
+    parts.ranks.check_batches(batch_size)?;
+    let mut engine = Engine::new(EngineParts {
         network,
         loss: loss.clone(),
         optimizer: optimizer.with_epoch(steps),
@@ -159,10 +162,11 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         sparsifier,
         isa,
         seed: settings.seed,
-        batch_size,
+        batch_size: parts.ranks.share(batch_size, batch_size).samples,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
         threads: rayon::current_num_threads(),
     });
+    engine.ranks = parts.ranks;
     if engine.carries() && settings.train.accumulate > 1 {
         let problem =
             "does not go with layers that carry their states: each lane of a batch goes on with its own";

@@ -15,8 +15,7 @@ use super::{Engine, Settings};
 use crate::control::END;
 use crate::data::TargetScale;
 use crate::kernels::Isa;
-use crate::layers::{Carried, Network, NetworkSpec};
-use crate::tiles::LANES;
+use crate::layers::{Network, NetworkSpec};
 use crate::{Error, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -44,6 +43,7 @@ pub(super) fn checkpoint_path(directory: &Path) -> PathBuf {
 /// Writes the checkpoint of a run on data with such a fingerprint.
 pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Result<()> {
     let State { engine, settings, position } = *state;
+    let carried = engine.carried();
     let mut tensors = network_tensors(&engine.network);
     for (parameter, slots) in engine.network.parameters().zip(&engine.state) {
         for (index, slot) in slots.iter().enumerate() {
@@ -53,10 +53,8 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
         }
     }
     tensors.extend(engine.effective.tensors(&engine.network));
-    for (index, shares) in engine.team.carried().into_iter().enumerate() {
-        let numbers = live_numbers(&shares);
-        let shape = vec![numbers.len()];
-        tensors.push(Tensor::floats(format!("carried.{index}"), shape, move || numbers.clone().into()));
+    for (index, numbers) in carried.iter().enumerate() {
+        tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], || numbers[..].into()));
     }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
     let position = Position { control, optimizer: Some(engine.memory.clone()), ..position.clone() };
@@ -73,24 +71,9 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
     })
 }
 
-/// A carried state over all shares of a batch, lanes that are dead being 0: what else they hold depends on how it was computed.
-fn live_numbers(shares: &[&Carried]) -> Vec<f32> {
-    let mut numbers = Vec::new();
-    for begin in shares.iter().map(|carried| &carried.begin) {
-        for tile in 0..begin.tiles() {
-            let live = begin.live(tile);
-            for row in begin.tile(tile) {
-                numbers.extend_from_slice(&row.0[..live]);
-                numbers.resize(numbers.len() + LANES - live, 0.0);
-            }
-        }
-    }
-    numbers
-}
-
 /// A checkpoint that was read.
-pub(super) struct Checkpoint {
-    file: TensorFile<'static>,
+pub(super) struct Checkpoint<'a> {
+    file: TensorFile<'a>,
     /// The settings it was written under.
     pub(super) settings: Settings,
     /// The data it was written for.
@@ -101,13 +84,21 @@ pub(super) struct Checkpoint {
     pub(super) position: Position,
 }
 
-impl Checkpoint {
-    pub(super) fn read(directory: &Path) -> Result<Checkpoint> {
+impl Checkpoint<'_> {
+    pub(super) fn read<'a>(directory: &Path) -> Result<Checkpoint<'a>> {
         let path = checkpoint_path(directory);
         if !path.exists() {
             return Err(Error::model(&path, "is not there: this folder holds no run that could go on"));
         }
-        let file = TensorFile::open(&path)?;
+        Checkpoint::of(TensorFile::open(&path)?)
+    }
+
+    /// That of a run in `directory` of another rank, whose bytes that has told.
+    pub(super) fn of_bytes<'a>(directory: &Path, bytes: &'a [u8]) -> Result<Checkpoint<'a>> {
+        Checkpoint::of(TensorFile::of_bytes(&checkpoint_path(directory), bytes)?)
+    }
+
+    fn of(file: TensorFile<'_>) -> Result<Checkpoint<'_>> {
         let text = file.words("run").ok_or_else(|| file.problem("has no \"run\"; it is not a checkpoint"))?;
         let version: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
@@ -225,8 +216,9 @@ impl Checkpoint {
         read_network(&self.file, spec, settings.sparsity.storage)
     }
 
-    /// Puts the optimizer's and the controller's state into a fresh engine.
-    pub(super) fn restore(&self, engine: &mut Engine) -> Result<()> {
+    /// Puts the optimizer's and the controller's state into a fresh engine, whose rank has what comes after `first` samples of a full
+    /// batch.
+    pub(super) fn restore(&self, engine: &mut Engine, first: usize) -> Result<()> {
         if let (Some((controller, _)), Some(state)) = (&mut engine.sparsifier.control, self.position.control)
         {
             controller.state = state;
@@ -243,10 +235,11 @@ impl Checkpoint {
                 *slot = parameter.weights.from_row_order(self.file.floats(&name, slot.len())?);
             }
         }
-        let states = (0..engine.team.carried().len())
-            .map(|index| self.file.all_floats(&format!("carried.{index}")))
-            .collect::<Result<Vec<_>>>()?;
-        let mut states: Vec<_> = states.into_iter().map(Vec::into_iter).collect();
+        let mut states = Vec::new();
+        for (index, shares) in engine.team.carried().into_iter().enumerate() {
+            let saved = self.file.all_floats(&format!("carried.{index}"))?;
+            states.push(saved.into_iter().skip(first * shares[0].begin.features()));
+        }
         engine.team.for_each_buffers(|buffers| {
             let mut states = states.iter_mut();
             buffers.for_each_carried(&mut |carried| {

@@ -2,6 +2,7 @@
 
 use super::effective::{Effective, Map};
 use super::live::Live;
+use super::ranks::Ranks;
 use super::reduce::Reduction;
 use super::team::{Team, samples_of, workers};
 use super::update::{Part, Update};
@@ -12,6 +13,7 @@ use crate::layers::{Buffers, Gradient, Network, Pass, without_dead_neurons, with
 use crate::losses::Loss;
 use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule, clip};
 use crate::penalties::Regularizer;
+use crate::tiles::LANES;
 use crate::topology::{self, Topology, TopologySettings};
 
 /// What a step computes with besides the network.
@@ -42,6 +44,10 @@ pub struct Engine {
     pub(super) scale: f32,
     /// Where the gradients of a step's micro-batches are added up.
     reduction: Reduction,
+    /// Who else trains this network, each on its share of every batch.
+    pub(super) ranks: Ranks,
+    /// The states that all ranks carry from batch to batch, as they were last told.
+    carried: Vec<Vec<f32>>,
     /// The network as the step under way has found it, where its micro-batches are to be looked at again.
     pub(super) past: Option<Network>,
     /// What batch norms saw.
@@ -163,6 +169,8 @@ impl Engine {
             team,
             scale: 1.0,
             reduction: Reduction::default(),
+            ranks: Ranks::alone(),
+            carried: Vec::new(),
             past: None,
             statistics: Vec::new(),
         }
@@ -195,13 +203,16 @@ impl Engine {
     /// last has a power of two of samples, 64 or more. Only a batch norm's statistics are those of a micro-batch.
     pub fn accumulate(&mut self, batch: &impl AsRef<[Batch]>, step: u64) {
         let score = self.gradients(batch, step);
-        self.reduction.hold(&mut self.gradients, score, samples_of(batch.as_ref()), &self.loss);
+        let samples = self.ranks.whole(samples_of(batch.as_ref()));
+        self.reduction.hold(&mut self.gradients, score, samples, &self.loss);
     }
 
     /// The first half of a step: the loss of a batch and the gradient of its sum by each parameter, which the field of this name
-    /// then holds; nothing is divided yet. `step` counts from 1.
+    /// then holds; nothing is divided yet. `step` counts from 1. Of several ranks each has a share of the batch, and finds what is
+    /// true of all of it.
     pub fn gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
-        let pass = self.pass(step);
+        let pass = Pass::train(self.isa, self.seed, step);
+        let pass = self.ranks.pass(pass, self.reduction.samples());
         self.effective.swap_in_training(&mut self.network, self.seed, step);
         let (network, gradients) = (&self.network, &mut self.gradients);
         let score = self.team.gradients(network, gradients, &self.loss, &pass, batch.as_ref());
@@ -209,7 +220,7 @@ impl Engine {
         self.statistics.clear();
         self.team.batch_statistics(&self.network, &mut self.statistics);
         self.network.move_averages(&self.statistics);
-        score
+        self.ranks.sum_gradients(&mut self.gradients, score, &self.loss)
     }
 
     /// The second half of a step: divides the gradients by the score's normaliser, which makes them those of the mean loss,
@@ -224,13 +235,42 @@ impl Engine {
         self.team.for_each_buffers(Buffers::carry_on);
     }
 
-    fn pass(&self, step: u64) -> Pass<'static> {
-        Pass::train(self.isa, self.seed, step).after(self.reduction.samples())
-    }
-
     /// Whether layers carry their states from batch to batch.
     pub fn carries(&self) -> bool {
         !self.team.carried().is_empty()
+    }
+
+    /// Lets all ranks have the states of all lanes.
+    pub(super) fn gather_carried(&mut self) {
+        if !self.ranks.is_alone() {
+            self.carried =
+                self.own_carried().iter().map(|numbers| self.ranks.gather_lists(numbers)).collect();
+        }
+    }
+
+    /// The states of all lanes that are carried from batch to batch; of several ranks' as they were last
+    /// [gathered](Engine::gather_carried).
+    pub(super) fn carried(&self) -> Vec<Vec<f32>> {
+        if self.ranks.is_alone() { self.own_carried() } else { self.carried.clone() }
+    }
+
+    /// Those of this rank, dead lanes being 0: what else they hold depends on how it was computed.
+    fn own_carried(&self) -> Vec<Vec<f32>> {
+        let mut all = Vec::new();
+        for shares in self.team.carried() {
+            let mut numbers = Vec::new();
+            for begin in shares.iter().map(|carried| &carried.begin) {
+                for tile in 0..begin.tiles() {
+                    let live = begin.live(tile);
+                    for row in begin.tile(tile) {
+                        numbers.extend_from_slice(&row.0[..live]);
+                        numbers.resize(numbers.len() + LANES - live, 0.0);
+                    }
+                }
+            }
+            all.push(numbers);
+        }
+        all
     }
 
     /// Lets the next batch begin with no states carried over.
@@ -343,8 +383,10 @@ impl Engine {
 
     /// The batch's mean loss with the weights as they are now.
     fn loss_after(&mut self, batch: &[Batch], step: u64) -> f64 {
-        let pass = self.pass(step);
-        self.team.look_again(&self.network, &self.loss, &pass, batch).loss()
+        let pass = Pass::train(self.isa, self.seed, step);
+        let pass = self.ranks.pass(pass, self.reduction.samples());
+        let score = self.team.look_again(&self.network, &self.loss, &pass, batch);
+        self.ranks.sum_scores(score, &self.loss).loss()
     }
 
     /// Exchanges the trained values for the optimizer's average, if it keeps one, and back: what was exchanged twice has
@@ -383,6 +425,7 @@ impl Engine {
         state
             + self.effective.bytes()
             + self.reduction.bytes()
+            + self.ranks.bytes()
             + self.gradients.iter().map(|gradient| 4 * gradient.values.len()).sum::<usize>()
             + self.network.parameters().map(|parameter| parameter.weights.bytes()).sum::<usize>()
     }

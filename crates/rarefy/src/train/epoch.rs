@@ -6,13 +6,15 @@ use std::time::Instant;
 use super::keep::Keep;
 use super::lambda_path::largest_lambda;
 use super::model::model_bytes;
+use super::ranks::Wish;
 use super::record::{Control, Emptied, Ending, EpochRecord, Event, Outcome, Watch};
 use super::rewiring::{Churn, Source};
 use super::settings::Watched;
+use super::share::Share;
 use super::timing::median;
 use super::trainer::Trainer;
 use super::{Engine, Evaluation, Progress, Score, Threshold};
-use crate::data::{Batch, Shares, Task, epoch_order, run_order};
+use crate::data::{Batch, Shares, Splits, Task, epoch_order, run_order};
 use crate::metrics::Metric;
 use crate::{Error, Result};
 
@@ -26,6 +28,7 @@ impl Trainer {
     ) -> Result<(Ending, Vec<f64>)> {
         let mut times = Vec::new();
         self.emptied = None;
+        self.engine.ranks.forget(Wish::Stop);
         let is_new = self.position.step == 0 || !keep.has_kept();
         if is_new && self.engine.sparsifier.may_empty() {
             // What is left should the first epoch empty a layer.
@@ -78,13 +81,16 @@ impl Trainer {
         // Micro-batches, where several make a step.
         let accumulate = self.settings.train.accumulate;
         let mut batches = order.chunks(batch_size).enumerate().skip(done * accumulate).peekable();
-        let mut current = Shares::new(&self.splits.train, batch_size, self.engine.workers());
+        let share = self.share();
+        let mut current = Shares::new(&self.splits.train, share(batch_size).samples, self.engine.workers());
         let mut next = current.clone();
         let epoch = self.position.epoch;
         if let Some((_, samples)) = batches.peek() {
-            current.fill_for_training(&self.splits.train, samples, self.splits.augmentation.as_ref(), epoch);
+            fill(&mut current, &self.splits, &samples[share(samples.len()).range()], epoch);
         }
-        while let Some((place, _)) = batches.next() {
+        while let Some((place, samples)) = batches.next() {
+            self.engine.ranks.begin(share(samples.len()));
+            self.engine.ranks.wish(Wish::Save, keep.is_due(&self.settings));
             let step = self.position.step + 1;
             let learning_rate = self.learning_rate(step);
             let (engine, splits) = (&mut self.engine, &self.splits);
@@ -104,8 +110,7 @@ impl Trainer {
                 },
                 || {
                     if let Some((_, samples)) = following {
-                        let augmentation = splits.augmentation.as_ref();
-                        next.fill_for_training(&splits.train, samples, augmentation, epoch);
+                        fill(&mut next, splits, &samples[share(samples.len()).range()], epoch);
                     }
                 },
             );
@@ -113,6 +118,7 @@ impl Trainer {
                 std::mem::swap(&mut current, &mut next);
                 continue;
             };
+            self.engine.ranks.check()?;
             if !score.loss_sum.is_finite() {
                 return Err(Error::Diverged { step, what: "the loss".into(), checkpoint: None });
             }
@@ -124,12 +130,38 @@ impl Trainer {
             std::mem::swap(&mut current, &mut next);
             let score = &self.position.score;
             let samples = score.samples as usize;
-            if watch(Event::Step { progress, score, samples }) == Control::Stop {
+            let control = watch(Event::Step { progress, score, samples });
+            let (stops, saves) = (self.stops(control), self.engine.ranks.is_granted(Wish::Save));
+            if stops || saves {
+                self.engine.gather_carried();
+                self.engine.ranks.check()?;
+            }
+            if stops {
                 return Ok(Control::Stop);
             }
-            keep.after_step(self.state())?;
+            if saves {
+                keep.save(self.state())?;
+            }
         }
         Ok(Control::Continue)
+    }
+
+    /// What this rank has of a batch of so many samples.
+    fn share(&self) -> impl Fn(usize) -> Share + Copy + use<> {
+        let (batch_size, (rank, ranks)) = (self.batch_size(), self.engine.ranks.place());
+        move |samples| Share::of(samples, batch_size, rank, ranks)
+    }
+
+    /// Whether training stops now, where `control` is what this rank's watcher says: all ranks stop after the same step.
+    fn stops(&mut self, control: Control) -> bool {
+        if control == Control::Stop {
+            self.engine.ranks.wish(Wish::Stop, true);
+        }
+        let stops = self.engine.ranks.is_granted(Wish::Stop);
+        if stops {
+            self.engine.ranks.forget(Wish::Stop);
+        }
+        stops
     }
 
     /// The learning rate of a step, counted from 1.
@@ -149,22 +181,28 @@ impl Trainer {
         of_step: impl Iterator<Item = &'a [usize]> + Clone,
         progress: &Progress,
     ) -> Result<()> {
+        let share = self.share();
         let (splits, epoch, engine) = (&self.splits, self.position.epoch, &mut self.engine);
         let change = |engine: &mut Engine, source: &Source<'_>| -> Result<Churn> {
             Ok(engine.rewire_by(source, progress).unwrap_or_default()
                 + engine.compact_by(Some(source), progress)?)
         };
         let churn = if engine.has_past() {
-            let again = Box::new(|look: &mut dyn FnMut(&[Batch])| {
+            let again = Box::new(|look: &mut dyn FnMut(&[Batch], Share)| {
                 for samples in of_step.clone() {
-                    batch.fill_for_training(&splits.train, samples, splits.augmentation.as_ref(), epoch);
-                    look(batch.as_ref());
+                    let share = share(samples.len());
+                    fill(batch, splits, &samples[share.range()], epoch);
+                    look(batch.as_ref(), share);
                 }
             });
             engine.with_replay(progress.step, again, change)?
         } else {
             change(engine, &Source::Passes((*batch).as_ref()))?
         };
+        engine.ranks.check()?;
+        if churn != Churn::default() {
+            engine.ranks.check_patterns(&engine.network)?;
+        }
         self.position.dropped += churn.dropped;
         self.position.grown += churn.grown;
         Ok(())
@@ -182,6 +220,7 @@ impl Trainer {
             None => None,
             Some(dataset) => {
                 let found = self.validate_while(network, dataset, watch);
+                self.engine.ranks.check()?;
                 if found.is_none() {
                     self.engine.swap_average();
                     return Ok(Control::Stop);
@@ -217,12 +256,14 @@ impl Trainer {
         let record = self.record(found.as_ref(), seconds, best);
         self.position.score = Score::default();
         (self.position.dropped, self.position.grown) = (0, 0);
+        self.engine.gather_carried();
+        self.engine.ranks.check()?;
         keep.after_epoch(self.state(), &record)?;
         self.engine.swap_average();
         let network = model.as_ref().unwrap_or(&self.engine.network);
         let control = watch(Event::Epoch { record: &record, network });
         self.engine.swap_average();
-        Ok(control)
+        Ok(if self.stops(control) { Control::Stop } else { Control::Continue })
     }
 
     /// What tells how good an epoch was, the larger the better, the second where the first is equal; `None` without the
@@ -352,10 +393,12 @@ impl Trainer {
         let is_over = ending != Ending::Interrupted;
         let threshold = Threshold::At(model.config.decision.threshold);
         let found = self.splits.test.as_ref().filter(|_| is_over).and_then(|dataset| {
-            self.evaluate_by(&model.network, dataset, &Metric::ALL, threshold, &mut |_| {
+            let ranks = Some(&self.engine.ranks);
+            self.evaluate_by(&model.network, (dataset, ranks), &Metric::ALL, threshold, &mut |_| {
                 ControlFlow::Continue(())
             })
         });
+        self.engine.ranks.check()?;
         let test = found.as_ref().map(|found| found.score);
         let seconds_per_epoch = median(times);
         Ok(Outcome {
@@ -375,4 +418,9 @@ impl Trainer {
             model,
         })
     }
+}
+
+/// Takes these samples of the training part.
+fn fill(batch: &mut Shares, splits: &Splits, samples: &[usize], epoch: u64) {
+    batch.fill_for_training(&splits.train, samples, splits.augmentation.as_ref(), epoch);
 }

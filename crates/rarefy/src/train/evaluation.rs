@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::predictor::predict_while;
+use super::predictor::{capacity, predict_some};
+use super::ranks::Ranks;
 use super::{Score, score};
 use crate::data::{Dataset, Preparation, Targets, Task};
 use crate::kernels::Isa;
@@ -100,7 +101,8 @@ impl Meaning<'_> {
 }
 
 /// The score of a network on a data set, and its predictions, `samples x outputs`, where `keeps` asks for them; `None` if
-/// `go_on`, which is told after each batch how many samples are done, asks to stop.
+/// `go_on`, which is told after each batch how many samples are done, asks to stop. Ranks take batches in turn, and then all have
+/// the scores and predictions of all.
 ///
 /// # Panics
 /// If the shapes of network and data set differ.
@@ -108,7 +110,7 @@ pub(super) fn scored(
     network: &Network,
     isa: Isa,
     loss: &Loss,
-    dataset: &Dataset,
+    (dataset, ranks): (&Dataset, Option<&Ranks>),
     keeps: Option<Head>,
     go_on: &mut (dyn FnMut(usize) -> ControlFlow<()> + '_),
 ) -> Option<(Score, Vec<f32>)> {
@@ -116,12 +118,13 @@ pub(super) fn scored(
     const BATCH: usize = 256;
     // Outputs at each step of many samples would take much memory for little speed.
     let batch = if network.output().positions() > 1 { LANES } else { BATCH };
-    let (mut total, mut scores) = (Score::default(), Vec::new());
+    let (mut found, mut scores) = (Vec::new(), Vec::new());
     // Those of texts and recordings are scored step by step, with the loss.
     let keeps = keeps.filter(|_| network.output().positions() == 1);
     let mut done = 0;
-    let went = predict_while(network, isa, dataset, batch, |batch, outputs| {
-        total.add(score(loss, isa, outputs, batch, None));
+    let place = ranks.map_or((0, 1), Ranks::place);
+    let went = predict_some(network, isa, dataset, batch, place, |batch, outputs| {
+        found.push(score(loss, isa, outputs, batch, None).numbers());
         done += batch.samples;
         let Some(head) = keeps else { return go_on(done) };
         for tile in 0..outputs.tiles() {
@@ -132,11 +135,23 @@ pub(super) fn scored(
         }
         go_on(done)
     });
-    went.is_continue().then_some((total, scores))
+    if went.is_break() {
+        return None;
+    }
+    if let Some(ranks) = ranks {
+        let (samples, most) = (dataset.len(), capacity(network, dataset, batch));
+        let batches = (0..samples).step_by(most).map(|start| most.min(samples - start));
+        found = ranks.gather_turns(found, batches.clone().map(|_| 1));
+        let outputs = if keeps.is_some() { network.output().features() } else { 0 };
+        scores = ranks.gather_turns(scores, batches.map(|samples| samples * outputs));
+    }
+    let mut total = Score::default();
+    found.into_iter().for_each(|numbers| total.add(Score::of_numbers(numbers)));
+    Some((total, scores))
 }
 
 /// The loss and accuracy of a network on a data set.
 pub fn evaluate(network: &Network, isa: Isa, loss: &Loss, dataset: &Dataset) -> Score {
-    let whole = scored(network, isa, loss, dataset, None, &mut |_| ControlFlow::Continue(()));
+    let whole = scored(network, isa, loss, (dataset, None), None, &mut |_| ControlFlow::Continue(()));
     whole.expect("nobody stops it").0
 }

@@ -26,8 +26,11 @@ pub(super) trait Keep: Send {
     /// Whether a model was taken.
     fn has_kept(&self) -> bool;
 
-    /// Looks at the state after a step.
-    fn after_step(&mut self, state: State<'_>) -> Result<()>;
+    /// Whether the state is to be kept after the next step.
+    fn is_due(&self, settings: &Settings) -> bool;
+
+    /// Keeps the state.
+    fn save(&mut self, state: State<'_>) -> Result<()>;
 
     /// Looks at the state after an epoch.
     fn after_epoch(&mut self, state: State<'_>, record: &EpochRecord) -> Result<()>;
@@ -40,6 +43,11 @@ pub(super) struct InMemory {
 }
 
 impl InMemory {
+    /// That model was taken before.
+    pub(super) fn of(model: Model) -> InMemory {
+        InMemory { model: Some(model) }
+    }
+
     /// The model that was taken last, if any.
     pub(super) fn model(&self) -> Option<&Model> {
         self.model.as_ref()
@@ -61,7 +69,11 @@ impl Keep for InMemory {
         self.model.is_some()
     }
 
-    fn after_step(&mut self, _: State<'_>) -> Result<()> {
+    fn is_due(&self, _: &Settings) -> bool {
+        false
+    }
+
+    fn save(&mut self, _: State<'_>) -> Result<()> {
         Ok(())
     }
 

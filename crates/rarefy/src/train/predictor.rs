@@ -67,7 +67,7 @@ impl Predictor {
             Some(room) => room.made_for(dataset, capacity),
             None => Room::new(network, dataset, capacity),
         };
-        let pass = || pass(network, self.isa(), dataset, capacity, &mut room, all(work));
+        let pass = || pass(network, self.isa(), dataset, (capacity, (0, 1)), &mut room, all(work));
         match &self.pool {
             Some(pool) => pool.install(pass),
             None => pass(),
@@ -85,19 +85,22 @@ pub fn predict(
     batch_size: usize,
     work: impl FnMut(&Batch, &mut Tiles),
 ) {
-    predict_while(network, isa, dataset, batch_size, all(work)).continue_value();
+    predict_some(network, isa, dataset, batch_size, (0, 1), all(work)).continue_value();
 }
 
-/// The same, until `work` asks to stop: then the answer is that.
-pub(super) fn predict_while(
+/// The same for the batches that worker `place.0` of `place.1` has, which take turns, until `work` asks to stop: then the answer is
+/// that.
+pub(super) fn predict_some(
     network: &Network,
     isa: Isa,
     dataset: &Dataset,
     batch_size: usize,
+    place: (usize, usize),
     work: impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let capacity = capacity(network, dataset, batch_size);
-    pass(network, isa, dataset, capacity, &mut Room::new(network, dataset, capacity), work)
+    let mut room = Room::new(network, dataset, capacity);
+    pass(network, isa, dataset, (capacity, place), &mut room, work)
 }
 
 /// Work that is done for all batches.
@@ -109,7 +112,7 @@ fn all(mut work: impl FnMut(&Batch, &mut Tiles)) -> impl FnMut(&Batch, &mut Tile
 }
 
 /// How many samples to predict at once.
-fn capacity(network: &Network, dataset: &Dataset, batch_size: usize) -> usize {
+pub(super) fn capacity(network: &Network, dataset: &Dataset, batch_size: usize) -> usize {
     let samples = batch_size.min(dataset.len()).max(1);
     let bytes = network.spec().buffer_bytes(samples, false).expect("the layers of a network fit");
     if bytes > MOST_BUFFER_BYTES { samples.min(LANES) } else { samples }
@@ -119,7 +122,7 @@ fn pass(
     network: &Network,
     isa: Isa,
     dataset: &Dataset,
-    capacity: usize,
+    (capacity, (worker, workers)): (usize, (usize, usize)),
     Room { batch, buffers }: &mut Room,
     mut work: impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
@@ -133,7 +136,7 @@ fn pass(
         network
     };
     let order: Vec<usize> = (0..dataset.len()).collect();
-    for samples in order.chunks(capacity) {
+    for samples in order.chunks(capacity).skip(worker).step_by(workers) {
         batch.fill(dataset, samples);
         buffers.resize(samples.len());
         network.forward(&Pass::predict(isa), &batch.input, buffers);

@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
+use super::ranks::Ranks;
 use super::reduce::{Counter, add, most_sums};
+use super::share::Share;
 use super::team::{Team, samples_of};
 use crate::data::Batch;
 use crate::kernels::{Isa, Product};
@@ -15,8 +17,8 @@ use crate::sparse::Pattern;
 /// Cells whose gradients are summed at a time: 16 MiB, and as much for each sum that waits. A layer of no more takes one replay.
 const CELLS: usize = 4 << 20;
 
-/// Calls what it is given with each micro-batch of a step, in shares, in order.
-pub(super) type MicroBatches<'a> = Box<dyn FnMut(&mut dyn FnMut(&[Batch])) + 'a>;
+/// Calls what it is given with what this rank has of each micro-batch of a step, in the shares of workers, in order.
+pub(super) type MicroBatches<'a> = Box<dyn FnMut(&mut dyn FnMut(&[Batch], Share)) + 'a>;
 
 /// The micro-batches of a step, to be looked at again.
 pub(super) struct Replay<'a> {
@@ -26,6 +28,7 @@ pub(super) struct Replay<'a> {
     pub(super) gradients: Vec<Gradient>,
     /// The engine's, meanwhile.
     pub(super) team: Team,
+    pub(super) ranks: Ranks,
     pub(super) loss: Loss,
     pub(super) isa: Isa,
     pub(super) seed: u64,
@@ -79,17 +82,19 @@ impl Replay<'_> {
         length: usize,
         mut find: impl FnMut(Isa, Product<'_>, &mut [f32]),
     ) -> Vec<f32> {
-        let Replay { network, gradients, team, loss, isa, seed, step, batches, .. } = self;
+        let Replay { network, gradients, team, ranks, loss, isa, seed, step, batches, .. } = self;
         let mut sums = Counter::<Vec<f32>>::default();
         let mut earlier = 0;
-        batches(&mut |shares| {
-            let pass = Pass::train(*isa, *seed, *step).after(earlier);
+        batches(&mut |shares, of_rank| {
+            ranks.begin(of_rank);
+            let pass = ranks.pass(Pass::train(*isa, *seed, *step), earlier);
             team.gradients(network, gradients, loss, &pass, shares);
             let mut numbers = sums.memory();
             numbers.resize(length, 0.0);
             let find = &mut |product: Product<'_>, out: &mut [f32]| find(*isa, product, out);
             team.sum_products(network, index, shares, &mut numbers, find);
-            let samples = samples_of(shares);
+            ranks.sum_numbers(&mut numbers);
+            let samples = ranks.whole(samples_of(shares));
             sums.push(samples, numbers, |before, sum| add(sum, before));
             earlier += samples;
         });

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::ranks::Ranks;
 use super::replay::{Block, MicroBatches, Replay};
 use super::{Engine, Progress, model_bytes};
 use crate::Result;
@@ -67,12 +68,14 @@ impl Engine {
         let network = self.past.take().expect("kept before the step");
         let (isa, seed, loss) = (self.isa, self.seed, self.loss.clone());
         let (team, block) = (std::mem::take(&mut self.team), Block::default());
+        let ranks = std::mem::replace(&mut self.ranks, Ranks::alone());
         let gradients = network.gradients();
-        let replay = Replay { network, gradients, team, loss, isa, seed, step, batches, block };
+        let replay = Replay { network, gradients, team, ranks, loss, isa, seed, step, batches, block };
         let source = Source::Replay(Box::new(RefCell::new(replay)));
         let changed = change(self, &source);
         if let Source::Replay(replay) = source {
-            self.team = (*replay).into_inner().team;
+            let Replay { team, ranks, .. } = (*replay).into_inner();
+            (self.team, self.ranks) = (team, ranks);
             self.team.rest();
         }
         changed
@@ -260,19 +263,23 @@ impl Engine {
         let mut scratch = Vec::new();
         // Of the mean loss, as those of stored weights are by now.
         let divide = |out: &mut [f32]| out.iter_mut().for_each(|gradient| *gradient *= self.scale);
+        let join = move |out: &mut [f32]| {
+            self.ranks.sum_numbers(out);
+            divide(out);
+        };
         let absent = match source {
             Source::Passes(shares) => CellGradients {
                 rows: Box::new(move |rows, out| {
                     self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
                         product.row_gradients(self.isa, shape, rows.clone(), out, &mut scratch);
                     });
-                    divide(out);
+                    join(out);
                 }),
                 cells: Box::new(move |cells, out| {
                     self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
                         product.cell_gradients(self.isa, cells, out);
                     });
-                    divide(out);
+                    join(out);
                 }),
             },
             Source::Replay(replay) => CellGradients {

@@ -13,6 +13,7 @@ use super::model::{Model, ModelConfig, save_model};
 use super::record::{Ending, EpochRecord, Outcome, Watch};
 use super::trainer::{Trainer, TrainerBuilder};
 use crate::data::Splits;
+use crate::distributed::{Comm, Solo};
 use crate::layers::{LayerKinds, Network};
 use crate::{Error, Result};
 
@@ -37,7 +38,17 @@ impl Run {
     /// # Errors
     /// Settings or data that cannot be used; a folder that holds a run.
     pub fn start(settings: Settings, directory: Option<&Path>) -> Result<Run> {
-        Run::begin(Trainer::builder_on_files(settings)?, directory)
+        Run::start_with(settings, directory, Arc::new(Solo))
+    }
+
+    /// A new run of several ranks, each of which starts one of the same settings ([`TrainerBuilder::comm`]); rank 0 alone writes to
+    /// `directory`.
+    ///
+    /// # Errors
+    /// As for [`Run::start`] and [`TrainerBuilder::build`].
+    pub fn start_with(settings: Settings, directory: Option<&Path>, comm: Arc<dyn Comm>) -> Result<Run> {
+        let directory = directory.filter(|_| comm.rank() == 0);
+        Run::begin(Trainer::builder_on_files(settings)?.comm(comm), directory)
     }
 
     /// A new run on data in memory; `directory` is where it is saved. It says `data.path = "memory"` there, and cannot be
@@ -55,7 +66,8 @@ impl Run {
     }
 
     fn begin(builder: TrainerBuilder, directory: Option<&Path>) -> Result<Run> {
-        let trainer = builder.build()?;
+        let mut trainer = builder.build()?;
+        trainer.engine.gather_carried();
         // Only now, so that settings that do not fit the data leave no empty folder.
         let directory = directory.map(RunDirectory::create).transpose()?;
         let files = match directory {
@@ -67,7 +79,7 @@ impl Run {
                 });
                 directory.write("environment.json", &format!("{environment:#}\n"))?;
                 let mut files = Files::new(directory, trainer.splits().fingerprint());
-                files.save(&trainer.state())?;
+                files.save(trainer.state())?;
                 files.directory.write_settings(trainer.settings())?;
                 Some(files)
             }
@@ -75,29 +87,52 @@ impl Run {
         Ok(Run { trainer, files })
     }
 
-    /// A run that goes on from its last checkpoint, bit for bit. `adjust` may change settings that do not change
+    /// A run that goes on from its last checkpoint, bit for bit, in one rank; see [`Run::resume_with`].
+    ///
+    /// # Errors
+    /// As for [`Run::resume_with`].
+    pub fn resume(directory: &Path, adjust: impl FnOnce(&mut Settings)) -> Result<Run> {
+        Run::resume_with(directory, Arc::new(Solo), adjust)
+    }
+
+    /// A run that goes on from its last checkpoint, bit for bit, in as many ranks as like; rank 0 alone reads and writes the
+    /// folder. `adjust` may change settings that do not change
     /// results (threads), and `train.epochs`, as [`Trainer::set_epochs`] does: the learning-rate schedule, the topology method and
     /// the penalty then go on as in a run that was planned for so many; a note says what that makes of the learning rate.
     ///
     /// # Errors
     /// No checkpoint, one of other settings or data, a broken one; a run on data in memory, which is gone; other epochs where
     /// more are done, where the run has stopped early, or where a target has been reached.
-    pub fn resume(directory: &Path, adjust: impl FnOnce(&mut Settings)) -> Result<Run> {
-        let folder = RunDirectory::open(directory)?;
-        let checkpoint = Checkpoint::read(directory)?;
-        let mut settings = checkpoint.settings_in(directory)?;
+    pub fn resume_with(
+        directory: &Path,
+        comm: Arc<dyn Comm>,
+        adjust: impl FnOnce(&mut Settings),
+    ) -> Result<Run> {
+        let is_first = comm.rank() == 0;
+        let folder = if is_first { Some(RunDirectory::open(directory)?) } else { None };
+        let told = if comm.size() > 1 { Some(Told::by_first(directory, &*comm)?) } else { None };
+        let (checkpoint, mut settings) = match &told {
+            None => {
+                let checkpoint = Checkpoint::read(directory)?;
+                let settings = checkpoint.settings_in(directory)?;
+                (checkpoint, settings)
+            }
+            Some(told) => (Checkpoint::of_bytes(directory, &told.checkpoint)?, told.settings.clone()),
+        };
         if settings.data.path == MEMORY {
             let problem = "is \"memory\": the run was on data in memory, which is gone; start a new run";
             return Err(Error::setting("data.path", problem));
         }
         adjust(&mut settings);
-        let builder = Trainer::builder_on_files(settings)?;
+        let builder = Trainer::builder_on_files(settings)?.comm(comm);
         let fingerprint = builder.splits().fingerprint();
         let spec = builder.settings().network_for(&builder.splits().train)?;
         let network = checkpoint.network(builder.settings(), fingerprint, &spec)?;
         let mut trainer = builder.saved_network(network, checkpoint.position.floor).build()?;
         checkpoint.check_position(trainer.steps_per_epoch())?;
-        checkpoint.restore(&mut trainer.engine)?;
+        let batch_size = trainer.batch_size();
+        let first = trainer.engine.ranks.share(batch_size, batch_size).first;
+        checkpoint.restore(&mut trainer.engine, first)?;
         trainer.notes.extend(checkpoint.other_isa(trainer.isa()));
         let epochs = trainer.settings().train.epochs;
         let is_replanned = epochs != checkpoint.settings.train.epochs;
@@ -108,6 +143,13 @@ impl Run {
         if is_replanned {
             trainer.note_new_plan(checkpoint.settings.train.epochs)?;
         }
+        trainer.engine.gather_carried();
+        let Some(folder) = folder else {
+            if let Some(model) = told.as_ref().and_then(|told| told.model.as_ref()) {
+                trainer.remember(Model::from_bytes_with(model, &trainer.network().spec().kinds())?);
+            }
+            return Ok(Run { trainer, files: None });
+        };
         folder.truncate_metrics(trainer.epochs_done() as usize)?;
         // A start may have been killed before it came to that. Epochs are taken from there, so it is written first.
         if is_replanned || !directory.join("config.toml").exists() {
@@ -154,6 +196,39 @@ impl Run {
     }
 }
 
+/// What rank 0 tells the others of a run that goes on: they need not see its folder.
+struct Told {
+    checkpoint: Vec<u8>,
+    settings: Settings,
+    /// The model that was kept last.
+    model: Option<Vec<u8>>,
+}
+
+impl Told {
+    fn by_first(directory: &Path, comm: &dyn Comm) -> Result<Told> {
+        let (mut checkpoint, mut settings, mut model) = (Vec::new(), Vec::new(), Vec::new());
+        if comm.rank() == 0 {
+            let path = checkpoint_path(directory);
+            settings = serde_json::to_vec(&Checkpoint::read(directory)?.settings_in(directory)?)
+                .expect("settings are plain data");
+            checkpoint = std::fs::read(&path).map_err(Error::io(&path, "cannot read"))?;
+            if has_model(directory) {
+                model = Model::open(directory)?.to_bytes();
+            }
+        }
+        for bytes in [&mut checkpoint, &mut settings, &mut model] {
+            comm.broadcast(bytes, 0)?;
+        }
+        let settings = serde_json::from_slice(&settings).expect("rank 0 wrote it");
+        Ok(Told { checkpoint, settings, model: Some(model).filter(|model| !model.is_empty()) })
+    }
+}
+
+/// Whether a model was kept in a run's folder.
+fn has_model(directory: &Path) -> bool {
+    directory.join("model.safetensors").exists()
+}
+
 /// What a run on data in memory says of where its data comes from.
 const MEMORY: &str = "memory";
 
@@ -179,16 +254,9 @@ impl Files {
             other => other,
         })?;
         if ending == Ending::Interrupted {
-            self.save(&trainer.state())?;
+            self.save(trainer.state())?;
         }
         trainer.outcome(ending, times, self)
-    }
-
-    /// Writes the checkpoint.
-    fn save(&mut self, state: &State<'_>) -> Result<()> {
-        checkpoint::save(self.directory.path(), state, self.fingerprint)?;
-        self.last_save = Instant::now();
-        Ok(())
     }
 }
 
@@ -202,18 +270,21 @@ impl Keep for Files {
     }
 
     fn has_kept(&self) -> bool {
-        self.directory.path().join("model.safetensors").exists()
+        has_model(self.directory.path())
     }
 
-    fn after_step(&mut self, state: State<'_>) -> Result<()> {
-        if self.last_save.elapsed().as_secs_f64() > 60.0 * state.settings.train.checkpoint_minutes {
-            self.save(&state)?;
-        }
+    fn is_due(&self, settings: &Settings) -> bool {
+        self.last_save.elapsed().as_secs_f64() > 60.0 * settings.train.checkpoint_minutes
+    }
+
+    fn save(&mut self, state: State<'_>) -> Result<()> {
+        checkpoint::save(self.directory.path(), &state, self.fingerprint)?;
+        self.last_save = Instant::now();
         Ok(())
     }
 
     fn after_epoch(&mut self, state: State<'_>, record: &EpochRecord) -> Result<()> {
         self.directory.append_metrics(record)?;
-        self.save(&state)
+        self.save(state)
     }
 }

@@ -53,6 +53,16 @@ impl Score {
         self.labels += other.labels;
     }
 
+    /// All its numbers, which are added up as they are.
+    pub(super) fn numbers(&self) -> [f64; 6] {
+        [self.loss_sum, self.normaliser, self.correct, self.samples, self.edits, self.labels]
+    }
+
+    /// The score of these numbers.
+    pub(super) fn of_numbers([loss_sum, normaliser, correct, samples, edits, labels]: [f64; 6]) -> Score {
+        Score { loss_sum, normaliser, correct, samples, edits, labels }
+    }
+
     /// Both scores added up.
     pub(super) fn with(mut self, other: Score) -> Score {
         self.add(other);

@@ -1,24 +1,24 @@
 //! Training without files: who owns the order of steps, updates of connections, epochs, early stopping and the best model.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
 
 use super::assemble::{self, Assembled, Start};
-use super::evaluation::{Evaluation, scored};
 use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
 use super::plan::Floor;
 use super::position::Position;
-use super::record::{Control, Emptied, Ending, Event, Outcome, Watch};
+use super::ranks::Ranks;
+use super::record::{Emptied, Ending, Outcome, Watch};
 use super::settings::pairs::Own;
 use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, thread_pool};
-use crate::data::{self, Dataset, Splits, Task};
+use crate::data::{self, Splits, Task};
+use crate::distributed::{Comm, Solo};
 use crate::kernels::Isa;
 use crate::layers::Network;
 use crate::losses::Loss;
-use crate::metrics::{Decision, Metric, Metrics};
+use crate::metrics::Decision;
 use crate::optimizers::{Optimizer, Schedule};
 use crate::penalties::Regularizer;
 use crate::sparse::Storage;
@@ -65,9 +65,9 @@ pub struct Trainer {
     pub(super) engine: Engine,
     pub(super) loss: Loss,
     /// What other parts are scored by: the loss; for a language model the plain one, by which its figures are defined.
-    evaluation_loss: Loss,
+    pub(super) evaluation_loss: Loss,
     /// How probabilities become classes, before a threshold is chosen.
-    decision: Decision,
+    pub(super) decision: Decision,
     pub(super) schedule: Schedule,
     /// Steps that the schedule and the topology method plan for.
     pub(super) planned_steps: u64,
@@ -98,6 +98,7 @@ pub struct TrainerBuilder {
     loss: Option<Loss>,
     topology: Option<Topology>,
     penalty: Option<Regularizer>,
+    comm: Arc<dyn Comm>,
 }
 
 impl TrainerBuilder {
@@ -111,6 +112,13 @@ impl TrainerBuilder {
     /// it keeps the connections that it has, however many; with one it ends with as many as the settings say.
     pub fn network(mut self, network: Network) -> TrainerBuilder {
         self.start = Start::Given(network);
+        self
+    }
+
+    /// Trains with other ranks, each of which has a trainer of the same settings and data: every one computes its share of each batch,
+    /// and all come to the same bits as one rank alone. What they tell their watchers is the same, too.
+    pub fn comm(mut self, comm: Arc<dyn Comm>) -> TrainerBuilder {
+        self.comm = comm;
         self
     }
 
@@ -158,7 +166,8 @@ impl TrainerBuilder {
     ///
     /// # Errors
     /// [`Error::Setting`] for settings that cannot be used, that do not go together or do not fit the data or the network
-    /// that was given, and for a network that does not fit into memory.
+    /// that was given, for a network that does not fit into memory, and for batches too small for the number of ranks;
+    /// [`Error::Rank`] for ranks that have not the same settings, data, version or instruction set.
     pub fn build(self) -> Result<Trainer> {
         let (optimizer, topology, penalty) =
             (self.optimizer.as_ref(), self.topology.as_ref(), self.penalty.as_ref());
@@ -168,16 +177,21 @@ impl TrainerBuilder {
 
     /// The trainer, whether or not its settings go together.
     pub(super) fn build_unchecked(self) -> Result<Trainer> {
-        let TrainerBuilder { mut settings, splits, pool, start, optimizer, loss, topology, penalty } = self;
+        let TrainerBuilder { mut settings, splits, pool, start, optimizer, loss, topology, penalty, comm } =
+            self;
         let pool = match pool {
             Some(pool) => pool,
             None => Arc::new(thread_pool(settings.threads)?),
         };
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
-        let parts = assemble::Parts { start, optimizer, loss, topology, penalty };
-        let Assembled { engine, loss, evaluation_loss, schedule, note } =
+        let ranks = Ranks::new(comm);
+        let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
+        let Assembled { mut engine, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
         notes.extend(note.clone());
+        if !engine.ranks.is_alone() {
+            engine.ranks.check_same(&settings, engine.isa().name(), splits.fingerprint())?;
+        }
         let decision = judging::decision(&settings, &splits, &loss)?;
         let mut trainer = Trainer {
             isa: engine.isa(),
@@ -223,6 +237,7 @@ impl Trainer {
             loss: None,
             topology: None,
             penalty: None,
+            comm: Arc::new(Solo),
         }
     }
 
@@ -306,6 +321,7 @@ impl Trainer {
             );
         }
         assemble::check_exchange(&self.settings, &self.splits, &splits)?;
+        self.engine.ranks.check_batches(self.settings.train.batch_size_for(splits.train.len()))?;
         self.decision = judging::decision(&self.settings, &splits, &self.loss)?;
         self.engine.sparsifier.has_whole_batches =
             self.settings.train.batch_size_for(splits.train.len()) >= splits.train.len();
@@ -358,6 +374,7 @@ impl Trainer {
     pub(super) fn begin_again(&mut self) -> Result<()> {
         let mut engine = self.start_again()?;
         engine.sparsifier.zeros = self.engine.sparsifier.zeros;
+        engine.ranks = std::mem::replace(&mut self.engine.ranks, Ranks::alone());
         self.engine = engine;
         self.go_to(Position::default());
         Ok(())
@@ -371,6 +388,7 @@ impl Trainer {
             loss: Some(self.loss.clone()),
             topology: None,
             penalty: None,
+            ranks: Ranks::alone(),
         };
         Ok(assemble::assemble(&self.settings, &self.splits, parts)?.engine)
     }
@@ -379,6 +397,11 @@ impl Trainer {
     pub(super) fn go_to(&mut self, position: Position) {
         self.epoch_start = position.epoch * self.steps_per_epoch();
         self.position = position;
+    }
+
+    /// Goes on with a model that was kept before.
+    pub(super) fn remember(&mut self, model: Model) {
+        self.memory = InMemory::of(model);
     }
 
     /// What whoever trains should know.
@@ -472,74 +495,6 @@ impl Trainer {
     /// All that it needs to go on.
     pub(super) fn state(&self) -> State<'_> {
         State { settings: &self.settings, engine: &self.engine, position: &self.position }
-    }
-
-    /// How good a network's predictions for a data set are, in the trainer's threads: its loss, and those of the metrics `asked`
-    /// for that fit, in the unit of the targets. The loss of a language model is the plain one. Of two classes the positive one is
-    /// predicted above `train.threshold`, or one half where that is to be chosen.
-    pub fn evaluate(&self, network: &Network, dataset: &Dataset, asked: &[Metric]) -> Evaluation {
-        let threshold = Threshold::At(self.decision.threshold);
-        let whole = self.evaluate_by(network, dataset, asked, threshold, &mut |_| ControlFlow::Continue(()));
-        whole.expect("nobody stops it")
-    }
-
-    /// How good the predictions of a network for the validation part are, by what tells which epoch is better and what is shown of
-    /// it; where a threshold is to be chosen, with that.
-    pub(super) fn validate(&self, network: &Network, validation: &Dataset) -> Evaluation {
-        let whole = self.validate_while(network, validation, &mut |_| Control::Continue);
-        whole.expect("nobody stops it")
-    }
-
-    /// The same; `None` if `watch`, which is told of each batch, asks to stop.
-    pub(super) fn validate_while(
-        &self,
-        network: &Network,
-        validation: &Dataset,
-        watch: &mut Watch<'_>,
-    ) -> Option<Evaluation> {
-        let asked: Vec<Metric> =
-            self.settings.train.metric.into_iter().chain(self.shown_metrics().iter().copied()).collect();
-        let threshold = self.settings.train.threshold;
-        let threshold = threshold.unwrap_or(Threshold::At(self.decision.threshold));
-        let mut go_on = |samples| match watch(Event::Validation { samples }) {
-            Control::Continue => ControlFlow::Continue(()),
-            Control::Stop => ControlFlow::Break(()),
-        };
-        self.evaluate_by(network, validation, &asked, threshold, &mut go_on)
-    }
-
-    /// What is shown of each epoch besides loss and accuracy.
-    pub(super) fn shown_metrics(&self) -> &'static [Metric] {
-        let is_regression = self.splits.preparation.task == Task::Regression;
-        if is_regression { &[Metric::R2, Metric::Rmse] } else { &[] }
-    }
-
-    pub(super) fn evaluate_by(
-        &self,
-        network: &Network,
-        dataset: &Dataset,
-        asked: &[Metric],
-        threshold: Threshold,
-        go_on: &mut (dyn FnMut(usize) -> ControlFlow<()> + Send + '_),
-    ) -> Option<Evaluation> {
-        let mut meaning = judging::meaning(&self.splits, &self.loss, self.decision);
-        let keeps = !asked.is_empty() || matches!(threshold, Threshold::Best(_));
-        self.in_pool(|| {
-            let head = keeps.then_some(meaning.head);
-            let (score, scores) = scored(network, self.isa, &self.evaluation_loss, dataset, head, go_on)?;
-            meaning.decision.threshold = match threshold {
-                Threshold::At(threshold) => threshold,
-                Threshold::Best(metric) => meaning.best_threshold(metric, dataset, &scores),
-            };
-            let decision = meaning.decision;
-            if !keeps {
-                let metrics = Metrics::default();
-                return Some(Evaluation { score, metrics, decision, never_predicted: Vec::new() });
-            }
-            let answers = meaning.answers(dataset, &scores, &score);
-            let (metrics, never_predicted) = (Metrics::of(&answers, asked), answers.never_predicted());
-            Some(Evaluation { score, metrics, decision, never_predicted })
-        })
     }
 
     /// The score on a part of a language model's text in its own figures; none for other tasks.

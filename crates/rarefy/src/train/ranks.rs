@@ -1,0 +1,387 @@
+//! The ranks of a training, seen from one of them: what they add up, what they tell each other, and whether they still agree.
+//!
+//! A failure is kept: from then on nothing is said any more, and whoever can return an error asks for it ([`Ranks::check`]). So the
+//! passes of a network, which return none, need not know.
+
+use std::mem::take;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::share::Share;
+use super::{Score, Settings};
+use crate::distributed::{self, Comm, Peers, Solo};
+use crate::layers::{Gradient, Network, Parameter, Pass};
+use crate::losses::Loss;
+use crate::sparse::Touched;
+use crate::{Error, Result};
+
+/// The ranks that train together.
+#[derive(Debug)]
+pub(super) struct Ranks {
+    comm: Arc<dyn Comm>,
+    /// Each rank's machine.
+    hosts: Vec<String>,
+    /// What this rank has of the batch under way.
+    share: Share,
+    /// Gradients of all parameters, one after the other.
+    fused: Vec<f32>,
+    /// What this rank wants, of all [`Wish`]es, and what any rank wanted when gradients were last summed.
+    wishes: [AtomicBool; 2],
+    heard: [bool; 2],
+    talk: Mutex<Talk>,
+}
+
+/// What a rank wants all to do after the next step: it rides on the sum of the gradients, so that all do it after the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Training is to end.
+    Stop,
+    /// A checkpoint is to be written, for which ranks tell what each alone has.
+    Save,
+}
+
+/// Memory for messages, and the first failure.
+#[derive(Debug, Default)]
+struct Talk {
+    bytes: Vec<u8>,
+    numbers: Vec<f32>,
+    failure: Option<Error>,
+}
+
+/// Bytes of a machine's name that are told.
+const HOST: usize = 64;
+
+impl Ranks {
+    /// The only rank.
+    pub(super) fn alone() -> Ranks {
+        Ranks::new(Arc::new(Solo))
+    }
+
+    pub(super) fn new(comm: Arc<dyn Comm>) -> Ranks {
+        Ranks {
+            hosts: vec![comm.host(); comm.size()],
+            share: Share::of(0, 1, 0, 1),
+            fused: Vec::new(),
+            wishes: Default::default(),
+            heard: Default::default(),
+            talk: Mutex::default(),
+            comm,
+        }
+    }
+
+    pub(super) fn is_alone(&self) -> bool {
+        self.comm.size() == 1
+    }
+
+    /// This rank's number, and how many there are.
+    pub(super) fn place(&self) -> (usize, usize) {
+        (self.comm.rank(), self.comm.size())
+    }
+
+    /// This rank's share of a batch of `samples` samples, where full ones have `most`.
+    pub(super) fn share(&self, samples: usize, most: usize) -> Share {
+        Share::of(samples, most, self.comm.rank(), self.comm.size())
+    }
+
+    /// Says what this rank has of the batch under way.
+    pub(super) fn begin(&mut self, share: Share) {
+        self.share = share;
+    }
+
+    /// Samples of the batch under way, of which this rank has `samples`.
+    pub(super) fn whole(&self, samples: usize) -> usize {
+        if self.is_alone() { samples } else { self.share.whole }
+    }
+
+    /// A pass over this rank's share of the batch under way, where `earlier` samples of the step were in batches before.
+    pub(super) fn pass<'a>(&'a self, pass: Pass<'a>, earlier: usize) -> Pass<'a> {
+        if self.is_alone() {
+            return pass.after(earlier);
+        }
+        pass.after(earlier + self.share.first).with_peers(self)
+    }
+
+    /// Bytes of gradients.
+    pub(super) fn bytes(&self) -> usize {
+        4 * self.fused.len()
+    }
+
+    /// Makes what each rank has found for its share what is true of the batch: gradients, and the score.
+    pub(super) fn sum_gradients(&mut self, gradients: &mut [Gradient], score: Score, loss: &Loss) -> Score {
+        if self.is_alone() {
+            return score;
+        }
+        let mut fused = take(&mut self.fused);
+        fused.clear();
+        for Gradient { values, touched } in &mut *gradients {
+            match touched {
+                None => fused.extend_from_slice(values),
+                Some(touched) => {
+                    self.unite(touched);
+                    touched.iter().for_each(|slots| fused.extend_from_slice(&values[slots.clone()]));
+                }
+            }
+        }
+        let wishes = self.wishes.each_ref().map(|wish| f64::from(u8::from(wish.load(Ordering::Relaxed))));
+        let mut along = [0.0; 8];
+        along[..6].copy_from_slice(&score.numbers());
+        along[6..].copy_from_slice(&wishes);
+        self.sum(&mut fused, &mut along);
+        let mut rest = &fused[..];
+        for Gradient { values, touched } in gradients {
+            let all = 0..values.len();
+            for slots in touched.as_deref().unwrap_or(std::slice::from_ref(&all)) {
+                let (numbers, others) = rest.split_at(slots.len());
+                values[slots.clone()].copy_from_slice(numbers);
+                rest = others;
+            }
+        }
+        self.fused = fused;
+        self.heard = [along[6] > 0.0, along[7] > 0.0];
+        whole_score(&along, score, loss)
+    }
+
+    /// The score of the batch under way, of which each rank has its share's.
+    pub(super) fn sum_scores(&self, score: Score, loss: &Loss) -> Score {
+        if self.is_alone() {
+            return score;
+        }
+        let mut along = score.numbers();
+        self.sum(&mut [], &mut along);
+        whole_score(&along, score, loss)
+    }
+
+    /// Adds up numbers of the batch under way, in the tree of tiles.
+    pub(super) fn sum_numbers(&self, numbers: &mut [f32]) {
+        self.sum(numbers, &mut []);
+    }
+
+    fn sum(&self, numbers: &mut [f32], along: &mut [f64]) {
+        if !self.is_alone() {
+            self.talk(|comm, talk| distributed::sum(comm, self.share.parts, numbers, along, &mut talk.bytes));
+        }
+    }
+
+    /// Makes ranges those of all ranks; two of different ranks are the same or apart.
+    fn unite(&self, ranges: &mut Touched) {
+        let flat: Vec<u64> = ranges.iter().flat_map(|it| [it.start as u64, it.end as u64]).collect();
+        let all = self.gather_lists(&flat);
+        ranges.clear();
+        ranges.extend(all.as_chunks().0.iter().map(|&[start, end]| start as usize..end as usize));
+        ranges.sort_unstable_by_key(|slots| slots.start);
+        ranges.dedup();
+    }
+
+    /// What all ranks have, one after the other; each may have another number of things.
+    pub(super) fn gather_lists<T: bytemuck::Pod>(&self, mine: &[T]) -> Vec<T> {
+        if self.is_alone() {
+            return mine.to_vec();
+        }
+        let mut all = Vec::new();
+        self.talk(|comm, _| {
+            let mut counts = vec![0u64; comm.size()];
+            comm.all_gather(
+                bytemuck::bytes_of(&(mine.len() as u64)),
+                bytemuck::cast_slice_mut(&mut counts[..]),
+            )?;
+            let most = counts.iter().copied().max().unwrap_or(0) as usize;
+            let mut padded = mine.to_vec();
+            padded.resize(most, T::zeroed());
+            let mut found = vec![T::zeroed(); most * comm.size()];
+            comm.all_gather(bytemuck::cast_slice(&padded), bytemuck::cast_slice_mut(&mut found))?;
+            for (found, count) in found.chunks(most.max(1)).zip(counts) {
+                all.extend_from_slice(&found[..count as usize]);
+            }
+            Ok(())
+        });
+        all
+    }
+
+    /// What ranks have of some things that they took in turn, in the order of the things, of which `sizes` says how much there is of
+    /// each.
+    pub(super) fn gather_turns<T: bytemuck::Pod>(
+        &self,
+        mine: Vec<T>,
+        sizes: impl Iterator<Item = usize>,
+    ) -> Vec<T> {
+        if self.is_alone() {
+            return mine;
+        }
+        let (all, sizes) = (self.gather_lists(&mine), sizes.collect::<Vec<_>>());
+        if all.len() != sizes.iter().sum::<usize>() {
+            // Something has failed, and whoever asks for the error will know.
+            return mine;
+        }
+        let ranks = self.comm.size();
+        let mut start = 0;
+        let mut starts = Vec::new();
+        for rank in 0..ranks {
+            starts.push(start);
+            start += sizes.iter().skip(rank).step_by(ranks).sum::<usize>();
+        }
+        let mut ordered = Vec::with_capacity(all.len());
+        for (turn, size) in sizes.into_iter().enumerate() {
+            let start = &mut starts[turn % ranks];
+            ordered.extend_from_slice(&all[*start..*start + size]);
+            *start += size;
+        }
+        ordered
+    }
+
+    /// Says what this rank wants, or does not want any more.
+    pub(super) fn wish(&self, wish: Wish, is_wanted: bool) {
+        self.wishes[wish as usize].store(is_wanted, Ordering::Relaxed);
+    }
+
+    /// Whether all do now what this rank wants or any wanted when gradients were last summed.
+    pub(super) fn is_granted(&self, wish: Wish) -> bool {
+        if self.is_alone() {
+            return self.wishes[wish as usize].load(Ordering::Relaxed);
+        }
+        self.heard[wish as usize]
+    }
+
+    /// Forgets wishes that were granted.
+    pub(super) fn forget(&mut self, wish: Wish) {
+        self.wish(wish, false);
+        self.heard[wish as usize] = false;
+    }
+
+    /// Checks that all ranks have the same data, settings, version and instruction set.
+    pub(super) fn check_same(&mut self, settings: &Settings, isa: &str, data: u64) -> Result<()> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let mut name = self.comm.host().into_bytes();
+        name.resize(HOST, 0);
+        let names = self.gather_lists(&name);
+        self.check()?;
+        let name = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches('\0').to_string();
+        self.hosts = names.chunks(HOST).map(name).collect();
+        // Threads and the memory limit change no bit.
+        let settings = Settings { threads: 0, memory_limit: None, ..settings.clone() };
+        let settings = serde_json::to_string(&settings).expect("settings are plain data");
+        self.compare(&[
+            (
+                hash(env!("CARGO_PKG_VERSION").bytes()),
+                "is of another version of rarefy than rank 0: install the same on all hosts",
+            ),
+            (
+                hash(isa.bytes()),
+                "computes with another instruction set than rank 0: set isa to one that all hosts have",
+            ),
+            (hash(settings.bytes()), "has other settings than rank 0: start all ranks with the same ones"),
+            (data, "has read other data than rank 0: copy the same files to all hosts"),
+        ])
+    }
+
+    /// Checks that all ranks have the same connections.
+    pub(super) fn check_patterns(&self, network: &Network) -> Result<()> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let of_weight = |parameter: &Parameter| {
+            hash(parameter.weights.connections().flat_map(|(cell, _)| (cell as u64).to_le_bytes()))
+        };
+        let problem = |parameter: &Parameter| {
+            format!(
+                "has other connections in {} than rank 0: its memory or its processor may be at fault",
+                parameter.name
+            )
+        };
+        let weights: Vec<(u64, String)> =
+            network.weights().map(|(_, parameter)| (of_weight(parameter), problem(parameter))).collect();
+        let weights: Vec<(u64, &str)> = weights.iter().map(|(hash, problem)| (*hash, &problem[..])).collect();
+        self.compare(&weights)
+    }
+
+    /// Checks that all ranks have the same numbers; each comes with what is said of the first rank that has another one.
+    fn compare(&self, numbers: &[(u64, &str)]) -> Result<()> {
+        let mine: Vec<u64> = numbers.iter().map(|(number, _)| *number).collect();
+        let all = self.gather_lists(&mine);
+        self.check()?;
+        let (first, others) = all.split_at(mine.len());
+        for (rank, theirs) in (1..).zip(others.chunks(mine.len().max(1))) {
+            if let Some(at) = theirs.iter().zip(first).position(|(theirs, first)| theirs != first) {
+                return Err(Error::rank(rank, &self.hosts[rank], numbers[at].1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that each rank gets samples of a full batch of `most`.
+    pub(super) fn check_batches(&self, most: usize) -> Result<()> {
+        let ranks = self.comm.size();
+        let has_work = self.share(most, most).parts;
+        if has_work == ranks {
+            return Ok(());
+        }
+        let least = crate::tiles::LANES * ranks;
+        Err(Error::setting(
+            "train.batch_size",
+            format!(
+                "{most} gives work to {has_work} of {ranks} ranks; use {least}, {} or another multiple of {least} by a power of two \
+                 (64 samples for each at least)",
+                2 * least
+            ),
+        ))
+    }
+
+    /// What has failed since training began, if anything has.
+    ///
+    /// # Errors
+    /// That.
+    pub(super) fn check(&self) -> Result<()> {
+        self.lock().failure.take().map_or(Ok(()), Err)
+    }
+
+    fn talk(&self, what: impl FnOnce(&dyn Comm, &mut Talk) -> Result<()>) {
+        let mut talk = self.lock();
+        if talk.failure.is_none()
+            && let Err(error) = what(&*self.comm, &mut talk)
+        {
+            talk.failure = Some(error);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Talk> {
+        self.talk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Peers for Ranks {
+    fn index(&self) -> usize {
+        self.comm.rank()
+    }
+
+    fn join(&self, numbers: &mut [f32], join: &dyn Fn(&mut [f32], &[f32])) {
+        let length = numbers.len();
+        self.talk(|comm, Talk { numbers: all, .. }| {
+            all.resize(length * comm.size(), 0.0);
+            comm.all_gather(bytemuck::cast_slice(numbers), bytemuck::cast_slice_mut(all))?;
+            let mut distance = 1;
+            while distance < self.share.parts {
+                for left in (0..self.share.parts - distance).step_by(2 * distance) {
+                    let (left, right) = all[left * length..].split_at_mut(distance * length);
+                    join(&mut left[..length], &right[..length]);
+                }
+                distance *= 2;
+            }
+            numbers.copy_from_slice(&all[..length]);
+            Ok(())
+        });
+    }
+}
+
+/// The score of a batch from its shares' sums; a loss that is no mean is not divided, however many shares there are.
+fn whole_score(sums: &[f64], mine: Score, loss: &Loss) -> Score {
+    let sum = Score::of_numbers(sums[..6].try_into().expect("six numbers"));
+    Score { normaliser: if loss.is_mean() { sum.normaliser } else { mine.normaliser }, ..sum }
+}
+
+/// The same number for the same bytes, on any machine (FNV-1a).
+fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

@@ -1,0 +1,200 @@
+//! However many ranks and threads train a network, the bytes of model, checkpoint and metrics are those of one.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rarefy::distributed::{Comm, Local};
+use rarefy::optimizers::Method as Optimizer;
+use rarefy::penalties::PenaltyMethod;
+use rarefy::topology::Method as Topology;
+use rarefy::train::{Control, Event, Run, Settings};
+
+use crate::small_networks::{SMALL, methods, settings};
+
+const SAMPLES: usize = 1100;
+
+/// The numbers of checkpoint and model, and the lines of metrics without seconds.
+fn results(folder: &Path) -> [Vec<u8>; 3] {
+    let numbers = |name: &str| {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let without_seconds = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value["seconds"] = 0.into();
+        format!("{value}\n")
+    };
+    let lines: String = metrics.lines().map(without_seconds).collect();
+    [numbers("checkpoint.safetensors"), numbers("model.safetensors"), lines.into_bytes()]
+}
+
+/// What each of some ranks comes to.
+fn in_ranks<T: Send>(ranks: usize, work: impl Fn(Local) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let ranks = Local::group(ranks, Duration::from_secs(60));
+        let threads: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(|| work(rank))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a rank works to its end")).collect()
+    })
+}
+
+/// The results of a run whose folder is made in `folder`, and its score on the test part.
+fn train(settings: &Settings, ranks: usize, folder: &Path) -> [Vec<u8>; 4] {
+    let folder = tempfile::tempdir_in(folder).unwrap();
+    let outcomes = in_ranks(ranks, |rank| {
+        let mut run = Run::start_with(settings.clone(), Some(folder.path()), Arc::new(rank))?;
+        run.train(&mut |_| Control::Continue)
+    });
+    let scores: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap().test).collect();
+    assert!(scores.iter().all(|score| *score == scores[0]), "all ranks know the test score: {scores:?}");
+    let [state, model, metrics] = results(folder.path());
+    [state, model, metrics, format!("{:?}", scores[0]).into_bytes()]
+}
+
+/// Batches of so many samples, of which the last of an epoch leaves ranks without any, and how many ranks they give work to.
+type Sizes = (usize, &'static [usize]);
+
+const EIGHT_TILES: Sizes = (512, &[2, 4, 8]);
+const FIVE_TILES: Sizes = (320, &[3, 5]);
+const SEVEN_TILES: Sizes = (448, &[7]);
+
+fn agree(what: &str, all: &Settings, (batch_size, ranks): Sizes, folder: &Path) {
+    let mut settings = all.clone();
+    (settings.train.batch_size, settings.threads) = (Some(batch_size), 1);
+    let one = train(&settings, 1, folder);
+    for &ranks in ranks {
+        let many = train(&Settings { threads: 1 + ranks % 2, ..settings.clone() }, ranks, folder);
+        let same: Vec<bool> = one.iter().zip(&many).map(|(one, many)| one == many).collect();
+        assert!(same == [true; 4], "{what}, {ranks} ranks: state, model, metrics, test score {same:?}");
+    }
+}
+
+#[test]
+fn every_network_and_method_is_the_same_in_any_number_of_ranks() {
+    for small in SMALL {
+        let folder = tempfile::tempdir().unwrap();
+        for (method, settings) in methods(&settings(small, SAMPLES, folder.path())) {
+            // Each network meets each number of ranks, under one method or another.
+            let sizes = match method {
+                "rigl" => EIGHT_TILES,
+                "gse" => FIVE_TILES,
+                _ => SEVEN_TILES,
+            };
+            agree(&format!("{} under {method}", small.network), &settings, sizes, folder.path());
+        }
+    }
+}
+
+#[test]
+fn every_optimizer_and_topology_is_the_same_in_any_number_of_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = settings(&SMALL[0], SAMPLES, folder.path());
+    all.topology.method = Topology::Rigl;
+    for method in Optimizer::ALL {
+        let mut settings = all.clone();
+        settings.optimizer.method = method;
+        if method.is_bregman() {
+            (settings.topology.method, settings.topology.every) = (Topology::Static, None);
+            (settings.sparsity.density, settings.target.sparsity) = (1.0, Some(0.8));
+            settings.penalty.method = PenaltyMethod::L1;
+        }
+        let mut sizes = EIGHT_TILES;
+        if method.traits().needs_full_batch {
+            (settings.data.validation_fraction, settings.data.test_fraction) = (0.0, 0.0);
+            settings.network.dropout = 0.0;
+            sizes = (SAMPLES, &[2]);
+        }
+        agree(&format!("{method:?}"), &settings, sizes, folder.path());
+    }
+    for method in Topology::ALL {
+        let mut settings = all.clone();
+        settings.topology.method = method;
+        if [Topology::Static, Topology::Set, Topology::Cht, Topology::Acdc].contains(&method) {
+            settings.topology.every = None;
+        }
+        agree(&format!("{method:?}"), &settings, (320, &[5]), folder.path());
+    }
+}
+
+#[test]
+fn micro_batches_and_ranks_compose() {
+    let folder = tempfile::tempdir().unwrap();
+    for (method, mut settings) in methods(&settings(&SMALL[0], SAMPLES, folder.path())) {
+        settings.train.accumulate = 2;
+        agree(method, &settings, (256, &[2, 4]), folder.path());
+    }
+}
+
+/// One rank's watcher stops all after the next step; the run goes on in more ranks, and ends in one, carried states and all.
+#[test]
+fn a_run_goes_on_in_any_number_of_ranks() {
+    for small in
+        SMALL.iter().filter(|small| small.network.contains("carry") || small.network.contains("'mlp'"))
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut all = settings(small, SAMPLES, folder.path());
+        (all.train.batch_size, all.train.keep_best) = (Some(256), true);
+        let whole = train(&all, 1, folder.path());
+        let cut = folder.path().join("cut");
+        let until = |rank: &Local, last: u64| {
+            let stops = rank.rank() + 1 == rank.size();
+            move |event: Event<'_>| match event {
+                Event::Step { progress, .. } if stops && progress.step == last => Control::Stop,
+                _ => Control::Continue,
+            }
+        };
+        in_ranks(2, |rank| {
+            let mut watch = until(&rank, 1);
+            Run::start_with(all.clone(), Some(&cut), Arc::new(rank)).unwrap().train(&mut watch).unwrap();
+        });
+        in_ranks(4, |rank| {
+            let mut watch = until(&rank, 5);
+            let mut run = Run::resume_with(&cut, Arc::new(rank), |settings| settings.threads = 1).unwrap();
+            run.train(&mut watch).unwrap();
+        });
+        let mut run = Run::resume(&cut, |_| ()).unwrap();
+        run.train(&mut |_| Control::Continue).unwrap();
+        assert!(results(&cut) == whole[..3], "{}", small.network);
+    }
+}
+
+#[test]
+fn what_ranks_do_not_have_alike_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = settings(&SMALL[0], SAMPLES, folder.path());
+    let start = |settings: &Settings, rank: Local| {
+        Run::start_with(settings.clone(), None, Arc::new(rank)).err().map(|error| error.to_string())
+    };
+    all.train.batch_size = Some(32);
+    let found = in_ranks(4, |rank| start(&all, rank));
+    let message = "train.batch_size: 32 gives work to 1 of 4 ranks; use 256, 512 or another";
+    assert!(found.iter().all(|error| error.as_ref().unwrap().starts_with(message)), "{found:?}");
+    all.train.batch_size = Some(192);
+    let found = in_ranks(3, |rank| {
+        let seed = all.seed + u64::from(rank.rank() == 2);
+        start(&Settings { seed, ..all.clone() }, rank)
+    });
+    let message = "rank 2 (this process): has other settings than rank 0";
+    assert!(found.iter().all(|error| error.as_ref().unwrap().starts_with(message)), "{found:?}");
+}
+
+#[test]
+fn a_rank_that_ends_ends_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = settings(&SMALL[0], SAMPLES, folder.path());
+    all.train.batch_size = Some(192);
+    let found = in_ranks(3, |rank| {
+        let is_last = rank.rank() == 2;
+        let mut run = Run::start_with(all.clone(), None, Arc::new(rank)).unwrap();
+        if is_last {
+            None
+        } else {
+            run.train(&mut |_| Control::Continue).err().map(|error| error.to_string())
+        }
+    });
+    let errors: Vec<String> = found.into_iter().flatten().collect();
+    assert_eq!(errors.len(), 2);
+    assert!(errors.iter().all(|error| error.ends_with("has ended before its time")), "{errors:?}");
+}
