@@ -302,7 +302,7 @@ def test_torch_checks_the_operators():
 
     model, x = chain(), torch.randn(7, 20, requires_grad=True)
     run = model._runs[0]
-    parameters, running = ([getattr(model[int(key)], name) for key, name in it] for it in (run.trained, run.running))
+    parameters, running = ([getattr(model[int(key)], name) for (key,), name in it] for it in (run.trained, run.running))
     indices = [it for layer in (model[0], model[3]) for it in (layer.crow_indices, layer.col_indices)]
     for training in (False, True):
         arguments = (x, parameters, indices, running, None, run.chain.handle, training, True)

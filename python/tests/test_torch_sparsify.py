@@ -231,7 +231,7 @@ def test_hooks_are_not_lost():
 
 def test_the_summary_counts():
     text = summary(sparsify(nn.Sequential(nn.Linear(64, 100), nn.Linear(100, 10)), 0.9, allocation="uniform"))
-    assert text.splitlines()[1].split() == ["0", "SparseLinear", "100", "x", "64", "640", "0.100"]
+    assert text.splitlines()[1].split() == ["0", "SparseLinear", "100", "x", "64", "640", "0.100", "1"]
     assert text.splitlines()[-1].split() == ["total", "740", "0.100"]
 
 

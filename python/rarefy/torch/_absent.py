@@ -1,7 +1,7 @@
 """Gradients that absent connections would have, from what the backward passes of a step left in their buffers."""
 
+from ._layers import shared_places
 from ._module import SparseModule
-from ._sequential import SparseSequential
 
 
 class Watch:
@@ -12,12 +12,9 @@ class Watch:
         self._places = {}
         for module in model.modules():
             if isinstance(module, SparseModule):
-                self._places.setdefault(module, [])
-                if module._chain is not None:
-                    self._places[module].append((module._chain, 0))
-            elif isinstance(module, SparseSequential):
-                for layer, chain, weight in module.sparse_places():
-                    self._places.setdefault(layer, []).append((chain, weight))
+                self._places[module] = [] if module._chain is None else [(module._chain, 0)]
+        for layer, chain, weight in shared_places(model):
+            self._places[layer].append((chain, weight))
 
     def start(self):
         """Begins."""

@@ -34,6 +34,10 @@ class Step:
     slots : tuple
         For each array of the layer in rarefy's order the module's attribute and whether gradients train it; None where
         the array stays as it is.
+    place : tuple of str
+        The names that lead to the module from whoever has the chain; none for a function.
+    branches : tuple of (tuple of Step)
+        Of a sum what leads from one array to each of its two summands; the second may be empty.
     """
 
     name: str
@@ -44,16 +48,27 @@ class Step:
     is_sparse: bool = False
     flattens: bool = False
     depends_on_mode: bool = False
+    place: tuple = ()
+    branches: tuple = ()
 
     @property
     def kind(self):
         return None if self.settings is None else self.settings["layer"]
+
+    def leaves(self):
+        """The steps that are modules, in rarefy's order of their arrays."""
+        return leaves_of(step for branch in self.branches for step in branch) if self.branches else (self,)
 
     def after(self, shape):
         """The shape ``(channels, *sizes)`` of a sample after the layer."""
         channels, *sizes = shape
         if self.channels is not None and self.channels != channels:
             raise ValueError(f"{self.name} takes {self.channels} channels or features, and is given {channels}")
+        if self.branches:
+            body, shortcut = (shape_after(branch, shape) for branch in self.branches)
+            if body != shortcut:
+                raise ValueError(f"what is added has the shapes {body} and {shortcut}, which must be the same")
+            return body
         settings = self.settings
         match self.kind:
             case "linear":
@@ -78,6 +93,54 @@ class Step:
         return [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rest]
 
 
+def leaves_of(steps):
+    """The steps that are modules, in order."""
+    return tuple(leaf for step in steps for leaf in step.leaves())
+
+
+def layers_of(steps):
+    """The layers as rarefy's settings describe them."""
+    layers = []
+    for step in steps:
+        if step.branches:
+            body, shortcut = map(layers_of, step.branches)
+            layers.append({"layer": "residual", "body": body, "shortcut": shortcut})
+        elif step.settings is not None:
+            layers.append(step.settings)
+    return layers
+
+
+def shape_after(steps, shape):
+    """The shape of a sample after some steps."""
+    for step in steps:
+        shape = step.after(shape)
+    return shape
+
+
+def axes_after(steps, axes):
+    """How many axes a sample has behind its channels after some steps, if it may have so many before.
+
+    Raises
+    ------
+    ValueError
+        If a step is for others.
+    """
+    for before, step in itertools.pairwise([None, *steps]):
+        if step.branches:
+            axes, *others = (axes_after(branch, axes) for branch in step.branches)
+            if others != [axes]:
+                raise ValueError("a sum of features and of images or sequences; give both the same shape")
+            continue
+        if axes not in step.axes:
+            kinds = ("features", "sequences", "images")
+            after = f" after {before.name}" if before else ""
+            wanted = " or ".join(kinds[it] for it in step.axes)
+            raise ValueError(f"{step.name}{after} is for {wanted}, and is given {kinds[axes]}")
+        if step.flattens:
+            axes = 0
+    return axes
+
+
 class Chain:
     """Steps that one call goes through, forward and backward.
 
@@ -86,25 +149,15 @@ class Chain:
 
     def __init__(self, steps):
         self.steps = list(steps)
+        leaves = leaves_of(self.steps)
         # Axes behind the channels; 0 where features come last.
-        self.axes = next((step.axes[0] for step in self.steps if len(step.axes) == 1), 0)
-        self._check()
+        self.axes = next((leaf.axes[0] for leaf in leaves if len(leaf.axes) == 1), 0)
+        axes_after(self.steps, self.axes)
         # For each array of the network whether gradients train it; None if it stays as it is.
-        self._trained = [slot and slot[1] for step in self.steps for slot in step.slots]
+        self._trained = [slot and slot[1] for leaf in leaves for slot in leaf.slots]
         # Channels of each batch norm.
-        self.normalised = [step.channels for step in self.steps if step.kind == "batch-norm"]
+        self.normalised = [leaf.channels for leaf in leaves if leaf.kind == "batch-norm"]
         self._begin()
-
-    def _check(self):
-        axes = self.axes
-        for before, step in itertools.pairwise([None, *self.steps]):
-            if axes not in step.axes:
-                kinds = ("features", "sequences", "images")
-                after = f" after {before.name}" if before else ""
-                wanted = " or ".join(kinds[it] for it in step.axes)
-                raise ValueError(f"{step.name}{after} is for {wanted}, and is given {kinds[axes]}")
-            if step.flattens:
-                axes = 0
 
     def _begin(self):
         self.handle = f"chain-{next(_NUMBERS)}"
@@ -134,9 +187,7 @@ class Chain:
 
     def output_shape(self, x):
         """The shape of the output for an input of that shape."""
-        shape = self.sample_shape(x)
-        for step in self.steps:
-            shape = step.after(shape)
+        shape = shape_after(self.steps, self.sample_shape(x))
         leading = tuple(x[:-1]) if self.axes == 0 else (x[0],)
         return (*leading, *shape)
 
@@ -163,7 +214,7 @@ class Chain:
     def _built(self, shape, indices):
         channels, *sizes = shape
         inputs = channels if not sizes else [*([1] * (2 - len(sizes))), *sizes, channels]
-        layers = [step.settings for step in self.steps if step.settings is not None]
+        layers = layers_of(self.steps)
         arrays = [which.numpy() for which in indices]
         patterns = list(zip(arrays[::2], arrays[1::2], strict=True))
         return Network(json.dumps({"inputs": inputs, "layers": layers}), patterns)

@@ -2,11 +2,9 @@
 
 import torch
 
-from ._chain import Chain
+from ._chain import Chain, leaves_of
 from ._ops import run
-from ._steps import step_of
-
-_POOLED = ("global-average-pool", "global-max-pool")
+from ._steps import is_flat, step_of
 
 
 class SparseSequential(torch.nn.Module):
@@ -49,7 +47,7 @@ class SparseSequential(torch.nn.Module):
             named = ((str(index), module) for index, module in enumerate(modules))
         for name, module in named:
             self.add_module(name, module)
-        self._runs = [Run(keys, steps) for keys, steps in cut(self._modules)]
+        self._runs = [Run(steps) for steps in cut(step_of(module, (name,)) for name, module in self._modules.items())]
 
     def __len__(self):
         return len(self._modules)
@@ -62,84 +60,94 @@ class SparseSequential(torch.nn.Module):
 
     def sparse_places(self):
         """Each sparse layer, its chain, and which of the chain's weights is its own."""
-        for run_ in self._runs:
-            for weight, key in enumerate(run_.sparse):
-                yield self._modules[key], run_.chain, weight
+        return [place for run_ in self._runs for place in run_.sparse_places(self)]
 
     def forward(self, x):
         for run_ in self._runs:
-            x = run_(self._modules, x)
+            x = run_(self, x)
         return x
 
 
-def cut(modules):
-    """The keys and steps of each run of modules that share a chain, or that torch goes through."""
-    runs, keys, steps = [], [], []
-    is_flat = True
-    for key, module in modules.items():
-        step = step_of(module)
-        if step.flattens and not (steps and is_flat):
+def cut(steps):
+    """The runs of steps that share a chain, or that torch goes through."""
+    runs, so_far = [], []
+    for step in steps:
+        if step.flattens and not is_flat(so_far):
             # Torch flattens; a chain begins anew behind it.
-            runs += [(keys, steps), ([key], [step])]
-            keys, steps, is_flat = [], [], True
-            continue
-        if len(step.axes) == 1:
-            is_flat = step.kind in _POOLED
-        keys, steps = [*keys, key], [*steps, step]
-    runs.append((keys, steps))
-    return [run for run in runs if run[0]]
+            runs += [so_far, [step]]
+            so_far = []
+        else:
+            so_far.append(step)
+    runs.append(so_far)
+    return [steps for steps in runs if steps]
+
+
+def module_at(owner, place):
+    """The module that names lead to."""
+    for name in place:
+        owner = owner._modules[name]
+    return owner
 
 
 class Run:
-    """Modules, by their keys, that share a chain; of such without a sparse layer each is torch's own."""
+    """Steps that share a chain; without a sparse layer each is torch's own module."""
 
-    def __init__(self, keys, steps):
-        self.keys = keys
-        is_chain = any(step.is_sparse for step in steps)
-        self.chain = Chain(steps) if is_chain else None
-        named = list(zip(keys, steps, strict=True))
-        slots = [(key, *slot) for key, step in named for slot in step.slots if slot]
+    def __init__(self, steps):
+        leaves = leaves_of(steps)
+        self.chain = Chain(steps) if any(leaf.is_sparse for leaf in leaves) else None
+        self.places = [leaf.place for leaf in leaves if leaf.place]
+        slots = [(leaf.place, *slot) for leaf in leaves for slot in leaf.slots if slot]
         self.trained, self.running = (
-            [(key, name) for key, name, is_trained in slots if is_trained == which] for which in (True, False)
+            [(place, name) for place, name, is_trained in slots if is_trained == which] for which in (True, False)
         )
-        self.sparse = [key for key, step in named if step.is_sparse]
-        self.norms = [(key, step.channels) for key, step in named if step.kind == "batch-norm"]
-        self.by_mode = [key for key, step in named if step.depends_on_mode]
-        self.draws = any(step.kind == "dropout" for step in steps)
+        self.sparse = [leaf.place for leaf in leaves if leaf.is_sparse]
+        self.norms = [(leaf.place, leaf.channels) for leaf in leaves if leaf.kind == "batch-norm"]
+        self.by_mode = [leaf.place for leaf in leaves if leaf.depends_on_mode]
+        self.draws = any(leaf.kind == "dropout" for leaf in leaves)
 
-    def __call__(self, modules, x):
+    def __call__(self, owner, x):
         if self.chain is None:
-            for key in self.keys:
-                x = modules[key](x)
+            for place in self.places:
+                x = module_at(owner, place)(x)
             return x
         parameters, running = (
-            [getattr(modules[key], name) for key, name in slots] for slots in (self.trained, self.running)
+            [getattr(module_at(owner, place), name) for place, name in slots] for slots in (self.trained, self.running)
         )
-        indices = [it for key in self.sparse for it in (modules[key].crow_indices, modules[key].col_indices)]
-        training = self.is_training(modules)
+        layers = [module_at(owner, place) for place in self.sparse]
+        indices = [it for layer in layers for it in (layer.crow_indices, layer.col_indices)]
+        training = self.is_training(owner)
         if training and self.norms and x.dim() > 2 and self.chain.axes == 0:
             raise ValueError(f"BatchNorm1d between linear layers takes arrays [N, features], not of {x.dim()} axes")
         seed = torch.randint(2**62, (1,)) if training and self.draws else None
         y, statistics = run(self.chain.handle, x, parameters, indices, running, training, seed)
         if training:
-            self.follow(modules, statistics)
+            self.follow(owner, statistics)
         return y
 
-    def is_training(self, modules):
-        training = {modules[key].training for key in self.by_mode}
-        if len(training) > 1:
-            names = ", ".join(f"{key} ({type(modules[key]).__name__})" for key in self.by_mode)
+    def sparse_places(self, owner):
+        """Each sparse layer, its chain, and which of the chain's weights is its own."""
+        return [(module_at(owner, place), self.chain, weight) for weight, place in enumerate(self.sparse)]
+
+    def modes(self, owner):
+        """The modes of the modules that depend on it."""
+        return {module_at(owner, place).training for place in self.by_mode}
+
+    def is_training(self, owner):
+        modes = self.modes(owner)
+        if len(modes) > 1:
+            kinds = [(".".join(place), type(module_at(owner, place)).__name__) for place in self.by_mode]
+            names = ", ".join(f"{name} ({kind})" for name, kind in kinds)
             raise ValueError(
                 f"modules that share a chain must all be in training mode or all in evaluation mode: {names}"
             )
-        return True in training
+        return True in modes
 
     @torch.no_grad()
-    def follow(self, modules, statistics):
+    def follow(self, owner, statistics):
         """Moves the running statistics as torch does."""
         start = 0
-        for key, channels in self.norms:
-            norm = modules[key]
+        for place, channels in self.norms:
+            norm = module_at(owner, place)
             norm.num_batches_tracked.add_(1)
             weight = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
             mean, variance = statistics[start : start + 2 * channels].split(channels)

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from ._conv import SparseConv1d, SparseConv2d
-from ._layers import sparse_layers
+from ._graph import looks_into
+from ._layers import shared_places, sparse_layers
 from ._linear import SparseLinear
 from ._load import at_connections
-from ._mixed import MixedSequential
 from ._module import SparseModule
 from ._sequential import SparseSequential
 from ._topology import build
+from ._traced import Traced, unreadable_in
 
 _DENSE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
@@ -25,9 +26,10 @@ def sparsify(
     """Makes the linear and convolutional layers of a model sparse, in place.
 
     Each ``nn.Linear``, ``nn.Conv1d`` and ``nn.Conv2d`` becomes a :class:`SparseLinear`, :class:`SparseConv1d` or
-    :class:`SparseConv2d` of the same name, and an ``nn.Sequential`` of them a :class:`SparseSequential`; where it holds
-    modules that this does not know, those between them are computed in one call. Make the optimizer afterwards:
-    parameters are new. A warning names each layer that cannot be sparse.
+    :class:`SparseConv2d` of the same name, and an ``nn.Sequential`` of them a :class:`SparseSequential`. Of other
+    modules the ``forward`` is read, and layers that follow each other, residual blocks among them, are computed in one
+    call; :func:`summary` says which, and why where that is not possible. Make the optimizer afterwards: parameters are
+    new. A warning names each layer that cannot be sparse.
 
     Parameters
     ----------
@@ -68,9 +70,9 @@ def sparsify(
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 100), torch.nn.ReLU(), torch.nn.Linear(100, 10))
     >>> model = sparsify(model, 0.9, allocation="uniform")
     >>> print(summary(model))
-    layer  kind          shape     connections  density
-    0      SparseLinear  100 x 64          640    0.100
-    2      SparseLinear  10 x 100          100    0.100
+    layer  kind          shape     connections  density  call
+    0      SparseLinear  100 x 64          640    0.100     1
+    2      SparseLinear  10 x 100          100    0.100     1
     total                                  740    0.100
     """
     if keep not in ("magnitude", "random"):
@@ -105,6 +107,9 @@ def densify(model):
     if not new:
         raise ValueError("the model has no sparse layers")
     model = _replaced(model, new)
+    for module in model.modules():
+        if isinstance(vars(module).get("forward"), Traced):
+            del module.forward
     chains = [module for module in model.modules() if isinstance(module, SparseSequential)]
     # Those within others first.
     for chain in reversed(chains):
@@ -115,6 +120,9 @@ def densify(model):
 def summary(model):
     """What is sparse in a model, and how sparse: a table as text.
 
+    Layers of the same ``call`` are computed by one, forward and backward. Below stand the modules whose ``forward``
+    cannot be read for that, and why.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -123,7 +131,8 @@ def summary(model):
     -------
     str
     """
-    rows = [("layer", "kind", "shape", "connections", "density")]
+    rows = [("layer", "kind", "shape", "connections", "density", "call")]
+    calls = _calls(model)
     total, cells = 0, 0
     for name, module in model.named_modules():
         if isinstance(module, SparseModule):
@@ -133,16 +142,28 @@ def summary(model):
         else:
             continue
         total, cells = total + nnz, cells + shape.numel()
-        density = f"{nnz / shape.numel():.3f}"
-        rows.append((name, type(module).__name__, " x ".join(map(str, shape)), f"{nnz:,}", density))
-    rows.append(("total", "", "", f"{total:,}", f"{total / max(cells, 1):.3f}"))
+        density, sides = f"{nnz / shape.numel():.3f}", " x ".join(map(str, shape))
+        rows.append((name, type(module).__name__, sides, f"{nnz:,}", density, calls.get(module, "")))
+    rows.append(("total", "", "", f"{total:,}", f"{total / max(cells, 1):.3f}", ""))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
         texts = [text.ljust(width) for text, width in zip(row[:3], widths, strict=False)]
         numbers = [text.rjust(width) for text, width in zip(row[3:], widths[3:], strict=True)]
-        lines.append("  ".join(texts + numbers))
+        lines.append("  ".join(texts + numbers).rstrip())
+    unreadable = unreadable_in(model)
+    names = [(name or "the model", module) for name, module in model.named_modules() if module in unreadable]
+    lines += [f"{name} ({type(module).__name__}) is not one call: {unreadable[module]}" for name, module in names]
     return "\n".join(lines)
+
+
+def _calls(model):
+    """The numbers of the calls that compute layers which share one with others."""
+    numbers, found = {}, {}
+    for layer, chain, _ in shared_places(model):
+        number = numbers.setdefault(chain, len(numbers) + 1)
+        found.setdefault(layer, []).append(number)
+    return {layer: ", ".join(map(str, dict.fromkeys(of_layer))) for layer, of_layer in found.items()}
 
 
 def _chosen(model, exclude):
@@ -255,12 +276,22 @@ def _without_fast_paths(model):
     return model
 
 
-def _in_chains(model):
-    """The model with a chain in place of each sequential that has sparse layers."""
+def _in_chains(model, unreadable=None, is_covered=False):
+    """The model with chains where layers follow each other, unless who holds it has seen to that (``is_covered``)."""
+    unreadable = unreadable_in(model) if unreadable is None else unreadable
+    is_read = looks_into(model) and model not in unreadable
     for name, child in model._modules.items():
         if child is not None:
-            model._modules[name] = _in_chains(child)
-    return (_chain(model) if type(model) is nn.Sequential else None) or model
+            model._modules[name] = _in_chains(child, unreadable, is_read)
+    if is_covered or not is_read:
+        return model
+    chain = _chain(model) if type(model) is nn.Sequential else None
+    if chain is not None:
+        return chain
+    traced = Traced(model, unreadable)
+    if traced.gains:
+        model.forward = traced
+    return model
 
 
 def _chain(sequential):
@@ -271,7 +302,7 @@ def _chain(sequential):
     try:
         chain = SparseSequential(sequential._modules)
     except (TypeError, ValueError):
-        chain = MixedSequential(sequential._modules)
+        return None
     chain.training = sequential.training
     return chain
 

@@ -1,16 +1,25 @@
 """What modules of torch's are in a chain."""
 
+from dataclasses import replace
+
 from torch import nn
 
-from ._chain import Step
+from ._chain import Step, leaves_of
 from ._module import SparseModule
 
 EPSILON = 1e-5  # rarefy's, in all norms
 _AXES = {"1d": 1, "2d": 2}
+_POOLED = ("global-average-pool", "global-max-pool")
 
 
-def step_of(module):
-    """What a module is in a chain.
+def is_flat(steps):
+    """Whether one position is left after some steps, so that torch's order of features is rarefy's."""
+    kinds = [leaf.kind for leaf in leaves_of(steps) if len(leaf.axes) == 1]
+    return bool(kinds) and kinds[-1] in _POOLED
+
+
+def step_of(module, place=()):
+    """What a module, to which those names lead, is in a chain.
 
     Raises
     ------
@@ -18,12 +27,12 @@ def step_of(module):
         If it cannot stand in one, with its name and what can.
     """
     if isinstance(module, SparseModule):
-        return module.step()
+        return replace(module.step(), place=place)
     make = _KINDS.get(type(module))
     if make is None:
         known = ", ".join(["SparseLinear", "SparseConv1d", "SparseConv2d", *(kind.__name__ for kind in _KINDS)])
         raise TypeError(f"a SparseSequential cannot hold {type(module).__name__}; it takes {known}")
-    return make(module)
+    return replace(make(module), place=place)
 
 
 def _refused(module, problem):

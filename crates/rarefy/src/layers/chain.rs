@@ -280,7 +280,10 @@ fn gate(isa: Isa, activation: Activation, outputs: &Tiles, gradient: &mut Tiles)
 /// The layers, functions that can be fused in those before them.
 fn fused(layers: Vec<LayerSpec>) -> Vec<LayerSpec> {
     let mut all: Vec<LayerSpec> = Vec::new();
-    for layer in layers {
+    for mut layer in layers {
+        for inner in layer.inner_mut() {
+            *inner = fused(std::mem::take(inner));
+        }
         if let LayerSpec::Elementwise(spec) = &layer
             && spec.activation.is_fusable()
             && let Some(fused) = all.last_mut().and_then(Describe::fused_mut)
