@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import warnings
+from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
@@ -31,8 +32,39 @@ _DTYPES = (np.float32, np.float64)
 _MODEL, _TRAINER = "_model", "_trainer"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
-    """What all estimators of networks share."""
+    """What all estimators of networks share: their parameters too, of which `_parameters` says what they mean."""
+
+    sparsity: float | str = "auto"
+    method: str = "auto"
+    allocation: str = "erk"
+    target: float | dict | None = None
+    penalty: str | None = None
+    lam: float | None = None
+    solver: str = "adam"
+    alpha: float = 0.0
+    batch_size: int | str = "auto"
+    learning_rate_init: float | str | None = None
+    schedule: str | None = None
+    momentum: float = 0.0
+    nesterovs_momentum: bool = False
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float | None = None
+    dropout: float = 0.0
+    clip_norm: float | None = None
+    max_iter: int = 100
+    tol: float = 0.0
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    n_jobs: int | None = None
+    verbose: bool = False
+    callbacks: list | None = None
+    settings: dict | None = None
 
     # Words that the library knows are left to it: it says which one may have been meant.
     _parameter_constraints = {

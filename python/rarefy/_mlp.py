@@ -1,5 +1,8 @@
 """Multi-layer perceptrons as scikit-learn estimators."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
@@ -9,8 +12,12 @@ from ._settings import hidden_of
 from ._targets import Classes, Numbers
 
 
+@dataclass(eq=False, repr=False)
 class _SparseMLP(NetworkEstimator):
     """What classifier and regressor share."""
+
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: str = "relu"
 
     def _network_settings(self):
         return {"network.hidden": hidden_of(self.hidden_layer_sizes)}
@@ -32,6 +39,7 @@ class _SparseMLP(NetworkEstimator):
 
 
 @documented
+@dataclass(eq=False, repr=False)
 class SparseMLPClassifier(Classes, _SparseMLP):
     """A multi-layer perceptron for classes or labels that is sparse from the first step to the last.
 
@@ -67,77 +75,9 @@ class SparseMLPClassifier(Classes, _SparseMLP):
     True
     """
 
-    def __init__(
-        self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        sparsity="auto",
-        method="auto",
-        allocation="erk",
-        target=None,
-        penalty=None,
-        lam=None,
-        solver="adam",
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate_init=None,
-        schedule=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=None,
-        dropout=0.0,
-        clip_norm=None,
-        class_weight=None,
-        max_iter=100,
-        tol=0.0,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-        callbacks=None,
-        settings=None,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.sparsity = sparsity
-        self.method = method
-        self.allocation = allocation
-        self.target = target
-        self.penalty = penalty
-        self.lam = lam
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.schedule = schedule
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.dropout = dropout
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.settings = settings
-
 
 @documented
+@dataclass(eq=False, repr=False)
 class SparseMLPRegressor(Numbers, _SparseMLP):
     """A multi-layer perceptron for numbers that is sparse from the first step to the last.
 
@@ -167,72 +107,3 @@ class SparseMLPRegressor(Numbers, _SparseMLP):
     >>> bool(regressor.score(X[400:], y[400:]) > 0.4)
     True
     """
-
-    def __init__(
-        self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        loss="auto",
-        sparsity="auto",
-        method="auto",
-        allocation="erk",
-        target=None,
-        penalty=None,
-        lam=None,
-        solver="adam",
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate_init=None,
-        schedule=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=None,
-        dropout=0.0,
-        clip_norm=None,
-        max_iter=100,
-        tol=0.0,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-        callbacks=None,
-        settings=None,
-    ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.loss = loss
-        self.sparsity = sparsity
-        self.method = method
-        self.allocation = allocation
-        self.target = target
-        self.penalty = penalty
-        self.lam = lam
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.schedule = schedule
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.dropout = dropout
-        self.clip_norm = clip_norm
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.settings = settings

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 
 import numpy as np
@@ -52,8 +53,16 @@ def network_settings(network, width=None, depth=None):
     return section | {key: value for key, value in given.items() if value is not None}
 
 
+@dataclass(eq=False, repr=False)
 class _Network(NetworkEstimator):
     """What classifier and regressor share."""
+
+    network: str | list | os.PathLike = "mlp"
+    _: KW_ONLY
+    width: int | None = None
+    depth: int | None = None
+    vocabulary_size: int | None = None
+    channels_first: bool = False
 
     _parameter_constraints = {
         **NetworkEstimator._parameter_constraints,
@@ -231,6 +240,7 @@ def _reads(section):
 
 
 @documented
+@dataclass(eq=False, repr=False)
 class NetworkClassifier(_Lengths, Classes, _Network):
     """A network of any layers for classes or labels that is sparse from the first step to the last.
 
@@ -276,81 +286,6 @@ class NetworkClassifier(_Lengths, Classes, _Network):
     True
     """
 
-    def __init__(
-        self,
-        network="mlp",
-        *,
-        width=None,
-        depth=None,
-        vocabulary_size=None,
-        channels_first=False,
-        sparsity="auto",
-        method="auto",
-        allocation="erk",
-        target=None,
-        penalty=None,
-        lam=None,
-        solver="adam",
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate_init=None,
-        schedule=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=None,
-        dropout=0.0,
-        clip_norm=None,
-        class_weight=None,
-        max_iter=100,
-        tol=0.0,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-        callbacks=None,
-        settings=None,
-    ):
-        self.network = network
-        self.width = width
-        self.depth = depth
-        self.vocabulary_size = vocabulary_size
-        self.channels_first = channels_first
-        self.sparsity = sparsity
-        self.method = method
-        self.allocation = allocation
-        self.target = target
-        self.penalty = penalty
-        self.lam = lam
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.schedule = schedule
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.dropout = dropout
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.settings = settings
-
     def predict_proba(self, X, lengths=None):
         """The probability of each class, or of each label.
 
@@ -385,6 +320,7 @@ class NetworkClassifier(_Lengths, Classes, _Network):
 
 
 @documented
+@dataclass(eq=False, repr=False)
 class NetworkRegressor(_Lengths, Numbers, _Network):
     """A network of any layers for numbers that is sparse from the first step to the last.
 
@@ -420,78 +356,3 @@ class NetworkRegressor(_Lengths, Numbers, _Network):
     >>> bool(regressor.fit(waves, np.linspace(1, 3, 200)).score(waves, np.linspace(1, 3, 200)) > 0.5)
     True
     """
-
-    def __init__(
-        self,
-        network="mlp",
-        *,
-        width=None,
-        depth=None,
-        vocabulary_size=None,
-        channels_first=False,
-        loss="auto",
-        sparsity="auto",
-        method="auto",
-        allocation="erk",
-        target=None,
-        penalty=None,
-        lam=None,
-        solver="adam",
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate_init=None,
-        schedule=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=None,
-        dropout=0.0,
-        clip_norm=None,
-        max_iter=100,
-        tol=0.0,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-        callbacks=None,
-        settings=None,
-    ):
-        self.network = network
-        self.width = width
-        self.depth = depth
-        self.vocabulary_size = vocabulary_size
-        self.channels_first = channels_first
-        self.loss = loss
-        self.sparsity = sparsity
-        self.method = method
-        self.allocation = allocation
-        self.target = target
-        self.penalty = penalty
-        self.lam = lam
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.schedule = schedule
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.dropout = dropout
-        self.clip_norm = clip_norm
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.settings = settings

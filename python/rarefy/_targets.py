@@ -1,5 +1,7 @@
 """What is to be predicted, as scikit-learn has it: classes and labels, or numbers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse
 from sklearn.base import ClassifierMixin, RegressorMixin
@@ -10,8 +12,11 @@ from sklearn.utils.validation import column_or_1d
 from ._settings import trains_in_chunks, weights_of
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Classes(ClassifierMixin):
     """Predicts a class for each sample, or any number of labels where ``y`` is a matrix of 0 and 1."""
+
+    class_weight: dict | str | None = None
 
     def _add_targets(self, samples, y, weights, reset):
         y = y.toarray() if scipy.sparse.issparse(y) else y
@@ -153,8 +158,11 @@ class Classes(ClassifierMixin):
         return tags
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Numbers(RegressorMixin):
     """Predicts a number for each sample, or several."""
+
+    loss: str = "auto"
 
     def _add_targets(self, samples, y, weights, reset):
         y = np.asarray(y, dtype=np.float64)

@@ -1,6 +1,8 @@
 """Texts as a scikit-learn estimator takes them: lists of strings."""
 
 import json
+import os
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -17,6 +19,7 @@ _BAG_PRESETS = {"bag-of-words", "mlp"}
 
 
 @documented
+@dataclass(eq=False, repr=False)
 class TextClassifier(Classes, NetworkEstimator):
     """Classes or labels of texts, by a network that is sparse from the first step to the last.
 
@@ -63,6 +66,17 @@ class TextClassifier(Classes, NetworkEstimator):
     ['weather', 'sport']
     """
 
+    network: str | list | os.PathLike = "bag-of-words"
+    _: KW_ONLY
+    width: int | None = None
+    depth: int | None = None
+    tokens: str | None = "auto"
+    ngrams: int | None = None
+    min_count: int | None = None
+    max_vocabulary: int | None = None
+    context: int | None = None
+    truncate: bool = False
+
     _parameter_constraints = {
         **NetworkEstimator._parameter_constraints,
         "tokens": [StrOptions({"auto", "words", "characters", "byte-pairs"}), None],
@@ -72,89 +86,6 @@ class TextClassifier(Classes, NetworkEstimator):
         "context": [Interval(Integral, 1, None, closed="left"), None],
         "truncate": ["boolean"],
     }
-
-    def __init__(
-        self,
-        network="bag-of-words",
-        *,
-        width=None,
-        depth=None,
-        tokens="auto",
-        ngrams=None,
-        min_count=None,
-        max_vocabulary=None,
-        context=None,
-        truncate=False,
-        sparsity="auto",
-        method="auto",
-        allocation="erk",
-        target=None,
-        penalty=None,
-        lam=None,
-        solver="adam",
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate_init=None,
-        schedule=None,
-        momentum=0.0,
-        nesterovs_momentum=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=None,
-        dropout=0.0,
-        clip_norm=None,
-        class_weight=None,
-        max_iter=100,
-        tol=0.0,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        random_state=None,
-        n_jobs=None,
-        verbose=False,
-        callbacks=None,
-        settings=None,
-    ):
-        self.network = network
-        self.width = width
-        self.depth = depth
-        self.tokens = tokens
-        self.ngrams = ngrams
-        self.min_count = min_count
-        self.max_vocabulary = max_vocabulary
-        self.context = context
-        self.truncate = truncate
-        self.sparsity = sparsity
-        self.method = method
-        self.allocation = allocation
-        self.target = target
-        self.penalty = penalty
-        self.lam = lam
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.schedule = schedule
-        self.momentum = momentum
-        self.nesterovs_momentum = nesterovs_momentum
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.dropout = dropout
-        self.clip_norm = clip_norm
-        self.class_weight = class_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.verbose = verbose
-        self.callbacks = callbacks
-        self.settings = settings
 
     @property
     def vocabulary_(self):
