@@ -26,4 +26,4 @@ python:
 
 # A wheel for Linux that runs with glibc 2.28 or later, whatever this machine has (`pip install maturin ziglang`).
 wheel:
-    maturin build --release --zig --compatibility manylinux_2_28 --out dist
+    maturin build --profile wheel --zig --compatibility manylinux_2_28 --out dist

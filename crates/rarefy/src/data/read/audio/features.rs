@@ -50,7 +50,7 @@ impl Extractor {
             AudioFeatures::Mfcc => cosines(settings.coefficients, mels),
         };
         let (bands, deltas) = (settings.bands(), settings.deltas);
-        Ok(Extractor { spectrum: Spectrum::new(window, hop)?, bank, cosines, mels, bands, deltas })
+        Ok(Extractor { spectrum: Spectrum::new(window, hop), bank, cosines, mels, bands, deltas })
     }
 
     /// Frames in a recording of so many samples.

@@ -6,9 +6,9 @@
 //! The frames that fill a sample up are NaN until it has been scaled, so that they count for no mean.
 
 mod features;
+mod fourier;
 mod mel;
 mod resample;
-#[cfg_attr(not(feature = "audio"), path = "no_spectrum.rs")]
 mod spectrum;
 mod wav;
 

@@ -6,40 +6,32 @@
 //! shorter than a window is one frame, filled up with silence.
 
 use std::f64::consts::PI;
-use std::sync::Arc;
 
-use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
-
-use crate::Result;
+use super::fourier::{Fourier, Room};
 
 /// Cuts recordings into frames and transforms them.
 #[derive(Clone)]
 pub(super) struct Spectrum {
     hop: usize,
     window: Vec<f32>,
-    transform: Arc<dyn RealToComplex<f32>>,
+    transform: Fourier,
 }
 
 /// Memory for one frame.
 pub(super) struct Scratch {
     frame: Vec<f32>,
-    bins: Vec<Complex32>,
-    fft: Vec<Complex32>,
+    room: Room,
     pub power: Vec<f32>,
 }
 
 impl Spectrum {
     /// For frames of `window` samples, every `hop` samples; both at least 1.
-    ///
-    /// # Errors
-    /// None here; without the feature `audio` there is no transform.
-    pub(super) fn new(window: usize, hop: usize) -> Result<Spectrum> {
+    pub(super) fn new(window: usize, hop: usize) -> Spectrum {
         let hann = |n: usize| (PI * n as f64 / window as f64).sin().powi(2) as f32;
         // A window of a single sample must not be zero.
         let window: Vec<f32> = if window == 1 { vec![1.0] } else { (0..window).map(hann).collect() };
-        let transform = RealFftPlanner::new().plan_fft_forward(fft_size(window.len()));
-        Ok(Spectrum { hop, window, transform })
+        let transform = Fourier::new(fft_size(window.len()));
+        Spectrum { hop, window, transform }
     }
 
     /// Frames in a recording of so many samples.
@@ -50,25 +42,21 @@ impl Spectrum {
     /// Memory to work in.
     pub(super) fn scratch(&self) -> Scratch {
         Scratch {
-            frame: self.transform.make_input_vec(),
-            bins: self.transform.make_output_vec(),
-            fft: self.transform.make_scratch_vec(),
-            power: vec![0.0; self.transform.len() / 2 + 1],
+            frame: vec![0.0; self.transform.points()],
+            room: self.transform.room(),
+            power: vec![0.0; self.transform.points() / 2 + 1],
         }
     }
 
     /// Leaves the power spectrum of a frame in `scratch.power`.
     pub(super) fn power(&self, samples: &[f32], frame: usize, scratch: &mut Scratch) {
-        let Scratch { frame: windowed, bins, fft, power } = scratch;
+        let Scratch { frame: windowed, room, power } = scratch;
         windowed.fill(0.0);
         let from = &samples[frame * self.hop..];
         for ((out, sample), weight) in windowed.iter_mut().zip(from).zip(&self.window) {
             *out = sample * weight;
         }
-        self.transform.process_with_scratch(windowed, bins, fft).expect("the memory is of its size");
-        for (power, bin) in power.iter_mut().zip(bins) {
-            *power = bin.norm_sqr();
-        }
+        self.transform.power(windowed, room, power);
     }
 }
 
@@ -83,7 +71,7 @@ mod tests {
 
     #[test]
     fn frames_lie_inside_the_recording_and_there_is_one_at_least() {
-        let spectrum = Spectrum::new(200, 80).unwrap();
+        let spectrum = Spectrum::new(200, 80);
         for (samples, frames) in [(0, 1), (1, 1), (200, 1), (279, 1), (280, 2), (8000, 98)] {
             assert_eq!(spectrum.frames(samples), frames, "{samples} samples");
         }
@@ -91,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_tone_stands_in_its_bin_and_a_short_recording_is_filled_up() {
-        let spectrum = Spectrum::new(256, 64).unwrap();
+        let spectrum = Spectrum::new(256, 64);
         let tone: Vec<f32> = (0..1024).map(|n| (2.0 * PI * 10.0 * n as f64 / 256.0).sin() as f32).collect();
         let mut scratch = spectrum.scratch();
         for frame in [0, 5, 12] {

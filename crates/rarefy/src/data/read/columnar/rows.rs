@@ -60,10 +60,7 @@ impl Rows {
             let batches = &mut self.batches;
             let batch = guarded(&self.path, || {
                 let Some(batch) = batches.next().transpose()? else { return Ok(None) };
-                Ok(Some((
-                    batch.num_rows(),
-                    batch.columns().iter().map(plain).collect::<std::result::Result<_, _>>()?,
-                )))
+                Ok(Some((batch.num_rows(), batch.columns().to_vec())))
             })?;
             let Some((length, columns)) = batch else { return Ok(false) };
             (self.length, self.batch, self.row) = (length, columns, 0);
@@ -138,14 +135,6 @@ fn holds(kind: &DataType) -> Holds {
     }
 }
 
-/// A column without a dictionary, the values of which are put in place.
-fn plain(array: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
-    match array.as_any_dictionary_opt() {
-        Some(coded) => arrow_select::take::take(coded.values(), coded.keys(), None),
-        None => Ok(array.clone()),
-    }
-}
-
 /// Writes a cell as a CSV file has it: nothing for a gap.
 fn write_cell(array: &dyn Array, row: usize, out: &mut String) -> std::result::Result<(), &'static str> {
     use DataType::*;
@@ -214,10 +203,37 @@ fn write_cell(array: &dyn Array, row: usize, out: &mut String) -> std::result::R
                 out.push_str("+00:00");
             }
         }
+        Dictionary(..) => {
+            let coded = array.as_any_dictionary();
+            let place = code(coded.keys(), row).filter(|&place| place < coded.values().len());
+            return write_cell(coded.values(), place.ok_or(NO_CODE)?, out);
+        }
         // A column of nulls; others are not read.
         _ => {}
     }
     Ok(())
 }
 
+/// The place in a dictionary that a row names.
+fn code(keys: &dyn Array, row: usize) -> Option<usize> {
+    use DataType::*;
+    macro_rules! place {
+        ($type:ty) => {
+            usize::try_from(keys.as_primitive::<$type>().value(row)).ok()
+        };
+    }
+    match keys.data_type() {
+        Int8 => place!(Int8Type),
+        Int16 => place!(Int16Type),
+        Int32 => place!(Int32Type),
+        Int64 => place!(Int64Type),
+        UInt8 => place!(UInt8Type),
+        UInt16 => place!(UInt16Type),
+        UInt32 => place!(UInt32Type),
+        UInt64 => place!(UInt64Type),
+        _ => None,
+    }
+}
+
+const NO_CODE: &str = "names a value that its dictionary does not have; save the file again";
 const NO_DATE: &str = "holds a date that no calendar has; mend it";
