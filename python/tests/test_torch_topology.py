@@ -347,8 +347,6 @@ def test_skorch_trains_it():
 def test_an_embedding_bag_moves_by_methods_without_gradients():
     model = nn.Sequential(SparseEmbeddingBag(40, 8, sparsity=0.8), nn.ReLU(), nn.Linear(8, 2))
     optimizer = torch.optim.Adam(model.parameters())
-    with pytest.raises(ValueError, match="layer '0', a SparseEmbeddingBag, does not have"):
-        TopologyScheduler(model, optimizer, "rigl", total_steps=10)
     scheduler = TopologyScheduler(model, optimizer, "set", total_steps=10, steps_per_epoch=2)
     for _ in range(2):
         optimizer.zero_grad()
@@ -357,6 +355,35 @@ def test_an_embedding_bag_moves_by_methods_without_gradients():
         churn = scheduler.step()
     assert churn["0"].dropped == churn["0"].grown > 0
     assert optimizer.state[model[0].values]["exp_avg"].shape == model[0].values.shape
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rigl_grows_an_embedding_bag_by_its_absent_gradients(weighted):
+    torch.manual_seed(0)
+    bag = SparseEmbeddingBag(40, 8, sparsity=0.8)
+    optimizer = torch.optim.SGD(bag.parameters(), lr=0.0)
+    scheduler = TopologyScheduler(bag, optimizer, "rigl", total_steps=10, every=1)
+    gradients, before = torch.zeros(40, 8), bag.to_dense().detach() != 0
+    for _ in range(2):  # passes of one step are added up
+        words = torch.randint(1, 40, (5, 6))
+        weights = torch.randn(5, 6) if weighted else torch.ones(5, 6)
+        sums = bag(words, per_sample_weights=weights if weighted else None)
+        target = torch.randn_like(sums)
+        (sums * target).sum().backward()
+        for sample in range(5):
+            for word, weight in zip(words[sample], weights[sample], strict=True):
+                gradients[word] += weight * target[sample]
+    torch.testing.assert_close(bag.values.grad, gradients[before], rtol=1e-4, atol=1e-5)
+    optimizer.step()
+    ((_, grown),) = scheduler.step().values()
+    after = bag.col_indices.numel()
+    assert after == before.sum() and grown > 0
+    rows = torch.repeat_interleave(torch.arange(40), bag.crow_indices.diff())
+    new = [(row, col) for row, col in zip(rows.tolist(), bag.col_indices.tolist(), strict=True) if not before[row, col]]
+    absent = gradients.abs().masked_fill(before, 0)
+    smallest = min(absent[cell] for cell in new)
+    assert len(new) == grown
+    assert (absent > smallest * (1 + 1e-5)).sum() < grown
 
 
 def test_a_compiled_model_moves_as_the_model_does():

@@ -23,8 +23,23 @@ type Rows<'py> = (Indices<'py>, Indices<'py>);
 /// What an update makes of a layer: its pattern, its values, and for each of them the place where it stood before, -1 for none.
 type Moved<'py> = (Indices<'py>, Indices<'py>, Bound<'py, PyArray1<f32>>, Bound<'py, PyArray1<i64>>);
 
+/// A backward pass of the step, by which gradients of absent connections are known.
+#[derive(FromPyObject)]
+enum Seen<'py> {
+    /// One through a chain, and the number that the layer's weight has in it.
+    Chain(Py<Ticket>, usize),
+    /// All that are not 0: rows of the weight, sorted, and the gradients of all their cells.
+    Rows(PyReadonlyArray1<'py, i64>, PyReadonlyArrayDyn<'py, f32>),
+}
+
+/// The same, to be looked at by any thread.
+enum Pass<'a> {
+    Chain(&'a Ticket, usize),
+    Rows(&'a [i64], &'a [f32]),
+}
+
 /// One layer for an update: `[rows, cols]`, pattern, values, their gradients, the connections to end with, and the backward
-/// passes of the step, with the number that the layer's weight has in each.
+/// passes of the step.
 type Layer<'py> = (
     [usize; 2],
     PyReadonlyArray1<'py, i32>,
@@ -32,7 +47,7 @@ type Layer<'py> = (
     PyReadonlyArray1<'py, f32>,
     Option<PyReadonlyArray1<'py, f32>>,
     usize,
-    Vec<(Py<Ticket>, usize)>,
+    Vec<Seen<'py>>,
 );
 
 /// A topology method.
@@ -169,7 +184,8 @@ impl Topology {
             let values = values.to_vec();
             weights.push((Weights::of_live_values(pattern, Storage::Sparse, values), gradients.to_vec()));
         }
-        let rest: Vec<_> = layers.into_iter().map(|layer| (layer.5, layer.6)).collect();
+        let rest = layers.iter().map(|layer| Ok((layer.5, passes(&layer.6, layer.0)?)));
+        let rest = rest.collect::<PyResult<Vec<_>>>()?;
         let update = || {
             let mut views: Vec<View<'_>> = weights
                 .iter()
@@ -180,7 +196,7 @@ impl Topology {
                     gradients,
                     target: *target,
                     is_joined: false,
-                    absent: absent(passes),
+                    absent: absent(passes, weights.cols()),
                     stream: self.stream(Purpose::Topology, layer, step),
                 })
                 .collect();
@@ -209,29 +225,66 @@ impl Topology {
     }
 }
 
+/// What the passes of a layer of that shape hold.
+fn passes<'a>(seen: &'a [Seen<'_>], [rows, cols]: [usize; 2]) -> PyResult<Vec<Pass<'a>>> {
+    let pass = |seen: &'a Seen<'_>| match seen {
+        Seen::Chain(ticket, weight) => Ok(Pass::Chain(ticket.get(), *weight)),
+        Seen::Rows(places, gradients) => {
+            let (places, gradients) = (list(places)?, slice(gradients.as_slice())?);
+            let fit = places.is_sorted()
+                && places.iter().all(|&row| usize::try_from(row).is_ok_and(|row| row < rows));
+            if !fit || gradients.len() != places.len() * cols {
+                return Err(internal("gradients of rows that the weight does not have"));
+            }
+            Ok(Pass::Rows(places, gradients))
+        }
+    };
+    seen.iter().map(pass).collect()
+}
+
 /// Gradients of absent connections, added up over passes.
-fn absent<'a>(passes: &'a [(Py<Ticket>, usize)]) -> CellGradients<'a> {
+fn absent<'a>(passes: &'a [Pass<'a>], cols: usize) -> CellGradients<'a> {
     let mut more = Vec::new();
     let rows = move |rows: Range<usize>, out: &mut [f32]| {
-        add_up(passes, out, &mut more, |ticket, weight, out| ticket.row_gradients(weight, rows.clone(), out));
+        add_up(passes, out, &mut more, |pass, out| match pass {
+            Pass::Chain(ticket, weight) => ticket.row_gradients(*weight, rows.clone(), out),
+            Pass::Rows(places, gradients) => {
+                out.fill(0.0);
+                let first = places.partition_point(|&place| (place as usize) < rows.start);
+                let within = places[first..].iter().take_while(|&&place| (place as usize) < rows.end);
+                for (&place, gradients) in within.zip(gradients[first * cols..].chunks_exact(cols)) {
+                    out[(place as usize - rows.start) * cols..][..cols].copy_from_slice(gradients);
+                }
+            }
+        });
     };
     let mut more = Vec::new();
     let cells = move |cells: &Pattern, out: &mut [f32]| {
-        add_up(passes, out, &mut more, |ticket, weight, out| ticket.cell_gradients(weight, cells, out));
+        add_up(passes, out, &mut more, |pass, out| match pass {
+            Pass::Chain(ticket, weight) => ticket.cell_gradients(*weight, cells, out),
+            Pass::Rows(places, gradients) => {
+                for (out, cell) in out.iter_mut().zip(cells.cells()) {
+                    let place = places.binary_search(&((cell / cols) as i64));
+                    *out = place.map_or(0.0, |place| gradients[place * cols + cell % cols]);
+                }
+            }
+        });
     };
     CellGradients { rows: Box::new(rows), cells: Box::new(cells) }
 }
 
+/// The sum over passes, the first of which is written where it belongs.
 fn add_up(
-    passes: &[(Py<Ticket>, usize)],
+    passes: &[Pass<'_>],
     out: &mut [f32],
     more: &mut Vec<f32>,
-    gradients: impl Fn(&Ticket, usize, &mut [f32]),
+    mut gradients: impl FnMut(&Pass<'_>, &mut [f32]),
 ) {
-    out.fill(0.0);
-    more.resize(out.len(), 0.0);
-    for (ticket, weight) in passes {
-        gradients(ticket.get(), *weight, more);
+    let Some((first, others)) = passes.split_first() else { return out.fill(0.0) };
+    gradients(first, out);
+    for pass in others {
+        more.resize(out.len(), 0.0);
+        gradients(pass, more);
         out.iter_mut().zip(&more[..]).for_each(|(out, more)| *out += more);
     }
 }

@@ -48,6 +48,8 @@ class SparseEmbeddingBag(SparseModule):
         self.reset_parameters(generator)
         # It is no part of chains: what comes in are indices.
         self._chain = None
+        # Where a list stands, each backward pass leaves in it the gradients of all cells of the rows that it read.
+        self.record = None
 
     def step(self):
         raise TypeError("a SparseSequential cannot hold SparseEmbeddingBag, which takes indices; put it before")
@@ -77,16 +79,28 @@ class SparseEmbeddingBag(SparseModule):
         each = torch.repeat_interleave(lengths)
         slots = starts[indices][each] + torch.arange(len(each)) - (ends - lengths)[each]
         numbers = self.values.index_select(0, slots)
+        weights = None
         if per_sample_weights is not None:
             if per_sample_weights.shape != input.shape:
                 raise ValueError(
                     f"per_sample_weights must have the shape {tuple(input.shape)} of input, "
                     f"not {tuple(per_sample_weights.shape)}"
                 )
-            numbers = numbers * per_sample_weights.flatten()[each]
+            weights = per_sample_weights.flatten()
+            numbers = numbers * weights[each]
         places = bags[each] * self.embedding_dim + self.col_indices[slots]
         sums = numbers.new_zeros(count * self.embedding_dim).index_add(0, places, numbers)
-        return sums.view(count, self.embedding_dim)
+        sums = sums.view(count, self.embedding_dim)
+        if self.record is not None and sums.requires_grad:
+            sums.register_hook(lambda gradient: self._note(gradient.detach(), indices, bags, weights))
+        return sums
+
+    @torch.no_grad()
+    def _note(self, gradient, indices, bags, weights):
+        rows, places = indices.unique(return_inverse=True)
+        of_each = gradient[bags] if weights is None else gradient[bags] * weights.unsqueeze(1)
+        of_rows = gradient.new_zeros(len(rows), self.embedding_dim).index_add_(0, places, of_each)
+        self.record.append((rows.numpy(), of_rows.numpy()))
 
     def _bags(self, input, offsets):
         """Indices, the bag of each, and how many bags there are."""

@@ -8,7 +8,6 @@ import torch
 
 from .._rarefy import Topology
 from ._absent import Watch
-from ._embedding import SparseEmbeddingBag
 from ._layers import sparse_layers
 
 # What a method needs that torch's modules do not say.
@@ -100,13 +99,6 @@ class TopologyScheduler:
         self._optimizer = optimizer
         self._topology = build(method, 0.9 if sparsity is None else sparsity, allocation, generator, topology)
         self._every_epoch, self._looks_beyond, self._needs_gradients = self._topology.asks_for()
-        if self._looks_beyond:
-            for name, layer in self._layers.items():
-                if isinstance(layer, SparseEmbeddingBag):
-                    raise ValueError(
-                        f'method="{method}" looks at gradients of absent connections, which layer {name!r}, '
-                        'a SparseEmbeddingBag, does not have; use "set", "mest", "gmp", "acdc" or "static"'
-                    )
         self.total_steps = _count("total_steps", total_steps)
         if self._every_epoch and steps_per_epoch is None:
             raise ValueError(f'method="{method}" moves connections once an epoch: give steps_per_epoch')
