@@ -1,22 +1,49 @@
 """Arrays of two to four dimensions with what is to be predicted, as samples."""
 
+import os
+
 import numpy as np
 import scipy.sparse
 
+from ._frames import Frame, is_frame, needs_columns
 from ._rarefy import Samples
 from ._samples import rows_of
 
 TASKS = ("auto", "classification", "multi-label", "regression")
 
 
-def samples_of(X, y=None, task="auto", shape=None, vocabulary=None):
-    """Samples of arrays.
+def data_given(data, settings, over):
+    """Samples of two arrays ``(X, y)``; the path of a file or folder is laid over the settings instead.
+
+    Parameters
+    ----------
+    data : path, (X, y) or None
+    settings : dict, path or None
+        Which may name the data.
+    over : dict
+        Settings by their keys.
+    """
+    if isinstance(data, (str, os.PathLike)):
+        over["data.path"] = os.fspath(data)
+    elif data is not None:
+        if not isinstance(data, (tuple, list)) or len(data) != 2:
+            raise TypeError("data must be the path of a file or folder, or two arrays (X, y)")
+        return samples_of(*data, task=over.pop("data.task", "auto"))
+    elif settings is None:
+        raise TypeError("this needs data, or settings that name it")
+    return None
+
+
+def samples_of(X, y=None, task="auto", shape=None, vocabulary=None, is_table=None):
+    """Samples of arrays, or of a data frame.
 
     ``X`` has rows of numbers (dense, or sparse of SciPy's), or images of ``[samples, height, width, channels]`` or
     sequences of ``[samples, steps, channels]``; with a ``vocabulary``, rows of tokens. ``shape`` is what a model
-    asks for.
+    asks for; ``is_table`` whether it reads columns, which is asked of the frame where nobody knows.
     """
-    if scipy.sparse.issparse(X):
+    if is_frame(X) and (needs_columns(X) if is_table is None else is_table):
+        samples = Frame(X).samples
+    elif scipy.sparse.issparse(X):
         samples = rows_of(X)
     else:
         X = np.asarray(X)

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse
 
 from ._rarefy import Design
+from ._samples import canonical
 
 
 def design_of(X, threads):
@@ -14,9 +15,7 @@ def design_of(X, threads):
         return Design.dense(np.ascontiguousarray(X, dtype=np.float32), X.shape[1], threads)
     if X.format not in ("csr", "csc"):
         X = X.tocsr()
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
+    X = canonical(X)
     limit = np.iinfo(np.uint32).max
     if max(X.shape) > limit:
         raise ValueError(f"X has the shape {X.shape}; samples and features may be {limit} at most")
@@ -43,6 +42,27 @@ def solve(design, y, weights, loss, *, fit_intercept, alphas, l1_ratio, tol, max
     if stopped_by is not None:
         raise stopped_by
     return found
+
+
+def grid(design, columns, weights, loss, *, fit_intercept, alphas, eps, l1_ratio):
+    """Alphas, largest first: those that are given, or so many from about the smallest that uses no feature for any
+    column of targets, each with its weights, down to ``eps`` of it.
+    """
+    if isinstance(alphas, Integral) and not isinstance(alphas, bool):
+        if alphas < 1:
+            raise ValueError(f"alphas == {alphas}; a path has at least 1")
+        if not (_is_number(eps) and 0 < eps < 1):
+            raise ValueError(f"eps == {eps!r}; it must be between 0 and 1")
+        largest = max(
+            design.lambda_max(y, w, loss, fit_intercept, float(l1_ratio)) for y, w in zip(columns, weights, strict=True)
+        )
+        if largest == 0:
+            raise ValueError("y does not change with any feature of X; give the alphas themselves")
+        alphas = np.geomspace(largest, largest * eps, int(alphas))
+    alphas = np.sort(np.asarray(alphas, dtype=np.float64).ravel())[::-1]
+    if not (alphas.size and np.isfinite(alphas).all() and (alphas > 0).all()):
+        raise ValueError("alphas must be numbers above 0, at least one")
+    return alphas
 
 
 def coefficients(found, features):

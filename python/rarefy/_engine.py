@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from ._errors import SettingError
 from ._rarefy import Trainer
 
 
@@ -31,7 +32,21 @@ def seed_of(random_state):
 
 def to_json(settings):
     """A dict of settings, nested or by dotted keys, as the compiled part reads it."""
-    return json.dumps(settings, default=_plain)
+    try:
+        return json.dumps(settings, default=_plain, allow_nan=False)
+    except ValueError:
+        # Infinity and NaN are no JSON.
+        _refuse_endless(settings)
+        raise
+
+
+def _refuse_endless(settings, key=""):
+    for name, value in settings.items():
+        name = f"{key}{name}"
+        if isinstance(value, dict):
+            _refuse_endless(value, f"{name}.")
+        elif isinstance(value, (float, np.floating)) and not np.isfinite(value):
+            raise SettingError(name, f"must be a finite number, not {value}")
 
 
 def _plain(value):

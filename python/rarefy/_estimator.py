@@ -5,7 +5,6 @@ what it predicts from `_targets`.
 """
 
 import json
-import os
 import sys
 import warnings
 from dataclasses import dataclass
@@ -13,27 +12,24 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import is_regressor
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from ._engine import thread_count, to_json
-from ._frames import NOTHING, Frame, validated
+from ._engine import to_json
+from ._predicting import Predicting
 from ._progress import Progress
 from ._rarefy import Model, Trainer
 from ._repr import network_html
-from ._samples import rows_of
 from ._settings import named_by_parameters, settings_of
 from ._sklearn_callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-
-_DTYPES = (np.float32, np.float64)
 
 # What is in the compiled part, and what is made anew from it.
 _MODEL, _TRAINER = "_model", "_trainer"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
+class NetworkEstimator(CallbackSupportMixin, Predicting):
     """What all estimators of networks share: their parameters too, of which `_parameters` says what they mean."""
 
     sparsity: float | str = "auto"
@@ -141,36 +137,6 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         setattr(self, _TRAINER, trainer)
         return self
 
-    def _samples(self, X, y, sample_weight, reset, knows_targets=None):
-        """Samples with what is to be predicted of them; with ``reset`` both are new, but for targets that are known."""
-        X, y = self._validated(X, y, reset)
-        samples = self._rows(X)
-        # A frame's columns have their names in the compiled part.
-        if hasattr(self, "feature_names_in_") and not isinstance(X, Frame):
-            samples.with_feature_names(self.feature_names_in_.tolist())
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
-        self._add_targets(samples, y, weights, reset if knows_targets is None else not knows_targets)
-        if weights is not None:
-            samples.with_weights(weights)
-        return samples
-
-    def _samples_to_predict(self, X):
-        check_is_fitted(self)
-        return self._rows(self._validated(X, NOTHING, reset=False))
-
-    def _validated(self, X, y, reset):
-        """``X``, and ``y`` unless it is `NOTHING`, as arrays or a `Frame`; with ``reset`` their kind is new."""
-        checks = {"ensure_min_samples": 2 if reset else 1}
-        if y is not NOTHING:
-            checks |= {"multi_output": True, "y_numeric": is_regressor(self)}
-        return validated(self, X, y, reset=reset, accept_sparse="csr", dtype=_DTYPES, order="C", **checks)
-
-    def _rows(self, X):
-        """What is validated as samples."""
-        return rows_of(X)
-
     def _trainer_on(self, train, validation, start, settings):
         settings |= self._network_settings() | (self.settings or {})
         batch_size = None if self.batch_size == "auto" else self.batch_size
@@ -222,15 +188,6 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             _warn(trainer.emptied())
         if tasks is not None:
             tasks.end({_MODEL: self._model})
-
-    def _take(self, model):
-        model.set_threads(thread_count(self.n_jobs))
-        self._model = model
-
-    def _model_outputs(self, X):
-        # Before the model is looked for: it is an error of its own where there is none.
-        samples = self._samples_to_predict(X)
-        return self._model.predict(samples)
 
     def _curve(self, name):
         check_is_fitted(self)
@@ -309,21 +266,6 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         return len(self._model.layers()) + 1
 
-    def save(self, path):
-        """Write the network, and what it takes to use it, to a ``.safetensors`` file, which the program and
-        `rarefy.load` read.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file.
-        """
-        check_is_fitted(self)
-        self._model.save(os.fspath(path))
-
-    def __sklearn_is_fitted__(self):
-        return hasattr(self, _MODEL)
-
     def __getstate__(self):
         state = super().__getstate__()
         # Its data, and how the optimizer stood, stay behind.
@@ -336,11 +278,6 @@ class NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         super().__setstate__(state)
         if _MODEL in state:
             self._take(Model.from_bytes(state[_MODEL]))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     def _html_repr(self):
         diagram = super()._html_repr()

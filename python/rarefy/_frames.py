@@ -43,12 +43,11 @@ def validated(estimator, X, y=NOTHING, *, reset, **checks):
     # A frame alone needs no scikit-learn; estimators do.
     from sklearn.utils.validation import _check_y, check_consistent_length, validate_data
 
-    is_frame = _is_frame(X)
     if reset:
-        estimator._takes_frames = is_frame and _needs_columns(X)
+        estimator._takes_frames = is_frame(X) and needs_columns(X)
     if not getattr(estimator, "_takes_frames", False):
         return validate_data(estimator, X, y, reset=reset, **checks)
-    if not is_frame:
+    if not is_frame(X):
         raise ValueError(
             "X: must be a data frame, for this estimator was fitted on one with columns that are not all numbers; "
             f"it is {type(X).__name__}"
@@ -66,11 +65,12 @@ def validated(estimator, X, y=NOTHING, *, reset, **checks):
     return X, y
 
 
-def _is_frame(X):
+def is_frame(X):
+    """Whether something is a data frame."""
     return hasattr(X, "__arrow_c_stream__") and len(getattr(X, "shape", (0, 0))) == 2
 
 
-def _needs_columns(X):
+def needs_columns(X):
     """Whether there is a column that is not of numbers or booleans, or a gap: what an array cannot have."""
     if _is_of("pandas", X):
         from pandas.api.types import is_numeric_dtype

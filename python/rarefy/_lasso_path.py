@@ -1,11 +1,9 @@
 """Linear models along many alphas, each solved from the one before."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_X_y
 
-from ._design import check_numbers, coefficients, design_of, solve
+from ._design import check_numbers, coefficients, design_of, grid, solve
 from ._engine import thread_count
 
 
@@ -113,18 +111,9 @@ def _path(X, y, loss, fit_intercept, eps, alphas, l1_ratio, sample_weight, max_i
         check_consistent_length(X, sample_weight)
     y = np.ascontiguousarray(y, dtype=np.float64)
     design = design_of(X, thread_count(n_jobs))
-    if isinstance(alphas, Integral):
-        if alphas < 1:
-            raise ValueError(f"alphas == {alphas}; a path has at least 1")
-        if not 0 < eps < 1:
-            raise ValueError(f"eps == {eps!r}; it must be between 0 and 1")
-        largest = design.lambda_max(y, sample_weight, loss, fit_intercept, float(l1_ratio))
-        if largest == 0:
-            raise ValueError("y does not change with any feature of X; give the alphas themselves")
-        alphas = np.geomspace(largest, largest * eps, int(alphas))
-    alphas = np.sort(np.asarray(alphas, dtype=np.float64).ravel())[::-1]
-    if not (alphas.size and np.isfinite(alphas).all() and (alphas > 0).all()):
-        raise ValueError("alphas must be numbers above 0, at least one")
+    alphas = grid(
+        design, [y], [sample_weight], loss, fit_intercept=fit_intercept, alphas=alphas, eps=eps, l1_ratio=l1_ratio
+    )
     return solve(
         design,
         y,

@@ -1,6 +1,7 @@
 """Sparse linear models as scikit-learn estimators, solved to a stated precision."""
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import scipy.sparse
@@ -22,9 +23,9 @@ _FORMATS = ("csr", "csc")
 class _SparseLinear(BaseEstimator):
     """What classifier and regressor share: one problem for each column of targets, over the same features."""
 
-    def _solve(self, X, columns, weights, loss):
+    def _solve(self, X, columns, weights, loss, alpha):
         """Solves for each column of targets, with its weights."""
-        check_numbers(alpha=self.alpha, l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
+        check_numbers(alpha=alpha, l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
         design = design_of(X, thread_count(self.n_jobs))
         answers = [
             solve(
@@ -33,7 +34,7 @@ class _SparseLinear(BaseEstimator):
                 w,
                 loss,
                 fit_intercept=self.fit_intercept,
-                alphas=[self.alpha],
+                alphas=[alpha],
                 l1_ratio=self.l1_ratio,
                 tol=self.tol,
                 max_iter=self.max_iter,
@@ -71,7 +72,50 @@ class _SparseLinear(BaseEstimator):
         return tags
 
 
-class SparseLinearRegressor(RegressorMixin, _SparseLinear):
+class Regressing(RegressorMixin, _SparseLinear):
+    """What regressors share."""
+
+    def _looked_at(self, X, y, sample_weight):
+        """Samples, columns of targets, and weights of samples."""
+        X, y = validate_data(
+            self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C", multi_output=True, y_numeric=True
+        )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        self._is_flat = y.ndim == 1
+        columns = np.atleast_2d(np.asarray(y, dtype=np.float64).T)
+        return X, np.ascontiguousarray(columns), sample_weight
+
+    def _fit_at(self, alpha, X, columns, weights):
+        coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, [weights] * len(columns), "squared", alpha)
+        self.coef_, self.intercept_, self.dual_gap_ = (
+            (coef[0], float(intercept[0]), float(gaps[0])) if self._is_flat else (coef, intercept, gaps)
+        )
+        return self
+
+    def predict(self, X):
+        """Predicts numbers.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_targets)
+            Their numbers.
+        """
+        return self._scores(X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+@dataclass(eq=False, repr=False)
+class SparseLinearRegressor(Regressing):
     """Linear regression with an L1 penalty: the Lasso, and the elastic net.
 
     It minimises, over ``w`` and the intercept ``b``, to a duality gap of at most ``tol`` times the objective of the
@@ -125,13 +169,13 @@ class SparseLinearRegressor(RegressorMixin, _SparseLinear):
     array([4, 7])
     """
 
-    def __init__(self, alpha=1.0, *, l1_ratio=1.0, fit_intercept=True, max_iter=10_000, tol=1e-4, n_jobs=None):
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
+    alpha: float = 1.0
+    _: KW_ONLY
+    l1_ratio: float = 1.0
+    fit_intercept: bool = True
+    max_iter: int = 10_000
+    tol: float = 1e-4
+    n_jobs: int | None = None
 
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
@@ -150,136 +194,14 @@ class SparseLinearRegressor(RegressorMixin, _SparseLinear):
         SparseLinearRegressor
             Itself.
         """
-        X, y = validate_data(
-            self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C", multi_output=True, y_numeric=True
-        )
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        columns = np.atleast_2d(np.asarray(y, dtype=np.float64).T)
-        coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, [sample_weight] * len(columns), "squared")
-        one = y.ndim == 1
-        self.coef_, self.intercept_, self.dual_gap_ = (
-            (coef[0], float(intercept[0]), float(gaps[0])) if one else (coef, intercept, gaps)
-        )
-        return self
-
-    def predict(self, X):
-        """Predicts numbers.
-
-        Parameters
-        ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Their numbers.
-        """
-        return self._scores(X)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
+        return self._fit_at(self.alpha, *self._looked_at(X, y, sample_weight))
 
 
-class SparseLinearClassifier(ClassifierMixin, _SparseLinear):
-    """Logistic regression with an L1 penalty.
+class Classifying(ClassifierMixin, _SparseLinear):
+    """What classifiers share."""
 
-    It minimises, over ``w`` and the intercept ``b``, to a duality gap of at most ``tol`` times the objective of the
-    intercept alone,
-
-    ``sum_i s_i ln(1 + exp(-y_i (x_i w + b))) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``
-
-    with ``y_i`` of -1 and 1 and ``s`` the sample weights times the class weights. The loss is a mean, so ``alpha``
-    means the same for any number of samples; ``C`` of ``sklearn.linear_model.LogisticRegression`` is
-    ``1 / (alpha n_samples)``. With more than two classes there is one such model for each class, against all others.
-    Features are kept as float32, sparse ones sparse; all arithmetic is float64.
-
-    Parameters
-    ----------
-    alpha : float, default=0.001
-        The strength of the penalty, above 0.
-    l1_ratio : float, default=1.0
-        The part of it that is L1, above 0; the rest is L2.
-    fit_intercept : bool, default=True
-        Whether there is an intercept. No penalty pulls at it.
-    class_weight : dict, "balanced" or None, default=None
-        How much the samples of each class count; "balanced": all classes alike.
-    max_iter : int, default=10000
-        Passes over the features that matter, at most.
-    tol : float, default=1e-4
-        The precision.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use. It changes no result.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-        The classes.
-    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
-        The coefficients; of two classes those of the second.
-    sparse_coef_ : csr_array of the same shape
-        The same, without the zeros.
-    intercept_ : ndarray of shape (1,) or (n_classes,)
-        The intercepts.
-    dual_gap_ : ndarray of shape (1,) or (n_classes,)
-        How far above the optimum the objective is, at most.
-    n_iter_ : int
-        Passes made, the most over the classes.
-    n_features_in_ : int
-        Features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where they had some.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_breast_cancer
-    >>> from sklearn.preprocessing import scale
-    >>> from rarefy import SparseLinearClassifier
-    >>> X, y = load_breast_cancer(return_X_y=True)
-    >>> model = SparseLinearClassifier(alpha=0.03).fit(scale(X), y)
-    >>> model.sparse_coef_.nnz, round(model.score(scale(X), y), 2)
-    (6, 0.97)
-    """
-
-    def __init__(
-        self,
-        alpha=1e-3,
-        *,
-        l1_ratio=1.0,
-        fit_intercept=True,
-        class_weight=None,
-        max_iter=10_000,
-        tol=1e-4,
-        n_jobs=None,
-    ):
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.class_weight = class_weight
-        self.max_iter = max_iter
-        self.tol = tol
-        self.n_jobs = n_jobs
-
-    def fit(self, X, y, sample_weight=None):
-        """Fits the model.
-
-        Parameters
-        ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
-            Samples.
-        y : array-like of shape (n_samples,)
-            Classes.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts.
-
-        Returns
-        -------
-        SparseLinearClassifier
-            Itself.
-        """
+    def _looked_at(self, X, y, sample_weight):
+        """Samples, a column of targets for each problem, and weights of samples times those of their classes."""
         X, y = validate_data(self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C")
         check_classification_targets(y)
         weights = None
@@ -292,10 +214,12 @@ class SparseLinearClassifier(ClassifierMixin, _SparseLinear):
         if weights is not None and not np.isin(y, self.classes_).all():
             X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
         codes = np.searchsorted(self.classes_, y)
-        weights = self._class_weights(codes, y, weights)
         positive = range(len(self.classes_)) if len(self.classes_) > 2 else [1]
-        columns = [codes == number for number in positive]
-        found = self._solve(X, columns, [weights] * len(columns), "logistic")
+        columns = [(codes == number).astype(np.float64) for number in positive]
+        return X, columns, self._class_weights(codes, y, weights)
+
+    def _fit_at(self, alpha, X, columns, weights):
+        found = self._solve(X, columns, [weights] * len(columns), "logistic", alpha)
         self.coef_, self.intercept_, self.dual_gap_, self.n_iter_ = found
         return self
 
@@ -369,8 +293,102 @@ class SparseLinearClassifier(ClassifierMixin, _SparseLinear):
         ndarray of shape (n_samples, n_classes)
             The logarithm of the probability of each class.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return scipy.special.log_expit(np.column_stack([-scores, scores]))
-        each = scipy.special.log_expit(scores)
-        return each - scipy.special.logsumexp(each, axis=1, keepdims=True)
+        return log_probabilities(self._scores(X).T).T
+
+
+@dataclass(eq=False, repr=False)
+class SparseLinearClassifier(Classifying):
+    """Logistic regression with an L1 penalty.
+
+    It minimises, over ``w`` and the intercept ``b``, to a duality gap of at most ``tol`` times the objective of the
+    intercept alone,
+
+    ``sum_i s_i ln(1 + exp(-y_i (x_i w + b))) / sum_i s_i + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``
+
+    with ``y_i`` of -1 and 1 and ``s`` the sample weights times the class weights. The loss is a mean, so ``alpha``
+    means the same for any number of samples; ``C`` of ``sklearn.linear_model.LogisticRegression`` is
+    ``1 / (alpha n_samples)``. With more than two classes there is one such model for each class, against all others.
+    Features are kept as float32, sparse ones sparse; all arithmetic is float64.
+
+    Parameters
+    ----------
+    alpha : float, default=0.001
+        The strength of the penalty, above 0.
+    l1_ratio : float, default=1.0
+        The part of it that is L1, above 0; the rest is L2.
+    fit_intercept : bool, default=True
+        Whether there is an intercept. No penalty pulls at it.
+    class_weight : dict, "balanced" or None, default=None
+        How much the samples of each class count; "balanced": all classes alike.
+    max_iter : int, default=10000
+        Passes over the features that matter, at most.
+    tol : float, default=1e-4
+        The precision.
+    n_jobs : int or None, default=None
+        Threads; None and -1 for all that the process may use. It changes no result.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        The coefficients; of two classes those of the second.
+    sparse_coef_ : csr_array of the same shape
+        The same, without the zeros.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        The intercepts.
+    dual_gap_ : ndarray of shape (1,) or (n_classes,)
+        How far above the optimum the objective is, at most.
+    n_iter_ : int
+        Passes made, the most over the classes.
+    n_features_in_ : int
+        Features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where they had some.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from rarefy import SparseLinearClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SparseLinearClassifier(alpha=0.03).fit(scale(X), y)
+    >>> model.sparse_coef_.nnz, round(model.score(scale(X), y), 2)
+    (6, 0.97)
+    """
+
+    alpha: float = 1e-3
+    _: KW_ONLY
+    l1_ratio: float = 1.0
+    fit_intercept: bool = True
+    class_weight: dict | str | None = None
+    max_iter: int = 10_000
+    tol: float = 1e-4
+    n_jobs: int | None = None
+
+    def fit(self, X, y, sample_weight=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts.
+
+        Returns
+        -------
+        SparseLinearClassifier
+            Itself.
+        """
+        return self._fit_at(self.alpha, *self._looked_at(X, y, sample_weight))
+
+
+def log_probabilities(scores):
+    """The logarithms of the probabilities of classes, a row for each, by the scores of two or of each: in rows too."""
+    if len(scores) == 1:
+        return scipy.special.log_expit(np.concatenate([-scores, scores]))
+    each = scipy.special.log_expit(scores)
+    return each - scipy.special.logsumexp(each, axis=0, keepdims=True)

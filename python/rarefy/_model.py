@@ -125,9 +125,10 @@ class Model:
 
         Parameters
         ----------
-        X : array, sparse matrix, or path
-            Samples as the model was trained on them, in their own units: the model scales them. A path is that of a
-            file as ``rarefy predict`` reads it.
+        X : array, sparse matrix, data frame, or path
+            Samples as the model was trained on them, in their own units: the model scales them. A data frame has the
+            columns of the table that the model was trained on, in any order. A path is that of a file as ``rarefy
+            predict`` reads it.
 
         Returns
         -------
@@ -170,11 +171,12 @@ class Model:
         return self._compiled.predict(samples), classes, None
 
     def _layout(self):
-        """How rows are laid out for the network, and how many tokens it knows, if it takes tokens."""
+        """How rows are laid out for the network, how many tokens it knows, and whether it reads a table's columns."""
         first = self.config["network"]["layers"][:1]
         vocabulary = first[0].get("vocabulary") if first and first[0].get("layer") == "embedding" else None
         inputs = self._preparation["inputs"]
-        return (1, 1, inputs) if isinstance(inputs, int) else tuple(inputs), vocabulary
+        shape = (1, 1, inputs) if isinstance(inputs, int) else tuple(inputs)
+        return shape, vocabulary, bool(self._compiled.table_columns())
 
     def weights(self):
         """All parameters by name.

@@ -8,6 +8,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import is_regressor
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
 from ._estimator import NetworkEstimator
@@ -15,6 +16,7 @@ from ._frames import NOTHING
 from ._parameters import documented
 from ._rarefy import Samples
 from ._samples import rows_of
+from ._settings import trains_in_chunks
 from ._targets import Classes, Numbers
 
 _IMAGE_PRESETS = {"lenet5", "vgg-small", "resnet20", "mobilenet-small"}
@@ -286,6 +288,23 @@ class NetworkClassifier(_Lengths, Classes, _Network):
     True
     """
 
+    @available_if(trains_in_chunks)
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, lengths=None):
+        """Train one epoch more, on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for ``fit``.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come. The first call must have it, unless ``y`` has labels.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return super().partial_fit(_with_lengths(X, lengths), y, classes, sample_weight)
+
     def predict_proba(self, X, lengths=None):
         """The probability of each class, or of each label.
 
@@ -356,3 +375,18 @@ class NetworkRegressor(_Lengths, Numbers, _Network):
     >>> bool(regressor.fit(waves, np.linspace(1, 3, 200)).score(waves, np.linspace(1, 3, 200)) > 0.5)
     True
     """
+
+    @available_if(trains_in_chunks)
+    def partial_fit(self, X, y, sample_weight=None, *, lengths=None):
+        """Train one epoch more, on these samples.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for ``fit``.
+
+        Returns
+        -------
+        self : estimator
+        """
+        return super().partial_fit(_with_lengths(X, lengths), y, sample_weight)

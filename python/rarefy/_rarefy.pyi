@@ -13,9 +13,9 @@ def follow_path(
     lambda_max: float | None,
     lambda_min_ratio: float,
     from_sparse: bool,
-    train: Samples,
-    validation: Samples | None = None,
+    samples: Samples | None = None,
     listen: Callable[[str], object] | None = None,
+    file: str | None = None,
 ) -> tuple[list[tuple[str, Model]], int | None, int | None, list[float], BaseException | None]: ...
 def complete_settings(text: str, file: str | None = None) -> str: ...
 def check_pattern(rows: int, cols: int, crow: NDArray[np.int32], col: NDArray[np.int32]) -> None: ...

@@ -21,9 +21,7 @@ def network_html(estimator):
     )
 
 
-LAYER_HEAD = (
-    "<tr><th>layer</th><th>inputs</th><th>outputs</th><th>connections</th><th colspan=2>density</th></tr>"
-)
+LAYER_HEAD = "<tr><th>layer</th><th>inputs</th><th>outputs</th><th>connections</th><th colspan=2>density</th></tr>"
 
 
 def layer_row(name, outputs, inputs, connections):

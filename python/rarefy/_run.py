@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from . import _rarefy
-from ._arrays import samples_of
+from ._arrays import data_given
 from ._callbacks import listening
 from ._engine import to_json
 from ._keywords import given
@@ -105,15 +105,7 @@ def train(
     """
     words = {word: value for word, value in locals().items() if word not in _NO_SETTINGS}
     file, over = given(settings, words)
-    samples = None
-    if isinstance(data, (str, os.PathLike)):
-        over["data.path"] = os.fspath(data)
-    elif data is not None:
-        if not isinstance(data, (tuple, list)) or len(data) != 2:
-            raise TypeError("data must be the path of a file or folder, or two arrays (X, y)")
-        samples = samples_of(*data, task=over.pop("data.task", "auto"))
-    elif settings is None:
-        raise TypeError("train() needs data, or settings that name it")
+    samples = data_given(data, settings, over)
     directory = None if run_dir is None else os.fspath(run_dir)
     return Run._trained(_rarefy.Run.start(to_json(over), file, directory, samples), directory, callbacks, verbose)
 

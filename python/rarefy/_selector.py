@@ -1,18 +1,22 @@
 """Choosing inputs by a network that loses them."""
 
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from ._frames import NOTHING, validated
 from ._path import SparsePathClassifier, SparsePathRegressor, _check_choice
 
 _DTYPES = (np.float32, np.float64)
 
 
+@dataclass(eq=False, repr=False)
 class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     """Chooses the features that a network needs, which a penalty makes it do without the others.
 
@@ -67,39 +71,25 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     array([2, 5])
     """
 
-    def __init__(
-        self,
-        n_features_to_select=None,
-        *,
-        hidden_layer_sizes=(100,),
-        penalty="group-inputs",
-        lam=None,
-        task="auto",
-        n_lambdas=20,
-        max_iter=20,
-        batch_size=None,
-        random_state=None,
-        n_jobs=None,
-        settings=None,
-    ):
-        self.n_features_to_select = n_features_to_select
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.penalty = penalty
-        self.lam = lam
-        self.task = task
-        self.n_lambdas = n_lambdas
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.random_state = random_state
-        self.n_jobs = n_jobs
-        self.settings = settings
+    n_features_to_select: int | float | None = None
+    _: KW_ONLY
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    penalty: str = "group-inputs"
+    lam: float | None = None
+    task: str = "auto"
+    n_lambdas: int = 20
+    max_iter: int = 20
+    batch_size: int | None = None
+    random_state: int | np.random.RandomState | None = None
+    n_jobs: int | None = None
+    settings: dict | None = None
 
     def fit(self, X, y, sample_weight=None):
         """Follows the path.
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)
             What is to be predicted of them.
@@ -111,7 +101,8 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         SparseFeatureSelector
             Itself.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=_DTYPES, order="C", multi_output=True)
+        # The path looks at the samples; they are looked at here for what they are.
+        validated(self, X, y, reset=True, accept_sparse="csr", dtype=_DTYPES, order="C", multi_output=True)
         wanted = self._wanted()
         _check_choice("task", self.task, ("auto", "classification", "regression"))
         is_regression = self.task == "regression" or (
@@ -145,6 +136,25 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         else:
             self.support_ = path.selected_ if judges else norms[0] > 0
         return self
+
+    def transform(self, X):
+        """The samples with the features that were chosen.
+
+        Parameters
+        ----------
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        array, sparse array or data frame of shape (n_samples, n_selected_features)
+            A data frame if the selector was fitted on one with columns that are not all numbers.
+        """
+        check_is_fitted(self)
+        if not self._takes_frames:
+            return super().transform(X)
+        validated(self, X, NOTHING, reset=False)
+        return X[self.get_feature_names_out().tolist()]
 
     def _wanted(self):
         """The number of features asked for."""

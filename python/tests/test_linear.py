@@ -7,12 +7,19 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
-from rarefy import SparseLinearClassifier, SparseLinearRegressor, lasso_path, logistic_path
+from rarefy import (
+    SparseLinearClassifier,
+    SparseLinearClassifierCV,
+    SparseLinearRegressor,
+    SparseLinearRegressorCV,
+    lasso_path,
+    logistic_path,
+)
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression
+from sklearn.linear_model import ElasticNet, Lasso, LassoCV, LogisticRegression
 from sklearn.linear_model import lasso_path as their_lasso_path
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 STORAGES = {
@@ -46,6 +53,27 @@ EQUIVALENCES = {
     expected_failed_checks=lambda _: EQUIVALENCES,
 )
 def test_the_contract_of_scikit_learn(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        check(estimator)
+
+
+# Of samples that stand twice one may be in another fold than its copy, which no weight says.
+FOLDS = {name: "folds are of samples, not of their weights" for name in EQUIVALENCES}
+
+
+@parametrize_with_checks(
+    [
+        SparseLinearRegressorCV(10, cv=3),
+        SparseLinearRegressorCV([0.5, 0.01], cv=2, l1_ratio=0.5, n_jobs=1),
+        SparseLinearRegressorCV(5, cv=3, fit_intercept=False),
+        SparseLinearClassifierCV(10, cv=3),
+        SparseLinearClassifierCV([0.05, 0.001], cv=2, class_weight="balanced"),
+        SparseLinearClassifierCV(5, cv=3, l1_ratio=0.5, n_jobs=1),
+    ],
+    expected_failed_checks=lambda _: FOLDS,
+)
+def test_the_contract_of_scikit_learn_by_cross_validation(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         check(estimator)
@@ -279,3 +307,34 @@ def test_other_threads_run_meanwhile():
     done.set()
     other.join()
     assert len(ticks) > 5
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr", "csc"])
+def test_cross_validation_chooses_as_scikit_learn_does(storage):
+    X, y = table()
+    model = SparseLinearRegressorCV(30, cv=4, tol=1e-8).fit(STORAGES[storage](X), y)
+    theirs = LassoCV(alphas=model.alphas_, cv=4, tol=1e-8).fit(X, y)
+    np.testing.assert_allclose(model.loss_path_, theirs.mse_path_, rtol=1e-4)
+    assert model.alpha_ == theirs.alpha_ and model.alphas_[0] == pytest.approx(1000 * model.alphas_[-1])
+    np.testing.assert_allclose(model.coef_, theirs.coef_, atol=1e-4)
+
+
+def test_cross_validation_of_classes_takes_the_least_logarithmic_loss():
+    X, z = table(160)
+    y = np.digitize(z, [-1, 1])
+    folds = StratifiedKFold(4)
+    model = SparseLinearClassifierCV([0.3, 0.03, 0.003], cv=folds, tol=1e-6).fit(X, y)
+    for alpha, losses in zip(model.alphas_, model.loss_path_, strict=True):
+        plain = SparseLinearClassifier(alpha, tol=1e-6)
+        np.testing.assert_allclose(-cross_val_score(plain, X, y, cv=folds, scoring="neg_log_loss"), losses, rtol=1e-4)
+    assert model.alpha_ == model.alphas_[model.loss_path_.mean(axis=1).argmin()]
+    np.testing.assert_array_equal(model.coef_, SparseLinearClassifier(model.alpha_, tol=1e-6).fit(X, y).coef_)
+
+
+def test_samples_of_no_weight_judge_nothing():
+    X, y = table()
+    weights = np.arange(80) % 3 != 0
+    spoiled = np.where(weights, y, 1e6)
+    options = {"alphas": [0.3, 0.03, 0.003], "cv": 4}
+    model = SparseLinearRegressorCV(**options).fit(X, spoiled, sample_weight=weights)
+    assert model.loss_path_.max() < 100

@@ -12,12 +12,13 @@ use crate::samples::Samples;
 use crate::settings::settings;
 use crate::watch::{Watched, watched};
 
-/// Trains a network at one lambda after another, by settings (JSON), and gives what came of it: the points, largest lambda first,
+/// Trains a network at one lambda after another, by settings (JSON, laid over those of a TOML file if there is one), on samples or
+/// on the data that the settings name, and gives what came of it: the points, largest lambda first,
 /// each a record (JSON) and a model; the positions of the best and of the knee, where there is a validation part; the lambdas that
 /// left nothing; and KeyboardInterrupt, or the listener's exception, if that ended it early. `listen` is called with each record;
 /// if it returns true the path ends there.
 #[pyfunction]
-#[pyo3(signature = (settings_text, lambdas, lambda_max, lambda_min_ratio, from_sparse, train, validation=None, listen=None))]
+#[pyo3(signature = (settings_text, lambdas, lambda_max, lambda_min_ratio, from_sparse, samples=None, listen=None, file=None))]
 #[expect(clippy::type_complexity)]
 pub fn follow_path(
     py: Python<'_>,
@@ -26,14 +27,14 @@ pub fn follow_path(
     lambda_max: Option<f64>,
     lambda_min_ratio: f64,
     from_sparse: bool,
-    train: &mut Samples,
-    validation: Option<&mut Samples>,
+    samples: Option<&mut Samples>,
     listen: Option<Py<PyAny>>,
+    file: Option<&str>,
 ) -> PyResult<(Vec<(String, Model)>, Option<usize>, Option<usize>, Vec<f64>, Option<PyErr>)> {
-    let settings = settings(settings_text, None)?;
+    let settings = settings(settings_text, file)?;
     let start = if from_sparse { PathStart::Sparse } else { PathStart::Dense };
     let wanted = PathSettings { lambda_max, lambda_min_ratio, lambdas, start };
-    let (train, validation) = (train.take()?, validation.map(Samples::take).transpose()?);
+    let samples = samples.map(Samples::take).transpose()?;
     let pool = Pool::new(settings.threads);
     let each = |py: Python<'_>, record: Value| match &listen {
         Some(listen) => listen.call1(py, (record.to_string(),))?.is_truthy(py),
@@ -41,8 +42,13 @@ pub fn follow_path(
     };
     let Watched { result, stopped_by } = watched(py, each, |teller| {
         pool.get()?.install(|| {
-            let splits = data::from_memory_parts(train, validation, None, &settings.data, settings.seed)?;
-            let mut path = LambdaPath::on(settings, &wanted, splits)?;
+            let mut path = match samples {
+                None => LambdaPath::new(settings, &wanted)?,
+                Some(samples) => {
+                    let splits = data::from_memory(samples, &settings.data, settings.seed)?;
+                    LambdaPath::on(settings, &wanted, splits)?
+                }
+            };
             let outcome = path.follow(&mut |event| {
                 match event {
                     PathEvent::Point(point) => teller.tell(record(point)),

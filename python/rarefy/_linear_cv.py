@@ -1,0 +1,189 @@
+"""Sparse linear models whose penalty cross-validation chooses."""
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.model_selection import check_cv
+
+from ._design import check_numbers, coefficients, design_of, grid, solve
+from ._engine import thread_count
+from ._linear import Classifying, Regressing, log_probabilities
+
+
+@dataclass(eq=False, repr=False)
+class _Chosen:
+    """What both share: a path over each fold's samples, judged by those that it left out."""
+
+    alphas: Any = 100
+    _: KW_ONLY
+    eps: float = 1e-3
+    cv: Any = None
+    l1_ratio: float = 1.0
+    fit_intercept: bool = True
+    max_iter: int = 10_000
+    tol: float = 1e-4
+    n_jobs: int | None = None
+
+    def _fit_best(self, X, columns, weights, loss, y):
+        """Chooses an alpha for all columns of targets, and fits all samples by it."""
+        check_numbers(l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
+        threads = thread_count(self.n_jobs)
+        options = {"fit_intercept": bool(self.fit_intercept), "l1_ratio": self.l1_ratio}
+        everyone = [weights] * len(columns)
+        design = design_of(X, threads)
+        self.alphas_ = grid(design, columns, everyone, loss, alphas=self.alphas, eps=self.eps, **options)
+        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y))
+        self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
+        for fold, (train, test) in enumerate(folds):
+            design = design_of(X[train], threads)
+            of = None if weights is None else np.ascontiguousarray(weights[train])
+            scores = []
+            for column in columns:
+                y_train = np.ascontiguousarray(column[train])
+                found = solve(
+                    design, y_train, of, loss, alphas=self.alphas_, tol=self.tol, max_iter=self.max_iter, **options
+                )
+                scores.append(X[test] @ coefficients(found, X.shape[1]).T.toarray() + found["intercepts"])
+            losses = self._losses(np.array(scores), [column[test] for column in columns])
+            self.loss_path_[:, fold] = np.average(losses, axis=0, weights=None if weights is None else weights[test])
+        # Of equal ones the sparsest.
+        self.alpha_ = float(self.alphas_[self.loss_path_.mean(axis=1).argmin()])
+        return self._fit_at(self.alpha_, X, columns, weights)
+
+
+_PARAMETERS = """alphas : int or array-like, default=100
+        How many strengths of the penalty, each the same part of the one before; or themselves.
+    eps : float, default=1e-3
+        The smallest over the largest, which is about the smallest that uses no feature.
+    cv : int, splitter or None, default=None
+        The folds; None for 5.
+    l1_ratio : float, default=1.0
+        The part of the penalty that is L1, above 0; the rest is L2.
+    fit_intercept : bool, default=True
+        Whether there is an intercept.
+    max_iter : int, default=10000
+        Passes over the features that matter, at most.
+    tol : float, default=1e-4
+        The precision.
+    n_jobs : int or None, default=None
+        Threads; None and -1 for all that the process may use. It changes no result."""
+
+_ATTRIBUTES = """alpha_ : float
+        The strength that was chosen: of the lowest mean loss over the folds, the strongest of equal ones.
+    alphas_ : ndarray of shape (n_alphas,)
+        All of them, the largest first.
+    loss_path_ : ndarray of shape (n_alphas, n_folds)
+        The mean loss of each on the samples that a fold left out."""
+
+
+@dataclass(eq=False, repr=False)
+class SparseLinearRegressorCV(_Chosen, Regressing):
+    __doc__ = f"""The Lasso, or the elastic net, with a penalty that cross-validation chooses.
+
+    What is fitted is a :class:`SparseLinearRegressor` at ``alpha_``.
+
+    Parameters
+    ----------
+    {_PARAMETERS}
+
+    Attributes
+    ----------
+    {_ATTRIBUTES}
+    coef_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
+        As of :class:`SparseLinearRegressor`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rarefy import SparseLinearRegressorCV
+    >>> X = np.random.default_rng(0).standard_normal((100, 20))
+    >>> y = 3 * X[:, 4] - 2 * X[:, 7] + np.random.default_rng(1).standard_normal(100)
+    >>> model = SparseLinearRegressorCV().fit(X, y)
+    >>> bool(model.alpha_ in model.alphas_ and model.coef_[4] > 2.5 and model.coef_[7] < -1.5)
+    True
+    """
+
+    def fit(self, X, y, sample_weight=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Numbers; one alpha is chosen for all of a sample.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts.
+
+        Returns
+        -------
+        SparseLinearRegressorCV
+            Itself.
+        """
+        X, columns, weights = self._looked_at(X, y, sample_weight)
+        return self._fit_best(X, columns, weights, "squared", columns[0])
+
+    def _losses(self, scores, columns):
+        return ((scores - np.array(columns)[:, :, np.newaxis]) ** 2).mean(axis=0)
+
+
+@dataclass(eq=False, repr=False)
+class SparseLinearClassifierCV(_Chosen, Classifying):
+    __doc__ = f"""Logistic regression with an L1 penalty that cross-validation chooses, by the mean logarithmic loss.
+
+    What is fitted is a :class:`SparseLinearClassifier` at ``alpha_``.
+
+    Parameters
+    ----------
+    {_PARAMETERS}
+    class_weight : dict, "balanced" or None, default=None
+        How much the samples of each class count; "balanced": all classes alike.
+
+    Attributes
+    ----------
+    {_ATTRIBUTES}
+    classes_, coef_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
+        As of :class:`SparseLinearClassifier`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.preprocessing import scale
+    >>> from rarefy import SparseLinearClassifierCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = SparseLinearClassifierCV(20).fit(scale(X), y)
+    >>> bool(model.score(scale(X), y) > 0.97 and model.sparse_coef_.nnz < 30)
+    True
+    """
+
+    _: KW_ONLY
+    class_weight: dict | str | None = None
+
+    def fit(self, X, y, sample_weight=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse array of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts.
+
+        Returns
+        -------
+        SparseLinearClassifierCV
+            Itself.
+        """
+        X, columns, weights = self._looked_at(X, y, sample_weight)
+        # Which class each sample is of: the folds have each in equal parts.
+        classes = columns[0].astype(int) if len(columns) == 1 else np.argmax(columns, axis=0)
+        return self._fit_best(X, columns, weights, "logistic", classes)
+
+    def _losses(self, scores, columns):
+        logarithms = log_probabilities(scores)
+        classes = columns[0].astype(int) if len(columns) == 1 else np.argmax(columns, axis=0)
+        return -logarithms[classes, np.arange(len(classes))]
