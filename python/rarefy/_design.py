@@ -6,16 +6,14 @@ import numpy as np
 import scipy.sparse
 
 from ._rarefy import Design
-from ._samples import canonical
+from ._sparse import canonical
 
 
 def design_of(X, threads):
     """The columns of a two-dimensional array, dense or sparse; a sparse one stays so."""
     if not scipy.sparse.issparse(X):
         return Design.dense(np.ascontiguousarray(X, dtype=np.float32), X.shape[1], threads)
-    if X.format not in ("csr", "csc"):
-        X = X.tocsr()
-    X = canonical(X)
+    X = canonical(X, "csr", "csc")
     limit = np.iinfo(np.uint32).max
     if max(X.shape) > limit:
         raise ValueError(f"X has the shape {X.shape}; samples and features may be {limit} at most")

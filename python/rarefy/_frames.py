@@ -3,8 +3,10 @@
 import sys
 
 import numpy as np
+import scipy.sparse
 
 from ._rarefy import Samples
+from ._sparse import check_parts
 
 # In place of what is to be predicted, where nothing is; scikit-learn's own word.
 NOTHING = "no_validation"
@@ -46,6 +48,8 @@ def validated(estimator, X, y=NOTHING, *, reset, **checks):
     if reset:
         estimator._takes_frames = is_frame(X) and needs_columns(X)
     if not getattr(estimator, "_takes_frames", False):
+        if scipy.sparse.issparse(X):
+            check_parts(X)
         return validate_data(estimator, X, y, reset=reset, **checks)
     if not is_frame(X):
         raise ValueError(

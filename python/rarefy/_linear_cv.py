@@ -29,12 +29,12 @@ class _Chosen:
     def _fit_best(self, X, columns, weights, loss, y):
         """Chooses an alpha for all columns of targets, and fits all samples by it."""
         check_numbers(l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
+        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y))
         threads = thread_count(self.n_jobs)
         options = {"fit_intercept": bool(self.fit_intercept), "l1_ratio": self.l1_ratio}
         everyone = [weights] * len(columns)
         design = design_of(X, threads)
         self.alphas_ = grid(design, columns, everyone, loss, alphas=self.alphas, eps=self.eps, **options)
-        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y))
         self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
         for fold, (train, test) in enumerate(folds):
             design = design_of(X[train], threads)

@@ -29,6 +29,9 @@ class _Filled:
     def __init__(self, X, lengths):
         self.X, self.lengths = X, lengths
 
+    def __len__(self):
+        return len(self.X)
+
 
 def _dimensions(X):
     if hasattr(X, "shape"):

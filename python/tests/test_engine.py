@@ -284,3 +284,51 @@ def test_callbacks_tell_others(tmp_path, monkeypatch):
     rarefy.train("digits", DIGITS, epochs=1, callbacks=[callbacks.TensorBoard(tmp_path)])
     assert "train_loss" in [arguments[0] for name, arguments, _ in told if name == "add_scalar"]
     assert told[-1][0] == "close"
+
+
+def test_a_path_goes_from_few_connections_to_many_and_tells_each():
+    told = []
+    path = rarefy.path("digits", hidden=[16], lambdas=4, epochs=2, seed=0, callbacks=[told.append])
+    assert len(path) == 4 and told != path.records  # told as they come, kept the strongest first
+    assert sorted(told, key=lambda record: -record["lambda"]) == path.records
+    nonzeros = [record["nonzeros"] for record in path.records]
+    assert nonzeros == sorted(nonzeros) and nonzeros[0] < nonzeros[-1]
+    assert [model.nnz for model in path.models] == nonzeros
+    assert path.models[path.knee].nnz <= path.models[path.best].nnz
+    X = np.random.default_rng(0).integers(0, 17, (5, 64))
+    assert path.models[path.best].predict(X).shape == (5,)
+    again = rarefy.path("digits", hidden=[16], lambdas=4, epochs=2, seed=0, threads=1)
+    without = [{key: value for key, value in record.items() if key != "seconds"} for record in path.records]
+    assert without == [{key: value for key, value in r.items() if key != "seconds"} for r in again.records]
+    one = rarefy.path("digits", hidden=[16], lambdas=4, epochs=2, callbacks=[lambda record: True])
+    assert len(one) == 1
+    with pytest.raises(ValueError, match="start must be"):
+        rarefy.path("digits", start="middle")
+    with pytest.raises(TypeError, match="needs data"):
+        rarefy.path()
+
+
+def test_a_path_of_arrays_takes_settings_over_its_own():
+    X, y = np.random.default_rng(0).standard_normal((90, 4)), np.arange(90) % 2
+    X[:, 0] += 3 * y
+    path = rarefy.path((X, y), {"penalty": {"method": "group-inputs"}, "train.epochs": 1}, hidden=[4], lambdas=2)
+    first = path.models[-1].config["network"]["layers"][0]
+    assert first["outputs"] <= 4 and len(path) + len(path.emptied) == 2
+
+
+@pytest.mark.parametrize("source", ["frame", "file"])
+def test_models_predict_frames_with_columns_in_any_order(source, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame({"size": rng.random(120), "town": ["Ulm", "Bonn", None] * 40})
+    y = np.where(frame["town"] == "Ulm", "high", "low")
+    if source == "file":
+        frame.assign(price=y).to_csv(tmp_path / "homes.csv", index=False)
+        model = rarefy.train(tmp_path / "homes.csv", label="price", epochs=30, density=0.9, seed=0).model
+    else:
+        model = rarefy.train((frame, y), epochs=30, density=0.9, seed=0).model
+    said = model.predict(frame[["town", "size"]])
+    assert (said == y).mean() > 0.9
+    np.testing.assert_array_equal(model.predict(frame), said)
+    with pytest.raises(rarefy.Error):
+        model.predict(frame[["size"]])

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import rarefy
+from rarefy import NetworkClassifier, NetworkRegressor
 from sklearn.datasets import load_digits
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -134,3 +135,45 @@ def test_samples_of_another_shape_are_refused():
     for other in (X[:, :, :7], X.reshape(-1, 64), np.repeat(X, 2, axis=3)):
         with pytest.raises(ValueError, match="shape"):
             classifier.predict(other)
+
+
+@pytest.mark.parametrize("kind", [NetworkClassifier, NetworkRegressor])
+def test_sequences_come_in_chunks_too(kind):
+    rng = np.random.default_rng(0)
+    X, lengths = rng.normal(size=(60, 8, 2)), rng.integers(3, 9, size=60)
+    y = np.array([x[:length, 0].sum() for x, length in zip(X, lengths, strict=True)])
+    y = (y > 0).astype(int) if kind is NetworkClassifier else y
+    network = [{"layer": "gru", "hidden": 4}, {"layer": "global-average-pool"}, {"layer": "linear"}]
+    more = {"classes": [0, 1]} if kind is NetworkClassifier else {}
+    spoiled = X.copy()
+    for x, length in zip(spoiled, lengths, strict=True):
+        x[length:] = 1e3  # what fills a sequence up counts for nothing
+    models = [kind(network, sparsity=0.3, random_state=0, n_jobs=1) for _ in range(2)]
+    for model, samples in zip(models, (X, spoiled), strict=True):
+        for start in (0, 30):
+            chunk = slice(start, start + 30)
+            model.partial_fit(samples[chunk], y[chunk], lengths=lengths[chunk], **more)
+    for ours, theirs in zip(models[0].coefs_, models[1].coefs_, strict=True):
+        np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+    assert models[0].n_iter_ == 2
+    with pytest.raises(ValueError, match="lengths"):
+        models[0].partial_fit(X[:30], y[:30], lengths=[3])
+
+
+@pytest.mark.parametrize("kind", [NetworkClassifier, NetworkRegressor])
+def test_weights_count_samples(kind):
+    rng = np.random.default_rng(0)
+    X, times = rng.normal(size=(40, 6, 2)), np.arange(40) * 7 % 4
+    y = (X[:, :, 0].sum(axis=1) > 0).astype(int)
+    network = [
+        {"layer": "conv1d", "filters": 4, "kernel": 3, "activation": "relu"},
+        {"layer": "global-average-pool"},
+        {"layer": "linear"},
+    ]
+    # In one batch: else a sample of weight 2 may be in another batch than its copy.
+    options = {"batch_size": 1000, "max_iter": 15, "sparsity": 0.3, "method": "static", "random_state": 0}
+    with pytest.warns(UserWarning, match="1000 is more than the"):
+        weighted = kind(network, **options).fit(X, y, sample_weight=times)
+        repeated = kind(network, **options).fit(X.repeat(times, axis=0), y.repeat(times))
+    for ours, theirs in zip(weighted.coefs_, repeated.coefs_, strict=True):
+        np.testing.assert_allclose(ours.toarray(), theirs.toarray(), atol=1e-4)

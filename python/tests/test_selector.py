@@ -73,3 +73,19 @@ def test_names_go_through_a_pipeline():
 def test_bad_numbers_are_named(value):
     with pytest.raises(ValueError, match="n_features_to_select"):
         SparseFeatureSelector(value, **QUICK).fit(*table(50))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_words_are_chosen_as_a_whole(library):
+    frames = pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    towns = np.array(["Bonn", "Kiel", "Ulm"])[rng.integers(0, 3, 300)]
+    columns = {f"x{number}": rng.standard_normal(300) for number in range(4)}
+    frame = frames.DataFrame(columns | {"town": towns.tolist()})
+    y = 2.0 * (towns == "Ulm") - (towns == "Bonn") + columns["x1"]
+    selector = SparseFeatureSelector(2, hidden_layer_sizes=16, max_iter=20, random_state=0).fit(frame, y)
+    assert sorted(selector.get_feature_names_out()) == ["town", "x1"]
+    assert list(selector.transform(frame[["town", "x1", "x0", "x3", "x2"]]).columns) == ["x1", "town"]
+    assert selector.scores_.shape == (5,)
+    with pytest.raises(ValueError, match="now missing: town"):
+        selector.transform(frame[["x0", "x1", "x2", "x3"]])
