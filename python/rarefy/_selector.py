@@ -127,7 +127,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         norms = path.input_norms_
         # A path goes from weak to strong: the networks in which a feature lives are the last ones of the list.
         lived = (norms > 0).sum(axis=0)
-        last = norms[np.maximum(len(norms) - lived, 0), np.arange(norms.shape[1])]
+        last = norms[np.minimum(len(norms) - lived, len(norms) - 1), np.arange(norms.shape[1])]
         self.scores_ = lived + np.where(lived > 0, last / (1 + last), 0.0)
         if wanted is not None:
             order = np.argsort(-self.scores_, kind="stable")

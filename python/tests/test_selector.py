@@ -89,3 +89,10 @@ def test_columns_of_words_are_chosen_as_a_whole(library):
     assert selector.scores_.shape == (5,)
     with pytest.raises(ValueError, match="now missing: town"):
         selector.transform(frame[["x0", "x1", "x2", "x3"]])
+
+
+def test_a_feature_that_no_network_reads_scores_nothing():
+    X, y = table(200)
+    X[:, 7] = 3.0  # the same for all samples
+    selector = SparseFeatureSelector(3, **QUICK).fit(X, y)
+    assert selector.scores_[7] == 0 and not selector.get_support()[7]
