@@ -41,10 +41,14 @@ def read_weight(arrays, name, columns):
         numbers = arrays[name][1]
         return [numbers[at : at + columns] for at in range(0, len(numbers), columns)]
     starts, places, values = (arrays[f"{name}.{part}"][1] for part in ("crow_indices", "col_indices", "values"))
-    rows = [[0.0] * columns for _ in starts[1:]]
-    for row, (start, end) in enumerate(zip(starts, starts[1:])):
+    # Of a weight in row blocks a line of the index stands for `height` rows, and a place for as many values.
+    height, count = arrays[f"{name}.block"][1] if f"{name}.block" in arrays else (1, len(starts) - 1)
+    rows = [[0.0] * columns for _ in range(count)]
+    values = iter(values)
+    for line, (start, end) in enumerate(zip(starts, starts[1:])):
         for at in range(start, end):
-            rows[row][places[at]] = values[at]
+            for row in rows[line * height : (line + 1) * height]:
+                row[places[at]] = next(values)
     return rows
 
 

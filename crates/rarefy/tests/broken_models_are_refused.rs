@@ -15,6 +15,14 @@ struct Array {
     data: Vec<u8>,
 }
 
+impl Array {
+    /// Takes all but the first numbers off.
+    fn cut(&mut self, length: usize) {
+        self.shape = vec![length];
+        self.data.truncate(4 * length);
+    }
+}
+
 fn train(toml: &str, folder: &Path) {
     let mut settings: Settings = toml::from_str(toml).unwrap();
     (settings.train.epochs, settings.threads) = (1, 1);
@@ -32,9 +40,11 @@ fn refused(folder: &Path) -> String {
 #[test]
 fn arrays_are_those_of_the_network_and_finite() {
     let folder = tempfile::tempdir().unwrap();
-    let folders = [0.3, 1.0].map(|density| {
-        let folder = folder.path().join(density.to_string());
-        train(&format!("[network]\nhidden = [8]\n[sparsity]\ndensity = {density}"), &folder);
+    let folders = [(0.3, 1), (1.0, 1), (0.3, 4)].map(|(density, block)| {
+        let folder = folder.path().join(format!("{density} {block}"));
+        let sparsity = format!("[sparsity]\ndensity = {density}\nblock = {block}");
+        let hidden = if block == 1 { 8 } else { 6 };
+        train(&format!("[network]\nhidden = [{hidden}]\n{sparsity}"), &folder);
         folder
     });
     type Change = fn(&mut Vec<Array>);
@@ -45,7 +55,7 @@ fn arrays_are_those_of_the_network_and_finite() {
         array.data[4 * place..][..4].copy_from_slice(&word);
     }
     const CROW: &str = "layers.0.weight.crow_indices";
-    let [sparse, dense] = &folders;
+    let [sparse, dense, blocks] = &folders;
     let table: &[(&Path, Change, &str)] = &[
         (
             sparse,
@@ -84,6 +94,26 @@ fn arrays_are_those_of_the_network_and_finite() {
             },
             "holds \"layers.2.bias\", which the network does not have",
         ),
+        (
+            blocks,
+            |it| set(array(it, "layers.0.weight.block"), 0, 3u32.to_le_bytes()),
+            "\"layers.0.weight\": block is [3, 6], not the height of a block (2, 4, 8 or 16) and the 6 rows",
+        ),
+        (blocks, |it| set(array(it, "layers.0.weight.block"), 1, 7u32.to_le_bytes()), "block is [4, 7], not"),
+        (blocks, |it| array(it, "layers.0.weight.block").cut(1), "block is [4], not"),
+        (blocks, |it| array(it, "layers.0.weight.block").cut(0), "block is [], not"),
+        (
+            blocks,
+            |it| set(array(it, "layers.0.weight.block"), 0, 2u32.to_le_bytes()),
+            "crow_indices has 3 entries for 3 rows",
+        ),
+        (
+            blocks,
+            |it| it.retain(|array| array.name != "layers.0.weight.block"),
+            "\"layers.0.weight.values\" has the shape [108], the network asks for",
+        ),
+        (blocks, |it| set(array(it, CROW), 1, 70_000u32.to_le_bytes()), "row 0 ends at 70000 of"),
+        (blocks, |it| array(it, "layers.0.weight.values").cut(5), "has the shape [5], the network asks for"),
     ];
     for (folder, change, problem) in table {
         let path = folder.join("model.safetensors");

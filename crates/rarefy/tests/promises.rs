@@ -21,6 +21,7 @@ mod presets_train;
 mod ranks_agree;
 mod readme_is_true;
 mod reference;
+mod row_blocks;
 mod rules_from_outside;
 mod runs_are_judged;
 mod runs_repeat;

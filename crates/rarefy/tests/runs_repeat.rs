@@ -101,6 +101,18 @@ fn threads_and_stops_change_no_byte() {
     }
 }
 
+/// Blocks of rows move as connections do.
+#[test]
+fn threads_and_stops_change_no_byte_of_row_blocks() {
+    use Method::{Acdc, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, Static};
+    let methods = [Static, Set, Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl].map(|method| (method, 4));
+    for (method, block) in methods.into_iter().chain([2, 8, 16].map(|block| (Rigl, block))) {
+        let mut settings = settings(method);
+        settings.sparsity.block = block;
+        check_repeats(&format!("{method:?}, blocks of {block}"), settings);
+    }
+}
+
 #[test]
 fn threads_and_stops_change_no_byte_under_any_optimizer() {
     for method in Optimizer::ALL {
@@ -123,7 +135,10 @@ fn threads_and_stops_change_no_byte_where_few_inputs_are_given() {
         [Method::Static, Method::Rigl, Method::Gmp].map(|method| (format!("{method:?}"), settings(method)));
     let penalised = [PenaltyMethod::L1, PenaltyMethod::GroupInputs, PenaltyMethod::Str]
         .map(|method| (format!("{method:?}"), penalised(method, Some(0.9))));
-    for (name, mut settings) in rows.into_iter().chain(penalised) {
+    let mut blocks = settings(Method::Rigl);
+    blocks.sparsity.block = 8;
+    let blocks = [("blocks of 8".to_string(), blocks)];
+    for (name, mut settings) in rows.into_iter().chain(penalised).chain(blocks) {
         settings.data.path = path.display().to_string();
         check_repeats(&format!("few inputs, {name}"), settings);
     }

@@ -21,6 +21,8 @@ pub struct WeightShape {
     pub uses: usize,
     /// Whether the layer computes with compressed storage only, whatever the density.
     pub is_compressed: bool,
+    /// Whether the layer computes with row blocks too.
+    pub takes_blocks: bool,
     /// Connections that a network starts with at least: one for each output. Of a table of vectors one in all.
     pub least: usize,
 }
@@ -35,6 +37,7 @@ impl WeightShape {
             kernel: Vec::new(),
             uses,
             is_compressed: false,
+            takes_blocks: false,
             least: rows,
         }
     }
@@ -131,6 +134,7 @@ impl<'a> Builder<'a> {
             storage,
             init,
             uses: shape.uses,
+            takes_blocks: shape.takes_blocks,
             joint: None,
         });
         Ok(())
@@ -169,6 +173,7 @@ impl<'a> Builder<'a> {
             storage: Storage::Dense,
             init: Init::Glorot,
             uses: 1,
+            takes_blocks: false,
             joint: None,
         });
         Ok(())

@@ -66,15 +66,11 @@ pub fn without_dead_neurons(network: &Network) -> Option<Network> {
     Some(build(network, &positions, &layers, &kept))
 }
 
-/// The network with the connections that are not zero.
+/// The network with the connections that are not zero; of blocks of them those that are not zero as a whole.
 pub fn without_zeros(network: &Network) -> Network {
     let mut parameters = network.weights();
-    let mut thin = Network::load(network.spec(), Storage::Auto, |_, rows, cols| {
-        let weights = &parameters.next().expect("a network of the same spec").1.weights;
-        let stored = weights.connections().map(|(cell, slot)| (cell, weights.values()[slot]));
-        let (cells, values): (Vec<usize>, _) = stored.filter(|(_, value)| *value != 0.0).unzip();
-        let pattern = Pattern::from_cells(rows, cols, cells.into_iter());
-        Ok(Weights::of_live_values(pattern, Storage::Auto, values))
+    let mut thin = Network::load(network.spec(), Storage::Auto, |_, _, _| {
+        Ok(parameters.next().expect("a network of the same spec").1.weights.without_zeros())
     })
     .expect("weights in memory can be had");
     for (to, from) in thin.parameters_mut().zip(network.parameters()).filter(|(to, _)| !to.is_weight()) {

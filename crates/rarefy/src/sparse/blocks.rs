@@ -16,6 +16,11 @@ use super::Pattern;
 /// Heights that blocks may have, besides 1.
 pub const BLOCK_HEIGHTS: [usize; 4] = [2, 4, 8, 16];
 
+/// How many blocks of `height` have as large a share of a matrix of `rows` rows as `connections` have.
+pub fn blocks_for(connections: usize, rows: usize, height: usize) -> usize {
+    (connections as f64 * rows.div_ceil(height) as f64 / rows.max(1) as f64).round() as usize
+}
+
 /// Compressed storage by row blocks.
 #[derive(Debug, Clone)]
 pub struct Blocks {
@@ -110,6 +115,12 @@ impl Blocks {
         let whole = self.pattern.index().offsets()[self.whole_lines()] as usize;
         let (of_whole, of_last) = (block.min(whole), block.saturating_sub(whole));
         of_whole * self.height + of_last * (self.rows % self.height)
+    }
+
+    /// The numbers of each block in an array aligned with the slots.
+    pub(super) fn numbers<'a>(&'a self, array: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+        let lines = (0..self.pattern.rows()).map(|line| self.line(line));
+        lines.flat_map(move |line| array[line.slots].chunks_exact(line.rows.len()))
     }
 
     /// `(cell, slot)` of each connection, in the order of the cells.

@@ -4,13 +4,14 @@
 mod allocate;
 mod blocks;
 mod init;
+mod moved;
 mod pattern;
 mod rewire;
 mod storage;
 mod weights;
 
 pub use allocate::{Allocation, allocate, check_density};
-pub use blocks::{BLOCK_HEIGHTS, BlockLine, Blocks};
+pub use blocks::{BLOCK_HEIGHTS, BlockLine, Blocks, blocks_for};
 pub use init::Init;
 
 pub(crate) use pattern::KEPT_PLACES;

@@ -2,13 +2,13 @@
 //! lives in `kernels`, and nothing else cares.
 //!
 //! Compressed storage holds live connections only, one by one or in blocks of rows ([`Blocks`]). Dense storage holds every cell,
-//! absent ones as zero, because above [`BREAK_EVEN_DENSITY`](super::BREAK_EVEN_DENSITY) that is faster. A stored value has a slot; gradients and optimizer state have the same slots.
+//! absent ones as zero, because above [`BREAK_EVEN_DENSITY`](super::BREAK_EVEN_DENSITY) that is faster. A stored value has a slot;
+//! gradients and optimizer state have the same slots.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::rewire::NEW;
-use super::{Blocks, Order, Pattern, Rewire, Storage};
+use super::{Blocks, Order, Pattern, Storage};
 
 /// Dense storage.
 #[derive(Debug, Clone)]
@@ -102,14 +102,11 @@ impl Weights {
     }
 
     /// Zeros in blocks of `height` rows: a row of `pattern` stands for as many rows of the matrix, the last one perhaps for
-    /// fewer. Where every block is there storage is dense.
+    /// fewer. Storage is in blocks even if every block is there.
     ///
     /// # Panics
     /// If the height is none of [`BLOCK_HEIGHTS`](super::BLOCK_HEIGHTS), or the pattern has not a row for each `height` rows.
     pub fn zeros_in_blocks(rows: usize, height: usize, pattern: Pattern) -> Weights {
-        if pattern.nnz() == pattern.rows() * pattern.cols() {
-            return Weights::dense(rows, pattern.cols());
-        }
         Weights::Blocks(Blocks::zeros(rows, height, pattern))
     }
 
@@ -257,11 +254,14 @@ impl Weights {
         }
     }
 
-    /// Bytes in a model file: where there is a pattern its row starts, a column for each connection or block and a value for each
-    /// connection; else a value for each cell.
+    /// Bytes in a model file: where there is a pattern its row starts, a column for each connection or block, a value for each
+    /// connection, and of blocks their height and the rows; else a value for each cell.
     pub fn file_bytes(&self) -> usize {
         4 * match self.pattern() {
-            Some(pattern) => pattern.rows() + 1 + pattern.nnz() + self.nnz(),
+            Some(pattern) => {
+                let block = if self.block_height() > 1 { 2 } else { 0 };
+                pattern.rows() + 1 + pattern.nnz() + self.nnz() + block
+            }
             None => self.rows() * self.cols(),
         }
     }
@@ -435,39 +435,6 @@ impl Weights {
         }
     }
 
-    /// The same weights on a new pattern, in the same order, and the map that arrays aligned with them follow. Grown
-    /// connections are zero. Under [`Storage::Auto`] the storage changes too when the new density asks for it.
-    pub fn rewire(&self, pattern: Pattern, storage: Storage) -> (Weights, Rewire) {
-        let mut new = Weights::zeros(pattern, storage);
-        new.set_order(self.order());
-        self.moved_into(new)
-    }
-
-    /// The same for a new pattern of blocks, as of [`Weights::zeros_in_blocks`].
-    ///
-    /// # Panics
-    /// As there.
-    pub fn rewire_blocks(&self, pattern: Pattern, height: usize) -> (Weights, Rewire) {
-        self.moved_into(Weights::zeros_in_blocks(self.rows(), height, pattern))
-    }
-
-    /// Zeros with other connections, given the values that go on, and the map.
-    fn moved_into(&self, mut new: Weights) -> (Weights, Rewire) {
-        let mut source = vec![NEW; new.values().len()];
-        let mut grown = Vec::new();
-        let mut old = self.connections().peekable();
-        for (cell, slot) in new.connections() {
-            while old.next_if(|&(old_cell, _)| old_cell < cell).is_some() {}
-            match old.next_if(|&(old_cell, _)| old_cell == cell) {
-                Some((_, old_slot)) => source[slot] = old_slot as u32,
-                None => grown.push(slot),
-            }
-        }
-        let rewire = Rewire::new(source, grown);
-        new.values_mut().copy_from_slice(&rewire.carry(self.values(), 0.0));
-        (new, rewire)
-    }
-
     /// Gives back the memory of what a backward pass builds when it is missing.
     pub fn forget_columns(&mut self) {
         match self {
@@ -494,37 +461,6 @@ fn transposed(array: &[f32], rows: usize, cols: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// ```text
-    /// old  [ 1 . 2 ]      new  [ 1 x . ]      x grown, 2 and 4 dropped
-    ///      [ . 3 4 ]           [ . 3 . ]
-    /// ```
-    #[test]
-    fn rewire_keeps_values_between_any_two_storages() {
-        for (from, to) in [
-            (Storage::Sparse, Storage::Sparse),
-            (Storage::Sparse, Storage::Dense),
-            (Storage::Dense, Storage::Sparse),
-            (Storage::Dense, Storage::Dense),
-        ] {
-            for order in [Order::Rows, Order::Columns] {
-                let mut old = Weights::zeros(Pattern::from_cells(2, 3, [0, 2, 4, 5].into_iter()), from);
-                old.set_order(order);
-                for (value, (_, slot)) in (1..).zip(old.connections().collect::<Vec<_>>()) {
-                    old.values_mut()[slot] = value as f32;
-                }
-                let (new, rewire) = old.rewire(Pattern::from_cells(2, 3, [0, 1, 4].into_iter()), to);
-                assert_eq!(new.live_values(), [1.0, 0.0, 3.0], "{from:?} to {to:?}, {order:?}");
-                assert_eq!((new.order(), rewire.grown().len()), (order, 1));
-                let momentum: Vec<f32> = old.values().iter().map(|value| 10.0 * value).collect();
-                let carried = rewire.carry(&momentum, 0.0);
-                assert_eq!(
-                    new.connections().map(|(_, slot)| carried[slot]).collect::<Vec<_>>(),
-                    [10.0, 0.0, 30.0]
-                );
-            }
-        }
-    }
 
     /// ```text
     /// [ 1 . 2 ]      rows     1 2 3 4      or, dense,   1 . 2 . 3 4

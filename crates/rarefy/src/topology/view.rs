@@ -28,7 +28,8 @@ impl Progress {
     }
 }
 
-/// One weight matrix as an update sees it.
+/// One weight matrix as an update sees it. Where connections are in row blocks it is a matrix of the blocks: a row stands for all rows of
+/// a block, a connection for a block, and a number for the norm of a block's numbers.
 pub struct View<'a> {
     /// The weights.
     pub weights: &'a Weights,

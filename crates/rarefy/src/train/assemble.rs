@@ -6,7 +6,7 @@ use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
 use crate::data::{Augmentation, Features, Format, Splits, Targets, Task};
-use crate::layers::{Network, NetworkSpec};
+use crate::layers::{Network, NetworkSpec, Parameter};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
 use crate::penalties::Regularizer;
@@ -112,7 +112,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         Some(topology) => topology,
         None => settings.topology.build()?,
     };
-    let spec = settings.network_for(&splits.train)?;
+    let spec = network_for(settings, splits)?;
     let floor = if let Start::Saved(_, floor) = parts.start { floor } else { Floor::default() };
     let plan = Plan::new(settings, &spec, &topology, floor)?;
     let is_given = matches!(parts.start, Start::Given(_));
@@ -120,7 +120,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let note = if is_random { plan.note(settings, &spec)? } else { None };
     let mut network = match parts.start {
         Start::Random => drawn(settings, &spec, &topology, &plan)?,
-        Start::Given(network) => fitting(network, &spec)?,
+        Start::Given(network) => fitting(network, &spec, settings.sparsity.block)?,
         Start::Saved(network, _) => network,
     };
     if !is_random {
@@ -162,6 +162,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         sparsifier,
         isa,
         seed: settings.seed,
+        block: settings.sparsity.block,
         batch_size: parts.ranks.share(batch_size, batch_size).samples,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
         threads: rayon::current_num_threads(),
@@ -179,8 +180,31 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     }
     Ok(Assembled { engine, loss, evaluation_loss, schedule, note })
 }
-/// A given network, if it fits the data.
-fn fitting(network: Network, spec: &NetworkSpec) -> Result<Network> {
+/// The network's layers. Row blocks are refused where one cannot compute with them.
+fn network_for(settings: &Settings, splits: &Splits) -> Result<NetworkSpec> {
+    let spec = settings.network_for(&splits.train)?;
+    let other = spec.weight_shapes()?.into_iter().find(|shape| !shape.takes_blocks);
+    match other {
+        Some(other) if settings.sparsity.block > 1 => {
+            let name = other.name;
+            let problem =
+                format!("is for networks of linear layers, and \"{name}\" is of another one; leave it out");
+            Err(Error::setting("sparsity.block", problem))
+        }
+        _ => Ok(spec),
+    }
+}
+
+/// A given network, if it fits the data and its connections are in blocks as the settings say.
+fn fitting(network: Network, spec: &NetworkSpec, block: usize) -> Result<Network> {
+    for (_, Parameter { name, weights, takes_blocks, .. }) in network.weights() {
+        let asked = if *takes_blocks { block } else { 1 };
+        if weights.has_pattern() && weights.block_height() != asked {
+            let found = weights.block_height();
+            let problem = format!("is {asked}, and \"{name}\" of the given network has blocks of {found}");
+            return Err(Error::setting("sparsity.block", problem));
+        }
+    }
     let ends = |spec: &NetworkSpec| Some((spec.inputs, *spec.shapes().ok()?.last()?));
     if ends(network.spec()) == ends(spec) {
         return Ok(network);

@@ -39,6 +39,8 @@ pub struct Engine {
     pub sparsifier: Sparsifier,
     pub(super) isa: Isa,
     pub(super) seed: u64,
+    /// Rows whose connections come and go together, of weights that may be in row blocks.
+    pub(super) block: usize,
     pub(super) team: Team,
     /// What the last step's gradients were multiplied by to be those of the mean loss.
     pub(super) scale: f32,
@@ -93,6 +95,8 @@ pub struct EngineParts {
     pub isa: Isa,
     /// The seed of dropout and topology.
     pub seed: u64,
+    /// Rows whose connections come and go together, of weights that may be in row blocks; 1 for connections one by one.
+    pub block: usize,
     /// The largest batch.
     pub batch_size: usize,
     /// Whether of the inputs only those are given that are not zero.
@@ -118,6 +122,7 @@ impl EngineParts {
             sparsifier: Sparsifier::default(),
             isa: Isa::detect(),
             seed: 0,
+            block: 1,
             batch_size,
             has_sparse_inputs: false,
             threads: 1,
@@ -166,6 +171,7 @@ impl Engine {
             sparsifier: parts.sparsifier,
             isa: parts.isa,
             seed: parts.seed,
+            block: parts.block,
             team,
             scale: 1.0,
             reduction: Reduction::default(),
@@ -340,9 +346,10 @@ impl Engine {
         let network = predicting.as_ref().unwrap_or(&self.network);
         let is_idle = self.sparsifier.is_idle();
         let has_zeros = network.weights().any(|(_, parameter)| {
-            let may_leave = !is_idle || parameter.weights.has_pattern();
-            let mut stored = parameter.weights.connections();
-            may_leave && stored.any(|(_, slot)| parameter.weights.values()[slot] == 0.0)
+            let weights = &parameter.weights;
+            let may_leave = !is_idle || weights.has_pattern();
+            let mut stored = weights.connections();
+            may_leave && stored.any(|(_, slot)| weights.values()[slot] == 0.0)
         });
         let thin = if has_zeros { Some(without_zeros(network)) } else { predicting };
         if is_idle {

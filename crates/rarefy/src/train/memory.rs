@@ -88,8 +88,11 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     let (mut weights, mut largest, mut past) = (0, 0, 0);
     for (shape, &nnz) in shapes.iter().zip(counts) {
         let (rows, cols) = (shape.rows, shape.cols);
-        let index = storage.index_bytes(rows, cols, nnz);
-        let slots = storage.slots(rows, cols, nnz) + rows;
+        let (index, slots) = match settings.sparsity.block {
+            block @ 2.. if shape.takes_blocks => (4 * (nnz + rows).div_ceil(block) + 8, nnz),
+            _ => (storage.index_bytes(rows, cols, nnz), storage.slots(rows, cols, nnz)),
+        };
+        let slots = slots + rows;
         weights += 4 * numbers * slots + index;
         past += 4 * 2 * slots + index;
         // A full matrix has nowhere to move a connection to.

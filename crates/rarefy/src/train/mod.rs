@@ -2,6 +2,7 @@
 
 mod accumulation;
 mod assemble;
+mod blocked;
 mod checkpoint;
 mod coefficients;
 mod directory;

@@ -27,7 +27,7 @@ use crate::kernels::Isa;
 use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role, WeightShape};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
 use crate::metrics::Decision;
-use crate::sparse::{Pattern, Storage, Weights};
+use crate::sparse::{BLOCK_HEIGHTS, Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, InputProblem, Result};
 
@@ -242,7 +242,14 @@ impl Model {
             let weights = &parameter.weights;
             let (rows, cols) = (weights.rows(), weights.cols());
             let (crow_indices, col_indices) = match weights.pattern() {
-                Some(pattern) => (pattern.index().offsets().into(), pattern.index().indices().into()),
+                Some(pattern) if weights.block_height() == 1 => {
+                    (pattern.index().offsets().into(), pattern.index().indices().into())
+                }
+                Some(_) => {
+                    let cells: Vec<usize> = weights.connections().map(|(cell, _)| cell).collect();
+                    let single = Pattern::from_cells(rows, cols, cells.into_iter());
+                    (single.index().offsets().to_vec().into(), single.index().indices().to_vec().into())
+                }
                 None => {
                     let offsets: Vec<u32> = (0..=rows).map(|row| (row * cols) as u32).collect();
                     let columns: Vec<u32> = (0..rows).flat_map(|_| 0..cols as u32).collect();
@@ -425,13 +432,21 @@ pub(super) fn network_tensors(network: &Network) -> Vec<Tensor<'_>> {
     let mut tensors = Vec::new();
     for parameter in network.parameters() {
         let (name, weights) = (&parameter.name, &parameter.weights);
-        let values = || weights.live_in_row_order();
+        let values = || match weights {
+            // Block by block, as the index is.
+            Weights::Blocks(blocks) => blocks.values().into(),
+            _ => weights.live_in_row_order(),
+        };
+        if weights.block_height() > 1 {
+            let about = vec![weights.block_height() as u32, weights.rows() as u32];
+            tensors.push(Tensor::indices(format!("{name}.block"), about));
+        }
         match weights.pattern() {
             Some(pattern) => {
                 let index = pattern.index();
                 tensors.push(Tensor::indices(format!("{name}.crow_indices"), index.offsets()));
                 tensors.push(Tensor::indices(format!("{name}.col_indices"), index.indices()));
-                tensors.push(Tensor::floats(format!("{name}.values"), vec![pattern.nnz()], values));
+                tensors.push(Tensor::floats(format!("{name}.values"), vec![weights.nnz()], values));
             }
             None if parameter.is_weight() => {
                 tensors.push(Tensor::floats(name, vec![weights.rows(), weights.cols()], values));
@@ -453,10 +468,27 @@ pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Stora
         }
         let crow_indices = file.indices(&format!("{name}.crow_indices"))?;
         let col_indices = file.indices(&format!("{name}.col_indices"))?;
-        let values = file.values(&format!("{name}.values"), &[col_indices.len()])?;
-        let pattern = Pattern::new(rows, cols, crow_indices, col_indices)
-            .map_err(|problem| file.problem(format!("\"{name}\": {problem}")))?;
-        Ok(Weights::of_live_values(pattern, storage, values))
+        let problem = |problem: String| file.problem(format!("\"{name}\": {problem}"));
+        let values = |count: usize| file.values(&format!("{name}.values"), &[count]);
+        let about = format!("{name}.block");
+        if !file.has(&about) {
+            let values = values(col_indices.len())?;
+            let pattern = Pattern::new(rows, cols, crow_indices, col_indices).map_err(problem)?;
+            return Ok(Weights::of_live_values(pattern, storage, values));
+        }
+        let about = file.indices(&about)?;
+        let height = about.first().map_or(0, |&height| height as usize);
+        if !BLOCK_HEIGHTS.contains(&height) || about[1..] != [rows as u32] {
+            return Err(problem(format!(
+                "block is {about:?}, not the height of a block (2, 4, 8 or 16) and the {rows} rows that the network asks for"
+            )));
+        }
+        let pattern =
+            Pattern::new(rows.div_ceil(height), cols, crow_indices, col_indices).map_err(problem)?;
+        let mut weights = Weights::zeros_in_blocks(rows, height, pattern);
+        let count = weights.nnz();
+        weights.values_mut().copy_from_slice(&values(count)?);
+        Ok(weights)
     };
     let network = Network::load_all(spec, storage, weights, |name, length| file.values(name, &[length]))?;
     for parameter in network.parameters().filter(|parameter| parameter.role == Role::Variance) {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::blocked::Blocked;
 use super::ranks::Ranks;
 use super::replay::{Block, MicroBatches, Replay};
 use super::{Engine, Progress, model_bytes};
@@ -235,8 +236,19 @@ impl Engine {
             return None;
         }
         let weights = self.weights();
-        let mut views: Vec<View<'_>> =
-            weights.iter().map(|&index| self.view(index, source, progress.step)).collect();
+        let blocked: Vec<Option<Blocked>> = weights.iter().map(|&index| self.blocked(index)).collect();
+        let views = weights.iter().zip(&blocked).map(|(&index, blocked)| {
+            let view = self.view(index, source, progress.step);
+            let Some(blocked) = blocked else { return view };
+            View {
+                weights: &blocked.weights,
+                gradients: &blocked.gradients,
+                target: view.target / self.block,
+                absent: blocked.absent(view.absent),
+                ..view
+            }
+        });
+        let mut views: Vec<View<'_>> = views.collect();
         let patterns = self.topology.update(&mut views, progress);
         let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
         let mut churn = Churn::default();
@@ -256,7 +268,19 @@ impl Engine {
         self.network.weights().map(|(index, _)| index).collect()
     }
 
-    /// What an update sees of a weight matrix.
+    /// Rows of a weight matrix whose connections come and go together.
+    fn block_of(&self, index: usize) -> usize {
+        if self.network.parameter(index).takes_blocks { self.block } else { 1 }
+    }
+
+    /// A weight matrix as an update sees it, if its connections are in blocks.
+    fn blocked(&self, index: usize) -> Option<Blocked> {
+        let (weights, gradients) = (&self.network.parameter(index).weights, &self.gradients[index].values);
+        let block = self.block_of(index);
+        (block > 1).then(|| Blocked::of(weights, gradients, block))
+    }
+
+    /// What an update sees of a weight matrix whose connections are moved one by one.
     fn view<'a>(&'a self, index: usize, source: &'a Source<'_>, step: u64) -> View<'a> {
         let parameter = self.network.parameter(index);
         let shape = (parameter.weights.rows(), parameter.weights.cols());
@@ -303,10 +327,14 @@ impl Engine {
         }
     }
 
-    /// Moves a parameter's connections; grown ones are 0 unless they are `drawn` from a stream.
+    /// Moves a parameter's connections to a pattern, of blocks where they are in blocks; grown ones are 0 unless they are `drawn` from a stream.
     fn rewire_parameter(&mut self, index: usize, pattern: Pattern, drawn: Option<Stream>) -> Churn {
+        let block = self.block_of(index);
         let parameter = self.network.parameter_mut(index);
-        let (mut new, rewire): (_, Rewire) = parameter.weights.rewire(pattern, parameter.storage);
+        let (mut new, rewire): (_, Rewire) = match block {
+            1 => parameter.weights.rewire(pattern, parameter.storage),
+            _ => parameter.weights.rewire_blocks(pattern, block),
+        };
         if let Some(mut stream) = drawn {
             parameter.init.fill_grown(&mut new, rewire.grown(), &mut stream);
         }

@@ -31,7 +31,7 @@ pub(super) struct Tensor<'a> {
 
 enum Numbers<'a> {
     Floats(Box<dyn Fn() -> Cow<'a, [f32]> + 'a>),
-    Indices(&'a [u32]),
+    Indices(Cow<'a, [u32]>),
 }
 
 impl<'a> Tensor<'a> {
@@ -43,7 +43,8 @@ impl<'a> Tensor<'a> {
         Tensor { name: name.into(), dtype: Dtype::F32, shape, numbers: Numbers::Floats(Box::new(values)) }
     }
 
-    pub(super) fn indices(name: String, values: &'a [u32]) -> Tensor<'a> {
+    pub(super) fn indices(name: String, values: impl Into<Cow<'a, [u32]>>) -> Tensor<'a> {
+        let values = values.into();
         Tensor { name, dtype: Dtype::I32, shape: vec![values.len()], numbers: Numbers::Indices(values) }
     }
 
@@ -84,7 +85,7 @@ pub(super) fn write(out: &mut dyn Write, mut tensors: Vec<Tensor<'_>>, words: &W
     for tensor in tensors {
         match tensor.numbers {
             Numbers::Floats(values) => write_words(out, bytemuck::must_cast_slice(&values()))?,
-            Numbers::Indices(values) => write_words(out, values)?,
+            Numbers::Indices(values) => write_words(out, &values)?,
         }
     }
     Ok(())

@@ -243,10 +243,14 @@ impl Draw {
     /// The network, its numbers all away from their starts, in a storage that is drawn too.
     pub fn built(&mut self, inputs: Inputs, layers: &[LayerSpec]) -> Network {
         let spec = NetworkSpec { inputs: inputs.shape, layers: layers.to_vec() };
-        let (density, storage) =
-            self.of(&[(0.5, Storage::Sparse), (0.5, Storage::Dense), (1.0, Storage::Dense)]);
-        let sparsity =
-            SparsitySettings { density, storage, allocation: Allocation::Uniform, ..Default::default() };
+        let (density, storage, block) = self.of(&[
+            (0.5, Storage::Sparse, 1),
+            (0.5, Storage::Dense, 1),
+            (1.0, Storage::Dense, 1),
+            (0.5, Storage::Sparse, 4),
+        ]);
+        let allocation = Allocation::Uniform;
+        let sparsity = SparsitySettings { density, storage, block, allocation, ..Default::default() };
         let mut network = Network::random(&spec, &sparsity, self.0.bits()).unwrap();
         for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {
             let is_variance = parameter.name.ends_with(".variance");

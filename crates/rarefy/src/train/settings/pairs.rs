@@ -59,6 +59,10 @@ enum Fact {
     CountsByLayer,
     /// The penalty's strength goes through a path of lambdas.
     FollowsPath,
+    /// Connections come and go in row blocks.
+    HasBlocks,
+    /// No connection is kept that leads nowhere.
+    FollowsChains,
 }
 
 use Fact::*;
@@ -68,7 +72,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 27] = [
+const ROWS: [Row; 33] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -96,6 +100,12 @@ const ROWS: [Row; 27] = [
     (FollowsSchedule,  Searches,             "the line search finds each step by itself"),
     (FollowsSchedule,  Averages,             "the average takes a schedule's place"),
     (WarmsUp,          Searches,             "the line search finds each step by itself"),
+    (HasBlocks,        Penalises,            "it pulls weights to zero one by one, and a block leaves as a whole"),
+    (HasBlocks,        Constrains,           "it makes zeros one by one, and a block leaves as a whole"),
+    (HasBlocks,        HasTarget,            "it counts connections one by one"),
+    (HasBlocks,        UsesTheLargest,       "it chooses connections one by one"),
+    (HasBlocks,        SharesByWeights,      "it compares connections of all layers, and a block is worth more than one"),
+    (HasBlocks,        FollowsChains,        "it follows connections from neuron to neuron"),
 ];
 
 /// Parts of a caller's own, which stand where the settings' methods do.
@@ -179,6 +189,11 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (SteersLambda, target.is_set() && penalty.is_some()),
         (CountsByLayer, target.bytes.is_some() || target.flops.is_some()),
         (FollowsPath, follows_path),
+        (HasBlocks, settings.sparsity.block > 1),
+        (
+            FollowsChains,
+            topology.shape == topology::Shape::LiveChains || matches!(topology.grow, topology::Grow::Paths),
+        ),
         (Decays, own.optimizer.is_none() && settings.optimizer.weight_decay() > 0.0),
         (ClipsNorm, settings.optimizer.clip_norm.is_some()),
         (ClipsValues, settings.optimizer.clip_value.is_some()),
@@ -198,7 +213,7 @@ impl Fact {
                 "penalty.method"
             }
             Constrains => "constraint.method",
-            MovesConnections | UsesTheLargest => "topology.method",
+            MovesConnections | UsesTheLargest | FollowsChains => "topology.method",
             SharesByWeights => "topology.scope",
             HasTarget | SteersLambda | CountsByLayer => "target",
             FollowsPath => "path",
@@ -208,6 +223,7 @@ impl Fact {
             FollowsSchedule => "schedule.method",
             WarmsUp => "schedule.warmup",
             Accumulates => "train.accumulate",
+            HasBlocks => "sparsity.block",
         }
     }
 

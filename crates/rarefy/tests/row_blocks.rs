@@ -1,0 +1,101 @@
+//! With `sparsity.block` neighbouring outputs of linear layers keep connections to the same inputs, whatever a method moves; such models
+//! learn, are kept in files and predict the same from there; what does not go with blocks is refused.
+
+use rarefy::layers::Network;
+use rarefy::sparse::Weights;
+use rarefy::topology::Method;
+use rarefy::train::{Control, Model, Settings, Trainer};
+
+fn settings(method: Method, block: usize) -> Settings {
+    let mut settings = Settings { threads: 2, ..Settings::default() };
+    settings.network.hidden = vec![60, 33];
+    settings.sparsity.density = 0.2;
+    settings.sparsity.block = block;
+    settings.topology.method = method;
+    if !matches!(method, Method::Static | Method::Set | Method::Acdc) {
+        settings.topology.every = Some(7);
+    }
+    settings.train.epochs = 12;
+    settings.optimizer.learning_rate = Some(0.01.into());
+    settings.train.batch_size = Some(100);
+    settings
+}
+
+/// Connections of each weight, where rows of a block share theirs.
+fn counts(network: &Network, block: usize) -> Vec<usize> {
+    let count = |weights: &Weights| {
+        let mut rows = vec![Vec::new(); weights.rows()];
+        weights.connections().for_each(|(cell, _)| rows[cell / weights.cols()].push(cell % weights.cols()));
+        let is_shared = |rows: &[Vec<usize>]| rows.iter().all(|row| *row == rows[0]);
+        assert!(rows.chunks(block).all(is_shared), "rows of a block have the same inputs");
+        assert!(!weights.has_pattern() || weights.block_height() == block, "{}", weights.storage_name());
+        weights.nnz()
+    };
+    network.weights().map(|(_, parameter)| count(&parameter.weights)).collect()
+}
+
+#[test]
+fn they_stay_whole_and_models_learn_and_come_back() {
+    use Method::{Acdc, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, Static};
+    let folder = tempfile::tempdir().unwrap();
+    for method in [Static, Set, Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl] {
+        for block in [4, 8] {
+            let what = format!("{method} in blocks of {block}");
+            let mut trainer = Trainer::load(settings(method, block)).unwrap();
+            let outcome = trainer.train(&mut |_| Control::Continue).unwrap();
+            let found = counts(&outcome.model.network, block);
+            let asked = counts(Trainer::load(settings(Static, block)).unwrap().network(), block);
+            for (found, asked) in found.iter().zip(&asked) {
+                // Blocks of the last line are lower, and a block that is zero leaves.
+                assert!(found.abs_diff(*asked) <= 12 * block, "{what}: {found} connections for {asked}");
+            }
+            let accuracy = outcome.test.expect("digits have a test part").accuracy();
+            assert!(accuracy > 0.6, "{what}: {accuracy}");
+
+            let path = folder.path().join("model.safetensors");
+            outcome.model.save(&path).unwrap();
+            let model = Model::open(&path).unwrap();
+            assert_eq!(model.to_bytes(), outcome.model.to_bytes(), "{what}");
+            let weights = model.network.weights().zip(outcome.model.network.weights());
+            assert!(weights.into_iter().all(|((_, a), (_, b))| a.weights.values() == b.weights.values()));
+            for (csr, (_, parameter)) in model.weights().zip(model.network.weights()) {
+                let cells = (0..csr.shape[0]).flat_map(|row| {
+                    let line = csr.crow_indices[row] as usize..csr.crow_indices[row + 1] as usize;
+                    let cols = csr.shape[1];
+                    csr.col_indices[line].to_vec().into_iter().map(move |col| row * cols + col as usize)
+                });
+                assert!(cells.eq(parameter.weights.connections().map(|(cell, _)| cell)), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_does_not_go_with_them_is_refused() {
+    #[rustfmt::skip]
+    let cases = [
+        ("[sparsity]\nblock = 3", "sparsity.block: must be 1, for connections one by one, or 2, 4, 8 or 16, not 3"),
+        ("[sparsity]\nblock = 0", "sparsity.block: must be 1"),
+        ("[sparsity]\nblock = 4\nstorage = 'dense'", "sparsity.block: is for compressed storage"),
+        ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"l1\": "),
+        ("[sparsity]\nblock = 4\n[constraint]\nmethod = 'top-k'\nkeep = 0.1", "sparsity.block: this does not go with constraint.method = \"top-k\": "),
+        ("[sparsity]\nblock = 4\n[target]\nnnz = 900", "sparsity.block: this does not go with a target: "),
+        ("[sparsity]\nblock = 4\n[topology]\nmethod = 'top-kast'", "sparsity.block: this does not go with topology.method = \"top-kast\": "),
+        ("[sparsity]\nblock = 4\n[topology]\nmethod = 'cht'", "sparsity.block: this does not go with topology.method = \"cht\": "),
+        ("[sparsity]\nblock = 4\n[data]\nshape = [8, 8, 1]\n[network]\nlayers = [{layer = 'conv2d', filters = 4, kernel = 3}, {layer = 'flatten'}, {layer = 'linear'}]",
+         "sparsity.block: is for networks of linear layers, and \"layers.0.weight\" is of another one"),
+        ("[sparsity]\nblock = 4\n[topology]\nmethod = 'gmp'\nscope = 'global'", "sparsity.block: this does not go with topology.scope = \"global\": "),
+    ];
+    for (text, words) in cases {
+        let settings: Settings = toml::from_str(text).unwrap();
+        let error = Trainer::load(settings).err().expect(text).to_string();
+        assert!(error.starts_with(words), "{text}: {error}");
+    }
+    // A network that was given has its connections one by one.
+    let single = Trainer::load(settings(Method::Static, 1)).unwrap();
+    let network = single.network().clone();
+    let blocks = settings(Method::Rigl, 8);
+    let splits = rarefy::data::load(&blocks.data, 1).unwrap();
+    let error = Trainer::builder(blocks, splits).network(network).build().err().unwrap().to_string();
+    assert!(error.starts_with("sparsity.block: is 8, and \"layers.0.weight\""), "{error}");
+}
