@@ -118,6 +118,26 @@ fn every_optimizer_and_topology_is_the_same_in_any_number_of_ranks() {
     }
 }
 
+/// Of the weights of a first layer only those move that some rank's samples touch.
+#[test]
+fn inputs_given_as_nonzeros_are_the_same_in_any_number_of_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("few.libsvm");
+    let line = |sample: usize| {
+        let features = (0..6).map(|k| 1 + 100 * k + (sample * 7 + k * sample) % 90);
+        let text: Vec<String> = features.map(|feature| format!("{feature}:1.5")).collect();
+        format!("{} {}\n", sample * sample % 3, text.join(" "))
+    };
+    std::fs::write(&path, (0..SAMPLES).map(line).collect::<String>()).unwrap();
+    let mut all = Settings::default();
+    (all.data.path, all.network.hidden) = (path.to_str().unwrap().into(), vec![12]);
+    (all.sparsity.density, all.train.epochs, all.topology.every) = (0.1, 2, Some(2));
+    for (method, settings) in methods(&all) {
+        agree(&format!("nonzeros under {method}"), &settings, EIGHT_TILES, folder.path());
+        agree(&format!("nonzeros under {method}"), &settings, FIVE_TILES, folder.path());
+    }
+}
+
 #[test]
 fn micro_batches_and_ranks_compose() {
     let folder = tempfile::tempdir().unwrap();
