@@ -313,7 +313,7 @@ def torch_modules(rng):
         y = model(x)
         if y.requires_grad:
             y.square().sum().backward()
-    except RuntimeError as error:  # torch's own word for shapes
+    except (RuntimeError, IndexError) as error:  # torch's own words for shapes
         if isinstance(error, rarefy.Error):
             raise
 
