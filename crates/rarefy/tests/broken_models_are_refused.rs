@@ -38,6 +38,7 @@ fn refused(folder: &Path) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a row for each fault")]
 fn arrays_are_those_of_the_network_and_finite() {
     let folder = tempfile::tempdir().unwrap();
     let folders = [(0.3, 1), (1.0, 1), (0.3, 4)].map(|(density, block)| {

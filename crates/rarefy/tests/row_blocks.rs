@@ -62,7 +62,7 @@ fn they_stay_whole_and_models_learn_and_come_back() {
                 let cells = (0..csr.shape[0]).flat_map(|row| {
                     let line = csr.crow_indices[row] as usize..csr.crow_indices[row + 1] as usize;
                     let cols = csr.shape[1];
-                    csr.col_indices[line].to_vec().into_iter().map(move |col| row * cols + col as usize)
+                    csr.col_indices[line].iter().map(move |&col| row * cols + col as usize)
                 });
                 assert!(cells.eq(parameter.weights.connections().map(|(cell, _)| cell)), "{what}");
             }
