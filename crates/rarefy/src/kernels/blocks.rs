@@ -77,12 +77,11 @@ pub(super) fn multiply_transposed(
 ) {
     let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
     let small = blocks.values().len() <= GRAIN;
-    let pieces =
-        if small { 1 } else { rayon::current_num_threads().div_ceil(panels.count().max(1)).min(columns) };
+    let pieces = if small { 1 } else { rayon::current_num_threads().div_ceil(panels.count().max(1)) };
     split_tiles(0..panels.count(), output, columns, &|panel, output| {
         let gradient = &gradient[panel * rows..][..rows];
         let is_half = panels.is_half(panel / panels.positions);
-        super::par_chunks(output, columns.div_ceil(pieces), &|start, output| {
+        super::par_chunks(output, columns.div_ceil(pieces).max(1), &|start, output| {
             let (columns, first_row) = (start..start + output.len(), panel * columns);
             isa.on_lanes(Transposed { blocks, columns, gradient, output, epilogue, first_row, is_half });
         });
