@@ -9,8 +9,9 @@ use rarefy_mpi::{Job, Launcher};
 
 use crate::output::complain_of;
 
-/// How long a rank above 0 waits before it says what went wrong. What all ranks find, rank 0 says, and takes them along.
-const COURTESY: Duration = Duration::from_secs(1);
+/// How long a rank above 0 waits before it says what went wrong. What all ranks find, rank 0 says, and takes them along; MPICH needs
+/// a second for that.
+const COURTESY: Duration = Duration::from_secs(3);
 
 /// Finds the ranks of the job for a verb that shares its work over them. Others would do the same work several times.
 pub fn start(shares: bool) -> Result<Job> {

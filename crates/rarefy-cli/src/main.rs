@@ -85,25 +85,25 @@ fn main() -> std::process::ExitCode {
         Err(error) => return exit::end_usage(&error),
     };
     let output = Output::new(cli.json, cli.quiet);
-    let shares = matches!(cli.command, Command::Comm(_));
+    let shares = matches!(cli.command, Command::Train(_) | Command::Comm(_));
     match job::start(shares) {
         Ok(mut job) => {
             let output = if job.comm().rank() == 0 { output } else { Output::silent() };
-            let result = run(&cli, &job, &output);
+            let result = run(&cli, &mut job, &output);
             exit::end(&result, &output, Some(&mut job))
         }
         Err(error) => exit::end(&Err(error), &output, None),
     }
 }
 
-fn run(cli: &Cli, job: &Job, output: &Output) -> anyhow::Result<()> {
+fn run(cli: &Cli, job: &mut Job, output: &Output) -> anyhow::Result<()> {
     // Files are read in threads, one for each core; where the system gives none, reading would panic.
     if !matches!(cli.command, Command::Train(_)) {
         let pool = rayon::ThreadPoolBuilder::new().build_global();
         pool.context("the system gives no more threads")?;
     }
     match &cli.command {
-        Command::Train(args) => train::run(args, output),
+        Command::Train(args) => train::run(args, job, output),
         Command::Compare(args) => compare::run(args, output),
         Command::Evaluate(args) => evaluate::run(args, output),
         Command::Predict(args) => predict::run(args, output),

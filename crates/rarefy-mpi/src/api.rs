@@ -59,6 +59,7 @@ pub struct Api<H> {
     size: unsafe extern "C" fn(H, *mut c_int) -> c_int,
     isend: unsafe extern "C" fn(*const c_void, c_int, H, c_int, c_int, H, *mut H) -> c_int,
     irecv: unsafe extern "C" fn(*mut c_void, c_int, H, c_int, c_int, H, *mut H) -> c_int,
+    iprobe: unsafe extern "C" fn(c_int, c_int, H, *mut c_int, *mut c_int) -> c_int,
     test: unsafe extern "C" fn(*mut H, *mut c_int, *mut c_int) -> c_int,
     get_count: unsafe extern "C" fn(*const c_int, H, *mut c_int) -> c_int,
 }
@@ -113,6 +114,7 @@ impl<H: Handle> Api<H> {
                 size: find(library, b"MPI_Comm_size\0")?,
                 isend: find(library, b"MPI_Isend\0")?,
                 irecv: find(library, b"MPI_Irecv\0")?,
+                iprobe: find(library, b"MPI_Iprobe\0")?,
                 test: find(library, b"MPI_Test\0")?,
                 get_count: find(library, b"MPI_Get_count\0")?,
             })
@@ -238,6 +240,19 @@ impl<H: Handle> Api<H> {
             unsafe { (self.irecv)(room.as_mut_ptr().cast(), length, byte, from, tag, comm, &mut request) };
         self.check("MPI_Irecv", code)?;
         Ok(request)
+    }
+
+    /// Who has sent a message that can be received, if anyone has.
+    ///
+    /// # Errors
+    /// What MPI says.
+    pub fn probe(&self, comm: H, tag: c_int) -> Result<Option<usize>> {
+        let (mut is_there, mut status): (c_int, Status) = (0, [0; 16]);
+        let any = self.constants.any_source;
+        // SAFETY: `comm` is MPI's, and the status has room for that of any library.
+        let code = unsafe { (self.iprobe)(any, tag, comm, &mut is_there, status.as_mut_ptr()) };
+        self.check("MPI_Iprobe", code)?;
+        Ok((is_there != 0).then(|| status[self.constants.source].max(0) as usize))
     }
 
     /// Whether a request is done. Then it is no more.

@@ -88,12 +88,6 @@ impl Job {
         self.ranks.as_ref().map_or(&[], |ranks| ranks.places())
     }
 
-    /// Where this rank runs; `None` for a process that is alone.
-    pub fn place(&self) -> Option<&Place> {
-        let ranks = self.ranks.as_ref()?;
-        Some(&ranks.places()[ranks.rank()])
-    }
-
     /// A rank that the launcher has bound to fewer cores than are its share, and what to do.
     pub fn warning(&self) -> Option<String> {
         place::bound(self.places())

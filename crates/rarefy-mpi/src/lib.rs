@@ -15,6 +15,7 @@
 //! ```
 
 mod api;
+mod blame;
 mod job;
 mod launcher;
 mod library;

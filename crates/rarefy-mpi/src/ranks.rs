@@ -27,6 +27,9 @@ const TRIES: u32 = 200;
 /// A nap between two questions.
 const NAP: Duration = Duration::from_micros(50);
 
+/// How long a rank may take to end.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What a message is: of [`Comm::exchange`], or of [`Comm::send`] its length and then its bytes.
 const EXCHANGED: c_int = 1;
 const LENGTH: c_int = 2;
@@ -36,8 +39,8 @@ const SENT: c_int = 3;
 pub struct Ranks<H> {
     /// Several threads may ask MPI, one at a time.
     api: Mutex<Api<H>>,
-    comm: H,
-    rank: usize,
+    pub(crate) comm: H,
+    pub(crate) rank: usize,
     size: usize,
     places: OnceLock<Vec<Place>>,
     timeout_ms: AtomicU64,
@@ -98,14 +101,14 @@ impl<H: Handle> Ranks<H> {
         Ok((ranks, level))
     }
 
-    fn api(&self) -> MutexGuard<'_, Api<H>> {
+    pub(crate) fn api(&self) -> MutexGuard<'_, Api<H>> {
         assert!(!self.has_ended.load(Ordering::Relaxed), "a message after the end of the job");
         // A thread that has panicked has left nothing half done: MPI's functions do not panic.
         self.api.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends and receives pieces until both messages are done. The peers are of use for who is to blame.
-    fn transfer(&self, tag: c_int, to: usize, give: &[u8], from: usize, take: &mut [u8]) {
+    /// Sends and receives pieces until both messages are done.
+    pub(crate) fn transfer(&self, tag: c_int, to: usize, give: &[u8], from: usize, take: &mut [u8]) {
         let (mut give, mut take) = (give.chunks(PIECE), take.chunks_mut(PIECE));
         loop {
             let (give, mut take) = (give.next(), take.next());
@@ -132,42 +135,51 @@ impl<H: Handle> Ranks<H> {
 
     /// # Safety
     /// As [`Api::start_receive`].
-    unsafe fn start_receive(&self, from: Option<usize>, tag: c_int, room: &mut [u8]) -> H {
+    pub(crate) unsafe fn start_receive(&self, from: Option<usize>, tag: c_int, room: &mut [u8]) -> H {
         // SAFETY: the caller's.
         let request = unsafe { self.api().start_receive(self.comm, from, tag, room) };
         self.unless_wrong(from.unwrap_or(self.rank), request)
     }
 
     /// Waits until MPI is done with a message to or from `peer`, or from any rank.
-    fn wait(&self, mut request: H, peer: Option<usize>) -> Done {
-        let blamed = peer.unwrap_or(self.rank);
+    fn wait(&self, request: H, peer: Option<usize>) -> Done {
+        let most = Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed));
+        self.wait_for(request, peer, most).unwrap_or_else(|| {
+            let seconds = most.as_secs_f64();
+            match peer {
+                Some(peer) => self.blame(peer, &format!("has not answered for {seconds} s")),
+                None => self.give_up(self.rank, format!("has heard of no other rank for {seconds} s")),
+            }
+        })
+    }
+
+    /// Waits so long at most; after `None` MPI still holds the message's memory.
+    pub(crate) fn wait_for(&self, mut request: H, peer: Option<usize>, most: Duration) -> Option<Done> {
         let mut start = None;
         for tries in 0u32.. {
             let done = self.api().test(&mut request);
-            if let Some(done) = self.unless_wrong(blamed, done) {
-                return done;
+            if let Some(done) = self.unless_wrong(peer.unwrap_or(self.rank), done) {
+                return Some(done);
             }
             if tries < TRIES {
                 std::thread::yield_now();
                 continue;
             }
-            let start = *start.get_or_insert_with(Instant::now);
-            let timeout = Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed));
-            if start.elapsed() > timeout {
-                let whom = if peer.is_some() { "has not answered" } else { "has heard of no other rank" };
-                self.give_up(blamed, format!("{whom} for {} s", timeout.as_secs_f64()));
+            if start.get_or_insert_with(Instant::now).elapsed() > most {
+                break;
             }
+            self.answer(peer);
             std::thread::sleep(NAP);
         }
-        unreachable!("the deadline comes first")
+        None
     }
 
-    fn unless_wrong<T>(&self, peer: usize, result: api::Result<T>) -> T {
+    pub(crate) fn unless_wrong<T>(&self, peer: usize, result: api::Result<T>) -> T {
         result.unwrap_or_else(|problem| self.give_up(peer, problem))
     }
 
     /// Ends the job because of a rank.
-    fn give_up(&self, rank: usize, problem: String) -> ! {
+    pub(crate) fn give_up(&self, rank: usize, problem: String) -> ! {
         (self.last_words)(&Error::rank(rank, self.host_of(rank), problem));
         self.abort(1)
     }
@@ -211,8 +223,18 @@ impl<H: Handle> Comm for Ranks<H> {
         self.host_of(self.rank).into()
     }
 
+    fn threads(&self) -> usize {
+        self.places()[self.rank].threads
+    }
+
     fn abort(&self, code: i32) -> ! {
         if !self.has_ended.load(Ordering::Relaxed) {
+            // MPICH's MPI_Abort says goodbye to all ranks before it ends this one, and to one that hangs for ever. A rank that dies
+            // takes the others along under every launcher.
+            std::thread::spawn(|| {
+                std::thread::sleep(GOODBYE);
+                std::process::abort();
+            });
             self.api().abort(self.comm, code);
         }
         std::process::exit(code)

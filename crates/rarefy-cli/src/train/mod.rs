@@ -5,16 +5,20 @@ mod show;
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
 use rarefy::data::DataSettings;
+use rarefy::distributed::Comm;
 use rarefy::optimizers;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Summary, Twin};
 use rarefy::topology;
 use rarefy::train::{Outcome, Run, Settings, Trainer, free_run_directory};
+use rarefy_mpi::Job;
 
 use crate::arguments::{
     ReadArgs, Suggested, isa_help, learning_rate, named_path, names, network_given, one_of, set, share,
@@ -66,6 +70,7 @@ Examples:
   rarefy train --config run.toml --set optimizer.learning_rate=0.01
   rarefy train --resume runs/digits-1          go on where a run stopped
   rarefy train --resume runs/digits-1 --epochs 100
+  mpirun -n 4 --bind-to none rarefy train digits --batch-size 256    the same result by four processes
 
 Settings come from defaults < --config file < --network < --set < flags; --print-config shows the result."
 )]
@@ -153,10 +158,11 @@ pub fn with_resume_alone(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| if goes_with_it(&arg) { arg } else { arg.conflicts_with("resume") })
 }
 
-/// Trains.
-pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
+/// Trains, with the other ranks of the job.
+pub fn run(args: &TrainArgs, job: &mut Job, output: &Output) -> Result<()> {
+    let comm = job.comm();
     let (mut run, directory) = match &args.resume {
-        Some(directory) => (resume(args, directory)?, directory.clone()),
+        Some(directory) => (resume(args, directory, Arc::clone(&comm))?, directory.clone()),
         None => {
             let settings = settings(args)?;
             if args.print_config {
@@ -168,10 +174,16 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
                     "no DATA is given, so it is digits, which are built in; name a file or folder to train on",
                 );
             }
+            ensure!(
+                settings.data.path != "-" || comm.size() == 1,
+                "-: what is piped in reaches rank 0 alone; write it to a file that all ranks can read"
+            );
             let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
-            (Run::start(settings, Some(&directory)).map_err(taken)?, directory)
+            (Run::start_with(settings, Some(&directory), Arc::clone(&comm)).map_err(taken)?, directory)
         }
     };
+    job.set_timeout(Duration::from_secs_f64(run.trainer().settings().distributed.timeout));
+    show::describe_ranks(job, output);
     show::describe_start(run.trainer(), &directory, output);
     let interrupt = watch_for_interrupt()?;
     let mut progress = Progress::new(run.trainer(), output);
@@ -181,6 +193,11 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     });
     progress.finish();
     let outcome = outcome.map_err(|error| stopped(error, &directory))?;
+    // All ranks have the same result. Rank 0 tells it, and has the machine to itself where it times the dense twin.
+    job.end(0);
+    if comm.rank() > 0 {
+        return Ok(());
+    }
     let mut train = |twin: &mut Trainer| train_twin(twin, interrupt, output);
     let twin = match (args.baseline, args.no_twin) {
         (true, _) => Twin::Train(&mut train),
@@ -258,8 +275,8 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     Ok(settings)
 }
 
-fn resume(args: &TrainArgs, directory: &Path) -> Result<Run> {
-    Ok(Run::resume(directory, |settings| {
+fn resume(args: &TrainArgs, directory: &Path, comm: Arc<dyn Comm>) -> Result<Run> {
+    Ok(Run::resume_with(directory, comm, |settings| {
         if let Some(threads) = args.threads {
             settings.threads = threads.max(0) as usize;
         }

@@ -1,5 +1,6 @@
 //! What a run shows: where it starts from, and at its end a table against the dense twin and what to do next.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rarefy::data::Task;
@@ -9,6 +10,7 @@ use rarefy::report::{AnswerKind, InputReport, Summary, count, decision_text, met
 use rarefy::report::{never_predicted, sparsity, table, worse_than_mean};
 use rarefy::sparse::BREAK_EVEN_DENSITY;
 use rarefy::train::{Ending, Model, ModelConfig, Settings, Trainer};
+use rarefy_mpi::Job;
 
 use crate::apply::targets_text;
 use crate::data::{skipped_text, table_text};
@@ -42,6 +44,17 @@ fn wanted(settings: &Settings) -> String {
 
 /// Seconds of an update of connections that are worth a word.
 const LONG_UPDATE: f64 = 1.0;
+
+/// Which ranks train, and what the launcher has done wrong.
+pub fn describe_ranks(job: &Job, output: &Output) {
+    let places = job.places();
+    if places.len() > 1 {
+        let hosts: HashSet<&str> = places.iter().map(|place| place.host.as_str()).collect();
+        let hosts = if hosts.len() == 1 { "one host".into() } else { format!("{} hosts", hosts.len()) };
+        output.say(&format!("{} ranks on {hosts}", places.len()));
+    }
+    job.warning().iter().for_each(|warning| output.say(&format!("warning: {warning}")));
+}
 
 /// What is trained, on what.
 pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {

@@ -1,5 +1,5 @@
 //! A program that a launcher has started either finds the other ranks or says what is missing: it never works alone by mistake.
-//! Launchers are played here; `crates/rarefy-mpi/tests/launchers.sh` starts real ones.
+//! Launchers are played here; `crates/rarefy-mpi/tests/launchers.py` starts real ones.
 
 use std::process::Command;
 

@@ -6,6 +6,7 @@
 
 mod local;
 mod peers;
+mod settings;
 mod solo;
 mod sum;
 
@@ -15,6 +16,7 @@ use crate::Result;
 
 pub use local::Local;
 pub use peers::Peers;
+pub use settings::DistributedSettings;
 pub use solo::Solo;
 pub use sum::sum;
 
@@ -48,6 +50,11 @@ pub trait Comm: Send + Sync + Debug {
 
     /// The name of this rank's machine.
     fn host(&self) -> String;
+
+    /// The threads that this rank should work with, so that the ranks of a machine do not take each other's cores; 0 for one per core.
+    fn threads(&self) -> usize {
+        0
+    }
 
     /// Ends the whole job: what a rank does that cannot go on.
     fn abort(&self, code: i32) -> !;

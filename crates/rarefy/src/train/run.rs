@@ -48,7 +48,7 @@ impl Run {
     /// As for [`Run::start`] and [`TrainerBuilder::build`].
     pub fn start_with(settings: Settings, directory: Option<&Path>, comm: Arc<dyn Comm>) -> Result<Run> {
         let directory = directory.filter(|_| comm.rank() == 0);
-        Run::begin(Trainer::builder_on_files(settings)?.comm(comm), directory)
+        Run::begin(Trainer::builder_on_files(settings, comm)?, directory)
     }
 
     /// A new run on data in memory; `directory` is where it is saved. It says `data.path = "memory"` there, and cannot be
@@ -124,7 +124,7 @@ impl Run {
             return Err(Error::setting("data.path", problem));
         }
         adjust(&mut settings);
-        let builder = Trainer::builder_on_files(settings)?.comm(comm);
+        let builder = Trainer::builder_on_files(settings, comm)?;
         let fingerprint = builder.splits().fingerprint();
         let spec = builder.settings().network_for(&builder.splits().train)?;
         let network = checkpoint.network(builder.settings(), fingerprint, &spec)?;

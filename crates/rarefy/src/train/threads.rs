@@ -1,5 +1,8 @@
 //! The threads of a run.
 
+use std::sync::Arc;
+
+use crate::distributed::Comm;
 use crate::{Error, Result};
 
 /// The most threads that may be asked for: more than machines have cores, so a slip.
@@ -24,6 +27,12 @@ pub fn thread_pool(count: usize) -> Result<rayon::ThreadPool> {
     pool.map_err(|error| {
         Error::setting("threads", format!("the system gives no more ({error}); ask for fewer"))
     })
+}
+
+/// The threads of a rank: as many as were asked for, or for 0 those that are its own.
+pub(super) fn rank_pool(asked: usize, comm: &dyn Comm) -> Result<Arc<rayon::ThreadPool>> {
+    let count = if asked == 0 { comm.threads() } else { asked };
+    Ok(Arc::new(thread_pool(count)?))
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use super::position::Position;
 use super::ranks::Ranks;
 use super::record::{Emptied, Ending, Outcome, Watch};
 use super::settings::pairs::Own;
-use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, thread_pool};
+use super::threads::rank_pool;
+use super::{Engine, LanguageScore, Score, Settings, Threshold, judging};
 use crate::data::{self, Splits, Task};
 use crate::distributed::{Comm, Solo};
 use crate::kernels::Isa;
@@ -181,7 +182,7 @@ impl TrainerBuilder {
             self;
         let pool = match pool {
             Some(pool) => pool,
-            None => Arc::new(thread_pool(settings.threads)?),
+            None => rank_pool(settings.threads, &*comm)?,
         };
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
         let ranks = Ranks::new(comm);
@@ -246,15 +247,15 @@ impl Trainer {
     /// # Errors
     /// As of [`data::load`] and of [`TrainerBuilder::build`].
     pub fn load(settings: Settings) -> Result<Trainer> {
-        Trainer::builder_on_files(settings)?.build()
+        Trainer::builder_on_files(settings, Arc::new(Solo))?.build()
     }
 
-    /// A trainer in the making, on the data that the settings name, read by its own threads.
-    pub(super) fn builder_on_files(settings: Settings) -> Result<TrainerBuilder> {
+    /// A trainer in the making of one rank, on the data that the settings name, read by its own threads.
+    pub(super) fn builder_on_files(settings: Settings, comm: Arc<dyn Comm>) -> Result<TrainerBuilder> {
         settings.check()?;
-        let pool = Arc::new(thread_pool(settings.threads)?);
+        let pool = rank_pool(settings.threads, &*comm)?;
         let splits = pool.install(|| data::load(&settings.data, settings.seed))?;
-        Ok(Trainer::builder(settings, splits).pool(pool))
+        Ok(Trainer::builder(settings, splits).comm(comm).pool(pool))
     }
 
     /// Trains until `train.epochs` epochs are done, telling `watch` of every step and epoch, and says what came of it. The

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{TargetSettings, bytes_setting};
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
+use crate::distributed::DistributedSettings;
 use crate::kernels::IsaChoice;
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
@@ -73,6 +74,8 @@ pub struct Settings {
     pub loss: LossSettings,
     /// How long, in what batches, saved when.
     pub train: TrainSettings,
+    /// How the ranks of a job work together.
+    pub distributed: DistributedSettings,
 }
 
 impl Default for Settings {
@@ -93,6 +96,7 @@ impl Default for Settings {
             schedule: ScheduleSettings::default(),
             loss: LossSettings::default(),
             train: TrainSettings::default(),
+            distributed: DistributedSettings::default(),
         }
     }
 }
@@ -248,7 +252,7 @@ impl Settings {
         if let Some(threshold) = self.train.threshold {
             threshold.check()?;
         }
-        Ok(())
+        self.distributed.check()
     }
 
     /// Checks that every number can be written to `config.toml` and a checkpoint, and be read again.
