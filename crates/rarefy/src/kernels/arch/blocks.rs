@@ -241,6 +241,9 @@ impl OnLanes for Gradient<'_> {
 #[repr(align(64))]
 struct Turned([Lanes; 32]);
 
+/// The most blocks that [`group`] takes at a time.
+const MOST_SIDE: usize = 8;
+
 /// Products of a line's gradients with the inputs of its blocks.
 struct Dots<'a> {
     columns: &'a [u32],
@@ -318,8 +321,12 @@ unsafe fn group<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize
             }
         }
     }
-    let sums = sums.as_flattened_mut();
-    let (mut left, mut parts) = (sums.len(), P);
+    // Copied one by one: a function that is lent all of them would have them written to memory in each step above.
+    let mut pairs = [zero; 2 * MOST_SIDE];
+    for at in 0..SIDE {
+        (pairs[2 * at], pairs[2 * at + 1]) = (sums[at][0], sums[at][1]);
+    }
+    let (mut sums, mut left, mut parts) = (pairs, 2 * SIDE, P);
     while parts > 1 {
         for pair in 0..left.div_ceil(2) {
             let second = if 2 * pair + 1 < left { sums[2 * pair + 1] } else { zero };
@@ -330,7 +337,7 @@ unsafe fn group<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize
     let (height, count) = (dots.height, blocks.len());
     let out = &mut dots.out[blocks.start * height..blocks.end * height];
     if height == N && count == SIDE && (SIDE * N).is_multiple_of(WIDTH) {
-        for (out, &sums) in out.as_chunks_mut::<WIDTH>().0.iter_mut().zip(&*sums) {
+        for (out, &sums) in out.as_chunks_mut::<WIDTH>().0.iter_mut().zip(&sums) {
             let sums = if dots.accumulate { arithmetic.add(arithmetic.load(out), sums) } else { sums };
             arithmetic.store(sums, out);
         }
