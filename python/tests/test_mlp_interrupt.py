@@ -80,9 +80,10 @@ def test_threads_of_python_go_on_beside_a_fit():
 def test_workers_of_loky_return_what_they_have():
     """Ctrl-C reaches the whole group of processes: each worker's fit returns, and joblib tells of it."""
     code = """
+        import os
         from joblib import Parallel, delayed
         def fit(seed):
-            print("fitting", flush=True)
+            os.write(1, b"fitting\\n")  # at once: what two processes print may be mixed
             return SparseMLPClassifier(**{**LONG, "random_state": seed}).fit(X[:5000], Y[:5000]).n_iter_
         try:
             found = Parallel(n_jobs=2)(delayed(fit)(seed) for seed in range(2))
