@@ -15,14 +15,6 @@ impl<T> Lent<T> {
         Lent(owner)
     }
 
-    /// Numbers of one's own.
-    pub(super) fn of(numbers: Vec<T>) -> Lent<T>
-    where
-        T: Send + Sync + 'static,
-    {
-        Lent(Arc::new(numbers))
-    }
-
     pub(super) fn numbers(&self) -> &[T] {
         (*self.0).as_ref()
     }

@@ -100,7 +100,7 @@ impl Samples {
         refuse_unfit(wide(), inputs)?;
         let rows = match exact(wide()) {
             Some(numbers) => Rows::Narrow(numbers),
-            None => Rows::Wide(Lent::of(wide().collect())),
+            None => Rows::Wide(Lent::new(Arc::new(wide().collect::<Vec<f64>>()))),
         };
         Ok(Samples::new(rows, inputs))
     }
@@ -535,7 +535,8 @@ impl Samples {
                 sample[length as usize * shape.channels..].fill(f32::NAN);
             }
             // Whole samples are scaled as they are read: no second copy.
-            cells = if lengths.is_empty() { Cells::Lent(Lent::of(numbers)) } else { Cells::Numbers(numbers) };
+            let lent = |numbers| Cells::Lent(Lent::new(Arc::new(numbers)));
+            cells = if lengths.is_empty() { lent(numbers) } else { Cells::Numbers(numbers) };
         }
         let reading = Reading::Memory(MemoryReading { shifts, ..reading.clone() });
         let raw = Raw::new(Path::new(MEMORY), reading, cells, shape, labels);
