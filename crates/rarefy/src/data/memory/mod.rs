@@ -529,14 +529,18 @@ impl Samples {
                 return input(InputProblem::Mismatch { found, expected });
             }
         };
-        if let Cells::Numbers(mut numbers) = cells {
+        if let Cells::Numbers(numbers) = &mut cells {
             // Steps that fill a sample up count for no mean.
             for (sample, &length) in numbers.chunks_exact_mut(inputs).zip(&lengths) {
                 sample[length as usize * shape.channels..].fill(f32::NAN);
             }
-            // Whole samples are scaled as they are read: no second copy.
-            let lent = |numbers| Cells::Lent(Lent::new(Arc::new(numbers)));
-            cells = if lengths.is_empty() { lent(numbers) } else { Cells::Numbers(numbers) };
+        }
+        // Scaled as they are read, these need no second copy.
+        if let Cells::Numbers(numbers) = cells {
+            cells = match lengths.is_empty() {
+                true => Cells::Lent(Lent::new(Arc::new(numbers))),
+                false => Cells::Numbers(numbers),
+            };
         }
         let reading = Reading::Memory(MemoryReading { shifts, ..reading.clone() });
         let raw = Raw::new(Path::new(MEMORY), reading, cells, shape, labels);
