@@ -535,13 +535,6 @@ impl Samples {
                 sample[length as usize * shape.channels..].fill(f32::NAN);
             }
         }
-        // Scaled as they are read, these need no second copy.
-        if let Cells::Numbers(numbers) = cells {
-            cells = match lengths.is_empty() {
-                true => Cells::Lent(Lent::new(Arc::new(numbers))),
-                false => Cells::Numbers(numbers),
-            };
-        }
         let reading = Reading::Memory(MemoryReading { shifts, ..reading.clone() });
         let raw = Raw::new(Path::new(MEMORY), reading, cells, shape, labels);
         Ok(Raw { close, classes, weights, groups, lengths, ..raw })
