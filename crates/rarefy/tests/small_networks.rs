@@ -177,3 +177,20 @@ pub fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
         ),
     ]
 }
+
+/// What a run has left in its folder: the numbers of checkpoint and model, and the lines of metrics without seconds.
+pub fn results(folder: &Path) -> [Vec<u8>; 3] {
+    let numbers = |name: &str| {
+        let bytes = std::fs::read(folder.join(name)).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
+    let without_seconds = |line: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+        value["seconds"] = 0.into();
+        format!("{value}\n")
+    };
+    let lines: String = metrics.lines().map(without_seconds).collect();
+    [numbers("checkpoint.safetensors"), numbers("model.safetensors"), lines.into_bytes()]
+}

@@ -8,26 +8,9 @@ use rarefy::penalties::PenaltyMethod;
 use rarefy::topology::Method as Topology;
 use rarefy::train::{Control, Event, Run, Settings};
 
-use crate::small_networks::{SMALL, methods, settings};
+use crate::small_networks::{SMALL, methods, results, settings};
 
 const SAMPLES: usize = 1100;
-
-/// The numbers of checkpoint and model, and the lines of metrics without seconds.
-fn results(folder: &Path) -> [Vec<u8>; 3] {
-    let numbers = |name: &str| {
-        let bytes = std::fs::read(folder.join(name)).unwrap();
-        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-        bytes[8 + header..].to_vec()
-    };
-    let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
-    let without_seconds = |line: &str| {
-        let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-        value["seconds"] = 0.into();
-        format!("{value}\n")
-    };
-    let lines: String = metrics.lines().map(without_seconds).collect();
-    [numbers("checkpoint.safetensors"), numbers("model.safetensors"), lines.into_bytes()]
-}
 
 fn train(settings: &Settings, threads: usize, folder: &Path) -> [Vec<u8>; 3] {
     let settings = Settings { threads, ..settings.clone() };
