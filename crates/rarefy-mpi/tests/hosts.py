@@ -207,6 +207,23 @@ def sums_take_what_links_take(program, rounds, rate, numbers, limit_ms):
     return [(f"sum of {numbers} numbers, 4 hosts, {rate} Mbit/s", sums, limit_ms, "ms")]
 
 
+def steps_take_what_the_model_says(program, data, work):
+    """A step's time on slow links beside that of `bench scale`, both ways at most a quarter off."""
+    rows = []
+    for ranks, rate in [(2, 20), (2, 100), (4, 20), (4, 100)]:
+        batch = str(512 // ranks)
+        model = ["bench", "scale", "--density", "0.05", "--threads", "1", "--optimizer", "adam", "--batch", batch]
+        found = program.run(1, *model, "--ranks", ranks, "--gigabits", rate / 1000, "--json", "--quiet")
+        modelled = json.loads(found)["rows"][0]["step_ms"]
+        with bridged(rate):
+            words = ["--hidden", "1024,1024", "--sparsity", 0.95, "--set", "data.validation_fraction=0"]
+            records = program.train(ranks, work / f"{ranks}-{rate}", data, *words, "--epochs", 1)
+        measured = 1000 * records[0]["seconds"] / records[0]["step"]
+        rows.append((f"step, {ranks} hosts, {rate} Mbit/s, by the model {modelled:.1f}", measured, 1.25 * modelled, "ms"))
+        rows.append(("  and not much faster: the model", modelled, 1.25 * measured, "ms"))
+    return rows
+
+
 def steps_take_few_messages(program, data, work):
     """A step waits for four messages in a row, where each takes 5 ms."""
     words = ["--hidden", "64,64", "--sparsity", 0.95]
@@ -239,6 +256,7 @@ def main():
         trains_to_the_same_bytes(program, work)
         rows = bytes_follow_density(program, arguments.data, work, 4)
         rows += sums_take_what_links_take(program, arguments.rounds, 20, 95_140, 1.15 * 228)
+        rows += steps_take_what_the_model_says(program, arguments.data, work)
         rows += steps_take_few_messages(program, "digits", work)
         sys.exit(not table(rows))
 
