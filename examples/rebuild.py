@@ -42,8 +42,8 @@ def read_weight(arrays, name, columns):
         return [numbers[at : at + columns] for at in range(0, len(numbers), columns)]
     starts, places, values = (arrays[f"{name}.{part}"][1] for part in ("crow_indices", "col_indices", "values"))
     # Of a weight in row blocks a line of the index stands for `height` rows, and a place for as many values.
-    height, count = arrays[f"{name}.block"][1] if f"{name}.block" in arrays else (1, len(starts) - 1)
-    rows = [[0.0] * columns for _ in range(count)]
+    height = arrays[f"{name}.block"][1][0] if f"{name}.block" in arrays else 1
+    rows = [[0.0] * columns for _ in range(height * (len(starts) - 1))]
     values = iter(values)
     for line, (start, end) in enumerate(zip(starts, starts[1:])):
         for at in range(start, end):

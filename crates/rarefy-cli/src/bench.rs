@@ -89,6 +89,12 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
     if let Some(block) = args.blocks.iter().find(|&block| *block != 1 && !BLOCK_HEIGHTS.contains(block)) {
         bail!("--blocks: {block} is no height of row blocks; give 1, 2, 4, 8 or 16");
     }
+    for (block, size) in args.blocks.iter().flat_map(|block| args.sizes.iter().map(move |size| (block, size)))
+    {
+        if !size.is_multiple_of(*block) {
+            bail!("--blocks: blocks of {block} rows do not divide --sizes {size}");
+        }
+    }
     let peak = kernels::measure_peak(isa);
     output.say(&format!("{isa}, one-core f32 peak {peak:.0} GFLOP/s (measured now)"));
     let mut rows = Vec::new();
@@ -133,12 +139,12 @@ struct Matrix {
 impl Matrix {
     fn weights(self, stream: &mut Stream) -> Weights {
         let Matrix { size, density, block } = self;
-        let lines = size.div_ceil(block);
+        let lines = size / block;
         let pattern =
             Pattern::random(lines, size, (density * (lines * size) as f64).round() as usize, stream);
         let mut weights = match block {
             1 => Weights::zeros(pattern, Storage::Sparse),
-            _ => Weights::zeros_in_blocks(size, block, pattern),
+            _ => Weights::zeros_in_blocks(block, pattern),
         };
         Init::He.fill(&mut weights, stream);
         weights

@@ -121,8 +121,7 @@ impl Sums<'_> {
             return self.add(range, out);
         }
         let middle = range.start + range.len().div_ceil(size).div_ceil(2) * size;
-        let first_slot = |block| self.blocks.first_slot(block);
-        let (left, right) = out.split_at_mut(first_slot(middle) - first_slot(range.start));
+        let (left, right) = out.split_at_mut((middle - range.start) * self.blocks.height());
         rayon::join(
             || self.split(range.start..middle, left, size),
             || self.split(middle..range.end, right, size),

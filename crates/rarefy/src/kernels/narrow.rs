@@ -265,11 +265,12 @@ mod tests {
             (1, 1, 1),
             (1, 700, 1),
             (20, 2, 3),
-            (9, 3, 2),
+            (16, 3, 2),
             (7, 512, 1),
             (8, 513, 1),
             (40, 1025, 1),
             (129, 600, 2),
+            (144, 600, 2),
             (150, 784, 1),
         ] {
             let bias = normals(&mut stream, rows);
@@ -282,10 +283,8 @@ mod tests {
                 Weights::zeros(random(rows, 0.5), sparse::Storage::Dense),
                 Weights::dense(rows, cols),
             ];
-            stored
-                .extend(BLOCK_HEIGHTS.map(|height| {
-                    Weights::zeros_in_blocks(rows, height, random(rows.div_ceil(height), 0.1))
-                }));
+            let heights = BLOCK_HEIGHTS.into_iter().filter(|height| rows.is_multiple_of(*height));
+            stored.extend(heights.map(|height| Weights::zeros_in_blocks(height, random(rows / height, 0.1))));
             for mut weights in stored {
                 let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
                 slots.into_iter().for_each(|slot| weights.values_mut()[slot] = stream.normal());

@@ -126,7 +126,7 @@ fn for_each_in_blocks(
         if first >= range.end {
             break;
         }
-        let slot = blocks.first_slot(places[entry] as usize);
+        let slot = places[entry] as usize * blocks.height();
         let rows = first.max(range.start)..(first + blocks.height()).min(range.end);
         rows.for_each(|row| each(row, slot + row - first));
     }

@@ -21,14 +21,14 @@ pub struct WeightShape {
     pub uses: usize,
     /// Whether the layer computes with compressed storage only, whatever the density.
     pub is_compressed: bool,
-    /// Whether the layer computes with row blocks too.
-    pub takes_blocks: bool,
+    /// Rows that are alike in runs of so many: all of them, the units of a gate, the filters of a group. A row block stays within one.
+    pub alike: usize,
     /// Connections that a network starts with at least: one for each output. Of a table of vectors one in all.
     pub least: usize,
 }
 
 impl WeightShape {
-    /// A linear map, used at `uses` positions; the builder names it.
+    /// A linear map, used at `uses` positions, whose rows are all alike; the builder names it.
     pub fn linear(rows: usize, cols: usize, uses: usize) -> WeightShape {
         WeightShape {
             name: String::new(),
@@ -37,7 +37,7 @@ impl WeightShape {
             kernel: Vec::new(),
             uses,
             is_compressed: false,
-            takes_blocks: false,
+            alike: rows,
             least: rows,
         }
     }
@@ -134,7 +134,6 @@ impl<'a> Builder<'a> {
             storage,
             init,
             uses: shape.uses,
-            takes_blocks: shape.takes_blocks,
             joint: None,
         });
         Ok(())
@@ -173,7 +172,6 @@ impl<'a> Builder<'a> {
             storage: Storage::Dense,
             init: Init::Glorot,
             uses: 1,
-            takes_blocks: false,
             joint: None,
         });
         Ok(())

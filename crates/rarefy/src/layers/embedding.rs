@@ -59,7 +59,9 @@ impl Describe for EmbeddingSpec {
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         // Nothing is multiplied: no uses.
-        let shape = WeightShape { least: 1, ..WeightShape::linear(self.vocabulary, self.channels, 0) };
+        // Tokens have nothing to share: each row is one's own vector.
+        let shape =
+            WeightShape { least: 1, alike: 1, ..WeightShape::linear(self.vocabulary, self.channels, 0) };
         builder.weight("weight", shape, Activation::Tanh)?;
         builder.part();
         let padding = self.padding.then_some(0);

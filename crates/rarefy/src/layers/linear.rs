@@ -90,7 +90,6 @@ impl Linear {
     ) -> crate::Result<Linear> {
         assert!(activation.is_fusable(), "{activation:?} must be a layer of its own");
         let shape = WeightShape::linear(outputs, input.channels, input.positions());
-        let shape = WeightShape { takes_blocks: true, ..shape };
         builder.weight("weight", shape, activation)?;
         builder.vector("bias", outputs, 0.0, Role::Bias)?;
         if input.positions() == 1 {

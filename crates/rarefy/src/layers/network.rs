@@ -13,7 +13,7 @@ use super::{
 };
 use crate::kernels::{Activation, Product};
 use crate::random::{Purpose, Stream};
-use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights, blocks_for};
+use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights, block_height};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
@@ -50,10 +50,9 @@ impl Network {
         Network::drawn(spec, sparsity, &counts, seed, Pattern::random)
     }
 
-    /// A network with random weights, `counts` of each, their patterns made by `draw(rows, cols, nnz, stream)`. An output that
+    /// A network with random weights, at most `counts` of each, their patterns made by `draw(rows, cols, nnz, stream)`. An output that
     /// it leaves without a connection takes one from where most are, if there is one for each. Where connections are in row blocks
-    /// a row of what `draw` makes is a line of blocks, and `nnz` counts blocks. The density of `sparsity` is not looked at. Where connections are in blocks of rows `draw` is asked for as many blocks as have their share, of a matrix whose
-    /// rows are lines of blocks.
+    /// a row of what `draw` makes is a line of blocks, and `nnz` counts blocks. The density of `sparsity` is not looked at.
     ///
     /// # Errors
     /// A layer that does not fit what it is given.
@@ -68,17 +67,16 @@ impl Network {
         let mut draw = |index: usize, shape: &WeightShape, init| {
             let place = index as u64;
             let mut stream = Stream::new(seed, Purpose::Pattern, place, 0);
-            // Of blocks what is drawn are blocks, and a row of the pattern is a line of them.
-            let height = if shape.takes_blocks { sparsity.block } else { 1 };
-            let lines = shape.rows.div_ceil(height);
-            let count = blocks_for(counts[index], shape.rows, height);
+            let height = block_height(sparsity.block, shape.alike);
+            let lines = shape.rows / height;
+            let count = (counts[index] / height).max(1);
             let mut pattern = draw(lines, shape.cols, count, &mut stream);
             if shape.least == shape.rows && pattern.nnz() >= lines {
                 pattern = pattern.without_empty_rows(&mut stream);
             }
             let mut weights = match height {
                 1 => Weights::zeros(pattern, sparsity.storage),
-                _ => Weights::zeros_in_blocks(shape.rows, height, pattern),
+                _ => Weights::zeros_in_blocks(height, pattern),
             };
             // What comes out last are logits or values, which no rectifier halves.
             let usual = if index + 1 == shapes.len() { Init::Glorot } else { init };

@@ -18,8 +18,6 @@ pub struct Parameter {
     pub init: Init,
     /// How often a prediction uses each connection: once, or at each position of an image or a sequence.
     pub uses: usize,
-    /// Whether its layer computes with row blocks too ([`Weights::Blocks`]).
-    pub takes_blocks: bool,
     /// The weight whose neurons, and nobody else, are this one's inputs, one for each column.
     pub joint: Option<Joint>,
 }

@@ -201,8 +201,8 @@ pub struct SparsitySettings {
     pub allocation: Allocation,
     /// How weights are stored.
     pub storage: Storage,
-    /// Neighbouring outputs that have connections to the same inputs: 1, or 2, 4, 8 or 16 in networks of linear layers. Steps are
-    /// faster and files smaller, for a little accuracy at the same density.
+    /// Neighbouring outputs that have connections to the same inputs: 1, 2, 4, 8 or 16. Steps are faster and files smaller, for a
+    /// little accuracy at the same density. A layer whose outputs it does not divide has the largest of these that does.
     pub block: usize,
     /// The standard deviation of all weights at the start, and of those that SET grows. `None` follows the connections:
     /// at the start those that live, for a weight that is grown those of a dense layer.

@@ -7,7 +7,7 @@
 //! rows 2, 3   [ . e . ]
 //!             [ . f . ]
 //! ```
-//! Where the height does not divide the rows, the last blocks are as much lower: nothing is stored but connections.
+//! A height divides the rows, so all blocks of a matrix are alike: to exchange one for another changes no number of connections.
 
 use std::ops::Range;
 
@@ -16,15 +16,18 @@ use super::Pattern;
 /// Heights that blocks may have, besides 1.
 pub const BLOCK_HEIGHTS: [usize; 4] = [2, 4, 8, 16];
 
-/// How many blocks of `height` have as large a share of a matrix of `rows` rows as `connections` have.
-pub fn blocks_for(connections: usize, rows: usize, height: usize) -> usize {
-    (connections as f64 * rows.div_ceil(height) as f64 / rows.max(1) as f64).round() as usize
+/// The height of blocks in a matrix whose rows are alike in runs of `alike`, all of which no block may leave: the largest power of two
+/// that divides them and is at most `most`.
+///
+/// # Panics
+/// If `most` is 0.
+pub fn block_height(most: usize, alike: usize) -> usize {
+    1 << most.ilog2().min(alike.trailing_zeros())
 }
 
 /// Compressed storage by row blocks.
 #[derive(Debug, Clone)]
 pub struct Blocks {
-    rows: usize,
     height: usize,
     /// Lines of blocks times columns.
     pattern: Pattern,
@@ -46,21 +49,19 @@ impl Blocks {
     /// Zeros on a pattern of blocks.
     ///
     /// # Panics
-    /// If the height is none of [`BLOCK_HEIGHTS`], or the pattern has not a line for each `height` rows.
-    pub(super) fn zeros(rows: usize, height: usize, pattern: Pattern) -> Blocks {
+    /// If the height is none of [`BLOCK_HEIGHTS`].
+    pub(super) fn zeros(height: usize, pattern: Pattern) -> Blocks {
         assert!(BLOCK_HEIGHTS.contains(&height), "blocks of {height} rows");
-        assert_eq!(pattern.rows(), rows.div_ceil(height), "lines of blocks of {height} in {rows} rows");
-        let mut blocks = Blocks { rows, height, pattern, values: Vec::new() };
-        blocks.values = vec![0.0; blocks.first_slot(blocks.pattern.nnz())];
-        blocks
+        let values = vec![0.0; height * pattern.nnz()];
+        Blocks { height, pattern, values }
     }
 
     /// Output features.
     pub fn rows(&self) -> usize {
-        self.rows
+        self.pattern.rows() * self.height
     }
 
-    /// The rows of a block, but for those of the last line.
+    /// The rows of a block.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -94,39 +95,25 @@ impl Blocks {
         &mut self.pattern
     }
 
-    /// Lines whose blocks have [`Blocks::height`] rows: all, or all but the last.
-    pub fn whole_lines(&self) -> usize {
-        self.rows / self.height
-    }
-
     /// The blocks of a line.
     pub fn line(&self, line: usize) -> BlockLine<'_> {
         let entries = self.pattern.index().line(line);
-        let rows = line * self.height..self.rows.min((line + 1) * self.height);
         BlockLine {
-            rows,
+            rows: line * self.height..(line + 1) * self.height,
             columns: &self.pattern.index().indices()[entries.clone()],
-            slots: self.first_slot(entries.start)..self.first_slot(entries.end),
+            slots: entries.start * self.height..entries.end * self.height,
         }
     }
 
-    /// The slot of the first value of block number `block`, in the order of the pattern; of one behind the last block, the slots.
-    pub fn first_slot(&self, block: usize) -> usize {
-        let whole = self.pattern.index().offsets()[self.whole_lines()] as usize;
-        let (of_whole, of_last) = (block.min(whole), block.saturating_sub(whole));
-        of_whole * self.height + of_last * (self.rows % self.height)
-    }
-
     /// The numbers of each block in an array aligned with the slots.
-    pub(super) fn numbers<'a>(&'a self, array: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
-        let lines = (0..self.pattern.rows()).map(|line| self.line(line));
-        lines.flat_map(move |line| array[line.slots].chunks_exact(line.rows.len()))
+    pub(super) fn numbers<'a>(&self, array: &'a [f32]) -> impl Iterator<Item = &'a [f32]> {
+        array.chunks_exact(self.height)
     }
 
     /// `(cell, slot)` of each connection, in the order of the cells.
     pub(super) fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let cols = self.pattern.cols();
-        (0..self.rows).flat_map(move |row| {
+        (0..self.rows()).flat_map(move |row| {
             let BlockLine { rows, columns, slots } = self.line(row / self.height);
             let slots = (slots.start + row - rows.start..).step_by(rows.len());
             columns.iter().map(move |&col| row * cols + col as usize).zip(slots)
@@ -139,18 +126,27 @@ mod tests {
     use super::*;
 
     /// ```text
-    /// rows 0, 1   [ 0 . 2 ]      the last block is one row high
+    /// rows 0, 1   [ 0 . 2 ]
     ///             [ 1 . 3 ]
-    /// row 2       [ . 4 5 ]
+    /// rows 2, 3   [ . 4 . ]
+    ///             [ . 5 . ]
     /// ```
     #[test]
     fn slots_stand_block_by_block() {
-        let pattern = Pattern::from_cells(2, 3, [0, 2, 4, 5].into_iter());
-        let blocks = Blocks::zeros(3, 2, pattern);
-        assert_eq!(blocks.values().len(), 6);
+        let blocks = Blocks::zeros(2, Pattern::from_cells(2, 3, [0, 2, 4].into_iter()));
+        assert_eq!((blocks.rows(), blocks.values().len()), (4, 6));
         let connections: Vec<(usize, usize)> = blocks.connections().collect();
-        assert_eq!(connections, [(0, 0), (2, 2), (3, 1), (5, 3), (7, 4), (8, 5)]);
+        assert_eq!(connections, [(0, 0), (2, 2), (3, 1), (5, 3), (7, 4), (10, 5)]);
         let last = blocks.line(1);
-        assert_eq!((last.rows, last.columns, last.slots), (2..3, &[1, 2][..], 4..6));
+        assert_eq!((last.rows, last.columns, last.slots), (2..4, &[1][..], 4..6));
+    }
+
+    #[test]
+    fn a_height_divides_what_is_alike() {
+        for (most, alike, height) in
+            [(8, 64, 8), (16, 24, 8), (8, 100, 4), (16, 10, 2), (4, 33, 1), (1, 64, 1), (8, 0, 8)]
+        {
+            assert_eq!(block_height(most, alike), height, "{most} {alike}");
+        }
     }
 }

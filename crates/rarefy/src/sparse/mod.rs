@@ -11,7 +11,7 @@ mod storage;
 mod weights;
 
 pub use allocate::{Allocation, allocate, check_density};
-pub use blocks::{BLOCK_HEIGHTS, BlockLine, Blocks, blocks_for};
+pub use blocks::{BLOCK_HEIGHTS, BlockLine, Blocks, block_height};
 pub use init::Init;
 
 pub(crate) use pattern::KEPT_PLACES;

@@ -5,23 +5,14 @@ use super::{Pattern, Rewire, Storage, Weights};
 
 impl Weights {
     /// The same weights on a new pattern, in the same order, and the map that arrays aligned with them follow. Grown
-    /// connections are zero. Under [`Storage::Auto`] the storage changes too when the new density asks for it.
+    /// connections are zero. Under [`Storage::Auto`] the storage changes too when the new density asks for it; blocks stay blocks, and
+    /// the pattern is one of blocks.
     pub fn rewire(&self, pattern: Pattern, storage: Storage) -> (Weights, Rewire) {
-        let mut new = Weights::zeros(pattern, storage);
+        let mut new = match self {
+            Weights::Blocks(blocks) => Weights::zeros_in_blocks(blocks.height(), pattern),
+            Weights::Dense(_) | Weights::Sparse(_) => Weights::zeros(pattern, storage),
+        };
         new.set_order(self.order());
-        self.moved_into(new)
-    }
-
-    /// The same for a new pattern of blocks, as of [`Weights::zeros_in_blocks`].
-    ///
-    /// # Panics
-    /// As there.
-    pub fn rewire_blocks(&self, pattern: Pattern, height: usize) -> (Weights, Rewire) {
-        self.moved_into(Weights::zeros_in_blocks(self.rows(), height, pattern))
-    }
-
-    /// Zeros with other connections, given the values that go on, and the map.
-    fn moved_into(&self, mut new: Weights) -> (Weights, Rewire) {
         let mut source = vec![NEW; new.values().len()];
         let mut grown = Vec::new();
         let mut old = self.connections().peekable();
@@ -37,29 +28,29 @@ impl Weights {
         (new, rewire)
     }
 
-    /// An array aligned with the slots, block by block: a matrix of which a row stands for `height` rows, whose connections are the
-    /// live blocks, each worth the norm of its numbers.
+    /// All connections of a matrix of which every cell is one, in blocks of `height` rows.
     ///
     /// # Panics
-    /// If connections are neither in blocks of that height nor all there.
-    pub fn by_blocks(&self, height: usize, array: &[f32]) -> Weights {
+    /// If a cell is none, or there are no such blocks of its rows.
+    pub fn in_blocks(&self, height: usize) -> Weights {
+        let (rows, cols) = (self.rows(), self.cols());
+        assert!(
+            self.nnz() == rows * cols && rows.is_multiple_of(height),
+            "blocks of {height} in {rows} rows"
+        );
+        let mut blocks = Weights::zeros_in_blocks(height, Pattern::full(rows / height, cols));
+        blocks.set_live_values(self.live_values());
+        blocks
+    }
+
+    /// The norm of each block's numbers in an array aligned with the slots; of connections one by one, their magnitudes.
+    pub fn norms(&self, array: &[f32]) -> Vec<f32> {
         match self {
-            Weights::Blocks(blocks) if blocks.height() == height => {
-                let norm = |block: &[f32]| block.iter().map(|number| number * number).sum::<f32>().sqrt();
-                let norms = blocks.numbers(array).map(norm).collect();
-                Weights::of_live_values(blocks.pattern().clone(), Storage::Sparse, norms)
-            }
-            Weights::Dense(_) if !self.has_pattern() => {
-                let cols = self.cols();
-                let mut norms = Weights::dense(self.rows().div_ceil(height), cols);
-                let squares = norms.values_mut();
-                for (cell, slot) in self.connections() {
-                    squares[cell / cols / height * cols + cell % cols] += array[slot] * array[slot];
-                }
-                squares.iter_mut().for_each(|square| *square = square.sqrt());
-                norms
-            }
-            _ => panic!("connections are not in blocks of {height}"),
+            Weights::Blocks(blocks) => blocks
+                .numbers(array)
+                .map(|block| block.iter().map(|number| number * number).sum::<f32>().sqrt())
+                .collect(),
+            Weights::Dense(_) | Weights::Sparse(_) => array.iter().map(|number| number.abs()).collect(),
         }
     }
 
@@ -71,7 +62,7 @@ impl Weights {
             let live = pattern.cells().zip(is_live).filter_map(|(cell, is_live)| is_live.then_some(cell));
             let live: Vec<usize> = live.collect();
             let pattern = Pattern::from_cells(pattern.rows(), pattern.cols(), live.into_iter());
-            return self.rewire_blocks(pattern, blocks.height()).0;
+            return self.rewire(pattern, Storage::Auto).0;
         }
         let stored = self.connections().map(|(cell, slot)| (cell, self.values()[slot]));
         let (cells, values): (Vec<usize>, _) = stored.filter(|(_, value)| *value != 0.0).unzip();
@@ -117,27 +108,30 @@ mod tests {
     }
 
     /// ```text
-    /// old  [ 1 2 . ]      new  [ 1 . x ]      x grown, the middle block of two rows dropped
+    /// old  [ 1 2 . ]      new  [ 1 . x ]      x grown, the middle block of the first line dropped
     ///      [ 0 3 . ]           [ 0 . x ]
     ///      [ . 4 0 ]           [ . 4 . ]
+    ///      [ . 3 0 ]           [ . 3 . ]
     /// ```
     #[test]
     fn blocks_move_and_leave_as_a_whole() {
         let pattern = |cells: &[usize]| Pattern::from_cells(2, 3, cells.iter().copied());
-        let mut old = Weights::zeros_in_blocks(3, 2, pattern(&[0, 1, 4, 5]));
-        old.set_live_values(vec![1.0, 2.0, 0.0, 3.0, 4.0, 0.0]);
-        assert_eq!(old.values(), [1.0, 0.0, 2.0, 3.0, 4.0, 0.0]);
-        let (new, rewire) = old.rewire_blocks(pattern(&[0, 2, 4]), 2);
-        assert_eq!((new.live_values(), rewire.grown()), (vec![1.0, 0.0, 0.0, 0.0, 4.0], &[2, 3][..]));
+        let mut old = Weights::zeros_in_blocks(2, pattern(&[0, 1, 4, 5]));
+        old.set_live_values(vec![1.0, 2.0, 0.0, 3.0, 4.0, 0.0, 3.0, 0.0]);
+        assert_eq!(old.values(), [1.0, 0.0, 2.0, 3.0, 4.0, 3.0, 0.0, 0.0]);
+        assert_eq!(old.norms(old.values()), [1.0, 13.0_f32.sqrt(), 5.0, 0.0]);
+        let (new, rewire) = old.rewire(pattern(&[0, 2, 4]), Storage::Auto);
+        assert_eq!((new.live_values(), rewire.grown()), (vec![1.0, 0.0, 0.0, 0.0, 4.0, 3.0], &[2, 3][..]));
         let thin = old.without_zeros();
         assert_eq!(
             (thin.pattern(), thin.live_values()),
-            (Some(&pattern(&[0, 1, 4])), vec![1.0, 2.0, 0.0, 3.0, 4.0])
+            (Some(&pattern(&[0, 1, 4])), vec![1.0, 2.0, 0.0, 3.0, 4.0, 3.0])
         );
-        let (full, _) = old.rewire_blocks(Pattern::full(2, 3), 2);
-        assert_eq!(full.live_values(), [1.0, 2.0, 0.0, 0.0, 3.0, 0.0, 0.0, 4.0, 0.0]);
-        assert_eq!(full.rewire_blocks(pattern(&[0, 1, 4, 5]), 2).0.live_values(), old.live_values());
-        let dense = old.stored_as(Storage::Dense);
-        assert_eq!((dense.nnz(), dense.live_values()), (6, old.live_values()));
+        let (full, _) = old.rewire(Pattern::full(2, 3), Storage::Auto);
+        assert_eq!(full.live_values(), [1.0, 2.0, 0.0, 0.0, 3.0, 0.0, 0.0, 4.0, 0.0, 0.0, 3.0, 0.0]);
+        assert_eq!(full.rewire(pattern(&[0, 1, 4, 5]), Storage::Auto).0.live_values(), old.live_values());
+        let dense = full.stored_as(Storage::Dense);
+        assert_eq!((dense.nnz(), dense.live_values()), (12, full.live_values()));
+        assert_eq!(dense.in_blocks(2).values(), full.values());
     }
 }

@@ -101,13 +101,13 @@ impl Weights {
         weights
     }
 
-    /// Zeros in blocks of `height` rows: a row of `pattern` stands for as many rows of the matrix, the last one perhaps for
-    /// fewer. Storage is in blocks even if every block is there.
+    /// Zeros in blocks of `height` rows: a row of `pattern` stands for as many rows of the matrix. Storage is in blocks even if every
+    /// block is there.
     ///
     /// # Panics
-    /// If the height is none of [`BLOCK_HEIGHTS`](super::BLOCK_HEIGHTS), or the pattern has not a row for each `height` rows.
-    pub fn zeros_in_blocks(rows: usize, height: usize, pattern: Pattern) -> Weights {
-        Weights::Blocks(Blocks::zeros(rows, height, pattern))
+    /// If the height is none of [`BLOCK_HEIGHTS`](super::BLOCK_HEIGHTS).
+    pub fn zeros_in_blocks(height: usize, pattern: Pattern) -> Weights {
+        Weights::Blocks(Blocks::zeros(height, pattern))
     }
 
     /// Output features.
@@ -255,12 +255,12 @@ impl Weights {
     }
 
     /// Bytes in a model file: where there is a pattern its row starts, a column for each connection or block, a value for each
-    /// connection, and of blocks their height and the rows; else a value for each cell.
+    /// connection, and of blocks their height; else a value for each cell.
     pub fn file_bytes(&self) -> usize {
         4 * match self.pattern() {
             Some(pattern) => {
-                let block = if self.block_height() > 1 { 2 } else { 0 };
-                pattern.rows() + 1 + pattern.nnz() + self.nnz() + block
+                let height = usize::from(self.block_height() > 1);
+                pattern.rows() + 1 + pattern.nnz() + self.nnz() + height
             }
             None => self.rows() * self.cols(),
         }

@@ -11,6 +11,7 @@ use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
 use crate::penalties::Regularizer;
 use crate::random::Stream;
+use crate::sparse::block_height;
 use crate::tiles::IGNORED;
 use crate::topology::{Topology, When};
 use crate::{Error, Result};
@@ -112,7 +113,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         Some(topology) => topology,
         None => settings.topology.build()?,
     };
-    let spec = network_for(settings, splits)?;
+    let spec = settings.network_for(&splits.train)?;
     let floor = if let Start::Saved(_, floor) = parts.start { floor } else { Floor::default() };
     let plan = Plan::new(settings, &spec, &topology, floor)?;
     let is_given = matches!(parts.start, Start::Given(_));
@@ -162,7 +163,6 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         sparsifier,
         isa,
         seed: settings.seed,
-        block: settings.sparsity.block,
         batch_size: parts.ranks.share(batch_size, batch_size).samples,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
         threads: rayon::current_num_threads(),
@@ -180,28 +180,18 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     }
     Ok(Assembled { engine, loss, evaluation_loss, schedule, note })
 }
-/// The network's layers. Row blocks are refused where one cannot compute with them.
-fn network_for(settings: &Settings, splits: &Splits) -> Result<NetworkSpec> {
-    let spec = settings.network_for(&splits.train)?;
-    let other = spec.weight_shapes()?.into_iter().find(|shape| !shape.takes_blocks);
-    match other {
-        Some(other) if settings.sparsity.block > 1 => {
-            let name = other.name;
-            let problem =
-                format!("is for networks of linear layers, and \"{name}\" is of another one; leave it out");
-            Err(Error::setting("sparsity.block", problem))
-        }
-        _ => Ok(spec),
-    }
-}
 
-/// A given network, if it fits the data and its connections are in blocks as the settings say.
-fn fitting(network: Network, spec: &NetworkSpec, block: usize) -> Result<Network> {
-    for (_, Parameter { name, weights, takes_blocks, .. }) in network.weights() {
-        let asked = if *takes_blocks { block } else { 1 };
-        if weights.has_pattern() && weights.block_height() != asked {
-            let found = weights.block_height();
-            let problem = format!("is {asked}, and \"{name}\" of the given network has blocks of {found}");
+/// A given network, if it fits the data and its connections are in blocks as the settings say; of those that are all there blocks
+/// are made.
+fn fitting(mut network: Network, spec: &NetworkSpec, block: usize) -> Result<Network> {
+    let shapes = network.spec().weight_shapes()?;
+    let weights = network.parameters_mut().filter(|parameter| parameter.is_weight());
+    for (Parameter { name, weights, .. }, shape) in weights.zip(shapes) {
+        let (asked, found) = (block_height(block, shape.alike), weights.block_height());
+        if asked > found && weights.nnz() == shape.cells() {
+            *weights = weights.in_blocks(asked);
+        } else if asked != found {
+            let problem = format!("is {block}, and \"{name}\" of the given network has blocks of {found}");
             return Err(Error::setting("sparsity.block", problem));
         }
     }

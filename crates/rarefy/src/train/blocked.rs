@@ -1,13 +1,13 @@
 //! A weight matrix in row blocks as topology methods see it: a matrix of the blocks, each worth the norm of its numbers. So a rule that
 //! chooses connections chooses blocks, and there is no second set of rules.
 
-use crate::sparse::{Pattern, Weights};
+use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::CellGradients;
 
 /// A matrix of which a row stands for `height` rows, and a connection for a block.
 pub(super) struct Blocked {
-    rows: usize,
-    height: usize,
+    /// The rows of a block.
+    pub(super) height: usize,
     /// The norms of the blocks' weights.
     pub(super) weights: Weights,
     /// The norms of their gradients, in the order of the slots.
@@ -15,22 +15,28 @@ pub(super) struct Blocked {
 }
 
 impl Blocked {
-    pub(super) fn of(weights: &Weights, gradients: &[f32], height: usize) -> Blocked {
+    /// That of a matrix in row blocks.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub(super) fn of(weights: &Weights, gradients: &[f32]) -> Blocked {
+        let pattern = weights.pattern().expect("blocks are listed").clone();
+        let norms = weights.norms(weights.values());
         Blocked {
-            rows: weights.rows(),
-            height,
-            gradients: weights.by_blocks(height, gradients).values().to_vec(),
-            weights: weights.by_blocks(height, weights.values()),
+            height: weights.block_height(),
+            gradients: weights.norms(gradients),
+            weights: Weights::of_live_values(pattern, Storage::Sparse, norms),
         }
     }
 
     /// The norms of absent blocks' gradients, from what finds those of absent connections.
     pub(super) fn absent<'a>(&self, mut of_cells: CellGradients<'a>) -> CellGradients<'a> {
-        let (rows, height, cols) = (self.rows, self.height, self.weights.cols());
+        let (height, cols) = (self.height, self.weights.cols());
+        let rows = height * self.weights.rows();
         let mut numbers = Vec::new();
         CellGradients {
             rows: Box::new(move |lines, out| {
-                let range = lines.start * height..rows.min(lines.end * height);
+                let range = lines.start * height..lines.end * height;
                 numbers.resize(range.len() * cols, 0.0);
                 (of_cells.rows)(range, &mut numbers);
                 out.fill(0.0);
@@ -44,12 +50,12 @@ impl Blocked {
                 out.iter_mut().for_each(|square| *square = square.sqrt());
             }),
             cells: Box::new(move |blocks, out| {
-                let mut weights = Weights::zeros_in_blocks(rows, height, blocks.clone());
+                let mut weights = Weights::zeros_in_blocks(height, blocks.clone());
                 let cells: Vec<usize> = weights.connections().map(|(cell, _)| cell).collect();
                 let mut gradients = vec![0.0; cells.len()];
                 (of_cells.cells)(&Pattern::from_cells(rows, cols, cells.into_iter()), &mut gradients);
                 weights.set_live_values(gradients);
-                out.copy_from_slice(weights.by_blocks(height, weights.values()).values());
+                out.copy_from_slice(&weights.norms(weights.values()));
             }),
         }
     }
@@ -58,18 +64,17 @@ impl Blocked {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sparse::Storage;
 
-    /// Five rows of three columns in blocks of two, the last of one row; the gradient of a cell is its number.
+    /// Six rows of three columns in blocks of two; the gradient of a cell is its number.
     #[test]
     fn a_block_is_worth_the_norm_of_its_rows() {
         let pattern = Pattern::from_cells(3, 3, [0, 2, 4, 8].into_iter());
-        let mut weights = Weights::zeros_in_blocks(5, 2, pattern.clone());
+        let mut weights = Weights::zeros_in_blocks(2, pattern.clone());
         let cells: Vec<f32> = weights.connections().map(|(cell, _)| cell as f32).collect();
         weights.set_live_values(cells);
         let norm = |cells: [f32; 2]| (cells[0] * cells[0] + cells[1] * cells[1]).sqrt();
-        let of_live = [norm([0.0, 3.0]), norm([2.0, 5.0]), norm([7.0, 10.0]), 14.0];
-        let blocked = Blocked::of(&weights, weights.values(), 2);
+        let of_live = [norm([0.0, 3.0]), norm([2.0, 5.0]), norm([7.0, 10.0]), norm([14.0, 17.0])];
+        let blocked = Blocked::of(&weights, weights.values());
         assert_eq!((blocked.weights.values(), &blocked.gradients[..]), (&of_live[..], &of_live[..]));
         assert_eq!(blocked.weights.pattern(), Some(&pattern));
         let of_cells = CellGradients {
@@ -83,18 +88,17 @@ mod tests {
         let mut absent = blocked.absent(of_cells);
         let mut of_lines = [f32::NAN; 6];
         (absent.rows)(1..3, &mut of_lines);
-        assert_eq!(of_lines, [norm([6.0, 9.0]), norm([7.0, 10.0]), norm([8.0, 11.0]), 12.0, 13.0, 14.0]);
+        let expected =
+            [[6.0, 9.0], [7.0, 10.0], [8.0, 11.0], [12.0, 15.0], [13.0, 16.0], [14.0, 17.0]].map(norm);
+        assert_eq!(of_lines, expected);
         for blocks in [pattern, Pattern::full(3, 3)] {
             let mut found = vec![f32::NAN; blocks.nnz()];
             (absent.cells)(&blocks, &mut found);
             let expected = |block: usize| {
-                let first = block / 3 * 6 + block % 3;
-                if block < 6 { norm([first as f32, first as f32 + 3.0]) } else { first as f32 }
+                let first = (block / 3 * 6 + block % 3) as f32;
+                norm([first, first + 3.0])
             };
             assert_eq!(found, blocks.cells().map(expected).collect::<Vec<f32>>());
         }
-        // Where every connection is there, so is every block.
-        let full = Weights::zeros(Pattern::full(5, 3), Storage::Auto);
-        assert_eq!(Blocked::of(&full, full.values(), 2).weights.nnz(), 9);
     }
 }

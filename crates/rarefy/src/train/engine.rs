@@ -39,8 +39,6 @@ pub struct Engine {
     pub sparsifier: Sparsifier,
     pub(super) isa: Isa,
     pub(super) seed: u64,
-    /// Rows whose connections come and go together, of weights that may be in row blocks.
-    pub(super) block: usize,
     pub(super) team: Team,
     /// What the last step's gradients were multiplied by to be those of the mean loss.
     pub(super) scale: f32,
@@ -95,8 +93,6 @@ pub struct EngineParts {
     pub isa: Isa,
     /// The seed of dropout and topology.
     pub seed: u64,
-    /// Rows whose connections come and go together, of weights that may be in row blocks; 1 for connections one by one.
-    pub block: usize,
     /// The largest batch.
     pub batch_size: usize,
     /// Whether of the inputs only those are given that are not zero.
@@ -122,7 +118,6 @@ impl EngineParts {
             sparsifier: Sparsifier::default(),
             isa: Isa::detect(),
             seed: 0,
-            block: 1,
             batch_size,
             has_sparse_inputs: false,
             threads: 1,
@@ -171,7 +166,6 @@ impl Engine {
             sparsifier: parts.sparsifier,
             isa: parts.isa,
             seed: parts.seed,
-            block: parts.block,
             team,
             scale: 1.0,
             reduction: Reduction::default(),

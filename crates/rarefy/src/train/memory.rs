@@ -9,6 +9,7 @@ use crate::data::share_of;
 use crate::layers::{Network, NetworkSpec, WeightShape};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
+use crate::sparse::block_height;
 use crate::topology::{self, Topology};
 use crate::{Error, Result};
 
@@ -88,8 +89,8 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     let (mut weights, mut largest, mut past) = (0, 0, 0);
     for (shape, &nnz) in shapes.iter().zip(counts) {
         let (rows, cols) = (shape.rows, shape.cols);
-        let (index, slots) = match settings.sparsity.block {
-            block @ 2.. if shape.takes_blocks => (4 * (nnz + rows).div_ceil(block) + 8, nnz),
+        let (index, slots) = match block_height(settings.sparsity.block, shape.alike) {
+            height @ 2.. => (4 * (nnz + rows).div_ceil(height) + 8, nnz),
             _ => (storage.index_bytes(rows, cols, nnz), storage.slots(rows, cols, nnz)),
         };
         let slots = slots + rows;

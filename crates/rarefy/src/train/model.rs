@@ -438,8 +438,8 @@ pub(super) fn network_tensors(network: &Network) -> Vec<Tensor<'_>> {
             _ => weights.live_in_row_order(),
         };
         if weights.block_height() > 1 {
-            let about = vec![weights.block_height() as u32, weights.rows() as u32];
-            tensors.push(Tensor::indices(format!("{name}.block"), about));
+            let height = vec![weights.block_height() as u32];
+            tensors.push(Tensor::indices(format!("{name}.block"), height));
         }
         match weights.pattern() {
             Some(pattern) => {
@@ -478,14 +478,14 @@ pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Stora
         }
         let about = file.indices(&about)?;
         let height = about.first().map_or(0, |&height| height as usize);
-        if !BLOCK_HEIGHTS.contains(&height) || about[1..] != [rows as u32] {
+        let is_height = BLOCK_HEIGHTS.contains(&height) && rows.is_multiple_of(height);
+        if about.len() != 1 || !is_height {
             return Err(problem(format!(
-                "block is {about:?}, not the height of a block (2, 4, 8 or 16) and the {rows} rows that the network asks for"
+                "block is {about:?}, not the rows of a block, 2, 4, 8 or 16, which divide the {rows} rows that the network asks for"
             )));
         }
-        let pattern =
-            Pattern::new(rows.div_ceil(height), cols, crow_indices, col_indices).map_err(problem)?;
-        let mut weights = Weights::zeros_in_blocks(rows, height, pattern);
+        let pattern = Pattern::new(rows / height, cols, crow_indices, col_indices).map_err(problem)?;
+        let mut weights = Weights::zeros_in_blocks(height, pattern);
         let count = weights.nnz();
         weights.values_mut().copy_from_slice(&values(count)?);
         Ok(weights)

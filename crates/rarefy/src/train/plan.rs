@@ -7,7 +7,7 @@ use super::model::model_bytes;
 use super::sparse_start;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec, WeightShape};
-use crate::sparse::{Pattern, Storage, Weights, blocks_for};
+use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::Topology;
 use crate::{Error, Result};
 
@@ -149,7 +149,7 @@ impl Plan {
         )))
     }
 
-    /// Connections that each parameter is to end with by the topology method's doing; those that whole blocks have.
+    /// Connections that each parameter is to end with by the topology method's doing.
     pub(super) fn counts(
         &self,
         settings: &Settings,
@@ -158,17 +158,10 @@ impl Plan {
     ) -> Result<Vec<usize>> {
         let mut counts = counts(settings, spec, self.end, self.floor)?.into_iter();
         let parameters = network.parameters();
-        let height = settings.sparsity.block;
         Ok(parameters
             .map(|parameter| {
                 if parameter.is_weight() {
-                    let count = counts.next().expect("one per weight");
-                    match height {
-                        2.. if parameter.takes_blocks => {
-                            height * blocks_for(count, parameter.weights.rows(), height)
-                        }
-                        _ => count,
-                    }
+                    counts.next().expect("one per weight")
                 } else {
                     parameter.weights.nnz()
                 }

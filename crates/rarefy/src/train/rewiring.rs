@@ -12,7 +12,7 @@ use crate::data::Batch;
 use crate::layers::{Gradient, without_dead_neurons};
 use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
-use crate::sparse::{Pattern, Rewire};
+use crate::sparse::Pattern;
 use crate::topology::{CellGradients, View, When};
 
 /// Connections that an update moved.
@@ -243,7 +243,7 @@ impl Engine {
             View {
                 weights: &blocked.weights,
                 gradients: &blocked.gradients,
-                target: view.target / self.block,
+                target: (view.target / blocked.height).max(1),
                 absent: blocked.absent(view.absent),
                 ..view
             }
@@ -268,16 +268,10 @@ impl Engine {
         self.network.weights().map(|(index, _)| index).collect()
     }
 
-    /// Rows of a weight matrix whose connections come and go together.
-    fn block_of(&self, index: usize) -> usize {
-        if self.network.parameter(index).takes_blocks { self.block } else { 1 }
-    }
-
     /// A weight matrix as an update sees it, if its connections are in blocks.
     fn blocked(&self, index: usize) -> Option<Blocked> {
         let (weights, gradients) = (&self.network.parameter(index).weights, &self.gradients[index].values);
-        let block = self.block_of(index);
-        (block > 1).then(|| Blocked::of(weights, gradients, block))
+        (weights.block_height() > 1).then(|| Blocked::of(weights, gradients))
     }
 
     /// What an update sees of a weight matrix whose connections are moved one by one.
@@ -329,12 +323,8 @@ impl Engine {
 
     /// Moves a parameter's connections to a pattern, of blocks where they are in blocks; grown ones are 0 unless they are `drawn` from a stream.
     fn rewire_parameter(&mut self, index: usize, pattern: Pattern, drawn: Option<Stream>) -> Churn {
-        let block = self.block_of(index);
         let parameter = self.network.parameter_mut(index);
-        let (mut new, rewire): (_, Rewire) = match block {
-            1 => parameter.weights.rewire(pattern, parameter.storage),
-            _ => parameter.weights.rewire_blocks(pattern, block),
-        };
+        let (mut new, rewire) = parameter.weights.rewire(pattern, parameter.storage);
         if let Some(mut stream) = drawn {
             parameter.init.fill_grown(&mut new, rewire.grown(), &mut stream);
         }

@@ -37,6 +37,7 @@ fn samples(cols: usize, samples: usize, stream: &mut Stream) -> Vec<(Vec<u32>, V
 /// Where `block` is above 1 weights are in blocks of as many rows.
 fn check([rows, cols, nnz, count]: [usize; 4], block: usize) {
     let mut stream = stream(rows, cols);
+    let rows = rows.next_multiple_of(block);
     let sparse = match block {
         1 => random_weights(rows, cols, nnz, &mut stream),
         _ => random_blocks(rows, cols, nnz, block, &mut stream),

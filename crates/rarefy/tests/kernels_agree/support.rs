@@ -26,9 +26,9 @@ pub fn random_weights(rows: usize, cols: usize, nnz: usize, stream: &mut Stream)
 
 /// Weights in blocks of so many rows, with about so many connections.
 pub fn random_blocks(rows: usize, cols: usize, nnz: usize, height: usize, stream: &mut Stream) -> Weights {
-    let lines = rows.div_ceil(height);
+    let lines = rows / height;
     let pattern = Pattern::random(lines, cols, nnz.div_ceil(height).min(lines * cols), stream);
-    let mut weights = Weights::zeros_in_blocks(rows, height, pattern);
+    let mut weights = Weights::zeros_in_blocks(height, pattern);
     Init::Glorot.fill(&mut weights, stream);
     weights
 }

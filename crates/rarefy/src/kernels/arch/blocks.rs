@@ -9,8 +9,7 @@
 //! The third takes `P` samples of all rows of a block in one vector, turned once for a line of blocks, and repeats `P` samples of an
 //! input as often; sums are added pair by pair until a number is left of each connection, in the order of the slots.
 //!
-//! Sums stay in registers: `BLOCK * BLOCK` of 16 lanes, `ROWS` rows of `PARTS` such parts of a row. A last line of lower blocks goes row by
-//! row.
+//! Sums stay in registers: `BLOCK * BLOCK` of 16 lanes, `ROWS` rows of `PARTS` such parts of a row.
 
 use std::ops::Range;
 
@@ -19,24 +18,17 @@ use super::lanes::{Arithmetic, Lanes, NONE, OnLanes, WIDTH};
 use crate::sparse::{BlockLine, Blocks};
 use crate::tiles::{HALF, LANES, Row};
 
-/// Calls a function for the whole lines and for the last line of lower blocks of a range, with as many rows and parts as
-/// registers have room for.
+/// Calls a function with as many rows and parts as registers have room for.
 macro_rules! by_height {
-    ($blocks:expr, $lines:expr, $block:expr, $call:ident($arithmetic:expr, $($argument:expr),*)) => {{
-        let (lines, whole) = ($lines, $blocks.whole_lines());
-        let lower = lines.start.max(whole)..lines.end;
-        let lines = lines.start..lines.end.min(whole);
-        match ($blocks.height(), $block) {
-            (8 | 16, 4) => $call::<A, 8, 2>($arithmetic, lines, $($argument),*),
-            (4, 4) => $call::<A, 4, 4>($arithmetic, lines, $($argument),*),
-            (2, 4) => $call::<A, 2, 4>($arithmetic, lines, $($argument),*),
-            (2, _) => $call::<A, 2, 2>($arithmetic, lines, $($argument),*),
-            _ => $call::<A, 4, 1>($arithmetic, lines, $($argument),*),
+    ($height:expr, $block:expr, $call:ident($($argument:expr),*)) => {
+        match ($height, $block) {
+            (8 | 16, 4) => $call::<A, 8, 2>($($argument),*),
+            (4, 4) => $call::<A, 4, 4>($($argument),*),
+            (2, 4) => $call::<A, 2, 4>($($argument),*),
+            (2, _) => $call::<A, 2, 2>($($argument),*),
+            _ => $call::<A, 4, 1>($($argument),*),
         }
-        if !lower.is_empty() {
-            $call::<A, 1, 4>($arithmetic, lower, $($argument),*);
-        }
-    }};
+    };
 }
 
 /// Some lines of blocks times one panel.
@@ -59,21 +51,20 @@ impl OnLanes for Multiply<'_> {
     fn run<A: Arithmetic, const BLOCK: usize>(mut self, arithmetic: A) {
         let blocks = self.blocks;
         assert_eq!(self.input.len(), blocks.pattern().cols(), "an input for each column");
-        by_height!(blocks, self.lines.clone(), BLOCK, multiply_lines(arithmetic, &mut self));
+        by_height!(blocks.height(), BLOCK, multiply_lines(arithmetic, &mut self));
     }
 }
 
 #[inline(always)]
 fn multiply_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
     arithmetic: A,
-    lines: Range<usize>,
     product: &mut Multiply<'_>,
 ) {
-    let blocks = product.blocks;
-    let before = blocks.height() * product.lines.start;
-    for line in lines {
+    let (blocks, height) = (product.blocks, product.blocks.height());
+    let before = height * product.lines.start;
+    for line in product.lines.clone() {
         let BlockLine { rows, columns, slots } = blocks.line(line);
-        let (values, height) = (&blocks.values()[slots], rows.len());
+        let values = &blocks.values()[slots];
         assert!(values.len() == columns.len() * height && height.is_multiple_of(ROWS));
         let output = &mut product.output[rows.start - before..rows.end - before];
         for part in 0..LANES / WIDTH / PARTS {
@@ -131,7 +122,7 @@ impl OnLanes for Transposed<'_> {
         let blocks = self.blocks;
         assert_eq!(self.output.len(), self.columns.len(), "a row for each column");
         self.output.fill(Row::ZERO);
-        by_height!(blocks, 0..blocks.pattern().rows(), BLOCK, add_lines(arithmetic, &mut self));
+        by_height!(blocks.height(), BLOCK, add_lines(arithmetic, &mut self));
         for (column, output) in self.columns.zip(self.output) {
             self.epilogue.end(self.first_row + column, &mut output.0);
         }
@@ -141,19 +132,18 @@ impl OnLanes for Transposed<'_> {
 #[inline(always)]
 fn add_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
     arithmetic: A,
-    lines: Range<usize>,
     product: &mut Transposed<'_>,
 ) {
-    let (blocks, range) = (product.blocks, product.columns.clone());
+    let (blocks, height, range) = (product.blocks, product.blocks.height(), product.columns.clone());
     let is_whole = range == (0..blocks.pattern().cols());
     // A part of all lines after the other: half the rows are half as much to keep in the cache.
     for part in 0..LANES / WIDTH / PARTS {
         if product.is_half && part * PARTS * WIDTH >= HALF {
             break;
         }
-        for line in lines.clone() {
+        for line in 0..blocks.pattern().rows() {
             let BlockLine { rows, mut columns, slots } = blocks.line(line);
-            let (mut values, height) = (&blocks.values()[slots], rows.len());
+            let mut values = &blocks.values()[slots];
             assert!(values.len() == columns.len() * height && height.is_multiple_of(ROWS));
             if !is_whole {
                 let before = |end: usize| columns.partition_point(|&column| (column as usize) < end);
@@ -208,26 +198,22 @@ impl OnLanes for Gradient<'_> {
     #[inline(always)]
     fn run<A: Arithmetic, const BLOCK: usize>(self, arithmetic: A) {
         let Gradient { blocks, range, gradient, input, out, accumulate, is_half } = self;
-        let index = blocks.pattern().index();
+        let (index, height) = (blocks.pattern().index(), blocks.height());
         assert_eq!(input.len(), index.width(), "an input for each column");
-        let first_slot = blocks.first_slot(range.start);
         let mut line = index.offsets().partition_point(|&offset| offset as usize <= range.start) - 1;
         let mut start = range.start;
         let mut turned = Turned([NONE; 32]);
         while start < range.end {
             let end = index.line(line).end.min(range.end);
-            let rows = blocks.line(line).rows;
             let columns = &index.indices()[start..end];
-            let out = &mut out[blocks.first_slot(start) - first_slot..blocks.first_slot(end) - first_slot];
-            let is_whole = rows.len() == blocks.height();
-            let dots =
-                Dots { columns, input, out, height: rows.len(), accumulate, is_half, turned: &mut turned };
-            let gradient = &gradient[rows];
-            match (blocks.height(), BLOCK) {
-                (8 | 16, 4) if is_whole => line_dots::<A, 8, 4, 8>(arithmetic, dots, gradient),
-                (8 | 16, _) if is_whole => line_dots::<A, 8, 4, 2>(arithmetic, dots, gradient),
-                (4, 4) if is_whole => line_dots::<A, 4, 8, 8>(arithmetic, dots, gradient),
-                (4, _) if is_whole => line_dots::<A, 4, 8, 2>(arithmetic, dots, gradient),
+            let out = &mut out[height * (start - range.start)..height * (end - range.start)];
+            let dots = Dots { columns, input, out, height, accumulate, is_half, turned: &mut turned };
+            let gradient = &gradient[blocks.line(line).rows];
+            match (height, BLOCK) {
+                (8 | 16, 4) => line_dots::<A, 8, 4, 8>(arithmetic, dots, gradient),
+                (8 | 16, _) => line_dots::<A, 8, 4, 2>(arithmetic, dots, gradient),
+                (4, 4) => line_dots::<A, 4, 8, 8>(arithmetic, dots, gradient),
+                (4, _) => line_dots::<A, 4, 8, 2>(arithmetic, dots, gradient),
                 (_, 4) => line_dots::<A, 2, 16, 8>(arithmetic, dots, gradient),
                 _ => line_dots::<A, 2, 16, 2>(arithmetic, dots, gradient),
             }
@@ -256,7 +242,7 @@ struct Dots<'a> {
     turned: &'a mut Turned,
 }
 
-/// `N` rows at a time, those beyond the last being zeros, and as many blocks at a time as sums have room for.
+/// `N` rows at a time, and as many blocks at a time as sums have room for.
 #[inline(always)]
 fn line_dots<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize>(
     arithmetic: A,
@@ -264,32 +250,30 @@ fn line_dots<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize>(
     gradient: &[Row],
 ) {
     let height = dots.height;
-    assert!(dots.out.len() == dots.columns.len() * height);
+    assert!(dots.out.len() == dots.columns.len() * height && height.is_multiple_of(N));
     for first in (0..height).step_by(N) {
-        let rows = N.min(height - first);
         for row in 0..N {
-            let samples = if row < rows { &gradient[first + row].0 } else { &Row::ZERO.0 };
             let steps = dots.turned.0.as_flattened_mut().as_chunks_mut::<P>().0;
-            for (step, samples) in samples.as_chunks::<P>().0.iter().enumerate() {
+            for (step, samples) in gradient[first + row].0.as_chunks::<P>().0.iter().enumerate() {
                 steps[step * N + row] = *samples;
             }
         }
         let mut block = 0;
         while block + SIDE <= dots.columns.len() {
             // SAFETY: columns are below the width, and there are as many inputs.
-            unsafe { group::<A, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first, rows) };
+            unsafe { group::<A, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first) };
             block += SIDE;
         }
         while block < dots.columns.len() {
             let end = dots.columns.len().min(block + 2);
             // SAFETY: as above.
-            unsafe { group::<A, N, P, 2>(arithmetic, &mut dots, block..end, first, rows) };
+            unsafe { group::<A, N, P, 2>(arithmetic, &mut dots, block..end, first) };
             block = end;
         }
     }
 }
 
-/// The gradients of at most `SIDE` blocks for `rows` rows from row `first` of each.
+/// The gradients of at most `SIDE` blocks for `N` rows from row `first` of each.
 ///
 /// # Safety
 /// All columns are numbers of inputs.
@@ -299,7 +283,6 @@ unsafe fn group<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize
     dots: &mut Dots<'_>,
     blocks: Range<usize>,
     first: usize,
-    rows: usize,
 ) {
     let zero = arithmetic.load(&NONE);
     let mut inputs: [&[[f32; P]]; SIDE] = [&[]; SIDE];
@@ -348,7 +331,7 @@ unsafe fn group<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize
         arithmetic.store(sums, found);
     }
     for (out, found) in out.chunks_exact_mut(height).zip(found.as_flattened().chunks_exact(N)) {
-        for (out, found) in out[first..first + rows].iter_mut().zip(found) {
+        for (out, found) in out[first..first + N].iter_mut().zip(found) {
             *out = if dots.accumulate { *out + found } else { *found };
         }
     }
