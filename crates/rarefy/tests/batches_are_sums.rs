@@ -75,7 +75,6 @@ impl Training<'_> {
             sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
             isa: Isa::detect(),
             seed: 1,
-            block: 1,
             batch_size,
             has_sparse_inputs: self.has_sparse_inputs,
             threads: 1,

@@ -1,4 +1,4 @@
-//! With `sparsity.block` neighbouring outputs of linear layers keep connections to the same inputs, whatever a method moves; such models
+//! With `sparsity.block` neighbouring outputs keep connections to the same inputs, whatever a method moves; such models
 //! learn, are kept in files and predict the same from there; what does not go with blocks is refused.
 
 use rarefy::layers::Network;

@@ -156,7 +156,7 @@ pub fn settings(small: &Small, samples: usize, folder: &Path) -> Settings {
     settings
 }
 
-/// What every network must go with: topologies by gradients, of all absent connections and of some, and a penalty.
+/// What every network must go with: topologies by gradients, of all absent connections and of some, row blocks, and a penalty.
 pub fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
     let with = |change: fn(&mut Settings)| {
         let mut settings = settings.clone();
@@ -166,6 +166,10 @@ pub fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
     vec![
         ("rigl", with(|settings| settings.topology.method = Method::Rigl)),
         ("gse", with(|settings| settings.topology.method = Method::Gse)),
+        (
+            "rigl in blocks",
+            with(|settings| (settings.topology.method, settings.sparsity.block) = (Method::Rigl, 4)),
+        ),
         (
             "l1",
             with(|settings| {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::arch::blocks::{Gradient, Multiply, Transposed};
+use super::arch::blocks::{ColumnOutputs, Gradient, Multiply, Transposed};
 use super::arch::{Epilogue, Isa};
 use super::panels::Panels;
 use super::split::split_tiles;
@@ -37,7 +37,8 @@ pub(super) fn multiply(
         let is_half = panels.is_half(panel / panels.positions);
         let product = |lines: Range<usize>, output: &mut [Row]| {
             let first_row = panel * rows;
-            isa.on_lanes(Multiply { blocks, lines, input, output, epilogue, first_row, is_half });
+            let accumulate = false;
+            isa.on_lanes(Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half });
         };
         split_lines(blocks, 0..blocks.pattern().rows(), output, &product);
     });
@@ -82,8 +83,15 @@ pub(super) fn multiply_transposed(
         let gradient = &gradient[panel * rows..][..rows];
         let is_half = panels.is_half(panel / panels.positions);
         super::par_chunks(output, columns.div_ceil(pieces).max(1), &|start, output| {
-            let (columns, first_row) = (start..start + output.len(), panel * columns);
-            isa.on_lanes(Transposed { blocks, columns, gradient, output, epilogue, first_row, is_half });
+            output.fill(Row::ZERO);
+            let lines = 0..blocks.pattern().rows();
+            let sums = ColumnOutputs::new(&mut *output, start, columns);
+            isa.on_lanes(Transposed { blocks, lines, gradient, output: sums, is_half });
+            isa.vectorize(|| {
+                for (at, row) in (panel * columns + start..).zip(output) {
+                    epilogue.end(at, &mut row.0);
+                }
+            });
         });
     });
 }

@@ -4,14 +4,16 @@
 //! ```text
 //! panel [channel, offset][window]      weights [filter][channel, offset]      weights * panel = outputs [filter][window]
 //! ```
-//! The linear maps are those of tiles, so that each sum has the order that it has in a batch: `spmm` adds entries as the
-//! convolution of a tile does, and dense storage lays the panel out by offset first, as `conv_dense` does.
+//! The linear maps are those of tiles, so that each sum has the order that it has in a batch: `spmm` and row blocks add entries as
+//! the convolution of a tile does, and dense storage lays the panel out by offset first, as `conv_dense` does.
 
+use super::arch::blocks::Multiply;
 use super::arch::matrix::Matrix;
 use super::arch::{Entries, Epilogue, Isa, Lines};
 use super::panels::Panels;
 use super::windows::{OUTSIDE, Windows};
 use super::{conv_dense, dense, spmm};
+use crate::sparse::Blocks;
 use crate::tiles::{LANES, Row, Tiles};
 
 /// One tile of which all lanes are computed.
@@ -27,7 +29,7 @@ pub(super) fn forward(
 ) {
     let windows = entries.windows;
     let (offsets, groups) = (windows.geometry.offsets(), windows.geometry.groups);
-    let (channels, filters) = (windows.geometry.input.channels / groups, windows.geometry.filters / groups);
+    let (channels, filters) = (windows.channels_of_group(), windows.filters_of_group());
     for tile in 0..output.tiles() {
         fill(panel, windows, input, tile, |channel, offset| channel * offsets + offset);
         let output = output.tile_mut(tile);
@@ -40,6 +42,27 @@ pub(super) fn forward(
             let lines = Lines { index, values, input, epilogue, first_row: 0, accumulate: false };
             let range = group * filters..(group + 1) * filters;
             isa.spmm(&lines, range.clone(), &mut output[range]);
+        }
+    }
+}
+
+/// `output = finish(W * input)` on row blocks.
+pub(super) fn forward_blocks(
+    (isa, windows): (Isa, &Windows),
+    (blocks, epilogue): (&Blocks, Epilogue<'_>),
+    input: &Tiles,
+    output: &mut Tiles,
+    panel: &mut Vec<Row>,
+) {
+    let (height, offsets) = (blocks.height(), windows.geometry.offsets());
+    let (lines, inputs) = (windows.filters_of_group() / height, windows.channels_of_group() * offsets);
+    for tile in 0..output.tiles() {
+        fill(panel, windows, input, tile, |channel, offset| channel * offsets + offset);
+        let output = output.tile_mut(tile).chunks_exact_mut(windows.filters_of_group());
+        for ((group, input), output) in panel.chunks_exact(inputs).enumerate().zip(output) {
+            let lines = group * lines..(group + 1) * lines;
+            let (first_row, accumulate, is_half) = (0, false, false);
+            isa.on_lanes(Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half });
         }
     }
 }

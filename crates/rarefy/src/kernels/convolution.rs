@@ -3,7 +3,7 @@
 use super::arch::{Entries, Epilogue, Isa};
 use super::spmm::gather_columns;
 use super::windows::Windows;
-use super::{conv, conv_dense, conv_spread};
+use super::{conv, conv_blocks, conv_dense, conv_spread};
 use crate::sparse::Weights;
 use crate::tiles::{Row, Tiles};
 
@@ -31,7 +31,7 @@ impl<'a> Convolution<'a> {
     /// Computes the output from the input.
     ///
     /// # Panics
-    /// If shapes do not fit, a convolution in groups is in dense storage, or any in row blocks.
+    /// If shapes do not fit, a convolution in groups is in dense storage, or a row block is of several groups.
     pub fn forward(&self, weights: &Weights, input: &Tiles, output: &mut Tiles, epilogue: Epilogue<'_>) {
         self.check(weights, input, output);
         match weights {
@@ -47,7 +47,9 @@ impl<'a> Convolution<'a> {
                     output,
                 );
             }
-            Weights::Blocks(_) => unreachable!("checked"),
+            Weights::Blocks(blocks) => {
+                conv_blocks::forward((self.isa, self.windows), blocks, input, output, epilogue);
+            }
         }
     }
 
@@ -80,7 +82,9 @@ impl<'a> Convolution<'a> {
                 let entries = Entries { index, values, windows, epilogue };
                 conv_spread::forward(isa, &entries, input, output, panel);
             }
-            Weights::Blocks(_) => unreachable!("checked"),
+            Weights::Blocks(blocks) => {
+                conv_spread::forward_blocks((isa, windows), (blocks, epilogue), input, output, panel);
+            }
         }
     }
 
@@ -113,7 +117,9 @@ impl<'a> Convolution<'a> {
                 let entries = Entries { index, values, windows: self.windows, epilogue };
                 conv::transposed(self.isa, &entries, gradient, gradient_input);
             }
-            Weights::Blocks(_) => unreachable!("checked"),
+            Weights::Blocks(blocks) => {
+                conv_blocks::transposed((self.isa, self.windows), blocks, gradient, gradient_input, epilogue);
+            }
         }
     }
 
@@ -145,7 +151,10 @@ impl<'a> Convolution<'a> {
                     scratch,
                 );
             }
-            Weights::Blocks(_) => unreachable!("checked"),
+            Weights::Blocks(blocks) => {
+                let windows = (self.isa, self.windows);
+                conv_blocks::weight_gradient(windows, blocks, (gradient, input), out, scratch);
+            }
         }
     }
 
@@ -158,13 +167,14 @@ impl<'a> Convolution<'a> {
     }
 
     fn check_weights(&self, weights: &Weights) {
-        assert_eq!(weights.block_height(), 1, "a convolution's weights are not in row blocks");
         let geometry = self.windows.geometry();
         assert_eq!(
             (weights.rows(), weights.cols()),
             (geometry.filters, geometry.cols()),
             "weights of {geometry:?}"
         );
+        let alike = self.windows.filters_of_group();
+        assert!(alike.is_multiple_of(weights.block_height()), "row blocks of filters of one group");
         let is_dense = !weights.is_compressed();
         assert!(!is_dense || geometry.groups == 1, "convolutions in groups are stored compressed");
     }

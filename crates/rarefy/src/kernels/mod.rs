@@ -25,6 +25,7 @@ mod arch;
 mod attention;
 mod blocks;
 mod conv;
+mod conv_blocks;
 mod conv_dense;
 mod conv_spread;
 mod convolution;

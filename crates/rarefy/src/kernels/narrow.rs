@@ -95,7 +95,7 @@ pub(super) fn sparse(isa: Isa, (index, values): (&Index, &[f32]), input: &[f32],
 }
 
 /// Computes lines of a matrix in row blocks.
-fn by_blocks(isa: Isa, blocks: &Blocks, input: &[f32], lines: Lines<'_>) {
+pub(super) fn by_blocks(isa: Isa, blocks: &Blocks, input: &[f32], lines: Lines<'_>) {
     let matrix = BlockMatrix { blocks, input };
     if isa.is_fused() {
         isa.vectorize(Product::<_, true>(matrix, lines));

@@ -4,11 +4,12 @@
 use std::ops::Range;
 
 use super::activation::Activation;
+use super::arch::blocks::{ColumnOutputs, Multiply, Transposed};
 use super::arch::matrix::{self, Matrix};
 use super::arch::{Epilogue, Isa, Lines};
 use super::narrow;
 use super::spmm::gather_columns;
-use crate::sparse::{Index, Weights};
+use crate::sparse::{Blocks, Index, Weights};
 use crate::tiles::{LANES, Row};
 
 /// Lines of dense storage below which `gemm` wastes its time on packing.
@@ -25,25 +26,22 @@ pub struct Piecewise<'a>(Lined<'a>);
 enum Lined<'a> {
     Dense(Matrix<'a>),
     Sparse(&'a Index, &'a [f32]),
+    Blocks(&'a Blocks),
+    /// The lines are the columns.
+    BlocksTransposed(&'a Blocks),
 }
 
 impl<'a> Piecewise<'a> {
     /// The lines of `W`.
-    ///
-    /// # Panics
-    /// If it is in row blocks.
     pub fn new(weights: &'a Weights) -> Piecewise<'a> {
         Piecewise(match weights {
             Weights::Dense(_) => Lined::Dense(Matrix::new(weights.values(), weights.rows(), weights.cols())),
             Weights::Sparse(sparse) => Lined::Sparse(sparse.pattern().index(), sparse.values()),
-            Weights::Blocks(_) => panic!("what is computed in pieces is not in row blocks"),
+            Weights::Blocks(blocks) => Lined::Blocks(blocks),
         })
     }
 
     /// The lines of `W^T`; `workspace` is as in [`multiply_transposed`](super::multiply_transposed).
-    ///
-    /// # Panics
-    /// If it is in row blocks.
     pub fn transposed(weights: &'a Weights, workspace: &'a mut Vec<f32>) -> Piecewise<'a> {
         let (rows, cols) = (weights.rows(), weights.cols());
         Piecewise(match weights {
@@ -52,7 +50,7 @@ impl<'a> Piecewise<'a> {
                 let (index, values) = gather_columns(sparse, workspace);
                 Lined::Sparse(index, values)
             }
-            Weights::Blocks(_) => panic!("what is computed in pieces is not in row blocks"),
+            Weights::Blocks(blocks) => Lined::BlocksTransposed(blocks),
         })
     }
 
@@ -61,6 +59,7 @@ impl<'a> Piecewise<'a> {
         match self.0 {
             Lined::Dense(matrix) => matrix.rows * matrix.cols / DENSE_SPEED,
             Lined::Sparse(_, values) => values.len(),
+            Lined::Blocks(blocks) | Lined::BlocksTransposed(blocks) => blocks.values().len(),
         }
     }
 
@@ -68,7 +67,16 @@ impl<'a> Piecewise<'a> {
     pub fn fewest(&self) -> usize {
         match self.0 {
             Lined::Dense(_) => DENSE_LINES,
-            Lined::Sparse(..) => 1,
+            Lined::Sparse(..) | Lined::BlocksTransposed(_) => 1,
+            Lined::Blocks(blocks) => blocks.height(),
+        }
+    }
+
+    /// Lines that no piece may cut apart: pieces begin and end at multiples of so many.
+    pub fn height(&self) -> usize {
+        match self.0 {
+            Lined::Dense(_) | Lined::Sparse(..) | Lined::BlocksTransposed(_) => 1,
+            Lined::Blocks(blocks) => blocks.height(),
         }
     }
 
@@ -76,7 +84,7 @@ impl<'a> Piecewise<'a> {
     /// many of its lanes count.
     ///
     /// # Panics
-    /// If shapes do not fit.
+    /// If shapes do not fit, or the range cuts lines of a [height](Piecewise::height) apart.
     pub fn add(&self, isa: Isa, input: (&[Row], usize), lines: Range<usize>, output: &mut [Row]) {
         self.run(isa, input, lines, None, output);
     }
@@ -84,7 +92,7 @@ impl<'a> Piecewise<'a> {
     /// `output[l] = bias[l] + sum_c W[l, c] input[c]` for the lines of a range; `bias` has all lines.
     ///
     /// # Panics
-    /// If shapes do not fit.
+    /// As [`add`](Piecewise::add); or for the lines of a transposed matrix in row blocks, which are added to.
     pub fn assign(
         &self,
         isa: Isa,
@@ -99,7 +107,8 @@ impl<'a> Piecewise<'a> {
     /// Whether a lane at a time has the bits of a tile.
     fn is_narrow(&self, lines: &Range<usize>) -> bool {
         match self.0 {
-            Lined::Sparse(..) => true,
+            Lined::Sparse(..) | Lined::Blocks(_) => true,
+            Lined::BlocksTransposed(_) => false,
             Lined::Dense(matrix) => {
                 matrix.col_stride == 1 && lines.len() > 1 && matrix::is_plain(matrix.cols)
             }
@@ -130,6 +139,8 @@ impl<'a> Piecewise<'a> {
                     match self.0 {
                         Lined::Sparse(index, values) => narrow::sparse(isa, (index, values), input, lines),
                         Lined::Dense(matrix) => narrow::dense(matrix, input, lines),
+                        Lined::Blocks(blocks) => narrow::by_blocks(isa, blocks, input, lines),
+                        Lined::BlocksTransposed(_) => unreachable!("not narrow"),
                     }
                 });
             }
@@ -138,6 +149,31 @@ impl<'a> Piecewise<'a> {
         match self.0 {
             Lined::Sparse(index, values) => {
                 isa.spmm(&Lines { index, values, input, epilogue, first_row: 0, accumulate }, lines, output);
+            }
+            Lined::Blocks(blocks) => {
+                let height = blocks.height();
+                assert!(
+                    lines.start.is_multiple_of(height) && lines.end.is_multiple_of(height),
+                    "whole blocks"
+                );
+                let lines = lines.start / height..lines.end / height;
+                let (first_row, is_half) = (0, false);
+                isa.on_lanes(Multiply {
+                    blocks,
+                    lines,
+                    input,
+                    output,
+                    epilogue,
+                    first_row,
+                    accumulate,
+                    is_half,
+                });
+            }
+            Lined::BlocksTransposed(blocks) => {
+                assert!(accumulate, "lines of a transposed matrix in row blocks are added to");
+                let output = ColumnOutputs::new(output, lines.start, blocks.pattern().cols());
+                let lines = 0..blocks.pattern().rows();
+                isa.on_lanes(Transposed { blocks, lines, gradient: input, output, is_half: false });
             }
             Lined::Dense(matrix) => {
                 let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
@@ -174,9 +210,13 @@ mod tests {
         };
         let (input, before) = (tiles(9), tiles(14));
         let bias: Vec<f32> = (0..14).map(|line| line as f32 / 4.0).collect();
-        for storage in [Storage::Sparse, Storage::Dense] {
-            let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
-            let mut weights = Weights::zeros(Pattern::random(14, 9, 60, &mut stream), storage);
+        let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
+        for (height, storage) in [(1, Storage::Sparse), (1, Storage::Dense), (2, Storage::Auto)] {
+            let pattern = Pattern::random(14 / height, 9, 60 / height, &mut stream);
+            let mut weights = match height {
+                1 => Weights::zeros(pattern, storage),
+                _ => Weights::zeros_in_blocks(height, pattern),
+            };
             Init::Glorot.fill(&mut weights, &mut stream);
             for isa in Isa::available() {
                 let mut whole = before.clone();
@@ -184,16 +224,22 @@ mod tests {
                 multiply(isa, &weights, &input, &mut whole, epilogue);
                 let lines = Piecewise::new(&weights);
                 let (mut assigned, mut added) = (before.clone(), before.clone());
-                for piece in [0..3, 3..10, 10..14] {
+                for piece in [0..4, 4..10, 10..14] {
                     let rows = &mut assigned.rows_mut()[piece.clone()];
                     lines.assign(isa, (input.rows(), LANES), piece.clone(), &bias, rows);
                     lines.add(isa, (input.rows(), LANES), piece.clone(), &mut added.rows_mut()[piece]);
                 }
                 for line in 0..14 {
                     let (whole, before) = (whole.at(5, line), before.at(5, line));
-                    assert!((assigned.at(5, line) - whole).abs() < 1e-5, "{storage:?}, {isa}, line {line}");
+                    assert!(
+                        (assigned.at(5, line) - whole).abs() < 1e-5,
+                        "{storage:?}, blocks of {height}, {isa}, line {line}"
+                    );
                     let sum = before + whole - bias[line];
-                    assert!((added.at(5, line) - sum).abs() < 1e-5, "{storage:?}, {isa}, line {line}");
+                    assert!(
+                        (added.at(5, line) - sum).abs() < 1e-5,
+                        "{storage:?}, blocks of {height}, {isa}, line {line}"
+                    );
                 }
             }
         }

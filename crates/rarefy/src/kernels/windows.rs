@@ -165,20 +165,31 @@ impl Windows {
         (filters, channels) == (self.geometry.filters, self.geometry.input.channels)
     }
 
+    /// The channels that a filter reads.
+    #[inline(always)]
+    pub(super) fn channels_of_group(&self) -> usize {
+        self.geometry.input.channels / self.geometry.groups
+    }
+
+    /// The filters that read the same channels.
+    #[inline(always)]
+    pub(super) fn filters_of_group(&self) -> usize {
+        self.geometry.filters / self.geometry.groups
+    }
+
     /// The first channel of a filter's group.
     #[inline(always)]
     pub(super) fn first_channel(&self, filter: usize) -> usize {
         match self.geometry.groups {
             1 => 0,
-            groups => filter / (self.geometry.filters / groups) * (self.geometry.input.channels / groups),
+            _ => filter / self.filters_of_group() * self.channels_of_group(),
         }
     }
 
     /// The group of a channel as its channels before and its filters; all filters where there are no groups.
     #[inline(always)]
     pub(super) fn group_of(&self, channel: usize) -> (usize, Range<u32>) {
-        let groups = self.geometry.groups;
-        let (filters, channels) = (self.geometry.filters / groups, self.geometry.input.channels / groups);
+        let (filters, channels) = (self.filters_of_group(), self.channels_of_group());
         let group = channel / channels;
         (group * channels, (group * filters) as u32..((group + 1) * filters) as u32)
     }

@@ -260,7 +260,7 @@ impl Describe for Conv2dSpec {
             kernel: geometry.kernel.to_vec(),
             uses: windows.output().positions(),
             is_compressed: geometry.groups > 1 || geometry.cols() < NARROW,
-            alike: 1,
+            alike: self.filters / geometry.groups,
             least: self.filters,
         };
         builder.weight("weight", shape, self.activation)?;

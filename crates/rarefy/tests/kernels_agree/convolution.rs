@@ -1,12 +1,14 @@
-//! Convolutions of compressed weights, in groups or not, and on dense storage: forward, gradient of the input, gradient of the weights.
+//! Convolutions of compressed weights and of row blocks, in groups or not, and on dense storage: forward, gradient of the input, gradient of the weights.
 
 use proptest::prelude::*;
 use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Product, Windows};
-use rarefy::sparse::{Storage, Weights};
+use rarefy::sparse::{BLOCK_HEIGHTS, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 
 use crate::random_shapes;
-use crate::support::{assert_close, cells, live, random_tiles, random_weights, sampled, samples_of, stream};
+use crate::support::{
+    assert_close, cells, live, random_blocks, random_tiles, random_weights, sampled, samples_of, stream,
+};
 
 /// Height, width and channels, filters, kernel, stride, padding, dilation, groups.
 type Sizes = ([usize; 3], usize, [usize; 2], [usize; 2], [usize; 2], [usize; 2], usize);
@@ -27,6 +29,7 @@ const SHAPES: &[(Sizes, usize)] = &[
     (([1, 9, 4], 5, [1, 9], [1, 1], [0, 8], [1, 1], 1), 33),
     (([7, 7, 2], 3, [6, 6], [1, 1], [3, 3], [1, 1], 1), 2),
     (([2, 2, 3], 4, [1, 1], [1, 1], [0, 0], [1, 1], 1), 0),
+    (([4, 3, 2], 32, [3, 2], [1, 1], [1, 0], [1, 1], 2), 33),
 ];
 
 /// Outputs, gradients of the inputs and of all cells.
@@ -84,7 +87,8 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
     let windows = Windows::new(geometry);
     let (rows, cols) = (geometry.filters, geometry.cols());
     let mut stream = stream(rows, cols);
-    let sparse = random_weights(rows, cols, (share * (rows * cols) as f64).ceil() as usize, &mut stream);
+    let nnz = (share * (rows * cols) as f64).ceil() as usize;
+    let sparse = random_weights(rows, cols, nnz, &mut stream);
     let mut storages = vec![sparse.clone()];
     if geometry.groups == 1 {
         storages.push(sparse.rewire(sparse.pattern().unwrap().clone(), Storage::Dense).0);
@@ -92,16 +96,19 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
         dense.set_live_values(cells(&sparse).into_iter().map(|value| value as f32).collect());
         storages.push(dense);
     }
+    let heights = BLOCK_HEIGHTS.into_iter().filter(|height| (rows / geometry.groups).is_multiple_of(*height));
+    storages.extend(heights.map(|height| random_blocks(rows, cols, nnz, height, &mut stream)));
     let bias: Vec<f32> = (0..rows).map(|_| stream.normal()).collect();
     let input = random_tiles(geometry.input.features(), samples, &mut stream);
     let gradient = random_tiles(windows.output().features(), samples, &mut stream);
-    let expected = Formulas::of(geometry, &cells(&sparse), &bias, &input, &gradient);
+    let of = |weights: &Weights| Formulas::of(geometry, &cells(weights), &bias, &input, &gradient);
+    let all: Vec<Formulas> = storages.iter().map(of).collect();
     let summed = ((samples * windows.output().positions()) as f64).sqrt() + 1.0;
     for isa in Isa::available() {
         let convolution = Convolution::new(isa, &windows);
-        for (storage, weights) in storages.iter().enumerate() {
-            let what =
-                |part: &str| format!("{isa} storage {storage} {geometry:?} of {samples} samples: {part}");
+        for (weights, expected) in storages.iter().zip(&all) {
+            let storage = weights.storage_name();
+            let what = |part: &str| format!("{isa} {storage} {geometry:?} of {samples} samples: {part}");
             let mut output = Tiles::zeros(gradient.features(), samples);
             let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Relu };
             convolution.forward(weights, &input, &mut output, epilogue);
@@ -121,10 +128,10 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
         let product = Product::convolution(&input, &gradient, &windows);
         let mut got = vec![f32::NAN; rows * cols];
         product.row_gradients(isa, (rows, cols), 0..rows, &mut got, &mut Vec::new());
-        assert_close(&format!("{isa} {geometry:?} rows"), got, &expected.gradient_cells, summed);
+        assert_close(&format!("{isa} {geometry:?} rows"), got, &all[0].gradient_cells, summed);
         let mut got = vec![f32::NAN; sparse.nnz()];
         product.cell_gradients(isa, sparse.pattern().unwrap(), &mut got);
-        let of_live = sampled(&sparse, &expected.gradient_cells);
+        let of_live = sampled(&sparse, &all[0].gradient_cells);
         assert_close(&format!("{isa} {geometry:?} cells"), got, &of_live, summed);
     }
 }

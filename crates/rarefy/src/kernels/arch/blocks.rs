@@ -5,6 +5,7 @@
 //! dX[c]    = f'(X[c]) * sum over the blocks (c, w) of column c and their rows of w[r] dY[r]
 //! dW[r, c] = sum over samples of dY[r] X[c]
 //! ```
+//! Of a convolution `X[c]` is what a window reads for column `c`, and the second goes from window to window.
 //! The second keeps the gradients of a block's rows in registers and adds to the rows of `dX`, so it needs no index by columns.
 //! The third takes `P` samples of all rows of a block in one vector, turned once for a line of blocks, and repeats `P` samples of an
 //! input as often; sums are added pair by pair until a number is left of each connection, in the order of the slots.
@@ -15,6 +16,7 @@ use std::ops::Range;
 
 use super::arguments::Epilogue;
 use super::lanes::{Arithmetic, Lanes, NONE, OnLanes, WIDTH};
+use crate::kernels::windows::{OUTSIDE, Windows};
 use crate::sparse::{BlockLine, Blocks};
 use crate::tiles::{HALF, LANES, Row};
 
@@ -22,43 +24,103 @@ use crate::tiles::{HALF, LANES, Row};
 macro_rules! by_height {
     ($height:expr, $block:expr, $call:ident($($argument:expr),*)) => {
         match ($height, $block) {
-            (8 | 16, 4) => $call::<A, 8, 2>($($argument),*),
-            (4, 4) => $call::<A, 4, 4>($($argument),*),
-            (2, 4) => $call::<A, 2, 4>($($argument),*),
-            (2, _) => $call::<A, 2, 2>($($argument),*),
-            _ => $call::<A, 4, 1>($($argument),*),
+            (8 | 16, 4) => $call::<A, _, 8, 2>($($argument),*),
+            (4, 4) => $call::<A, _, 4, 4>($($argument),*),
+            (2, 4) => $call::<A, _, 2, 4>($($argument),*),
+            (2, _) => $call::<A, _, 2, 2>($($argument),*),
+            _ => $call::<A, _, 4, 1>($($argument),*),
         }
     };
 }
 
+/// Where a product finds the row of each column.
+pub(in crate::kernels) trait Inputs<'a>: Copy {
+    /// For how many columns there is a row.
+    fn columns(self) -> usize;
+
+    /// # Safety
+    /// The column is below [`Inputs::columns`].
+    unsafe fn row(self, column: u32) -> &'a Row;
+}
+
+impl<'a> Inputs<'a> for &'a [Row] {
+    #[inline(always)]
+    fn columns(self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    unsafe fn row(self, column: u32) -> &'a Row {
+        // SAFETY: as the caller promises.
+        unsafe { self.get_unchecked(column as usize) }
+    }
+}
+
+/// What a window of a convolution reads: at each offset of the kernel the rows of a group's channels.
+#[derive(Clone, Copy)]
+pub(in crate::kernels) struct WindowInputs<'a> {
+    rows: &'a [&'a [Row]],
+    places: &'a [u32],
+}
+
+impl<'a> WindowInputs<'a> {
+    /// # Panics
+    /// If there are not rows for the channels of a group at each offset.
+    #[inline(always)]
+    pub(in crate::kernels) fn new(windows: &'a Windows, rows: &'a [&'a [Row]]) -> WindowInputs<'a> {
+        let (offsets, channels) = (windows.geometry.offsets(), windows.channels_of_group());
+        assert!(rows.len() == offsets && rows.iter().all(|rows| rows.len() == channels));
+        WindowInputs { rows, places: &windows.places }
+    }
+}
+
+impl<'a> Inputs<'a> for WindowInputs<'a> {
+    #[inline(always)]
+    fn columns(self) -> usize {
+        self.places.len()
+    }
+
+    #[inline(always)]
+    unsafe fn row(self, column: u32) -> &'a Row {
+        // SAFETY: the column is one, as the caller promises, and windows have the offset and the channel of each of their columns
+        // there: below the offsets, and below the channels of a group.
+        unsafe {
+            let at = *self.places.get_unchecked(column as usize);
+            self.rows.get_unchecked(at as usize & 0xff).get_unchecked((at >> 8) as usize)
+        }
+    }
+}
+
 /// Some lines of blocks times one panel.
-pub(in crate::kernels) struct Multiply<'a> {
+pub(in crate::kernels) struct Multiply<'a, I> {
     pub(in crate::kernels) blocks: &'a Blocks,
     pub(in crate::kernels) lines: Range<usize>,
     /// The panel's input, a row for each column.
-    pub(in crate::kernels) input: &'a [Row],
+    pub(in crate::kernels) input: I,
     /// A row for each row of the lines.
     pub(in crate::kernels) output: &'a mut [Row],
     pub(in crate::kernels) epilogue: Epilogue<'a>,
     /// The result's first row of this panel, counted over all panels.
     pub(in crate::kernels) first_row: usize,
+    /// Whether sums begin with what the output holds.
+    pub(in crate::kernels) accumulate: bool,
     /// Whether only the first half of the lanes is alive.
     pub(in crate::kernels) is_half: bool,
 }
 
-impl OnLanes for Multiply<'_> {
+impl<'a, I: Inputs<'a>> OnLanes for Multiply<'a, I> {
     #[inline(always)]
     fn run<A: Arithmetic, const BLOCK: usize>(mut self, arithmetic: A) {
         let blocks = self.blocks;
-        assert_eq!(self.input.len(), blocks.pattern().cols(), "an input for each column");
+        assert_eq!(self.input.columns(), blocks.pattern().cols(), "an input for each column");
         by_height!(blocks.height(), BLOCK, multiply_lines(arithmetic, &mut self));
     }
 }
 
 #[inline(always)]
-fn multiply_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
+fn multiply_lines<'a, A: Arithmetic, I: Inputs<'a>, const ROWS: usize, const PARTS: usize>(
     arithmetic: A,
-    product: &mut Multiply<'_>,
+    product: &mut Multiply<'a, I>,
 ) {
     let (blocks, height) = (product.blocks, product.blocks.height());
     let before = height * product.lines.start;
@@ -74,12 +136,15 @@ fn multiply_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
             for first in (0..height).step_by(ROWS) {
                 let mut sums = [[arithmetic.load(&NONE); PARTS]; ROWS];
                 for row in 0..ROWS {
-                    let start = arithmetic.repeat(&[product.epilogue.start(rows.start + first + row)]);
-                    sums[row] = [start; PARTS];
+                    sums[row] = if product.accumulate {
+                        load(arithmetic, part_of::<PARTS>(&output[first + row], part))
+                    } else {
+                        [arithmetic.repeat(&[product.epilogue.start(rows.start + first + row)]); PARTS]
+                    };
                 }
                 for (block, &column) in columns.iter().enumerate() {
                     // SAFETY: a pattern's columns are below its width, and there are as many inputs.
-                    let input = unsafe { product.input.get_unchecked(column as usize) };
+                    let input = unsafe { product.input.row(column) };
                     let input = load(arithmetic, part_of::<PARTS>(input, part));
                     for row in 0..ROWS {
                         // SAFETY: a line has `height` values for each block, and `first + ROWS` is no more than that.
@@ -101,56 +166,142 @@ fn multiply_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
     }
 }
 
-/// The transposed product for some columns of one panel.
-pub(in crate::kernels) struct Transposed<'a> {
-    pub(in crate::kernels) blocks: &'a Blocks,
-    pub(in crate::kernels) columns: Range<usize>,
-    /// The panel's gradients, one row for each of the matrix.
-    pub(in crate::kernels) gradient: &'a [Row],
-    /// A row for each column of the range.
-    pub(in crate::kernels) output: &'a mut [Row],
-    pub(in crate::kernels) epilogue: Epilogue<'a>,
-    /// The result's first row of this panel, counted over all panels.
-    pub(in crate::kernels) first_row: usize,
-    /// Whether only the first half of the lanes is alive.
-    pub(in crate::kernels) is_half: bool,
+/// Where a transposed product adds what belongs to each column.
+pub(in crate::kernels) trait Outputs {
+    /// How many columns it knows.
+    fn columns(&self) -> usize;
+
+    /// Of the columns of a line's blocks, which rise, those that it looks at.
+    fn part(&self, columns: &[u32]) -> Range<usize>;
+
+    /// The row of a column; `None` if there is none.
+    ///
+    /// # Safety
+    /// The column is below [`Outputs::columns`], and one of a [`part`](Outputs::part).
+    unsafe fn row(&mut self, column: u32) -> Option<&mut Row>;
 }
 
-impl OnLanes for Transposed<'_> {
+/// Some columns of a panel.
+pub(in crate::kernels) struct ColumnOutputs<'a> {
+    rows: &'a mut [Row],
+    first: usize,
+    columns: usize,
+}
+
+impl<'a> ColumnOutputs<'a> {
+    /// Rows for the columns from `first` on, of `columns` in all.
+    pub(in crate::kernels) fn new(rows: &'a mut [Row], first: usize, columns: usize) -> ColumnOutputs<'a> {
+        assert!(first + rows.len() <= columns, "a column for each row");
+        ColumnOutputs { rows, first, columns }
+    }
+}
+
+impl Outputs for ColumnOutputs<'_> {
     #[inline(always)]
-    fn run<A: Arithmetic, const BLOCK: usize>(mut self, arithmetic: A) {
-        let blocks = self.blocks;
-        assert_eq!(self.output.len(), self.columns.len(), "a row for each column");
-        self.output.fill(Row::ZERO);
-        by_height!(blocks.height(), BLOCK, add_lines(arithmetic, &mut self));
-        for (column, output) in self.columns.zip(self.output) {
-            self.epilogue.end(self.first_row + column, &mut output.0);
+    fn columns(&self) -> usize {
+        self.columns
+    }
+
+    #[inline(always)]
+    fn part(&self, columns: &[u32]) -> Range<usize> {
+        if self.rows.len() == self.columns {
+            return 0..columns.len();
+        }
+        let before = |end: usize| columns.partition_point(|&column| (column as usize) < end);
+        before(self.first)..before(self.first + self.rows.len())
+    }
+
+    #[inline(always)]
+    unsafe fn row(&mut self, column: u32) -> Option<&mut Row> {
+        // SAFETY: the column is one of these, as the caller promises.
+        Some(unsafe { self.rows.get_unchecked_mut(column as usize - self.first) })
+    }
+}
+
+/// What a window of a convolution reads, as far as it is among some positions of the input.
+pub(in crate::kernels) struct WindowOutputs<'a> {
+    rows: &'a mut [Row],
+    firsts: &'a [u32],
+    places: &'a [u32],
+}
+
+impl<'a> WindowOutputs<'a> {
+    /// `firsts` has for each offset of the kernel the row of a group's first channel, or [`OUTSIDE`].
+    ///
+    /// # Panics
+    /// If there are not as many offsets, or rows.
+    pub(in crate::kernels) fn new(
+        windows: &'a Windows,
+        rows: &'a mut [Row],
+        firsts: &'a [u32],
+    ) -> WindowOutputs<'a> {
+        let channels = windows.channels_of_group();
+        let is_there = |&first: &u32| first == OUTSIDE || first as usize + channels <= rows.len();
+        assert!(firsts.len() == windows.geometry.offsets() && firsts.iter().all(is_there));
+        WindowOutputs { rows, firsts, places: &windows.places }
+    }
+}
+
+impl Outputs for WindowOutputs<'_> {
+    #[inline(always)]
+    fn columns(&self) -> usize {
+        self.places.len()
+    }
+
+    #[inline(always)]
+    fn part(&self, columns: &[u32]) -> Range<usize> {
+        0..columns.len()
+    }
+
+    #[inline(always)]
+    unsafe fn row(&mut self, column: u32) -> Option<&mut Row> {
+        // SAFETY: as for `WindowInputs`.
+        unsafe {
+            let at = *self.places.get_unchecked(column as usize);
+            match *self.firsts.get_unchecked(at as usize & 0xff) {
+                OUTSIDE => None,
+                first => Some(self.rows.get_unchecked_mut(first as usize + (at >> 8) as usize)),
+            }
         }
     }
 }
 
+/// Adds the transposed product of some lines for one panel.
+pub(in crate::kernels) struct Transposed<'a, O> {
+    pub(in crate::kernels) blocks: &'a Blocks,
+    pub(in crate::kernels) lines: Range<usize>,
+    /// The panel's gradients, one row for each of the matrix.
+    pub(in crate::kernels) gradient: &'a [Row],
+    pub(in crate::kernels) output: O,
+    /// Whether only the first half of the lanes is alive.
+    pub(in crate::kernels) is_half: bool,
+}
+
+impl<O: Outputs> OnLanes for Transposed<'_, O> {
+    #[inline(always)]
+    fn run<A: Arithmetic, const BLOCK: usize>(mut self, arithmetic: A) {
+        assert_eq!(self.output.columns(), self.blocks.pattern().cols(), "all columns are known");
+        by_height!(self.blocks.height(), BLOCK, add_lines(arithmetic, &mut self));
+    }
+}
+
 #[inline(always)]
-fn add_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
+fn add_lines<A: Arithmetic, O: Outputs, const ROWS: usize, const PARTS: usize>(
     arithmetic: A,
-    product: &mut Transposed<'_>,
+    product: &mut Transposed<'_, O>,
 ) {
-    let (blocks, height, range) = (product.blocks, product.blocks.height(), product.columns.clone());
-    let is_whole = range == (0..blocks.pattern().cols());
+    let (blocks, height) = (product.blocks, product.blocks.height());
     // A part of all lines after the other: half the rows are half as much to keep in the cache.
     for part in 0..LANES / WIDTH / PARTS {
         if product.is_half && part * PARTS * WIDTH >= HALF {
             break;
         }
-        for line in 0..blocks.pattern().rows() {
-            let BlockLine { rows, mut columns, slots } = blocks.line(line);
-            let mut values = &blocks.values()[slots];
+        for line in product.lines.clone() {
+            let BlockLine { rows, columns, slots } = blocks.line(line);
+            let values = &blocks.values()[slots];
             assert!(values.len() == columns.len() * height && height.is_multiple_of(ROWS));
-            if !is_whole {
-                let before = |end: usize| columns.partition_point(|&column| (column as usize) < end);
-                let here = before(range.start)..before(range.end);
-                values = &values[here.start * height..here.end * height];
-                columns = &columns[here];
-            }
+            let here = product.output.part(columns);
+            let (columns, values) = (&columns[here.clone()], &values[here.start * height..here.end * height]);
             let gradient = &product.gradient[rows];
             for first in (0..height).step_by(ROWS) {
                 let mut gradients = [[arithmetic.load(&NONE); PARTS]; ROWS];
@@ -158,8 +309,8 @@ fn add_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
                     gradients[row] = load(arithmetic, part_of::<PARTS>(&gradient[first + row], part));
                 }
                 for (block, &column) in columns.iter().enumerate() {
-                    // SAFETY: these columns are in the range, which has an output for each.
-                    let output = unsafe { product.output.get_unchecked_mut(column as usize - range.start) };
+                    // SAFETY: a pattern's columns are below its width, and all of them are known.
+                    let Some(output) = (unsafe { product.output.row(column) }) else { continue };
                     let output = part_of_mut::<PARTS>(output, part);
                     let mut sums = load(arithmetic, output);
                     for row in 0..ROWS {
@@ -178,14 +329,14 @@ fn add_lines<A: Arithmetic, const ROWS: usize, const PARTS: usize>(
 }
 
 /// The gradients of some blocks by one panel.
-pub(in crate::kernels) struct Gradient<'a> {
+pub(in crate::kernels) struct Gradient<'a, I> {
     pub(in crate::kernels) blocks: &'a Blocks,
     /// Which, in the order of the pattern.
     pub(in crate::kernels) range: Range<usize>,
     /// The panel's gradients, one row for each of the matrix.
     pub(in crate::kernels) gradient: &'a [Row],
     /// The panel's input, a row for each column.
-    pub(in crate::kernels) input: &'a [Row],
+    pub(in crate::kernels) input: I,
     /// A number for each slot of these blocks.
     pub(in crate::kernels) out: &'a mut [f32],
     /// Whether they are added to what is there.
@@ -194,12 +345,12 @@ pub(in crate::kernels) struct Gradient<'a> {
     pub(in crate::kernels) is_half: bool,
 }
 
-impl OnLanes for Gradient<'_> {
+impl<'a, I: Inputs<'a>> OnLanes for Gradient<'a, I> {
     #[inline(always)]
     fn run<A: Arithmetic, const BLOCK: usize>(self, arithmetic: A) {
         let Gradient { blocks, range, gradient, input, out, accumulate, is_half } = self;
         let (index, height) = (blocks.pattern().index(), blocks.height());
-        assert_eq!(input.len(), index.width(), "an input for each column");
+        assert_eq!(input.columns(), index.width(), "an input for each column");
         let mut line = index.offsets().partition_point(|&offset| offset as usize <= range.start) - 1;
         let mut start = range.start;
         let mut turned = Turned([NONE; 32]);
@@ -210,12 +361,12 @@ impl OnLanes for Gradient<'_> {
             let dots = Dots { columns, input, out, height, accumulate, is_half, turned: &mut turned };
             let gradient = &gradient[blocks.line(line).rows];
             match (height, BLOCK) {
-                (8 | 16, 4) => line_dots::<A, 8, 4, 8>(arithmetic, dots, gradient),
-                (8 | 16, _) => line_dots::<A, 8, 4, 2>(arithmetic, dots, gradient),
-                (4, 4) => line_dots::<A, 4, 8, 8>(arithmetic, dots, gradient),
-                (4, _) => line_dots::<A, 4, 8, 2>(arithmetic, dots, gradient),
-                (_, 4) => line_dots::<A, 2, 16, 8>(arithmetic, dots, gradient),
-                _ => line_dots::<A, 2, 16, 2>(arithmetic, dots, gradient),
+                (8 | 16, 4) => line_dots::<A, _, 8, 4, 8>(arithmetic, dots, gradient),
+                (8 | 16, _) => line_dots::<A, _, 8, 4, 2>(arithmetic, dots, gradient),
+                (4, 4) => line_dots::<A, _, 4, 8, 8>(arithmetic, dots, gradient),
+                (4, _) => line_dots::<A, _, 4, 8, 2>(arithmetic, dots, gradient),
+                (_, 4) => line_dots::<A, _, 2, 16, 8>(arithmetic, dots, gradient),
+                _ => line_dots::<A, _, 2, 16, 2>(arithmetic, dots, gradient),
             }
             (start, line) = (end, line + 1);
         }
@@ -231,9 +382,9 @@ struct Turned([Lanes; 32]);
 const MOST_SIDE: usize = 8;
 
 /// Products of a line's gradients with the inputs of its blocks.
-struct Dots<'a> {
+struct Dots<'a, I> {
     columns: &'a [u32],
-    input: &'a [Row],
+    input: I,
     /// `height` numbers for each column.
     out: &'a mut [f32],
     height: usize,
@@ -244,9 +395,9 @@ struct Dots<'a> {
 
 /// `N` rows at a time, and as many blocks at a time as sums have room for.
 #[inline(always)]
-fn line_dots<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize>(
+fn line_dots<'a, A: Arithmetic, I: Inputs<'a>, const N: usize, const P: usize, const SIDE: usize>(
     arithmetic: A,
-    mut dots: Dots<'_>,
+    mut dots: Dots<'_, I>,
     gradient: &[Row],
 ) {
     let height = dots.height;
@@ -261,13 +412,13 @@ fn line_dots<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize>(
         let mut block = 0;
         while block + SIDE <= dots.columns.len() {
             // SAFETY: columns are below the width, and there are as many inputs.
-            unsafe { group::<A, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first) };
+            unsafe { group::<A, I, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first) };
             block += SIDE;
         }
         while block < dots.columns.len() {
             let end = dots.columns.len().min(block + 2);
             // SAFETY: as above.
-            unsafe { group::<A, N, P, 2>(arithmetic, &mut dots, block..end, first) };
+            unsafe { group::<A, I, N, P, 2>(arithmetic, &mut dots, block..end, first) };
             block = end;
         }
     }
@@ -278,9 +429,9 @@ fn line_dots<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize>(
 /// # Safety
 /// All columns are numbers of inputs.
 #[inline(always)]
-unsafe fn group<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize>(
+unsafe fn group<'a, A: Arithmetic, I: Inputs<'a>, const N: usize, const P: usize, const SIDE: usize>(
     arithmetic: A,
-    dots: &mut Dots<'_>,
+    dots: &mut Dots<'_, I>,
     blocks: Range<usize>,
     first: usize,
 ) {
@@ -290,7 +441,7 @@ unsafe fn group<A: Arithmetic, const N: usize, const P: usize, const SIDE: usize
         // Beyond the last block the first once more.
         let block = if at < blocks.len() { blocks.start + at } else { blocks.start };
         // SAFETY: as the caller promises.
-        *input = unsafe { dots.input.get_unchecked(dots.columns[block] as usize) }.0.as_chunks::<P>().0;
+        *input = unsafe { dots.input.row(dots.columns[block]) }.0.as_chunks::<P>().0;
     }
     let mut sums = [[zero; 2]; SIDE];
     let steps = if dots.is_half { HALF / P } else { LANES / P };

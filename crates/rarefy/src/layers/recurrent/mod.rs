@@ -93,8 +93,10 @@ impl<C: Cell + 'static> Recurrent<C> {
 
     fn parameters(input: Shape, plan: Plan, cell: &C, builder: &mut Builder<'_>) -> crate::Result<()> {
         let rows = C::GATES * plan.hidden;
-        let weight =
-            |cols: usize| WeightShape { alike: 1, ..WeightShape::linear(rows, cols, input.positions()) };
+        let weight = |cols: usize| WeightShape {
+            alike: plan.hidden,
+            ..WeightShape::linear(rows, cols, input.positions())
+        };
         builder.weight("weight_ih", weight(input.channels), cell.activation())?;
         builder.values("bias_ih", rows, |row| cell.start_of_bias(row / plan.hidden), Role::Bias)?;
         builder.weight("weight_hh", weight(plan.hidden), cell.activation())?;

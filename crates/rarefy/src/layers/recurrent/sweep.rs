@@ -97,11 +97,11 @@ impl Direction {
         two_blocks(states, self.hidden, now, self.step(turn + 1))
     }
 
-    /// Units of a piece, which costs about [`GRAIN`]; there are as many pieces as threads share alike.
+    /// Units of a piece, which costs about [`GRAIN`]; there are as many pieces as threads share alike. No piece cuts a row block.
     fn piece(self, weights: &Piecewise<'_>) -> usize {
         let cost = weights.cost() + GATE * self.gates * self.hidden;
         let pieces = (cost / GRAIN).max(1).next_power_of_two();
-        self.hidden.div_ceil(pieces).max(weights.fewest())
+        self.hidden.div_ceil(pieces).max(weights.fewest()).next_multiple_of(weights.height())
     }
 }
 

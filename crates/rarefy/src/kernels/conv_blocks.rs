@@ -1,0 +1,172 @@
+//! Convolution on weights in row blocks: filters of a block read the same rows, so each is loaded once for all of them.
+//!
+//! | operation | how |
+//! |---|---|
+//! | forward | each position is a panel, whose inputs are what its window reads |
+//! | input gradient | each position adds to what its window read, in the order of the positions |
+//! | weight gradient | summed over slices of the positions, as that of single entries |
+
+use std::ops::Range;
+
+use super::arch::blocks::{Gradient, Multiply, Transposed, WindowInputs, WindowOutputs};
+use super::arch::{Epilogue, Isa};
+use super::conv::sum_slices;
+use super::split::{par_chunks, split_tiles};
+use super::windows::{MAX_OFFSETS, OUTSIDE, Windows};
+use crate::sparse::Blocks;
+use crate::tiles::{Row, Tiles};
+
+/// Positions that one piece of work covers.
+const POSITIONS: usize = 16;
+
+/// The lines of blocks of each group of filters, and its first channel.
+fn groups(windows: &Windows, height: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let (lines, channels) = (windows.filters_of_group() / height, windows.channels_of_group());
+    (0..windows.geometry.groups).map(move |group| (group * lines..(group + 1) * lines, group * channels))
+}
+
+/// Calls `work` with what the window of a position reads of a group's channels.
+fn with_inputs(
+    windows: &Windows,
+    rows: &[Row],
+    position: usize,
+    first_channel: usize,
+    work: impl FnOnce(WindowInputs<'_>),
+) {
+    let (offsets, channels) = (windows.geometry.offsets(), windows.channels_of_group());
+    let mut bases = [&rows[..0]; MAX_OFFSETS];
+    for (base, &at) in bases.iter_mut().zip(&windows.reads[position * offsets..][..offsets]) {
+        *base = match at {
+            OUTSIDE => &windows.zeros[..channels],
+            at => &rows[at as usize * windows.geometry.input.channels + first_channel..][..channels],
+        };
+    }
+    work(WindowInputs::new(windows, &bases[..offsets]));
+}
+
+/// `output = epilogue(W * input)`.
+pub(super) fn forward(
+    (isa, windows): (Isa, &Windows),
+    blocks: &Blocks,
+    input: &Tiles,
+    output: &mut Tiles,
+    epilogue: Epilogue<'_>,
+) {
+    let (filters, height) = (windows.geometry.filters, blocks.height());
+    let (tiles, per_tile) = (input.tiles(), output.features());
+    split_tiles(0..tiles, output.rows_mut(), per_tile, &|tile, output| {
+        par_chunks(output, POSITIONS * filters, &|start, output| {
+            for (position, output) in (start / filters..).zip(output.chunks_mut(filters)) {
+                for (lines, first_channel) in groups(windows, height) {
+                    with_inputs(windows, input.tile(tile), position, first_channel, |input| {
+                        isa.on_lanes(Multiply {
+                            blocks,
+                            output: &mut output[lines.start * height..lines.end * height],
+                            lines,
+                            input,
+                            epilogue,
+                            first_row: tile * per_tile + position * filters,
+                            accumulate: false,
+                            is_half: false,
+                        });
+                    });
+                }
+            }
+        });
+    });
+}
+
+/// `gradient_input = epilogue(W^T * gradient)`. Where there are fewer tiles than threads each is cut by positions of the input, which
+/// changes no bit: what is added to one comes in the order of the windows.
+pub(super) fn transposed(
+    (isa, windows): (Isa, &Windows),
+    blocks: &Blocks,
+    gradient: &Tiles,
+    gradient_input: &mut Tiles,
+    epilogue: Epilogue<'_>,
+) {
+    let geometry = windows.geometry;
+    let (channels, positions) = (geometry.input.channels, geometry.input.positions());
+    let (tiles, per_tile) = (gradient.tiles(), gradient_input.features());
+    let pieces = rayon::current_num_threads().div_ceil(tiles.max(1));
+    split_tiles(0..tiles, gradient_input.rows_mut(), per_tile, &|tile, output| {
+        par_chunks(output, positions.div_ceil(pieces) * channels, &|start, output| {
+            output.fill(Row::ZERO);
+            let first = start / channels;
+            add_windows(
+                (isa, windows),
+                blocks,
+                gradient.tile(tile),
+                first..first + output.len() / channels,
+                output,
+            );
+            isa.vectorize(|| {
+                for (at, row) in (tile * per_tile + start..).zip(output) {
+                    epilogue.end(at, &mut row.0);
+                }
+            });
+        });
+    });
+}
+
+/// Adds what all windows of a tile give to some positions of the input.
+fn add_windows(
+    (isa, windows): (Isa, &Windows),
+    blocks: &Blocks,
+    gradient: &[Row],
+    range: Range<usize>,
+    output: &mut [Row],
+) {
+    let (offsets, channels) = (windows.geometry.offsets(), windows.geometry.input.channels);
+    let mut firsts = [OUTSIDE; MAX_OFFSETS];
+    for (reads, gradient) in
+        windows.reads.chunks_exact(offsets).zip(gradient.chunks_exact(windows.geometry.filters))
+    {
+        for (lines, first_channel) in groups(windows, blocks.height()) {
+            let mut is_read = false;
+            for (first, &at) in firsts.iter_mut().zip(reads) {
+                let is_here = at != OUTSIDE && range.contains(&(at as usize));
+                is_read |= is_here;
+                *first = match is_here {
+                    true => ((at as usize - range.start) * channels + first_channel) as u32,
+                    false => OUTSIDE,
+                };
+            }
+            if is_read {
+                let output = WindowOutputs::new(windows, &mut *output, &firsts[..offsets]);
+                isa.on_lanes(Transposed { blocks, lines, gradient, output, is_half: false });
+            }
+        }
+    }
+}
+
+/// The gradient of every connection, summed over positions and tiles, to `out`. `scratch` grows to what the slices need.
+pub(super) fn weight_gradient(
+    (isa, windows): (Isa, &Windows),
+    blocks: &Blocks,
+    (gradient, input): (&Tiles, &Tiles),
+    out: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    let (filters, height) = (windows.geometry.filters, blocks.height());
+    let offsets = blocks.pattern().index().offsets();
+    sum_slices(windows.output().positions(), input.tiles(), out, scratch, &|tile, positions, out| {
+        out.fill(0.0);
+        for position in positions {
+            for (lines, first_channel) in groups(windows, height) {
+                let range = offsets[lines.start] as usize..offsets[lines.end] as usize;
+                with_inputs(windows, input.tile(tile), position, first_channel, |input| {
+                    isa.on_lanes(Gradient {
+                        blocks,
+                        out: &mut out[range.start * height..range.end * height],
+                        range,
+                        gradient: &gradient.tile(tile)[position * filters..][..filters],
+                        input,
+                        accumulate: true,
+                        is_half: false,
+                    });
+                });
+            }
+        }
+    });
+}
