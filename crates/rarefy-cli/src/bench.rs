@@ -142,10 +142,7 @@ impl Matrix {
         let lines = size / block;
         let pattern =
             Pattern::random(lines, size, (density * (lines * size) as f64).round() as usize, stream);
-        let mut weights = match block {
-            1 => Weights::zeros(pattern, Storage::Sparse),
-            _ => Weights::zeros_in_blocks(block, pattern),
-        };
+        let mut weights = Weights::zeros_by(block, pattern, Storage::Sparse);
         Init::He.fill(&mut weights, stream);
         weights
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Windows};
 use rarefy::random::{Purpose, Stream};
-use rarefy::sparse::{Init, Pattern, Storage, Weights};
+use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 use serde::Serialize;
 
@@ -28,6 +28,9 @@ pub struct ConvArgs {
     /// Densities; 1 is dense storage
     #[arg(long, value_delimiter = ',', default_value = "1,0.1,0.05,0.02,0.01")]
     densities: Vec<f64>,
+    /// Filters that share their inputs: 1 for single connections, or the height of row blocks
+    #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
+    blocks: Vec<usize>,
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -43,6 +46,7 @@ struct Row {
     channels: usize,
     side: usize,
     density: f64,
+    block: usize,
     forward_ms: f64,
     gradient_input_ms: f64,
     gradient_weight_ms: f64,
@@ -60,8 +64,17 @@ pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
         let (channels, side): (usize, usize) =
             sizes.with_context(|| format!("--shapes {shape}: give channels and side as in 64x32"))?;
         ensure!(channels > 0 && side > 0 && args.batch > 0 && args.rounds > 0, "sizes must be above 0");
+        for &block in &args.blocks {
+            ensure!(
+                channels.is_multiple_of(block) && (block == 1 || BLOCK_HEIGHTS.contains(&block)),
+                "--blocks: {block} is no height of row blocks in {channels} filters; give 1, 2, 4, 8 or 16"
+            );
+        }
         for &density in &args.densities {
-            rows.push(pool.install(|| measure(args, isa, channels, side, density)));
+            // Dense storage has no blocks.
+            let blocks = args.blocks.iter().filter(|&&block| density < 1.0 || block == 1);
+            let shape = |block: usize| Matrix { channels, side, density, block };
+            rows.extend(blocks.map(|&block| pool.install(|| measure(args, isa, shape(block)))));
         }
     }
     let lines = rows.iter().map(|row: &Row| {
@@ -69,6 +82,7 @@ pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
             format!("{0} -> {0}", row.channels),
             format!("{0} x {0}", row.side),
             row.density.to_string(),
+            row.block.to_string(),
             format!("{:.2}", row.forward_ms),
             format!("{:.2}", row.gradient_input_ms),
             format!("{:.2}", row.gradient_weight_ms),
@@ -76,13 +90,23 @@ pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
             format!("{:.1}", row.gflops),
         ]
     });
-    let header = ["channels", "image", "density", "forward ms", "d input", "d weight", "total", "GFLOP/s"];
+    let header =
+        ["channels", "image", "density", "block", "forward ms", "d input", "d weight", "total", "GFLOP/s"];
     output.say(&format!("{isa}, {} threads, batch {}", pool.current_num_threads(), args.batch));
     output.say(&table(&header, lines).text(output.width()));
     output.json(&serde_json::json!({ "isa": isa.name(), "rows": rows }))
 }
 
-fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64) -> Row {
+/// What is measured.
+struct Matrix {
+    channels: usize,
+    side: usize,
+    density: f64,
+    block: usize,
+}
+
+fn measure(args: &ConvArgs, isa: Isa, matrix: Matrix) -> Row {
+    let Matrix { channels, side, density, block } = matrix;
     let pad = args.kernel / 2;
     let windows = Windows::new(Geometry {
         input: Shape { height: side, width: side, channels },
@@ -94,10 +118,11 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
         groups: 1,
     });
     let cols = windows.geometry().cols();
-    let nnz = ((density * (channels * cols) as f64).round() as usize).max(1);
+    let (lines, share) = (channels / block, density / block as f64);
+    let count = ((share * (channels * cols) as f64).round() as usize).max(1);
     let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
     let storage = if density < 1.0 { Storage::Sparse } else { Storage::Dense };
-    let mut weights = Weights::zeros(Pattern::random(channels, cols, nnz, &mut stream), storage);
+    let mut weights = Weights::zeros_by(block, Pattern::random(lines, cols, count, &mut stream), storage);
     Init::He.fill(&mut weights, &mut stream);
     let mut tiles = |features: usize| {
         let mut tiles = Tiles::zeros(features, args.batch);
@@ -131,7 +156,17 @@ fn measure(args: &ConvArgs, isa: Isa, channels: usize, side: usize, density: f64
         times[times.len() / 2]
     });
     let total_ms = forward_ms + gradient_input_ms + gradient_weight_ms;
-    let flops = 6.0 * (nnz * side * side * args.batch) as f64;
+    let flops = 6.0 * (weights.nnz() * side * side * args.batch) as f64;
     let gflops = flops / total_ms / 1e6;
-    Row { channels, side, density, forward_ms, gradient_input_ms, gradient_weight_ms, total_ms, gflops }
+    Row {
+        channels,
+        side,
+        density,
+        block,
+        forward_ms,
+        gradient_input_ms,
+        gradient_weight_ms,
+        total_ms,
+        gflops,
+    }
 }

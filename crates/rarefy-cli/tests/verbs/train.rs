@@ -103,8 +103,9 @@ fn train_refuses_by_name_and_leaves_no_folder() {
     assert!(shown.contains("note: batches of 8 samples, for there are but 21 to train on"), "{shown}");
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     assert_eq!(toml::from_str::<Settings>(&config).unwrap().train.batch_size, Some(8));
-    let shown = said(&["train", "digits", "--sparsity", "95%", "--print-config"]);
-    assert_eq!(toml::from_str::<Settings>(&shown).unwrap().sparsity.density, 0.05);
+    let shown = said(&["train", "digits", "--sparsity", "95%", "--block", "8", "--print-config"]);
+    let sparsity = toml::from_str::<Settings>(&shown).unwrap().sparsity;
+    assert_eq!((sparsity.density, sparsity.block), (0.05, 8));
     for arguments in [["--seed", "-1"], ["--hidden", "4,-4"], ["--epochs", "0"], ["--sparsity", "95x"]] {
         let output = rarefy(&[&["train", "digits"], &arguments[..]].concat());
         let message = text(&output.stderr);
