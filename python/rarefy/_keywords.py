@@ -16,6 +16,7 @@ KEYWORDS = {
     "network": "network",
     "hidden": "network.hidden",
     "density": "sparsity.density",
+    "block": "sparsity.block",
     "method": "topology.method",
     "penalty": "penalty.method",
     "lam": "penalty.lambda",

@@ -4,7 +4,7 @@
 use rarefy::layers::Network;
 use rarefy::sparse::{Weights, allocate, block_height};
 use rarefy::topology::Method;
-use rarefy::train::{Control, Model, Settings, Trainer};
+use rarefy::train::{Control, Model, Settings, Trainer, save_model};
 
 /// Blocks of 4 and of 8 in the first layer, of 2 in the last; single connections in the second.
 const HIDDEN: [usize; 2] = [56, 33];
@@ -77,6 +77,50 @@ fn they_stay_whole_and_models_learn_and_come_back() {
     }
 }
 
+/// What makes zeros makes whole blocks of them, which leave; a target is a bound in blocks, too.
+#[test]
+fn penalties_constraints_and_targets_take_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let dense = "[sparsity]\ndensity = 1.0\n[topology]\nmethod = 'static'\n";
+    #[rustfmt::skip]
+    let cases = [
+        (dense, "[penalty]\nmethod = 'l1'\nlambda = 0.01", 0.4),
+        (dense, "[penalty]\nmethod = 'group-inputs'\nlambda = 0.01", 0.6),
+        (dense, "[penalty]\nmethod = 'l1'\n[target]\nsparsity = 0.85", 0.15),
+        (dense, "[penalty]\nmethod = 'l1'\n[target]\nbytes = 9000", 0.5),
+        (dense, "[constraint]\nmethod = 'top-k'\nkeep = 0.2", 0.201),
+        (dense, "[constraint]\nmethod = 'l1-ball'\nradius = 20.0", 0.5),
+        (dense, "[constraint]\nmethod = 'non-negative'", 1.0),
+        ("[topology]\nmethod = 'rigl'\n", "[target]\nbytes = 9000", 0.5),
+        ("[topology]\nmethod = 'rigl'\n", "[target]\nnnz = 1000", 0.2),
+        ("[topology]\nmethod = 'top-kast'\n[sparsity]\ndensity = 0.15\n", "", 0.15),
+    ];
+    for (start, text, most) in cases {
+        for block in [4, 8] {
+            let what = format!("{start}{text} in blocks of {block}");
+            let mut settings: Settings = toml::from_str(&format!("{start}{text}")).unwrap();
+            settings.network.hidden = vec![56, 32];
+            settings.sparsity.block = block;
+            (settings.threads, settings.train.epochs, settings.train.batch_size) = (2, 12, Some(100));
+            (settings.optimizer.learning_rate, settings.train.keep_best) = (Some(0.01.into()), false);
+            let bytes = settings.target.bytes;
+            let outcome = Trainer::load(settings).unwrap().train(&mut |_| Control::Continue).unwrap();
+            let model = outcome.model;
+            counts(&model.network, block);
+            let share = 1.0 - model.sparsity();
+            let accuracy = outcome.test.expect("digits have a test part").accuracy();
+            assert!(share <= most + 1e-9 && share > 0.02, "{what}: {share}");
+            assert!(accuracy > 0.6, "{what}: {accuracy}");
+            let path = folder.path().join("model");
+            std::fs::create_dir_all(&path).unwrap();
+            save_model(&path, &model.network, &model.config).unwrap();
+            let found = std::fs::metadata(path.join("model.safetensors")).unwrap().len();
+            assert!(bytes.is_none_or(|bytes| found <= bytes as u64), "{what}: {found} bytes");
+            assert_eq!(Model::open(&path).unwrap().to_bytes(), model.to_bytes(), "{what}");
+        }
+    }
+}
+
 #[test]
 fn what_does_not_go_with_them_is_refused() {
     #[rustfmt::skip]
@@ -84,10 +128,11 @@ fn what_does_not_go_with_them_is_refused() {
         ("[sparsity]\nblock = 3", "sparsity.block: must be 1, for connections one by one, or 2, 4, 8 or 16, not 3"),
         ("[sparsity]\nblock = 0", "sparsity.block: must be 1"),
         ("[sparsity]\nblock = 4\nstorage = 'dense'", "sparsity.block: is for compressed storage"),
-        ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"l1\": "),
-        ("[sparsity]\nblock = 4\n[constraint]\nmethod = 'top-k'\nkeep = 0.1", "sparsity.block: this does not go with constraint.method = \"top-k\": "),
-        ("[sparsity]\nblock = 4\n[target]\nnnz = 900", "sparsity.block: this does not go with a target: "),
-        ("[sparsity]\nblock = 4\n[topology]\nmethod = 'top-kast'", "sparsity.block: this does not go with topology.method = \"top-kast\": "),
+        ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'mcp'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"mcp\": "),
+        ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'group-neurons'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"group-neurons\": "),
+        ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'str'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"str\": "),
+        ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'static'\n[optimizer]\nmethod = 'linbreg'", "sparsity.block: this does not go with optimizer.method = \"linbreg\": "),
+        ("[sparsity]\nblock = 4\n[constraint]\nmethod = 'top-k'\nkeep = 0.1\nscope = 'global'", "sparsity.block: this does not go with constraint.scope = \"global\": "),
         ("[sparsity]\nblock = 4\n[topology]\nmethod = 'cht'", "sparsity.block: this does not go with topology.method = \"cht\": "),
         ("[sparsity]\nblock = 4\n[topology]\nmethod = 'gmp'\nscope = 'global'", "sparsity.block: this does not go with topology.scope = \"global\": "),
     ];

@@ -111,6 +111,16 @@ fn threads_and_stops_change_no_byte_of_row_blocks() {
         settings.sparsity.block = block;
         check_repeats(&format!("{method:?}, blocks of {block}"), settings);
     }
+    let of_layers = |(name, _): &(String, Settings)| ["TopK None", "L1Ball None"].contains(&name.as_str());
+    let others = [(Some(0.9), PenaltyMethod::L1), (None, PenaltyMethod::GroupInputs)]
+        .map(|(target, method)| (format!("{method:?} {target:?}"), penalised(method, target)))
+        .into_iter()
+        .chain(regularized().into_iter().filter(of_layers))
+        .chain([("top-kast".to_string(), settings(Method::TopKast))]);
+    for (name, mut settings) in others {
+        settings.sparsity.block = 4;
+        check_repeats(&format!("{name} in blocks"), settings);
+    }
 }
 
 #[test]

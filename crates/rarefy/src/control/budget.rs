@@ -14,12 +14,21 @@ pub struct LayerCost {
     pub nnz: usize,
     /// How often a prediction uses each connection.
     pub uses: usize,
+    /// Rows of a block, which has one place in the index; 1 for connections one by one.
+    pub block: usize,
 }
 
 impl LayerCost {
     /// Cells.
     pub fn cells(&self) -> usize {
         self.rows * self.cols
+    }
+
+    /// Bytes on disk: of biases, and of the connections with their index.
+    pub fn bytes(&self) -> usize {
+        let lines = self.rows / self.block;
+        let height = usize::from(self.block > 1);
+        4 * (self.rows + self.nnz + self.nnz / self.block + lines + 1 + height)
     }
 }
 
@@ -43,11 +52,9 @@ impl Unit {
             Unit::Bytes { fixed } => {
                 fixed
                     + sum(&|layer| {
-                        // A full matrix is stored without an index.
-                        let is_full = layer.nnz == layer.rows * layer.cols;
-                        let bytes =
-                            if is_full { 4 * layer.nnz } else { 8 * layer.nnz + 4 * (layer.rows + 1) };
-                        (bytes + 4 * layer.rows) as f64
+                        // A full matrix is stored without an index, unless it is in blocks.
+                        let is_full = layer.nnz == layer.cells() && layer.block == 1;
+                        (if is_full { 4 * (layer.nnz + layer.rows) } else { layer.bytes() }) as f64
                     })
             }
         }
@@ -187,8 +194,8 @@ mod tests {
     use super::*;
 
     const WHOLE: &[LayerCost] = &[
-        LayerCost { rows: 100, cols: 50, nnz: 5000, uses: 1 },
-        LayerCost { rows: 10, cols: 100, nnz: 1000, uses: 1 },
+        LayerCost { rows: 100, cols: 50, nnz: 5000, uses: 1, block: 1 },
+        LayerCost { rows: 10, cols: 100, nnz: 1000, uses: 1, block: 1 },
     ];
 
     fn budget(target: TargetSettings) -> Result<Option<Budget>> {
@@ -246,7 +253,8 @@ mod tests {
     #[test]
     fn bisection_finds_the_last_that_fits() {
         let budget = budget(TargetSettings { nnz: Some(110), ..Default::default() }).unwrap().unwrap();
-        let mut layers = |count: usize| vec![LayerCost { rows: 1, cols: 1, nnz: 3 * count, uses: 1 }];
+        let mut layers =
+            |count: usize| vec![LayerCost { rows: 1, cols: 1, nnz: 3 * count, uses: 1, block: 1 }];
         assert_eq!(budget.most_within(0, 1000, &mut layers), 36);
         assert_eq!(budget.most_within(0, 20, &mut layers), 20);
     }

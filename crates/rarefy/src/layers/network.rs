@@ -74,10 +74,7 @@ impl Network {
             if shape.least == shape.rows && pattern.nnz() >= lines {
                 pattern = pattern.without_empty_rows(&mut stream);
             }
-            let mut weights = match height {
-                1 => Weights::zeros(pattern, sparsity.storage),
-                _ => Weights::zeros_in_blocks(height, pattern),
-            };
+            let mut weights = Weights::zeros_by(height, pattern, sparsity.storage);
             // What comes out last are logits or values, which no rectifier halves.
             let usual = if index + 1 == shapes.len() { Init::Glorot } else { init };
             sparsity.init(usual).fill(&mut weights, &mut Stream::new(seed, Purpose::Weights, place, 0));

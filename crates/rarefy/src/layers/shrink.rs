@@ -5,6 +5,7 @@
 //! forwards   a neuron without inputs puts out one number, f(bias): what leads on from it moves into the next bias
 //! backwards  a neuron without outputs goes, with all that leads to it
 //! ```
+//! A neuron in a row block stays as long as one of its block does.
 
 use super::{LayerSpec, LinearSpec, Network, NetworkSpec, Role};
 use crate::sparse::{Pattern, Storage, Weights};
@@ -15,6 +16,8 @@ struct Links {
     list: Vec<(usize, usize, f32)>,
     bias: Vec<f32>,
     cols: usize,
+    /// Rows of a block.
+    height: usize,
 }
 
 /// The network without dead neurons; `None` if there are none, if a layer would be left without neurons, or if not all
@@ -41,7 +44,10 @@ pub fn without_dead_neurons(network: &Network) -> Option<Network> {
     }
     for next in (1..layers.len()).rev() {
         let has_outputs = reached(&layers[next], |&(_, col, _)| col, layers[next].cols);
-        layers[next - 1].list.retain(|(row, ..)| has_outputs[*row]);
+        let before = &mut layers[next - 1];
+        let of_block =
+            |row: usize| row / before.height * before.height..(row / before.height + 1) * before.height;
+        before.list.retain(|&(row, ..)| has_outputs[of_block(row)].contains(&true));
     }
     let last = layers.len() - 1;
     // For each layer the new number of each neuron that stays.
@@ -85,7 +91,8 @@ fn links(network: &Network, position: usize) -> Links {
     };
     let (cols, values) = (weight.weights.cols(), weight.weights.values());
     let list = weight.weights.connections().map(|(cell, slot)| (cell / cols, cell % cols, values[slot]));
-    Links { list: list.collect(), bias: bias.weights.values().to_vec(), cols }
+    let height = weight.weights.block_height();
+    Links { list: list.collect(), bias: bias.weights.values().to_vec(), cols, height }
 }
 
 fn reached(layer: &Links, unit: impl Fn(&(usize, usize, f32)) -> usize, units: usize) -> Vec<bool> {
@@ -108,11 +115,16 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
             .list
             .iter()
             .filter_map(|&(row, col, value)| Some((kept[index][row]? * cols + column(col)?, value)));
-        let links: Vec<(usize, f32)> = links.collect();
+        let (cells, values): (Vec<usize>, Vec<f32>) = links.unzip();
+        let height = layers[index].height;
         index += 1;
-        let pattern = Pattern::from_cells(rows, cols, links.iter().map(|(cell, _)| *cell));
-        let values = links.into_iter().map(|(_, value)| value).collect();
-        Ok(Weights::of_live_values(pattern, Storage::Auto, values))
+        // The first row of each block says where it is.
+        let first_rows = cells.into_iter().filter(|cell| (cell / cols).is_multiple_of(height));
+        let blocks: Vec<usize> = first_rows.map(|cell| cell / cols / height * cols + cell % cols).collect();
+        let pattern = Pattern::from_cells(rows / height, cols, blocks.into_iter());
+        let mut weights = Weights::zeros_by(height, pattern, Storage::Auto);
+        weights.set_live_values(values);
+        Ok(weights)
     })
     .expect("weights in memory can be had");
     // What is neither weights nor bias keeps its size: a norm before the first layer.

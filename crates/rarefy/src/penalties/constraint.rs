@@ -148,8 +148,8 @@ impl Constraint {
     }
 
     /// Finds the Euclidean projection of the slices, taken as one vector: apply it to each of them, or to any pieces.
-    /// `connections` is the number that the share of top-k is of: not the number of values, where some are the zeros of
-    /// absent connections. Allocates nothing once `scratch` has room for all values.
+    /// `connections` is the number that the share of top-k is of, connections or blocks: not the number of values, where some are the
+    /// zeros of absent connections. Allocates nothing once `scratch` has room for all values.
     pub fn projection<'a>(
         &self,
         slices: impl Iterator<Item = &'a [f32]> + Clone,

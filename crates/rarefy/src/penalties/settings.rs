@@ -54,6 +54,8 @@ pub enum GroupBy {
     Neurons,
     /// The input that they come from: a column of the weight matrix.
     Inputs,
+    /// The row block that they are in; where there are none each is a group of its own.
+    Blocks,
 }
 
 /// A checked penalty and how it acts, built by [`PenaltySettings::build`].
@@ -101,6 +103,17 @@ impl Regularizer {
     /// Whether passes compute with other values than the stored ones.
     pub fn is_effective(&self) -> bool {
         matches!(self, Regularizer::Thresholds { .. } | Regularizer::Gates { .. })
+    }
+
+    /// The same for weights in row blocks: L1 becomes the group lasso of the blocks.
+    #[must_use]
+    pub fn of_blocks(self) -> Regularizer {
+        match self {
+            Regularizer::Prox(Penalty { form: PenaltyForm::L1(_), lambda }) => {
+                Regularizer::Groups(GroupL1 { lambda }, GroupBy::Blocks)
+            }
+            other => other,
+        }
     }
 
     /// Whether a proximal step follows the optimizer's, which makes exact zeros.

@@ -85,7 +85,7 @@ impl Case {
         };
         match settings.build().unwrap().unwrap() {
             Regularizer::Prox(penalty) | Regularizer::Subgradient(penalty) => Subject::Each(penalty),
-            Regularizer::Groups(penalty, GroupBy::Neurons) => {
+            Regularizer::Groups(penalty, GroupBy::Neurons | GroupBy::Blocks) => {
                 Subject::Groups(penalty, Groups { offsets: &OFFSETS, slots: None })
             }
             Regularizer::Groups(penalty, GroupBy::Inputs) => {

@@ -23,6 +23,8 @@ pub struct LayerReport {
     pub density: f64,
     /// Whether it is stored compressed.
     pub sparse: bool,
+    /// Outputs that share their inputs; 1 where each has its own.
+    pub block: usize,
     /// Bytes in the model file.
     pub disk_bytes: usize,
     /// The fewest connections of an output.
@@ -70,6 +72,7 @@ impl LayerReport {
             nnz,
             density: weights.density(),
             sparse: weights.has_pattern(),
+            block: weights.block_height(),
             disk_bytes: parameter.bytes(),
             fan_in_min: fan_in.iter().copied().min().unwrap_or(0),
             fan_in_mean: nnz as f64 / rows.max(1) as f64,

@@ -1,5 +1,7 @@
 //! A weight matrix with other connections, and what it is worth block by block.
 
+use std::borrow::Cow;
+
 use super::rewire::NEW;
 use super::{Pattern, Rewire, Storage, Weights};
 
@@ -8,10 +10,7 @@ impl Weights {
     /// connections are zero. Under [`Storage::Auto`] the storage changes too when the new density asks for it; blocks stay blocks, and
     /// the pattern is one of blocks.
     pub fn rewire(&self, pattern: Pattern, storage: Storage) -> (Weights, Rewire) {
-        let mut new = match self {
-            Weights::Blocks(blocks) => Weights::zeros_in_blocks(blocks.height(), pattern),
-            Weights::Dense(_) | Weights::Sparse(_) => Weights::zeros(pattern, storage),
-        };
+        let mut new = Weights::zeros_by(self.block_height(), pattern, storage);
         new.set_order(self.order());
         let mut source = vec![NEW; new.values().len()];
         let mut grown = Vec::new();
@@ -43,14 +42,21 @@ impl Weights {
         blocks
     }
 
-    /// The norm of each block's numbers in an array aligned with the slots; of connections one by one, their magnitudes.
-    pub fn norms(&self, array: &[f32]) -> Vec<f32> {
+    /// What comes and goes as one, in order: live connections, or live blocks as the cells of a matrix of their lines. `(cell, place)`
+    /// of each, `place` being where [`Weights::worth`] has its number.
+    pub fn choices(&self) -> Box<dyn Iterator<Item = (usize, usize)> + '_> {
         match self {
-            Weights::Blocks(blocks) => blocks
-                .numbers(array)
-                .map(|block| block.iter().map(|number| number * number).sum::<f32>().sqrt())
-                .collect(),
-            Weights::Dense(_) | Weights::Sparse(_) => array.iter().map(|number| number.abs()).collect(),
+            Weights::Blocks(blocks) => Box::new(blocks.pattern().cells().zip(0..)),
+            Weights::Dense(_) | Weights::Sparse(_) => self.connections(),
+        }
+    }
+
+    /// What an array aligned with the slots has for each [choice](Weights::choices): the number of a connection, the norm of a block's.
+    pub fn worth<'a>(&self, array: &'a [f32]) -> Cow<'a, [f32]> {
+        let norm = |block: &[f32]| block.iter().map(|number| number * number).sum::<f32>().sqrt();
+        match self {
+            Weights::Blocks(blocks) => blocks.numbers(array).map(norm).collect(),
+            Weights::Dense(_) | Weights::Sparse(_) => array.into(),
         }
     }
 
@@ -119,7 +125,8 @@ mod tests {
         let mut old = Weights::zeros_in_blocks(2, pattern(&[0, 1, 4, 5]));
         old.set_live_values(vec![1.0, 2.0, 0.0, 3.0, 4.0, 0.0, 3.0, 0.0]);
         assert_eq!(old.values(), [1.0, 0.0, 2.0, 3.0, 4.0, 3.0, 0.0, 0.0]);
-        assert_eq!(old.norms(old.values()), [1.0, 13.0_f32.sqrt(), 5.0, 0.0]);
+        assert_eq!(old.worth(old.values())[..], [1.0, 13.0_f32.sqrt(), 5.0, 0.0]);
+        assert_eq!(old.choices().collect::<Vec<_>>(), [(0, 0), (1, 1), (4, 2), (5, 3)]);
         let (new, rewire) = old.rewire(pattern(&[0, 2, 4]), Storage::Auto);
         assert_eq!((new.live_values(), rewire.grown()), (vec![1.0, 0.0, 0.0, 0.0, 4.0, 3.0], &[2, 3][..]));
         let thin = old.without_zeros();

@@ -110,6 +110,17 @@ impl Weights {
         Weights::Blocks(Blocks::zeros(height, pattern))
     }
 
+    /// Zeros in blocks of `height` rows, or where that is 1 on a pattern of connections stored as `storage` says.
+    ///
+    /// # Panics
+    /// As [`Weights::zeros_in_blocks`].
+    pub fn zeros_by(height: usize, pattern: Pattern, storage: Storage) -> Weights {
+        match height {
+            1 => Weights::zeros(pattern, storage),
+            _ => Weights::zeros_in_blocks(height, pattern),
+        }
+    }
+
     /// Output features.
     pub fn rows(&self) -> usize {
         match self {

@@ -143,6 +143,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         Some(penalty) => Some(penalty),
         None => sparse_start::penalty(settings).build()?,
     };
+    let penalty = if settings.sparsity.block > 1 { penalty.map(Regularizer::of_blocks) } else { penalty };
     let mut sparsifier = Sparsifier::of(penalty, settings.constraint.build()?, plan.control);
     if optimizer.is_bregman() {
         sparsifier.zeros = Zeros::KeepUntilEnd;

@@ -21,10 +21,10 @@ impl Blocked {
     /// If it is none.
     pub(super) fn of(weights: &Weights, gradients: &[f32]) -> Blocked {
         let pattern = weights.pattern().expect("blocks are listed").clone();
-        let norms = weights.norms(weights.values());
+        let norms = weights.worth(weights.values()).into_owned();
         Blocked {
             height: weights.block_height(),
-            gradients: weights.norms(gradients),
+            gradients: weights.worth(gradients).into_owned(),
             weights: Weights::of_live_values(pattern, Storage::Sparse, norms),
         }
     }
@@ -55,7 +55,7 @@ impl Blocked {
                 let mut gradients = vec![0.0; cells.len()];
                 (of_cells.cells)(&Pattern::from_cells(rows, cols, cells.into_iter()), &mut gradients);
                 weights.set_live_values(gradients);
-                out.copy_from_slice(&weights.norms(weights.values()));
+                out.copy_from_slice(&weights.worth(weights.values()));
             }),
         }
     }

@@ -1,4 +1,5 @@
-//! Which connections stay when zeros leave: all stored ones in rank, without dead chains, cut at a count or at a budget.
+//! Which connections stay when zeros leave: all stored ones in rank, without dead chains, cut at a count or at a budget. Where they are
+//! in row blocks an entry is a block, worth the norm of its numbers, and a neuron lives as long as one of its block does.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -10,14 +11,14 @@ use crate::sparse::Pattern;
 
 /// What stays when zeros leave.
 pub struct Kept {
-    /// For each parameter its connections; `None` where all stay.
+    /// For each parameter its connections, or its blocks; `None` where all stay.
     pub patterns: Vec<Option<Pattern>>,
     /// For each parameter which of its inputs are neurons without inputs of their own, whose output is one number: a
     /// connection that leaves from there was part of the bias.
     pub constants: Vec<Vec<bool>>,
 }
 
-/// A stored connection.
+/// A stored connection, or block of them.
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     parameter: u32,
@@ -30,8 +31,9 @@ pub(super) struct Entry {
     pub(super) promise: f32,
     /// Part of a chain that dies by a cut.
     is_removed: bool,
-    pub(super) row: u32,
-    pub(super) col: u32,
+    /// The row, or the line of blocks.
+    line: u32,
+    col: u32,
 }
 
 impl Entry {
@@ -41,7 +43,7 @@ impl Entry {
     }
 
     fn place(&self) -> (u32, u32, u32) {
-        (self.parameter, self.row, self.col)
+        (self.parameter, self.line, self.col)
     }
 
     /// Larger ones stay: the safe, then by magnitude, then (among zeros) by promise, then the first.
@@ -61,8 +63,16 @@ struct Matrix {
     rows: usize,
     cols: usize,
     uses: usize,
+    /// Rows of a block.
+    height: usize,
     /// The matrix whose neurons are its inputs.
     joint: Option<usize>,
+}
+
+impl Matrix {
+    fn lines(&self) -> usize {
+        self.rows / self.height
+    }
 }
 
 /// All stored connections of all weight matrices.
@@ -86,24 +96,26 @@ impl Live {
                 rows: parameter.weights.rows(),
                 cols: parameter.weights.cols(),
                 uses: parameter.uses,
+                height: parameter.weights.block_height(),
                 joint: parameter.joint.as_ref().map(|joint| joint.weight),
             }));
             if !parameter.is_weight() {
                 continue;
             }
-            let values = parameter.weights.values();
+            let weights = &parameter.weights;
+            let values = weights.worth(weights.values());
             let gradient = gradients.get(index).map(|gradient| &gradient.values[..]);
-            let promises = stored.next().copied().or(gradient);
-            let cols = parameter.weights.cols();
+            let promises = stored.next().copied().or(gradient).map(|promises| weights.worth(promises));
+            let cols = weights.cols();
             let hold = holds.get(index).unwrap_or(&Hold::Firm);
-            entries.extend(parameter.weights.connections().map(|(cell, slot)| {
+            entries.extend(weights.choices().map(|(cell, place)| {
                 let mut entry = Entry {
                     parameter: index as u32,
                     is_safe: false,
-                    value: values[slot],
-                    promise: promises.map_or(0.0, |promises| promises[slot]),
+                    value: values[place],
+                    promise: promises.as_ref().map_or(0.0, |promises| promises[place]),
                     is_removed: false,
-                    row: (cell / cols) as u32,
+                    line: (cell / cols) as u32,
                     col: (cell % cols) as u32,
                 };
                 entry.is_safe = entry.value == 0.0 && hold.lets_go((cell / cols, cell % cols), entry.promise);
@@ -119,13 +131,13 @@ impl Live {
     /// hold nothing else.
     pub(super) fn protect(&mut self, only_zeros_leave: bool) {
         for layer in self.entries.chunk_by_mut(|a, b| a.parameter == b.parameter) {
-            let rows = self.shapes[layer[0].parameter as usize].expect("a weight").rows;
+            let lines = self.shapes[layer[0].parameter as usize].expect("a weight").lines();
             // Zeros are not worth a place elsewhere, unless a layer has nothing else.
             let living = layer.iter().filter(|entry| entry.value != 0.0).count();
             if living > 0 && only_zeros_leave {
                 continue;
             }
-            let safe = rows.min(if living > 0 { living } else { layer.len() });
+            let safe = lines.min(if living > 0 { living } else { layer.len() });
             if safe < layer.len() {
                 layer.select_nth_unstable_by(safe, Entry::rank);
             }
@@ -136,7 +148,7 @@ impl Live {
     /// Takes away what leads into neurons from which nothing leads on, then what leads out of neurons into which nothing
     /// leads: `is_present` tells a connection that leads, `remove` makes it one that does not.
     fn remove_dead_chains(&mut self, is_present: fn(&Entry) -> bool, remove: fn(&mut Entry)) {
-        let cols_of = |index: usize| self.shapes[index].expect("a weight").cols;
+        let matrix = |index: usize| self.shapes[index].expect("a weight");
         let joints: Vec<(usize, usize)> = joints(&self.shapes).collect();
         // Where the entries of each parameter stand, in whatever order they are.
         let mut places: Vec<Vec<u32>> = vec![Vec::new(); self.shapes.len()];
@@ -158,11 +170,15 @@ impl Live {
             }
         };
         for &(before, after) in joints.iter().rev() {
-            let has_outputs = reached(&self.entries, after, cols_of(after), |entry| entry.col);
-            clear(&mut self.entries, before, |entry| entry.row, &has_outputs);
+            let has_outputs = reached(&self.entries, after, matrix(after).cols, |entry| entry.col);
+            let of_blocks = has_outputs.chunks(matrix(before).height).map(|units| units.contains(&true));
+            let has_outputs: Vec<bool> = of_blocks.collect();
+            clear(&mut self.entries, before, |entry| entry.line, &has_outputs);
         }
         for &(before, after) in &joints {
-            let has_inputs = reached(&self.entries, before, cols_of(after), |entry| entry.row);
+            let has_inputs = reached(&self.entries, before, matrix(before).lines(), |entry| entry.line);
+            let height = matrix(before).height;
+            let has_inputs: Vec<bool> = has_inputs.into_iter().flat_map(|has| vec![has; height]).collect();
             clear(&mut self.entries, after, |entry| entry.col, &has_inputs);
             self.constants[after] = has_inputs.iter().map(|has| !has).collect();
         }
@@ -220,13 +236,13 @@ impl Live {
     fn fill(&mut self, mut spare: Vec<Entry>, budget: &Budget) {
         let mut cells = vec![(HashSet::new(), HashSet::new()); self.shapes.len()];
         for entry in &self.entries {
-            let (rows, cols) = &mut cells[entry.parameter as usize];
-            rows.insert(entry.row);
+            let (lines, cols) = &mut cells[entry.parameter as usize];
+            lines.insert(entry.line);
             cols.insert(entry.col);
         }
         spare.retain(|entry| {
-            let (rows, cols) = &cells[entry.parameter as usize];
-            rows.contains(&entry.row) && cols.contains(&entry.col)
+            let (lines, cols) = &cells[entry.parameter as usize];
+            lines.contains(&entry.line) && cols.contains(&entry.col)
         });
         let count = budget.most_within(0, spare.len(), &mut |count| {
             costs(&self.shapes, self.entries.iter().chain(&spare[..count]))
@@ -252,14 +268,15 @@ impl Live {
         let mut cells = vec![Vec::new(); self.shapes.len()];
         for entry in &self.entries {
             let cols = self.shapes[entry.parameter as usize].expect("a weight").cols;
-            cells[entry.parameter as usize].push(entry.row as usize * cols + entry.col as usize);
+            cells[entry.parameter as usize].push(entry.line as usize * cols + entry.col as usize);
         }
         let parameters = network.parameters().zip(cells);
         let patterns = parameters.map(|(parameter, mut cells)| {
             let weights = &parameter.weights;
-            (parameter.is_weight() && cells.len() < weights.nnz()).then(|| {
+            let height = weights.block_height();
+            (parameter.is_weight() && height * cells.len() < weights.nnz()).then(|| {
                 cells.sort_unstable();
-                Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
+                Pattern::from_cells(weights.rows() / height, weights.cols(), cells.into_iter())
             })
         });
         let patterns: Vec<Option<Pattern>> = patterns.collect();
@@ -280,24 +297,27 @@ fn costs<'a>(shapes: &[Option<Matrix>], entries: impl Iterator<Item = &'a Entry>
     let units = |units: fn(&Matrix) -> usize| -> Vec<Vec<bool>> {
         shapes.iter().map(|shape| vec![false; shape.as_ref().map_or(0, units)]).collect()
     };
-    let (mut reached, mut read) = (units(|matrix| matrix.rows), units(|matrix| matrix.cols));
+    let height = |index: usize| shapes[index].as_ref().map_or(1, |matrix| matrix.height);
+    let (mut reached, mut read) = (units(Matrix::lines), units(|matrix| matrix.cols));
     for entry in entries {
         let index = entry.parameter as usize;
-        counts[index] += 1;
-        reached[index][entry.row as usize] = true;
+        counts[index] += height(index);
+        reached[index][entry.line as usize] = true;
         read[index][entry.col as usize] = true;
     }
     let mut sizes: Vec<(usize, usize)> =
         shapes.iter().map(|shape| shape.map_or((0, 0), |matrix| (matrix.rows, matrix.cols))).collect();
     for (before, after) in joints(shapes) {
-        let units = reached[before].iter().zip(&read[after]);
-        let live = units.filter(|(reached, read)| **reached && **read).count();
+        let height = height(before);
+        let lines = reached[before].iter().zip(read[after].chunks(height));
+        let live = height * lines.filter(|(reached, read)| **reached && read.contains(&true)).count();
         (sizes[before].0, sizes[after].1) = (live, live);
     }
     let layers = shapes.iter().zip(sizes).zip(counts);
     layers
         .filter_map(|((matrix, (rows, cols)), nnz)| {
-            Some(LayerCost { rows, cols, nnz, uses: matrix.as_ref()?.uses })
+            let Matrix { uses, height, .. } = *matrix.as_ref()?;
+            Some(LayerCost { rows, cols, nnz, uses, block: height })
         })
         .collect()
 }

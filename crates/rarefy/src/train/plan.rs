@@ -7,7 +7,7 @@ use super::model::model_bytes;
 use super::sparse_start;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec, WeightShape};
-use crate::sparse::{Pattern, Storage, Weights};
+use crate::sparse::{Pattern, Storage, Weights, block_height};
 use crate::topology::Topology;
 use crate::{Error, Result};
 
@@ -63,10 +63,16 @@ impl Plan {
         let whole: Vec<LayerCost> = spec
             .weight_shapes()?
             .iter()
-            .map(|it| LayerCost { rows: it.rows, cols: it.cols, nnz: it.cells(), uses: it.uses })
+            .map(|it| LayerCost {
+                rows: it.rows,
+                cols: it.cols,
+                nnz: it.cells(),
+                uses: it.uses,
+                block: block_height(settings.sparsity.block, it.alike),
+            })
             .collect();
         let grows = settings.optimizer.method().is_bregman();
-        let fixed = fixed_bytes(spec)?;
+        let fixed = fixed_bytes(spec, &whole)?;
         let Some(mut budget) = Budget::new(&settings.target, &whole, fixed)? else {
             let end = settings.sparsity.density;
             let filled = grows.then(|| sparse_start::density(end));
@@ -76,7 +82,9 @@ impl Plan {
         let floor = Floor::Density;
         let cells: usize = whole.iter().map(LayerCost::cells).sum();
         let layers = |counts: Vec<usize>| -> Vec<LayerCost> {
-            whole.iter().zip(counts).map(|(layer, nnz)| LayerCost { nnz, ..*layer }).collect()
+            let whole_blocks = |nnz: usize, block: usize| (nnz / block).max(usize::from(nnz > 0)) * block;
+            let layers = whole.iter().zip(counts);
+            layers.map(|(layer, nnz)| LayerCost { nnz: whole_blocks(nnz, layer.block), ..*layer }).collect()
         };
         let mut at = |count: usize| match counts(settings, spec, count as f64 / cells as f64, floor) {
             Ok(counts) => layers(counts),
@@ -88,7 +96,7 @@ impl Plan {
             while let Some(limit) = budget.bytes() {
                 // The file's header has digits that depend on the count.
                 let layers = at(count);
-                let bytes = bytes_with(spec, layers.iter().map(|layer| layer.nnz).collect())? as f64;
+                let bytes = bytes_with(spec, &layers)? as f64;
                 if bytes <= limit || count == 1 {
                     break;
                 }
@@ -180,22 +188,26 @@ fn share_of(whole: &[LayerCost], share: f64) -> Vec<usize> {
 }
 
 /// Bytes of a model file with so many connections of each layer.
-fn bytes_with(spec: &NetworkSpec, counts: Vec<usize>) -> Result<usize> {
-    let mut counts = counts.into_iter();
+fn bytes_with(spec: &NetworkSpec, layers: &[LayerCost]) -> Result<usize> {
+    let mut layers = layers.iter();
     let network = Network::load(spec, Storage::Sparse, |_, rows, cols| {
-        let count = counts.next().expect("one per weight");
-        Ok(Weights::zeros(Pattern::from_cells(rows, cols, 0..count), Storage::Auto))
+        let LayerCost { nnz, block, .. } = *layers.next().expect("one per weight");
+        let pattern = Pattern::from_cells(rows / block, cols, 0..nnz / block);
+        Ok(Weights::zeros_by(block, pattern, Storage::Auto))
     })?;
     Ok(model_bytes(&network))
 }
 
 /// Bytes of a model file that depend neither on connections nor on neurons: names, shapes.
-fn fixed_bytes(spec: &NetworkSpec) -> Result<usize> {
-    let mut saved = 0;
+fn fixed_bytes(spec: &NetworkSpec, whole: &[LayerCost]) -> Result<usize> {
+    let (mut layers, mut saved) = (whole.iter(), 0);
     let thin = Network::load(spec, Storage::Sparse, |_, rows, cols| {
+        let layer = layers.next().expect("one per weight");
         // What counts with the connections: the index and the bias, as a budget takes them.
-        saved += 8 * rows + 4 * (rows + 1) + 4 * rows;
-        Ok(Weights::zeros(Pattern::from_cells(rows, cols, (0..rows).map(|row| row * cols)), Storage::Sparse))
+        saved += LayerCost { nnz: rows, ..*layer }.bytes();
+        let lines = rows / layer.block;
+        let pattern = Pattern::from_cells(lines, cols, (0..lines).map(|line| line * cols));
+        Ok(Weights::zeros_by(layer.block, pattern, Storage::Sparse))
     })?;
     Ok(model_bytes(&thin).saturating_sub(saved))
 }

@@ -7,6 +7,8 @@
 //! bounds      only to the side that is allowed
 //! top-k       any; the largest gradients are tried first
 //! ```
+//! Of weights in row blocks a block is what moves, by the norm of its gradients.
+//!
 //! At the optimum of a convex problem no zero is pulled that hard (the conditions of Karush, Kuhn and Tucker). So where
 //! gradients are exact, because every batch is the whole training part, the others may leave storage; those that this
 //! wrongs are found when absent connections are looked at.
@@ -34,6 +36,8 @@ pub(super) enum Hold {
     Groups {
         by: GroupBy,
         penalty: GroupL1,
+        /// Connections of a whole group.
+        size: usize,
         /// Of the groups with stored connections those that do, or that have others than zeros.
         free: Vec<bool>,
     },
@@ -52,10 +56,16 @@ pub(super) fn holds(
         _ => None,
     };
     let of_weight = |parameter: &Parameter, gradient: &Gradient| {
+        let (rows, cols) = (parameter.weights.rows(), parameter.weights.cols());
         let slope = match regularizer {
             Some(Regularizer::Prox(penalty)) => MARGIN * penalty.slope_at_zero(),
+            Some(Regularizer::Groups(penalty, GroupBy::Blocks)) => {
+                MARGIN * penalty.pull(parameter.weights.block_height()) as f32
+            }
             Some(&Regularizer::Groups(penalty, by)) => {
-                return Hold::Groups { by, penalty, free: free_groups((parameter, gradient), penalty, by) };
+                let size = if by == GroupBy::Neurons { cols } else { rows };
+                let free = free_groups((parameter, gradient), penalty, by);
+                return Hold::Groups { by, penalty, size, free };
             }
             Some(Regularizer::Thresholds { .. } | Regularizer::Gates { .. }) => return Hold::Firm,
             Some(Regularizer::Subgradient(_)) | None => 0.0,
@@ -83,7 +93,7 @@ impl Hold {
         if pulls { gradient.abs() } else { 0.0 }
     }
 
-    /// Whether the stored zero at `(row, col)` with this gradient may come back.
+    /// Whether the stored zero at `(row, col)`, or the block of zeros, with this gradient may come back.
     pub(super) fn lets_go(&self, (row, col): (usize, usize), gradient: f32) -> bool {
         match self {
             Hold::Firm => false,
@@ -95,9 +105,10 @@ impl Hold {
     /// What holds the zeros where no more may come back than there is room for: those of the largest gradients.
     fn of_the_strongest(self, parameter: &Parameter, gradient: &Gradient) -> Hold {
         let Hold::Each { threshold, sides } = self else { return self };
-        let stored = parameter.weights.connections().map(|(_, slot)| slot);
-        let zeros = stored.filter(|&slot| parameter.weights.values()[slot] == 0.0);
-        let pulls = zeros.map(|slot| Hold::pull(threshold, sides, gradient.values[slot]));
+        let weights = &parameter.weights;
+        let (values, gradients) = (weights.worth(weights.values()), weights.worth(&gradient.values));
+        let zeros = weights.choices().filter(|&(_, place)| values[place] == 0.0);
+        let pulls = zeros.map(|(_, place)| Hold::pull(threshold, sides, gradients[place]));
         let mut pulls: Vec<f32> = pulls.filter(|&pull| pull > 0.0).collect();
         let room = room(parameter);
         if pulls.len() <= room {
@@ -114,7 +125,7 @@ impl Hold {
             Hold::Each { threshold, sides } => {
                 strongest_absent(view, count, |gradient| Hold::pull(*threshold, *sides, gradient))
             }
-            Hold::Groups { by, penalty, .. } => absent_groups(view, *penalty, *by),
+            Hold::Groups { by, penalty, size, .. } => absent_groups(view, *penalty, *by, *size),
         }
     }
 }
@@ -122,20 +133,24 @@ impl Hold {
 /// How many zeros may stay stored: as many as there are other weights, so that memory follows these, and a few where there
 /// are none yet.
 pub(super) fn room(parameter: &Parameter) -> usize {
-    nonzeros(parameter).max(parameter.weights.rows() + parameter.weights.cols())
+    let weights = &parameter.weights;
+    nonzeros(parameter).max(weights.rows() / weights.block_height() + weights.cols())
 }
 
-/// Weights that are not 0.
+/// Weights, or blocks of them, that are not 0.
 pub(super) fn nonzeros(parameter: &Parameter) -> usize {
-    parameter.weights.values().iter().filter(|&&value| value != 0.0).count()
+    parameter.weights.worth(parameter.weights.values()).iter().filter(|&&value| value != 0.0).count()
 }
 
 /// The mean magnitude of the gradients of weights that are not 0.
 fn mean_gradient<'a>(parameters: impl Iterator<Item = (&'a Parameter, &'a Gradient)>) -> f32 {
-    let numbers = parameters.flat_map(|(it, gradient)| it.weights.values().iter().zip(&gradient.values));
-    let (sum, count) = numbers
-        .filter(|(value, _)| **value != 0.0)
-        .fold((0.0, 0.0), |(sum, count), (_, gradient)| (sum + f64::from(gradient.abs()), count + 1.0));
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (Parameter { weights, .. }, gradient) in parameters {
+        let (values, gradients) = (weights.worth(weights.values()), weights.worth(&gradient.values));
+        for (_, gradient) in values.iter().zip(gradients.iter()).filter(|(value, _)| **value != 0.0) {
+            (sum, count) = (sum + f64::from(gradient.abs()), count + 1.0);
+        }
+    }
     (sum / f64::max(count, 1.0)) as f32
 }
 
@@ -160,10 +175,9 @@ fn free_groups((parameter, gradient): (&Parameter, &Gradient), penalty: GroupL1,
 }
 
 /// The cells of the groups that have no connection and are pulled off 0; in order.
-fn absent_groups(view: &mut View<'_>, penalty: GroupL1, by: GroupBy) -> Vec<usize> {
+fn absent_groups(view: &mut View<'_>, penalty: GroupL1, by: GroupBy, size: usize) -> Vec<usize> {
     let (rows, cols) = (view.weights.rows(), view.weights.cols());
-    let (groups, size) = if by == GroupBy::Neurons { (rows, cols) } else { (cols, rows) };
-    let mut squares = vec![0.0; groups];
+    let mut squares = vec![0.0; if by == GroupBy::Neurons { rows } else { cols }];
     for_each_row(rows, cols, &mut view.absent, |row, gradients| {
         for (col, &gradient) in gradients.iter().enumerate() {
             squares[group(by, row, col)] += f64::from(gradient).powi(2);

@@ -9,7 +9,7 @@ use super::{Engine, Progress, model_bytes};
 use crate::Result;
 use crate::control::Budget;
 use crate::data::Batch;
-use crate::layers::{Gradient, without_dead_neurons};
+use crate::layers::{Gradient, Parameter, without_dead_neurons};
 use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 use crate::sparse::Pattern;
@@ -153,12 +153,13 @@ impl Engine {
                 Some(grown) => {
                     let stays: Vec<usize> = match &kept {
                         Some(pattern) => pattern.cells().collect(),
-                        None => weights.connections().map(|(cell, _)| cell).collect(),
+                        None => weights.choices().map(|(cell, _)| cell).collect(),
                     };
                     let mut cells = [&stays[..], grown].concat();
                     // Two sorted runs: the stable sort merges them.
                     cells.sort();
-                    Pattern::from_cells(weights.rows(), weights.cols(), cells.into_iter())
+                    let lines = weights.rows() / weights.block_height();
+                    Pattern::from_cells(lines, weights.cols(), cells.into_iter())
                 }
                 None => match kept {
                     Some(pattern) => pattern,
@@ -185,7 +186,7 @@ impl Engine {
         bytes > limit
     }
 
-    /// For each parameter the connections that have left and come back.
+    /// For each parameter the connections, or the blocks, that have left and come back.
     fn returning(&self, source: &Source<'_>, progress: &Progress) -> Vec<Vec<usize>> {
         let mut returning = vec![Vec::new(); self.network.parameters().len()];
         if self.topology.when != When::Never {
@@ -195,7 +196,8 @@ impl Engine {
         for (index, parameter) in self.network.weights() {
             let places = self.sparsifier.places(parameter, progress);
             if places > 0 && self.may_return(index) {
-                let mut view = self.view(index, source, progress.step);
+                let blocked = self.blocked(index);
+                let mut view = self.view(index, blocked.as_ref(), source, progress.step);
                 returning[index] = holds[index].absent(&mut view, places);
             }
         }
@@ -208,14 +210,15 @@ impl Engine {
         if !constants.contains(&true) {
             return;
         }
-        let weights = &self.network.parameter(index).weights;
+        let Parameter { weights, storage, .. } = self.network.parameter(index);
         let cols = weights.cols();
-        let mut kept = pattern.cells().peekable();
+        let mut leaves = vec![true; weights.values().len()];
+        let (_, rewire) = weights.rewire(pattern.clone(), *storage);
+        rewire.sources().flatten().for_each(|slot| leaves[slot] = false);
         let mut moved = vec![0.0; weights.rows()];
         for (cell, slot) in weights.connections() {
-            while kept.next_if(|&other| other < cell).is_some() {}
             let value = weights.values()[slot];
-            if kept.peek() != Some(&cell) && constants[cell % cols] && value != 0.0 {
+            if leaves[slot] && constants[cell % cols] && value != 0.0 {
                 moved[cell / cols] += value * self.network.constant_output(index, cell % cols);
             }
         }
@@ -237,17 +240,8 @@ impl Engine {
         }
         let weights = self.weights();
         let blocked: Vec<Option<Blocked>> = weights.iter().map(|&index| self.blocked(index)).collect();
-        let views = weights.iter().zip(&blocked).map(|(&index, blocked)| {
-            let view = self.view(index, source, progress.step);
-            let Some(blocked) = blocked else { return view };
-            View {
-                weights: &blocked.weights,
-                gradients: &blocked.gradients,
-                target: (view.target / blocked.height).max(1),
-                absent: blocked.absent(view.absent),
-                ..view
-            }
-        });
+        let views = weights.iter().zip(&blocked);
+        let views = views.map(|(&index, blocked)| self.view(index, blocked.as_ref(), source, progress.step));
         let mut views: Vec<View<'_>> = views.collect();
         let patterns = self.topology.update(&mut views, progress);
         let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
@@ -274,8 +268,27 @@ impl Engine {
         (weights.block_height() > 1).then(|| Blocked::of(weights, gradients))
     }
 
+    /// What an update sees of a weight matrix.
+    fn view<'a>(
+        &'a self,
+        index: usize,
+        blocked: Option<&'a Blocked>,
+        source: &'a Source<'_>,
+        step: u64,
+    ) -> View<'a> {
+        let view = self.view_of_connections(index, source, step);
+        let Some(blocked) = blocked else { return view };
+        View {
+            weights: &blocked.weights,
+            gradients: &blocked.gradients,
+            target: (view.target / blocked.height).max(1),
+            absent: blocked.absent(view.absent),
+            ..view
+        }
+    }
+
     /// What an update sees of a weight matrix whose connections are moved one by one.
-    fn view<'a>(&'a self, index: usize, source: &'a Source<'_>, step: u64) -> View<'a> {
+    fn view_of_connections<'a>(&'a self, index: usize, source: &'a Source<'_>, step: u64) -> View<'a> {
         let parameter = self.network.parameter(index);
         let shape = (parameter.weights.rows(), parameter.weights.cols());
         let mut scratch = Vec::new();

@@ -148,9 +148,7 @@ impl Sparsifier {
         match constraint.scope() {
             Scope::Layer => {
                 for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
-                    let slices = std::iter::once(parameter.weights.values());
-                    let projection = constraint.projection(slices, cells(parameter), &mut self.steps);
-                    projection.apply(parameter.weights.values_mut(), 0);
+                    project_matrix(constraint, &mut parameter.weights, &mut self.steps);
                 }
             }
             Scope::Global => {
@@ -179,7 +177,7 @@ impl Sparsifier {
     /// How many connections may come back to a parameter after the step that was just done.
     pub fn places(&self, parameter: &Parameter, progress: &Progress) -> usize {
         let is_time = progress.step.is_multiple_of(LOOKS_BEYOND * every(progress)) && !is_last(progress);
-        let groups = matches!(self.regularizer(), Some(Regularizer::Groups(..)));
+        let groups = matches!(self.regularizer(), Some(Regularizer::Groups(_, by)) if by != GroupBy::Blocks);
         if !is_time || self.control.is_some() || self.zeros != Zeros::Prune {
             0
         } else if self.has_whole_batches {
@@ -315,11 +313,36 @@ impl Sparsifier {
     }
 }
 
+/// Projects a matrix onto a constraint's set; of weights in row blocks the norms are, and each block goes with its norm.
+fn project_matrix(constraint: Constraint, weights: &mut Weights, scratch: &mut Vec<f32>) {
+    let (height, cells) = (weights.block_height(), weights.rows() * weights.cols());
+    if height == 1 || matches!(constraint, Constraint::Bounds(_)) {
+        let projection = constraint.projection(std::iter::once(weights.values()), cells, scratch);
+        return projection.apply(weights.values_mut(), 0);
+    }
+    let before = weights.worth(weights.values()).into_owned();
+    let projection = constraint.projection(std::iter::once(&before[..]), cells / height, scratch);
+    let mut after = before.clone();
+    projection.apply(&mut after, 0);
+    let norms = before.into_iter().zip(after);
+    for (block, (before, after)) in weights.values_mut().chunks_exact_mut(height).zip(norms) {
+        if after == 0.0 {
+            block.fill(0.0);
+        } else if after != before {
+            block.iter_mut().for_each(|value| *value *= after / before);
+        }
+    }
+}
+
 impl GroupSlots {
-    /// The live connections of the rows of a matrix (its neurons) or of its columns (its inputs).
+    /// The live connections of the rows of a matrix (its neurons), of its columns (its inputs) or of its blocks.
     fn of(weights: &Weights, by: GroupBy) -> GroupSlots {
         let cols = weights.cols();
         let (groups, group_of): (_, fn(usize, usize) -> usize) = match by {
+            GroupBy::Blocks => {
+                let offsets = (0..=weights.values().len() as u32).step_by(weights.block_height());
+                return GroupSlots { offsets: offsets.collect(), slots: None };
+            }
             GroupBy::Neurons => (weights.rows(), |cell, cols| cell / cols),
             GroupBy::Inputs => (cols, |cell, cols| cell % cols),
         };

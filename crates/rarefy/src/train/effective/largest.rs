@@ -9,16 +9,18 @@ use super::CHUNK;
 use crate::kernels::par_chunks;
 use crate::sparse::Weights;
 
-/// The mask of the `count` largest live weights, of equal ones the first; empty if that is all of them.
+/// The mask of the largest live weights, `count` at most, or of the largest blocks of them; of equal ones the first. Empty if that is
+/// all of them.
 pub(super) fn mask(weights: &Weights, count: usize) -> Vec<f32> {
     if count >= weights.nnz() {
         return Vec::new();
     }
-    let values = weights.values();
-    let mut mask = vec![0.0; values.len()];
-    let mut slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-    slots.select_nth_unstable_by(count, |&a, &b| values[b].abs().total_cmp(&values[a].abs()).then(a.cmp(&b)));
-    slots[..count].iter().for_each(|&slot| mask[slot] = 1.0);
+    let (worth, height) = (weights.worth(weights.values()), weights.block_height());
+    let count = (count / height).max(1);
+    let mut mask = vec![0.0; weights.values().len()];
+    let mut places: Vec<usize> = weights.choices().map(|(_, place)| place).collect();
+    places.select_nth_unstable_by(count, |&a, &b| worth[b].abs().total_cmp(&worth[a].abs()).then(a.cmp(&b)));
+    places[..count].iter().for_each(|&place| mask[place * height..][..height].fill(1.0));
     mask
 }
 
@@ -70,5 +72,8 @@ mod tests {
             assert_eq!(used(5).unwrap(), [1.0, 1.0, 1.0, 1.0, 1.0, 0.0], "{storage:?}");
             assert_eq!(used(6), None);
         }
+        let mut blocks = Weights::zeros_in_blocks(2, Pattern::full(1, 3));
+        blocks.values_mut().copy_from_slice(&[0.5, 0.5, 0.6, 0.0, -0.4, 0.6]);
+        assert_eq!(mask(&blocks, 5), [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]);
     }
 }

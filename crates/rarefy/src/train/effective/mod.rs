@@ -311,14 +311,13 @@ impl Effective {
                 Map::Largest { .. } => part.own[slot] != 0.0,
                 _ => values[slot] != 0.0,
             };
-            let live: Vec<(usize, usize)> =
-                weight.weights.connections().filter(|&(_, slot)| is_kept(slot)).collect();
-            let pattern = Pattern::from_cells(rows, cols, live.iter().map(|&(cell, _)| cell));
-            let mut weights = Weights::zeros(pattern, weight.storage);
-            let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-            for (slot, (_, old)) in slots.into_iter().zip(live) {
-                weights.values_mut()[slot] = values[old];
-            }
+            let height = weight.weights.block_height();
+            let lives = |place: usize| (height * place..height * (place + 1)).any(is_kept);
+            let live = weight.weights.choices().filter(|&(_, place)| lives(place));
+            let live: Vec<usize> = live.map(|(cell, _)| cell).collect();
+            let pattern = Pattern::from_cells(rows / height, cols, live.into_iter());
+            let (mut weights, rewire) = weight.weights.rewire(pattern, weight.storage);
+            weights.values_mut().copy_from_slice(&rewire.carry(values, 0.0));
             Ok(weights)
         })
         .expect("nothing is read");

@@ -5,7 +5,9 @@ use super::Settings;
 use crate::error::{Error, Result};
 use crate::names::{Named, one_of};
 use crate::optimizers::{self, Optimizer, ScheduleMethod, Traits, UpdateRule};
-use crate::penalties::{ConstraintMethod, Penalty, PenaltyForm, PenaltyMethod, PenaltySettings, Regularizer};
+use crate::penalties::{
+    self, ConstraintMethod, GroupBy, Penalty, PenaltyForm, PenaltyMethod, PenaltySettings, Regularizer,
+};
 use crate::topology::{self, Forward, Scope, Topology, TopologySettings, When};
 
 /// What a choice does, as far as other choices care.
@@ -41,10 +43,16 @@ enum Fact {
     AddsSubgradient,
     /// The penalty is not plain L1 by its proximal step.
     IsNotL1,
+    /// A proximal step shrinks weights one by one, by another rule than L1's.
+    ShrinksSingly,
+    /// The penalty empties neurons.
+    EmptiesNeurons,
     /// Passes compute with thresholds or gates.
     HasThresholdsOrGates,
     /// There is a constraint.
     Constrains,
+    /// A constraint binds all layers together.
+    ConstrainsAll,
     /// The topology method changes which connections there are.
     MovesConnections,
     /// A forward pass uses the largest connections only.
@@ -72,7 +80,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 33] = [
+const ROWS: [Row; 35] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -100,10 +108,12 @@ const ROWS: [Row; 33] = [
     (FollowsSchedule,  Searches,             "the line search finds each step by itself"),
     (FollowsSchedule,  Averages,             "the average takes a schedule's place"),
     (WarmsUp,          Searches,             "the line search finds each step by itself"),
-    (HasBlocks,        Penalises,            "it pulls weights to zero one by one, and a block leaves as a whole"),
-    (HasBlocks,        Constrains,           "it makes zeros one by one, and a block leaves as a whole"),
-    (HasBlocks,        HasTarget,            "it counts connections one by one"),
-    (HasBlocks,        UsesTheLargest,       "it chooses connections one by one"),
+    (HasBlocks,        ShrinksSingly,        "it pulls weights to zero one by one, and a block leaves as a whole"),
+    (HasBlocks,        EmptiesNeurons,       "a neuron leaves with its block"),
+    (HasBlocks,        HasThresholdsOrGates, "they leave connections out one by one, and a block leaves as a whole"),
+    (HasBlocks,        IsBregman,            "it grows the network connection by connection"),
+    (HasBlocks,        FollowsPath,          "a path takes connections out one by one"),
+    (HasBlocks,        ConstrainsAll,        "it compares weights of all layers, and a block is worth more than one"),
     (HasBlocks,        SharesByWeights,      "it compares connections of all layers, and a block is worth more than one"),
     (HasBlocks,        FollowsChains,        "it follows connections from neuron to neuron"),
 ];
@@ -180,8 +190,11 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (MakesNoZeros, !is_proximal),
         (AddsSubgradient, matches!(penalty, Some(Regularizer::Subgradient(_)))),
         (IsNotL1, !is_l1),
+        (ShrinksSingly, matches!(penalty, Some(Regularizer::Prox(_))) && !is_l1),
+        (EmptiesNeurons, matches!(penalty, Some(Regularizer::Groups(_, GroupBy::Neurons)))),
         (HasThresholdsOrGates, penalty.is_some_and(Regularizer::is_effective)),
         (Constrains, settings.constraint.method != ConstraintMethod::None),
+        (ConstrainsAll, settings.constraint.scope == Some(penalties::Scope::Global)),
         (MovesConnections, topology.when != When::Never),
         (UsesTheLargest, matches!(topology.forward, Forward::Largest { .. })),
         (SharesByWeights, topology.scope == Scope::Global),
@@ -209,10 +222,10 @@ impl Fact {
     fn key(self) -> &'static str {
         match self {
             Averages | Searches | IsBregman | LooksFurther => "optimizer.method",
-            Penalises | ShrinksToZero | MakesNoZeros | AddsSubgradient | IsNotL1 | HasThresholdsOrGates => {
-                "penalty.method"
-            }
+            Penalises | ShrinksToZero | MakesNoZeros | AddsSubgradient | IsNotL1 | ShrinksSingly
+            | EmptiesNeurons | HasThresholdsOrGates => "penalty.method",
             Constrains => "constraint.method",
+            ConstrainsAll => "constraint.scope",
             MovesConnections | UsesTheLargest | FollowsChains => "topology.method",
             SharesByWeights => "topology.scope",
             HasTarget | SteersLambda | CountsByLayer => "target",
@@ -259,6 +272,7 @@ fn name_at(choices: Choices<'_>, key: &str) -> String {
         "optimizer.method" => settings.optimizer.method().name(),
         "penalty.method" => settings.penalty.method.name(),
         "constraint.method" => settings.constraint.method.name(),
+        "constraint.scope" => settings.constraint.scope.unwrap_or_default().name(),
         "topology.method" => settings.topology.method.name(),
         "topology.scope" => settings.topology.scope.unwrap_or_default().name(),
         _ => return "this".into(),
