@@ -197,8 +197,8 @@ class Model:
     def inspect(self):
         """What the model is made of: a dict that prints as a table.
 
-        Keys are ``layers`` (for each weight matrix its name, shape, connections, density, bytes, dead inputs and
-        outputs), ``nnz``, ``cells``, ``sparsity``, ``flops`` of a prediction and ``model_bytes``.
+        Keys are ``layers`` (for each weight matrix its name, shape, rows of a block, connections, density, bytes,
+        dead inputs and outputs), ``nnz``, ``cells``, ``sparsity``, ``flops`` of a prediction and ``model_bytes``.
         """
         return Inspection(json.loads(_rarefy.inspect_model(self._compiled)))
 

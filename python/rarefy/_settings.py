@@ -14,6 +14,7 @@ _KEYS = {
     "allocation": "sparsity.allocation",
     "beta_1": "optimizer.beta1",
     "beta_2": "optimizer.beta2",
+    "block": "sparsity.block",
     "clip_norm": "optimizer.clip_norm",
     "dropout": "network.dropout",
     "epsilon": "optimizer.epsilon",

@@ -145,6 +145,7 @@ SHARED = {
         rng, "set", "rigl", "gse", "mest", "cht", "gmp", "granet", "acdc", "srigl", "top-kast", "x", 1
     ),
     "allocation": lambda rng: one_of(rng, "er", "uniform", "erk", "x", None),
+    "block": lambda rng: one_of(rng, 1, 4, 16, 3, 0, -2, 2.5, "x", None),
     "target": lambda rng: one_of(
         rng, 0.5, 2, {"nnz": 5}, {"bytes": 900}, {"nnz": -1}, {"x": 1}, "x", {"sparsity": 0.3, "nnz": 9}
     ),

@@ -15,6 +15,7 @@ CONFIGURATIONS = [
     {"method": "static", "hidden_layer_sizes": (), "sparsity": 0.0, "learning_rate_init": 0.05},
     {"method": "set", "sparsity": 0.5, "solver": "sgd", "learning_rate_init": 0.02, "momentum": 0.9, "clip_norm": 1.0},
     {"sparsity": 0.0, "hidden_layer_sizes": (20, 10), "activation": "tanh"},
+    {"sparsity": 0.4, "block": 4},
     {"early_stopping": True, "dropout": 0.1, "alpha": 1e-3, "batch_size": 16, "solver": "adamw"},
     {"penalty": "l1", "lam": 1e-4, "schedule": "constant"},
 ]

@@ -31,6 +31,7 @@ def numbers(rows=200):
 WORDS = [
     ({"sparsity": 0.95}, "sparsity.density", 0.05),
     ({"density": 0.3}, "sparsity.density", 0.3),
+    ({"block": 8}, "sparsity.block", 8),
     ({"method": "set"}, "topology.method", "set"),
     ({"penalty": "l1", "lam": 0.001}, "penalty.lambda", 0.001),
     ({"target": "nnz=1k"}, "target.nnz", 1000),
@@ -42,6 +43,11 @@ WORDS = [
     ({"threads": 1}, "threads", 1),
     ({"isa": "scalar"}, "isa", "scalar"),
 ]
+
+
+def test_blocks_reach_all_layers():
+    layers = rarefy.train("digits", DIGITS, block=8, hidden=[64], epochs=1).model.inspect()["layers"]
+    assert [layer["block"] for layer in layers] == [8, 2]
 
 
 @pytest.mark.parametrize(("words", "key", "value"), WORDS)
