@@ -15,7 +15,7 @@ fn settings(method: Method, block: usize) -> Settings {
     settings.sparsity.density = 0.2;
     settings.sparsity.block = block;
     settings.topology.method = method;
-    if !matches!(method, Method::Static | Method::Set | Method::Acdc) {
+    if !matches!(method, Method::Static | Method::Set | Method::Cht | Method::Acdc) {
         settings.topology.every = Some(7);
     }
     settings.train.epochs = 12;
@@ -40,9 +40,9 @@ fn counts(network: &Network, block: usize) -> Vec<usize> {
 
 #[test]
 fn they_stay_whole_and_models_learn_and_come_back() {
-    use Method::{Acdc, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, Static};
+    use Method::{Acdc, Cht, Gmp, Granet, Gse, Mest, Rigl, Set, Srigl, Static};
     let folder = tempfile::tempdir().unwrap();
-    for method in [Static, Set, Rigl, Gse, Mest, Gmp, Granet, Acdc, Srigl] {
+    for method in [Static, Set, Rigl, Gse, Mest, Cht, Gmp, Granet, Acdc, Srigl] {
         for block in [4, 8] {
             let what = format!("{method} in blocks of {block}");
             let mut settings = settings(method, block);
@@ -93,6 +93,7 @@ fn penalties_constraints_and_targets_take_them() {
         (dense, "[constraint]\nmethod = 'non-negative'", 1.0),
         ("[topology]\nmethod = 'rigl'\n", "[target]\nbytes = 9000", 0.5),
         ("[topology]\nmethod = 'rigl'\n", "[target]\nnnz = 1000", 0.2),
+        ("[topology]\nmethod = 'gmp'\nscope = 'global'\n[sparsity]\ndensity = 0.15\n", "", 0.15),
         ("[topology]\nmethod = 'top-kast'\n[sparsity]\ndensity = 0.15\n", "", 0.15),
     ];
     for (start, text, most) in cases {
@@ -133,8 +134,6 @@ fn what_does_not_go_with_them_is_refused() {
         ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'str'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"str\": "),
         ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'static'\n[optimizer]\nmethod = 'linbreg'", "sparsity.block: this does not go with optimizer.method = \"linbreg\": "),
         ("[sparsity]\nblock = 4\n[constraint]\nmethod = 'top-k'\nkeep = 0.1\nscope = 'global'", "sparsity.block: this does not go with constraint.scope = \"global\": "),
-        ("[sparsity]\nblock = 4\n[topology]\nmethod = 'cht'", "sparsity.block: this does not go with topology.method = \"cht\": "),
-        ("[sparsity]\nblock = 4\n[topology]\nmethod = 'gmp'\nscope = 'global'", "sparsity.block: this does not go with topology.scope = \"global\": "),
     ];
     for (text, words) in cases {
         let settings: Settings = toml::from_str(text).unwrap();

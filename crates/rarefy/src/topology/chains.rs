@@ -6,6 +6,7 @@
 //! x - h2            one sweep backwards and one forwards find all: the first leaves no unit that has inputs
 //!     h3 - y        but no outputs, and the second only takes outputs from units that have no inputs
 //! ```
+//! Units of a row block live as long as one of them has outputs.
 
 use super::View;
 
@@ -15,17 +16,20 @@ pub(super) fn remove(views: &[View<'_>], kept: &mut [Option<Vec<usize>>]) {
     for &next in joints.iter().rev() {
         let cols = views[next].weights.cols();
         let has_outputs = reached(&views[next], kept[next].as_deref(), cols, |cell| cell % cols);
+        let of_blocks = has_outputs.chunks(views[next - 1].block).map(|units| units.contains(&true));
+        let has_outputs: Vec<bool> = of_blocks.collect();
         let before_cols = views[next - 1].weights.cols();
         if let Some(cells) = &mut kept[next - 1] {
             cells.retain(|cell| has_outputs[cell / before_cols]);
         }
     }
     for &next in &joints {
-        let (before_cols, cols) = (views[next - 1].weights.cols(), views[next].weights.cols());
-        let has_inputs =
-            reached(&views[next - 1], kept[next - 1].as_deref(), cols, |cell| cell / before_cols);
+        let View { weights, block, .. } = &views[next - 1];
+        let (before_cols, cols) = (weights.cols(), views[next].weights.cols());
+        let before = kept[next - 1].as_deref();
+        let has_inputs = reached(&views[next - 1], before, weights.rows(), |cell| cell / before_cols);
         if let Some(cells) = &mut kept[next] {
-            cells.retain(|cell| has_inputs[cell % cols]);
+            cells.retain(|cell| has_inputs[cell % cols / block]);
         }
     }
 }

@@ -178,7 +178,11 @@ impl Topology {
             .map(|View { weights, target, .. }| (weights.nnz(), weights.rows() * weights.cols(), *target));
         if self.scope == Scope::Global {
             let sum = |a: (usize, usize, usize), b: (usize, usize, usize)| (a.0 + b.0, a.1 + b.1, a.2 + b.2);
-            let (live, cells, target) = sizes.clone().fold((0, 0, 0), sum);
+            let single = sizes.clone().zip(views);
+            let single = single.map(|((live, cells, target), View { block, .. })| {
+                (block * live, block * cells, block * target)
+            });
+            let (live, cells, target) = single.fold((0, 0, 0), sum);
             let whole = counts(live, cells, target);
             if whole.total <= live {
                 return scope::share_out(views, whole);

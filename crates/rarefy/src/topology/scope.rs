@@ -23,11 +23,12 @@ named! {
 }
 
 /// Shares what a pruned network is to have out over its matrices, by their weights. Where some of that is grown, it is the
-/// same share of each matrix that is not full.
+/// same share of each matrix that is not full. `whole` counts connections, and what comes out blocks where there are such.
 pub(super) fn share_out(views: &[View<'_>], whole: Counts) -> Vec<Counts> {
     let kept_share = whole.kept as f64 / whole.total as f64;
-    let scores: Vec<Vec<f32>> = views.iter().map(|view| scores(view.weights)).collect();
-    let counts = views.iter().zip(largest(&scores, whole.total)).map(|(view, total)| {
+    let lists: Vec<(Vec<f32>, usize)> =
+        views.iter().map(|view| (scores(view.weights, view.block), view.block)).collect();
+    let counts = views.iter().zip(largest(&lists, whole.total)).map(|(view, total)| {
         let is_full = total == view.weights.rows() * view.weights.cols();
         let kept = if is_full { total } else { (kept_share * total as f64).round() as usize };
         Counts { kept: kept.max(1).min(total), total }
@@ -35,8 +36,8 @@ pub(super) fn share_out(views: &[View<'_>], whole: Counts) -> Vec<Counts> {
     counts.collect()
 }
 
-/// The scores of the live connections, falling.
-fn scores(weights: &Weights) -> Vec<f32> {
+/// The scores of the live connections, falling; of blocks those of each of their connections.
+fn scores(weights: &Weights, block: usize) -> Vec<f32> {
     let mut scores: Vec<f32> = weights.connections().map(|(_, slot)| weights.values()[slot].abs()).collect();
     scores.sort_unstable_by(|a, b| b.total_cmp(a));
     let mut sum = 0.0;
@@ -44,35 +45,39 @@ fn scores(weights: &Weights) -> Vec<f32> {
         let square = f64::from(*score).powi(2);
         sum += square;
         // The first scores 1 even where it is 0: a layer is not emptied.
-        *score = if rank == 0 { 1.0 } else { (square / sum).max(0.0) as f32 };
+        *score = if rank == 0 { 1.0 } else { (square / sum / block as f64).max(0.0) as f32 };
     }
     scores
 }
 
-/// How many of each list, which falls, are among the `count` largest of all; of equal ones the first.
-fn largest(lists: &[Vec<f32>], count: usize) -> Vec<usize> {
+/// How many of each list, which falls, are among the largest of all, each counting as often as the list says, `count` at most; of
+/// equal ones the first.
+fn largest(lists: &[(Vec<f32>, usize)], count: usize) -> Vec<usize> {
     let above = |least: u32| {
         let above = move |score: &f32| score.to_bits() > least;
-        lists.iter().map(move |list| list.partition_point(above))
+        lists.iter().map(move |(list, _)| list.partition_point(above))
     };
+    let counted = |above: usize, (_, each): &(_, usize)| above * each;
+    let all_above =
+        |least: u32| above(least).zip(lists).map(|(above, list)| counted(above, list)).sum::<usize>();
     // Numbers of at least 0 are in the order of their bits.
     let (mut low, mut high) = (0, f32::INFINITY.to_bits());
     while low < high {
         let middle = low + (high - low) / 2;
-        if above(middle).sum::<usize>() > count {
+        if all_above(middle) > count {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    let mut rest = count - above(low).sum::<usize>();
-    let ties = |list: &Vec<f32>, above: usize| list[above..].partition_point(|it| it.to_bits() >= low);
+    let mut rest = count - all_above(low);
+    let ties = |list: &[f32], above: usize| list[above..].partition_point(|it| it.to_bits() >= low);
     lists
         .iter()
         .zip(above(low))
-        .map(|(list, above)| {
-            let ties = ties(list, above).min(rest);
-            rest -= ties;
+        .map(|((list, each), above)| {
+            let ties = ties(list, above).min(rest / each);
+            rest -= ties * each;
             above + ties
         })
         .collect()
@@ -86,17 +91,22 @@ mod tests {
     #[test]
     fn a_weight_counts_against_those_of_its_layer() {
         let weights = testing::weights(1, 5, &[(0, 1.0), (1, -2.0), (3, 0.0), (4, 2.0)]);
-        assert_eq!(scores(&weights), [1.0, 0.5, 1.0 / 9.0, 0.0]);
-        assert_eq!(scores(&testing::weights(1, 5, &[(0, 0.0), (2, 0.0)])), [1.0, 0.0]);
+        assert_eq!(scores(&weights, 1), [1.0, 0.5, 1.0 / 9.0, 0.0]);
+        assert_eq!(scores(&weights, 2), [1.0, 0.25, 1.0 / 18.0, 0.0]);
+        assert_eq!(scores(&testing::weights(1, 5, &[(0, 0.0), (2, 0.0)]), 1), [1.0, 0.0]);
     }
 
     #[test]
     fn the_largest_of_all_lists_are_counted_in_each() {
-        let lists = [vec![1.0, 0.5, 0.5, 0.0], vec![1.0, 0.5, 0.25], vec![1.0]];
+        let lists = [(vec![1.0, 0.5, 0.5, 0.0], 1), (vec![1.0, 0.5, 0.25], 1), (vec![1.0], 1)];
         for (count, expected) in
             [(1, [1, 0, 0]), (3, [1, 1, 1]), (5, [3, 1, 1]), (6, [3, 2, 1]), (7, [3, 3, 1]), (8, [4, 3, 1])]
         {
             assert_eq!(largest(&lists, count), expected, "{count}");
+        }
+        let blocks = [(vec![1.0, 0.5, 0.2], 4), (vec![1.0, 0.5, 0.4, 0.2, 0.1], 1)];
+        for (count, expected) in [(5, [1, 1]), (10, [2, 2]), (11, [2, 3]), (13, [2, 4]), (15, [3, 3])] {
+            assert_eq!(largest(&blocks, count), expected, "{count}");
         }
     }
 

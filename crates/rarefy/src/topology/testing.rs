@@ -21,7 +21,7 @@ pub(super) fn view<'a>(weights: &'a Weights, gradients: &'a [f32], target: usize
     let absent =
         CellGradients { rows: Box::new(|_, out| out.fill(0.0)), cells: Box::new(|_, out| out.fill(0.0)) };
     let stream = Stream::new(seed, Purpose::Bench, 0, 0);
-    View { weights, gradients, target, is_joined: true, absent, stream }
+    View { weights, gradients, target, block: 1, is_joined: true, absent, stream }
 }
 
 /// The gradients of a matrix that has all of them at hand.

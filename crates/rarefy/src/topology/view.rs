@@ -37,6 +37,8 @@ pub struct View<'a> {
     pub gradients: &'a [f32],
     /// How many connections it is to end the run with; in a global scope only the sum over all matrices counts.
     pub target: usize,
+    /// The rows of a block, for which a row of the weights stands; 1 where they are not in blocks.
+    pub block: usize,
     /// Whether its inputs are the neurons of the matrix before it, which lead nowhere else.
     pub is_joined: bool,
     /// What gradients absent connections would have.

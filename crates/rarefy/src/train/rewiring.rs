@@ -282,6 +282,7 @@ impl Engine {
             weights: &blocked.weights,
             gradients: &blocked.gradients,
             target: (view.target / blocked.height).max(1),
+            block: blocked.height,
             absent: blocked.absent(view.absent),
             ..view
         }
@@ -328,6 +329,7 @@ impl Engine {
             weights: &parameter.weights,
             gradients: &self.gradients[index].values,
             target: self.targets[index],
+            block: 1,
             is_joined: parameter.joint.is_some(),
             absent,
             stream: Stream::new(self.seed, Purpose::Topology, index as u64, step),

@@ -69,8 +69,6 @@ enum Fact {
     FollowsPath,
     /// Connections come and go in row blocks.
     HasBlocks,
-    /// No connection is kept that leads nowhere.
-    FollowsChains,
 }
 
 use Fact::*;
@@ -80,7 +78,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 35] = [
+const ROWS: [Row; 33] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -114,8 +112,6 @@ const ROWS: [Row; 35] = [
     (HasBlocks,        IsBregman,            "it grows the network connection by connection"),
     (HasBlocks,        FollowsPath,          "a path takes connections out one by one"),
     (HasBlocks,        ConstrainsAll,        "it compares weights of all layers, and a block is worth more than one"),
-    (HasBlocks,        SharesByWeights,      "it compares connections of all layers, and a block is worth more than one"),
-    (HasBlocks,        FollowsChains,        "it follows connections from neuron to neuron"),
 ];
 
 /// Parts of a caller's own, which stand where the settings' methods do.
@@ -203,10 +199,6 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (CountsByLayer, target.bytes.is_some() || target.flops.is_some()),
         (FollowsPath, follows_path),
         (HasBlocks, settings.sparsity.block > 1),
-        (
-            FollowsChains,
-            topology.shape == topology::Shape::LiveChains || matches!(topology.grow, topology::Grow::Paths),
-        ),
         (Decays, own.optimizer.is_none() && settings.optimizer.weight_decay() > 0.0),
         (ClipsNorm, settings.optimizer.clip_norm.is_some()),
         (ClipsValues, settings.optimizer.clip_value.is_some()),
@@ -226,7 +218,7 @@ impl Fact {
             | EmptiesNeurons | HasThresholdsOrGates => "penalty.method",
             Constrains => "constraint.method",
             ConstrainsAll => "constraint.scope",
-            MovesConnections | UsesTheLargest | FollowsChains => "topology.method",
+            MovesConnections | UsesTheLargest => "topology.method",
             SharesByWeights => "topology.scope",
             HasTarget | SteersLambda | CountsByLayer => "target",
             FollowsPath => "path",
