@@ -25,6 +25,7 @@ mod row_blocks;
 mod rules_from_outside;
 mod runs_are_judged;
 mod runs_repeat;
+mod samples_stay_on_disk;
 mod small_networks;
 mod sparse_input_changes_nothing;
 mod state_follows_connections;

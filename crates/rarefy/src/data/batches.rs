@@ -16,6 +16,8 @@ use crate::tiles::{LANES, Row, Tiles};
 const LINE: usize = 16;
 /// Features turned at a time: 16 samples x 256 features are 16 KiB.
 const FEATURES: usize = 256;
+/// Runs of samples that are shuffled together.
+const RUNS: usize = 64;
 /// Numbers below which handing work to other threads costs more than it saves.
 const ALONE: usize = 1 << 14;
 
@@ -90,7 +92,7 @@ impl Batch {
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
         let mut input = match &dataset.features {
-            Features::Dense(_) | Features::Lent(_) | Features::Tokens { .. } => {
+            Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) | Features::Tokens { .. } => {
                 Tiles::zeros(dataset.inputs(), capacity)
             }
             Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
@@ -155,6 +157,13 @@ impl Batch {
                 gather(lent.matrix.numbers(), rows, &mut self.input);
                 lent.scale(&mut self.input);
             }
+            Features::Streamed(rows) => {
+                let Changed { features, order: positions, .. } = &mut self.changed;
+                rows.copy(order, &dataset.lengths, features);
+                positions.clear();
+                positions.extend(0..order.len());
+                gather(features, positions, &mut self.input);
+            }
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
             Features::Tokens { ids, .. } => gather(ids, order, &mut self.input),
         }
@@ -175,19 +184,25 @@ impl Batch {
         augmentation: Option<&Augmentation>,
         epoch: u64,
     ) {
-        let (Some(augmentation), Some(numbers)) = (augmentation, dataset.dense()) else {
-            return self.fill(dataset, order);
-        };
+        let Some(augmentation) = augmentation else { return self.fill(dataset, order) };
         let inputs = dataset.inputs();
         assert_eq!(self.input.features(), inputs, "a batch keeps to data sets with as many inputs");
         let Changed { features, lengths, order: positions } = &mut self.changed;
-        features.resize(order.len() * inputs, 0.0);
+        match &dataset.features {
+            Features::Dense(numbers) => {
+                features.clear();
+                features.extend(order.iter().flat_map(|&sample| &numbers[sample * inputs..][..inputs]));
+            }
+            Features::Streamed(rows) => rows.copy(order, &dataset.lengths, features),
+            Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => {
+                panic!("such samples are not changed")
+            }
+        }
         lengths.resize(order.len(), 0);
         positions.clear();
         positions.extend(0..order.len());
         let copies = features.par_chunks_exact_mut(inputs).zip(lengths.par_iter_mut()).zip(order);
         copies.for_each(|((copy, length), &sample)| {
-            copy.copy_from_slice(&numbers[sample * inputs..][..inputs]);
             let before = dataset.lengths.get(sample).map_or(dataset.shape.width, |&length| length as usize);
             *length = augmentation.apply(copy, before, sample, epoch);
         });
@@ -242,6 +257,24 @@ impl Batch {
 pub fn epoch_order(samples: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut order: Vec<usize> = (0..samples).collect();
     Stream::new(seed, Purpose::Shuffle, 0, epoch).shuffle(&mut order);
+    order
+}
+
+/// The order in which an epoch goes through samples of which `window` are shuffled together, for samples in a file of which no more
+/// are in memory at once. A window holds 64 runs of neighbours from all over the file, so that sorted files mix; the runs too come in
+/// an order that the seed and the epoch name.
+pub fn windowed_order(samples: usize, window: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    if window >= samples {
+        return epoch_order(samples, seed, epoch);
+    }
+    let run = window.div_ceil(RUNS).max(1);
+    let mut stream = Stream::new(seed, Purpose::Shuffle, 0, epoch);
+    let mut starts: Vec<usize> = (0..samples).step_by(run).collect();
+    stream.shuffle(&mut starts);
+    let runs = starts.into_iter().flat_map(|start| start..samples.min(start + run));
+    let mut order = Vec::with_capacity(samples);
+    order.extend(runs);
+    order.chunks_mut(window).for_each(|window| stream.shuffle(window));
     order
 }
 
@@ -390,6 +423,27 @@ mod tests {
         assert_eq!(run_order(10, 3), [0, 4, 7, 1, 5, 8, 2, 6, 9, 3]);
         assert_eq!(run_order(4, 2), [0, 2, 1, 3]);
         assert_eq!(run_order(2, 2), [0, 1]);
+    }
+
+    #[test]
+    fn windows_are_shuffled_within_and_mix_what_lies_far_apart() {
+        assert_eq!(windowed_order(50, 50, 1, 2), epoch_order(50, 1, 2));
+        for (samples, window) in [(1000, 128), (1000, 999), (7, 1), (1, 1)] {
+            let order = windowed_order(samples, window, 1, 2);
+            assert_eq!(order, windowed_order(samples, window, 1, 2));
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..samples).collect::<Vec<_>>());
+        }
+        let order = windowed_order(10_000, 1000, 1, 2);
+        assert_ne!(order, windowed_order(10_000, 1000, 1, 3));
+        for window in order.chunks(1000) {
+            // Tenths of the file that are in it, and whether neighbours were torn apart.
+            let tenths: std::collections::BTreeSet<usize> =
+                window.iter().map(|sample| sample / 1000).collect();
+            let pairs = window.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count();
+            assert!(tenths.len() > 8 && pairs < 20, "{} {pairs}", tenths.len());
+        }
     }
 
     #[test]

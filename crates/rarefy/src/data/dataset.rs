@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::csr::Csr;
 use super::lent::LentRows;
+use super::stream::StreamedRows;
+use crate::Result;
 use crate::tiles::Shape;
 
 /// Samples and what is to be predicted for them.
@@ -40,6 +42,8 @@ pub enum Features {
     Dense(Vec<f32>),
     /// The same, lent by a caller and scaled when a batch is filled.
     Lent(LentRows),
+    /// The same, in a file, and made ready when a batch is filled.
+    Streamed(StreamedRows),
     /// The nonzeros of each sample, of plain features.
     Sparse(Csr),
     /// Tokens; in a batch their ids are numbers of one channel.
@@ -167,6 +171,7 @@ impl Dataset {
         match &self.features {
             Features::Dense(numbers) => numbers.len() / self.inputs().max(1),
             Features::Lent(rows) => rows.len(),
+            Features::Streamed(rows) => rows.len(),
             Features::Sparse(rows) => rows.rows(),
             Features::Tokens { ids, .. } => ids.len() / self.inputs().max(1),
         }
@@ -177,12 +182,12 @@ impl Dataset {
         self.len() == 0
     }
 
-    /// All numbers, row-major; `None` where only nonzeros are kept, for tokens, and for what is lent
-    /// ([`LentRows::to_dense`] copies that).
+    /// All numbers, row-major; `None` where only nonzeros are kept, for tokens, for what is lent
+    /// ([`LentRows::to_dense`] copies that) and for what stays in a file.
     pub fn dense(&self) -> Option<&[f32]> {
         match &self.features {
             Features::Dense(numbers) => Some(numbers),
-            Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => None,
+            Features::Lent(_) | Features::Streamed(_) | Features::Sparse(_) | Features::Tokens { .. } => None,
         }
     }
 
@@ -190,17 +195,28 @@ impl Dataset {
     pub fn vocabulary(&self) -> Option<usize> {
         match self.features {
             Features::Tokens { vocabulary, .. } => Some(vocabulary),
-            Features::Dense(_) | Features::Lent(_) | Features::Sparse(_) => None,
+            Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) | Features::Sparse(_) => None,
         }
     }
 
-    /// These samples for who looks at numbers one by one: lent ones are copied.
+    /// These samples for who looks at numbers one by one: lent ones and those of a file are copied.
     pub(crate) fn with_own_numbers(&self) -> Cow<'_, Dataset> {
+        let own = |numbers| Cow::Owned(Dataset { features: Features::Dense(numbers), ..self.clone() });
         match &self.features {
-            Features::Lent(rows) => {
-                Cow::Owned(Dataset { features: Features::Dense(rows.to_dense()), ..self.clone() })
-            }
+            Features::Lent(rows) => own(rows.to_dense()),
+            Features::Streamed(rows) => own(rows.to_dense(&self.lengths)),
             Features::Dense(_) | Features::Sparse(_) | Features::Tokens { .. } => Cow::Borrowed(self),
+        }
+    }
+
+    /// That all samples of a file could be read so far; whoever fills batches asks before the outcome counts.
+    ///
+    /// # Errors
+    /// What has failed: the disk, or a file that has changed meanwhile.
+    pub fn check_read(&self) -> Result<()> {
+        match &self.features {
+            Features::Streamed(rows) => rows.check(),
+            Features::Dense(_) | Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => Ok(()),
         }
     }
 
@@ -215,6 +231,7 @@ impl Dataset {
                     Features::Dense(rows.flatten().copied().collect())
                 }
                 Features::Lent(rows) => Features::Lent(rows.subset(samples)),
+                Features::Streamed(rows) => Features::Streamed(rows.subset(samples)),
                 Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
                 Features::Tokens { ids, vocabulary } => {
                     let rows = samples.iter().map(|&index| &ids[index * self.inputs()..][..self.inputs()]);

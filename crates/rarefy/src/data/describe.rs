@@ -4,12 +4,12 @@ use serde::Serialize;
 
 use super::dataset::{Features, Targets, Task};
 use super::language;
-use super::load::reread;
+use super::load::read_test;
 use super::parts::Part;
 use super::prepare::{Loaded, Moments, Preparation, classes, moments};
 use super::raw::{Raw, SkippedFile};
 use super::read::read;
-use super::reading::{Broken, Dialect, Format, Keep, LabelColumn, Reading};
+use super::reading::{Dialect, Format, LabelColumn, Reading};
 use super::settings::{DataSettings, TaskChoice};
 use super::splits::Splits;
 use super::text::TextCounts;
@@ -130,19 +130,13 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let names = if task == Task::Classification { classes::names(raw)? } else { Vec::new() };
     let all: Vec<usize> = (0..raw.samples()).collect();
     let (preparation, Loaded { dataset, text, .. }) = Preparation::fit(raw, task, names, settings, &all)?;
-    let given = match &settings.test_path {
-        Some(path) => {
-            let broken = Broken::of(settings.skip_bad);
-            Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
-        }
-        None => None,
-    };
+    let given = read_test(&preparation, settings)?;
     let test = given.as_ref().or(source.test.as_ref());
     let parts = [(Part::Validation, source.validation.as_ref()), (Part::Test, test)];
     let refused = parts.into_iter().filter_map(|(part, raw)| unknown_class(&preparation, part, raw?));
     let has_columns = !matches!(raw.reading, Reading::Images(_) | Reading::Audio(_));
     let (columns, constant_columns) = match &dataset.features {
-        Features::Dense(_) if has_columns => {
+        Features::Dense(_) | Features::Streamed(_) if has_columns => {
             let columns = columns(raw);
             let constant = columns.iter().filter(|column| column.constant).count();
             (columns, constant)
@@ -150,10 +144,11 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
         _ => (Vec::new(), preparation.constant_inputs),
     };
     let doubt = classes::doubt(raw, settings.task, task);
+    raw.cells.check_read()?;
     let fallen = preparation.fallen_together(raw);
     let nonzeros = match &dataset.features {
         Features::Sparse(rows) => Some(rows.nnz()),
-        Features::Dense(_) | Features::Lent(_) | Features::Tokens { .. } => None,
+        Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) | Features::Tokens { .. } => None,
     };
     Ok(Description {
         path: settings.path.clone(),

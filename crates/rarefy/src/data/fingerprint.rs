@@ -29,6 +29,15 @@ fn add(hasher: &mut Fnv, part: &Dataset) {
     match &part.features {
         Features::Dense(values) => hasher.write_numbers(values),
         Features::Lent(rows) => hasher.write_numbers(&rows.to_dense()),
+        // What was read of them to learn how they are made ready; they are not read again.
+        Features::Streamed(rows) => {
+            hasher.write(rows.content());
+            hasher.write_codes(rows.rows());
+            for (offset, multiplier) in &rows.coding().scales {
+                hasher.write(offset.to_bits());
+                hasher.write(multiplier.to_bits());
+            }
+        }
         Features::Sparse(rows) => {
             hasher.write_numbers(rows.values());
             hasher.write_codes(rows.indices());

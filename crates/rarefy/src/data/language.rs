@@ -77,6 +77,7 @@ pub(crate) fn load(settings: &DataSettings) -> Result<Splits> {
         test: named("test", test),
         // It is cut off by position, the same for all seeds.
         test_over_rest: 0.0,
+        window: None,
         preparation,
         augmentation: None,
         skipped: kept.skipped,
@@ -184,7 +185,7 @@ fn read(path: &Path, broken: Broken) -> Result<Kept<String>> {
             return Ok(Kept { files, contents: vec![read_document(path)?], skipped: Vec::new() });
         }
     };
-    files::read_all(files, Kind::Text, broken, |file| read_document(&file.path))
+    files::read_all(files, Kind::Text, broken, |file| read_document(&file.path), |_| Ok(()))
 }
 
 /// Whether a file's name says that it is a table.

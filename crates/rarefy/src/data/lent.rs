@@ -99,6 +99,6 @@ impl LentRows {
 }
 
 /// As `Scaler` does it.
-fn scaled(number: f32, (offset, multiplier): (f64, f64)) -> f32 {
+pub(super) fn scaled(number: f32, (offset, multiplier): (f64, f64)) -> f32 {
     ((f64::from(number) - offset) * multiplier) as f32
 }

@@ -201,17 +201,11 @@ fn divide(
     let mut skipped = source.skipped();
     // A fold is tested on in place of a test part of the source's own.
     let own_test = source.test.as_ref().filter(|_| settings.fold.is_none());
-    let given = match settings.test_path.as_ref().filter(|_| settings.fold.is_none()) {
-        Some(path) => {
-            let broken = Broken::of(settings.skip_bad);
-            Some(reread(&preparation, path, true, broken, Keep::Nothing)?)
-        }
-        None => None,
-    };
+    let given = if settings.fold.is_none() { read_test(&preparation, settings)? } else { None };
     skipped.extend(given.iter().flat_map(|given| given.skipped.iter().cloned()));
     let test = part("test", given.as_ref().or(own_test), &parts.test)?;
     let augmentation = augmentation(&preparation, &train, settings, seed)?;
-    if augmentation.is_some() {
+    if augmentation.is_some() && matches!(train.features, Features::Lent(_)) {
         train = train.with_own_numbers().into_owned();
     }
     let mut notes = preparation.fallen_together(raw);
@@ -222,11 +216,14 @@ fn divide(
     let test_over_rest = parts.test.len() as f64 / (raw.samples() - parts.test.len()) as f64;
     notes.splice(0..0, raw.notes.iter().cloned());
     let Told { text, unknown } = told;
+    source.iter().chain(&given).try_for_each(|raw| raw.cells.check_read())?;
+    let window = window(&train, settings);
     Ok(Splits {
         train,
         validation,
         test,
         test_over_rest,
+        window,
         preparation,
         augmentation,
         skipped,
@@ -234,6 +231,14 @@ fn divide(
         unknown,
         notes,
     })
+}
+
+/// How many samples are shuffled together, where not all are: those of half the memory, for the next ones are read meanwhile.
+fn window(train: &Dataset, settings: &DataSettings) -> Option<usize> {
+    match (&train.features, settings.memory) {
+        (Features::Streamed(rows), Some(bytes)) => Some(rows.held_in(bytes / 2)),
+        _ => None,
+    }
 }
 
 /// What is to be told of the parts.
@@ -290,18 +295,20 @@ fn augmentation(
     Ok(augmentation)
 }
 
+/// Reads the test part that the settings name, if they do.
+pub(crate) fn read_test(preparation: &Preparation, settings: &DataSettings) -> Result<Option<Raw>> {
+    let Some(path) = &settings.test_path else { return Ok(None) };
+    let (broken, streaming) = (Broken::of(settings.skip_bad), settings.streaming());
+    let labels = Some(preparation.task);
+    let wanted = Wanted { labels, broken, keep: Keep::Nothing, streaming: streaming.as_ref() };
+    reread(preparation, path, wanted).map(Some)
+}
+
 /// Reads a new file for a trained model.
-pub(crate) fn reread(
-    preparation: &Preparation,
-    path: &str,
-    targets: bool,
-    broken: Broken,
-    keep: Keep,
-) -> Result<Raw> {
-    let labels = targets.then_some(preparation.task);
-    let raw = read::reread(&preparation.reading, path, Wanted { labels, broken, keep })?;
+pub(crate) fn reread(preparation: &Preparation, path: &str, wanted: Wanted) -> Result<Raw> {
+    let raw = read::reread(&preparation.reading, path, wanted)?;
     match preparation.text() {
-        Some(text) => without_empty(raw, text.kind(), broken),
+        Some(text) => without_empty(raw, text.kind(), wanted.broken),
         None => Ok(raw),
     }
 }
@@ -363,7 +370,8 @@ fn load_new(
     if preparation.task == Task::LanguageModel {
         return language::load_with(preparation, path, broken);
     }
-    let raw = reread(preparation, path, targets, broken, keep)?;
+    let labels = targets.then_some(preparation.task);
+    let raw = reread(preparation, path, Wanted { labels, broken, keep, streaming: None })?;
     let all: Vec<usize> = (0..raw.samples()).collect();
     let loaded = preparation.encode(&raw, &all, targets)?;
     let files = match raw.places {

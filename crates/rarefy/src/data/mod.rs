@@ -28,13 +28,14 @@ mod shares;
 mod shown;
 mod span;
 mod splits;
+mod stream;
 #[cfg_attr(not(feature = "arrow"), path = "no_table.rs")]
 mod table;
 pub mod text;
 mod weights;
 
 pub use augment::Augmentation;
-pub use batches::{Batch, BatchTargets, epoch_order, run_order};
+pub use batches::{Batch, BatchTargets, epoch_order, run_order, windowed_order};
 pub use csr::Csr;
 pub use dataset::{Dataset, Features, Targets, Task};
 pub use dates::DatePart;
@@ -62,6 +63,8 @@ pub use settings::{
 pub use shares::{Shares, share_of};
 pub use span::Shift;
 pub use splits::Splits;
+pub(crate) use stream::Ahead;
+pub use stream::StreamedRows;
 #[cfg(feature = "arrow")]
 pub use table::Table;
 

@@ -13,8 +13,9 @@ use super::parts::Parts;
 use super::reading::{Format, Reading};
 use super::shown::shown;
 use super::span::Close;
-use crate::Error;
+use super::stream::FileCells;
 use crate::tiles::Shape;
+use crate::{Error, Result};
 
 /// Samples as read. Images stay bytes until they are coded: a quarter of the memory.
 pub(crate) enum Cells {
@@ -22,6 +23,8 @@ pub(crate) enum Cells {
     Numbers(Vec<f32>),
     /// Numbers of a caller's, without gaps.
     Lent(Lent),
+    /// Numbers in a file.
+    Streamed(FileCells),
     /// The nonzeros of each sample.
     Sparse(Csr),
     /// The text of each sample, which is its only column.
@@ -178,10 +181,33 @@ impl Cells {
             Cells::Bytes(bytes) => bytes.len() / width.max(1),
             Cells::Numbers(numbers) => numbers.len() / width.max(1),
             Cells::Lent(lent) => lent.numbers().len() / width.max(1),
+            Cells::Streamed(cells) => cells.records.len(),
             Cells::Sparse(rows) => rows.rows(),
             Cells::Texts(texts) => texts.len(),
             Cells::Tokens { ids, .. } => ids.len() / width.max(1),
         }
+    }
+
+    /// Whether all numbers are bytes.
+    pub(crate) fn are_bytes(&self) -> bool {
+        match self {
+            Cells::Bytes(_) => true,
+            Cells::Streamed(cells) => cells.are_bytes,
+            _ => false,
+        }
+    }
+
+    /// Whether they are numbers that may be missing.
+    pub(crate) fn are_numbers(&self) -> bool {
+        matches!(self, Cells::Numbers(_) | Cells::Streamed(_)) && !self.are_bytes()
+    }
+
+    /// That all that was asked for could be read.
+    ///
+    /// # Errors
+    /// What has failed.
+    pub(crate) fn check_read(&self) -> Result<()> {
+        if let Cells::Streamed(cells) = self { cells.records.check() } else { Ok(()) }
     }
 
     /// Copies row `index` of a matrix of this `width`.
@@ -197,6 +223,7 @@ impl Cells {
             }
             Cells::Numbers(numbers) => out.copy_from_slice(&numbers[index * width..][..width]),
             Cells::Lent(lent) => out.copy_from_slice(&lent.numbers()[index * width..][..width]),
+            Cells::Streamed(cells) => cells.copy_row(index, out),
             Cells::Sparse(rows) => {
                 out.fill(0.0);
                 let (indices, values) = rows.row(index);

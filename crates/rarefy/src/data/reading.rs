@@ -6,6 +6,7 @@ use super::dataset::Task;
 use super::dates::DatePart;
 use super::settings::{AudioSettings, Decimal, ImageColor, ImageSize, Missing, RATES};
 use super::span::Shift;
+use super::stream::Streaming;
 
 /// The kind of file that data comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -274,6 +275,8 @@ pub(crate) struct Wanted<'a> {
     pub broken: Broken,
     /// Columns to hand on as they are.
     pub keep: Keep<'a>,
+    /// How samples stay on the disk, if they do.
+    pub streaming: Option<&'a Streaming>,
 }
 
 /// Columns of a new file that are handed on beside predictions.

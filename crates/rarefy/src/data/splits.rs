@@ -20,6 +20,8 @@ pub struct Splits {
     /// Samples of the test part for each that is left to train and validate on, if it was drawn from them by seed or fold; 0 if
     /// it is the same for all seeds. By this much scores of several draws depend on each other (`report::paired_t_test`).
     pub test_over_rest: f64,
+    /// How many training samples are shuffled together, if not all are: those of a file that are in memory at once (`data.memory`).
+    pub window: Option<usize>,
     /// How a new file is made ready in the same way; to be stored with the model.
     pub preparation: Preparation,
     /// How training samples are changed as they are gathered, if at all.
@@ -45,6 +47,7 @@ impl Splits {
             validation: None,
             test: None,
             test_over_rest: 0.0,
+            window: None,
             preparation: self.preparation.clone(),
             augmentation: self.augmentation.clone(),
             skipped: Vec::new(),

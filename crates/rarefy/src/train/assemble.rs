@@ -62,6 +62,12 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
         let problem = format!("{batch_size} is more than the {samples} training samples; lower it");
         return Err(Error::setting("train.batch_size", problem));
     }
+    if let Some(window) = splits.window.filter(|&window| window < batch_size.min(samples)) {
+        let problem = format!(
+            "is enough for {window} samples while as many are read ahead, and a batch has {batch_size}; raise it, or lower train.batch_size"
+        );
+        return Err(Error::setting("data.memory", problem));
+    }
     let method = settings.optimizer.method();
     if method.traits().needs_full_batch && batch_size < samples {
         let problem = format!("{method} needs the whole training part in a batch: set it to {samples}");

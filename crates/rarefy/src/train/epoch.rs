@@ -14,7 +14,7 @@ use super::share::Share;
 use super::timing::median;
 use super::trainer::Trainer;
 use super::{Engine, Evaluation, Progress, Score, Threshold};
-use crate::data::{Batch, Shares, Splits, Task, epoch_order, run_order};
+use crate::data::{Ahead, Batch, Features, Shares, Splits, Task, run_order, windowed_order};
 use crate::metrics::Metric;
 use crate::{Error, Result};
 
@@ -68,12 +68,7 @@ impl Trainer {
     fn train_epoch(&mut self, keep: &mut dyn Keep, watch: &mut Watch<'_>) -> Result<Control> {
         let batch_size = self.batch_size();
         let steps = self.steps_per_epoch();
-        let samples = self.splits.train.len();
-        let order = if self.engine.carries() {
-            run_order(samples, batch_size)
-        } else {
-            epoch_order(samples, self.settings.seed, self.position.epoch)
-        };
+        let order = self.order();
         let done = (self.position.step - self.epoch_start) as usize;
         if done == 0 {
             self.engine.forget();
@@ -85,7 +80,9 @@ impl Trainer {
         let mut current = Shares::new(&self.splits.train, share(batch_size).samples, self.engine.workers());
         let mut next = current.clone();
         let epoch = self.position.epoch;
-        if let Some((_, samples)) = batches.peek() {
+        let mut ahead = self.ahead(&order);
+        if let Some((place, samples)) = batches.peek() {
+            ahead.reach(*place);
             fill(&mut current, &self.splits, &samples[share(samples.len()).range()], epoch);
         }
         while let Some((place, samples)) = batches.next() {
@@ -109,11 +106,13 @@ impl Trainer {
                     None
                 },
                 || {
-                    if let Some((_, samples)) = following {
+                    if let Some((place, samples)) = following {
+                        ahead.reach(*place);
                         fill(&mut next, splits, &samples[share(samples.len()).range()], epoch);
                     }
                 },
             );
+            self.splits.train.check_read()?;
             let Some(score) = score else {
                 std::mem::swap(&mut current, &mut next);
                 continue;
@@ -144,6 +143,37 @@ impl Trainer {
             }
         }
         Ok(Control::Continue)
+    }
+
+    /// The order in which the epoch under way goes through the training samples.
+    fn order(&self) -> Vec<usize> {
+        let samples = self.splits.train.len();
+        if self.engine.carries() {
+            run_order(samples, self.batch_size())
+        } else {
+            windowed_order(samples, self.window(), self.settings.seed, self.position.epoch)
+        }
+    }
+
+    /// How many samples are shuffled together: whole batches.
+    fn window(&self) -> usize {
+        let batch_size = self.batch_size();
+        let all = self.splits.train.len();
+        self.splits.window.map_or(all, |window| (window / batch_size).max(1) * batch_size)
+    }
+
+    /// Who reads what batches of this order will take, if samples are read.
+    fn ahead<'a>(&self, order: &'a [usize]) -> ReadAhead<impl Fn(usize) -> &'a [usize] + use<'a>> {
+        let (batch_size, share) = (self.batch_size(), self.share());
+        let of = move |place: usize| {
+            let samples = order.chunks(batch_size).nth(place).unwrap_or_default();
+            &samples[share(samples.len()).range()]
+        };
+        let ahead = match &self.splits.train.features {
+            Features::Streamed(rows) => Some(Ahead::new(rows, self.window().div_ceil(batch_size))),
+            _ => None,
+        };
+        ReadAhead { ahead, of }
     }
 
     /// What this rank has of a batch of so many samples.
@@ -220,6 +250,7 @@ impl Trainer {
             None => None,
             Some(dataset) => {
                 let found = self.validate_while(network, dataset, watch);
+                dataset.check_read()?;
                 self.engine.ranks.check()?;
                 if found.is_none() {
                     self.engine.swap_average();
@@ -398,6 +429,7 @@ impl Trainer {
                 ControlFlow::Continue(())
             })
         });
+        self.splits.test.as_ref().map_or(Ok(()), |dataset| dataset.check_read())?;
         self.engine.ranks.check()?;
         let test = found.as_ref().map(|found| found.score);
         let seconds_per_epoch = median(times);
@@ -417,6 +449,20 @@ impl Trainer {
             test_metrics: found.map_or_else(Default::default, |found| found.metrics),
             model,
         })
+    }
+}
+
+/// Reads what batches will take before they are filled; nothing where all samples are in memory.
+struct ReadAhead<F> {
+    ahead: Option<Ahead>,
+    of: F,
+}
+
+impl<'a, F: Fn(usize) -> &'a [usize]> ReadAhead<F> {
+    fn reach(&mut self, batch: usize) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.reach(batch, &self.of);
+        }
     }
 }
 

@@ -28,6 +28,8 @@ struct Needs {
     buffers: usize,
     /// What moving connections takes for a while.
     moves: usize,
+    /// Samples of a file (`data.memory`).
+    samples: usize,
 }
 
 /// Refuses a run that takes more than there is, before its network is drawn.
@@ -58,15 +60,21 @@ fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
         (_, Some(free)) => ("network", free),
         (_, None) => return Ok(()),
     };
-    let Needs { connections, weights, buffers, moves } = needs;
-    if (weights + buffers + moves) as u64 <= left {
+    let Needs { connections, weights, buffers, moves, samples } = needs;
+    let all = (weights + buffers + moves + samples) as u64;
+    if all <= left {
         return Ok(());
     }
     let gb = |bytes: u64| format!("{:.3} GB", bytes as f64 / 1e9);
+    let (read, lower) = match samples {
+        0 => (String::new(), ""),
+        samples => (format!(", {} for samples that are read", gb(samples as u64)), "data.memory, "),
+    };
     let problem = format!(
         "the run needs {} ({} for {connections} connections with gradients and optimizer state, {} for activations, {} to \
-         move connections) and {} are left; lower sparsity.density, the network's width (network.hidden) or train.batch_size",
-        gb((weights + buffers + moves) as u64),
+         move connections{read}) and {} are left; lower {lower}sparsity.density, the network's width (network.hidden) or \
+         train.batch_size",
+        gb(all),
         gb(weights as u64),
         gb(buffers as u64),
         gb(moves as u64),
@@ -116,7 +124,9 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     let buffers = spec.buffer_bytes(batch_size, true)?;
     let moves = moves.max(zeros);
     // Who moves none looks at nothing again.
-    Ok(Needs { connections, weights, buffers, moves: if moves > 0 { moves + past } else { 0 } })
+    let moves = if moves > 0 { moves + past } else { 0 };
+    let samples = settings.data.memory.unwrap_or(0);
+    Ok(Needs { connections, weights, buffers, moves, samples })
 }
 
 #[cfg(test)]

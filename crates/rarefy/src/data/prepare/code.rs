@@ -11,6 +11,7 @@ use crate::data::alike::meaning;
 use crate::data::dataset::{Dataset, Features, Targets, Task};
 use crate::data::lent::LentRows;
 use crate::data::raw::{Cells, Labels, Raw, RawColumn};
+use crate::data::stream::{CellCoding, RowCoding, StreamedRows};
 use crate::data::text::TooLong;
 use crate::{Error, Result};
 
@@ -18,6 +19,9 @@ impl Preparation {
     /// Codes some samples of a source. Without `targets`, these are all zero.
     pub(crate) fn encode(&self, raw: &Raw, samples: &[usize], targets: bool) -> Result<Loaded> {
         let mut loaded = self.code(raw, samples, targets)?;
+        if let Features::Streamed(_) = loaded.dataset.features {
+            loaded.unknown = self.unknown_categories(raw, samples);
+        }
         self.scale(&mut loaded.dataset);
         Ok(loaded)
     }
@@ -30,6 +34,12 @@ impl Preparation {
             Features::Lent(rows) => {
                 if self.scaler != Scaler::None {
                     rows.scales = (0..rows.inputs).map(|input| self.scaler.of(input)).collect();
+                }
+                return;
+            }
+            Features::Streamed(rows) => {
+                if self.scaler != Scaler::None {
+                    rows.set_scales((0..shape.features()).map(|input| self.scaler.of(input)).collect());
                 }
                 return;
             }
@@ -74,6 +84,15 @@ impl Preparation {
                 let (matrix, rows) = (matrix.clone(), samples.to_vec());
                 let rows = LentRows { matrix, rows, inputs: raw.width, scales: Vec::new() };
                 Ok(Loaded::new(dataset(Features::Lent(rows), Vec::new())))
+            }
+            (Cells::Streamed(cells), _) => {
+                if let (true, Some(sample)) = (self.columns.is_empty() && raw.lengths.is_empty(), cells.gap) {
+                    let mut row = vec![0.0; raw.width];
+                    raw.copy_row(sample, &mut row);
+                    self.fill_gaps(raw, sample, &mut row)?;
+                }
+                let rows = StreamedRows::new(cells.clone(), samples, self.row_coding(raw));
+                Ok(Loaded::new(dataset(Features::Streamed(rows), lengths())))
             }
             _ if self.columns.is_empty() => {
                 let mut features = vec![0.0; samples.len() * self.shape.features()];
@@ -150,34 +169,56 @@ impl Preparation {
         Ok(Targets::Values { values: scaled.collect::<Result<_>>()?, outputs })
     }
 
+    /// How the cells of a sample become what a network sees, not scaled yet.
+    fn row_coding(&self, raw: &Raw) -> RowCoding {
+        let coding = |(column, found): (&Column, &RawColumn)| match &column.coding {
+            Coding::Number { mean } => CellCoding::Number { mean: *mean },
+            Coding::Category { values } => {
+                CellCoding::Category { places: places(values, found), count: values.len() }
+            }
+            Coding::Text(_) => unreachable!("text stands alone"),
+        };
+        RowCoding {
+            columns: self.columns.iter().zip(&raw.columns).map(coding).collect(),
+            fill: self.fill.clone(),
+            scales: Vec::new(),
+            inputs: self.shape.features(),
+            channels: self.shape.channels,
+        }
+    }
+
     /// The columns of a table as numbers, and the categories that training has not.
     fn code_columns(&self, raw: &Raw, samples: &[usize]) -> (Vec<f32>, Vec<UnknownCategories>) {
-        // For each column, the place of each word of this file among the categories of the training part.
-        let columns = self.columns.iter().zip(&raw.columns);
-        let places: Vec<Vec<Option<usize>>> = columns.map(|(column, found)| places(column, found)).collect();
+        let mut features = Vec::with_capacity(samples.len() * self.shape.features());
+        let unknown = self.code_each(raw, samples, |row| features.extend_from_slice(row));
+        (features, unknown)
+    }
+
+    /// The categories of samples in a file that training has not.
+    fn unknown_categories(&self, raw: &Raw, samples: &[usize]) -> Vec<UnknownCategories> {
+        let is_category = |column: &Column| matches!(column.coding, Coding::Category { .. });
+        let has_any = self.columns.iter().any(is_category);
+        self.code_each(raw, if has_any { samples } else { &[] }, |_| {})
+    }
+
+    /// Codes some samples of a table, one after the other.
+    fn code_each(
+        &self,
+        raw: &Raw,
+        samples: &[usize],
+        mut take: impl FnMut(&[f32]),
+    ) -> Vec<UnknownCategories> {
+        let coding = self.row_coding(raw);
+        // For each column the cells with a category that training has not, and those with any.
         let mut filled = vec![(0, 0); raw.width];
-        let mut cells = vec![0.0; raw.width];
-        let mut features = vec![0.0; samples.len() * self.shape.features()];
-        for (row, &sample) in features.chunks_exact_mut(self.shape.features()).zip(samples) {
+        let (mut cells, mut row) = (vec![0.0; raw.width], vec![0.0; coding.inputs]);
+        for &sample in samples {
             raw.copy_row(sample, &mut cells);
-            let mut start = 0;
-            for (((column, places), filled), &cell) in
-                self.columns.iter().zip(&places).zip(&mut filled).zip(&cells)
-            {
-                match column.coding {
-                    Coding::Number { mean } => row[start] = if cell.is_nan() { mean } else { cell },
-                    Coding::Category { .. } if cell.is_nan() => {}
-                    Coding::Category { .. } => {
-                        filled.1 += 1;
-                        match places[cell as usize] {
-                            Some(place) => row[start + place] = 1.0,
-                            None => filled.0 += 1,
-                        }
-                    }
-                    Coding::Text(_) => unreachable!("text stands alone"),
-                }
-                start += column.inputs();
-            }
+            coding.code(&cells, &mut row, |column, is_known| {
+                filled[column].0 += usize::from(!is_known);
+                filled[column].1 += 1;
+            });
+            take(&row);
         }
         let unknown = self.columns.iter().zip(filled).filter(|(_, (unknown, _))| *unknown > 0);
         let unknown = unknown.map(|(column, (unknown, cells))| UnknownCategories {
@@ -185,16 +226,12 @@ impl Preparation {
             unknown,
             cells,
         });
-        (features, unknown.collect())
+        unknown.collect()
     }
 }
 
 /// The place of each word of a column among the categories of the training part.
-fn places(column: &Column, found: &RawColumn) -> Vec<Option<usize>> {
-    let values = match &column.coding {
-        Coding::Category { values } => &values[..],
-        Coding::Number { .. } | Coding::Text(_) => &[],
-    };
+fn places(values: &[String], found: &RawColumn) -> Vec<Option<usize>> {
     // Exact texts win: a model may have been trained on 1 and 01 as two.
     let mut known: HashMap<Cow<str>, usize> = values.iter().map(|value| meaning(value)).zip(0..).collect();
     known.extend(values.iter().map(|value| Cow::Borrowed(value.as_str())).zip(0..));

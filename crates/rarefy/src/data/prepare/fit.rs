@@ -31,7 +31,8 @@ impl Preparation {
             let problem = "all weights of the training part are 0 (data.weight): nothing would be learned";
             return Err(Error::data(&raw.path, problem));
         }
-        let columns = columns(raw, settings, &counted)?;
+        let found = if knows_means(raw, settings.missing) { of_cells(raw, &counted) } else { Vec::new() };
+        let columns = columns(raw, settings, &counted, &found)?;
         let shape = shape(raw, settings, &columns)?;
         let units = (task == Task::Transcription).then_some(settings.units);
         let classes = match units {
@@ -52,22 +53,31 @@ impl Preparation {
             classes,
             units,
             columns,
-            fill: fill(raw, settings.missing, &counted),
+            fill: fill(raw, settings.missing, &found),
             scaler: Scaler::None,
             target_scaler: TargetScaler::fit(settings.target_scale, raw, task, &counted)?,
             constant_inputs: 0,
         };
         let mut loaded = preparation.code(raw, train, true)?;
-        preparation.fit_scaler(raw, settings.scale, &loaded.dataset)?;
+        // What has no gaps and is no table is coded as it is.
+        let is_whole = counted.len() == train.len() && found.iter().all(|about| about.count == train.len());
+        let same = is_whole && !preparation.fill.is_empty();
+        preparation.fit_scaler(raw, settings.scale, &loaded.dataset, same.then_some(found))?;
         preparation.scale(&mut loaded.dataset);
         Ok((preparation, loaded))
     }
 
-    /// Learns how numbers are scaled, and counts inputs that never change.
-    fn fit_scaler(&mut self, raw: &Raw, scale: Scale, dataset: &Dataset) -> Result<()> {
+    /// Learns how numbers are scaled, and counts inputs that never change. What each input holds may be known.
+    fn fit_scaler(
+        &mut self,
+        raw: &Raw,
+        scale: Scale,
+        dataset: &Dataset,
+        known: Option<Vec<Moments>>,
+    ) -> Result<()> {
         let inputs = self.shape.features();
         match &dataset.features {
-            Features::Dense(_) | Features::Lent(_) => {}
+            Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) => {}
             Features::Sparse(_) | Features::Tokens { .. } if !matches!(scale, Scale::Auto | Scale::None) => {
                 let problem = "would make numbers of zeros and ids; sparse features and texts are not scaled, leave it out";
                 return Err(Error::setting("data.scale", problem));
@@ -84,21 +94,23 @@ impl Preparation {
         }
         let weight = |sample| dataset.weight(sample);
         let numbers = dataset.dense().unwrap_or_default();
-        let found: Vec<Moments> =
+        let found = known.unwrap_or_else(|| {
             moments(dataset.len(), inputs, weight, |sample, out| match &dataset.features {
                 Features::Lent(rows) => rows.read_unscaled(sample, out),
+                Features::Streamed(rows) => rows.copy_unscaled(sample, out),
                 _ => out.copy_from_slice(&numbers[sample * inputs..][..inputs]),
-            });
+            })
+        });
         let one_hot: Vec<bool> = self
             .columns
             .iter()
             .flat_map(|column| vec![matches!(column.coding, Coding::Category { .. }); column.inputs()])
             .collect();
-        let scale = match (scale, &raw.cells) {
-            (Scale::Auto, Cells::Bytes(_)) => Scale::Global,
-            (Scale::Auto, Cells::Numbers(_)) if raw.format() == Format::Audio => Scale::Channel,
-            (Scale::Auto, _) => Scale::Standard,
-            (chosen, _) => chosen,
+        let scale = match scale {
+            Scale::Auto if raw.cells.are_bytes() => Scale::Global,
+            Scale::Auto if raw.format() == Format::Audio => Scale::Channel,
+            Scale::Auto => Scale::Standard,
+            chosen => chosen,
         };
         let found = match scale {
             Scale::Channel => {
@@ -149,19 +161,33 @@ impl Preparation {
     }
 }
 
+/// Whether missing numbers of an array become the mean of their column.
+fn may_have_gaps(raw: &Raw, missing: Missing) -> bool {
+    raw.format() == Format::Npy && raw.cells.are_numbers() && missing != Missing::Error
+}
+
+/// Whether the means of cells are to be known.
+fn knows_means(raw: &Raw, missing: Missing) -> bool {
+    let is_table = !raw.columns.is_empty() && !matches!(raw.cells, Cells::Texts(_));
+    is_table || may_have_gaps(raw, missing)
+}
+
+/// What each column holds in the training part.
+fn of_cells(raw: &Raw, train: &[usize]) -> Vec<Moments> {
+    let weight = |place: usize| raw.weight(train[place]);
+    moments(train.len(), raw.width, weight, |place, out| raw.copy_row(train[place], out))
+}
+
 /// The mean of each column of NumPy arrays over the training part, where missing numbers are to become that.
-fn fill(raw: &Raw, missing: Missing, train: &[usize]) -> Vec<f32> {
-    let may_have_gaps = raw.format() == Format::Npy && matches!(raw.cells, Cells::Numbers(_));
-    if !may_have_gaps || missing == Missing::Error {
+fn fill(raw: &Raw, missing: Missing, found: &[Moments]) -> Vec<f32> {
+    if !may_have_gaps(raw, missing) {
         return Vec::new();
     }
-    let weight = |place: usize| raw.weight(train[place]);
-    let found = moments(train.len(), raw.width, weight, |place, out| raw.copy_row(train[place], out));
     found.iter().map(|about| about.mean as f32).collect()
 }
 
 /// What the columns of a table, or the texts, hold in the training part; nothing for arrays.
-fn columns(raw: &Raw, settings: &DataSettings, train: &[usize]) -> Result<Vec<Column>> {
+fn columns(raw: &Raw, settings: &DataSettings, train: &[usize], found: &[Moments]) -> Result<Vec<Column>> {
     if let Cells::Texts(texts) = &raw.cells {
         let text = TextCoding::fit(&settings.text.clone().unwrap_or_default(), &texts.of(train))?;
         return Ok(vec![Column { name: raw.columns[0].name.clone(), coding: Coding::Text(text) }]);
@@ -169,15 +195,14 @@ fn columns(raw: &Raw, settings: &DataSettings, train: &[usize]) -> Result<Vec<Co
     if raw.columns.is_empty() {
         return Ok(Vec::new());
     }
-    let weight = |place: usize| raw.weight(train[place]);
-    let found = moments(train.len(), raw.width, weight, |place, out| raw.copy_row(train[place], out));
     let mut used: Vec<Vec<bool>> = raw
         .columns
         .iter()
         .map(|column| vec![false; column.vocabulary.as_ref().map_or(0, Vec::len)])
         .collect();
     let mut cells = vec![0.0; raw.width];
-    for &sample in train {
+    let has_words = used.iter().any(|used| !used.is_empty());
+    for &sample in train.iter().filter(|_| has_words) {
         raw.copy_row(sample, &mut cells);
         for (used, &cell) in used.iter_mut().zip(&cells) {
             if !used.is_empty() && !cell.is_nan() {
@@ -198,7 +223,7 @@ fn columns(raw: &Raw, settings: &DataSettings, train: &[usize]) -> Result<Vec<Co
         name: column.name.clone(),
         coding: coding(&column.vocabulary, used, about),
     };
-    Ok(raw.columns.iter().zip(used.iter().zip(&found)).map(column).collect())
+    Ok(raw.columns.iter().zip(used.iter().zip(found)).map(column).collect())
 }
 
 /// How a sample is laid out, as the settings say or as it comes.
@@ -209,7 +234,7 @@ fn shape(raw: &Raw, settings: &DataSettings, columns: &[Column]) -> Result<Shape
         columns => Shape::flat(columns.iter().map(Column::inputs).sum()),
     };
     let inputs = found.features();
-    let has_own = !matches!(raw.cells, Cells::Bytes(_) | Cells::Numbers(_) | Cells::Lent(_));
+    let has_own = !(raw.cells.are_bytes() || raw.cells.are_numbers() || matches!(raw.cells, Cells::Lent(_)));
     let shape = match settings.shape {
         Some(wanted) if wanted.features() != inputs => {
             let problem = format!("{wanted} is {} numbers, a sample has {inputs}", wanted.features());

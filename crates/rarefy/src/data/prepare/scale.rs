@@ -7,6 +7,8 @@ use crate::data::settings::Scale;
 
 /// Rows summed together before their sums are added up, in order, so that threads do not change the result.
 const ROWS: usize = 1024;
+/// Such sums that are in memory at once.
+const TOGETHER: usize = 64;
 
 /// How inputs are scaled: `x <- (x - offset) * multiplier`, in `f64`, then rounded to `f32`.
 ///
@@ -102,9 +104,9 @@ pub(crate) fn moments(
     };
     let chunks: Vec<usize> = (0..rows).step_by(ROWS).collect();
     // As long as they are sums, means are not divided yet.
-    let first: Vec<Vec<Moments>> = chunks
-        .par_iter()
-        .map(|&start| {
+    let mut result = vec![none; columns];
+    for chunks in chunks.chunks(TOGETHER) {
+        let sums = |&start: &usize| {
             let mut row = vec![0.0; columns];
             let mut sums = vec![none; columns];
             for (index, weight) in counted(start..rows.min(start + ROWS)) {
@@ -117,25 +119,21 @@ pub(crate) fn moments(
                 }
             }
             sums
-        })
-        .collect();
-    let mut result: Vec<Moments> = (0..columns)
-        .map(|column| {
-            let total = first.iter().map(|sums| sums[column]).fold(none, |a, b| Moments {
-                count: a.count + b.count,
-                weight: a.weight + b.weight,
-                min: a.min.min(b.min),
-                max: a.max.max(b.max),
-                mean: a.mean + b.mean,
-                deviation: 0.0,
-            });
-            Moments { mean: total.mean / positive(total.weight), ..total }
-        })
-        .collect();
+        };
+        for sums in chunks.par_iter().map(sums).collect::<Vec<_>>() {
+            for (total, sum) in result.iter_mut().zip(sums) {
+                total.count += sum.count;
+                total.weight += sum.weight;
+                (total.min, total.max) = (total.min.min(sum.min), total.max.max(sum.max));
+                total.mean += sum.mean;
+            }
+        }
+    }
+    result.iter_mut().for_each(|about| about.mean /= positive(about.weight));
     // A second pass for the deviation: the difference of two large sums would lose small deviations.
-    let squares: Vec<Vec<f64>> = chunks
-        .par_iter()
-        .map(|&start| {
+    let mut squares = vec![0.0; columns];
+    for chunks in chunks.chunks(TOGETHER) {
+        let sums = |&start: &usize| {
             let mut row = vec![0.0; columns];
             let mut sums = vec![0.0; columns];
             for (index, weight) in counted(start..rows.min(start + ROWS)) {
@@ -146,10 +144,12 @@ pub(crate) fn moments(
                 }
             }
             sums
-        })
-        .collect();
-    for (column, about) in result.iter_mut().enumerate() {
-        let sum: f64 = squares.iter().map(|sums| sums[column]).sum();
+        };
+        for sums in chunks.par_iter().map(sums).collect::<Vec<_>>() {
+            squares.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+        }
+    }
+    for (about, sum) in result.iter_mut().zip(squares) {
         about.deviation = (sum / positive(about.weight)).sqrt();
     }
     result

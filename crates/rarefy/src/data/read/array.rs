@@ -31,7 +31,7 @@ pub(crate) enum Element {
 
 impl Element {
     /// Bytes of one number.
-    fn size(self) -> usize {
+    pub(super) fn size(self) -> usize {
         match self {
             Element::U8 | Element::I8 => 1,
             Element::U16 | Element::I16 | Element::F16 => 2,
@@ -39,6 +39,54 @@ impl Element {
             Element::U64 | Element::I64 | Element::F64 => 8,
         }
     }
+
+    /// Whether numbers are bytes, as those of images.
+    pub(super) fn is_byte(self) -> bool {
+        self == Element::U8
+    }
+
+    /// Whether `f32` cannot hold all numbers of this type.
+    pub(super) fn is_wide(self) -> bool {
+        matches!(self, Element::U32 | Element::I32 | Element::U64 | Element::I64 | Element::F64)
+    }
+
+    /// Takes each number that lies in these bytes.
+    pub(super) fn each(self, big_endian: bool, bytes: &[u8], mut take: impl FnMut(f64)) {
+        macro_rules! numbers {
+            ($type:ty) => {{
+                let (items, _) = bytes.as_chunks::<{ size_of::<$type>() }>();
+                let read = if big_endian { <$type>::from_be_bytes } else { <$type>::from_le_bytes };
+                items.iter().for_each(|&item| take(read(item) as f64));
+            }};
+        }
+        match self {
+            Element::U8 => numbers!(u8),
+            Element::I8 => numbers!(i8),
+            Element::U16 => numbers!(u16),
+            Element::I16 => numbers!(i16),
+            Element::U32 => numbers!(u32),
+            Element::I32 => numbers!(i32),
+            Element::U64 => numbers!(u64),
+            Element::I64 => numbers!(i64),
+            Element::F16 => {
+                let (items, _) = bytes.as_chunks::<2>();
+                let read = if big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
+                items.iter().for_each(|&item| take(half(read(item))));
+            }
+            Element::F32 => numbers!(f32),
+            Element::F64 => numbers!(f64),
+        }
+    }
+}
+
+/// What stands before the numbers of an array.
+pub(crate) struct ArrayHeader {
+    /// Bytes up to the numbers.
+    pub length: u64,
+    /// Its size in each dimension.
+    pub shape: Vec<usize>,
+    pub element: Element,
+    pub big_endian: bool,
 }
 
 /// An array as samples.
@@ -62,77 +110,25 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    /// Reads the numbers that follow a header. `seen` bytes of the file lie before them.
-    pub(crate) fn read(
-        path: &Path,
-        from: Opened,
-        seen: u64,
-        shape: Vec<usize>,
-        element: Element,
-        big_endian: bool,
-    ) -> Result<Array> {
-        // Now, before anyone multiplies or loops over the other sizes.
-        if shape.contains(&0) {
-            let problem = format!("has the shape {shape:?}: there are no samples in it");
-            return Err(Error::data(path, problem));
-        }
-        let count = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-        let expected = count.and_then(|count| count.checked_mul(element.size()));
-        let Some(expected) = expected.filter(|&bytes| bytes as u64 <= from.at_most.saturating_sub(seen))
-        else {
-            return Err(Error::data(
-                path,
-                format!(
-                    "the header promises an array of {shape:?}, more than the file can hold; it is cut short or damaged: get it again"
-                ),
-            ));
-        };
+    /// Reads the numbers that follow a header.
+    pub(crate) fn read(path: &Path, from: Opened, header: ArrayHeader) -> Result<Array> {
+        let ArrayHeader { length, shape, element, big_endian } = header;
+        let expected = bytes_of(path, &shape, element, from.at_most.saturating_sub(length))?;
         // Packed data may hold far less than it could: let the vector grow with what truly comes.
         let mut bytes = Vec::with_capacity(expected.saturating_add(1).min(1 << 26));
         from.reader.take(expected as u64 + 1).read_to_end(&mut bytes).map_err(read_error(path))?;
         match bytes.len() {
-            found if found < expected => Err(Error::data(
-                path,
-                format!(
-                    "holds {found} of the {expected} bytes that its header promises; it is cut short: get it again"
-                ),
-            )),
-            found if found > expected => Err(Error::data(
-                path,
-                format!(
-                    "goes on after the {expected} bytes that its header promises; it is damaged or two files in one: get it again"
-                ),
-            )),
+            found if found < expected => Err(cut_short(path, found, expected)),
+            found if found > expected => Err(goes_on(path, expected)),
             _ => Ok(Array { bytes, element, big_endian, shape }),
         }
     }
 
     /// Each number through `convert`.
     pub(crate) fn map<T>(&self, mut convert: impl FnMut(f64) -> T) -> Vec<T> {
-        macro_rules! numbers {
-            ($type:ty) => {{
-                let (items, _) = self.bytes.as_chunks::<{ size_of::<$type>() }>();
-                let read = if self.big_endian { <$type>::from_be_bytes } else { <$type>::from_le_bytes };
-                items.iter().map(|&item| convert(read(item) as f64)).collect()
-            }};
-        }
-        match self.element {
-            Element::U8 => numbers!(u8),
-            Element::I8 => numbers!(i8),
-            Element::U16 => numbers!(u16),
-            Element::I16 => numbers!(i16),
-            Element::U32 => numbers!(u32),
-            Element::I32 => numbers!(i32),
-            Element::U64 => numbers!(u64),
-            Element::I64 => numbers!(i64),
-            Element::F16 => {
-                let (items, _) = self.bytes.as_chunks::<2>();
-                let read = if self.big_endian { u16::from_be_bytes } else { u16::from_le_bytes };
-                items.iter().map(|&item| convert(half(read(item)))).collect()
-            }
-            Element::F32 => numbers!(f32),
-            Element::F64 => numbers!(f64),
-        }
+        let mut all = Vec::with_capacity(self.bytes.len() / self.element.size());
+        self.element.each(self.big_endian, &self.bytes, |number| all.push(convert(number)));
+        all
     }
 
     /// The numbers as they are, if they are whole numbers that an `f64` may not hold.
@@ -166,26 +162,10 @@ impl Array {
         Array { bytes, ..self }
     }
 
-    /// The array as samples: the first dimension counts them. Of the others one is plain features, two are an image of
-    /// bytes or a sequence of features, three are an image with its channels last; more are laid out in a row. NaN is a
-    /// missing number.
+    /// The array as samples: the first dimension counts them, the others are laid out as `layout` says. NaN is a missing number.
     pub(crate) fn into_features(self, path: &Path, shifting: &Shifting) -> Result<Samples> {
-        if self.shape.len() < 2 {
-            return Err(Error::data(
-                path,
-                format!(
-                    "has the shape {:?}; features need samples x columns, so at least two dimensions",
-                    self.shape
-                ),
-            ));
-        }
-        let width = self.shape[1..].iter().product::<usize>();
-        let shape = match self.shape[1..] {
-            [height, width] if self.element == Element::U8 => Shape { height, width, channels: 1 },
-            [steps, channels] => Shape::sequence(steps, channels),
-            [height, width, channels] => Shape { height, width, channels },
-            _ => Shape::flat(width),
-        };
+        let shape = layout(path, &self.shape, self.element)?;
+        let width = shape.features();
         if self.element == Element::U8 {
             return Ok(Samples::plain(Cells::Bytes(self.bytes), shape));
         }
@@ -195,26 +175,17 @@ impl Array {
         let numbers: Vec<f32> = self.map(reader(&shifts, width));
         let gaps = numbers.iter().filter(|number| number.is_nan()).count();
         if let Some(at) = numbers.iter().position(|number| number.is_infinite()) {
-            return Err(Error::data_at(
-                path,
-                format!("sample {}, column {}", at / width + 1, at % width + 1),
-                format!(
-                    "{} is not a finite f32 number; fill or remove such values before saving the array",
-                    numbers[at]
-                ),
-            ));
+            return Err(not_finite(path, at, width, numbers[at]));
         }
         Ok(Samples { shifts, close, gaps, ..Samples::plain(Cells::Numbers(numbers), shape) })
     }
 
     /// What each column spans, for types that `f32` cannot hold.
     fn spans(&self, width: usize) -> Vec<Span> {
-        let is_wide =
-            matches!(self.element, Element::U32 | Element::I32 | Element::U64 | Element::I64 | Element::F64);
-        let mut spans = vec![Span::default(); if is_wide { width } else { 0 }];
-        if is_wide {
+        let mut spans = vec![Span::default(); if self.element.is_wide() { width } else { 0 }];
+        if self.element.is_wide() {
             let mut column = 0;
-            self.map(|number| {
+            self.element.each(self.big_endian, &self.bytes, |number| {
                 spans[column].add(number);
                 column = (column + 1) % width;
             });
@@ -252,6 +223,68 @@ impl Array {
         }
         Ok(Labels::Numbers { values, outputs })
     }
+}
+
+/// Bytes of an array of this shape, of which the file has `at_most` at hand.
+pub(super) fn bytes_of(path: &Path, shape: &[usize], element: Element, at_most: u64) -> Result<usize> {
+    // Now, before anyone multiplies or loops over the other sizes.
+    if shape.contains(&0) {
+        let problem = format!("has the shape {shape:?}: there are no samples in it");
+        return Err(Error::data(path, problem));
+    }
+    let count = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    let expected = count.and_then(|count| count.checked_mul(element.size()));
+    let Some(expected) = expected.filter(|&bytes| bytes as u64 <= at_most) else {
+        return Err(Error::data(
+            path,
+            format!(
+                "the header promises an array of {shape:?}, more than the file can hold; it is cut short or damaged: get it again"
+            ),
+        ));
+    };
+    Ok(expected)
+}
+
+/// How samples of an array of this shape are laid out: of the dimensions after the first one is plain features, two are an image of bytes
+/// or a sequence of features, three are an image with its channels last; more are laid out in a row.
+pub(super) fn layout(path: &Path, shape: &[usize], element: Element) -> Result<Shape> {
+    if shape.len() < 2 {
+        return Err(Error::data(
+            path,
+            format!("has the shape {:?}; features need samples x columns, so at least two dimensions", shape),
+        ));
+    }
+    Ok(match shape[1..] {
+        [height, width] if element == Element::U8 => Shape { height, width, channels: 1 },
+        [steps, channels] => Shape::sequence(steps, channels),
+        [height, width, channels] => Shape { height, width, channels },
+        _ => Shape::flat(shape[1..].iter().product()),
+    })
+}
+
+/// The error about an array that ends too early.
+pub(super) fn cut_short(path: &Path, found: usize, expected: usize) -> Error {
+    let problem = format!(
+        "holds {found} of the {expected} bytes that its header promises; it is cut short: get it again"
+    );
+    Error::data(path, problem)
+}
+
+/// The error about an array that does not end.
+pub(super) fn goes_on(path: &Path, expected: usize) -> Error {
+    let problem = format!(
+        "goes on after the {expected} bytes that its header promises; it is damaged or two files in one: get it again"
+    );
+    Error::data(path, problem)
+}
+
+/// The error about the number at this place of an array.
+pub(super) fn not_finite(path: &Path, at: usize, width: usize, number: f32) -> Error {
+    Error::data_at(
+        path,
+        format!("sample {}, column {}", at / width + 1, at % width + 1),
+        format!("{number} is not a finite f32 number; fill or remove such values before saving the array"),
+    )
 }
 
 /// A number of 16 bits: a sign, 5 bits of exponent, 10 of fraction (IEEE 754).
@@ -295,8 +328,10 @@ mod tests {
         element: Element,
         big_endian: bool,
     ) -> Result<Array> {
-        let from = Opened { reader: Box::new(std::io::Cursor::new(bytes.to_vec())), at_most };
-        Array::read(Path::new("a"), from, 0, shape.to_vec(), element, big_endian)
+        let from =
+            Opened { reader: Box::new(std::io::Cursor::new(bytes.to_vec())), at_most, is_plain: false };
+        let header = ArrayHeader { length: 0, shape: shape.to_vec(), element, big_endian };
+        Array::read(Path::new("a"), from, header)
     }
 
     #[test]
@@ -358,8 +393,9 @@ mod tests {
 
     #[test]
     fn reading_stops_where_the_promise_ends() {
-        let endless = Opened { reader: Box::new(std::io::repeat(0)), at_most: u64::MAX };
-        let error = Array::read(Path::new("a"), endless, 0, vec![2, 3], Element::U8, false).err().unwrap();
+        let endless = Opened { reader: Box::new(std::io::repeat(0)), at_most: u64::MAX, is_plain: false };
+        let header = ArrayHeader { length: 0, shape: vec![2, 3], element: Element::U8, big_endian: false };
+        let error = Array::read(Path::new("a"), endless, header).err().unwrap();
         assert!(error.to_string().contains("goes on after the 6 bytes"), "{error}");
     }
 

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let Listing { classes, parts, .. } = files::list(path, Kind::Text)?.with_known_classes()?;
     parts.try_map(|files| {
-        let kept = files::read_all(files, Kind::Text, Broken::of(settings.skip_bad), read_file)?;
+        let kept = files::read_all(files, Kind::Text, Broken::of(settings.skip_bad), read_file, |_| Ok(()))?;
         Ok(raw(path, kept, Some(&classes)))
     })
 }
@@ -21,7 +21,11 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
 /// Reads documents for a model.
 pub(super) fn reread(path: &Path, _: &Reading, wanted: Wanted) -> Result<Raw> {
     let (files, classes) = files::list_for_model(path, Kind::Text, wanted.labels.is_some())?;
-    Ok(raw(path, files::read_all(files, Kind::Text, wanted.broken, read_file)?, classes.as_deref()))
+    Ok(raw(
+        path,
+        files::read_all(files, Kind::Text, wanted.broken, read_file, |_| Ok(()))?,
+        classes.as_deref(),
+    ))
 }
 
 fn read_file(file: &LabelledFile) -> Result<String> {

@@ -24,13 +24,15 @@ pub(crate) struct Opened<'a> {
     pub reader: Box<dyn Read + 'a>,
     /// No more bytes than this can come; what a header promises beyond it is a lie.
     pub at_most: u64,
+    /// Whether they are those of a file, so that it could be read anywhere.
+    pub is_plain: bool,
 }
 
 /// Opens a plain or gzipped file.
 pub(crate) fn open(path: &Path) -> Result<Opened<'static>> {
     if let Some(bytes) = pipes::bytes(path)? {
         let length = bytes.len() as u64;
-        return unpacked(path, Cursor::new(bytes), length);
+        return Ok(Opened { is_plain: false, ..unpacked(path, Cursor::new(bytes), length)? });
     }
     let file = File::open(path).map_err(Error::io(path, "cannot open"))?;
     let about = file.metadata().map_err(Error::io(path, "cannot read"))?;
@@ -50,9 +52,9 @@ fn unpacked(path: &Path, mut reader: impl BufRead + 'static, length: u64) -> Res
         let at_most = length.saturating_mul(MOST_SHRUNK);
         let left = FREE.max(length.saturating_mul(LARGEST_RATIO));
         let reader = BufReader::new(Members { member: Some(GzDecoder::new(reader)), left });
-        return Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most });
+        return Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most, is_plain: false });
     }
-    Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most: length })
+    Ok(Opened { reader: Box::new(without_mark(path, reader)?), at_most: length, is_plain: true })
 }
 
 fn without_mark<R: BufRead>(path: &Path, mut reader: R) -> Result<R> {

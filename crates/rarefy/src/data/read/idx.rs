@@ -11,13 +11,15 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::array::{Array, Element};
-use super::gzip;
+use super::array::{Array, ArrayHeader, Element, Samples};
+use super::array_in_file;
+use super::gzip::{self, Opened};
 use super::place::Place;
 use crate::data::raw::{Raw, Source};
 use crate::data::reading::{Reading, Wanted};
 use crate::data::settings::TaskChoice;
 use crate::data::span::Shifting;
+use crate::data::stream::Streaming;
 use crate::{Error, Result};
 
 /// Whether a folder holds a training part.
@@ -46,12 +48,13 @@ fn is_magic(start: &[u8]) -> bool {
 }
 
 /// Reads a folder, or a file of images and its labels.
-pub(crate) fn read(path: &Path) -> Result<Source> {
+pub(crate) fn read(path: &Path, streaming: Option<&Streaming>) -> Result<Source> {
     if !path.is_dir() {
-        return Ok(Source::whole(read_pair(path, &labels_beside(path)?)?));
+        return Ok(Source::whole(read_pair(path, &labels_beside(path)?, streaming)?));
     }
-    let train = read_part(path, "train")?.ok_or_else(|| missing(path, "train-images-idx3-ubyte"))?;
-    let test = read_part(path, "t10k")?;
+    let train =
+        read_part(path, "train", streaming)?.ok_or_else(|| missing(path, "train-images-idx3-ubyte"))?;
+    let test = read_part(path, "t10k", streaming)?;
     if let Some(test) = test.as_ref().filter(|test| test.width != train.width) {
         let problem = format!("has {} pixels per image, the training part has {}", test.width, train.width);
         return Err(Error::data(&test.path, problem));
@@ -62,7 +65,7 @@ pub(crate) fn read(path: &Path) -> Result<Source> {
 /// Reads a new file for a model: the test part of a folder where it has one. Images alone will do where no labels are wanted.
 pub(super) fn reread(path: &Path, _: &Reading, wanted: Wanted) -> Result<Raw> {
     if wanted.labels.is_some() {
-        let Source { train, test, .. } = read(path)?;
+        let Source { train, test, .. } = read(path, wanted.streaming)?;
         return Ok(test.unwrap_or(train));
     }
     let file = if path.is_dir() {
@@ -71,7 +74,7 @@ pub(super) fn reread(path: &Path, _: &Reading, wanted: Wanted) -> Result<Raw> {
         Some(path.to_path_buf())
     };
     let file = file.ok_or_else(|| missing(path, "t10k-images-idx3-ubyte"))?;
-    let features = read_array(&file)?.into_features(&file, &Shifting::Never)?;
+    let features = read_features(&file, wanted.streaming)?;
     Ok(Raw { reading: Reading::Idx, ..features.into_raw(&file, None) })
 }
 
@@ -80,23 +83,19 @@ fn missing(folder: &Path, name: &str) -> Error {
 }
 
 /// Reads the `train` or `t10k` files of a folder, if there are any.
-fn read_part(folder: &Path, part: &str) -> Result<Option<Raw>> {
+fn read_part(folder: &Path, part: &str, streaming: Option<&Streaming>) -> Result<Option<Raw>> {
     match (find(folder, part, "images"), find(folder, part, "labels")) {
         (None, None) => Ok(None),
-        (Some(images), Some(labels)) => read_pair(&images, &labels).map(Some),
+        (Some(images), Some(labels)) => read_pair(&images, &labels, streaming).map(Some),
         (None, _) => Err(missing(folder, &format!("{part}-images-idx3-ubyte"))),
         (_, None) => Err(missing(folder, &format!("{part}-labels-idx1-ubyte"))),
     }
 }
 
-fn read_pair(images: &Path, labels: &Path) -> Result<Raw> {
-    let features = read_array(images)?;
-    let label_array = read_array(labels)?;
-    let samples = features.shape[0];
-    let features = features.into_features(images, &Shifting::Never)?;
-    let found = label_array.into_labels(labels, samples, TaskChoice::Auto)?;
-    let raw = features.into_raw(images, Some(found));
-    Ok(Raw { reading: Reading::Idx, label_path: Some(labels.to_path_buf()), ..raw })
+fn read_pair(images: &Path, labels: &Path, streaming: Option<&Streaming>) -> Result<Raw> {
+    let raw = read_features(images, streaming)?.into_raw(images, None);
+    let found = Some(read_array(labels)?.into_labels(labels, raw.samples(), TaskChoice::Auto)?);
+    Ok(Raw { labels: found, reading: Reading::Idx, label_path: Some(labels.to_path_buf()), ..raw })
 }
 
 /// The file of a folder with the images or labels of a part.
@@ -139,7 +138,22 @@ fn element(kind: u8) -> Option<Element> {
     }
 }
 
+/// Images, in memory or where they are.
+fn read_features(path: &Path, streaming: Option<&Streaming>) -> Result<Samples> {
+    let (from, header) = open(path)?;
+    match streaming {
+        Some(streaming) => array_in_file::samples(path, from, header, &Shifting::Never, streaming),
+        None => Array::read(path, from, header)?.into_features(path, &Shifting::Never),
+    }
+}
+
 fn read_array(path: &Path) -> Result<Array> {
+    let (from, header) = open(path)?;
+    Array::read(path, from, header)
+}
+
+/// Opens a file and reads its header.
+fn open(path: &Path) -> Result<(Opened<'static>, ArrayHeader)> {
     let mut from = gzip::open(path)?;
     let mut header = Vec::new();
     let mut more = |header: &mut Vec<u8>, bytes: u64| -> Result<()> {
@@ -164,7 +178,8 @@ fn read_array(path: &Path) -> Result<Array> {
     more(&mut header, 4 * u64::from(dimensions))?;
     let (sizes, _) = header[4..].as_chunks::<4>();
     let shape = sizes.iter().map(|&size| u32::from_be_bytes(size) as usize).collect();
-    Array::read(path, from, header.len() as u64, shape, element, true)
+    let length = header.len() as u64;
+    Ok((from, ArrayHeader { length, shape, element, big_endian: true }))
 }
 
 #[cfg(test)]
@@ -189,7 +204,7 @@ pub(crate) mod tests {
         write("train-labels-idx1-ubyte.gz", gzip::tests::packed(&file(&[3], &[1, 0, 1])));
         write("t10k-images.idx3-ubyte", file(&[1, 2, 2], &[9; 4]));
         write("t10k-labels.idx1-ubyte", file(&[1], &[0]));
-        let Source { train, test, .. } = read(folder.path()).unwrap();
+        let Source { train, test, .. } = read(folder.path(), None).unwrap();
         assert_eq!((train.samples(), train.width, test.unwrap().samples()), (3, 4, 1));
         let mut row = [0.0; 4];
         train.copy_row(2, &mut row);
@@ -198,13 +213,14 @@ pub(crate) mod tests {
             matches!(train.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == [1.0, 0.0, 1.0])
         );
         // A single file finds its labels; new images need none.
-        let single = read(&folder.path().join("train-images-idx3-ubyte")).unwrap().train;
+        let single = read(&folder.path().join("train-images-idx3-ubyte"), None).unwrap().train;
         assert_eq!(single.samples(), 3);
-        let unlabelled = Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing };
+        let unlabelled =
+            Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing, streaming: None };
         assert_eq!(reread(folder.path(), &Reading::Idx, unlabelled).unwrap().samples(), 1);
         // Only half of a test part is an error, not a missing test part.
         std::fs::remove_file(folder.path().join("t10k-labels.idx1-ubyte")).unwrap();
-        assert!(read(folder.path()).err().unwrap().to_string().contains("no t10k-labels-idx1-ubyte"));
+        assert!(read(folder.path(), None).err().unwrap().to_string().contains("no t10k-labels-idx1-ubyte"));
     }
 
     #[test]
@@ -247,7 +263,7 @@ pub(crate) mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join("train-images-idx3-ubyte"), images).unwrap();
             std::fs::write(folder.path().join("train-labels-idx1-ubyte"), labels).unwrap();
-            let error = read(folder.path()).err().unwrap().to_string();
+            let error = read(folder.path(), None).err().unwrap().to_string();
             assert!(
                 error.contains(problem) && error.contains(&format!("train-{at_fault}")),
                 "{name}: {error}"
@@ -285,7 +301,7 @@ pub(crate) mod tests {
         {
             let path = folder.path().join(name);
             std::fs::write(&path, file(&[1, 1], &[0])).unwrap();
-            assert!(read(&path).err().unwrap().to_string().contains(problem));
+            assert!(read(&path, None).err().unwrap().to_string().contains(problem));
         }
     }
 }

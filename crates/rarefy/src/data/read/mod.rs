@@ -1,6 +1,7 @@
 //! From a path to samples: which reader a path needs, and what it reads. A reader is a file or folder of this one.
 
 mod array;
+mod array_in_file;
 pub(super) mod audio;
 mod builtin;
 mod cifar;
@@ -18,6 +19,7 @@ pub(crate) mod pipes;
 mod place;
 mod scipy;
 mod settings_of_formats;
+mod sink;
 mod sniff;
 pub(super) mod texts;
 
@@ -159,7 +161,7 @@ const FORMATS: [Row; 12] = [
         takes: ARRAYS,
         folder: Some("train-images-idx3-ubyte and train-labels-idx1-ubyte"),
         detect: |place| Ok(idx::detect(place)),
-        read: |path, _| idx::read(path),
+        read: |path, settings| idx::read(path, settings.streaming().as_ref()),
         reread: idx::reread,
         part_for_model: |path| Ok(idx::has_test_part(path).then_some(Part::Test)),
     },
@@ -255,6 +257,10 @@ pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
     let is_text = columnar::Kind::of(&place.start).is_none();
     if row.format == Format::Csv && is_text && !is_table(settings) {
         refuse_list(&place.path)?;
+    }
+    if settings.memory.is_some() {
+        // Before all of it is read into memory.
+        refuse_settings_of_others(settings, row.format)?;
     }
     let mut source = (row.read)(&place.path, settings)?;
     pipes::forget(&place.path);

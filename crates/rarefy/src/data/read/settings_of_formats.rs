@@ -8,6 +8,7 @@ use crate::{Error, Result};
 pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
     let (csv, images, audio) = (&[Format::Csv][..], &[Format::Images][..], &[Format::Audio][..]);
     let (text, libsvm) = (&[Format::Csv, Format::Jsonl, Format::Text][..], &[Format::Libsvm][..]);
+    let streamed = &[Format::Npy, Format::Idx, Format::Csv, Format::Images, Format::Audio][..];
     let labelled = &[Format::Csv, Format::Jsonl][..];
     let skippable: &[Format] = match settings.text {
         Some(_) => &[Format::Images, Format::Audio, Format::Text, Format::Jsonl, Format::Csv],
@@ -34,6 +35,12 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
         ("data.image_color", settings.image_color != ImageColor::Auto, images, "PNG and JPEG files"),
         ("data.sample_rate", settings.sample_rate.is_some(), audio, "WAV files"),
         ("data.audio", settings.audio != AudioSettings::default(), audio, "WAV files"),
+        (
+            "data.memory",
+            settings.memory.is_some(),
+            streamed,
+            "NPY, NPZ and IDX files, tables, images and WAV files",
+        ),
         ("data.skip_bad", settings.skip_bad, skippable, "images, WAV files and texts"),
     ] {
         if given && !formats.contains(&format) {

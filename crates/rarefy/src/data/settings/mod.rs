@@ -7,11 +7,15 @@ mod fold;
 mod images;
 mod units;
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::dataset::Task;
 use super::dates::is_layout;
+use super::stream::Streaming;
 use super::text::TextSettings;
+use crate::control::bytes_setting;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 pub(super) use audio::RATES;
@@ -105,6 +109,15 @@ pub struct DataSettings {
     /// part of the source's own is left alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<Fold>,
+    /// Bytes of memory that the samples of a file may take, a number or a text such as `"1GB"`: for data beyond memory. They stay on the
+    /// disk and are read again in each epoch, a window ahead of training; only those of a window are shuffled together, so that results
+    /// depend on it. Labels stay in memory. If not given, all samples are in memory.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "bytes_setting")]
+    pub memory: Option<usize>,
+    /// Folder on a disk for what `memory` keeps of other files than plain NPY and IDX: a copy that can be read in any order, which is gone
+    /// when the program ends. If not given, the system's folder for temporary files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scratch: Option<String>,
     /// Whether images and recordings that cannot be read, and empty texts, are left out and reported, rather than refused.
     pub skip_bad: bool,
     /// Size that images are stretched or shrunk to, in pixels: `32`, or `[height, width]`. Without it all must be of one size.
@@ -161,6 +174,8 @@ impl Default for DataSettings {
             validation_fraction: 0.1,
             test_fraction: 0.2,
             fold: None,
+            memory: None,
+            scratch: None,
             skip_bad: false,
             image_size: None,
             image_color: ImageColor::Auto,
@@ -367,6 +382,7 @@ impl DataSettings {
                 "text is for data.task = \"classification\" with one label; leave it out",
             ));
         }
+        self.check_streaming()?;
         if self.delimiter.is_some_and(|delimiter| !delimiter.is_ascii() || "\"\r\n".contains(delimiter)) {
             return Err(Error::setting(
                 "data.delimiter",
@@ -400,6 +416,22 @@ impl DataSettings {
         }
         self.audio.check()?;
         self.augment.check()
+    }
+
+    /// How samples stay on the disk, if they do.
+    pub(crate) fn streaming(&self) -> Option<Streaming> {
+        self.memory.map(|_| Streaming { scratch: self.scratch.as_ref().map(PathBuf::from) })
+    }
+
+    fn check_streaming(&self) -> Result<()> {
+        if self.memory.is_none() && self.scratch.is_some() {
+            return Err(Error::setting("data.scratch", "is for data.memory; set that, or leave it out"));
+        }
+        if self.memory.is_some() && (self.text.is_some() || self.task == TaskChoice::LanguageModel) {
+            let problem = "is for numbers, tables without text, images and recordings; texts are all in memory, leave it out";
+            return Err(Error::setting("data.memory", problem));
+        }
+        Ok(())
     }
 
     /// That samples are left to train on.

@@ -17,10 +17,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::files::{self, Kept, Kind, Listing};
+use super::sink::{Sink, numbers, sink};
 use crate::data::parts::Parts;
-use crate::data::raw::{Cells, Labels, Places, Raw, Source};
+use crate::data::raw::{Cells, LabelledFile, Labels, Places, Raw, Source};
 use crate::data::reading::{AudioReading, Broken, Reading, Wanted};
 use crate::data::settings::{AudioSettings, DataSettings, RATES, TaskChoice};
+use crate::data::stream::Streaming;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 use features::Extractor;
@@ -30,7 +32,8 @@ use resample::Resampler;
 struct Clip {
     /// The sample rate of the file.
     rate: u32,
-    /// `frames x width`.
+    frames: usize,
+    /// `frames x width`; empty once they are in a scratch file.
     features: Vec<f32>,
 }
 
@@ -94,7 +97,8 @@ impl<'a> Reader<'a> {
             return Err(Error::data(path, problem));
         }
         let features = self.converter(path, recording.rate)?.convert(&recording.samples);
-        Ok(Clip { rate: recording.rate, features })
+        let frames = features.len() / self.settings.per_frame();
+        Ok(Clip { rate: recording.rate, frames, features })
     }
 
     fn converter(&self, path: &Path, from: u32) -> Result<Arc<Converter>> {
@@ -117,7 +121,7 @@ impl<'a> Reader<'a> {
 
     /// Frames that every sample has: those of `data.audio.seconds`, or those of the longest.
     fn frames<'b>(&self, rate: u32, clips: impl Iterator<Item = &'b Clip>) -> Result<usize> {
-        let longest = clips.map(|clip| clip.features.len() / self.settings.per_frame()).max().unwrap_or(0);
+        let longest = clips.map(|clip| clip.frames).max().unwrap_or(0);
         match self.settings.seconds {
             None => Ok(longest),
             Some(seconds) => {
@@ -137,21 +141,23 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         _ => listing.with_known_classes()?,
     };
     let reader = Reader::new(&settings.audio, settings.sample_rate);
+    let streaming = settings.streaming();
     let parts = parts.try_map(|part| {
-        files::read_all(part, Kind::Audio, Broken::of(settings.skip_bad), |file| reader.read(&file.path))
+        let broken = Broken::of(settings.skip_bad);
+        Clips::read(part, broken, streaming.as_ref(), |file| reader.read(&file.path))
     })?;
     let sample_rate = match settings.sample_rate {
         Some(rate) => rate,
         None => common_rate(&parts)?,
     };
-    let frames = reader.frames(sample_rate, parts.iter().flat_map(|part| &part.contents))?;
+    let frames = reader.frames(sample_rate, parts.iter().flat_map(|part| &part.kept.contents))?;
     let reading = AudioReading {
         sample_rate,
         resample: settings.sample_rate.is_some(),
         features: settings.audio.clone(),
         frames,
     };
-    Ok(parts.map(|part| raw(path, part, Some(&classes), reading.clone())))
+    parts.try_map(|part| part.into_raw(path, Some(&classes), reading.clone()))
 }
 
 /// Reads recordings for a model.
@@ -160,7 +166,7 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
     let frames = reading.frames;
     let (files, classes) = files::list_for_model(path, Kind::Audio, wanted.labels.is_some())?;
     let reader = Reader::new(&reading.features, Some(reading.sample_rate));
-    let part = files::read_all(files, Kind::Audio, wanted.broken, |file| {
+    let part = Clips::read(files, wanted.broken, wanted.streaming, |file| {
         let clip = reader.read(&file.path)?;
         if clip.rate != reading.sample_rate && !reading.resample {
             let problem = format!(
@@ -169,7 +175,7 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
             );
             return Err(Error::data(&file.path, problem));
         }
-        let found = clip.features.len() / reading.features.per_frame();
+        let found = clip.frames;
         if found > frames {
             let problem = format!(
                 "has {found} frames of {} ms, the model takes {frames}; cut it, or train with data.audio.seconds",
@@ -179,12 +185,12 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
         }
         Ok(clip)
     })?;
-    Ok(raw(path, part, classes.as_deref(), reading.clone()))
+    part.into_raw(path, classes.as_deref(), reading.clone())
 }
 
 /// The sample rate that all files have.
-fn common_rate(parts: &Parts<Kept<Clip>>) -> Result<u32> {
-    let mut all = parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
+fn common_rate(parts: &Parts<Clips>) -> Result<u32> {
+    let mut all = parts.iter().flat_map(|part| part.kept.files.iter().zip(&part.kept.contents));
     let (first, Clip { rate, .. }) = all.next().expect("a part has a file");
     match all.find(|(_, clip)| clip.rate != *rate) {
         None => Ok(*rate),
@@ -198,23 +204,49 @@ fn common_rate(parts: &Parts<Kept<Clip>>) -> Result<u32> {
     }
 }
 
-/// Lays clips out side by side, each filled up with NaN. Without `classes` there are no labels.
-fn raw(path: &Path, part: Kept<Clip>, classes: Option<&[String]>, reading: AudioReading) -> Raw {
-    let frames = reading.frames;
-    let channels = reading.features.per_frame();
-    let mut cells = vec![f32::NAN; part.contents.len() * frames * channels];
-    let mut lengths = Vec::with_capacity(part.contents.len());
-    for (row, clip) in cells.chunks_exact_mut((frames * channels).max(1)).zip(part.contents) {
-        row[..clip.features.len()].copy_from_slice(&clip.features);
-        lengths.push((clip.features.len() / channels) as u32);
+/// Recordings as read, their features in memory or in a scratch file.
+struct Clips {
+    kept: Kept<Clip>,
+    sink: Option<Sink>,
+}
+
+impl Clips {
+    fn read(
+        files: Vec<LabelledFile>,
+        broken: Broken,
+        streaming: Option<&Streaming>,
+        read: impl Fn(&LabelledFile) -> Result<Clip> + Sync,
+    ) -> Result<Clips> {
+        let mut sink = sink(streaming)?;
+        let kept = files::read_all(files, Kind::Audio, broken, read, |clip| match &mut sink {
+            Some(sink) => sink.put(&std::mem::take(&mut clip.features)),
+            None => Ok(()),
+        })?;
+        Ok(Clips { kept, sink })
     }
-    let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
-    let shape = Shape::sequence(frames, channels);
-    Raw {
-        lengths,
-        places: Places::Files(part.files.into_iter().map(|file| file.path).collect()),
-        skipped: part.skipped,
-        ..Raw::new(path, Reading::Audio(reading), Cells::Numbers(cells), shape, labels)
+
+    /// Lays clips out side by side, each filled up with NaN. Without `classes` there are no labels.
+    fn into_raw(self, path: &Path, classes: Option<&[String]>, reading: AudioReading) -> Result<Raw> {
+        let Clips { kept: part, sink } = self;
+        let shape = Shape::sequence(reading.frames, reading.features.per_frame());
+        let lengths = part.contents.iter().map(|clip| clip.frames as u32).collect();
+        let cells = match sink {
+            Some(sink) => sink.into_cells(shape.features(), false, numbers())?,
+            None => {
+                let mut cells = vec![f32::NAN; part.contents.len() * shape.features()];
+                for (row, clip) in cells.chunks_exact_mut(shape.features().max(1)).zip(part.contents) {
+                    row[..clip.features.len()].copy_from_slice(&clip.features);
+                }
+                Cells::Numbers(cells)
+            }
+        };
+        let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
+        Ok(Raw {
+            lengths,
+            places: Places::Files(part.files.into_iter().map(|file| file.path).collect()),
+            skipped: part.skipped,
+            ..Raw::new(path, Reading::Audio(reading), cells, shape, labels)
+        })
     }
 }
 

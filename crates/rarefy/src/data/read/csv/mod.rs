@@ -121,7 +121,7 @@ fn read_from(origin: Origin, settings: &DataSettings) -> Result<Raw> {
     let features = reading.columns.iter().map(|column| column.position).collect();
     let keep = Vec::new();
     let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, merge: true, notes };
-    Ok(Raw { close, ..plan.read(seen[0].rows)? })
+    Ok(Raw { close, ..plan.read(seen[0].rows, settings.streaming().as_ref())? })
 }
 
 /// The features that columns become, in their order.
@@ -285,7 +285,7 @@ pub(in crate::data) fn reread_table(
     trained: &CsvReading,
     labels: Option<Task>,
 ) -> Result<Raw> {
-    let wanted = Wanted { labels, broken: Broken::Refuse, keep: Keep::Nothing };
+    let wanted = Wanted { labels, broken: Broken::Refuse, keep: Keep::Nothing, streaming: None };
     reread_from(Origin::Memory(table), trained, wanted)
 }
 
@@ -333,7 +333,7 @@ fn reread_from(origin: Origin, trained: &CsvReading, wanted: Wanted) -> Result<R
     let reading = CsvReading { missing_markers, ..trained.clone() };
     let notes = Vec::new();
     let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, merge: false, notes };
-    plan.read(0)
+    plan.read(0, wanted.streaming)
 }
 
 /// Where the columns of the training file stand in a new one.

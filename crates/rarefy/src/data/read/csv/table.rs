@@ -13,10 +13,12 @@ use super::survey::{is_missing, is_missing_in_any_case};
 use crate::data::alike::{boolean, meaning};
 use crate::data::dates::Moment;
 use crate::data::raw::{Cells, KeptColumn, Labels, Places, Raw, RawColumn, Texts};
+use crate::data::read::sink::{Sink, numbers, sink};
 use crate::data::reading::{CellKind, CsvReading, Dialect, Reading};
 use crate::data::settings::Missing;
 use crate::data::shown::shown;
 use crate::data::span::Shift;
+use crate::data::stream::Streaming;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -121,7 +123,10 @@ struct Found<'a> {
     shifts: Vec<Option<Shift>>,
     of_category: Meaning,
     of_class: Meaning,
+    /// The cells of the line at hand, and of those before it in memory or in a scratch file.
+    row: Vec<f32>,
     cells: Vec<f32>,
+    sink: Option<Sink>,
     vocabularies: Vec<Vocabulary>,
     texts: Texts,
     values: Vec<f64>,
@@ -137,7 +142,10 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Nothing yet, with memory for so many lines.
-    fn new(plan: &'a Plan, rows: usize) -> Found<'a> {
+    ///
+    /// # Errors
+    /// A scratch file that cannot be made.
+    fn new(plan: &'a Plan, rows: usize, streaming: Option<&Streaming>) -> Result<Found<'a>> {
         let width = plan.features.len();
         let mut places = vec![0; plan.names.len()];
         for list in [&plan.features, &plan.labels] {
@@ -149,13 +157,17 @@ impl<'a> Found<'a> {
         let are_as_written = plan.reading.labels.iter().any(|label| label.text);
         let mut vocabularies = Vec::new();
         vocabularies.resize_with(width, Vocabulary::default);
-        Found {
+        let sink = sink(streaming)?;
+        let in_memory = if sink.is_some() { 0 } else { rows * width };
+        Ok(Found {
             plan,
             places,
             shifts,
             of_category: if plan.merge { meaning } else { as_written },
             of_class: if plan.merge && !are_as_written { boolean } else { as_written },
-            cells: Vec::with_capacity(rows * width),
+            row: vec![f32::NAN; width],
+            cells: Vec::with_capacity(in_memory),
+            sink,
             vocabularies,
             texts: Texts::default(),
             values: Vec::with_capacity(rows * plan.labels.len()),
@@ -167,21 +179,31 @@ impl<'a> Found<'a> {
             group_names: Vocabulary::default(),
             lines: Vec::with_capacity(rows),
             faults: Faults::default(),
-        }
+        })
     }
 
     /// Adds a line, or its faults.
-    fn add(&mut self, line: u64, record: &StringRecord) {
+    ///
+    /// # Errors
+    /// A full disk.
+    fn add(&mut self, line: u64, record: &StringRecord) -> Result<()> {
         self.lines.push(line);
         for (kept, &column) in self.kept.iter_mut().zip(&self.plan.keep) {
             kept.push(record[column].trim().to_string());
         }
-        self.cells.resize(self.cells.len() + self.plan.features.len(), f32::NAN);
+        self.row.fill(f32::NAN);
         self.values.resize(self.values.len() + self.plan.labels.len(), f64::NAN);
         for (column, cell) in record.iter().map(str::trim).enumerate() {
             if let Err(problem) = self.add_cell(column, cell) {
                 let Plan { dialect, names, .. } = self.plan;
                 self.faults.add(at(dialect, names, line, column), problem);
+            }
+        }
+        match &mut self.sink {
+            Some(sink) => sink.put(&self.row),
+            None => {
+                self.cells.extend_from_slice(&self.row);
+                Ok(())
             }
         }
     }
@@ -207,27 +229,23 @@ impl<'a> Found<'a> {
         match role {
             Role::Number => {
                 let number = self.plan.number(role, cell)?;
-                let start = self.cells.len() - self.shifts.len();
-                self.cells[start + place] =
-                    self.shifts[place].map_or(number as f32, |shift| shift.apply(number));
+                self.row[place] = self.shifts[place].map_or(number as f32, |shift| shift.apply(number));
             }
             Role::Date => {
                 let moment = self.plan.moment(cell)?;
                 let parts = self.plan.reading.columns[place..].iter().zip(&self.plan.features[place..]);
-                let start = self.cells.len() - self.shifts.len() + place;
                 for (at, (feature, &of)) in parts.enumerate() {
                     let CellKind::Date(part) = feature.cells else { break };
                     if of != column {
                         break;
                     }
                     let number = part.value(&moment);
-                    self.cells[start + at] =
+                    self.row[place + at] =
                         self.shifts[place + at].map_or(number as f32, |shift| shift.apply(number));
                 }
             }
             Role::Category => {
-                let start = self.cells.len() - self.shifts.len();
-                self.cells[start + place] = self.vocabularies[place].code(cell, self.of_category) as f32;
+                self.row[place] = self.vocabularies[place].code(cell, self.of_category) as f32;
             }
             Role::NumberLabel => {
                 let start = self.values.len() - self.plan.labels.len();
@@ -246,11 +264,11 @@ impl<'a> Found<'a> {
 }
 
 impl Plan<'_> {
-    /// Reads the file; `rows` says how many lines to expect, 0 if that is not known.
+    /// Reads the file; `rows` says how many lines to expect, 0 if that is not known. The cells may stay on the disk.
     ///
     /// # Errors
     /// What is wrong with its lines, of several the first ten in one error.
-    pub(super) fn read(mut self, rows: usize) -> Result<Raw> {
+    pub(super) fn read(mut self, rows: usize, streaming: Option<&Streaming>) -> Result<Raw> {
         let path = self.origin.path();
         if self.features.is_empty() {
             return Err(Error::data(
@@ -258,15 +276,16 @@ impl Plan<'_> {
                 "no column is left as a feature; check data.label and data.ignore",
             ));
         }
-        let mut found = Found::new(&self, rows);
+        let mut found = Found::new(&self, rows, streaming)?;
         let is_wanted = |column| self.roles[column] != Role::Ignore || self.keep.contains(&column);
         let wanted: Vec<bool> = (0..self.names.len()).map(is_wanted).collect();
         let mut table = Rows::open(self.origin, &self.dialect, &wanted)?;
         while let Some((line, record)) = table.next(self.names.len(), &mut found.faults)? {
-            found.add(line, record);
+            found.add(line, record)?;
         }
         let Found {
             cells,
+            sink,
             vocabularies,
             texts,
             values,
@@ -299,7 +318,11 @@ impl Plan<'_> {
             _ => Some(Labels::Numbers { values, outputs: self.labels.len() }),
         };
         let is_text = self.roles.contains(&Role::Text);
-        let cells = if is_text { Cells::Texts(texts) } else { Cells::Numbers(cells) };
+        let cells = match sink {
+            _ if is_text => Cells::Texts(texts),
+            Some(sink) => sink.into_cells(self.features.len(), false, numbers())?,
+            None => Cells::Numbers(cells),
+        };
         let columns = self.reading.columns.iter().zip(vocabularies).map(|(column, vocabulary)| RawColumn {
             name: column.feature_name(),
             vocabulary: (column.cells == CellKind::Category).then_some(vocabulary.words),

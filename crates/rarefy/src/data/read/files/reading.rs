@@ -19,7 +19,11 @@ pub(crate) struct Kept<T> {
     pub skipped: Vec<SkippedFile>,
 }
 
-/// Reads each file with `read`, on all threads; the result does not depend on their number.
+/// Files that are read at once.
+const TOGETHER: usize = 256;
+
+/// Reads each file with `read`, on all threads; the result does not depend on their number. `put` may take what is large out of what
+/// was read, file after file, before more is read.
 ///
 /// # Errors
 /// The first file, in their order, that is of another kind or that `read` has refused, unless
@@ -29,18 +33,20 @@ pub(crate) fn read_all<T: Send>(
     kind: Kind,
     broken: Broken,
     read: impl Fn(&LabelledFile) -> Result<T> + Sync,
+    mut put: impl FnMut(&mut T) -> Result<()>,
 ) -> Result<Kept<T>> {
     let read = |file: &LabelledFile| match Kind::of(&file.path) {
         Some(of) if of == kind => read(file),
         _ => Err(other_kind(&file.path, kind)),
     };
-    let found: Vec<Result<T>> = files.par_iter().map(read).collect();
     let mut kept = Kept { files: Vec::new(), contents: Vec::new(), skipped: Vec::new() };
     let mut first_error = None;
-    let is_one = found.len() == 1;
-    for (position, (file, found)) in files.into_iter().zip(found).enumerate() {
+    let is_one = files.len() == 1;
+    let found = files.chunks(TOGETHER).flat_map(|files| files.par_iter().map(&read).collect::<Vec<_>>());
+    for (position, (file, found)) in files.iter().cloned().zip(found).enumerate() {
         match (found, broken) {
-            (Ok(content), _) => {
+            (Ok(mut content), _) => {
+                put(&mut content)?;
                 kept.files.push(file);
                 kept.contents.push(content);
             }

@@ -244,7 +244,9 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
             }
         }
     };
-    let read = |files, skip_bad, first| read_all(files, Kind::Images, Broken::of(skip_bad), bad_from(first));
+    let read = |files, skip_bad, first| {
+        read_all(files, Kind::Images, Broken::of(skip_bad), bad_from(first), |_| Ok(()))
+    };
     let error = read(files.clone(), false, 1).unwrap_err().to_string();
     assert_eq!(error, "7.png: is bad; or leave such files out with data.skip_bad = true");
     let kept = read(files.clone(), true, 1).unwrap();
@@ -265,6 +267,6 @@ fn bad_files_end_the_reading_or_are_left_out_and_reported() {
     assert!(error.starts_with("note.txt: is not a PNG or JPEG file"), "{error}");
     assert_eq!(read(mixed, true, 7).unwrap().skipped[0].position, 1);
     // Of a single file there are no others to go on with.
-    let one = read_all(files[7..8].to_vec(), Kind::Images, Broken::of(false), bad_from(1));
+    let one = read_all(files[7..8].to_vec(), Kind::Images, Broken::of(false), bad_from(1), |_| Ok(()));
     assert_eq!(one.unwrap_err().to_string(), "7.png: is bad");
 }

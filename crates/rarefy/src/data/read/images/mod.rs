@@ -4,11 +4,14 @@
 mod decode;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::files::{self, Kept, Kind, Listing};
+use super::sink::{Sink, sink};
 use crate::data::raw::{Cells, LabelledFile, Labels, Places, Raw, Source};
 use crate::data::reading::{Broken, ImageReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, ImageColor, ImageSize};
+use crate::data::stream::{Decode, Streaming};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -33,12 +36,13 @@ impl Decoded {
 /// Reads the images of a folder or list to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let Listing { classes, parts, .. } = files::list(path, Kind::Images)?.with_known_classes()?;
+    let streaming = settings.streaming();
     let parts = parts.try_map(|part| {
         let decode =
             |file: &LabelledFile| decode::read(&file.path, settings.image_color, settings.image_size);
-        files::read_all(part, Kind::Images, Broken::of(settings.skip_bad), decode)
+        Pictures::read(part, Broken::of(settings.skip_bad), streaming.as_ref(), decode)
     })?;
-    let all = || parts.iter().flat_map(|part| part.files.iter().zip(&part.contents));
+    let all = || parts.iter().flat_map(|part| part.kept.files.iter().zip(&part.kept.contents));
     let (first, image) = all().next().expect("a part has a file");
     if let Some((other, found)) = all().find(|(_, found)| found.size() != image.size()) {
         let problem = format!(
@@ -56,7 +60,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
         resize: settings.image_size.is_some(),
         color: settings.image_color,
     };
-    Ok(parts.map(|part| raw(path, part, Some(&classes), reading.clone())))
+    parts.try_map(|part| part.into_raw(path, Some(&classes), reading.clone()))
 }
 
 /// Reads images for a model.
@@ -65,7 +69,7 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
     let (files, classes) = files::list_for_model(path, Kind::Images, wanted.labels.is_some())?;
     let color = if reading.channels == 3 { ImageColor::Rgb } else { reading.color };
     let size = reading.resize.then_some(reading.size);
-    let part = files::read_all(files, Kind::Images, wanted.broken, |file| {
+    let part = Pictures::read(files, wanted.broken, wanted.streaming, |file| {
         let image = decode::read(&file.path, color, size)?;
         if image.size() != reading.size {
             let (found, trained) = (show(image.size()), show(reading.size));
@@ -80,31 +84,70 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
         }
         Ok(image)
     })?;
-    Ok(raw(path, part, classes.as_deref(), reading.clone()))
+    part.into_raw(path, classes.as_deref(), reading.clone())
 }
 
 fn show(size: ImageSize) -> String {
     format!("{} pixels high and {} wide", size.height, size.width)
 }
 
-/// Lays images out one after the other, grey ones among colours with their value thrice. Without `classes` there are no
-/// labels.
-fn raw(path: &Path, part: Kept<Decoded>, classes: Option<&[String]>, reading: ImageReading) -> Raw {
-    let ImageReading { size: ImageSize { height, width }, channels, .. } = reading;
-    let shape = Shape { height: height as usize, width: width as usize, channels };
-    let mut bytes = Vec::with_capacity(part.contents.len() * shape.features());
-    for image in part.contents {
-        if image.channels == channels {
-            bytes.extend(image.pixels);
-        } else {
-            bytes.extend(image.pixels.iter().flat_map(|&pixel| [pixel; 3]));
+/// Images as read, their pixels in memory or in a scratch file.
+struct Pictures {
+    kept: Kept<Decoded>,
+    sink: Option<Sink>,
+}
+
+impl Pictures {
+    fn read(
+        files: Vec<LabelledFile>,
+        broken: Broken,
+        streaming: Option<&Streaming>,
+        decode: impl Fn(&LabelledFile) -> Result<Decoded> + Sync,
+    ) -> Result<Pictures> {
+        let mut sink = sink(streaming)?;
+        let kept = files::read_all(files, Kind::Images, broken, decode, |image| match &mut sink {
+            Some(sink) => sink.put(&std::mem::take(&mut image.pixels)),
+            None => Ok(()),
+        })?;
+        Ok(Pictures { kept, sink })
+    }
+
+    /// Lays images out one after the other, grey ones among colours with their value thrice. Without `classes` there are no
+    /// labels.
+    fn into_raw(self, path: &Path, classes: Option<&[String]>, reading: ImageReading) -> Result<Raw> {
+        let Pictures { kept: part, sink } = self;
+        let ImageReading { size: ImageSize { height, width }, channels, .. } = reading;
+        let shape = Shape { height: height as usize, width: width as usize, channels };
+        let cells = match sink {
+            Some(sink) => sink.into_cells(shape.features(), true, pixels())?,
+            None => {
+                let mut bytes = Vec::with_capacity(part.contents.len() * shape.features());
+                for image in part.contents {
+                    if image.channels == channels {
+                        bytes.extend(image.pixels);
+                    } else {
+                        bytes.extend(image.pixels.iter().flat_map(|&pixel| [pixel; 3]));
+                    }
+                }
+                Cells::Bytes(bytes)
+            }
+        };
+        let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
+        let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
+        Ok(Raw {
+            places: Places::Files(files),
+            skipped: part.skipped,
+            ..Raw::new(path, Reading::Images(reading), cells, shape, labels)
+        })
+    }
+}
+
+/// Makes numbers of pixels; of grey ones among colours three each.
+fn pixels() -> Decode {
+    Arc::new(|bytes, out| {
+        let each = (out.len() / bytes.len().max(1)).max(1);
+        for (out, &pixel) in out.chunks_exact_mut(each).zip(bytes) {
+            out.fill(f32::from(pixel));
         }
-    }
-    let labels = classes.map(|classes| Labels::of_files(&part.files, classes));
-    let files: Vec<PathBuf> = part.files.into_iter().map(|file| file.path).collect();
-    Raw {
-        places: Places::Files(files),
-        skipped: part.skipped,
-        ..Raw::new(path, Reading::Images(reading), Cells::Bytes(bytes), shape, labels)
-    }
+    })
 }

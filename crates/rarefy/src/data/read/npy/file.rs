@@ -4,9 +4,12 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::data::raw::Labels;
-use crate::data::read::array::{Array, Element};
+use crate::data::read::array::{Array, ArrayHeader, Element, Samples};
+use crate::data::read::array_in_file;
 use crate::data::read::gzip::{self, Opened};
 use crate::data::settings::TaskChoice;
+use crate::data::span::Shifting;
+use crate::data::stream::Streaming;
 use crate::{Error, Result};
 
 /// No header of a plain array comes near this.
@@ -69,8 +72,8 @@ impl Header {
         Ok(Header { kind, column_major, shape, length: seen + length as u64 })
     }
 
-    /// The array of numbers after this header.
-    fn numbers(self, path: &Path, from: Opened) -> Result<Array> {
+    /// What it says, if numbers follow it.
+    fn of_numbers(self, path: &Path) -> Result<(ArrayHeader, bool)> {
         let (element, big_endian) = element(&self.kind).ok_or_else(|| {
             let kind = &self.kind;
             Error::data(path, format!("its numbers are {kind}; save them as one of the types bool, int8 to int64, uint8 to uint64, float16, float32, float64, as in array.astype(\"float32\")"))
@@ -81,8 +84,15 @@ impl Header {
                 "is in Fortran order with more than two dimensions; save numpy.ascontiguousarray(array)",
             ));
         }
-        let array = Array::read(path, from, self.length, self.shape, element, big_endian)?;
-        Ok(if self.column_major && array.shape.len() == 2 { array.into_row_major() } else { array })
+        let is_by_columns = self.column_major && self.shape.len() == 2;
+        Ok((ArrayHeader { length: self.length, shape: self.shape, element, big_endian }, is_by_columns))
+    }
+
+    /// The array of numbers after this header.
+    fn numbers(self, path: &Path, from: Opened) -> Result<Array> {
+        let (header, is_by_columns) = self.of_numbers(path)?;
+        let array = Array::read(path, from, header)?;
+        Ok(if is_by_columns { array.into_row_major() } else { array })
     }
 
     /// For texts, how many bytes each has and whether these are characters of 4 bytes; none for numbers.
@@ -98,6 +108,22 @@ impl Header {
 
 pub(super) fn read_array(path: &Path, mut from: Opened) -> Result<Array> {
     Header::read(path, &mut from)?.numbers(path, from)
+}
+
+/// Features that lie `at` a place of a path, in memory or where they are.
+pub(super) fn read_features(
+    path: &Path,
+    (at, mut from): (&Path, Opened),
+    shifting: &Shifting,
+    streaming: Option<&Streaming>,
+) -> Result<Samples> {
+    let Some(streaming) = streaming else { return read_array(at, from)?.into_features(path, shifting) };
+    let (header, is_by_columns) = Header::read(at, &mut from)?.of_numbers(at)?;
+    if is_by_columns && header.shape[1] > 1 {
+        let problem = "is in Fortran order, in which a sample lies in pieces; save numpy.ascontiguousarray(array), or leave data.memory out";
+        return Err(Error::data(at, problem));
+    }
+    array_in_file::samples(at, from, header, shifting, streaming)
 }
 
 /// Reads labels, numbers or texts.
@@ -121,7 +147,9 @@ pub(super) fn read_labels(path: &Path, mut from: Opened, samples: usize, task: T
         return Err(Error::data(path, problem));
     }
     let big_endian = header.kind.starts_with('>');
-    let array = Array::read(path, from, header.length, vec![samples, width], Element::U8, false)?;
+    let (length, shape) = (header.length, vec![samples, width]);
+    let bytes = ArrayHeader { length, shape, element: Element::U8, big_endian: false };
+    let array = Array::read(path, from, bytes)?;
     let word = |(sample, bytes): (usize, &[u8])| {
         let wrong = |problem| Error::data_at(path, format!("sample {}", sample + 1), problem);
         let word = if is_wide {

@@ -23,6 +23,7 @@ use crate::data::raw::{Raw, Source};
 use crate::data::reading::{Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
 use crate::data::span::Shifting;
+use crate::data::stream::Streaming;
 use crate::{Error, Result};
 use store::{
     FEATURES, LABELS, Store, TEST_FEATURES, TEST_LABELS, VALIDATION_FEATURES, VALIDATION_LABELS, folder_has,
@@ -58,24 +59,32 @@ pub(super) fn part_for_model(path: &Path) -> Result<Option<Part>> {
 
 /// Reads a folder or an `.npz` file with features and labels, or features alone whose labels the settings name.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    read_parts(path, settings.label_path.as_deref(), settings.task, &Shifting::by(settings.scale))
+    let how = How { shifting: Shifting::by(settings.scale), streaming: settings.streaming() };
+    read_parts(path, settings.label_path.as_deref(), settings.task, how)
 }
 
 /// Reads a new file for a model: the test part where there is one, else the validation part, else all. Without labels an `.npy`
 /// file will do.
 pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
     let shifting = Shifting::As(reading.shifts().to_vec());
+    let how = How { shifting, streaming: wanted.streaming.cloned() };
     if let Some(task) = wanted.labels {
-        let Source { train, validation, test } = read_parts(path, None, task.into(), &shifting)?;
+        let Source { train, validation, test } = read_parts(path, None, task.into(), how)?;
         return Ok(test.or(validation).unwrap_or(train));
     }
     let mut store = Store::open(path)?;
     for names in [&TEST_FEATURES[..], &VALIDATION_FEATURES, &FEATURES] {
-        if let Some(found) = store.features(path, names, &shifting)? {
+        if let Some(found) = store.features(path, names, &how.shifting, how.streaming.as_ref())? {
             return Ok(found.into_raw(path, None));
         }
     }
     Err(store.no_features(path))
+}
+
+/// How features are read.
+struct How {
+    shifting: Shifting,
+    streaming: Option<Streaming>,
 }
 
 /// Reads all parts, each shifted as the training part is. `task` tells whether large whole numbers are classes.
@@ -83,17 +92,21 @@ fn read_parts(
     path: &Path,
     label_path: Option<&str>,
     task: TaskChoice,
-    shifting: &Shifting,
+    How { shifting, streaming }: How,
 ) -> Result<Source> {
+    let streaming = streaming.as_ref();
     let mut store = Store::open(path)?;
-    let train = match store.features(path, &FEATURES, shifting)? {
+    let train = match store.features(path, &FEATURES, &shifting, streaming)? {
         Some(features) => store.labelled(path, features, &LABELS, label_path, task)?,
         None => return Err(store.no_features(path)),
     };
     let shifting = Shifting::As(train.reading.shifts().to_vec());
     let mut part = |features: &[&str], labels: &[&str]| {
-        let found =
-            if store.holds_one_matrix() { None } else { store.features(path, features, &shifting)? };
+        let found = if store.holds_one_matrix() {
+            None
+        } else {
+            store.features(path, features, &shifting, streaming)?
+        };
         found.map(|found| store.labelled(path, found, labels, None, task)).transpose()
     };
     let validation = part(&VALIDATION_FEATURES, &VALIDATION_LABELS)?;

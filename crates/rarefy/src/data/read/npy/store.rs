@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
-use super::file::{LONGEST_HEADER, read_array, read_labels};
+use super::file::{LONGEST_HEADER, read_array, read_features, read_labels};
 use crate::data::raw::{Cells, Raw};
 use crate::data::read::array::{Array, Samples};
 use crate::data::read::gzip::{self, Opened};
 use crate::data::read::scipy;
 use crate::data::settings::TaskChoice;
 use crate::data::span::Shifting;
+use crate::data::stream::Streaming;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -101,7 +102,7 @@ impl Store {
                     Error::data(&at, format!("cannot be unpacked ({error}); save the file again"))
                 })?;
                 let at_most = length.saturating_mul(gzip::MOST_SHRUNK);
-                Ok(Some((at, Opened { reader: Box::new(entry), at_most })))
+                Ok(Some((at, Opened { reader: Box::new(entry), at_most, is_plain: false })))
             }
         }
     }
@@ -133,23 +134,28 @@ impl Store {
         path: &Path,
         names: &[&str],
         shifting: &Shifting,
+        streaming: Option<&Streaming>,
     ) -> Result<Option<Samples>> {
         if self.is_sparse() {
-            return self.sparse(path).map(Some);
+            return self.sparse(path, streaming).map(Some);
         }
-        if let Some(array) = self.first(path, names)? {
-            return array.into_features(path, shifting).map(Some);
+        if let Some((at, from)) = self.opened(path, names)? {
+            return read_features(path, (&at, from), shifting, streaming).map(Some);
         }
         match self {
             Store::Folder => {
-                find_sparse(path, names).map(|file| Store::open(&file)?.sparse(&file)).transpose()
+                find_sparse(path, names).map(|file| Store::open(&file)?.sparse(&file, streaming)).transpose()
             }
             Store::Archive(..) | Store::Single => Ok(None),
         }
     }
 
     /// The sparse matrix in an archive.
-    fn sparse(&mut self, path: &Path) -> Result<Samples> {
+    fn sparse(&mut self, path: &Path, streaming: Option<&Streaming>) -> Result<Samples> {
+        if streaming.is_some() {
+            let problem = "is a sparse matrix, which is all in memory; leave data.memory out";
+            return Err(Error::data(path, problem));
+        }
         let mut format = "csr".to_string();
         if let Store::Archive(archive, _) = self
             && let Ok(entry) = archive.by_name("format.npy")

@@ -30,12 +30,16 @@ pub(crate) fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn read(path: &Path, label_path: Option<&str>, task: TaskChoice) -> Result<Source> {
-    read_parts(path, label_path, task, &Shifting::WhereNeeded)
+    read_parts(path, label_path, task, How { shifting: Shifting::WhereNeeded, streaming: None })
 }
 
 fn read_unlabelled(path: &Path) -> Result<Raw> {
     let reading = Reading::Npy(ArrayReading::default());
-    reread(path, &reading, Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing })
+    reread(
+        path,
+        &reading,
+        Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing, streaming: None },
+    )
 }
 
 #[test]

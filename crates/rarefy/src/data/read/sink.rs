@@ -1,0 +1,48 @@
+//! Where readers put the cells of samples, one sample after the other: in memory, or in a scratch file (`data.memory`).
+
+use std::sync::Arc;
+
+use crate::Result;
+use crate::data::raw::Cells;
+use crate::data::stream::{Decode, FileCells, Places, Scratch, Streaming};
+
+/// The scratch file, with the end of each sample that was put there.
+pub(super) struct Sink {
+    scratch: Scratch,
+    ends: Vec<u64>,
+}
+
+/// A sink where samples stay on the disk, else none.
+pub(super) fn sink(streaming: Option<&Streaming>) -> Result<Option<Sink>> {
+    streaming.map(|streaming| Ok(Sink { scratch: Scratch::new(streaming)?, ends: Vec::new() })).transpose()
+}
+
+impl Sink {
+    /// Adds the bytes or the numbers of a sample.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub(super) fn put<T: bytemuck::Pod>(&mut self, cells: &[T]) -> Result<()> {
+        self.ends.push(self.scratch.write(bytemuck::cast_slice(cells))?);
+        Ok(())
+    }
+
+    /// All samples, of which each has `width` cells; `decode` makes them of its bytes.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub(super) fn into_cells(self, width: usize, are_bytes: bool, decode: Decode) -> Result<Cells> {
+        let records = Arc::new(self.scratch.into_records(Places::Ends(self.ends))?);
+        Ok(Cells::Streamed(FileCells { records, decode, width, are_bytes, gap: None }))
+    }
+}
+
+/// Makes numbers of bytes that numbers were put as; those that are not there are NaN.
+pub(super) fn numbers() -> Decode {
+    Arc::new(|bytes, out| {
+        let (numbers, _) = bytes.as_chunks::<4>();
+        let (there, rest) = out.split_at_mut(numbers.len());
+        there.iter_mut().zip(numbers).for_each(|(out, &number)| *out = f32::from_ne_bytes(number));
+        rest.fill(f32::NAN);
+    })
+}
