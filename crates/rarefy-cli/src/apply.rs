@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rarefy::data::{self, Format, Loaded, Preparation, Splits, TargetScale};
+use rarefy::data::{self, DataSettings, Format, Loaded, Preparation, Splits, TargetScale};
 use rarefy::kernels::Isa;
 use rarefy::report::amount;
 use rarefy::train::{self, Model, Settings};
@@ -93,8 +93,18 @@ pub fn load_new(
     targets: bool,
     skip_bad: bool,
 ) -> Result<Loaded> {
+    if let Some(settings) = streamed(model) {
+        let skip_bad = skip_bad || settings.skip_bad;
+        let settings = DataSettings { skip_bad, ..settings };
+        return data::load_streamed(preparation, &settings, path, targets).map_err(by_flag);
+    }
     let load = if skips_bad(model, skip_bad) { data::load_readable } else { data::load_with };
     load(preparation, path, targets).map_err(by_flag)
+}
+
+/// The settings of the data that the model's run was on, if that stayed on the disk; new samples do then, too.
+pub fn streamed(model: &Path) -> Option<DataSettings> {
+    run_settings(model).map(|settings| settings.data).filter(|data| data.memory.is_some())
 }
 
 /// The error in the words of these commands, which have a flag where a run has a setting.

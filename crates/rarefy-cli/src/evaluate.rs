@@ -119,14 +119,14 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     );
     train::check_transcripts(&model.network, preparation, &dataset, 0)?;
     let (score, predictions) = model.evaluate(&dataset);
+    dataset.check_read()?;
     let answers = predictions.answers(&dataset, &score);
     let metrics = Metrics::of(&answers, &Metric::ALL);
     let details = measure(&answers, &score, &predictions, &dataset, text);
     let (names, precisions) = (preparation.output_names(), metrics::average_precisions(&answers));
-    let samples = dataset.len();
+    let (samples, kind) = (dataset.len(), answer_kind(preparation));
     let head = format!("{} on {path}, {part}: {samples} samples", args.model.display());
     let of_what = if preparation.target_scaler.is_none() { "" } else { " of scaled targets" };
-    let kind = answer_kind(preparation);
     let loss_line = format!("loss ({loss_name}{of_what})  {}", number(score.loss()));
     let width = output.width();
     let lines = lines(&details, &names, &precisions, width);

@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rarefy::data::text::TextCounts;
-use rarefy::data::{self, KeptColumn, Loaded, SkippedFile, Task, UnknownCategories};
+use rarefy::data::{self, DataSettings, KeptColumn, Loaded, SkippedFile, Task, UnknownCategories};
 use rarefy::losses::Head;
 use rarefy::report::decision_text;
 use rarefy::train::{Model, Prediction};
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, by_flag, skips_bad};
+use crate::apply::{MachineArgs, by_flag, skips_bad, streamed};
 use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
@@ -118,8 +118,15 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     check(args, data, &model)?;
     let format = Format::chosen(args.format.as_deref(), args.output.as_deref())?;
     let preparation = &model.config.preparation;
-    let skips = skips_bad(&args.model, args.skip_bad);
-    let loaded = data::load_to_predict(preparation, data, &args.keep, skips).map_err(by_flag)?;
+    let skip_bad = skips_bad(&args.model, args.skip_bad);
+    let loaded = match streamed(&args.model) {
+        Some(settings) => {
+            let settings = DataSettings { skip_bad, keep: args.keep.clone(), ..settings };
+            data::load_streamed(preparation, &settings, data, false)
+        }
+        None => data::load_to_predict(preparation, data, &args.keep, skip_bad),
+    };
+    let loaded = loaded.map_err(by_flag)?;
     let Loaded { dataset, text, unknown, files, skipped, kept } = loaded;
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
     unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));
@@ -130,6 +137,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         decision_text(model.config.decision, &preparation.classes).iter().for_each(|text| output.aside(text));
     }
     let (names, predictions) = (preparation.output_names(), model.predict_prepared(&dataset));
+    dataset.check_read()?;
     let table = Table::new(&predictions, preparation.task, &names, args.probabilities)
         .beside_files(&files, &skipped)
         .beside_columns(&kept)?;

@@ -349,6 +349,29 @@ pub fn load_to_predict(
     load_new(preparation, path, false, broken, keep)
 }
 
+/// Reads a new file as [`load_with`], [`load_readable`] or [`load_to_predict`] does, for a model of a run on samples that stayed on the
+/// disk, with settings of that run: `memory`, `scratch`, `skip_bad` and `keep` count. Whoever has gone through the samples asks
+/// [`Dataset::check_read`] whether all could be read.
+///
+/// # Errors
+/// As for [`load_to_predict`]; a scratch file that cannot be written.
+pub fn load_streamed(
+    preparation: &Preparation,
+    settings: &DataSettings,
+    path: &str,
+    targets: bool,
+) -> Result<Loaded> {
+    let broken = if settings.skip_bad { leaving_out(preparation)? } else { Broken::of(false) };
+    let keep = match &settings.keep[..] {
+        _ if targets => Keep::Nothing,
+        [] => Keep::AsTrained,
+        keep => Keep::Columns(keep),
+    };
+    let streaming = settings.streaming();
+    let labels = targets.then_some(preparation.task);
+    load_raw(preparation, path, Wanted { labels, broken, keep, streaming: streaming.as_ref() })
+}
+
 /// That samples which cannot be read are left out, where samples may be such.
 fn leaving_out(preparation: &Preparation) -> Result<Broken> {
     let is_skippable =
@@ -371,9 +394,14 @@ fn load_new(
         return language::load_with(preparation, path, broken);
     }
     let labels = targets.then_some(preparation.task);
-    let raw = reread(preparation, path, Wanted { labels, broken, keep, streaming: None })?;
+    load_raw(preparation, path, Wanted { labels, broken, keep, streaming: None })
+}
+
+fn load_raw(preparation: &Preparation, path: &str, wanted: Wanted) -> Result<Loaded> {
+    let raw = reread(preparation, path, wanted)?;
     let all: Vec<usize> = (0..raw.samples()).collect();
-    let loaded = preparation.encode(&raw, &all, targets)?;
+    let loaded = preparation.encode(&raw, &all, wanted.labels.is_some())?;
+    raw.cells.check_read()?;
     let files = match raw.places {
         Places::Files(files) => files,
         Places::InOrder | Places::Lines(_) => Vec::new(),

@@ -42,8 +42,8 @@ pub use dates::DatePart;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use lent::LentRows;
 pub use load::{
-    CrossValidation, from_memory, from_memory_as, from_memory_parts, load, load_readable, load_to_predict,
-    load_with,
+    CrossValidation, from_memory, from_memory_as, from_memory_parts, load, load_readable, load_streamed,
+    load_to_predict, load_with,
 };
 pub use memory::Samples;
 pub use parts::Part;

@@ -8,7 +8,7 @@ use crate::data::read::audio::wav_file;
 use crate::data::read::idx::tests::file as idx;
 use crate::data::read::npy::tests::{archive, file as npy};
 use crate::data::stream::{Ahead, StreamedRows};
-use crate::data::{Batch, DataSettings, Splits, load, load_with};
+use crate::data::{Batch, DataSettings, Splits, load, load_streamed, load_with};
 
 const SAMPLES: usize = 200;
 /// Samples that are shuffled together.
@@ -256,6 +256,9 @@ fn a_model_reads_what_it_was_trained_on() {
     let folder = tempfile::tempdir().unwrap();
     let [memory, streamed] = both(folder.path(), &ROWS[1]);
     let path = folder.path().to_str().unwrap();
-    let found = [memory, streamed].map(|splits| load_with(&splits.preparation, path, true).unwrap());
-    assert_eq!(found[0], found[1]);
+    let found = load_with(&memory.preparation, path, true).unwrap().dataset;
+    let settings = DataSettings { memory: Some(1), ..DataSettings::default() };
+    let again = load_streamed(&streamed.preparation, &settings, path, true).unwrap().dataset;
+    assert_eq!(again.with_own_numbers().into_owned(), found);
+    again.check_read().unwrap();
 }
