@@ -32,6 +32,9 @@ pub struct NetworkArgs {
     /// Densities of all weights; 1 is dense storage
     #[arg(long, value_delimiter = ',', default_value = "1,0.1,0.05")]
     density: Vec<f64>,
+    /// Outputs that share their inputs, where a density is below 1
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    block: Vec<usize>,
     /// Also compute the gradient of the inputs
     #[arg(long)]
     input_gradient: bool,
@@ -51,6 +54,7 @@ pub struct NetworkArgs {
 #[derive(Serialize)]
 struct Row {
     density: f64,
+    block: usize,
     nnz: usize,
     cells: usize,
     forward_ms: f64,
@@ -72,14 +76,14 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
         args.batch > 0 && args.rounds > 0 && args.tokens != Some(0),
         "--batch, --rounds and --tokens must be at least 1"
     );
-    ensure!(!args.density.is_empty(), "--density needs a number");
+    ensure!(!args.density.is_empty() && !args.block.is_empty(), "--density and --block need a number");
     spec.shapes().map_err(|problem| anyhow!("{}: {problem}", args.file.display()))?;
     let pool = rayon_pool(args.threads)?;
-    let mut benches = args
-        .density
-        .iter()
-        .map(|&density| Bench::new(args, isa, &spec, density))
-        .collect::<Result<Vec<_>>>()?;
+    let blocks = |density: f64| if density < 1.0 { &args.block[..] } else { &[1] };
+    let rows =
+        args.density.iter().flat_map(|&density| blocks(density).iter().map(move |&block| (density, block)));
+    let benches = rows.map(|(density, block)| Bench::new(args, isa, &spec, density, block));
+    let mut benches = benches.collect::<Result<Vec<_>>>()?;
     pool.install(|| {
         // One round more than is counted: the first touches its memory for the first time.
         for _ in 0..=args.rounds {
@@ -91,6 +95,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
     let lines = rows.iter().map(|row| {
         vec![
             format!("{}", row.density),
+            row.block.to_string(),
             format!("{} of {}", row.nnz, row.cells),
             format!("{:.2}", row.forward_ms),
             format!("{:.2}", row.backward_ms),
@@ -104,6 +109,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
     output.say(&format!("batch {}, {threads} threads, {isa}, median of {} rounds", args.batch, args.rounds));
     let columns = [
         "density",
+        "block",
         "weights",
         "forward ms",
         "backward ms",
@@ -123,6 +129,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
 struct Bench {
     isa: Isa,
     density: f64,
+    block: usize,
     network: Network,
     gradients: Vec<Gradient>,
     buffers: Buffers,
@@ -136,10 +143,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(args: &NetworkArgs, isa: Isa, spec: &NetworkSpec, density: f64) -> Result<Bench> {
+    fn new(args: &NetworkArgs, isa: Isa, spec: &NetworkSpec, density: f64, block: usize) -> Result<Bench> {
         let storage = if density == 1.0 { Storage::Dense } else { Storage::Auto };
-        let sparsity =
-            SparsitySettings { density, allocation: Allocation::Uniform, storage, ..Default::default() };
+        let sparsity = SparsitySettings {
+            density,
+            allocation: Allocation::Uniform,
+            storage,
+            block,
+            ..Default::default()
+        };
         sparsity.check()?;
         let network = Network::random(spec, &sparsity, 1)?;
         let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
@@ -161,6 +173,7 @@ impl Bench {
         Ok(Bench {
             isa,
             density,
+            block,
             outputs: network.buffers(args.batch, false),
             gradients: network.gradients(),
             network,
@@ -200,6 +213,7 @@ impl Bench {
             [self.forward, self.backward, self.predict].map(|times| 1e3 * median(times[1..].to_vec()));
         Row {
             density: self.density,
+            block: self.block,
             nnz,
             cells,
             forward_ms,
