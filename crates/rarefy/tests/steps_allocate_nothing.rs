@@ -5,7 +5,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rarefy::data::{Dataset, Features, Shares, Targets};
+use rarefy::data::{DataSettings, Dataset, Features, Shares, Targets};
+use rarefy::distributed::Local;
 use rarefy::kernels::Activation;
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
@@ -14,7 +15,7 @@ use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use rarefy::sparse::Storage;
 use rarefy::tiles::Shape;
 use rarefy::topology::{self, TopologySettings};
-use rarefy::train::{Engine, EngineParts, Sparsifier};
+use rarefy::train::{Control, Engine, EngineParts, Event, Settings, Sparsifier, Trainer};
 
 /// Counts what the whole process asks for.
 struct Counting;
@@ -185,4 +186,29 @@ fn steps_after_the_first_allocate_nothing() {
     let optimizer = OptimizerSettings::default().build().unwrap();
     let engine = engine(&spec, Task::Transcription, optimizer, topology::Method::Static, PenaltyMethod::None);
     check("CTC", engine, &sequences);
+    ranks_allocate_nothing();
+}
+
+/// From one step to the next two ranks allocate nothing either: messages have their memory.
+fn ranks_allocate_nothing() {
+    let splits = Arc::new(rarefy::data::load(&DataSettings::default(), 1).unwrap());
+    let mut settings = Settings { threads: 1, ..Settings::default() };
+    (settings.topology.method, settings.sparsity.storage) = (topology::Method::Static, Storage::Sparse);
+    (settings.train.batch_size, settings.train.epochs) = (Some(128), 2);
+    let fewest = Local::run(2, |rank| {
+        let mut trainer =
+            Trainer::builder(settings.clone(), splits.clone()).comm(Arc::new(rank)).build().unwrap();
+        let (mut before, mut fewest) = (0, usize::MAX);
+        let watch = &mut |event: Event<'_>| {
+            if let Event::Step { .. } = event {
+                let now = ALLOCATIONS.load(Ordering::Relaxed);
+                fewest = fewest.min(now - before);
+                before = now;
+            }
+            Control::Continue
+        };
+        trainer.train(watch).unwrap();
+        fewest
+    });
+    assert_eq!(fewest, [0, 0], "allocations from step to step");
 }
