@@ -114,7 +114,7 @@ fn table() -> String {
     let line = |at: usize| {
         let gap = |is_gap: bool, cell: String| if is_gap { String::new() } else { cell };
         let size = gap(at % 11 == 5, format!("{}.5", number(at) % 100));
-        let colour = gap(at % 7 == 1, format!("c{}", number(at) % if at % 9 == 0 { 40 } else { 4 }));
+        let colour = gap(at % 7 == 1, format!("c{}", number(at) % if at.is_multiple_of(9) { 40 } else { 4 }));
         let (day, weight) = (1 + number(at) % 28, number(at) % 3);
         format!("{size},{colour},2024-02-{day:02},{weight},{}\n", ["yes", "no"][at % 2])
     };
