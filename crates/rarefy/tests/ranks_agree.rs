@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rarefy::distributed::{Comm, Local};
+use rarefy::distributed::{Comm, Local, Precision};
 use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::topology::Method as Topology;
@@ -128,6 +128,34 @@ fn micro_batches_and_ranks_compose() {
         settings.train.accumulate = 2;
         agree(method, &settings, (256, &[2, 4]), folder.path());
     }
+}
+
+/// All ranks hold the same rounded sums, at half the bytes.
+#[test]
+fn gradients_in_16_bits_are_the_same_on_all_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = settings(&SMALL[0], SAMPLES, folder.path());
+    (all.train.batch_size, all.threads) = (Some(256), 1);
+    let train = |precision: Precision| {
+        let mut settings = all.clone();
+        settings.distributed.precision = precision;
+        let found = in_ranks(4, |rank| {
+            let mut run = Run::start_with(settings.clone(), None, Arc::new(rank)).unwrap();
+            let mut sent = 0;
+            let outcome = run.train(&mut |event| {
+                if let Event::Epoch { record, .. } = event {
+                    assert!(record.seconds_waiting.unwrap() > 0.0);
+                    sent += record.bytes_sent.unwrap();
+                }
+                Control::Continue
+            });
+            (outcome.unwrap().model.to_bytes(), sent)
+        });
+        assert!(found.iter().all(|(model, _)| *model == found[0].0), "{precision}");
+        found.into_iter().next().unwrap()
+    };
+    let ((exact, all_bytes), (rounded, bytes)) = (train(Precision::F32), train(Precision::Bf16));
+    assert!(exact != rounded && bytes < all_bytes * 6 / 10, "{bytes} of {all_bytes} bytes");
 }
 
 /// One rank's watcher stops all after the next step; the run goes on in more ranks, and ends in one, carried states and all.

@@ -182,7 +182,8 @@ pub fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
     ]
 }
 
-/// What a run has left in its folder: the numbers of checkpoint and model, and the lines of metrics without seconds.
+/// What a run has left in its folder: the numbers of checkpoint and model, and the lines of metrics without seconds and without what
+/// ranks have said to each other.
 pub fn results(folder: &Path) -> [Vec<u8>; 3] {
     let numbers = |name: &str| {
         let bytes = std::fs::read(folder.join(name)).unwrap();
@@ -192,7 +193,8 @@ pub fn results(folder: &Path) -> [Vec<u8>; 3] {
     let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let without_seconds = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-        value["seconds"] = 0.into();
+        let keys = ["seconds", "bytes_sent", "seconds_waiting"];
+        value.as_object_mut().unwrap().retain(|key, _| !keys.contains(&&key[..]));
         format!("{value}\n")
     };
     let lines: String = metrics.lines().map(without_seconds).collect();

@@ -5,7 +5,9 @@
 //! ranks.
 
 mod local;
+mod meter;
 mod peers;
+mod precision;
 mod settings;
 mod solo;
 mod sum;
@@ -15,7 +17,9 @@ use std::fmt::Debug;
 use crate::Result;
 
 pub use local::Local;
+pub use meter::{Meter, Traffic};
 pub use peers::Peers;
+pub use precision::Precision;
 pub use settings::DistributedSettings;
 pub use solo::Solo;
 pub use sum::sum;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Precision;
 use crate::{Error, Result};
 
 /// The `[distributed]` section.
@@ -11,6 +12,8 @@ pub struct DistributedSettings {
     /// Seconds that a rank waits for another before it ends the job. More than the longest time that one of them works alone, as when
     /// it writes a checkpoint.
     pub timeout: f64,
+    /// In how many bits ranks tell each other gradients. With `"bf16"` the number of ranks changes results.
+    pub precision: Precision,
 }
 
 /// A week, after which nobody waits any more.
@@ -18,7 +21,7 @@ const MOST_SECONDS: f64 = 604_800.0;
 
 impl Default for DistributedSettings {
     fn default() -> DistributedSettings {
-        DistributedSettings { timeout: 600.0 }
+        DistributedSettings { timeout: 600.0, precision: Precision::F32 }
     }
 }
 

@@ -8,18 +8,18 @@
 //! ```
 //! Recursive halving: neighbours exchange halves of what they have and add them up, then ranks two apart exchange quarters, and so
 //! on; on the way back they exchange the sums (Thakur et al. 2005, section 4.5). Each of `p` ranks sends `8 n (p - 1) / p` bytes of
-//! `n` numbers. Where `p` is no power of two, a rank takes the parts of those that are missing beside it.
+//! `n` numbers, or half of that where they are rounded ([`Precision`]). Where `p` is no power of two, a rank takes the parts of those that are missing beside it.
 
 use std::ops::Range;
 
-use super::Comm;
+use super::{Comm, Precision};
 use crate::Result;
 
 /// Most numbers that go along with a message.
 const MOST_ALONG: usize = 16;
 
-/// Adds up `numbers` over the ranks below `parts`, which alone have something; all ranks then hold the sums. The few numbers of
-/// `along` go with every message and are added up too. `room` is memory for messages, kept for the next time.
+/// Adds up `numbers` over the ranks below `parts`, which alone have something; all ranks then hold the sums, rounded to `precision`.
+/// The few numbers of `along` go with every message and are added up too. `room` is memory for messages, kept for the next time.
 ///
 /// # Errors
 /// A rank that is gone or does not answer.
@@ -29,6 +29,7 @@ const MOST_ALONG: usize = 16;
 pub fn sum(
     comm: &dyn Comm,
     parts: usize,
+    precision: Precision,
     numbers: &mut [f32],
     along: &mut [f64],
     room: &mut Vec<u8>,
@@ -37,12 +38,14 @@ pub fn sum(
     assert!(along.len() <= MOST_ALONG, "{} numbers along", along.len());
     let rank = comm.rank();
     if rank < parts {
-        let mut halving = Halving { comm, parts, numbers: &mut *numbers, along: &mut *along, room };
+        let (numbers, along) = (&mut *numbers, &mut *along);
+        let mut halving = Halving { comm, parts, precision, numbers, along, room };
         let leaves = parts.next_power_of_two();
         let distances = || (0..leaves.trailing_zeros()).map(|digit| 1 << digit);
         for distance in distances() {
             halving.reduce(distance)?;
         }
+        halving.round(leaves);
         for distance in distances().rev() {
             halving.spread(distance)?;
         }
@@ -62,6 +65,7 @@ pub fn sum(
 struct Halving<'a> {
     comm: &'a dyn Comm,
     parts: usize,
+    precision: Precision,
     numbers: &'a mut [f32],
     along: &'a mut [f64],
     room: &'a mut Vec<u8>,
@@ -75,9 +79,9 @@ impl Halving<'_> {
         for leaf in self.leaves() {
             let Some(partner) = self.partner(leaf, distance) else { continue };
             let (mine, theirs) = (self.share(leaf, 2 * distance), self.share(leaf ^ distance, 2 * distance));
-            let length = 4 * mine.len();
+            let length = self.precision.bytes() * mine.len();
             self.room.clear();
-            self.room.extend_from_slice(bytemuck::cast_slice(&self.numbers[theirs]));
+            self.precision.write(&self.numbers[theirs], self.room);
             self.room.extend_from_slice(bytemuck::cast_slice(self.along));
             let given = self.room.len();
             self.room.resize(given + length + 8 * self.along.len(), 0);
@@ -85,9 +89,7 @@ impl Halving<'_> {
             self.comm.exchange(partner, give, partner, take)?;
             let (others, other_along) = take.split_at(length);
             // Which of two is added to the other changes no bit.
-            for (number, other) in self.numbers[mine].iter_mut().zip(others.as_chunks().0) {
-                *number += f32::from_ne_bytes(*other);
-            }
+            self.precision.read(others, &mut self.numbers[mine], |number, other| *number += other);
             let found = partners_along.get_or_insert([0.0; MOST_ALONG]);
             for (found, other) in found.iter_mut().zip(other_along.as_chunks().0) {
                 *found = f64::from_ne_bytes(*other);
@@ -99,15 +101,32 @@ impl Halving<'_> {
         Ok(())
     }
 
+    /// Rounds the sums that this rank is in charge of at the end, as those will have them whom it tells.
+    fn round(&mut self, leaves: usize) {
+        for leaf in self.leaves() {
+            let share = self.share(leaf, leaves);
+            self.precision.round(&mut self.numbers[share]);
+        }
+    }
+
     /// Exchanges sums with the same partners.
     fn spread(&mut self, distance: usize) -> Result<()> {
         for leaf in self.leaves() {
             let Some(partner) = self.partner(leaf, distance) else { continue };
             let (mine, theirs) = (self.share(leaf, 2 * distance), self.share(leaf ^ distance, 2 * distance));
             self.room.clear();
-            self.room.extend_from_slice(bytemuck::cast_slice(&self.numbers[mine]));
-            let take = bytemuck::cast_slice_mut(&mut self.numbers[theirs]);
-            self.comm.exchange(partner, self.room, partner, take)?;
+            self.precision.write(&self.numbers[mine], self.room);
+            if self.precision == Precision::F32 {
+                // They are what is told: no copy.
+                let take = bytemuck::cast_slice_mut(&mut self.numbers[theirs]);
+                self.comm.exchange(partner, self.room, partner, take)?;
+                continue;
+            }
+            let given = self.room.len();
+            self.room.resize(given + self.precision.bytes() * theirs.len(), 0);
+            let (give, take) = self.room.split_at_mut(given);
+            self.comm.exchange(partner, give, partner, take)?;
+            self.precision.read(take, &mut self.numbers[theirs], |number, sum| *number = sum);
         }
         Ok(())
     }
@@ -168,7 +187,7 @@ mod tests {
                     let rank = comm.rank();
                     let mut numbers: Vec<f32> = (0..length).map(|place| number(rank, place)).collect();
                     let mut along = [f64::from(number(rank, 3)), 1.0];
-                    sum(&comm, parts, &mut numbers, &mut along, &mut Vec::new()).unwrap();
+                    sum(&comm, parts, Precision::F32, &mut numbers, &mut along, &mut Vec::new()).unwrap();
                     (numbers, along)
                 });
                 for (numbers, along) in found {
@@ -178,6 +197,28 @@ mod tests {
                     }
                     let expected = tree_sum(0..parts, &|rank| f64::from(number(rank, 3)));
                     assert_eq!(along, [expected, parts as f64], "{parts} of {size} ranks");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounded_sums_are_the_same_on_every_rank_and_nearly_right() {
+        let number = |rank: usize, place: usize| 1.0 + (0.37 * (rank * 31 + place) as f32).sin();
+        for size in 1..=9 {
+            for parts in 1..=size {
+                let found = Local::run(size, |comm| {
+                    let mut numbers: Vec<f32> = (0..50).map(|place| number(comm.rank(), place)).collect();
+                    sum(&comm, parts, Precision::Bf16, &mut numbers, &mut [], &mut Vec::new()).unwrap();
+                    numbers
+                });
+                assert!(found.iter().all(|numbers| *numbers == found[0]), "{parts} of {size} ranks");
+                for (place, found) in found[0].iter().enumerate() {
+                    let expected = tree_sum(0..parts, &|rank| number(rank, place));
+                    let rounds = parts.next_power_of_two().trailing_zeros() + 1;
+                    let most = expected * rounds as f32 / 256.0;
+                    assert!((found - expected).abs() <= most, "{parts} of {size}: {found} {expected}");
+                    assert_eq!(found.to_bits() & 0xffff, 0);
                 }
             }
         }

@@ -375,6 +375,7 @@ impl Trainer {
         let metric = self.settings.train.metric;
         let language = validation.and_then(|score| self.language_score("validation", &score));
         let (nnz, cells) = self.engine.connections();
+        let traffic = self.engine.ranks.traffic();
         EpochRecord {
             epoch: self.position.epoch,
             step: self.position.step,
@@ -397,6 +398,8 @@ impl Trainer {
             dropped: self.position.dropped,
             grown: self.position.grown,
             seconds,
+            bytes_sent: traffic.map(|it| it.bytes_sent),
+            seconds_waiting: traffic.map(|it| it.seconds_waiting),
             best,
         }
     }

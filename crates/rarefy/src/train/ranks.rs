@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::share::Share;
 use super::{Score, Settings};
-use crate::distributed::{self, Comm, Peers, Solo};
+use crate::distributed::{self, Comm, Meter, Peers, Precision, Solo, Traffic};
 use crate::layers::{Gradient, Network, Parameter, Pass};
 use crate::losses::Loss;
 use crate::sparse::Touched;
@@ -18,7 +18,9 @@ use crate::{Error, Result};
 /// The ranks that train together.
 #[derive(Debug)]
 pub(super) struct Ranks {
-    comm: Arc<dyn Comm>,
+    comm: Meter,
+    /// How numbers are told that are added up.
+    precision: Precision,
     /// Each rank's machine.
     hosts: Vec<String>,
     /// What this rank has of the batch under way.
@@ -54,10 +56,10 @@ const HOST: usize = 64;
 impl Ranks {
     /// The only rank.
     pub(super) fn alone() -> Ranks {
-        Ranks::new(Arc::new(Solo))
+        Ranks::new(Arc::new(Solo), Precision::F32)
     }
 
-    pub(super) fn new(comm: Arc<dyn Comm>) -> Ranks {
+    pub(super) fn new(comm: Arc<dyn Comm>, precision: Precision) -> Ranks {
         Ranks {
             hosts: vec![comm.host(); comm.size()],
             share: Share::of(0, 1, 0, 1),
@@ -65,7 +67,8 @@ impl Ranks {
             wishes: Default::default(),
             heard: Default::default(),
             talk: Mutex::default(),
-            comm,
+            comm: Meter::new(comm),
+            precision,
         }
     }
 
@@ -76,6 +79,11 @@ impl Ranks {
     /// This rank's number, and how many there are.
     pub(super) fn place(&self) -> (usize, usize) {
         (self.comm.rank(), self.comm.size())
+    }
+
+    /// What this rank has sent, and how long it has waited, since this was last asked; `None` of the only rank.
+    pub(super) fn traffic(&self) -> Option<Traffic> {
+        (!self.is_alone()).then(|| self.comm.take())
     }
 
     /// This rank's share of a batch of `samples` samples, where full ones have `most`.
@@ -158,7 +166,8 @@ impl Ranks {
 
     fn sum(&self, numbers: &mut [f32], along: &mut [f64]) {
         if !self.is_alone() {
-            self.talk(|comm, talk| distributed::sum(comm, self.share.parts, numbers, along, &mut talk.bytes));
+            let (parts, precision) = (self.share.parts, self.precision);
+            self.talk(|comm, talk| distributed::sum(comm, parts, precision, numbers, along, &mut talk.bytes));
         }
     }
 
@@ -338,7 +347,7 @@ impl Ranks {
     fn talk(&self, what: impl FnOnce(&dyn Comm, &mut Talk) -> Result<()>) {
         let mut talk = self.lock();
         if talk.failure.is_none()
-            && let Err(error) = what(&*self.comm, &mut talk)
+            && let Err(error) = what(&self.comm, &mut talk)
         {
             talk.failure = Some(error);
         }

@@ -101,6 +101,12 @@ pub struct EpochRecord {
     pub grown: usize,
     /// Seconds of training, without validation.
     pub seconds: f64,
+    /// Bytes that this rank, the first, has sent since the epoch before, if there are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_sent: Option<u64>,
+    /// Seconds that it has waited for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_waiting: Option<f64>,
     /// Whether this is the best epoch so far.
     pub best: bool,
 }

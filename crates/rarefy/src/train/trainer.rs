@@ -185,7 +185,7 @@ impl TrainerBuilder {
             None => rank_pool(settings.threads, &*comm)?,
         };
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
-        let ranks = Ranks::new(comm);
+        let ranks = Ranks::new(comm, settings.distributed.precision);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
         let Assembled { mut engine, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;

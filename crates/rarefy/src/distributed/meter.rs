@@ -1,0 +1,104 @@
+//! What passes between this rank and the others, counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::Comm;
+use crate::Result;
+
+/// A way to reach other ranks that counts what it does.
+#[derive(Debug)]
+pub struct Meter {
+    comm: Arc<dyn Comm>,
+    sent: AtomicU64,
+    nanoseconds: AtomicU64,
+}
+
+/// What a rank has sent, and how long it has waited for others.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Traffic {
+    /// Bytes sent, without what the library and the network add.
+    pub bytes_sent: u64,
+    /// Seconds in messages.
+    pub seconds_waiting: f64,
+}
+
+impl Meter {
+    /// The same way, counted from now on.
+    pub fn new(comm: Arc<dyn Comm>) -> Meter {
+        Meter { comm, sent: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
+    }
+
+    /// What has been counted since this was last called.
+    pub fn take(&self) -> Traffic {
+        Traffic {
+            bytes_sent: self.sent.swap(0, Ordering::Relaxed),
+            seconds_waiting: self.nanoseconds.swap(0, Ordering::Relaxed) as f64 * 1e-9,
+        }
+    }
+
+    fn counted<T>(&self, sent: usize, call: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let answer = call();
+        self.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        self.nanoseconds.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        answer
+    }
+}
+
+impl Comm for Meter {
+    fn rank(&self) -> usize {
+        self.comm.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.comm.size()
+    }
+
+    fn exchange(&self, to: usize, give: &[u8], from: usize, take: &mut [u8]) -> Result<()> {
+        self.counted(give.len(), || self.comm.exchange(to, give, from, take))
+    }
+
+    fn send(&self, to: usize, bytes: &[u8]) -> Result<()> {
+        self.counted(bytes.len(), || self.comm.send(to, bytes))
+    }
+
+    fn receive(&self, from: Option<usize>) -> Result<(usize, Vec<u8>)> {
+        self.counted(0, || self.comm.receive(from))
+    }
+
+    fn host(&self) -> String {
+        self.comm.host()
+    }
+
+    fn threads(&self) -> usize {
+        self.comm.threads()
+    }
+
+    fn abort(&self, code: i32) -> ! {
+        self.comm.abort(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distributed::{Local, Precision, sum};
+
+    /// Of `n` numbers each of `p` ranks sends `8 n (p - 1) / p` bytes, or half of them.
+    #[test]
+    fn a_sum_sends_the_bytes_that_are_promised() {
+        for (precision, expected) in [(Precision::F32, 6000), (Precision::Bf16, 3000)] {
+            let found = Local::run(4, |rank| {
+                let meter = Meter::new(Arc::new(rank));
+                sum(&meter, 4, precision, &mut [1.0; 1000], &mut [], &mut Vec::new()).unwrap();
+                [meter.take(), meter.take()]
+            });
+            for [traffic, after] in found {
+                assert!(traffic.bytes_sent == expected && traffic.seconds_waiting > 0.0, "{traffic:?}");
+                assert_eq!(after, Traffic::default());
+            }
+        }
+    }
+}
