@@ -47,7 +47,7 @@ macro_rules! named {
             /// Refuses a setting of `section` that this method would ignore: see `names::refuse_ignored`.
             #[allow(dead_code)]
             fn refuse_ignored(self, section: &str, rows: &[(&str, bool, &[$kind])]) -> $crate::Result<()> {
-                $crate::names::refuse_ignored(section, self, rows)
+                $crate::names::refuse_ignored(&format!("{section}.method"), self, rows)
             }
         }
 
@@ -94,22 +94,21 @@ pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> 
     (distance(nearest) <= (wanted.chars().count() / 3).max(1)).then_some(nearest)
 }
 
-/// Refuses a setting that the chosen method would ignore. A row is a key, whether it is given, and the methods that use it.
+/// Refuses a setting that what is chosen at `chooser` would ignore. A row is a key of the same section, whether it is given, and the
+/// choices that use it.
 ///
 /// # Errors
-/// [`Error::Setting`] for the first such key, with the methods that use it.
-pub(crate) fn refuse_ignored<K: Named>(section: &str, method: K, rows: &[(&str, bool, &[K])]) -> Result<()> {
-    match rows.iter().find(|(_, is_given, users)| *is_given && !users.contains(&method)) {
-        None => Ok(()),
-        Some((key, _, users)) => Err(Error::setting(
-            format!("{section}.{key}"),
-            format!(
-                "{section}.method = \"{}\" does not use it; remove it, or choose {}",
-                method.name(),
-                one_of(users.iter().copied())
-            ),
-        )),
-    }
+/// [`Error::Setting`] for the first such key, with the choices that use it.
+pub(crate) fn refuse_ignored<K: Named>(chooser: &str, choice: K, rows: &[(&str, bool, &[K])]) -> Result<()> {
+    let Some((key, _, users)) =
+        rows.iter().find(|(_, is_given, users)| *is_given && !users.contains(&choice))
+    else {
+        return Ok(());
+    };
+    let section = chooser.split('.').next().unwrap_or(chooser);
+    let (name, users) = (choice.name(), one_of(users.iter().copied()));
+    let problem = format!("{chooser} = \"{name}\" does not use it; remove it, or choose {users}");
+    Err(Error::setting(format!("{section}.{key}"), problem))
 }
 
 #[cfg(test)]
@@ -153,8 +152,8 @@ mod tests {
     #[test]
     fn what_is_ignored_is_refused_with_who_uses_it() {
         let rows: [(&str, bool, &[Fruit]); 2] = [("stone", false, &[]), ("core", true, &[Fruit::Apple])];
-        assert!(refuse_ignored("fruit", Fruit::Apple, &rows).is_ok());
-        let error = refuse_ignored("fruit", Fruit::Pear, &rows).unwrap_err().to_string();
+        assert!(refuse_ignored("fruit.method", Fruit::Apple, &rows).is_ok());
+        let error = refuse_ignored("fruit.method", Fruit::Pear, &rows).unwrap_err().to_string();
         let words =
             "fruit.core: fruit.method = \"pear-of-summer\" does not use it; remove it, or choose \"apple\"";
         assert_eq!(error, words);

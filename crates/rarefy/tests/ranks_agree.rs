@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rarefy::distributed::{Comm, Local, Precision};
+use rarefy::distributed::{Comm, ExchangeMethod, Local, Precision};
 use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::topology::Method as Topology;
@@ -101,11 +101,9 @@ fn every_optimizer_and_topology_is_the_same_in_any_number_of_ranks() {
     }
 }
 
-/// Of the weights of a first layer only those move that some rank's samples touch.
-#[test]
-fn inputs_given_as_nonzeros_are_the_same_in_any_number_of_ranks() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("few.libsvm");
+/// Settings of a run whose inputs are given as nonzeros.
+fn nonzeros(folder: &Path) -> Settings {
+    let path = folder.join("few.libsvm");
     let line = |sample: usize| {
         let features = (0..6).map(|k| 1 + 100 * k + (sample * 7 + k * sample) % 90);
         let text: Vec<String> = features.map(|feature| format!("{feature}:1.5")).collect();
@@ -115,7 +113,14 @@ fn inputs_given_as_nonzeros_are_the_same_in_any_number_of_ranks() {
     let mut all = Settings::default();
     (all.data.path, all.network.hidden) = (path.to_str().unwrap().into(), vec![12]);
     (all.sparsity.density, all.train.epochs, all.topology.every) = (0.1, 2, Some(2));
-    for (method, settings) in methods(&all) {
+    all
+}
+
+/// Of the weights of a first layer only those move that some rank's samples touch.
+#[test]
+fn inputs_given_as_nonzeros_are_the_same_in_any_number_of_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    for (method, settings) in methods(&nonzeros(folder.path())) {
         agree(&format!("nonzeros under {method}"), &settings, EIGHT_TILES, folder.path());
         agree(&format!("nonzeros under {method}"), &settings, FIVE_TILES, folder.path());
     }
@@ -130,12 +135,59 @@ fn micro_batches_and_ranks_compose() {
     }
 }
 
+/// The settings with gradients that move weights one step late.
+fn stale(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.distributed.exchange = ExchangeMethod::Stale;
+    settings
+}
+
+/// The settings with four workers that take steps of their own.
+fn local(settings: &Settings) -> Settings {
+    let mut settings = settings.clone();
+    settings.distributed.exchange = ExchangeMethod::Local;
+    (settings.distributed.workers, settings.distributed.period) = (Some(4), Some(3));
+    settings
+}
+
+/// Four steps an epoch: connections move at the second, workers meet at the third, and where an epoch ends.
+#[test]
+fn every_exchange_is_the_same_in_any_number_of_ranks() {
+    const FOUR_TILES: Sizes = (256, &[2, 4]);
+    for small in SMALL
+        .iter()
+        .filter(|small| ["mlp", "gru", "batch-norm"].iter().any(|name| small.network.contains(name)))
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let all = settings(small, SAMPLES, folder.path());
+        for method in [Topology::Static, Topology::Rigl, Topology::Mest, Topology::Set] {
+            let mut settings = all.clone();
+            (settings.topology.method, settings.optimizer.method) = (method, Optimizer::Adagrad);
+            if [Topology::Static, Topology::Set].contains(&method) {
+                (settings.topology.every, settings.optimizer.method) = (None, Optimizer::Adam);
+            }
+            let what = format!("{} under {method}", small.network);
+            agree(&format!("{what}, stale"), &stale(&settings), FOUR_TILES, folder.path());
+            if !small.network.contains("carry") {
+                agree(&format!("{what}, local"), &local(&settings), FOUR_TILES, folder.path());
+            }
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (method, settings) in methods(&nonzeros(folder.path())) {
+        agree(&format!("nonzeros under {method}, stale"), &stale(&settings), FOUR_TILES, folder.path());
+        if method != "l1" {
+            agree(&format!("nonzeros under {method}, local"), &local(&settings), FOUR_TILES, folder.path());
+        }
+    }
+}
+
 /// All ranks hold the same rounded sums, at half the bytes.
 #[test]
 fn gradients_in_16_bits_are_the_same_on_all_ranks() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = settings(&SMALL[0], SAMPLES, folder.path());
-    (all.train.batch_size, all.threads) = (Some(256), 1);
+    (all.train.batch_size, all.threads, all.network.hidden) = (Some(256), 1, vec![200, 200]);
     let train = |precision: Precision| {
         let mut settings = all.clone();
         settings.distributed.precision = precision;
@@ -165,30 +217,44 @@ fn a_run_goes_on_in_any_number_of_ranks() {
         SMALL.iter().filter(|small| small.network.contains("carry") || small.network.contains("'mlp'"))
     {
         let folder = tempfile::tempdir().unwrap();
-        let mut all = settings(small, SAMPLES, folder.path());
-        (all.train.batch_size, all.train.keep_best) = (Some(256), true);
-        let whole = train(&all, 1, folder.path());
-        let cut = folder.path().join("cut");
-        let until = |rank: &Local, last: u64| {
-            let stops = rank.rank() + 1 == rank.size();
-            move |event: Event<'_>| match event {
-                Event::Step { progress, .. } if stops && progress.step == last => Control::Stop,
-                _ => Control::Continue,
-            }
-        };
-        in_ranks(2, |rank| {
-            let mut watch = until(&rank, 1);
-            Run::start_with(all.clone(), Some(&cut), Arc::new(rank)).unwrap().train(&mut watch).unwrap();
-        });
-        in_ranks(4, |rank| {
-            let mut watch = until(&rank, 5);
-            let mut run = Run::resume_with(&cut, Arc::new(rank), |settings| settings.threads = 1).unwrap();
-            run.train(&mut watch).unwrap();
-        });
-        let mut run = Run::resume(&cut, |_| ()).unwrap();
-        run.train(&mut |_| Control::Continue).unwrap();
-        assert!(results(&cut) == whole[..3], "{}", small.network);
+        let all = settings(small, SAMPLES, folder.path());
+        goes_on(small.network, &all);
+        goes_on(&format!("{}, stale", small.network), &stale(&all));
+        if !small.network.contains("carry") {
+            goes_on(&format!("{}, local", small.network), &local(&all));
+        }
     }
+    let folder = tempfile::tempdir().unwrap();
+    let all = nonzeros(folder.path());
+    goes_on("nonzeros, stale", &stale(&all));
+    goes_on("nonzeros, local", &local(&all));
+}
+
+fn goes_on(what: &str, all: &Settings) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = all.clone();
+    (all.train.batch_size, all.train.keep_best) = (Some(256), true);
+    let whole = train(&all, 1, folder.path());
+    let cut = folder.path().join("cut");
+    let until = |rank: &Local, last: u64| {
+        let stops = rank.rank() + 1 == rank.size();
+        move |event: Event<'_>| match event {
+            Event::Step { progress, .. } if stops && progress.step == last => Control::Stop,
+            _ => Control::Continue,
+        }
+    };
+    in_ranks(2, |rank| {
+        let mut watch = until(&rank, 1);
+        Run::start_with(all.clone(), Some(&cut), Arc::new(rank)).unwrap().train(&mut watch).unwrap();
+    });
+    in_ranks(4, |rank| {
+        let mut watch = until(&rank, 5);
+        let mut run = Run::resume_with(&cut, Arc::new(rank), |settings| settings.threads = 1).unwrap();
+        run.train(&mut watch).unwrap();
+    });
+    let mut run = Run::resume(&cut, |_| ()).unwrap();
+    run.train(&mut |_| Control::Continue).unwrap();
+    assert!(results(&cut) == whole[..3], "{what}");
 }
 
 #[test]
@@ -228,4 +294,49 @@ fn a_rank_that_ends_ends_all() {
     let errors: Vec<String> = found.into_iter().flatten().collect();
     assert_eq!(errors.len(), 2);
     assert!(errors.iter().all(|error| error.ends_with("has ended before its time")), "{errors:?}");
+}
+
+#[test]
+fn what_an_exchange_cannot_do_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = settings(&SMALL[0], SAMPLES, folder.path());
+    let carries = SMALL.iter().find(|small| small.network.contains("carry")).unwrap();
+    let carries =
+        tempfile::tempdir().map(|folder| (settings(carries, SAMPLES, folder.path()), folder)).unwrap();
+    let with = |settings: Settings, change: fn(&mut Settings)| {
+        let mut settings = settings;
+        settings.train.batch_size = Some(256);
+        change(&mut settings);
+        settings
+    };
+    for (settings, ranks, message) in [
+        (
+            with(local(&all), |it| it.distributed.workers = Some(6)),
+            2,
+            "distributed.workers: 6 cannot be shared out over 2 ranks",
+        ),
+        (
+            with(local(&all), |it| it.train.batch_size = Some(254)),
+            1,
+            "train.batch_size: 254 samples cannot be shared out alike over distributed.workers = 4; use 252 or 256",
+        ),
+        (
+            with(local(&carries.0), |_| ()),
+            1,
+            "distributed.exchange: \"local\" does not go with layers that carry",
+        ),
+        (
+            with(stale(&all), |it| (it.optimizer.method, it.optimizer.momentum) = (Optimizer::Sgd, 0.9)),
+            1,
+            "optimizer.momentum: 0.9 is too much for gradients that are one step late",
+        ),
+    ] {
+        let found = in_ranks(ranks, |rank| {
+            Run::start_with(settings.clone(), None, Arc::new(rank)).err().map(|error| error.to_string())
+        });
+        assert!(
+            found.iter().all(|error| error.as_ref().unwrap().starts_with(message)),
+            "{message}: {found:?}"
+        );
+    }
 }

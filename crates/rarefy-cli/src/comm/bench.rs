@@ -93,7 +93,8 @@ fn tree_sum(comm: &dyn Comm, args: &BenchArgs) -> Result<Timing> {
     ensure!(numbers.iter().all(|&number| number == expected), "a sum is wrong; see  rarefy comm test");
     // Zeros do not grow from round to round.
     numbers.fill(0.0);
-    let times = measure(comm, args.rounds, || sum(comm, size, Precision::F32, &mut numbers, &mut [], &mut room))?;
+    let times =
+        measure(comm, args.rounds, || sum(comm, size, Precision::F32, &mut numbers, &mut [], &mut room))?;
     Ok(timing(format!("sum of {} numbers over {size} ranks", args.values), 4 * args.values, times))
 }
 

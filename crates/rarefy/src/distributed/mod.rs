@@ -20,7 +20,7 @@ pub use local::Local;
 pub use meter::{Meter, Traffic};
 pub use peers::Peers;
 pub use precision::Precision;
-pub use settings::DistributedSettings;
+pub use settings::{DistributedSettings, ExchangeMethod};
 pub use solo::Solo;
 pub use sum::sum;
 

@@ -50,12 +50,16 @@ pub fn sum(
             halving.spread(distance)?;
         }
         for idle in (rank + parts..comm.size()).step_by(parts) {
-            comm.exchange(idle, bytemuck::cast_slice(numbers), idle, &mut [])?;
+            room.clear();
+            precision.write(numbers, room);
+            comm.exchange(idle, room, idle, &mut [])?;
             comm.exchange(idle, bytemuck::cast_slice(along), idle, &mut [])?;
         }
     } else {
         let from = rank % parts;
-        comm.exchange(from, &[], from, bytemuck::cast_slice_mut(numbers))?;
+        room.resize(precision.bytes() * numbers.len(), 0);
+        comm.exchange(from, &[], from, room)?;
+        precision.read(room, numbers, |number, sum| *number = sum);
         comm.exchange(from, &[], from, bytemuck::cast_slice_mut(along))?;
     }
     Ok(())

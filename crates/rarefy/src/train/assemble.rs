@@ -1,11 +1,13 @@
 //! From settings and data to what a trainer trains with: the network that it starts from, its loss, its engine.
 
+use super::exchange::Exchange;
 use super::plan::{Floor, Plan};
 use super::ranks::Ranks;
 use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
 use crate::data::{Augmentation, Features, Format, Splits, Targets, Task};
+use crate::distributed::ExchangeMethod;
 use crate::layers::{Network, NetworkSpec, Parameter};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
@@ -39,6 +41,7 @@ pub(super) struct Parts {
 /// What a trainer trains with.
 pub(super) struct Assembled {
     pub(super) engine: Engine,
+    pub(super) exchange: Exchange,
     pub(super) loss: Loss,
     /// What other parts are scored by.
     pub(super) evaluation_loss: Loss,
@@ -122,16 +125,17 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let spec = settings.network_for(&splits.train)?;
     let floor = if let Start::Saved(_, floor) = parts.start { floor } else { Floor::default() };
     let plan = Plan::new(settings, &spec, &topology, floor)?;
+    let (_, ranks) = parts.ranks.place();
     let is_given = matches!(parts.start, Start::Given(_));
     let is_random = matches!(parts.start, Start::Random);
     let note = if is_random { plan.note(settings, &spec)? } else { None };
     let mut network = match parts.start {
-        Start::Random => drawn(settings, &spec, &topology, &plan)?,
+        Start::Random => drawn(settings, &spec, &topology, &plan, ranks)?,
         Start::Given(network) => fitting(network, &spec, settings.sparsity.block)?,
         Start::Saved(network, _) => network,
     };
     if !is_random {
-        memory::check_beside(settings, &network, &topology)?;
+        memory::check_beside(settings, &network, &topology, ranks)?;
     }
     for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
         parameter.init = settings.sparsity.init(parameter.init);
@@ -158,7 +162,11 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     sparsifier.has_whole_batches = batch_size * settings.train.accumulate >= splits.train.len();
     let steps = settings.train.steps_for(splits.train.len());
     let schedule = settings.schedule.build(optimizer.traits())?;
-    parts.ranks.check_batches(batch_size)?;
+    let exchange = Exchange::new(settings, &optimizer, batch_size, &parts.ranks)?;
+    // Connections may move by what a rank finds for its share of a batch, where its workers have others.
+    let shares = exchange.cut(batch_size, &parts.ranks).shares(batch_size);
+    let shares = shares.chain(parts.ranks.cut(batch_size).shares(batch_size));
+    let largest_share = shares.map(|share| share.samples).max().unwrap_or(0);
     let mut engine = Engine::new(EngineParts {
         network,
         loss: loss.clone(),
@@ -170,22 +178,36 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         sparsifier,
         isa,
         seed: settings.seed,
-        batch_size: parts.ranks.share(batch_size, batch_size).samples,
+        batch_size: largest_share,
         has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
         threads: rayon::current_num_threads(),
     });
     engine.ranks = parts.ranks;
+    check_layers(settings, splits, &engine)?;
+    if let Exchange::Local(local) = &exchange {
+        local.begin(&mut engine, batch_size);
+    }
+    Ok(Assembled { engine, exchange, loss, evaluation_loss, schedule, note })
+}
+
+/// Refuses what the network's layers do not go with.
+fn check_layers(settings: &Settings, splits: &Splits, engine: &Engine) -> Result<()> {
     if engine.carries() && settings.train.accumulate > 1 {
         let problem =
             "does not go with layers that carry their states: each lane of a batch goes on with its own";
         return Err(Error::setting("train.accumulate", problem));
+    }
+    if engine.carries() && settings.distributed.exchange == ExchangeMethod::Local {
+        let problem = "\"local\" does not go with layers that carry their states: they would be those of the last worker; use \
+                       \"exact\" or \"stale\"";
+        return Err(Error::setting("distributed.exchange", problem));
     }
     let lost = splits.augmentation.as_ref().map_or(0, Augmentation::most_steps_lost);
     check_transcripts(&engine.network, &splits.preparation, &splits.train, lost)?;
     for part in splits.validation.iter().chain(&splits.test) {
         check_transcripts(&engine.network, &splits.preparation, part, 0)?;
     }
-    Ok(Assembled { engine, loss, evaluation_loss, schedule, note })
+    Ok(())
 }
 
 /// A given network, if it fits the data and its connections are in blocks as the settings say; of those that are all there blocks
@@ -232,8 +254,14 @@ pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) ->
 }
 
 /// The network that training starts from, if it fits into the memory.
-fn drawn(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<Network> {
-    memory::check(settings, spec, topology, plan)?;
+fn drawn(
+    settings: &Settings,
+    spec: &NetworkSpec,
+    topology: &Topology,
+    plan: &Plan,
+    ranks: usize,
+) -> Result<Network> {
+    memory::check(settings, spec, topology, plan, ranks)?;
     let counts = plan.counts_at_start(settings, spec)?;
     let draw = |rows, cols, nnz, stream: &mut Stream| topology.start_pattern(rows, cols, nnz, stream);
     let mut network = Network::drawn(spec, &settings.sparsity, &counts, settings.seed, draw)?;

@@ -2,10 +2,12 @@
 //! state, and in its header the position and the settings. There is no generator to save: every random draw is named
 //! by seed, purpose, layer and step.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::exchange::{Exchange, Stale, Waiting};
 use super::keep::State;
 use super::model::{network_tensors, read_network};
 use super::position::Position;
@@ -15,7 +17,8 @@ use super::{Engine, Settings};
 use crate::control::END;
 use crate::data::TargetScale;
 use crate::kernels::Isa;
-use crate::layers::{Network, NetworkSpec};
+use crate::layers::{Gradient, Network, NetworkSpec, Parameter};
+use crate::sparse::Touched;
 use crate::{Error, Result};
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +45,7 @@ pub(super) fn checkpoint_path(directory: &Path) -> PathBuf {
 
 /// Writes the checkpoint of a run on data with such a fingerprint.
 pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Result<()> {
-    let State { engine, settings, position } = *state;
+    let State { engine, exchange, settings, position } = *state;
     let carried = engine.carried();
     let mut tensors = network_tensors(&engine.network);
     for (parameter, slots) in engine.network.parameters().zip(&engine.state) {
@@ -53,11 +56,28 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
         }
     }
     tensors.extend(engine.effective.tensors(&engine.network));
+    tensors.extend(engine.replicas.tensors(&engine.network));
+    let waiting = exchange.waiting();
+    for (parameter, gradient) in waiting.iter().flat_map(|it| engine.network.parameters().zip(&it.gradients))
+    {
+        let (name, numbers) = (waiting_name(&parameter.name), &gradient.values);
+        if let Some(touched) = &gradient.touched {
+            let ends: Vec<u32> =
+                touched.iter().flat_map(|slots| [slots.start as u32, slots.end as u32]).collect();
+            tensors.push(Tensor::indices(touched_name(&parameter.name), ends));
+        }
+        tensors.push(Tensor::floats(name, vec![numbers.len()], || parameter.weights.in_row_order(numbers)));
+    }
     for (index, numbers) in carried.iter().enumerate() {
         tensors.push(Tensor::floats(format!("carried.{index}"), vec![numbers.len()], || numbers[..].into()));
     }
     let control = engine.sparsifier.control.as_ref().map(|(controller, _)| controller.state);
-    let position = Position { control, optimizer: Some(engine.memory.clone()), ..position.clone() };
+    let position = Position {
+        control,
+        optimizer: Some(engine.memory.clone()),
+        waiting: waiting.map(|waiting| waiting.of),
+        ..position.clone()
+    };
     let header = Header {
         format: FORMAT,
         settings: settings.clone(),
@@ -216,9 +236,34 @@ impl Checkpoint<'_> {
         read_network(&self.file, spec, settings.sparsity.storage)
     }
 
+    /// Gradients that have not yet moved weights.
+    fn waiting(&self, network: &Network) -> Result<Vec<Gradient>> {
+        let of_parameter = |parameter: &Parameter| {
+            let length = Gradient::zeros(parameter).values.len();
+            let values = self.file.floats(&waiting_name(&parameter.name), length)?;
+            let values = parameter.weights.from_row_order(values);
+            let name = touched_name(&parameter.name);
+            if !self.file.has(&name) {
+                return Ok(Gradient { values, touched: None });
+            }
+            let ends = self.file.indices(&name)?;
+            let (ranges, rest) = ends.as_chunks();
+            let touched: Touched = ranges.iter().map(|&[start, end]| start as usize..end as usize).collect();
+            let is_apart = |pair: &[Range<usize>]| pair[0].end <= pair[1].start;
+            let is_sound = touched.iter().all(|slots| slots.start <= slots.end && slots.end <= length);
+            if !rest.is_empty() || !is_sound || !touched.windows(2).all(is_apart) {
+                return Err(self
+                    .file
+                    .problem(format!("\"{name}\" names no slots; it is damaged, start a new run")));
+            }
+            Ok(Gradient { values, touched: Some(touched) })
+        };
+        network.parameters().map(of_parameter).collect()
+    }
+
     /// Puts the optimizer's and the controller's state into a fresh engine, whose rank has what comes after `first` samples of a full
     /// batch.
-    pub(super) fn restore(&self, engine: &mut Engine, first: usize) -> Result<()> {
+    pub(super) fn restore(&self, engine: &mut Engine, exchange: &mut Exchange, first: usize) -> Result<()> {
         if let (Some((controller, _)), Some(state)) = (&mut engine.sparsifier.control, self.position.control)
         {
             controller.state = state;
@@ -250,8 +295,21 @@ impl Checkpoint<'_> {
             });
         });
         engine.effective.restore(&engine.network, &self.file)?;
+        engine.replicas.restore(&engine.network, &self.file)?;
+        if let (Exchange::Stale(stale), Some(of)) = (exchange, self.position.waiting) {
+            *stale = Stale::of(Some(Waiting { gradients: self.waiting(&engine.network)?, of }));
+        }
         self.file.check_all_read()
     }
+}
+
+/// The names of gradients that wait, and of the slots that they are for where they are for few.
+fn waiting_name(parameter: &str) -> String {
+    format!("{parameter}.waiting")
+}
+
+fn touched_name(parameter: &str) -> String {
+    format!("{parameter}.waiting.touched")
 }
 
 /// The dotted key of the first setting that differs, but for the number of threads and the memory limit, which change no bit, and

@@ -1,12 +1,13 @@
 //! One training step: forward, loss, backward, clipping, optimizer.
 
 use super::effective::{Effective, Map};
+use super::exchange::Replicas;
 use super::live::Live;
 use super::ranks::Ranks;
 use super::reduce::Reduction;
 use super::team::{Team, samples_of, workers};
 use super::update::{Part, Update};
-use super::{Score, Sparsifier};
+use super::{Progress, Score, Sparsifier};
 use crate::data::Batch;
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Gradient, Network, Pass, without_dead_neurons, without_zeros};
@@ -46,6 +47,8 @@ pub struct Engine {
     reduction: Reduction,
     /// Who else trains this network, each on its share of every batch.
     pub(super) ranks: Ranks,
+    /// What each of this rank's workers has for itself, where they take steps of their own.
+    pub(super) replicas: Replicas,
     /// The states that all ranks carry from batch to batch, as they were last told.
     carried: Vec<Vec<f32>>,
     /// The network as the step under way has found it, where its micro-batches are to be looked at again.
@@ -170,6 +173,7 @@ impl Engine {
             scale: 1.0,
             reduction: Reduction::default(),
             ranks: Ranks::alone(),
+            replicas: Replicas::default(),
             carried: Vec::new(),
             past: None,
             statistics: Vec::new(),
@@ -192,10 +196,15 @@ impl Engine {
     /// One step on a batch, whole or in [`Shares`](crate::data::Shares); `step` counts from 1. Its two halves are
     /// [`Engine::gradients`](method@Engine::gradients) and [`Engine::apply`]; between them what micro-batches found is added up.
     pub fn step(&mut self, batch: &impl AsRef<[Batch]>, step: u64, learning_rate: f32) -> Score {
-        let score = self.gradients(batch, step);
-        let score = self.reduction.finish(&mut self.gradients, score, &self.loss);
+        let score = self.step_gradients(batch, step);
         self.apply(&score, batch, step, learning_rate);
         score
+    }
+
+    /// The gradients of a step whose last micro-batch this is.
+    pub(super) fn step_gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
+        let score = self.gradients(batch, step);
+        self.reduction.finish(&mut self.gradients, score, &self.loss)
     }
 
     /// Computes the gradients of a micro-batch, which wait for the others of their step: [`Engine::step`] with the last one
@@ -211,6 +220,22 @@ impl Engine {
     /// then holds; nothing is divided yet. `step` counts from 1. Of several ranks each has a share of the batch, and finds what is
     /// true of all of it.
     pub fn gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
+        let score = self.pass(batch, step);
+        self.network.move_averages(&self.statistics);
+        self.ranks.sum_gradients(&mut self.gradients, score, &self.loss)
+    }
+
+    /// The gradients of the mean loss of a batch as the network is now, without a step: connections may move by them.
+    pub(super) fn mean_gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) {
+        let score = self.pass(batch, step);
+        let score = self.ranks.sum_gradients(&mut self.gradients, score, &self.loss);
+        let scale = scale_of(&score);
+        self.gradients.iter_mut().for_each(|gradient| gradient.change(|number| *number *= scale));
+        self.scale = scale;
+    }
+
+    /// The passes over this rank's share of a batch.
+    fn pass(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
         let pass = Pass::train(self.isa, self.seed, step);
         let pass = self.ranks.pass(pass, self.reduction.samples());
         self.effective.swap_in_training(&mut self.network, self.seed, step);
@@ -219,20 +244,53 @@ impl Engine {
         self.effective.swap_out_training(&mut self.network);
         self.statistics.clear();
         self.team.batch_statistics(&self.network, &mut self.statistics);
-        self.network.move_averages(&self.statistics);
-        self.ranks.sum_gradients(&mut self.gradients, score, &self.loss)
+        score
     }
 
     /// The second half of a step: divides the gradients by the score's normaliser, which makes them those of the mean loss,
     /// clips them and lets the optimizer move the weights. A line search looks at `batch` again.
     pub fn apply(&mut self, score: &Score, batch: &impl AsRef<[Batch]>, step: u64, learning_rate: f32) {
-        let normaliser = if score.normaliser > 0.0 { score.normaliser } else { 1.0 };
-        self.scale = (1.0 / normaliser) as f32;
+        self.move_weights(score, batch, step, learning_rate);
+        self.carry_on();
+    }
+
+    /// As [`Engine::apply`], with more steps of the same batch to come.
+    pub(super) fn move_weights(
+        &mut self,
+        score: &Score,
+        batch: &impl AsRef<[Batch]>,
+        step: u64,
+        learning_rate: f32,
+    ) {
+        let normaliser = normaliser_of(score);
+        self.scale = scale_of(score);
         let lambda = self.sparsifier.lambda().unwrap_or(0.0);
         self.effective.vjp(&self.network, &mut self.gradients, lambda, normaliser as f32);
         let scale = self.clip(self.scale);
         self.update(scale, batch.as_ref(), StepSize::new(learning_rate, step), score.loss());
+    }
+
+    /// Lets the next batch go on where this one ended.
+    pub(super) fn carry_on(&mut self) {
         self.team.for_each_buffers(Buffers::carry_on);
+    }
+
+    /// Whether connections may move after a step.
+    pub(super) fn may_rewire(&self, progress: &Progress) -> bool {
+        self.topology.when.is_due(progress) || self.sparsifier.is_due(progress)
+    }
+
+    /// Puts what a worker has in the place of what all have, and back.
+    pub(super) fn swap_replica(&mut self, worker: usize) {
+        self.replicas.swap(worker, &mut self.network, &mut self.state, &mut self.ranks);
+    }
+
+    /// Goes on with this rank's first worker alone.
+    pub(super) fn go_on_alone(&mut self) {
+        self.ranks = Ranks::alone();
+        if let Some(state) = std::mem::take(&mut self.replicas).into_state() {
+            self.state = state;
+        }
     }
 
     /// Whether layers carry their states from batch to batch.
@@ -240,16 +298,17 @@ impl Engine {
         !self.team.carried().is_empty()
     }
 
-    /// Lets all ranks have the states of all lanes.
-    pub(super) fn gather_carried(&mut self) {
+    /// Lets whoever writes a checkpoint have what each rank alone has: the states of all lanes, and workers' optimizer states.
+    pub(super) fn gather(&mut self) {
         if !self.ranks.is_alone() {
             self.carried =
                 self.own_carried().iter().map(|numbers| self.ranks.gather_lists(numbers)).collect();
+            self.replicas.gather(&self.ranks);
         }
     }
 
     /// The states of all lanes that are carried from batch to batch; of several ranks' as they were last
-    /// [gathered](Engine::gather_carried).
+    /// [gathered](Engine::gather).
     pub(super) fn carried(&self) -> Vec<Vec<f32>> {
         if self.ranks.is_alone() { self.own_carried() } else { self.carried.clone() }
     }
@@ -427,7 +486,18 @@ impl Engine {
             + self.effective.bytes()
             + self.reduction.bytes()
             + self.ranks.bytes()
+            + self.replicas.bytes()
             + self.gradients.iter().map(|gradient| 4 * gradient.values.len()).sum::<usize>()
             + self.network.parameters().map(|parameter| parameter.weights.bytes()).sum::<usize>()
     }
+}
+
+/// What divides the sums of a step.
+fn normaliser_of(score: &Score) -> f64 {
+    if score.normaliser > 0.0 { score.normaliser } else { 1.0 }
+}
+
+/// What makes the sums of a step those of the mean loss.
+fn scale_of(score: &Score) -> f32 {
+    (1.0 / normaliser_of(score)) as f32
 }

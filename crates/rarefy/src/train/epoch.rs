@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use super::exchange::Step;
 use super::keep::Keep;
 use super::lambda_path::largest_lambda;
 use super::model::model_bytes;
@@ -10,7 +11,7 @@ use super::ranks::Wish;
 use super::record::{Control, Emptied, Ending, EpochRecord, Event, Outcome, Watch};
 use super::rewiring::{Churn, Source};
 use super::settings::Watched;
-use super::share::Share;
+use super::share::{Cut, Share};
 use super::timing::median;
 use super::trainer::Trainer;
 use super::{Engine, Evaluation, Progress, Score, Threshold};
@@ -76,71 +77,86 @@ impl Trainer {
         // Micro-batches, where several make a step.
         let accumulate = self.settings.train.accumulate;
         let mut batches = order.chunks(batch_size).enumerate().skip(done * accumulate).peekable();
-        let share = self.share();
-        let mut current = Shares::new(&self.splits.train, share(batch_size).samples, self.engine.workers());
+        let (share, cut) = (self.share(), self.exchange.cut(batch_size, &self.engine.ranks));
+        let room = |share: Share| Shares::new(&self.splits.train, share.samples, self.engine.workers());
+        let mut current: Vec<Shares> = cut.shares(batch_size).map(room).collect();
         let mut next = current.clone();
         let epoch = self.position.epoch;
         let mut ahead = self.ahead(&order);
         if let Some((place, samples)) = batches.peek() {
             ahead.reach(*place);
-            fill(&mut current, &self.splits, &samples[share(samples.len()).range()], epoch);
+            fill_all(&mut current, &self.splits, samples, cut, epoch);
         }
         while let Some((place, samples)) = batches.next() {
             self.engine.ranks.begin(share(samples.len()));
             self.engine.ranks.wish(Wish::Save, keep.is_due(&self.settings));
             let step = self.position.step + 1;
             let learning_rate = self.learning_rate(step);
-            let (engine, splits) = (&mut self.engine, &self.splits);
+            let (engine, exchange, splits) = (&mut self.engine, &mut self.exchange, &self.splits);
             let following = batches.peek();
             let ends_step = (place + 1).is_multiple_of(accumulate) || following.is_none();
             let progress = Progress { step, total: self.planned_steps, epoch: steps };
-            let (score, ()) = rayon::join(
+            let (met, ()) = rayon::join(
                 || {
                     if ends_step {
                         if accumulate > 1 {
                             engine.keep_past(&progress);
                         }
-                        return Some(engine.step(&current, step, learning_rate));
+                        let step = Step { progress, learning_rate, ends_epoch: following.is_none() };
+                        return exchange.step(engine, &current, &step);
                     }
-                    engine.accumulate(&current, step);
+                    engine.accumulate(&current[0], step);
                     None
                 },
                 || {
                     if let Some((place, samples)) = following {
                         ahead.reach(*place);
-                        fill(&mut next, splits, &samples[share(samples.len()).range()], epoch);
+                        fill_all(&mut next, splits, samples, cut, epoch);
                     }
                 },
             );
             self.splits.train.check_read()?;
-            let Some(score) = score else {
+            if !ends_step {
                 std::mem::swap(&mut current, &mut next);
                 continue;
-            };
-            self.engine.ranks.check()?;
-            if !score.loss_sum.is_finite() {
-                return Err(Error::Diverged { step, what: "the loss".into(), checkpoint: None });
             }
-            let of_step = place / accumulate * accumulate * batch_size..;
-            let of_step = order[of_step].chunks(batch_size).take(place % accumulate + 1);
-            self.change_connections(&mut current, of_step, &progress)?;
+            self.engine.ranks.check()?;
+            if let Some(score) = met {
+                if !score.loss_sum.is_finite() {
+                    return Err(Error::Diverged { step, what: "the loss".into(), checkpoint: None });
+                }
+                let of_step = place / accumulate * accumulate * batch_size..;
+                let of_step = order[of_step].chunks(batch_size).take(place % accumulate + 1);
+                self.change_connections(&mut current[0], of_step, &progress)?;
+                self.position.score.add(score);
+            }
             self.position.step = step;
-            self.position.score.add(score);
             std::mem::swap(&mut current, &mut next);
             let score = &self.position.score;
             let samples = score.samples as usize;
             let control = watch(Event::Step { progress, score, samples });
-            let (stops, saves) = (self.stops(control), self.engine.ranks.is_granted(Wish::Save));
-            if stops || saves {
-                self.engine.gather_carried();
-                self.engine.ranks.check()?;
-            }
-            if stops {
+            if met.is_none() {
+                // What workers have by now is no network yet.
+                self.wish_to_stop(control);
+            } else if self.stops_or_saves(control, keep)? == Control::Stop {
                 return Ok(Control::Stop);
             }
-            if saves {
-                keep.save(self.state())?;
-            }
+        }
+        Ok(Control::Continue)
+    }
+
+    /// Grants what ranks wish after a step, where `control` is what this rank's watcher says.
+    fn stops_or_saves(&mut self, control: Control, keep: &mut dyn Keep) -> Result<Control> {
+        let (stops, saves) = (self.stops(control), self.engine.ranks.is_granted(Wish::Save));
+        if stops || saves {
+            self.engine.gather();
+            self.engine.ranks.check()?;
+        }
+        if stops {
+            return Ok(Control::Stop);
+        }
+        if saves {
+            keep.save(self.state())?;
         }
         Ok(Control::Continue)
     }
@@ -164,10 +180,11 @@ impl Trainer {
 
     /// Who reads what batches of this order will take, if samples are read.
     fn ahead<'a>(&self, order: &'a [usize]) -> ReadAhead<impl Fn(usize) -> &'a [usize] + use<'a>> {
-        let (batch_size, share) = (self.batch_size(), self.share());
+        let batch_size = self.batch_size();
+        let cut = self.exchange.cut(batch_size, &self.engine.ranks);
         let of = move |place: usize| {
             let samples = order.chunks(batch_size).nth(place).unwrap_or_default();
-            &samples[share(samples.len()).range()]
+            &samples[cut.range(samples.len())]
         };
         let ahead = match &self.splits.train.features {
             Features::Streamed(rows) => Some(Ahead::new(rows, self.window().div_ceil(batch_size))),
@@ -184,14 +201,18 @@ impl Trainer {
 
     /// Whether training stops now, where `control` is what this rank's watcher says: all ranks stop after the same step.
     fn stops(&mut self, control: Control) -> bool {
-        if control == Control::Stop {
-            self.engine.ranks.wish(Wish::Stop, true);
-        }
+        self.wish_to_stop(control);
         let stops = self.engine.ranks.is_granted(Wish::Stop);
         if stops {
             self.engine.ranks.forget(Wish::Stop);
         }
         stops
+    }
+
+    fn wish_to_stop(&self, control: Control) {
+        if control == Control::Stop {
+            self.engine.ranks.wish(Wish::Stop, true);
+        }
     }
 
     /// The learning rate of a step, counted from 1.
@@ -212,6 +233,7 @@ impl Trainer {
         progress: &Progress,
     ) -> Result<()> {
         let share = self.share();
+        let looks_again = self.exchange.looks_again();
         let (splits, epoch, engine) = (&self.splits, self.position.epoch, &mut self.engine);
         let change = |engine: &mut Engine, source: &Source<'_>| -> Result<Churn> {
             Ok(engine.rewire_by(source, progress).unwrap_or_default()
@@ -226,6 +248,15 @@ impl Trainer {
                 }
             });
             engine.with_replay(progress.step, again, change)?
+        } else if looks_again && engine.may_rewire(progress) {
+            // At what all have come to, as one batch.
+            let samples = of_step.flatten().copied().collect::<Vec<_>>();
+            let share = share(samples.len());
+            let mut batch = Shares::new(&splits.train, share.samples.max(1), engine.workers());
+            fill(&mut batch, splits, &samples[share.range()], epoch);
+            engine.ranks.begin(share);
+            engine.mean_gradients(&batch, progress.step);
+            change(engine, &Source::Passes(batch.as_ref()))?
         } else {
             change(engine, &Source::Passes((*batch).as_ref()))?
         };
@@ -287,7 +318,7 @@ impl Trainer {
         let record = self.record(found.as_ref(), seconds, best);
         self.position.score = Score::default();
         (self.position.dropped, self.position.grown) = (0, 0);
-        self.engine.gather_carried();
+        self.engine.gather();
         self.engine.ranks.check()?;
         keep.after_epoch(self.state(), &record)?;
         self.engine.swap_average();
@@ -412,7 +443,7 @@ impl Trainer {
         keep: &mut dyn Keep,
     ) -> Result<Outcome> {
         let kept = self.best_epoch();
-        let training_bytes = self.engine.bytes();
+        let training_bytes = self.training_bytes();
         // The kept model comes beside the network that was trained.
         self.engine.rest();
         // Without a best epoch to keep, the last state is the model, unless a layer of it is empty.
@@ -466,6 +497,13 @@ impl<'a, F: Fn(usize) -> &'a [usize]> ReadAhead<F> {
         if let Some(ahead) = &mut self.ahead {
             ahead.reach(batch, &self.of);
         }
+    }
+}
+
+/// Takes what this rank's workers have of a batch.
+fn fill_all(shares: &mut [Shares], splits: &Splits, samples: &[usize], cut: Cut, epoch: u64) {
+    for (batch, share) in shares.iter_mut().zip(cut.shares(samples.len())) {
+        fill(batch, splits, &samples[share.range()], epoch);
     }
 }
 

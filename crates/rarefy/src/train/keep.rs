@@ -1,5 +1,6 @@
 //! Where a training leaves its model and its state: in memory here, in the files of a run in `run`.
 
+use super::exchange::Exchange;
 use super::model::{Model, ModelConfig};
 use super::position::Position;
 use super::record::EpochRecord;
@@ -12,6 +13,7 @@ use crate::sparse::Storage;
 pub(super) struct State<'a> {
     pub(super) settings: &'a Settings,
     pub(super) engine: &'a Engine,
+    pub(super) exchange: &'a Exchange,
     pub(super) position: &'a Position,
 }
 

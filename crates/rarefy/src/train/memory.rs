@@ -6,6 +6,7 @@ use super::reduce::most_sums;
 use super::team::is_large;
 use super::{Settings, replay, sparse_start};
 use crate::data::share_of;
+use crate::distributed::{DistributedSettings, ExchangeMethod};
 use crate::layers::{Network, NetworkSpec, WeightShape};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
@@ -32,22 +33,33 @@ struct Needs {
     samples: usize,
 }
 
-/// Refuses a run that takes more than there is, before its network is drawn.
+/// Refuses a run that takes more than there is for one of so many ranks, before its network is drawn.
 ///
 /// # Errors
 /// [`Error::Setting`] with the numbers and what to lower.
-pub(super) fn check(settings: &Settings, spec: &NetworkSpec, topology: &Topology, plan: &Plan) -> Result<()> {
+pub(super) fn check(
+    settings: &Settings,
+    spec: &NetworkSpec,
+    topology: &Topology,
+    plan: &Plan,
+    ranks: usize,
+) -> Result<()> {
     let counts = plan.counts_at_start(settings, spec)?;
-    refuse_too_much(settings, needs(settings, spec, topology, &counts)?)
+    refuse_too_much(settings, needs(settings, spec, topology, &counts, ranks)?)
 }
 
 /// Refuses a run that takes more than there is beside a network that is in memory already.
 ///
 /// # Errors
 /// [`Error::Setting`] with the numbers and what to lower.
-pub(super) fn check_beside(settings: &Settings, network: &Network, topology: &Topology) -> Result<()> {
+pub(super) fn check_beside(
+    settings: &Settings,
+    network: &Network,
+    topology: &Topology,
+    ranks: usize,
+) -> Result<()> {
     let counts: Vec<usize> = network.weights().map(|(_, it)| it.weights.nnz()).collect();
-    let mut needs = needs(settings, network.spec(), topology, &counts)?;
+    let mut needs = needs(settings, network.spec(), topology, &counts, ranks)?;
     let held: usize = network.parameters().map(|it| it.weights.bytes()).sum();
     needs.weights = needs.weights.saturating_sub(held);
     refuse_too_much(settings, needs)
@@ -83,8 +95,14 @@ fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
     Err(Error::setting(key, problem))
 }
 
-/// What a network takes that has so many connections in each of its weights.
-fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &[usize]) -> Result<Needs> {
+/// What a network takes that has so many connections in each of its weights, of one of so many ranks.
+fn needs(
+    settings: &Settings,
+    spec: &NetworkSpec,
+    topology: &Topology,
+    counts: &[usize],
+    ranks: usize,
+) -> Result<Needs> {
     let (micro_batches, storage) = (settings.train.accumulate, settings.sparsity.storage);
     // What is not given is no more than for many samples.
     let batch_size = settings.train.batch_size_for(usize::MAX);
@@ -92,8 +110,9 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     let slots = shapes.iter().zip(counts).map(|(shape, &nnz)| storage.slots(shape.rows, shape.cols, nnz));
     let workers = if slots.max().is_some_and(is_large) { 1 } else { rayon::current_num_threads() };
     let shares = batch_size.div_ceil(share_of(batch_size, workers));
-    // Values, gradients of each worker, the optimizer's state, and gradients that wait for others of their step.
-    let numbers = 1 + shares + settings.optimizer.build()?.slots() + most_sums(micro_batches);
+    let slots = settings.optimizer.build()?.slots();
+    // Values, gradients of each thread, the optimizer's state, and gradients that wait for others of their step.
+    let numbers = 1 + shares + kept(&settings.distributed, slots, ranks)? + most_sums(micro_batches);
     let (mut weights, mut largest, mut past) = (0, 0, 0);
     for (shape, &nnz) in shapes.iter().zip(counts) {
         let (rows, cols) = (shape.rows, shape.cols);
@@ -129,6 +148,16 @@ fn needs(settings: &Settings, spec: &NetworkSpec, topology: &Topology, counts: &
     Ok(Needs { connections, weights, buffers, moves, samples })
 }
 
+/// Numbers that are kept for each connection where the optimizer has so many slots.
+fn kept(settings: &DistributedSettings, slots: usize, ranks: usize) -> Result<usize> {
+    Ok(match settings.exchange {
+        ExchangeMethod::Exact => slots,
+        ExchangeMethod::Stale => slots + 1,
+        // Values and state of each worker; how fast averages move, and what is told.
+        ExchangeMethod::Local => settings.workers_of_rank(ranks)? * (slots + 1) + 2,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +169,7 @@ mod tests {
         let settings: Settings = toml::from_str(text).unwrap();
         let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
         let topology = settings.topology.build().unwrap();
-        check(&settings, &spec, &topology, &Plan::new(&settings, &spec, &topology, Floor::Outputs)?)
+        check(&settings, &spec, &topology, &Plan::new(&settings, &spec, &topology, Floor::Outputs)?, 1)
     }
 
     #[test]
@@ -169,9 +198,9 @@ mod tests {
         let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
         let topology = settings.topology.build().unwrap();
         let network = Network::random(&spec, &settings.sparsity, 1).unwrap();
-        let error = check_beside(&settings, &network, &topology).unwrap_err().to_string();
+        let error = check_beside(&settings, &network, &topology, 1).unwrap_err().to_string();
         assert!(error.starts_with("memory_limit: the run needs 0.000 GB"), "{error}");
-        check_beside(&Settings { memory_limit: None, ..settings }, &network, &topology).unwrap();
+        check_beside(&Settings { memory_limit: None, ..settings }, &network, &topology, 1).unwrap();
     }
 
     #[test]
@@ -187,7 +216,7 @@ mod tests {
             let topology = settings.topology.build().unwrap();
             let plan = Plan::new(&settings, &spec, &topology, Floor::Outputs).unwrap();
             let counts = plan.counts_at_start(&settings, &spec).unwrap();
-            let found = needs(&settings, &spec, &topology, &counts).unwrap();
+            let found = needs(&settings, &spec, &topology, &counts, 1).unwrap();
             assert_eq!((found.connections, found.moves), (101 * hidden, 0));
             let each = found.weights as f64 / found.connections as f64;
             assert!((each - bytes).abs() < 1.0, "{hidden}: {each}");

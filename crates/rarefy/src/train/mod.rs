@@ -10,6 +10,7 @@ mod effective;
 mod engine;
 mod epoch;
 mod evaluation;
+mod exchange;
 mod foresight;
 mod generate;
 mod importance;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Score;
+use super::exchange::Origin;
 use super::plan::Floor;
 use crate::control::ControllerState;
 use crate::optimizers::Memory;
@@ -34,6 +35,9 @@ pub(super) struct Position {
     pub(super) control: Option<ControllerState>,
     /// What the optimizer remembers besides its slots.
     pub(super) optimizer: Option<Memory>,
+    /// What gradients are of that have not yet moved weights, if any wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) waiting: Option<Origin>,
     /// How few connections a layer may have. Files of older versions say nothing of it.
     #[serde(default = "Floor::of_older_files")]
     pub(super) floor: Floor,

@@ -7,7 +7,7 @@ use std::mem::take;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::share::Share;
+use super::share::{Cut, Share};
 use super::{Score, Settings};
 use crate::distributed::{self, Comm, Meter, Peers, Precision, Solo, Traffic};
 use crate::layers::{Gradient, Network, Parameter, Pass};
@@ -59,6 +59,12 @@ impl Ranks {
         Ranks::new(Arc::new(Solo), Precision::F32)
     }
 
+    /// One that works alone on what comes after `earlier` samples of each batch.
+    pub(super) fn alone_after(earlier: usize) -> Ranks {
+        let share = Share { first: earlier, ..Share::of(0, 1, 0, 1) };
+        Ranks { share, ..Ranks::alone() }
+    }
+
     pub(super) fn new(comm: Arc<dyn Comm>, precision: Precision) -> Ranks {
         Ranks {
             hosts: vec![comm.host(); comm.size()],
@@ -91,6 +97,17 @@ impl Ranks {
         Share::of(samples, most, self.comm.rank(), self.comm.size())
     }
 
+    /// How batches are shared out over the ranks, where full ones have `most` samples.
+    pub(super) fn cut(&self, most: usize) -> Cut {
+        let (rank, ranks) = self.place();
+        Cut::Tiles { most, rank, ranks }
+    }
+
+    /// Says that all ranks have a part of what is summed next.
+    pub(super) fn begin_together(&mut self) {
+        self.share.parts = self.comm.size();
+    }
+
     /// Says what this rank has of the batch under way.
     pub(super) fn begin(&mut self, share: Share) {
         self.share = share;
@@ -103,10 +120,8 @@ impl Ranks {
 
     /// A pass over this rank's share of the batch under way, where `earlier` samples of the step were in batches before.
     pub(super) fn pass<'a>(&'a self, pass: Pass<'a>, earlier: usize) -> Pass<'a> {
-        if self.is_alone() {
-            return pass.after(earlier);
-        }
-        pass.after(earlier + self.share.first).with_peers(self)
+        let pass = pass.after(earlier + self.share.first);
+        if self.is_alone() { pass } else { pass.with_peers(self) }
     }
 
     /// Bytes of gradients.
@@ -130,11 +145,7 @@ impl Ranks {
                 }
             }
         }
-        let wishes = self.wishes.each_ref().map(|wish| f64::from(u8::from(wish.load(Ordering::Relaxed))));
-        let mut along = [0.0; 8];
-        along[..6].copy_from_slice(&score.numbers());
-        along[6..].copy_from_slice(&wishes);
-        self.sum(&mut fused, &mut along);
+        let score = self.sum_with_wishes(&mut fused, score, loss);
         let mut rest = &fused[..];
         for Gradient { values, touched } in gradients {
             let all = 0..values.len();
@@ -145,6 +156,19 @@ impl Ranks {
             }
         }
         self.fused = fused;
+        score
+    }
+
+    /// Adds up numbers and scores of all that have a part; what ranks wish goes along.
+    pub(super) fn sum_with_wishes(&mut self, numbers: &mut [f32], score: Score, loss: &Loss) -> Score {
+        if self.is_alone() {
+            return score;
+        }
+        let wishes = self.wishes.each_ref().map(|wish| f64::from(u8::from(wish.load(Ordering::Relaxed))));
+        let mut along = [0.0; 8];
+        along[..6].copy_from_slice(&score.numbers());
+        along[6..].copy_from_slice(&wishes);
+        self.sum(numbers, &mut along);
         self.heard = [along[6] > 0.0, along[7] > 0.0];
         whole_score(&along, score, loss)
     }
@@ -200,6 +224,23 @@ impl Ranks {
             comm.all_gather(bytemuck::cast_slice(&padded), bytemuck::cast_slice_mut(&mut found))?;
             for (found, count) in found.chunks(most.max(1)).zip(counts) {
                 all.extend_from_slice(&found[..count as usize]);
+            }
+            Ok(())
+        });
+        all
+    }
+
+    /// Brings to the first rank what each other one has, in their order; they get nothing.
+    pub(super) fn bring_to_first(&self, mine: &[f32]) -> Vec<Vec<f32>> {
+        let mut all = Vec::new();
+        self.talk(|comm, _| {
+            if comm.rank() > 0 {
+                return comm.send(0, bytemuck::cast_slice(mine));
+            }
+            for rank in 1..comm.size() {
+                let (_, bytes) = comm.receive(Some(rank))?;
+                let numbers = bytes.as_chunks().0.iter().map(|number| f32::from_ne_bytes(*number));
+                all.push(numbers.collect());
             }
             Ok(())
         });

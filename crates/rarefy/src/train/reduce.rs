@@ -109,7 +109,7 @@ impl Reduction {
 }
 
 /// The score of two parts of a batch; a loss that is no mean is not divided, however many they are.
-fn both(left: Score, right: Score, loss: &Loss) -> Score {
+pub(super) fn both(left: Score, right: Score, loss: &Loss) -> Score {
     let sum = left.with(right);
     Score { normaliser: if loss.is_mean() { sum.normaliser } else { right.normaliser }, ..sum }
 }

@@ -345,17 +345,24 @@ impl Engine {
         }
         let grown = rewire.grown().len();
         let churn = Churn { dropped: parameter.weights.nnz() + grown - new.nnz(), grown };
-        let state = &mut self.state[index];
-        for numbers in state.iter_mut() {
-            *numbers = rewire.carry(numbers, 0.0);
-        }
         parameter.weights = new;
         self.gradients[index] = Gradient::zeros(parameter);
         self.team.rest();
-        for &slot in rewire.grown() {
-            let mut slots = Slots::of(state);
-            self.optimizer.begin(&parameter.weights.values()[slot..][..1], &mut slots.range(slot..slot + 1));
+        let values = parameter.weights.values();
+        // Where workers have states of their own, this one is empty.
+        for state in std::iter::once(&mut self.state[index]).chain(self.replicas.states(index)) {
+            for numbers in state.iter_mut() {
+                *numbers = rewire.carry(numbers, 0.0);
+            }
+            if state.is_empty() {
+                continue;
+            }
+            for &slot in rewire.grown() {
+                let mut slots = Slots::of(state);
+                self.optimizer.begin(&values[slot..][..1], &mut slots.range(slot..slot + 1));
+            }
         }
+        self.replicas.follow(index, &rewire, values);
         churn
     }
 }

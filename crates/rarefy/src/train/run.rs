@@ -67,7 +67,7 @@ impl Run {
 
     fn begin(builder: TrainerBuilder, directory: Option<&Path>) -> Result<Run> {
         let mut trainer = builder.build()?;
-        trainer.engine.gather_carried();
+        trainer.engine.gather();
         // Only now, so that settings that do not fit the data leave no empty folder.
         let directory = directory.map(RunDirectory::create).transpose()?;
         let files = match directory {
@@ -132,7 +132,7 @@ impl Run {
         checkpoint.check_position(trainer.steps_per_epoch())?;
         let batch_size = trainer.batch_size();
         let first = trainer.engine.ranks.share(batch_size, batch_size).first;
-        checkpoint.restore(&mut trainer.engine, first)?;
+        checkpoint.restore(&mut trainer.engine, &mut trainer.exchange, first)?;
         trainer.notes.extend(checkpoint.other_isa(trainer.isa()));
         let epochs = trainer.settings().train.epochs;
         let is_replanned = epochs != checkpoint.settings.train.epochs;
@@ -143,7 +143,7 @@ impl Run {
         if is_replanned {
             trainer.note_new_plan(checkpoint.settings.train.epochs)?;
         }
-        trainer.engine.gather_carried();
+        trainer.engine.gather();
         let Some(folder) = folder else {
             if let Some(model) = told.as_ref().and_then(|told| told.model.as_ref()) {
                 trainer.remember(Model::from_bytes_with(model, &trainer.network().spec().kinds())?);

@@ -32,9 +32,45 @@ impl Share {
         Share { first, samples: each.min(samples - first), whole: samples, parts }
     }
 
+    /// What one of some workers has of a batch of `samples` samples that they share alike.
+    fn even(samples: usize, worker: usize, workers: usize) -> Share {
+        let first = samples * worker / workers;
+        let end = samples * (worker + 1) / workers;
+        Share { first, samples: end - first, whole: samples, parts: workers }
+    }
+
     /// The places of these samples in the batch.
     pub(super) fn range(&self) -> Range<usize> {
         self.first..self.first + self.samples
+    }
+}
+
+/// How batches are shared out, and which shares are this rank's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// In runs of whole tiles, one for each rank, where full batches have `most` samples.
+    Tiles { most: usize, rank: usize, ranks: usize },
+    /// Alike, one for each worker; this rank has some.
+    Even { workers: usize, own: (usize, usize) },
+}
+
+impl Cut {
+    /// The places in a batch of so many samples of all that this rank has.
+    pub(super) fn range(self, samples: usize) -> Range<usize> {
+        let ranges = self.shares(samples).map(|share| share.range());
+        ranges.reduce(|first, last| first.start..last.end).unwrap_or_default()
+    }
+
+    /// This rank's shares of a batch of so many samples.
+    pub(super) fn shares(self, samples: usize) -> impl Iterator<Item = Share> {
+        let own = match self {
+            Cut::Tiles { rank, .. } => rank..rank + 1,
+            Cut::Even { own: (first, end), .. } => first..end,
+        };
+        own.map(move |index| match self {
+            Cut::Tiles { most, ranks, .. } => Share::of(samples, most, index, ranks),
+            Cut::Even { workers, .. } => Share::even(samples, index, workers),
+        })
     }
 }
 
@@ -61,6 +97,18 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn workers_share_alike_whatever_ranks_they_are_on() {
+        for (workers, samples) in [(4, 512), (4, 10), (8, 3), (6, 90)] {
+            let all: Vec<Share> = Cut::Even { workers, own: (0, workers) }.shares(samples).collect();
+            let sizes = || all.iter().map(|share| share.samples);
+            assert!(all.iter().flat_map(Share::range).eq(0..samples));
+            assert!(sizes().max().unwrap() - sizes().min().unwrap() <= 1);
+            let later = Cut::Even { workers, own: (workers / 2, workers) };
+            assert!(later.shares(samples).eq(all[workers / 2..].iter().copied()));
         }
     }
 }

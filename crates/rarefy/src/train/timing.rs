@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::Trainer;
-use super::ranks::Ranks;
 use crate::data::{Batch, Shares, epoch_order};
 use crate::layers::{Network, Pass};
 
@@ -44,7 +43,8 @@ impl Trainer {
     /// that what else the machine does slows both alike, within about `seconds`. Both train on by these steps.
     pub fn time_in_turn(&mut self, other: &mut Trainer, seconds: f64) -> [f64; 2] {
         // Who times need not be all ranks.
-        (self.engine.ranks, other.engine.ranks) = (Ranks::alone(), Ranks::alone());
+        self.engine.go_on_alone();
+        other.engine.go_on_alone();
         let order = epoch_order(self.splits.train.len(), self.settings().seed, 0);
         let chunks: Vec<&[usize]> = order.chunks_exact(self.batch_size()).collect();
         let mut timers = [Timer::new(self, chunks[0]), Timer::new(other, chunks[0])];

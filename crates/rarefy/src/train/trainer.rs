@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rayon::ThreadPool;
 
 use super::assemble::{self, Assembled, Start};
+use super::exchange::Exchange;
 use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
 use super::plan::Floor;
@@ -64,6 +65,8 @@ pub struct Trainer {
     pub(super) settings: Settings,
     pub(super) splits: Arc<Splits>,
     pub(super) engine: Engine,
+    /// How what workers find becomes its network.
+    pub(super) exchange: Exchange,
     pub(super) loss: Loss,
     /// What other parts are scored by: the loss; for a language model the plain one, by which its figures are defined.
     pub(super) evaluation_loss: Loss,
@@ -187,7 +190,7 @@ impl TrainerBuilder {
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
         let ranks = Ranks::new(comm, settings.distributed.precision);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
-        let Assembled { mut engine, loss, evaluation_loss, schedule, note } =
+        let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
         notes.extend(note.clone());
         if !engine.ranks.is_alone() {
@@ -199,6 +202,7 @@ impl TrainerBuilder {
             settings,
             splits,
             engine,
+            exchange,
             loss,
             evaluation_loss,
             decision,
@@ -322,7 +326,8 @@ impl Trainer {
             );
         }
         assemble::check_exchange(&self.settings, &self.splits, &splits)?;
-        self.engine.ranks.check_batches(self.settings.train.batch_size_for(splits.train.len()))?;
+        let batch_size = self.settings.train.batch_size_for(splits.train.len());
+        self.exchange.check_batches(batch_size, &self.engine.ranks)?;
         self.decision = judging::decision(&self.settings, &splits, &self.loss)?;
         self.engine.sparsifier.has_whole_batches =
             self.settings.train.batch_size_for(splits.train.len()) >= splits.train.len();
@@ -495,7 +500,8 @@ impl Trainer {
 
     /// All that it needs to go on.
     pub(super) fn state(&self) -> State<'_> {
-        State { settings: &self.settings, engine: &self.engine, position: &self.position }
+        let Trainer { settings, engine, exchange, position, .. } = self;
+        State { settings, engine, exchange, position }
     }
 
     /// The score on a part of a language model's text in its own figures; none for other tasks.
@@ -505,7 +511,7 @@ impl Trainer {
 
     /// Bytes of weights, index, gradients and optimizer state.
     pub fn training_bytes(&self) -> usize {
-        self.engine.bytes()
+        self.engine.bytes() + self.exchange.bytes()
     }
 
     /// The share of right predictions, for classification.

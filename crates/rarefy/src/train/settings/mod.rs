@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::control::{TargetSettings, bytes_setting};
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
-use crate::distributed::DistributedSettings;
+use crate::distributed::{DistributedSettings, ExchangeMethod};
 use crate::kernels::IsaChoice;
 use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
 use crate::metrics::Metric;
-use crate::optimizers::{OptimizerSettings, ScheduleSettings};
+use crate::optimizers::{Optimizer, OptimizerSettings, ScheduleSettings, Sgd};
 use crate::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
 use crate::topology::TopologySettings;
 use crate::train::threads::check_threads;
@@ -199,6 +199,10 @@ impl TrainSettings {
 /// The most epochs.
 const MAX_EPOCHS: u64 = 1_000_000_000;
 
+/// The largest momentum for gradients that are one step late. With 0.9 a network of 784-1024-1024-10 ended 1 to 3 points lower on
+/// Fashion-MNIST.
+const MOST_STALE_MOMENTUM: f32 = 0.5;
+
 /// The largest batch: what the tree that sums over tiles has room for.
 const MAX_BATCH: usize = 1 << 19;
 
@@ -224,6 +228,7 @@ impl Settings {
         self.optimizer.build()?;
         self.schedule.build(self.optimizer.method())?;
         pairs::check(self, own, false)?;
+        self.check_momentum(own)?;
         self.check_accumulation()?;
         self.network.check()?;
         if self.is_language_model()
@@ -253,6 +258,23 @@ impl Settings {
             threshold.check()?;
         }
         self.distributed.check()
+    }
+
+    /// Checks that gradients which are a step late meet no large momentum.
+    fn check_momentum(&self, own: Own<'_>) -> Result<()> {
+        let momentum = match own.optimizer {
+            Some(Optimizer::Sgd(Sgd { momentum, .. })) => *momentum,
+            Some(_) => 0.0,
+            None => self.optimizer.momentum,
+        };
+        if self.distributed.exchange == ExchangeMethod::Stale && momentum > MOST_STALE_MOMENTUM {
+            let problem = format!(
+                "{momentum} is too much for gradients that are one step late, as distributed.exchange = \"stale\" makes them: use \
+                 {MOST_STALE_MOMENTUM} at most, or optimizer.method = \"adam\""
+            );
+            return Err(Error::setting("optimizer.momentum", problem));
+        }
+        Ok(())
     }
 
     /// Checks that every number can be written to `config.toml` and a checkpoint, and be read again.

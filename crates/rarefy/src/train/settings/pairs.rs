@@ -2,6 +2,7 @@
 //! itself; a new reason is a row.
 
 use super::Settings;
+use crate::distributed::ExchangeMethod;
 use crate::error::{Error, Result};
 use crate::names::{Named, one_of};
 use crate::optimizers::{self, Optimizer, ScheduleMethod, Traits, UpdateRule};
@@ -69,6 +70,10 @@ enum Fact {
     FollowsPath,
     /// Connections come and go in row blocks.
     HasBlocks,
+    /// Workers take steps of their own, and weights are averaged.
+    AveragesWorkers,
+    /// Gradients move weights one step late.
+    StepsLate,
 }
 
 use Fact::*;
@@ -78,7 +83,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 33] = [
+const ROWS: [Row; 42] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -112,6 +117,15 @@ const ROWS: [Row; 33] = [
     (HasBlocks,        IsBregman,            "it grows the network connection by connection"),
     (HasBlocks,        FollowsPath,          "a path takes connections out one by one"),
     (HasBlocks,        ConstrainsAll,        "it compares weights of all layers, and a block is worth more than one"),
+    (AveragesWorkers,  LooksFurther,         "that looks at more than gradients, and each worker would find something else"),
+    (AveragesWorkers,  Penalises,            "workers make zeros in different places, and averages fill them again"),
+    (AveragesWorkers,  Constrains,           "an average need not satisfy it"),
+    (AveragesWorkers,  HasTarget,            "it looks at the weights after each step, which are different for each worker"),
+    (AveragesWorkers,  UsesTheLargest,       "the largest are different for each worker"),
+    (AveragesWorkers,  Accumulates,          "a worker's step is of one batch"),
+    (StepsLate,        LooksFurther,         "that looks at more than gradients, and these are of the weights before"),
+    (StepsLate,        UsesTheLargest,       "gradients would be of others than the largest"),
+    (StepsLate,        HasThresholdsOrGates, "gradients would be of thresholds and gates before"),
 ];
 
 /// Parts of a caller's own, which stand where the settings' methods do.
@@ -205,6 +219,8 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (FollowsSchedule, settings.schedule.method.is_some_and(|it| it != ScheduleMethod::Constant)),
         (WarmsUp, settings.schedule.warmup.is_some_and(|share| share > 0.0)),
         (Accumulates, settings.train.accumulate > 1),
+        (AveragesWorkers, settings.distributed.exchange == ExchangeMethod::Local),
+        (StepsLate, settings.distributed.exchange == ExchangeMethod::Stale),
     ];
     all.into_iter().filter(|(_, is_so)| *is_so).map(|(fact, _)| fact).collect()
 }
@@ -229,6 +245,7 @@ impl Fact {
             WarmsUp => "schedule.warmup",
             Accumulates => "train.accumulate",
             HasBlocks => "sparsity.block",
+            AveragesWorkers | StepsLate => "distributed.exchange",
         }
     }
 
@@ -267,6 +284,7 @@ fn name_at(choices: Choices<'_>, key: &str) -> String {
         "constraint.scope" => settings.constraint.scope.unwrap_or_default().name(),
         "topology.method" => settings.topology.method.name(),
         "topology.scope" => settings.topology.scope.unwrap_or_default().name(),
+        "distributed.exchange" => settings.distributed.exchange.name(),
         _ => return "this".into(),
     };
     format!("\"{name}\"")
@@ -297,6 +315,7 @@ fn cure(choices: Choices<'_>, key: &str) -> Option<String> {
         "topology.method" => list(|method: topology::Method| goes(&|it| it.topology.method = method)),
         "schedule.method" => list(|method: ScheduleMethod| goes(&|it| it.schedule.method = Some(method))),
         "topology.scope" => list(|scope: Scope| goes(&|it| it.topology.scope = Some(scope))),
+        "distributed.exchange" => list(|kind: ExchangeMethod| goes(&|it| it.distributed.exchange = kind)),
         "path" => None,
         _ => Some("leave it out".into()),
     }
@@ -426,6 +445,9 @@ mod tests {
             ("method = 'adabreg'\nweight_decay = 0.1\n[penalty]\nmethod = 'l1'\n[topology]\nmethod = 'static'", "optimizer.weight_decay: this does not go with optimizer.method = \"adabreg\": its penalty is L1".into()),
             ("method = 'armijo'\n[schedule]\nwarmup = 0.1", format!("schedule.warmup: this does not go with {armijo}: ")),
             ("method = 'armijo'\n[schedule]\nmethod = 'linear'", format!("schedule.method: \"linear\" does not go with {armijo}: the line search finds each step by itself; use \"constant\"")),
+            ("method = 'prodigy'\n[distributed]\nexchange = 'stale'", "distributed.exchange: \"stale\" does not go with optimizer.method = \"prodigy\": that looks at more than gradients, and these are of the weights before; use \"exact\"".into()),
+            ("method = 'adam'\n[distributed]\nexchange = 'local'\n[penalty]\nmethod = 'l1'", "distributed.exchange: \"local\" does not go with penalty.method = \"l1\": workers make zeros in different places, and averages fill them again; use \"exact\" or \"stale\"".into()),
+            ("method = 'adam'\n[distributed]\nexchange = 'local'\n[train]\naccumulate = 2", "distributed.exchange: \"local\" does not go with train.accumulate = 2: ".into()),
             ("method = 'armijo'\n[train]\naccumulate = 2", "optimizer.method: \"armijo\" does not go with train.accumulate = 2: ".into()),
         ] {
             let settings: Settings = toml::from_str(&format!("[optimizer]\n{text}")).unwrap();
