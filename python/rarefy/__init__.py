@@ -1,6 +1,16 @@
 """Neural networks that are sparse from the first step to the last."""
 
-from ._errors import DataError, DivergedError, Error, FileError, InputError, InternalError, ModelError, SettingError
+from ._errors import (
+    DataError,
+    DivergedError,
+    Error,
+    FileError,
+    InputError,
+    InternalError,
+    ModelError,
+    RankError,
+    SettingError,
+)
 from ._rarefy import __version__
 
 __all__ = [
@@ -15,6 +25,7 @@ __all__ = [
     "NetworkClassifier",
     "NetworkRegressor",
     "Path",
+    "RankError",
     "Run",
     "SettingError",
     "SparseFeatureSelector",
@@ -29,6 +40,7 @@ __all__ = [
     "TextClassifier",
     "__version__",
     "callbacks",
+    "comm",
     "compare",
     "explain",
     "lasso_path",
@@ -58,6 +70,7 @@ _LATER = {
     "SparsePathRegressor": "_path",
     "TextClassifier": "_text",
     "callbacks": "callbacks",
+    "comm": "comm",
     "compare": "_compare",
     "explain": "_explain",
     "lasso_path": "_lasso_path",

@@ -87,6 +87,23 @@ class FileError(Error, OSError):
         return self.args[0]
 
 
+class RankError(Error):
+    """A rank of several that train together is gone, does not answer, or has other data, settings or weights.
+
+    Attributes
+    ----------
+    rank : int
+        The rank, counted from 0.
+    """
+
+    def __init__(self, message, rank=None):
+        super().__init__(message, rank)
+        self.rank = rank
+
+    def __str__(self):
+        return self.args[0]
+
+
 class DivergedError(Error, ArithmeticError):
     """Training left the finite numbers.
 

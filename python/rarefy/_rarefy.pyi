@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .comm import Comm
+
 __version__: str
 
 def follow_path(
@@ -89,16 +91,18 @@ class Trainer:
 class Run:
     @staticmethod
     def start(
-        settings_text: str, file: str | None = None, directory: str | None = None, samples: Samples | None = None
+        settings_text: str,
+        file: str | None = None,
+        directory: str | None = None,
+        samples: Samples | None = None,
+        comm: Comm | None = None,
     ) -> Run: ...
     @staticmethod
-    def resume(directory: str, threads: int | None = None, epochs: int | None = None) -> Run: ...
-    def train(
-        self, listen: Callable[[str], object] | None = None
-    ) -> tuple[str, Model, BaseException | None]: ...
-    def summary(
-        self, twin: str, listen: Callable[[str], object] | None = None
-    ) -> tuple[str, BaseException | None]: ...
+    def resume(
+        directory: str, threads: int | None = None, epochs: int | None = None, comm: Comm | None = None
+    ) -> Run: ...
+    def train(self, listen: Callable[[str], object] | None = None) -> tuple[str, Model, BaseException | None]: ...
+    def summary(self, twin: str, listen: Callable[[str], object] | None = None) -> tuple[str, BaseException | None]: ...
     def settings(self) -> str: ...
     def notes(self) -> list[str]: ...
 

@@ -12,6 +12,7 @@ from ._engine import to_json
 from ._keywords import given
 from ._model import Model
 from ._progress import Progress
+from .comm import checked
 
 TWINS = ("count", "time", "train")
 
@@ -21,6 +22,7 @@ def train(
     settings=None,
     *,
     run_dir=None,
+    comm=None,
     callbacks=(),
     verbose=False,
     label=None,
@@ -67,6 +69,10 @@ def train(
         all, and ``rarefy.explain`` tells what they mean.
     run_dir : path, optional
         A new folder for the run: settings, records, the best model, checkpoints. Without one nothing is written.
+    comm : rarefy.comm.Comm, optional
+        How this process reaches others that train the same network: each calls `train` with the same data and settings,
+        computes its share of every batch, and has the same model in the end, which is that of one process bit for bit.
+        Rank 0 alone writes the folder and prints.
     callbacks : list of callables
         Each is called after each epoch with its record, a dict. A true result stops the training, an exception ends
         it and is raised. One that has a method ``close`` is closed at the end. See `rarefy.callbacks`.
@@ -110,13 +116,14 @@ def train(
     file, over = given(settings, words)
     samples = data_given(data, settings, over)
     directory = None if run_dir is None else os.fspath(run_dir)
-    return Run._trained(_rarefy.Run.start(to_json(over), file, directory, samples), directory, callbacks, verbose)
+    run = _rarefy.Run.start(to_json(over), file, directory, samples, checked(comm))
+    return Run._trained(run, directory, comm, callbacks, verbose)
 
 
-_NO_SETTINGS = ("data", "settings", "run_dir", "callbacks", "verbose")
+_NO_SETTINGS = ("data", "settings", "run_dir", "comm", "callbacks", "verbose")
 
 
-def resume(run_dir, *, epochs=None, threads=None, callbacks=(), verbose=False):
+def resume(run_dir, *, epochs=None, threads=None, comm=None, callbacks=(), verbose=False):
     """Go on with a run from its last checkpoint, bit for bit.
 
     Parameters
@@ -127,6 +134,8 @@ def resume(run_dir, *, epochs=None, threads=None, callbacks=(), verbose=False):
         Plans the whole run, the epochs that are done included, for so many.
     threads : int, optional
         Other threads; they change no result.
+    comm : rarefy.comm.Comm, optional
+        As for `train`; the run may have had another number of ranks. Rank 0 alone reads the folder.
     callbacks, verbose
         As for `train`.
 
@@ -135,7 +144,8 @@ def resume(run_dir, *, epochs=None, threads=None, callbacks=(), verbose=False):
     Run
     """
     directory = os.fspath(run_dir)
-    return Run._trained(_rarefy.Run.resume(directory, threads, epochs), directory, callbacks, verbose)
+    run = _rarefy.Run.resume(directory, threads, epochs, checked(comm))
+    return Run._trained(run, directory, comm, callbacks, verbose)
 
 
 class Run:
@@ -156,7 +166,7 @@ class Run:
     test : dict
         The metrics on the test part; empty where there is none, or where training was interrupted.
     directory : Path or None
-        The run's folder.
+        The run's folder; None in ranks other than 0.
     settings : dict
         All settings, as the data has completed them.
     notes : list of str
@@ -176,7 +186,9 @@ class Run:
         self.settings, self.notes = json.loads(run.settings()), run.notes()
 
     @classmethod
-    def _trained(cls, run, directory, callbacks, verbose):
+    def _trained(cls, run, directory, comm, callbacks, verbose):
+        if comm is not None and comm.rank > 0:
+            directory, verbose = None, False
         records = []
         progress = Progress("rarefy", json.loads(run.settings())["train"]["epochs"]) if verbose else None
         with listening([records.append, *callbacks], progress) as listen:

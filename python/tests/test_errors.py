@@ -23,6 +23,7 @@ def test_a_setting_that_cannot_be_used_names_its_key():
         rarefy.ModelError("m: wrong", "m"),
         rarefy.FileError("f: wrong", "f", 2),
         rarefy.DivergedError("step 3: wrong", 3),
+        rarefy.RankError("rank 1 (here): wrong", 1),
     ],
 )
 def test_errors_travel_between_processes(error):

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rarefy::distributed::{Comm, Solo};
+use rarefy::distributed::{Comm, Place, Solo};
 use rarefy::{Error, Result};
 
 use crate::api::{Api, Handle};
 use crate::launcher::Launcher;
 use crate::library::{self, Named, Opened};
-use crate::place::{self, Place};
 use crate::ranks::{Member, Ranks};
 
 /// How long ranks wait for each other unless told otherwise.
@@ -90,7 +89,7 @@ impl Job {
 
     /// A rank that the launcher has bound to fewer cores than are its share, and what to do.
     pub fn warning(&self) -> Option<String> {
-        place::bound(self.places())
+        Place::bound(self.places())
     }
 
     /// Ends the job with an exit code: together with the other ranks for 0, else by taking them along. Messages are no more then.

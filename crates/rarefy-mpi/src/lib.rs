@@ -19,10 +19,8 @@ mod blame;
 mod job;
 mod launcher;
 mod library;
-mod place;
 mod ranks;
 
 pub use job::{DEFAULT_TIMEOUT, Job};
 pub use launcher::Launcher;
 pub use library::{Named as Library, installed};
-pub use place::Place;

@@ -13,11 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use rarefy::distributed::Comm;
+use rarefy::distributed::{Comm, Place};
 use rarefy::{Error, Result};
 
 use crate::api::{self, Api, Done, Handle};
-use crate::place::{self, Place};
 
 /// Bytes of a piece of a message: MPI counts with 32 bits.
 const PIECE: usize = 4 << 20;
@@ -80,7 +79,7 @@ impl<H: Handle> Ranks<H> {
         let level = api.level_name(level);
         let comm = api.all_ranks()?;
         let (rank, size) = api.rank_and_size(comm)?;
-        let here = Place::here(api.host()?);
+        let host = api.host()?;
         let ranks = Ranks {
             api: Mutex::new(api),
             comm,
@@ -93,10 +92,7 @@ impl<H: Handle> Ranks<H> {
             has_ended: AtomicBool::new(false),
         };
         ranks.set_timeout(timeout);
-        let mut all = vec![0; size * place::LENGTH];
-        ranks.all_gather(&here.to_bytes(), &mut all).map_err(|error| error.to_string())?;
-        let mut places: Vec<Place> = all.as_chunks().0.iter().map(Place::from_bytes).collect();
-        place::share_cores(&mut places);
+        let places = Place::of_all(&ranks, host).map_err(|error| error.to_string())?;
         ranks.places.set(places).expect("they are set once");
         Ok((ranks, level))
     }

@@ -32,6 +32,7 @@ pub fn raised(error: Error) -> PyErr {
                 "FileError",
                 (format!("{message}: {source}"), path(&file), source.raw_os_error()),
             ),
+            Error::Rank { rank, .. } => exception(py, "RankError", (message, rank)),
             Error::Diverged { step, .. } => exception(py, "DivergedError", (message, step)),
             _ => exception(py, "Error", (message,)),
         }

@@ -6,6 +6,7 @@
 
 mod arrays;
 mod chain;
+mod comm;
 mod compare;
 mod errors;
 mod frames;

@@ -1,14 +1,16 @@
 //! Runs: training with a folder, as the program does it, on files or on samples in memory.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use pyo3::prelude::*;
+use rarefy::distributed::{Comm, DistributedSettings, Solo};
 use rarefy::report::{Summary, Twin};
 use rarefy::train::{EpochRecord, RunDirectory};
 use rarefy::{Event, Outcome, Trainer, data};
 use serde_json::json;
 
+use crate::comm::Carried;
 use crate::errors::{detached, internal};
 use crate::model::Model;
 use crate::pool::Pool;
@@ -21,6 +23,31 @@ use crate::watch::{Watched, watched};
 pub struct Run {
     held: Mutex<Held>,
     directory: Option<PathBuf>,
+    ranks: Ranks,
+}
+
+/// The other ranks, if there are any.
+struct Ranks(Option<Arc<Carried>>);
+
+impl Ranks {
+    fn join(comm: Option<&Bound<'_, PyAny>>, settings: &DistributedSettings) -> PyResult<Ranks> {
+        Ok(Ranks(comm.map(|comm| Carried::join(comm, settings.timeout)).transpose()?))
+    }
+
+    fn comm(&self) -> Arc<dyn Comm> {
+        self.0.clone().map_or_else(|| Arc::new(Solo) as Arc<dyn Comm>, |comm| comm)
+    }
+
+    fn set_timeout(&self, seconds: f64) {
+        self.0.iter().for_each(|comm| comm.set_timeout(seconds));
+    }
+
+    fn or_raised<T>(&self, result: PyResult<T>) -> PyResult<T> {
+        match &self.0 {
+            Some(comm) => comm.or_raised(result),
+            None => result,
+        }
+    }
 }
 
 enum Held {
@@ -42,8 +69,10 @@ impl Held {
 }
 
 impl Run {
-    fn new(run: rarefy::Run, directory: Option<PathBuf>) -> Run {
-        Run { held: Mutex::new(Held::Begun(Box::new(run))), directory }
+    fn new(run: rarefy::Run, directory: Option<PathBuf>, ranks: Ranks) -> Run {
+        // Rank 0 alone has a folder.
+        let directory = directory.filter(|_| ranks.comm().rank() == 0);
+        Run { held: Mutex::new(Held::Begun(Box::new(run))), directory, ranks }
     }
 
     fn lock(&self) -> PyResult<MutexGuard<'_, Held>> {
@@ -58,45 +87,51 @@ impl Run {
 #[pymethods]
 impl Run {
     /// A new run by settings (JSON, laid over those of a TOML file if there is one), on samples or on the data that the settings
-    /// name; saved in a folder if there is one.
+    /// name; saved in a folder if there is one, and trained together with other ranks if `comm` reaches any.
     #[staticmethod]
-    #[pyo3(signature = (settings_text, file=None, directory=None, samples=None))]
+    #[pyo3(signature = (settings_text, file=None, directory=None, samples=None, comm=None))]
     fn start(
         py: Python<'_>,
         settings_text: &str,
         file: Option<&str>,
         directory: Option<PathBuf>,
         samples: Option<&mut Samples>,
+        comm: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Run> {
         let settings = settings(settings_text, file)?;
         let samples = samples.map(Samples::take).transpose()?;
+        let ranks = Ranks::join(comm, &settings.distributed)?;
         let run = detached(py, || match samples {
-            None => rarefy::Run::start(settings, directory.as_deref()),
+            None => rarefy::Run::start_with(settings, directory.as_deref(), ranks.comm()),
             Some(samples) => {
                 let threads = Pool::new(settings.threads).get()?;
                 let splits = threads.install(|| data::from_memory(samples, &settings.data, settings.seed))?;
-                rarefy::Run::start_on(settings, splits, directory.as_deref())
+                rarefy::Run::start_on_with(settings, splits, directory.as_deref(), ranks.comm())
             }
-        })?;
-        Ok(Run::new(run, directory))
+        });
+        Ok(Run::new(ranks.or_raised(run)?, directory, ranks))
     }
 
-    /// A run that goes on from its last checkpoint.
+    /// A run that goes on from its last checkpoint, in as many ranks as `comm` reaches.
     #[staticmethod]
-    #[pyo3(signature = (directory, threads=None, epochs=None))]
+    #[pyo3(signature = (directory, threads=None, epochs=None, comm=None))]
     fn resume(
         py: Python<'_>,
         directory: PathBuf,
         threads: Option<usize>,
         epochs: Option<u64>,
+        comm: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Run> {
+        // Until the run's own settings are known.
+        let ranks = Ranks::join(comm, &DistributedSettings::default())?;
         let run = detached(py, || {
-            rarefy::Run::resume(&directory, |settings| {
+            rarefy::Run::resume_with(&directory, ranks.comm(), |settings| {
+                ranks.set_timeout(settings.distributed.timeout);
                 settings.threads = threads.unwrap_or(settings.threads);
                 settings.train.epochs = epochs.unwrap_or(settings.train.epochs);
             })
-        })?;
-        Ok(Run::new(run, Some(directory)))
+        });
+        Ok(Run::new(ranks.or_raised(run)?, Some(directory), ranks))
     }
 
     /// Trains to the end. `listen` is called after each epoch with its record (JSON); if it returns true training stops. Returns
@@ -112,7 +147,7 @@ impl Run {
         let Held::Begun(mut run) = std::mem::replace(&mut *held, Held::Failed) else {
             return Err(internal("this run has been trained"));
         };
-        let Watched { result: (trainer, outcome), stopped_by } = watched(py, each, |teller| {
+        let trained = watched(py, each, |teller| {
             let outcome = run.train(&mut |event: Event<'_>| {
                 if let Event::Epoch { record, .. } = event {
                     teller.tell(record.clone());
@@ -120,7 +155,8 @@ impl Run {
                 teller.control()
             })?;
             Ok((run.into_trainer(), outcome))
-        })?;
+        });
+        let Watched { result: (trainer, outcome), stopped_by } = self.ranks.or_raised(trained)?;
         let names = outcome.model.config.preparation.output_names();
         let never: Vec<&String> = outcome.never_predicted.iter().map(|&class| &names[class]).collect();
         let told = json!({

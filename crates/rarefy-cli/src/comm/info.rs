@@ -1,8 +1,9 @@
 //! `rarefy comm info`: the MPI library, and which rank runs where.
 
 use anyhow::Result;
+use rarefy::distributed::Place;
 use rarefy::report::table;
-use rarefy_mpi::{Job, Library, Place, installed};
+use rarefy_mpi::{Job, Library, installed};
 use serde::Serialize;
 
 use crate::output::Output;

@@ -1,12 +1,13 @@
 //! Ranks: workers that train one network together, each on its share of every batch.
 //!
-//! A rank is a process that a launcher has started (MPI), or a thread of a test ([`Local`]). What they say to each other is
+//! A rank is a process that a launcher has started (MPI, or what a Python program brings), or a thread of a test ([`Local`]). What they say to each other is
 //! bytes ([`Comm`]); sums are ours ([`sum`]), because a library's own would add up in an order that depends on the number of
 //! ranks.
 
 mod local;
 mod meter;
 mod peers;
+mod place;
 mod precision;
 mod settings;
 mod solo;
@@ -19,6 +20,7 @@ use crate::Result;
 pub use local::Local;
 pub use meter::{Meter, Traffic};
 pub use peers::Peers;
+pub use place::Place;
 pub use precision::Precision;
 pub use settings::{DistributedSettings, ExchangeMethod};
 pub use solo::Solo;

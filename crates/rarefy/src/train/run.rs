@@ -57,12 +57,26 @@ impl Run {
     /// # Errors
     /// Settings that cannot be used or do not fit the data; a folder that holds a run.
     pub fn start_on(
-        mut settings: Settings,
+        settings: Settings,
         splits: impl Into<Arc<Splits>>,
         directory: Option<&Path>,
     ) -> Result<Run> {
+        Run::start_on_with(settings, splits, directory, Arc::new(Solo))
+    }
+
+    /// A new run of several ranks on data in memory, as [`Run::start_with`] is one on files.
+    ///
+    /// # Errors
+    /// As for [`Run::start_on`] and [`TrainerBuilder::build`].
+    pub fn start_on_with(
+        mut settings: Settings,
+        splits: impl Into<Arc<Splits>>,
+        directory: Option<&Path>,
+        comm: Arc<dyn Comm>,
+    ) -> Result<Run> {
         settings.data.path = MEMORY.into();
-        Run::begin(Trainer::builder(settings, splits), directory)
+        let directory = directory.filter(|_| comm.rank() == 0);
+        Run::begin(Trainer::builder(settings, splits).comm(comm), directory)
     }
 
     fn begin(builder: TrainerBuilder, directory: Option<&Path>) -> Result<Run> {

@@ -3,7 +3,10 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// The place of a rank.
+use super::Comm;
+use crate::Result;
+
+/// The place of a rank, as all know it ([`Place::of_all`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// Its machine.
@@ -19,13 +22,38 @@ pub struct Place {
 }
 
 /// Bytes of a place as ranks tell it each other.
-pub const LENGTH: usize = 256;
+const LENGTH: usize = 256;
 /// Those before the host's name.
 const NUMBERS: usize = 24;
 
 impl Place {
+    /// Where each rank runs; this one on a machine of that name. All ranks call it.
+    ///
+    /// # Errors
+    /// As [`Comm::all_gather`].
+    pub fn of_all(comm: &dyn Comm, host: String) -> Result<Vec<Place>> {
+        let mut all = vec![0; comm.size() * LENGTH];
+        comm.all_gather(&Place::here(host).to_bytes(), &mut all)?;
+        let mut places: Vec<Place> = all.as_chunks().0.iter().map(Place::from_bytes).collect();
+        share_cores(&mut places);
+        Ok(places)
+    }
+
+    /// The first rank that the launcher has bound to fewer cores than are its share, and what to do.
+    pub fn bound(places: &[Place]) -> Option<String> {
+        let is_bound = |place: &&Place| {
+            let ranks = places.iter().filter(|other| other.host == place.host).count();
+            place.cores < place.launcher_cores / ranks
+        };
+        let (rank, place) = places.iter().enumerate().find(|(_, place)| is_bound(place))?;
+        Some(format!(
+            "rank {rank} ({}) may use {} of {} cores: the launcher has bound it; use mpirun --bind-to none",
+            place.host, place.cores, place.launcher_cores
+        ))
+    }
+
     /// Where this process runs.
-    pub fn here(host: String) -> Place {
+    fn here(host: String) -> Place {
         let allowed = |process: &str| {
             let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
             let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:"));
@@ -41,7 +69,7 @@ impl Place {
     }
 
     /// For the other ranks.
-    pub fn to_bytes(&self) -> [u8; LENGTH] {
+    fn to_bytes(&self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         let numbers = [self.cores as u64, self.launcher_cores as u64, self.core_set];
         for (bytes, number) in bytes.chunks_exact_mut(8).zip(numbers) {
@@ -54,7 +82,7 @@ impl Place {
     }
 
     /// What another rank has told.
-    pub fn from_bytes(bytes: &[u8; LENGTH]) -> Place {
+    fn from_bytes(bytes: &[u8; LENGTH]) -> Place {
         let number = |at: usize| u64::from_le_bytes(*bytes[8 * at..].first_chunk().expect("there are three"));
         Place {
             host: String::from_utf8_lossy(&bytes[NUMBERS..]).trim_end_matches('\0').to_string(),
@@ -67,26 +95,13 @@ impl Place {
 }
 
 /// Shares cores out to the ranks that have the same.
-pub fn share_cores(places: &mut [Place]) {
+fn share_cores(places: &mut [Place]) {
     for rank in 0..places.len() {
         let place = &places[rank];
         let is_beside = |other: &&Place| (&other.host, other.core_set) == (&place.host, place.core_set);
         let sharers = places.iter().filter(is_beside).count();
         places[rank].threads = (place.cores / sharers).max(1);
     }
-}
-
-/// The first rank that the launcher has bound to fewer cores than are its share, and what to do.
-pub fn bound(places: &[Place]) -> Option<String> {
-    let is_bound = |place: &&Place| {
-        let ranks = places.iter().filter(|other| other.host == place.host).count();
-        place.cores < place.launcher_cores / ranks
-    };
-    let (rank, place) = places.iter().enumerate().find(|(_, place)| is_bound(place))?;
-    Some(format!(
-        "rank {rank} ({}) may use {} of {} cores: the launcher has bound it; use mpirun --bind-to none",
-        place.host, place.cores, place.launcher_cores
-    ))
 }
 
 /// The bits that are set in a mask as Linux writes it, as in `ff,ffffffff`.
@@ -109,7 +124,7 @@ mod tests {
             [place("a", 8, 1), place("a", 8, 1), place("b", 8, 1), place("c", 4, 2), place("c", 4, 3)];
         share_cores(&mut places);
         assert_eq!(places.each_ref().map(|place| place.threads), [4, 4, 8, 4, 4]);
-        assert_eq!(bound(&places), None);
+        assert_eq!(Place::bound(&places), None);
         // More ranks than cores still have a thread each.
         let mut crowd = vec![place("a", 2, 1); 5];
         share_cores(&mut crowd);
@@ -121,7 +136,7 @@ mod tests {
         let places = [place("a", 4, 1), place("b", 1, 1), place("a", 4, 2)];
         let expected =
             "rank 1 (b) may use 1 of 8 cores: the launcher has bound it; use mpirun --bind-to none";
-        assert_eq!(bound(&places).as_deref(), Some(expected));
+        assert_eq!(Place::bound(&places).as_deref(), Some(expected));
     }
 
     #[test]
