@@ -5,8 +5,10 @@ from sklearn.utils.validation import check_consistent_length, check_X_y
 
 from ._design import check_numbers, coefficients, design_of, grid, solve
 from ._engine import thread_count
+from ._linear_parameters import documented
 
 
+@documented
 def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, max_iter=10_000, tol=1e-4, n_jobs=None):
     """The Lasso, or the elastic net, along many alphas, without an intercept.
 
@@ -19,20 +21,7 @@ def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, 
         Samples.
     y : array-like of shape (n_samples,)
         Numbers.
-    eps : float, default=1e-3
-        The smallest alpha over the largest, which is the smallest that uses no feature.
-    alphas : int or array-like, default=100
-        How many, each the same part of the one before; or themselves.
-    l1_ratio : float, default=1.0
-        The part of the penalty that is L1.
-    sample_weight : array-like of shape (n_samples,), default=None
-        How much each sample counts.
-    max_iter : int, default=10000
-        Passes for each alpha, at most.
-    tol : float, default=1e-4
-        The duality gap to reach, as a part of the objective without features.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use.
+    {parameters}
 
     Returns
     -------
@@ -57,6 +46,7 @@ def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, 
     return found["lambdas"], coefficients(found, X.shape[1]).T.toarray(), found["gaps"]
 
 
+@documented
 def logistic_path(
     X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, max_iter=10_000, tol=1e-4, n_jobs=None
 ):
@@ -70,20 +60,7 @@ def logistic_path(
         Samples.
     y : array-like of shape (n_samples,)
         Two classes.
-    eps : float, default=1e-3
-        The smallest alpha over the largest, which is the smallest that uses no feature.
-    alphas : int or array-like, default=100
-        How many, each the same part of the one before; or themselves.
-    l1_ratio : float, default=1.0
-        The part of the penalty that is L1.
-    sample_weight : array-like of shape (n_samples,), default=None
-        How much each sample counts.
-    max_iter : int, default=10000
-        Passes for each alpha, at most.
-    tol : float, default=1e-4
-        The duality gap to reach, as a part of the objective without features.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use.
+    {parameters}
 
     Returns
     -------

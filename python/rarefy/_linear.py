@@ -15,6 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ._design import check_numbers, coefficients, design_of, solve
 from ._engine import thread_count
+from ._linear_parameters import documented
 
 _DTYPES = (np.float32, np.float64)
 _FORMATS = ("csr", "csc")
@@ -114,6 +115,7 @@ class Regressing(RegressorMixin, _SparseLinear):
         return tags
 
 
+@documented
 @dataclass(eq=False, repr=False)
 class SparseLinearRegressor(Regressing):
     """Linear regression with an L1 penalty: the Lasso, and the elastic net.
@@ -130,33 +132,17 @@ class SparseLinearRegressor(Regressing):
     ----------
     alpha : float, default=1.0
         The strength of the penalty, above 0.
-    l1_ratio : float, default=1.0
-        The part of it that is L1, above 0; the rest is L2.
-    fit_intercept : bool, default=True
-        Whether there is an intercept.
-    max_iter : int, default=10000
-        Passes over the features that matter, at most.
-    tol : float, default=1e-4
-        The precision.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use. It changes no result.
+    {parameters}
 
     Attributes
     ----------
     coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
         The coefficients.
-    sparse_coef_ : csr_array of shape (n_targets, n_features)
-        The same, without the zeros.
     intercept_ : float or ndarray of shape (n_targets,)
         The intercepts.
     dual_gap_ : float or ndarray of shape (n_targets,)
         How far above the optimum the objective is, at most.
-    n_iter_ : int
-        Passes made, the most over the targets.
-    n_features_in_ : int
-        Features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where they had some.
+    {attributes}
 
     Examples
     --------
@@ -296,6 +282,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
         return log_probabilities(self._scores(X).T).T
 
 
+@documented
 @dataclass(eq=False, repr=False)
 class SparseLinearClassifier(Classifying):
     """Logistic regression with an L1 penalty.
@@ -314,18 +301,7 @@ class SparseLinearClassifier(Classifying):
     ----------
     alpha : float, default=0.001
         The strength of the penalty, above 0.
-    l1_ratio : float, default=1.0
-        The part of it that is L1, above 0; the rest is L2.
-    fit_intercept : bool, default=True
-        Whether there is an intercept. No penalty pulls at it.
-    class_weight : dict, "balanced" or None, default=None
-        How much the samples of each class count; "balanced": all classes alike.
-    max_iter : int, default=10000
-        Passes over the features that matter, at most.
-    tol : float, default=1e-4
-        The precision.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use. It changes no result.
+    {parameters}
 
     Attributes
     ----------
@@ -333,18 +309,11 @@ class SparseLinearClassifier(Classifying):
         The classes.
     coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
         The coefficients; of two classes those of the second.
-    sparse_coef_ : csr_array of the same shape
-        The same, without the zeros.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         The intercepts.
     dual_gap_ : ndarray of shape (1,) or (n_classes,)
         How far above the optimum the objective is, at most.
-    n_iter_ : int
-        Passes made, the most over the classes.
-    n_features_in_ : int
-        Features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where they had some.
+    {attributes}
 
     Examples
     --------

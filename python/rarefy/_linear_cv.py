@@ -8,8 +8,10 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
 from ._design import check_numbers, coefficients, design_of, grid, solve
+from ._docstrings import documenting
 from ._engine import thread_count
 from ._linear import Classifying, Regressing, log_probabilities
+from ._linear_parameters import PARAMETERS
 
 
 @dataclass(eq=False, repr=False)
@@ -53,44 +55,32 @@ class _Chosen:
         return self._fit_at(self.alpha_, X, columns, weights)
 
 
-_PARAMETERS = """alphas : int or array-like, default=100
-        How many strengths of the penalty, each the same part of the one before; or themselves.
-    eps : float, default=1e-3
-        The smallest over the largest, which is about the smallest that uses no feature.
-    cv : int, splitter or None, default=None
-        The folds; None for 5.
-    l1_ratio : float, default=1.0
-        The part of the penalty that is L1, above 0; the rest is L2.
-    fit_intercept : bool, default=True
-        Whether there is an intercept.
-    max_iter : int, default=10000
-        Passes over the features that matter, at most.
-    tol : float, default=1e-4
-        The precision.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use. It changes no result."""
-
-_ATTRIBUTES = """alpha_ : float
-        The strength that was chosen: of the lowest mean loss over the folds, the strongest of equal ones.
-    alphas_ : ndarray of shape (n_alphas,)
-        All of them, the largest first.
-    loss_path_ : ndarray of shape (n_alphas, n_folds)
-        The mean loss of each on the samples that a fold left out."""
+_documented = documenting(
+    PARAMETERS,
+    """\
+alpha_ : float
+    The strength that was chosen: of the lowest mean loss over the folds, the strongest of equal ones.
+alphas_ : ndarray of shape (n_alphas,)
+    All of them, the largest first.
+loss_path_ : ndarray of shape (n_alphas, n_folds)
+    The mean loss of each on the samples that a fold left out.""",
+)
 
 
+@_documented
 @dataclass(eq=False, repr=False)
 class SparseLinearRegressorCV(_Chosen, Regressing):
-    __doc__ = f"""The Lasso, or the elastic net, with a penalty that cross-validation chooses.
+    """The Lasso, or the elastic net, with a penalty that cross-validation chooses.
 
     What is fitted is a :class:`SparseLinearRegressor` at ``alpha_``.
 
     Parameters
     ----------
-    {_PARAMETERS}
+    {parameters}
 
     Attributes
     ----------
-    {_ATTRIBUTES}
+    {attributes}
     coef_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
         As of :class:`SparseLinearRegressor`.
 
@@ -129,21 +119,20 @@ class SparseLinearRegressorCV(_Chosen, Regressing):
         return ((scores - np.array(columns)[:, :, np.newaxis]) ** 2).mean(axis=0)
 
 
+@_documented
 @dataclass(eq=False, repr=False)
 class SparseLinearClassifierCV(_Chosen, Classifying):
-    __doc__ = f"""Logistic regression with an L1 penalty that cross-validation chooses, by the mean logarithmic loss.
+    """Logistic regression with an L1 penalty that cross-validation chooses, by the mean logarithmic loss.
 
     What is fitted is a :class:`SparseLinearClassifier` at ``alpha_``.
 
     Parameters
     ----------
-    {_PARAMETERS}
-    class_weight : dict, "balanced" or None, default=None
-        How much the samples of each class count; "balanced": all classes alike.
+    {parameters}
 
     Attributes
     ----------
-    {_ATTRIBUTES}
+    {attributes}
     classes_, coef_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
         As of :class:`SparseLinearClassifier`.
 

@@ -1,8 +1,6 @@
-"""What parameters and attributes mean that several estimators have, said once."""
+"""What parameters and attributes of estimators of networks mean, said once."""
 
-import inspect
-import re
-import textwrap
+from ._docstrings import documenting
 
 _PARAMETERS = """\
 hidden_layer_sizes : int or sequence of int, default=(100,)
@@ -102,13 +100,4 @@ n_outputs_, n_layers_, out_activation_ : int, int and str
     Outputs, layers (inputs and outputs included), and the function of the outputs."""
 
 
-def documented(cls):
-    """Fills what is said here into the docstring of a class: of parameters, those that its constructor has."""
-    text = inspect.cleandoc(cls.__doc__ or "")
-    known = inspect.signature(cls).parameters
-    entries = re.split(r"\n(?=\S)", _PARAMETERS)
-    parameters = "\n".join(entry for entry in entries if re.match(r"\w+", entry)[0] in known)
-    for name, part in [("{parameters}", parameters), ("{attributes}", _ATTRIBUTES)]:
-        text = text.replace(name, part)
-    cls.__doc__ = textwrap.dedent(text)
-    return cls
+documented = documenting(_PARAMETERS, _ATTRIBUTES)
