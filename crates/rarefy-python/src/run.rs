@@ -35,7 +35,7 @@ impl Ranks {
     }
 
     fn comm(&self) -> Arc<dyn Comm> {
-        self.0.clone().unwrap_or_else(|| Arc::new(Solo))
+        self.0.clone().unwrap_or_else(|| Arc::new(Solo) as Arc<dyn Comm>)
     }
 
     fn set_timeout(&self, seconds: f64) {
