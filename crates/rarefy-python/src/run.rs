@@ -35,7 +35,10 @@ impl Ranks {
     }
 
     fn comm(&self) -> Arc<dyn Comm> {
-        self.0.clone().unwrap_or_else(|| Arc::new(Solo) as Arc<dyn Comm>)
+        match &self.0 {
+            Some(comm) => comm.clone(),
+            None => Arc::new(Solo),
+        }
     }
 
     fn set_timeout(&self, seconds: f64) {
