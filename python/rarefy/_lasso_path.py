@@ -1,15 +1,27 @@
 """Linear models along many alphas, each solved from the one before."""
 
-import numpy as np
-from sklearn.utils.validation import check_consistent_length, check_X_y
-
 from ._design import check_numbers, coefficients, design_of, grid, solve
+from ._encoding import numbers_of
 from ._engine import thread_count
+from ._linear import SparseLinearClassifier, SparseLinearRegressor
 from ._linear_parameters import documented
 
 
 @documented
-def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, max_iter=10_000, tol=1e-4, n_jobs=None):
+def lasso_path(
+    X,
+    y,
+    *,
+    eps=1e-3,
+    alphas=100,
+    l1_ratio=1.0,
+    sample_weight=None,
+    max_iter=10_000,
+    tol=1e-4,
+    n_jobs=None,
+    settings=None,
+    return_names=False,
+):
     """The Lasso, or the elastic net, along many alphas, without an intercept.
 
     What is solved is that of :class:`SparseLinearRegressor` with ``fit_intercept=False``, as in
@@ -17,7 +29,7 @@ def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, 
 
     Parameters
     ----------
-    X : array-like or sparse array of shape (n_samples, n_features)
+    X : array-like, sparse array or data frame of shape (n_samples, n_features)
         Samples.
     y : array-like of shape (n_samples,)
         Numbers.
@@ -27,10 +39,12 @@ def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, 
     -------
     alphas : ndarray of shape (n_alphas,)
         The largest first.
-    coefs : ndarray of shape (n_features, n_alphas)
+    coefs : ndarray of shape (n_coefs, n_alphas)
         Their coefficients.
     gaps : ndarray of shape (n_alphas,)
         How far above the optimum the objectives are, at most.
+    names : ndarray of shape (n_coefs,)
+        What each coefficient is for; only with ``return_names``.
 
     Examples
     --------
@@ -41,14 +55,28 @@ def lasso_path(X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, 
     >>> (coefs != 0).sum(axis=0)[[0, -1]]
     array([0, 2])
     """
-    X, y = check_X_y(X, y, accept_sparse=("csr", "csc"), dtype=(np.float32, np.float64), y_numeric=True)
-    found = _path(X, y, "squared", False, eps, alphas, l1_ratio, sample_weight, max_iter, tol, n_jobs)
-    return found["lambdas"], coefficients(found, X.shape[1]).T.toarray(), found["gaps"]
+    model = SparseLinearRegressor(
+        l1_ratio=l1_ratio, fit_intercept=False, max_iter=max_iter, tol=tol, n_jobs=n_jobs, settings=settings
+    )
+    found, coefs, names = _path(model, "squared", X, y, sample_weight, eps, alphas)
+    path = found["lambdas"], coefs, found["gaps"]
+    return (*path, names) if return_names else path
 
 
 @documented
 def logistic_path(
-    X, y, *, eps=1e-3, alphas=100, l1_ratio=1.0, sample_weight=None, max_iter=10_000, tol=1e-4, n_jobs=None
+    X,
+    y,
+    *,
+    eps=1e-3,
+    alphas=100,
+    l1_ratio=1.0,
+    sample_weight=None,
+    max_iter=10_000,
+    tol=1e-4,
+    n_jobs=None,
+    settings=None,
+    return_names=False,
 ):
     """Logistic regression of two classes along many alphas, with an intercept.
 
@@ -56,7 +84,7 @@ def logistic_path(
 
     Parameters
     ----------
-    X : array-like or sparse array of shape (n_samples, n_features)
+    X : array-like, sparse array or data frame of shape (n_samples, n_features)
         Samples.
     y : array-like of shape (n_samples,)
         Two classes.
@@ -66,39 +94,31 @@ def logistic_path(
     -------
     alphas : ndarray of shape (n_alphas,)
         The largest first.
-    coefs : ndarray of shape (n_features, n_alphas)
+    coefs : ndarray of shape (n_coefs, n_alphas)
         Their coefficients, for the second class.
     intercepts : ndarray of shape (n_alphas,)
         Their intercepts.
     gaps : ndarray of shape (n_alphas,)
         How far above the optimum the objectives are, at most.
+    names : ndarray of shape (n_coefs,)
+        What each coefficient is for; only with ``return_names``.
     """
-    X, y = check_X_y(X, y, accept_sparse=("csr", "csc"), dtype=(np.float32, np.float64))
-    classes, codes = np.unique(y, return_inverse=True)
-    if len(classes) != 2:
-        raise ValueError(f"y has {len(classes)} classes; a path is of 2")
-    found = _path(X, codes, "logistic", True, eps, alphas, l1_ratio, sample_weight, max_iter, tol, n_jobs)
-    return found["lambdas"], coefficients(found, X.shape[1]).T.toarray(), found["intercepts"], found["gaps"]
+    model = SparseLinearClassifier(l1_ratio=l1_ratio, max_iter=max_iter, tol=tol, n_jobs=n_jobs, settings=settings)
+    found, coefs, names = _path(model, "logistic", X, y, sample_weight, eps, alphas)
+    path = found["lambdas"], coefs, found["intercepts"], found["gaps"]
+    return (*path, names) if return_names else path
 
 
-def _path(X, y, loss, fit_intercept, eps, alphas, l1_ratio, sample_weight, max_iter, tol, n_jobs):
-    check_numbers(l1_ratio=l1_ratio, tol=tol, max_iter=max_iter)
-    if sample_weight is not None:
-        sample_weight = np.ascontiguousarray(sample_weight, dtype=np.float64)
-        check_consistent_length(X, sample_weight)
-    y = np.ascontiguousarray(y, dtype=np.float64)
-    design = design_of(X, thread_count(n_jobs))
-    alphas = grid(
-        design, [y], [sample_weight], loss, fit_intercept=fit_intercept, alphas=alphas, eps=eps, l1_ratio=l1_ratio
-    )
-    return solve(
-        design,
-        y,
-        sample_weight,
-        loss,
-        fit_intercept=fit_intercept,
-        alphas=alphas,
-        l1_ratio=l1_ratio,
-        tol=tol,
-        max_iter=max_iter,
-    )
+def _path(model, loss, X, y, sample_weight, eps, alphas):
+    """The answers for the problem of an estimator along many alphas, their coefficients, and the names of these."""
+    check_numbers(l1_ratio=model.l1_ratio, tol=model.tol, max_iter=model.max_iter)
+    X, columns, weights = model._looked_at(X, y, sample_weight)
+    if len(columns) > 1:
+        what = "classes; a path is of 2" if loss == "logistic" else "columns of targets; a path is of one"
+        raise ValueError(f"y has {len(columns)} {what}")
+    X, model._preparation = numbers_of(X, weights, model.settings)
+    design = design_of(X, thread_count(model.n_jobs))
+    options = {"fit_intercept": model.fit_intercept, "l1_ratio": model.l1_ratio}
+    alphas = grid(design, columns, [weights], loss, alphas=alphas, eps=eps, **options)
+    found = solve(design, columns[0], weights, loss, alphas=alphas, tol=model.tol, max_iter=model.max_iter, **options)
+    return found, coefficients(found, X.shape[1]).T.toarray(), model._coef_names()

@@ -11,10 +11,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted
 
 from ._design import check_numbers, coefficients, design_of, solve
+from ._encoding import numbers_of
 from ._engine import thread_count
+from ._frames import NOTHING, validated
 from ._linear_parameters import documented
 
 _DTYPES = (np.float32, np.float64)
@@ -25,14 +27,15 @@ class _SparseLinear(BaseEstimator):
     """What classifier and regressor share: one problem for each column of targets, over the same features."""
 
     def _solve(self, X, columns, weights, loss, alpha):
-        """Solves for each column of targets, with its weights."""
+        """Solves for each column of targets."""
         check_numbers(alpha=alpha, l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
+        X, self._preparation = numbers_of(X, weights, self.settings)
         design = design_of(X, thread_count(self.n_jobs))
         answers = [
             solve(
                 design,
                 y,
-                w,
+                weights,
                 loss,
                 fit_intercept=self.fit_intercept,
                 alphas=[alpha],
@@ -40,7 +43,7 @@ class _SparseLinear(BaseEstimator):
                 tol=self.tol,
                 max_iter=self.max_iter,
             )
-            for y, w in zip(columns, weights, strict=True)
+            for y in columns
         ]
         if not all(found["converged"][0] for found in answers):
             warnings.warn(
@@ -58,14 +61,27 @@ class _SparseLinear(BaseEstimator):
 
     def _scores(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=_FORMATS, dtype=_DTYPES, reset=False)
+        X = validated(self, X, NOTHING, reset=False, accept_sparse=_FORMATS, dtype=_DTYPES)
+        if self._preparation is not None:
+            X = self._preparation.apply(X.samples)
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
 
     @property
     def sparse_coef_(self):
-        """The coefficients as a ``csr_array`` of shape (n_targets, n_features)."""
+        """The coefficients as a ``csr_array`` of shape (n_targets, n_coefs)."""
         check_is_fitted(self)
         return scipy.sparse.csr_array(np.atleast_2d(self.coef_))
+
+    @property
+    def coef_names_(self):
+        """What each coefficient is for: a feature, or a category of one as in ``town=Ulm``."""
+        check_is_fitted(self)
+        return self._coef_names()
+
+    def _coef_names(self):
+        if self._preparation is None:
+            return _check_feature_names_in(self)
+        return np.asarray(self._preparation.input_names(), dtype=object)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -78,9 +94,8 @@ class Regressing(RegressorMixin, _SparseLinear):
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, columns of targets, and weights of samples."""
-        X, y = validate_data(
-            self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C", multi_output=True, y_numeric=True
-        )
+        checks = {"accept_sparse": _FORMATS, "dtype": _DTYPES, "order": "C"}
+        X, y = validated(self, X, y, reset=True, multi_output=True, y_numeric=True, **checks)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._is_flat = y.ndim == 1
@@ -88,7 +103,7 @@ class Regressing(RegressorMixin, _SparseLinear):
         return X, np.ascontiguousarray(columns), sample_weight
 
     def _fit_at(self, alpha, X, columns, weights):
-        coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, [weights] * len(columns), "squared", alpha)
+        coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, weights, "squared", alpha)
         self.coef_, self.intercept_, self.dual_gap_ = (
             (coef[0], float(intercept[0]), float(gaps[0])) if self._is_flat else (coef, intercept, gaps)
         )
@@ -99,7 +114,7 @@ class Regressing(RegressorMixin, _SparseLinear):
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
 
         Returns
@@ -136,8 +151,8 @@ class SparseLinearRegressor(Regressing):
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_features,) or (n_targets, n_features)
-        The coefficients.
+    coef_ : ndarray of shape (n_coefs,) or (n_targets, n_coefs)
+        The coefficients, one for each feature; of a data frame one for each category too.
     intercept_ : float or ndarray of shape (n_targets,)
         The intercepts.
     dual_gap_ : float or ndarray of shape (n_targets,)
@@ -162,13 +177,14 @@ class SparseLinearRegressor(Regressing):
     max_iter: int = 10_000
     tol: float = 1e-4
     n_jobs: int | None = None
+    settings: dict | None = None
 
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Numbers.
@@ -188,7 +204,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, a column of targets for each problem, and weights of samples times those of their classes."""
-        X, y = validate_data(self, X, y, accept_sparse=_FORMATS, dtype=_DTYPES, order="C")
+        X, y = validated(self, X, y, reset=True, accept_sparse=_FORMATS, dtype=_DTYPES, order="C")
         check_classification_targets(y)
         weights = None
         if sample_weight is not None:
@@ -197,19 +213,18 @@ class Classifying(ClassifierMixin, _SparseLinear):
         self.classes_ = np.unique(y if weights is None else y[weights > 0])
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class, {self.classes_[0]!r}; there must be two at least to tell apart")
-        if weights is not None and not np.isin(y, self.classes_).all():
-            X, y, weights = X[weights > 0], y[weights > 0], weights[weights > 0]
-        codes = np.searchsorted(self.classes_, y)
+        # Samples of such a one are taken for another's, and weigh nothing all the same.
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         positive = range(len(self.classes_)) if len(self.classes_) > 2 else [1]
         columns = [(codes == number).astype(np.float64) for number in positive]
-        return X, columns, self._class_weights(codes, y, weights)
+        return X, columns, self._class_weights(codes, weights)
 
     def _fit_at(self, alpha, X, columns, weights):
-        found = self._solve(X, columns, [weights] * len(columns), "logistic", alpha)
+        found = self._solve(X, columns, weights, "logistic", alpha)
         self.coef_, self.intercept_, self.dual_gap_, self.n_iter_ = found
         return self
 
-    def _class_weights(self, codes, y, weights):
+    def _class_weights(self, codes, weights):
         """The weights of samples, multiplied by those of their classes."""
         if self.class_weight is None:
             return weights
@@ -217,14 +232,15 @@ class Classifying(ClassifierMixin, _SparseLinear):
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             totals = np.bincount(codes, ones)
             return ones * (totals.sum() / len(totals) / totals)[codes]
-        return ones * compute_class_weight(self.class_weight, classes=self.classes_, y=y)[codes]
+        of_classes = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[codes])
+        return ones * of_classes[codes]
 
     def decision_function(self, X):
         """Scores; above 0 speaks for a class.
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
 
         Returns
@@ -240,7 +256,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
 
         Returns
@@ -256,7 +272,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
 
         Returns
@@ -271,7 +287,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
 
         Returns
@@ -307,7 +323,7 @@ class SparseLinearClassifier(Classifying):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The classes.
-    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+    coef_ : ndarray of shape (1, n_coefs) or (n_classes, n_coefs)
         The coefficients; of two classes those of the second.
     intercept_ : ndarray of shape (1,) or (n_classes,)
         The intercepts.
@@ -334,13 +350,14 @@ class SparseLinearClassifier(Classifying):
     max_iter: int = 10_000
     tol: float = 1e-4
     n_jobs: int | None = None
+    settings: dict | None = None
 
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)
             Classes.

@@ -9,6 +9,7 @@ from sklearn.model_selection import check_cv
 
 from ._design import check_numbers, coefficients, design_of, grid, solve
 from ._docstrings import documenting
+from ._encoding import numbers_of
 from ._engine import thread_count
 from ._linear import Classifying, Regressing, log_probabilities
 from ._linear_parameters import PARAMETERS
@@ -27,19 +28,25 @@ class _Chosen:
     max_iter: int = 10_000
     tol: float = 1e-4
     n_jobs: int | None = None
+    settings: dict | None = None
 
     def _fit_best(self, X, columns, weights, loss, y):
         """Chooses an alpha for all columns of targets, and fits all samples by it."""
         check_numbers(l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
-        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(X, y))
+        numbers, _ = numbers_of(X, weights, self.settings)
+        folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(numbers, y))
         threads = thread_count(self.n_jobs)
         options = {"fit_intercept": bool(self.fit_intercept), "l1_ratio": self.l1_ratio}
         everyone = [weights] * len(columns)
-        design = design_of(X, threads)
+        design = design_of(numbers, threads)
         self.alphas_ = grid(design, columns, everyone, loss, alphas=self.alphas, eps=self.eps, **options)
         self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
         for fold, (train, test) in enumerate(folds):
-            design = design_of(X[train], threads)
+            # Nothing is learned from what a fold leaves out.
+            alone = np.zeros(len(y))
+            alone[train] = 1 if weights is None else weights[train]
+            numbers, _ = numbers_of(X, alone, self.settings)
+            design = design_of(numbers[train], threads)
             of = None if weights is None else np.ascontiguousarray(weights[train])
             scores = []
             for column in columns:
@@ -47,7 +54,8 @@ class _Chosen:
                 found = solve(
                     design, y_train, of, loss, alphas=self.alphas_, tol=self.tol, max_iter=self.max_iter, **options
                 )
-                scores.append(X[test] @ coefficients(found, X.shape[1]).T.toarray() + found["intercepts"])
+                coefs = coefficients(found, numbers.shape[1]).T.toarray()
+                scores.append(numbers[test] @ coefs + found["intercepts"])
             losses = self._losses(np.array(scores), [column[test] for column in columns])
             self.loss_path_[:, fold] = np.average(losses, axis=0, weights=None if weights is None else weights[test])
         # Of equal ones the sparsest.
@@ -81,7 +89,7 @@ class SparseLinearRegressorCV(_Chosen, Regressing):
     Attributes
     ----------
     {attributes}
-    coef_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
+    coef_, coef_names_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
         As of :class:`SparseLinearRegressor`.
 
     Examples
@@ -100,7 +108,7 @@ class SparseLinearRegressorCV(_Chosen, Regressing):
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
             Numbers; one alpha is chosen for all of a sample.
@@ -133,7 +141,7 @@ class SparseLinearClassifierCV(_Chosen, Classifying):
     Attributes
     ----------
     {attributes}
-    classes_, coef_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
+    classes_, coef_, coef_names_, sparse_coef_, intercept_, dual_gap_, n_iter_, n_features_in_, feature_names_in_
         As of :class:`SparseLinearClassifier`.
 
     Examples
@@ -155,7 +163,7 @@ class SparseLinearClassifierCV(_Chosen, Classifying):
 
         Parameters
         ----------
-        X : array-like or sparse array of shape (n_samples, n_features)
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)
             Classes.

@@ -22,15 +22,21 @@ max_iter : int, default=10000
 tol : float, default=1e-4
     The precision: the duality gap to reach, as a part of the objective without features.
 n_jobs : int or None, default=None
-    Threads; None and -1 for all that the process may use. It changes no result."""
+    Threads; None and -1 for all that the process may use. It changes no result.
+settings : dict or None, default=None
+    How the columns of a data frame become numbers, by dotted keys, as in ``{"data.date": ["built"]}``.
+return_names : bool, default=False
+    Whether the names of the coefficients, as ``coef_names_`` of the estimator has them, come last."""
 
 _ATTRIBUTES = """\
-sparse_coef_ : csr_array of shape (n_targets, n_features)
+sparse_coef_ : csr_array of shape (n_targets, n_coefs)
     The coefficients without the zeros, a row for each target or class; of two classes one, for the second.
+coef_names_ : ndarray of shape (n_coefs,)
+    What each coefficient is for: a feature, or a category of one as in ``town=Ulm``.
 n_iter_ : int
     Passes made, the most over targets or classes.
 n_features_in_ : int
-    Features seen in ``fit``.
+    Features seen in ``fit``: the columns of a frame, be their coefficients more.
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Their names, where they had some."""
 

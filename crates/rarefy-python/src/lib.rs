@@ -15,6 +15,7 @@ mod linear;
 mod model;
 mod path;
 mod pool;
+mod preparation;
 mod run;
 mod samples;
 mod settings;
@@ -36,6 +37,7 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(chain::random_pattern, module)?)?;
     module.add_class::<topology::Topology>()?;
     module.add_class::<linear::Design>()?;
+    module.add_class::<preparation::Preparation>()?;
     module.add_function(wrap_pyfunction!(path::follow_path, module)?)?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     module.add_class::<run::Run>()?;

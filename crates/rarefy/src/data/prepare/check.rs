@@ -17,7 +17,7 @@ impl Preparation {
     ///
     /// # Errors
     /// What cannot be, or contradicts something else.
-    pub(crate) fn check(&self) -> Checked {
+    pub fn check(&self) -> Checked {
         self.shape.check()?;
         self.check_columns()?;
         self.check_outputs()?;
