@@ -1,14 +1,17 @@
 //! However many ranks and threads train a network, the bytes of model, checkpoint and metrics are those of one.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use rarefy::data::{self, TaskChoice};
 use rarefy::distributed::{Comm, ExchangeMethod, Local, Precision};
+use rarefy::losses::{CustomLoss, Lanes, Loss, LossFunction, TargetTile};
 use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::PenaltyMethod;
+use rarefy::tiles::{LANES, Row};
 use rarefy::topology::Method as Topology;
-use rarefy::train::{Control, Event, Run, Settings};
+use rarefy::train::{Control, Event, Run, Settings, Trainer};
 
 use crate::small_networks::{SMALL, methods, results, settings};
 
@@ -132,6 +135,7 @@ fn micro_batches_and_ranks_compose() {
     for (method, mut settings) in methods(&settings(&SMALL[0], SAMPLES, folder.path())) {
         settings.train.accumulate = 2;
         agree(method, &settings, (256, &[2, 4]), folder.path());
+        agree(&format!("{method}, stale"), &stale(&settings), (256, &[4]), folder.path());
     }
 }
 
@@ -174,12 +178,115 @@ fn every_exchange_is_the_same_in_any_number_of_ranks() {
         }
     }
     let folder = tempfile::tempdir().unwrap();
+    let mut blocks = local(&settings(&SMALL[0], SAMPLES, folder.path()));
+    (blocks.sparsity.block, blocks.topology.method) = (4, Topology::Rigl);
+    agree("row blocks under rigl, local", &blocks, FOUR_TILES, folder.path());
+    let folder = tempfile::tempdir().unwrap();
     for (method, settings) in methods(&nonzeros(folder.path())) {
         agree(&format!("nonzeros under {method}, stale"), &stale(&settings), FOUR_TILES, folder.path());
         if method != "l1" {
             agree(&format!("nonzeros under {method}, local"), &local(&settings), FOUR_TILES, folder.path());
         }
     }
+}
+
+/// A rank's own two halves of a step, each of which waits until the other is under way, too.
+#[derive(Debug, Default)]
+struct Meeting {
+    /// Whether they are to meet in this step; whether passes are under way; whether a message is.
+    state: Mutex<[bool; 3]>,
+    changed: Condvar,
+}
+
+impl Meeting {
+    fn meet(&self, mine: usize) {
+        let mut state = self.state.lock().unwrap();
+        state[mine] = true;
+        self.changed.notify_all();
+        let is_missing = |state: &mut [bool; 3]| state[0] && !(state[1] && state[2]);
+        let waited = self.changed.wait_timeout_while(state, Duration::from_secs(20), is_missing).unwrap().1;
+        assert!(!waited.timed_out(), "passes and messages are under way at the same time");
+    }
+
+    fn begin_step(&self, meets: bool) {
+        *self.state.lock().unwrap() = [meets, false, false];
+    }
+}
+
+#[derive(Debug)]
+struct MeetingComm(Local, Arc<Meeting>);
+
+impl Comm for MeetingComm {
+    fn rank(&self) -> usize {
+        self.0.rank()
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    fn exchange(&self, to: usize, give: &[u8], from: usize, take: &mut [u8]) -> rarefy::Result<()> {
+        self.1.meet(2);
+        self.0.exchange(to, give, from, take)
+    }
+
+    fn send(&self, to: usize, bytes: &[u8]) -> rarefy::Result<()> {
+        self.0.send(to, bytes)
+    }
+
+    fn receive(&self, from: Option<usize>) -> rarefy::Result<(usize, Vec<u8>)> {
+        self.0.receive(from)
+    }
+
+    fn host(&self) -> String {
+        self.0.host()
+    }
+
+    fn abort(&self, code: i32) -> ! {
+        self.0.abort(code)
+    }
+}
+
+struct MeetingLoss(Arc<Meeting>);
+
+impl LossFunction for MeetingLoss {
+    fn lanes(&self, output: &[Row], _: TargetTile<'_>, gradient: Option<&mut [Row]>) -> Lanes {
+        // Where nothing is to be learned nobody waits.
+        if let Some(gradient) = gradient {
+            self.0.meet(1);
+            gradient.copy_from_slice(output);
+        }
+        [1.0; LANES]
+    }
+}
+
+#[test]
+fn a_late_sum_is_under_way_while_the_next_passes_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = stale(&settings(&SMALL[0], SAMPLES, folder.path()));
+    (all.data.task, all.train.batch_size, all.threads) = (TaskChoice::Regression, Some(128), 1);
+    (all.topology.method, all.topology.every) = (Topology::Static, None);
+    let steps = in_ranks(2, |rank| {
+        let meeting = Arc::new(Meeting::default());
+        let loss = Loss::Custom(CustomLoss::new(MeetingLoss(meeting.clone())));
+        let splits = data::load(&all.data, all.seed).unwrap();
+        let comm = Arc::new(MeetingComm(rank, meeting.clone()));
+        let mut trainer = Trainer::builder(all.clone(), splits).comm(comm).loss(loss).build().unwrap();
+        let mut steps = 0;
+        trainer
+            .train(&mut |event| {
+                if let Event::Step { progress, .. } = event {
+                    // The first step of an epoch has nothing to add up; of its last one the second rank has no samples.
+                    let meets = (1..progress.epoch - 1).contains(&(progress.step % progress.epoch));
+                    meeting.begin_step(meets);
+                    steps += u64::from(meets);
+                }
+                Control::Continue
+            })
+            .unwrap();
+        steps
+    });
+    assert!(steps[0] > 4 && steps[0] == steps[1], "{steps:?}");
 }
 
 /// All ranks hold the same rounded sums, at half the bytes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rarefy::data::{self, DataSettings, Splits};
-use rarefy::distributed::Local;
+use rarefy::distributed::{ExchangeMethod, Local};
 use rarefy::topology::Method;
 use rarefy::train::{Control, Ending, Event, Run, Settings};
 
@@ -75,6 +75,13 @@ fn threads_ranks_and_stops_change_no_byte_of_what_memory_gives() {
         let settings = Settings { threads, ..settings.clone() };
         let found = train(&settings, ranks, stop, folder.path());
         assert!(found == expected, "{threads} threads, {ranks} ranks, stopped after {stop:?}");
+    }
+    for exchange in [ExchangeMethod::Stale, ExchangeMethod::Local] {
+        let mut settings = settings.clone();
+        settings.distributed.exchange = exchange;
+        settings.distributed.workers = (exchange == ExchangeMethod::Local).then_some(2);
+        let expected = in_memory(&settings, folder.path());
+        assert!(train(&settings, 2, Some(4), folder.path()) == expected, "{exchange}");
     }
     let mut accumulating = settings;
     (accumulating.train.accumulate, accumulating.train.batch_size) = (2, Some(64));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Comm;
 use crate::Result;
@@ -20,7 +20,7 @@ pub struct Meter {
 pub struct Traffic {
     /// Bytes sent, without what the library and the network add.
     pub bytes_sent: u64,
-    /// Seconds in messages.
+    /// Seconds in messages, without those in which it worked.
     pub seconds_waiting: f64,
 }
 
@@ -36,6 +36,17 @@ impl Meter {
             bytes_sent: self.sent.swap(0, Ordering::Relaxed),
             seconds_waiting: self.nanoseconds.swap(0, Ordering::Relaxed) as f64 * 1e-9,
         }
+    }
+
+    /// How long this rank has waited since its traffic was last [taken](Meter::take).
+    pub fn waited(&self) -> Duration {
+        Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
+    }
+
+    /// Takes back so much of it: messages were under way, and the rank worked.
+    pub fn hide(&self, time: Duration) {
+        let less = |waited: u64| Some(waited.saturating_sub(time.as_nanos() as u64));
+        let _ = self.nanoseconds.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     fn counted<T>(&self, sent: usize, call: impl FnOnce() -> T) -> T {

@@ -297,7 +297,8 @@ impl Checkpoint<'_> {
         engine.effective.restore(&engine.network, &self.file)?;
         engine.replicas.restore(&engine.network, &self.file)?;
         if let (Exchange::Stale(stale), Some(of)) = (exchange, self.position.waiting) {
-            *stale = Stale::of(Some(Waiting { gradients: self.waiting(&engine.network)?, of }));
+            let gradients = self.waiting(&engine.network)?;
+            *stale = Stale::of(Some(Waiting { gradients, of, unsummed: None }));
         }
         self.file.check_all_read()
     }

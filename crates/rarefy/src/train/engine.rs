@@ -203,8 +203,20 @@ impl Engine {
 
     /// The gradients of a step whose last micro-batch this is.
     pub(super) fn step_gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
-        let score = self.gradients(batch, step);
+        let score = self.passes(batch, step);
+        self.sum_step(score)
+    }
+
+    /// Makes what the passes of a step's last micro-batch have found for this rank's share what is true of the whole step.
+    pub(super) fn sum_step(&mut self, score: Score) -> Score {
+        let score = self.ranks.sum_gradients(&mut self.gradients, score, &self.loss);
         self.reduction.finish(&mut self.gradients, score, &self.loss)
+    }
+
+    /// Whether what the last passes have found may be added up beside other passes: nothing else is told in them, and no other
+    /// micro-batch waits for it.
+    pub(super) fn may_sum_later(&self) -> bool {
+        !self.ranks.is_alone() && self.statistics.is_empty() && self.reduction.samples() == 0
     }
 
     /// Computes the gradients of a micro-batch, which wait for the others of their step: [`Engine::step`] with the last one
@@ -220,9 +232,15 @@ impl Engine {
     /// then holds; nothing is divided yet. `step` counts from 1. Of several ranks each has a share of the batch, and finds what is
     /// true of all of it.
     pub fn gradients(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
+        let score = self.passes(batch, step);
+        self.ranks.sum_gradients(&mut self.gradients, score, &self.loss)
+    }
+
+    /// The passes of a step, and what moves with them.
+    pub(super) fn passes(&mut self, batch: &impl AsRef<[Batch]>, step: u64) -> Score {
         let score = self.pass(batch, step);
         self.network.move_averages(&self.statistics);
-        self.ranks.sum_gradients(&mut self.gradients, score, &self.loss)
+        score
     }
 
     /// The gradients of the mean loss of a batch as the network is now, without a step: connections may move by them.

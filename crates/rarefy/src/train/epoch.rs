@@ -149,13 +149,13 @@ impl Trainer {
     fn stops_or_saves(&mut self, control: Control, keep: &mut dyn Keep) -> Result<Control> {
         let (stops, saves) = (self.stops(control), self.engine.ranks.is_granted(Wish::Save));
         if stops || saves {
-            self.engine.gather();
-            self.engine.ranks.check()?;
+            self.gather()?;
         }
         if stops {
             return Ok(Control::Stop);
         }
         if saves {
+            self.engine.ranks.forget(Wish::Save);
             keep.save(self.state())?;
         }
         Ok(Control::Continue)
@@ -318,8 +318,7 @@ impl Trainer {
         let record = self.record(found.as_ref(), seconds, best);
         self.position.score = Score::default();
         (self.position.dropped, self.position.grown) = (0, 0);
-        self.engine.gather();
-        self.engine.ranks.check()?;
+        self.gather()?;
         keep.after_epoch(self.state(), &record)?;
         self.engine.swap_average();
         let network = model.as_ref().unwrap_or(&self.engine.network);

@@ -6,6 +6,7 @@
 use std::mem::take;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::share::{Cut, Share};
 use super::{Score, Settings};
@@ -92,6 +93,16 @@ impl Ranks {
         (!self.is_alone()).then(|| self.comm.take())
     }
 
+    /// How long this rank has waited since its traffic was last asked for.
+    pub(super) fn waited(&self) -> Duration {
+        self.comm.waited()
+    }
+
+    /// Takes back what was counted as waiting and was work.
+    pub(super) fn hide(&self, time: Duration) {
+        self.comm.hide(time);
+    }
+
     /// This rank's share of a batch of `samples` samples, where full ones have `most`.
     pub(super) fn share(&self, samples: usize, most: usize) -> Share {
         Share::of(samples, most, self.comm.rank(), self.comm.size())
@@ -111,6 +122,11 @@ impl Ranks {
     /// Says what this rank has of the batch under way.
     pub(super) fn begin(&mut self, share: Share) {
         self.share = share;
+    }
+
+    /// What this rank has of the batch under way.
+    pub(super) fn batch(&self) -> Share {
+        self.share
     }
 
     /// Samples of the batch under way, of which this rank has `samples`.

@@ -81,7 +81,7 @@ impl Run {
 
     fn begin(builder: TrainerBuilder, directory: Option<&Path>) -> Result<Run> {
         let mut trainer = builder.build()?;
-        trainer.engine.gather();
+        trainer.gather()?;
         // Only now, so that settings that do not fit the data leave no empty folder.
         let directory = directory.map(RunDirectory::create).transpose()?;
         let files = match directory {
@@ -157,7 +157,7 @@ impl Run {
         if is_replanned {
             trainer.note_new_plan(checkpoint.settings.train.epochs)?;
         }
-        trainer.engine.gather();
+        trainer.gather()?;
         let Some(folder) = folder else {
             if let Some(model) = told.as_ref().and_then(|told| told.model.as_ref()) {
                 trainer.remember(Model::from_bytes_with(model, &trainer.network().spec().kinds())?);

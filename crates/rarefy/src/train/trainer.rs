@@ -498,6 +498,13 @@ impl Trainer {
         result
     }
 
+    /// Lets whoever writes a checkpoint have what each rank alone has.
+    pub(super) fn gather(&mut self) -> Result<()> {
+        self.exchange.settle(&mut self.engine);
+        self.engine.gather();
+        self.engine.ranks.check()
+    }
+
     /// All that it needs to go on.
     pub(super) fn state(&self) -> State<'_> {
         let Trainer { settings, engine, exchange, position, .. } = self;

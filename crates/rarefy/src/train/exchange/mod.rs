@@ -3,11 +3,11 @@
 //! | exchange | what is told | when weights move | file |
 //! |---|---|---|---|
 //! | exact | gradients | after they are added up | here |
-//! | stale | gradients | one step later | `stale` |
+//! | stale | gradients | one step later, added up meanwhile | `stale` |
 //! | local | what has moved weights | each worker's at each of its steps, all together now and then | `local` |
 //!
-//! Whoever steps by an exchange hears the score only after steps at which all have met: then, and only then, the engine's network is
-//! that of all workers, and connections may move, a model be looked at, and a checkpoint be written.
+//! Whoever steps by an exchange hears a score only after steps at which all have the same network: then, and only then, connections may
+//! move, a model be looked at, and a checkpoint be written. The score is that of the steps which have moved its weights since.
 
 mod local;
 mod replicas;
@@ -85,12 +85,20 @@ impl Exchange {
         }
     }
 
-    /// A step on this rank's shares of a batch. The score of all steps since all have met, if they meet after this one.
+    /// A step on this rank's shares of a batch. The score of all steps that have moved the network since one was told, if all ranks have
+    /// the same one after this step.
     pub(super) fn step(&mut self, engine: &mut Engine, shares: &[Shares], step: &Step) -> Option<Score> {
         match self {
             Exchange::Exact => Some(engine.step(&shares[0], step.progress.step, step.learning_rate)),
-            Exchange::Stale(stale) => Some(stale.step(engine, &shares[0], step)),
+            Exchange::Stale(stale) => stale.step(engine, &shares[0], step),
             Exchange::Local(local) => local.step(engine, shares, step),
+        }
+    }
+
+    /// Makes what waits the same on all ranks, as a checkpoint has it.
+    pub(super) fn settle(&mut self, engine: &mut Engine) {
+        if let Exchange::Stale(stale) = self {
+            stale.settle(engine);
         }
     }
 
