@@ -317,6 +317,43 @@ fn gradients_in_16_bits_are_the_same_on_all_ranks() {
     assert!(exact != rounded && bytes < all_bytes * 6 / 10, "{bytes} of {all_bytes} bytes");
 }
 
+/// Each rank has the sums of its rows alone, and tells the best cells of these: `4 cells (p - 1) / p + 16 count p` bytes.
+#[test]
+fn growth_by_gradients_sends_half_of_a_dense_gradient() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = settings(&SMALL[0], SAMPLES, folder.path());
+    (all.train.batch_size, all.threads, all.network.hidden) = (Some(256), 1, vec![200, 200]);
+    // One update in six steps.
+    (all.train.epochs, all.topology.every) = (2, Some(3));
+    let sent = |method: Topology, ranks: usize| {
+        let mut settings = all.clone();
+        settings.topology.method = method;
+        settings.topology.every = settings.topology.every.filter(|_| method == Topology::Rigl);
+        let found = in_ranks(ranks, |rank| {
+            let mut run = Run::start_with(settings.clone(), None, Arc::new(rank)).unwrap();
+            let mut told = (0, 0);
+            run.train(&mut |event| {
+                if let Event::Epoch { record, .. } = event {
+                    told.0 += record.bytes_sent.unwrap();
+                    told.1 += record.grown as u64;
+                }
+                Control::Continue
+            })
+            .unwrap();
+            told
+        });
+        found.into_iter().max().unwrap()
+    };
+    let cells = 36 * 200 + 200 * 200 + 200 * 3;
+    for ranks in [2, 4] {
+        let ((with, grown), (without, _)) = (sent(Topology::Rigl, ranks), sent(Topology::Static, ranks));
+        let count = ranks as u64;
+        let limit = 4 * cells * (count - 1) / count + 16 * grown * count;
+        // Counts of cells, and hashes of patterns.
+        assert!(grown > 0 && with - without <= limit + 100 * count, "{} of {limit}", with - without);
+    }
+}
+
 /// One rank's watcher stops all after the next step; the run goes on in more ranks, and ends in one, carried states and all.
 #[test]
 fn a_run_goes_on_in_any_number_of_ranks() {

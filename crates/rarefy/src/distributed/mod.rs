@@ -24,7 +24,7 @@ pub use place::Place;
 pub use precision::Precision;
 pub use settings::{DistributedSettings, ExchangeMethod};
 pub use solo::Solo;
-pub use sum::sum;
+pub use sum::{sum, sum_lines};
 
 /// How ranks reach each other. Every call but [`send`](Comm::send) and [`receive`](Comm::receive) is made by all ranks, in the same
 /// order. Every wait has an end: a rank that does not answer in time is an [`Error::Rank`](crate::Error::Rank).

@@ -39,14 +39,9 @@ pub fn sum(
     let rank = comm.rank();
     if rank < parts {
         let (numbers, along) = (&mut *numbers, &mut *along);
-        let mut halving = Halving { comm, parts, precision, numbers, along, room };
-        let leaves = parts.next_power_of_two();
-        let distances = || (0..leaves.trailing_zeros()).map(|digit| 1 << digit);
-        for distance in distances() {
-            halving.reduce(distance)?;
-        }
-        halving.round(leaves);
-        for distance in distances().rev() {
+        let mut halving = Halving { comm, parts, precision, line: 1, numbers, along, room };
+        halving.reduce_all()?;
+        for distance in halving.distances().rev() {
             halving.spread(distance)?;
         }
         for idle in (rank + parts..comm.size()).step_by(parts) {
@@ -65,17 +60,62 @@ pub fn sum(
     Ok(())
 }
 
+/// The first half of [`sum`], at half its bytes: each rank then holds the sums of the numbers that are returned and no others, all ranks
+/// together those of all. A line of so many numbers stays with one rank; there are only whole lines.
+///
+/// # Errors
+/// As [`sum`].
+///
+/// # Panics
+/// As [`sum`].
+pub fn sum_lines(
+    comm: &dyn Comm,
+    parts: usize,
+    precision: Precision,
+    numbers: &mut [f32],
+    line: usize,
+    room: &mut Vec<u8>,
+) -> Result<Vec<Range<usize>>> {
+    assert!((1..=comm.size()).contains(&parts), "{parts} of {} ranks", comm.size());
+    assert!(numbers.len().is_multiple_of(line), "{} numbers in lines of {line}", numbers.len());
+    if comm.rank() >= parts {
+        return Ok(Vec::new());
+    }
+    let mut halving = Halving { comm, parts, precision, line, numbers, along: &mut [], room };
+    halving.reduce_all()?;
+    let leaves = parts.next_power_of_two();
+    let mut shares: Vec<Range<usize>> = halving.leaves().map(|leaf| halving.share(leaf, leaves)).collect();
+    shares.sort_unstable_by_key(|share| share.start);
+    Ok(shares)
+}
+
 /// A sum under way. A leaf of the tree is a rank, or the place of one that is missing.
 struct Halving<'a> {
     comm: &'a dyn Comm,
     parts: usize,
     precision: Precision,
+    /// Numbers that stay together.
+    line: usize,
     numbers: &'a mut [f32],
     along: &'a mut [f64],
     room: &'a mut Vec<u8>,
 }
 
 impl Halving<'_> {
+    /// How far leaves are away that meet, one after the other.
+    fn distances(&self) -> impl DoubleEndedIterator<Item = usize> + use<> {
+        (0..self.parts.next_power_of_two().trailing_zeros()).map(|digit| 1 << digit)
+    }
+
+    /// Leaves each rank with the sums of what its leaves are in charge of.
+    fn reduce_all(&mut self) -> Result<()> {
+        for distance in self.distances() {
+            self.reduce(distance)?;
+        }
+        self.round(self.parts.next_power_of_two());
+        Ok(())
+    }
+
     /// Halves what each leaf is in charge of, and adds what its partner has of its half.
     fn reduce(&mut self, distance: usize) -> Result<()> {
         // A rank that is several leaves meets partners which all have the same along, and tells each the same.
@@ -150,12 +190,12 @@ impl Halving<'_> {
 
     /// What a leaf is in charge of once it has halved it with leaves less than `distance` away.
     fn share(&self, leaf: usize, distance: usize) -> Range<usize> {
-        let mut share = 0..self.numbers.len();
+        let mut share = 0..self.numbers.len() / self.line;
         for digit in 0..distance.trailing_zeros() {
             let middle = share.start + share.len().div_ceil(2);
             share = if leaf >> digit & 1 == 0 { share.start..middle } else { middle..share.end };
         }
-        share
+        share.start * self.line..share.end * self.line
     }
 }
 
@@ -224,6 +264,33 @@ mod tests {
                     assert!((found - expected).abs() <= most, "{parts} of {size}: {found} {expected}");
                     assert_eq!(found.to_bits() & 0xffff, 0);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_summed_by_one_rank_each() {
+        let number = |rank: usize, place: usize| (0.37 * (rank * 31 + place) as f32).sin();
+        for size in 1..=9 {
+            for (parts, lines) in (1..=size).flat_map(|parts| [0, 1, 5, 16].map(|lines| (parts, lines))) {
+                let found = Local::run(size, |comm| {
+                    let mut numbers: Vec<f32> =
+                        (0..3 * lines).map(|place| number(comm.rank(), place)).collect();
+                    let precision = Precision::F32;
+                    let shares =
+                        sum_lines(&comm, parts, precision, &mut numbers, 3, &mut Vec::new()).unwrap();
+                    (shares, numbers)
+                });
+                let mut owners = vec![0; lines];
+                for (shares, numbers) in found {
+                    assert!(shares.iter().all(|share| share.start % 3 == 0 && share.end % 3 == 0));
+                    for place in shares.into_iter().flatten() {
+                        owners[place / 3] += 1;
+                        let expected = tree_sum(0..parts, &|rank| number(rank, place));
+                        assert_eq!(numbers[place].to_bits(), expected.to_bits(), "{parts} of {size} ranks");
+                    }
+                }
+                assert_eq!(owners, vec![3; lines], "{parts} of {size} ranks");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Which connections come.
 
 use std::fmt::Debug;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::select::{Best, largest, magnitude};
@@ -154,13 +155,10 @@ fn largest_gradients(
     gradients: &mut CellGradients<'_>,
 ) -> Vec<usize> {
     let mut best = Best::new(count);
-    let mut kept = kept;
-    for_each_row(rows, cols, gradients, |row, gradients| {
-        let (live, rest) = kept.split_at(kept.iter().take_while(|&&cell| cell < (row + 1) * cols).count());
-        best.offer_absent(row * cols, gradients, live);
-        kept = rest;
+    for_each_own_row(rows, cols, gradients, |row, gradients| {
+        best.offer_absent(row * cols, gradients, in_row(kept, row, cols));
     });
-    best.into_cells()
+    best.gather(gradients).into_cells()
 }
 
 /// The absent cells of the largest scores above 0, at most `count` of them; in order. `score` rates a gradient.
@@ -168,14 +166,18 @@ pub fn strongest_absent(view: &mut View<'_>, count: usize, score: impl Fn(f32) -
     let (rows, cols) = (view.weights.rows(), view.weights.cols());
     let mut best = Best::above_zero(count);
     let live: Vec<usize> = view.weights.connections().map(|(cell, _)| cell).collect();
-    let (mut live, mut scores) = (&live[..], vec![0.0; cols]);
-    for_each_row(rows, cols, &mut view.absent, |row, gradients| {
-        let (here, rest) = live.split_at(live.partition_point(|&cell| cell < (row + 1) * cols));
+    let mut scores = vec![0.0; cols];
+    for_each_own_row(rows, cols, &mut view.absent, |row, gradients| {
         scores.iter_mut().zip(gradients).for_each(|(to, &gradient)| *to = score(gradient));
-        best.offer_absent(row * cols, &scores, here);
-        live = rest;
+        best.offer_absent(row * cols, &scores, in_row(&live, row, cols));
     });
-    best.into_cells()
+    best.gather(&mut view.absent).into_cells()
+}
+
+/// Those of a sorted list of cells that are in a row.
+fn in_row(cells: &[usize], row: usize, cols: usize) -> &[usize] {
+    let begin = |row: usize| cells.partition_point(|&cell| cell < row * cols);
+    &cells[begin(row)..begin(row + 1)]
 }
 
 /// Calls `look(row, gradients of its cells)` for each row, asking for the gradients of a block of rows at a time.
@@ -183,16 +185,38 @@ pub fn for_each_row(
     rows: usize,
     cols: usize,
     gradients: &mut CellGradients<'_>,
+    look: impl FnMut(usize, &[f32]),
+) {
+    let write = |rows: Range<usize>, out: &mut [f32]| {
+        (gradients.rows)(rows.clone(), out);
+        vec![rows]
+    };
+    in_blocks(rows, cols, write, look);
+}
+
+/// As [`for_each_row`], where ranks share the rows: each one's are its own alone.
+fn for_each_own_row(
+    rows: usize,
+    cols: usize,
+    gradients: &mut CellGradients<'_>,
+    look: impl FnMut(usize, &[f32]),
+) {
+    in_blocks(rows, cols, |rows, out| gradients.own_rows(rows, out), look);
+}
+
+/// Calls `look` for the rows that `write` says it has written.
+fn in_blocks(
+    rows: usize,
+    cols: usize,
+    mut write: impl FnMut(Range<usize>, &mut [f32]) -> Vec<Range<usize>>,
     mut look: impl FnMut(usize, &[f32]),
 ) {
     let block = (BLOCK_CELLS / cols.max(1)).clamp(1, rows);
     let mut buffer = vec![0.0; block * cols];
     for start in (0..rows).step_by(block) {
         let end = (start + block).min(rows);
-        let buffer = &mut buffer[..(end - start) * cols];
-        (gradients.rows)(start..end, buffer);
-        for (row, gradients) in (start..end).zip(buffer.chunks_exact(cols)) {
-            look(row, gradients);
+        for row in write(start..end, &mut buffer[..(end - start) * cols]).into_iter().flatten() {
+            look(row, &buffer[(row - start) * cols..][..cols]);
         }
     }
 }

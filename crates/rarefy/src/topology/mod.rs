@@ -38,7 +38,7 @@ pub use grow::{Grow, GrowRule, Value, for_each_row, strongest_absent};
 pub use phases::Phases;
 pub use preset::{DropName, Method, TopologySettings};
 pub use scope::Scope;
-pub use view::{CellGradients, Progress, View};
+pub use view::{CellGradients, Progress, SharedRows, View};
 pub use when::When;
 
 use crate::random::Stream;

@@ -1,5 +1,7 @@
 //! The cells of the largest scores: of a list at hand, and of cells that are offered one after the other.
 
+use super::CellGradients;
+
 /// The cells of the `count` largest scores, in order; of equal ones the first. No sorting: the least score that stays
 /// is selected, and one pass over the cells picks what reaches it.
 pub(super) fn largest(cells: impl Iterator<Item = usize>, scores: &[f32], count: usize) -> Vec<usize> {
@@ -77,6 +79,15 @@ impl Best {
         if self.cells.len() >= 3 * self.count {
             self.tighten();
         }
+    }
+
+    /// What all ranks have found, where each has looked at some cells.
+    pub(super) fn gather(mut self, gradients: &mut CellGradients<'_>) -> Best {
+        if let Some(shared) = &mut gradients.shared {
+            self.shrink();
+            self.cells = (shared.gather)(self.cells);
+        }
+        self
     }
 
     /// The cells, in order.

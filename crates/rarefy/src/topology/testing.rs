@@ -18,8 +18,11 @@ pub(super) fn weights(rows: usize, cols: usize, live: &[(usize, f32)]) -> Weight
 
 /// A view of it in which no absent connection has a gradient.
 pub(super) fn view<'a>(weights: &'a Weights, gradients: &'a [f32], target: usize, seed: u64) -> View<'a> {
-    let absent =
-        CellGradients { rows: Box::new(|_, out| out.fill(0.0)), cells: Box::new(|_, out| out.fill(0.0)) };
+    let absent = CellGradients {
+        rows: Box::new(|_, out| out.fill(0.0)),
+        cells: Box::new(|_, out| out.fill(0.0)),
+        shared: None,
+    };
     let stream = Stream::new(seed, Purpose::Bench, 0, 0);
     View { weights, gradients, target, block: 1, is_joined: true, absent, stream }
 }
@@ -35,5 +38,6 @@ pub(super) fn cell_gradients(gradients: &[f32], cols: usize) -> CellGradients<'_
                 *out = gradients[cell];
             }
         }),
+        shared: None,
     }
 }

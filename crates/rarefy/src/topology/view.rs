@@ -53,10 +53,39 @@ type RowGradients<'a> = Box<dyn FnMut(Range<usize>, &mut [f32]) + 'a>;
 /// Fills in the gradients of a pattern's cells.
 type SampledGradients<'a> = Box<dyn FnMut(&Pattern, &mut [f32]) + 'a>;
 
+/// Fills in those rows of a dense gradient that are this rank's, and says which.
+type OwnRowGradients<'a> = Box<dyn FnMut(Range<usize>, &mut [f32]) -> Vec<Range<usize>> + 'a>;
+
+/// Brings together scores and cells.
+type GatherScores<'a> = Box<dyn FnMut(Vec<(f32, usize)>) -> Vec<(f32, usize)> + 'a>;
+
 /// The gradients that the cells of a matrix would have if every connection were live.
 pub struct CellGradients<'a> {
     /// Writes the gradients of all cells of some rows, row-major.
     pub rows: RowGradients<'a>,
     /// Writes the gradients of a pattern's cells, in order, at a cost that follows their number.
     pub cells: SampledGradients<'a>,
+    /// The rows, each with one rank alone, where several train together: fewer bytes for whoever looks for the best cells.
+    pub shared: Option<SharedRows<'a>>,
+}
+
+/// Rows of a gradient that ranks share.
+pub struct SharedRows<'a> {
+    /// Writes the gradients of all cells of some of these rows, and returns of which.
+    pub rows: OwnRowGradients<'a>,
+    /// Makes of the scores and cells that each rank has found those of all.
+    pub gather: GatherScores<'a>,
+}
+
+impl CellGradients<'_> {
+    /// Writes the gradients of all cells of some of these rows, and returns of which: of those that this rank is to look at.
+    pub(super) fn own_rows(&mut self, rows: Range<usize>, out: &mut [f32]) -> Vec<Range<usize>> {
+        match &mut self.shared {
+            Some(shared) => (shared.rows)(rows, out),
+            None => {
+                (self.rows)(rows.clone(), out);
+                vec![rows]
+            }
+        }
+    }
 }

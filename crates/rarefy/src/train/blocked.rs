@@ -1,8 +1,10 @@
 //! A weight matrix in row blocks as topology methods see it: a matrix of the blocks, each worth the norm of its numbers. So a rule that
 //! chooses connections chooses blocks, and there is no second set of rules.
 
+use std::ops::Range;
+
 use crate::sparse::{Pattern, Storage, Weights};
-use crate::topology::CellGradients;
+use crate::topology::{CellGradients, SharedRows};
 
 /// A matrix of which a row stands for `height` rows, and a connection for a block.
 pub(super) struct Blocked {
@@ -34,20 +36,28 @@ impl Blocked {
         let (height, cols) = (self.height, self.weights.cols());
         let rows = height * self.weights.rows();
         let mut numbers = Vec::new();
-        CellGradients {
-            rows: Box::new(move |lines, out| {
-                let range = lines.start * height..lines.end * height;
-                numbers.resize(range.len() * cols, 0.0);
-                (of_cells.rows)(range, &mut numbers);
-                out.fill(0.0);
-                for (row, gradients) in numbers.chunks_exact(cols.max(1)).enumerate() {
-                    let squares = &mut out[row / height * cols..][..cols];
-                    squares
-                        .iter_mut()
-                        .zip(gradients)
-                        .for_each(|(square, gradient)| *square += gradient * gradient);
+        let shared = of_cells.shared.take().map(|SharedRows { rows: mut of_rows, gather }| {
+            let mut numbers = Vec::new();
+            let of_lines = move |lines: Range<usize>, out: &mut [f32]| {
+                numbers.resize(lines.len() * height * cols, 0.0);
+                let own = of_rows(lines.start * height..lines.end * height, &mut numbers);
+                let own: Vec<Range<usize>> =
+                    own.into_iter().map(|rows| rows.start / height..rows.end / height).collect();
+                for own in &own {
+                    let (first, end) = (own.start - lines.start, own.end - lines.start);
+                    let numbers = &numbers[first * height * cols..end * height * cols];
+                    norms(numbers, height, cols, &mut out[first * cols..end * cols]);
                 }
-                out.iter_mut().for_each(|square| *square = square.sqrt());
+                own
+            };
+            SharedRows { rows: Box::new(of_lines), gather }
+        });
+        CellGradients {
+            shared,
+            rows: Box::new(move |lines, out| {
+                numbers.resize(lines.len() * height * cols, 0.0);
+                (of_cells.rows)(lines.start * height..lines.end * height, &mut numbers);
+                norms(&numbers, height, cols, out);
             }),
             cells: Box::new(move |blocks, out| {
                 let mut weights = Weights::zeros_in_blocks(height, blocks.clone());
@@ -59,6 +69,16 @@ impl Blocked {
             }),
         }
     }
+}
+
+/// Writes the norms of blocks of `height` rows of `cols` numbers.
+fn norms(numbers: &[f32], height: usize, cols: usize, out: &mut [f32]) {
+    out.fill(0.0);
+    for (row, gradients) in numbers.chunks_exact(cols.max(1)).enumerate() {
+        let squares = &mut out[row / height * cols..][..cols];
+        squares.iter_mut().zip(gradients).for_each(|(square, gradient)| *square += gradient * gradient);
+    }
+    out.iter_mut().for_each(|square| *square = square.sqrt());
 }
 
 #[cfg(test)]
@@ -78,6 +98,7 @@ mod tests {
         assert_eq!((blocked.weights.values(), &blocked.gradients[..]), (&of_live[..], &of_live[..]));
         assert_eq!(blocked.weights.pattern(), Some(&pattern));
         let of_cells = CellGradients {
+            shared: None,
             rows: Box::new(|rows, out| {
                 (rows.start * 3..rows.end * 3).zip(out).for_each(|(cell, out)| *out = cell as f32);
             }),

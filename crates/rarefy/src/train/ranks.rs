@@ -4,6 +4,7 @@
 //! passes of a network, which return none, need not know.
 
 use std::mem::take;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -204,6 +205,19 @@ impl Ranks {
         self.sum(numbers, &mut []);
     }
 
+    /// Adds up numbers in lines of so many, each for one rank alone; returns which lines this one has.
+    pub(super) fn sum_lines(&self, numbers: &mut [f32], line: usize) -> Vec<Range<usize>> {
+        let (parts, precision) = (self.share.parts, self.precision);
+        let (mut shares, lines) = (None, 0..numbers.len() / line);
+        self.talk(|comm, talk| {
+            shares = Some(distributed::sum_lines(comm, parts, precision, numbers, line, &mut talk.bytes)?);
+            Ok(())
+        });
+        // After a failure all that it has: whoever asks for the error will know.
+        let Some(shares) = shares else { return Vec::from([lines]) };
+        shares.into_iter().map(|share| share.start / line..share.end / line).collect()
+    }
+
     fn sum(&self, numbers: &mut [f32], along: &mut [f64]) {
         if !self.is_alone() {
             let (parts, precision) = (self.share.parts, self.precision);
@@ -244,6 +258,16 @@ impl Ranks {
             Ok(())
         });
         all
+    }
+
+    /// The scores of cells that all ranks have found.
+    pub(super) fn gather_scores(&self, mine: &[(f32, usize)]) -> Vec<(f32, usize)> {
+        let mine: Vec<[u64; 2]> =
+            mine.iter().map(|&(score, cell)| [score.to_bits().into(), cell as u64]).collect();
+        let all = self.gather_lists(&mine);
+        // None after a failure.
+        let all = if all.is_empty() { mine } else { all };
+        all.into_iter().map(|[score, cell]| (f32::from_bits(score as u32), cell as usize)).collect()
     }
 
     /// Brings to the first rank what each other one has, in their order; they get nothing.

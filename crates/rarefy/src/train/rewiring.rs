@@ -1,6 +1,7 @@
 //! What happens when connections change: a topology method moves them, zeros leave storage, and some come back.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use super::blocked::Blocked;
 use super::ranks::Ranks;
@@ -13,7 +14,7 @@ use crate::layers::{Gradient, Parameter, without_dead_neurons};
 use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 use crate::sparse::Pattern;
-use crate::topology::{CellGradients, View, When};
+use crate::topology::{CellGradients, SharedRows, View, When};
 
 /// Connections that an update moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -300,20 +301,37 @@ impl Engine {
             divide(out);
         };
         let absent = match source {
-            Source::Passes(shares) => CellGradients {
-                rows: Box::new(move |rows, out| {
+            Source::Passes(shares) => {
+                let rows_of_share = move |rows: Range<usize>, out: &mut [f32], scratch: &mut Vec<f32>| {
                     self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
-                        product.row_gradients(self.isa, shape, rows.clone(), out, &mut scratch);
+                        product.row_gradients(self.isa, shape, rows.clone(), out, scratch);
                     });
-                    join(out);
-                }),
-                cells: Box::new(move |cells, out| {
-                    self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
-                        product.cell_gradients(self.isa, cells, out);
-                    });
-                    join(out);
-                }),
-            },
+                };
+                CellGradients {
+                    rows: Box::new(move |rows, out| {
+                        rows_of_share(rows, out, &mut scratch);
+                        join(out);
+                    }),
+                    cells: Box::new(move |cells, out| {
+                        self.team.sum_products(&self.network, index, shares, out, &mut |product, out| {
+                            product.cell_gradients(self.isa, cells, out);
+                        });
+                        join(out);
+                    }),
+                    shared: (!self.ranks.is_alone()).then(|| {
+                        let (height, mut scratch) = (parameter.weights.block_height(), Vec::new());
+                        let rows_of_rank = move |rows: Range<usize>, out: &mut [f32]| {
+                            rows_of_share(rows.clone(), out, &mut scratch);
+                            let lines = self.ranks.sum_lines(out, height * shape.1);
+                            divide(out);
+                            let place = |line: usize| rows.start + line * height;
+                            lines.into_iter().map(|lines| place(lines.start)..place(lines.end)).collect()
+                        };
+                        let gather = |found: Vec<(f32, usize)>| self.ranks.gather_scores(&found);
+                        SharedRows { rows: Box::new(rows_of_rank), gather: Box::new(gather) }
+                    }),
+                }
+            }
             Source::Replay(replay) => CellGradients {
                 rows: Box::new(move |rows, out| {
                     replay.borrow_mut().rows(index, rows, out);
@@ -323,6 +341,7 @@ impl Engine {
                     replay.borrow_mut().cells(index, cells, out);
                     divide(out);
                 }),
+                shared: None,
             },
         };
         View {
