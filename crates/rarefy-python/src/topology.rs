@@ -136,7 +136,7 @@ impl Topology {
                 target: nnz,
                 block: 1,
                 is_joined: false,
-                absent: CellGradients { rows: Box::new(|_, _| ()), cells: Box::new(|_, _| ()) },
+                absent: CellGradients { rows: Box::new(|_, _| ()), cells: Box::new(|_, _| ()), shared: None },
                 stream,
             };
             let cells = Drop::Magnitude.keep(&mut view, nnz, &Progress { step: 0, total: 1, epoch: 1 });
@@ -272,7 +272,7 @@ fn absent<'a>(passes: &'a [Pass<'a>], cols: usize) -> CellGradients<'a> {
             }
         });
     };
-    CellGradients { rows: Box::new(rows), cells: Box::new(cells) }
+    CellGradients { rows: Box::new(rows), cells: Box::new(cells), shared: None }
 }
 
 /// The sum over passes, the first of which is written where it belongs.
