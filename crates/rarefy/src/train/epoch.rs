@@ -19,6 +19,9 @@ use crate::data::{Ahead, Batch, Features, Shares, Splits, Task, run_order, windo
 use crate::metrics::Metric;
 use crate::{Error, Result};
 
+/// Steps after which ranks compare their weights, where they have the same.
+const STEPS_OF_TRUST: u64 = 100;
+
 impl Trainer {
     /// Trains until `epochs` are done, and says how that ended and how long each whole epoch took.
     pub(super) fn train_to(
@@ -129,6 +132,9 @@ impl Trainer {
                 let of_step = order[of_step].chunks(batch_size).take(place % accumulate + 1);
                 self.change_connections(&mut current[0], of_step, &progress)?;
                 self.position.score.add(score);
+                if step.is_multiple_of(STEPS_OF_TRUST) {
+                    self.engine.ranks.check_values(&self.engine.network)?;
+                }
             }
             self.position.step = step;
             std::mem::swap(&mut current, &mut next);

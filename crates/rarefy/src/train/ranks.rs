@@ -370,19 +370,37 @@ impl Ranks {
         if self.is_alone() {
             return Ok(());
         }
-        let of_weight = |parameter: &Parameter| {
+        let cells = |parameter: &Parameter| {
             hash(parameter.weights.connections().flat_map(|(cell, _)| (cell as u64).to_le_bytes()))
         };
+        self.compare_parameters("connections", network.weights().map(|(_, it)| (it, cells(it))))
+    }
+
+    /// Checks that all ranks have the same numbers: hosts of different C libraries, or broken ones, may drift apart.
+    pub(super) fn check_values(&self, network: &Network) -> Result<()> {
+        if self.is_alone() {
+            return Ok(());
+        }
+        let values = |parameter: &Parameter| {
+            hash(parameter.weights.values().iter().flat_map(|value| value.to_bits().to_le_bytes()))
+        };
+        self.compare_parameters("numbers", network.parameters().map(|it| (it, values(it))))
+    }
+
+    fn compare_parameters<'a>(
+        &self,
+        what: &str,
+        hashes: impl Iterator<Item = (&'a Parameter, u64)>,
+    ) -> Result<()> {
         let problem = |parameter: &Parameter| {
             format!(
-                "has other connections in {} than rank 0: its memory or its processor may be at fault",
+                "has other {what} in {} than rank 0: its memory, its processor or its system's C library may be at fault",
                 parameter.name
             )
         };
-        let weights: Vec<(u64, String)> =
-            network.weights().map(|(_, parameter)| (of_weight(parameter), problem(parameter))).collect();
-        let weights: Vec<(u64, &str)> = weights.iter().map(|(hash, problem)| (*hash, &problem[..])).collect();
-        self.compare(&weights)
+        let hashes: Vec<(u64, String)> = hashes.map(|(parameter, hash)| (hash, problem(parameter))).collect();
+        let hashes: Vec<(u64, &str)> = hashes.iter().map(|(hash, problem)| (*hash, &problem[..])).collect();
+        self.compare(&hashes)
     }
 
     /// Checks that all ranks have the same numbers; each comes with what is said of the first rank that has another one.
@@ -474,4 +492,46 @@ fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distributed::Local;
+    use crate::kernels::Activation;
+    use crate::layers::{LayerSpec, NetworkSpec, SparsitySettings};
+    use crate::tiles::Shape;
+
+    #[test]
+    fn ranks_that_drift_apart_are_told_with_the_parameter() {
+        let spec = NetworkSpec {
+            inputs: Shape::flat(4),
+            layers: vec![LayerSpec::linear(8, Activation::Relu), LayerSpec::linear(2, Activation::Identity)],
+        };
+        let check = |odd: usize, seed: u64| {
+            Local::run(3, |comm| {
+                let is_odd = comm.rank() == odd;
+                let sparsity = SparsitySettings { density: 0.5, ..SparsitySettings::default() };
+                let mut network = Network::random(&spec, &sparsity, if is_odd { seed } else { 1 }).unwrap();
+                if is_odd && seed == 1 {
+                    let value = &mut network.parameter_mut(2).weights.values_mut()[1];
+                    *value = f32::from_bits(value.to_bits() + 1);
+                }
+                let ranks = Ranks::new(Arc::new(comm), Precision::F32);
+                [ranks.check_patterns(&network), ranks.check_values(&network)]
+                    .map(|found| found.err().map(|error| error.to_string()))
+            })
+        };
+        for found in check(2, 1) {
+            let [patterns, values] = found;
+            assert_eq!(patterns, None);
+            let message = "rank 2 (this process): has other numbers in layers.1.weight than rank 0";
+            assert!(values.as_ref().is_some_and(|it| it.starts_with(message)), "{values:?}");
+        }
+        for [patterns, _] in check(1, 2) {
+            let message = "rank 1 (this process): has other connections in layers.0.weight than rank 0";
+            assert!(patterns.as_ref().is_some_and(|it| it.starts_with(message)), "{patterns:?}");
+        }
+        assert!(check(3, 1).iter().flatten().all(Option::is_none));
+    }
 }

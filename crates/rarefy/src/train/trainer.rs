@@ -502,6 +502,7 @@ impl Trainer {
     pub(super) fn gather(&mut self) -> Result<()> {
         self.exchange.settle(&mut self.engine);
         self.engine.gather();
+        self.engine.ranks.check_values(&self.engine.network)?;
         self.engine.ranks.check()
     }
 
