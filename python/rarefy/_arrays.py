@@ -56,7 +56,7 @@ def samples_of(X, y=None, task="auto", shape=None, vocabulary=None, is_table=Non
                 raise ValueError("X must be [samples, steps] of whole numbers from 0 on: the model takes tokens")
             samples = Samples.tokens(np.ascontiguousarray(X, dtype=np.uint32), X.shape[1], vocabulary)
         else:
-            samples = rows_of(np.ascontiguousarray(X.reshape(X.shape[0], -1)))
+            samples = rows_of(X.reshape(X.shape[0], -1))
         if X.ndim > 2:
             samples.with_shape(*((1, *X.shape[1:]) if X.ndim == 3 else X.shape[1:]))
         elif shape is not None and vocabulary is None and shape[2] * shape[0] * shape[1] == X.shape[1]:

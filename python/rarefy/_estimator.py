@@ -90,8 +90,8 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples. A float32 array in C order is read where it lies: do not write to it meanwhile. Sparse ones
-            stay sparse.
+            The samples. A float32 array in C order is read where it lies, one of float64 on the way to the only
+            copy: do not write to it meanwhile. Sparse ones stay sparse.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             What is to be predicted.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -94,7 +94,7 @@ class Regressing(RegressorMixin, _SparseLinear):
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, columns of targets, and weights of samples."""
-        checks = {"accept_sparse": _FORMATS, "dtype": _DTYPES, "order": "C"}
+        checks = {"accept_sparse": _FORMATS, "dtype": _DTYPES}
         X, y = validated(self, X, y, reset=True, multi_output=True, y_numeric=True, **checks)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -204,7 +204,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, a column of targets for each problem, and weights of samples times those of their classes."""
-        X, y = validated(self, X, y, reset=True, accept_sparse=_FORMATS, dtype=_DTYPES, order="C")
+        X, y = validated(self, X, y, reset=True, accept_sparse=_FORMATS, dtype=_DTYPES)
         check_classification_targets(y)
         weights = None
         if sample_weight is not None:

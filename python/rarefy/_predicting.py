@@ -40,7 +40,7 @@ class Predicting(BaseEstimator):
         checks = {"ensure_min_samples": 2 if reset else 1}
         if y is not NOTHING:
             checks |= {"multi_output": True, "y_numeric": is_regressor(self)}
-        return validated(self, X, y, reset=reset, accept_sparse="csr", dtype=_DTYPES, order="C", **checks)
+        return validated(self, X, y, reset=reset, accept_sparse="csr", dtype=_DTYPES, **checks)
 
     def _rows(self, X):
         """What is validated as samples."""

@@ -9,7 +9,10 @@ from ._sparse import canonical
 
 
 def rows_of(X):
-    """Samples of a two-dimensional array, which is read where it lies if it is float32 in C order, or of a `Frame`."""
+    """Samples of a two-dimensional array or of a `Frame`.
+
+    An array is read where it lies: float32 in C order as it is, float64 in any layout on the way to the only copy.
+    """
     if isinstance(X, Frame):
         return X.samples
     if scipy.sparse.issparse(X):
@@ -19,5 +22,5 @@ def rows_of(X):
         indptr, indices = X.indptr.astype(np.uint64, copy=False), X.indices.astype(np.uint32, copy=False)
         return Samples.csr(X.shape[1], indptr, indices, X.data.astype(np.float32, copy=False))
     if X.dtype == np.float64:
-        return Samples.wide(np.ascontiguousarray(X), X.shape[1])
+        return Samples.wide(X)
     return Samples.dense(np.ascontiguousarray(X, dtype=np.float32), X.shape[1])

@@ -102,7 +102,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             Itself.
         """
         # The path looks at the samples; they are looked at here for what they are.
-        validated(self, X, y, reset=True, accept_sparse="csr", dtype=_DTYPES, order="C", multi_output=True)
+        validated(self, X, y, reset=True, accept_sparse="csr", dtype=_DTYPES, multi_output=True)
         wanted = self._wanted()
         _check_choice("task", self.task, ("auto", "classification", "regression"))
         is_regression = self.task == "regression" or (

@@ -2,7 +2,10 @@
 #![allow(unsafe_code)]
 
 use arrow_array::ffi_stream::RecordBatchStreamReader;
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArrayDyn};
+use numpy::{
+    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn,
+    PyUntypedArrayMethods,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -36,6 +39,53 @@ impl<T> AsRef<[T]> for Shared<T> {
     fn as_ref(&self) -> &[T] {
         // SAFETY: pointer and count are those of an array that is kept, which NumPy neither moves nor frees.
         unsafe { std::slice::from_raw_parts(self.first, self.count) }
+    }
+}
+
+/// The rows of a matrix of Python's, whatever its layout, kept as long as this is.
+pub struct Strided {
+    first: *const u8,
+    /// Rows and columns, and the bytes from one to the next.
+    shape: [usize; 2],
+    strides: [isize; 2],
+    /// Dropped with the interpreter attached, or left to it.
+    _array: Py<PyAny>,
+}
+
+// SAFETY: as for `Shared`.
+unsafe impl Send for Strided {}
+// SAFETY: as for `Shared`.
+unsafe impl Sync for Strided {}
+
+impl Strided {
+    /// Shares a matrix.
+    pub fn new(array: &PyReadonlyArray2<'_, f64>) -> Strided {
+        let (shape, strides) = (array.shape(), array.strides());
+        Strided {
+            first: array.data().cast(),
+            shape: [shape[0], shape[1]],
+            strides: [strides[0], strides[1]],
+            _array: array.as_any().clone().unbind(),
+        }
+    }
+
+    pub fn shape(&self) -> [usize; 2] {
+        self.shape
+    }
+
+    /// Writes the numbers of a row.
+    ///
+    /// # Panics
+    /// If there is no such row, or it has another number of columns.
+    pub fn read(&self, row: usize, out: &mut [f64]) {
+        let [rows, columns] = self.shape;
+        assert!(row < rows && out.len() == columns, "row {row} of {rows} x {columns} into {}", out.len());
+        for (column, out) in out.iter_mut().enumerate() {
+            let offset = row as isize * self.strides[0] + column as isize * self.strides[1];
+            // SAFETY: NumPy says that a number stands at the strides times row and column, which are within the shape, and it
+            // is kept; it may stand at any address.
+            *out = unsafe { self.first.offset(offset).cast::<f64>().read_unaligned() };
+        }
     }
 }
 

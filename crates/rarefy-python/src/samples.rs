@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use numpy::{PyReadonlyArray1, PyReadonlyArrayDyn};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use rarefy::tiles::Shape;
 
-use crate::arrays::{Shared, list, slice};
+use crate::arrays::{Shared, Strided, list, slice};
 use crate::errors::{internal, raised};
 use crate::frames;
 
@@ -50,11 +50,12 @@ impl Samples {
         Samples::made(rarefy::Samples::lent(shared, inputs))
     }
 
-    /// Rows of `inputs` numbers, of which one copy is made, as float32.
+    /// Rows of numbers in any layout, of which one copy is made, as float32.
     #[staticmethod]
-    fn wide(rows: PyReadonlyArrayDyn<'_, f64>, inputs: usize) -> PyResult<Samples> {
-        let shared = Arc::new(Shared::new(&rows)?);
-        Samples::made(rarefy::Samples::lent_wide(shared, inputs))
+    fn wide(rows: PyReadonlyArray2<'_, f64>) -> PyResult<Samples> {
+        let strided = Strided::new(&rows);
+        let [samples, inputs] = strided.shape();
+        Samples::made(rarefy::Samples::lent_wide(samples, inputs, move |row, out| strided.read(row, out)))
     }
 
     /// Compressed sparse rows.

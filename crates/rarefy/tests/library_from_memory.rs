@@ -445,9 +445,19 @@ fn lent_numbers_are_as_good_as_a_copy_of_them() {
     for divisor in [1.0, 3.0] {
         let wide: Vec<f64> = pixels.iter().map(|&pixel| f64::from(pixel) / divisor).collect();
         let copied = Samples::dense(&wide, 64).unwrap().with_classes(&digits).unwrap();
-        let lent = Samples::lent_wide(std::sync::Arc::new(wide), 64).unwrap().with_classes(&digits).unwrap();
+        // Its columns one after the other, which are read in their place.
+        let (rows, numbers) = (digits.len(), wide.clone());
+        let columns: Vec<f64> = (0..64).flat_map(|at| wide.iter().skip(at).step_by(64).copied()).collect();
+        let by_row = move |row: usize, out: &mut [f64]| out.copy_from_slice(&numbers[row * 64..][..64]);
+        let by_column = move |row: usize, out: &mut [f64]| {
+            out.iter_mut().enumerate().for_each(|(at, out)| *out = columns[at * rows + row]);
+        };
+        let by_row = Samples::lent_wide(rows, 64, by_row).unwrap().with_classes(&digits).unwrap();
+        let by_column = Samples::lent_wide(rows, 64, by_column).unwrap().with_classes(&digits).unwrap();
         let ready = |samples: Samples| from_memory(samples, &DataSettings::default(), 1).unwrap();
-        assert_eq!(ready(copied), ready(lent), "{divisor}");
+        let copied = ready(copied);
+        assert_eq!(copied, ready(by_row), "{divisor}");
+        assert_eq!(copied, ready(by_column), "{divisor}");
     }
     // What is changed is copied.
     let mut settings = Settings::default();
@@ -459,5 +469,7 @@ fn lent_numbers_are_as_good_as_a_copy_of_them() {
 
     let owner = std::sync::Arc::new(vec![1.0, f32::NAN]);
     let error = Samples::lent(owner, 1).unwrap_err();
+    assert!(matches!(error, Error::Input(InputProblem::NotFinite { row: 1, column: 0, .. })), "{error}");
+    let error = Samples::lent_wide(2, 1, |row, out| out[0] = [0.1, 1e300][row]).unwrap_err();
     assert!(matches!(error, Error::Input(InputProblem::NotFinite { row: 1, column: 0, .. })), "{error}");
 }

@@ -8,32 +8,27 @@ use rayon::prelude::*;
 use crate::tiles::{LANES, Tiles};
 
 /// Numbers in a caller's memory, for as long as this lives. They must not change meanwhile: what is trained on would.
-pub(crate) struct Lent<T = f32>(Arc<dyn AsRef<[T]> + Send + Sync>);
+#[derive(Clone)]
+pub(crate) struct Lent(Arc<dyn AsRef<[f32]> + Send + Sync>);
 
-impl<T> Lent<T> {
-    pub(super) fn new(owner: Arc<dyn AsRef<[T]> + Send + Sync>) -> Lent<T> {
+impl Lent {
+    pub(super) fn new(owner: Arc<dyn AsRef<[f32]> + Send + Sync>) -> Lent {
         Lent(owner)
     }
 
-    pub(super) fn numbers(&self) -> &[T] {
+    pub(super) fn numbers(&self) -> &[f32] {
         (*self.0).as_ref()
     }
 }
 
-impl<T> Clone for Lent<T> {
-    fn clone(&self) -> Lent<T> {
-        Lent(self.0.clone())
-    }
-}
-
-impl<T: fmt::Debug> fmt::Debug for Lent<T> {
+impl fmt::Debug for Lent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Lent").field(&self.numbers()).finish()
     }
 }
 
-impl<T: PartialEq> PartialEq for Lent<T> {
-    fn eq(&self, other: &Lent<T>) -> bool {
+impl PartialEq for Lent {
+    fn eq(&self, other: &Lent) -> bool {
         self.numbers() == other.numbers()
     }
 }

@@ -33,6 +33,7 @@ mod stream;
 mod table;
 pub mod text;
 mod weights;
+mod wide;
 
 pub use augment::Augmentation;
 pub use batches::{Batch, BatchTargets, epoch_order, run_order, windowed_order};

@@ -14,6 +14,7 @@ use super::reading::{Format, Reading};
 use super::shown::shown;
 use super::span::Close;
 use super::stream::FileCells;
+use super::wide::WideCells;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -23,6 +24,8 @@ pub(crate) enum Cells {
     Numbers(Vec<f32>),
     /// Numbers of a caller's, without gaps.
     Lent(Lent),
+    /// The same, where `f32` would round some.
+    Wide(WideCells),
     /// Numbers in a file.
     Streamed(FileCells),
     /// The nonzeros of each sample.
@@ -181,6 +184,7 @@ impl Cells {
             Cells::Bytes(bytes) => bytes.len() / width.max(1),
             Cells::Numbers(numbers) => numbers.len() / width.max(1),
             Cells::Lent(lent) => lent.numbers().len() / width.max(1),
+            Cells::Wide(cells) => cells.rows.rows,
             Cells::Streamed(cells) => cells.records.len(),
             Cells::Sparse(rows) => rows.rows(),
             Cells::Texts(texts) => texts.len(),
@@ -199,7 +203,7 @@ impl Cells {
 
     /// Whether they are numbers that may be missing.
     pub(crate) fn are_numbers(&self) -> bool {
-        matches!(self, Cells::Numbers(_) | Cells::Streamed(_)) && !self.are_bytes()
+        matches!(self, Cells::Numbers(_) | Cells::Wide(_) | Cells::Streamed(_)) && !self.are_bytes()
     }
 
     /// That all that was asked for could be read.
@@ -223,6 +227,7 @@ impl Cells {
             }
             Cells::Numbers(numbers) => out.copy_from_slice(&numbers[index * width..][..width]),
             Cells::Lent(lent) => out.copy_from_slice(&lent.numbers()[index * width..][..width]),
+            Cells::Wide(cells) => cells.copy_row(index, out),
             Cells::Streamed(cells) => cells.copy_row(index, out),
             Cells::Sparse(rows) => {
                 out.fill(0.0);

@@ -129,6 +129,11 @@ impl Span {
         self.last = number;
     }
 
+    /// Whether `f32` holds all numbers as they are.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.rounding == 0.0
+    }
+
     /// How the column is to be read, if not as it is.
     pub(crate) fn shift(&self, column: usize) -> Option<Shift> {
         let unit = self.max - self.min;

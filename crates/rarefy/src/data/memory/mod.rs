@@ -1,10 +1,10 @@
 //! Samples from memory.
 
+mod lent;
 mod tables;
 mod zeros;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::data::csr::Csr;
 use crate::data::dataset::Task;
@@ -14,6 +14,7 @@ use crate::data::reading::{Kept, MEMORY, MemoryReading, Reading};
 use crate::data::settings::TaskChoice;
 use crate::data::span::{Shifting, Span, reader};
 use crate::data::table::Table;
+use crate::data::wide::{WideCells, WideRows};
 use crate::tiles::Shape;
 use crate::{Error, InputProblem, Result};
 use zeros::{nonzeros, whole};
@@ -54,7 +55,7 @@ pub(in crate::data) enum Rows {
     /// The same in a caller's memory.
     Lent(Lent),
     /// The same, where `f32` would round some.
-    Wide(Lent<f64>),
+    Wide(WideRows),
     Sparse(Csr),
     /// `samples x steps` ids below `vocabulary`.
     Tokens {
@@ -98,47 +99,13 @@ impl Samples {
     pub fn dense<T: Copy + Into<f64>>(numbers: &[T], inputs: usize) -> Result<Samples> {
         let wide = || numbers.iter().map(|&number| number.into());
         refuse_unfit(wide(), inputs)?;
-        let rows = match exact(wide()) {
-            Some(numbers) => Rows::Narrow(numbers),
-            None => Rows::Wide(Lent::new(Arc::new(wide().collect::<Vec<f64>>()))),
-        };
-        Ok(Samples::new(rows, inputs))
-    }
-
-    /// Samples of `inputs` numbers each, row after row, that are read where they lie: training and predicting make no copy of them
-    /// all, but where [`Samples::with_lengths`] or an augmentation changes them. `owner` is kept as long as it takes; its numbers must
-    /// not change meanwhile. Bits are those of [`Samples::dense`].
-    ///
-    /// # Errors
-    /// As for [`Samples::dense`].
-    ///
-    /// # Example
-    /// ```
-    /// use std::sync::Arc;
-    ///
-    /// use rarefy::Samples;
-    ///
-    /// let numbers = Arc::new(vec![5.1_f32, 3.5, 6.2, 2.9]); // or any type of yours that is AsRef<[f32]>
-    /// let flowers = Samples::lent(numbers.clone(), 2)?.with_classes(&[0, 1])?;
-    /// assert_eq!((flowers.len(), Arc::strong_count(&numbers)), (2, 2));
-    /// # Ok::<(), rarefy::Error>(())
-    /// ```
-    pub fn lent(owner: Arc<dyn AsRef<[f32]> + Send + Sync>, inputs: usize) -> Result<Samples> {
-        let lent = Lent::new(owner);
-        refuse_unfit(lent.numbers().iter().map(|&number| number.into()), inputs)?;
-        Ok(Samples::new(Rows::Lent(lent), inputs))
-    }
-
-    /// As [`Samples::lent`], for numbers that `f32` would round: training and predicting make one copy of them, as `f32`.
-    ///
-    /// # Errors
-    /// As for [`Samples::dense`].
-    pub fn lent_wide(owner: Arc<dyn AsRef<[f64]> + Send + Sync>, inputs: usize) -> Result<Samples> {
-        let lent = Lent::new(owner);
-        let wide = || lent.numbers().iter().copied();
-        refuse_unfit(wide(), inputs)?;
-        let rows = exact(wide()).map(Rows::Narrow);
-        Ok(Samples::new(rows.unwrap_or(Rows::Wide(lent)), inputs))
+        if let Some(numbers) = exact(wide()) {
+            return Ok(Samples::new(Rows::Narrow(numbers), inputs));
+        }
+        let (rows, numbers) = (numbers.len() / inputs, wide().collect::<Vec<f64>>());
+        Samples::lent_wide(rows, inputs, move |row, out| {
+            out.copy_from_slice(&numbers[row * inputs..][..inputs]);
+        })
     }
 
     /// Samples that are a list of numbers each.
@@ -214,7 +181,7 @@ impl Samples {
         match &self.rows {
             Rows::Narrow(numbers) => numbers.len() / self.inputs(),
             Rows::Lent(lent) => lent.numbers().len() / self.inputs(),
-            Rows::Wide(lent) => lent.numbers().len() / self.inputs(),
+            Rows::Wide(rows) => rows.rows,
             Rows::Sparse(rows) => rows.rows(),
             Rows::Tokens { ids, .. } => ids.len() / self.inputs(),
             Rows::Table(table) => table.rows(),
@@ -487,8 +454,8 @@ impl Samples {
             (Rows::Narrow(numbers), Kept::Nonzeros) => {
                 Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))
             }
-            (Rows::Wide(lent), Kept::Nonzeros) => {
-                let numbers: Vec<f32> = lent.numbers().iter().map(|&number| number as f32).collect();
+            (Rows::Wide(rows), Kept::Nonzeros) => {
+                let numbers = WideCells { rows, shifts: Vec::new() }.to_narrow();
                 Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))
             }
             (Rows::Sparse(rows), Kept::All) => Cells::Numbers(whole(&rows)),
@@ -502,15 +469,15 @@ impl Samples {
                     numbers.into_iter().map(|number| read(number.into())).collect()
                 })
             }
-            (Rows::Wide(lent), Kept::All) => {
-                let numbers = lent.numbers();
-                let mut spans = vec![Span::default(); inputs];
-                for row in numbers.chunks_exact(inputs) {
-                    spans.iter_mut().zip(row).for_each(|(span, &number)| span.add(number));
-                }
+            (Rows::Wide(rows), Kept::All) => {
+                let spans = rows.spans();
                 shifts = shifting.shifts(&spans);
-                close = (0..).zip(&spans).filter_map(|(at, span)| span.close(at)).collect();
-                Cells::Numbers(numbers.iter().copied().map(reader(&shifts, inputs)).collect())
+                if !spans.iter().all(Span::is_exact) {
+                    close = (0..).zip(&spans).filter_map(|(at, span)| span.close(at)).collect();
+                }
+                let cells = WideCells { rows, shifts: shifts.clone() };
+                // Who changes them needs a copy.
+                if lengths.is_empty() { Cells::Wide(cells) } else { Cells::Numbers(cells.to_narrow()) }
             }
             (Rows::Tokens { ids, vocabulary }, Kept::Tokens(most)) if vocabulary <= most => {
                 Cells::Tokens { ids, vocabulary: most }
@@ -577,10 +544,15 @@ fn refuse_unfit(numbers: impl ExactSizeIterator<Item = f64>, inputs: usize) -> R
     if !count.is_multiple_of(inputs) {
         return input(InputProblem::NotWholeRows { numbers: count, inputs });
     }
-    match numbers.enumerate().find(|(_, value)| !(*value as f32).is_finite()) {
+    match endless(numbers) {
         Some((at, value)) => input(InputProblem::NotFinite { row: at / inputs, column: at % inputs, value }),
         None => Ok(()),
     }
+}
+
+/// The first number that is not finite, as an `f32` too, and its place.
+fn endless(numbers: impl Iterator<Item = f64>) -> Option<(usize, f64)> {
+    numbers.enumerate().find(|(_, value)| !(*value as f32).is_finite())
 }
 
 /// The numbers as `f32`, if it rounds none.
