@@ -319,7 +319,20 @@ def torch_modules(rng):
             raise
 
 
-KINDS = [perceptrons, perceptrons, linear_models, paths, networks, texts, engine, torch_modules]
+def products(rng):
+    A = one_of(rng, samples(rng), broken_csr(rng, rng.standard_normal((9, 7)) * (rng.random((9, 7)) < 0.5)))
+    A = scipy.sparse.csr_array(A, dtype="f4") if isinstance(A, np.ndarray) and A.dtype.kind == "f" else A
+    m, k = A.shape if getattr(A, "ndim", 0) == 2 else (3, 4)
+    columns, threads = int(rng.choice([0, 1, 5, 70])), one_of(rng, None, None, 1, 2, 0, "x")
+    X, Y = (
+        rng.standard_normal((rows, columns)).astype("f4") if rng.random() < 0.9 else samples(rng) for rows in (m, k)
+    )
+    rarefy.ops.sddmm(A, X, Y, threads=threads)
+    rarefy.ops.spmm_t(A, X, threads=threads)
+    rarefy.ops.spmm(A, Y, threads=threads)
+
+
+KINDS = [perceptrons, perceptrons, linear_models, paths, networks, texts, engine, products, torch_modules]
 
 
 def main():

@@ -15,10 +15,10 @@ use crate::arrays::{list, slice, slice_mut};
 use crate::errors::{detached, internal, raised};
 use crate::pool::Pool;
 
-/// Threads of all chains: as many as torch has, anew when that changes.
+/// Threads of all chains, as many as torch has, and of all products: anew when their number changes.
 static THREADS: Mutex<Option<(usize, Arc<Pool>)>> = Mutex::new(None);
 
-/// Threads, as many as torch has.
+/// So many threads.
 pub fn threads(count: usize) -> Arc<Pool> {
     let mut made = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
     match &*made {

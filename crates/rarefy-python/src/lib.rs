@@ -13,6 +13,7 @@ mod frames;
 mod inspect;
 mod linear;
 mod model;
+mod ops;
 mod path;
 mod pool;
 mod preparation;
@@ -38,6 +39,8 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<topology::Topology>()?;
     module.add_class::<linear::Design>()?;
     module.add_class::<preparation::Preparation>()?;
+    module.add_function(wrap_pyfunction!(ops::sparse_times_dense, module)?)?;
+    module.add_function(wrap_pyfunction!(ops::products_of_rows, module)?)?;
     module.add_function(wrap_pyfunction!(path::follow_path, module)?)?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     module.add_class::<run::Run>()?;
