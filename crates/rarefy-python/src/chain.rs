@@ -157,7 +157,8 @@ impl Chain {
     /// of each weight.
     #[new]
     fn new(py: Python<'_>, spec: &str, patterns: Vec<(Indices<'_>, Indices<'_>)>) -> PyResult<Chain> {
-        let spec: NetworkSpec = serde_json::from_str(spec).map_err(|error| internal(&error.to_string()))?;
+        let spec: NetworkSpec =
+            serde_json::from_slice(spec.as_bytes()).map_err(|error| internal(&error.to_string()))?;
         let shapes = spec.weight_shapes().map_err(raised)?;
         if shapes.len() != patterns.len() {
             return Err(internal(&format!("{} patterns for {} weights", patterns.len(), shapes.len())));

@@ -22,7 +22,7 @@ impl Preparation {
     #[new]
     fn new(text: &str) -> PyResult<Preparation> {
         let preparation: data::Preparation =
-            serde_json::from_str(text).map_err(|error| internal(&error.to_string()))?;
+            serde_json::from_slice(text.as_bytes()).map_err(|error| internal(&error.to_string()))?;
         preparation.check().map_err(|problem| internal(&problem))?;
         Ok(Preparation { preparation })
     }

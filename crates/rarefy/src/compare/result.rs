@@ -129,8 +129,8 @@ pub fn state(folder: &Path, settings: &Settings) -> Result<State> {
         );
         return Err(Error::setting(key, problem));
     }
-    let result = std::fs::read_to_string(folder.join(FILE)).ok();
-    let result = result.and_then(|text| serde_json::from_str::<RunResult>(&text).ok());
+    let result = std::fs::read(folder.join(FILE)).ok();
+    let result = result.and_then(|text| serde_json::from_slice::<RunResult>(&text).ok());
     Ok(match result.filter(|result| result.settings_hash == hash(settings)) {
         Some(result) => State::Ended(Box::new(result)),
         None => State::Begun,

@@ -128,7 +128,8 @@ impl Checkpoint<'_> {
                 version["format"]
             )));
         }
-        let mut header: Header = serde_json::from_value(version).map_err(|error| {
+        // From bytes, as other JSON: a second kind of source would make the code that reads settings as large once more.
+        let mut header: Header = serde_json::from_slice(text.as_bytes()).map_err(|error| {
             file.problem(format!(
                 "has a header that this version cannot read ({error}); if a newer one wrote it update rarefy"
             ))

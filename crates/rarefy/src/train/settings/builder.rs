@@ -110,7 +110,8 @@ impl SettingsBuilder {
     pub fn settings(mut self) -> Result<Settings> {
         self.complete()?;
         let wrong = |error: toml::de::Error| Error::setting("settings", advise(error.message()));
-        self.table.try_into().map_err(wrong)
+        // By way of text, as files are read: a second kind of source would make the code that reads settings as large once more.
+        toml::from_str(&self.table.to_string()).map_err(wrong)
     }
 
     /// Defaults that depend on what was given: a penalty decides by itself which connections stay, so under `static`, its
