@@ -153,6 +153,10 @@ impl<'a> Progress<'a> {
         };
         pieces.push(Piece(3, format!("density {:.4}{churn}", record.density)));
         pieces.extend(record.lambda.map(|lambda| Piece(4, format!("lambda {lambda:.1e}"))));
+        pieces.extend(record.staleness.map(|late| {
+            let waits = if late.waits > 0 { format!(", {} waits", late.waits) } else { String::new() };
+            Piece(5, format!("staleness {:.1}, at most {:.1}{waits}", late.mean, late.most))
+        }));
         pieces.push(Piece(10, format!("rate {:.1e}", record.learning_rate)));
         pieces.push(Piece(9, format!("{:.2} s", record.seconds)));
         pieces.push(Piece(8, format!("{:.0} samples/s", self.samples as f64 / record.seconds)));

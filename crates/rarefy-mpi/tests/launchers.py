@@ -281,6 +281,29 @@ def names_who_hangs(launcher, work):
         assert code != 0 and said in err, (code, err)
 
 
+def serves(launcher, work):
+    """Where rank 0 serves, ranks stop when they are asked, go on, and a rank that hangs is named."""
+    server = ["--optimizer", "adam", "--set", "distributed.exchange=server", "--set", "distributed.timeout=1"]
+    folder = work / "served"
+    job = launcher.start(4, *train(folder, 100_000), *server)
+    wait_for_epoch(folder, 2, job)
+    job.send_signal(signal.SIGUSR1)
+    code, err, _ = end(job, folder)
+    assert code == 0 and err.count("stopping") == 1, (code, err)
+    done = (folder / "metrics.jsonl").read_text().count("\n")
+    launcher.succeed(2, "train", "--resume", str(folder), "--epochs", str(done + 2), "--no-twin", "--quiet")
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["ending"] == "finished" and summary["reproducible"] is False, summary
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert all(record["staleness"]["most"] <= 4 for record in records), records[-1]
+    hangs = work / "hangs"
+    job = launcher.start(4, *train(hangs, 100_000), *server)
+    wait_for_epoch(hangs, 2, job)
+    os.kill(ranks_of(hangs)[3], signal.SIGSTOP)
+    code, err, _ = end(job, hangs)
+    assert code != 0 and f"rank 3 ({os.uname().nodename}): has not answered for 1 s" in err, (code, err)
+
+
 def says_what_is_missing(launcher, work):
     """A launcher and a library that do not fit are an error, never as many runs of one rank."""
     other = "libmpich.so.12" if launcher.name.startswith("Open MPI") else "libmpi.so.40"
@@ -300,6 +323,7 @@ CHECKS = [
     stops_when_asked,
     stops_at_a_terminal,
     names_who_hangs,
+    serves,
     says_what_is_missing,
 ]
 

@@ -104,7 +104,7 @@ impl Comm for Carried {
     fn receive(&self, from: Option<usize>) -> Result<(usize, Vec<u8>)> {
         let from = from.ok_or_else(|| {
             let problem =
-                "waits for any rank at all, which a comm of Python's cannot: it takes from one that is named";
+                "waits for any rank at all, which a comm of Python's cannot: use two ranks, or distributed.exchange = \"local\"";
             Error::rank(self.rank, self.host_of(self.rank), problem)
         })?;
         let mut length = [0; 8];

@@ -19,6 +19,7 @@ mod own_layers_train;
 mod penalties_reach_their_optimum;
 mod presets_train;
 mod ranks_agree;
+mod ranks_need_not_wait;
 mod readme_is_true;
 mod reference;
 mod row_blocks;

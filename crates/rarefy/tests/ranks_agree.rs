@@ -462,7 +462,7 @@ fn what_an_exchange_cannot_do_is_refused() {
         (
             with(local(&all), |it| it.train.batch_size = Some(254)),
             1,
-            "train.batch_size: 254 samples cannot be shared out alike over distributed.workers = 4; use 252 or 256",
+            "train.batch_size: 254 samples cannot be shared out alike over 4 workers; use 252 or 256",
         ),
         (
             with(local(&carries.0), |_| ()),
@@ -472,7 +472,7 @@ fn what_an_exchange_cannot_do_is_refused() {
         (
             with(stale(&all), |it| (it.optimizer.method, it.optimizer.momentum) = (Optimizer::Sgd, 0.9)),
             1,
-            "optimizer.momentum: 0.9 is too much for gradients that are one step late",
+            "optimizer.momentum: 0.9 is too much for gradients that come late",
         ),
     ] {
         let found = in_ranks(ranks, |rank| {

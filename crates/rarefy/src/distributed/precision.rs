@@ -15,7 +15,7 @@ named! {
 
 impl Precision {
     /// Bytes of a number on its way.
-    pub(super) const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Precision::F32 => 4,
             Precision::Bf16 => 2,
@@ -23,7 +23,7 @@ impl Precision {
     }
 
     /// Adds numbers to the end of a message.
-    pub(super) fn write(self, numbers: &[f32], message: &mut Vec<u8>) {
+    pub(crate) fn write(self, numbers: &[f32], message: &mut Vec<u8>) {
         match self {
             Precision::F32 => message.extend_from_slice(bytemuck::cast_slice(numbers)),
             Precision::Bf16 => {
@@ -33,7 +33,7 @@ impl Precision {
     }
 
     /// Lets each of `numbers` `meet` the one in its place in a message.
-    pub(super) fn read(self, message: &[u8], numbers: &mut [f32], meet: impl Fn(&mut f32, f32)) {
+    pub(crate) fn read(self, message: &[u8], numbers: &mut [f32], meet: impl Fn(&mut f32, f32)) {
         match self {
             Precision::F32 => {
                 let told = message.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes));

@@ -18,6 +18,24 @@ named! {
         /// Workers take steps of their own, each on its part of every batch, and their weights are averaged now and then (DiLoCo: Douillard
         /// et al. 2023, arXiv 2311.08105).
         Local = "local",
+        /// The first rank holds the weights, each rank takes the next share of a batch when it has done one, and its gradient moves weights
+        /// when it comes (Ho et al. 2013). Not reproducible.
+        Server = "server",
+        /// As `"server"` for 70 % of the epochs, then as `"local"` with a worker for each rank (WASAP-SGD: Curci et al. 2021, arXiv
+        /// 2102.01732). Not reproducible.
+        Wasap = "wasap",
+    }
+}
+
+impl ExchangeMethod {
+    /// Whether the same settings give the same bits.
+    pub fn is_reproducible(self) -> bool {
+        !self.is_served()
+    }
+
+    /// Whether a rank serves others, at least at first.
+    pub fn is_served(self) -> bool {
+        matches!(self, ExchangeMethod::Server | ExchangeMethod::Wasap)
     }
 }
 
@@ -36,11 +54,15 @@ pub struct DistributedSettings {
     /// share out over the ranks: the number of workers changes results, that of ranks does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<usize>,
-    /// Steps from one average of `"local"` to the next, 16 if not given. Weights are averaged at the end of an epoch too, and where
+    /// Steps that a gradient of `"server"` or `"wasap"` may be late, 4 if not given: a step is as many gradients as there are ranks. Where
+    /// one could come later, ranks wait for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<u64>,
+    /// Steps from one average of `"local"` or `"wasap"` to the next, 16 if not given. Weights are averaged at the end of an epoch too, and where
     /// connections move.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period: Option<u64>,
-    /// How far weights go at an average of `"local"`, times the way to it; if not given 1 for sgd, else 0.7.
+    /// How far weights go at an average of `"local"` or `"wasap"`, times the way to it; if not given 1 for sgd, else 0.7.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outer_learning_rate: Option<f32>,
     /// Nesterov's momentum of these moves, from 0 to below 1; if not given 0 for sgd, else 0.9.
@@ -50,6 +72,9 @@ pub struct DistributedSettings {
 
 /// A week, after which nobody waits any more.
 const MOST_SECONDS: f64 = 604_800.0;
+
+/// The most steps that a gradient may be late.
+const MOST_STALENESS: u64 = 1000;
 
 /// The most workers: each has weights and optimizer state of its own.
 const MOST_WORKERS: usize = 1 << 16;
@@ -61,6 +86,7 @@ impl Default for DistributedSettings {
             precision: Precision::F32,
             exchange: ExchangeMethod::Exact,
             workers: None,
+            staleness: None,
             period: None,
             outer_learning_rate: None,
             outer_momentum: None,
@@ -80,14 +106,17 @@ impl DistributedSettings {
             return wrong("timeout", problem);
         }
         let local = &[ExchangeMethod::Local][..];
+        let averages = &[ExchangeMethod::Local, ExchangeMethod::Wasap][..];
+        let served = &[ExchangeMethod::Server, ExchangeMethod::Wasap][..];
         refuse_ignored(
             "distributed.exchange",
             self.exchange,
             &[
                 ("workers", self.workers.is_some(), local),
-                ("period", self.period.is_some(), local),
-                ("outer_learning_rate", self.outer_learning_rate.is_some(), local),
-                ("outer_momentum", self.outer_momentum.is_some(), local),
+                ("staleness", self.staleness.is_some(), served),
+                ("period", self.period.is_some(), averages),
+                ("outer_learning_rate", self.outer_learning_rate.is_some(), averages),
+                ("outer_momentum", self.outer_momentum.is_some(), averages),
             ],
         )?;
         if self.exchange == ExchangeMethod::Local {
@@ -99,6 +128,9 @@ impl DistributedSettings {
                 return wrong("workers", format!("{workers} is not between 1 and {MOST_WORKERS}"));
             }
         }
+        if let Some(steps) = self.staleness.filter(|steps| !(1..=MOST_STALENESS).contains(steps)) {
+            return wrong("staleness", format!("{steps} is not between 1 and {MOST_STALENESS} steps"));
+        }
         if self.period == Some(0) {
             return wrong("period", "0 is not a number of steps; use at least 1".into());
         }
@@ -109,6 +141,12 @@ impl DistributedSettings {
             return wrong("outer_momentum", format!("{momentum} is not from 0 to below 1"));
         }
         Ok(())
+    }
+
+    /// The settings of one rank, for who does alone what these want several for.
+    #[must_use]
+    pub fn alone(&self) -> DistributedSettings {
+        if self.exchange.is_served() { DistributedSettings::default() } else { self.clone() }
     }
 
     /// How many of the workers a rank has where there are so many ranks, each of which has a run of a power of two: then sums over
@@ -152,6 +190,15 @@ mod tests {
                 "exchange = 'local'",
                 "distributed.workers: must be given for distributed.exchange = \"local\": 4, for example",
             ),
+            (
+                "exchange = 'server'\nworkers = 4",
+                "distributed.workers: distributed.exchange = \"server\" does not use it",
+            ),
+            (
+                "exchange = 'server'\nstaleness = 0",
+                "distributed.staleness: 0 is not between 1 and 1000 steps",
+            ),
+            ("staleness = 2", "distributed.staleness: distributed.exchange = \"exact\" does not use it"),
             ("exchange = 'local'\nworkers = 0", "distributed.workers: 0 is not between 1 and 65536"),
             ("exchange = 'local'\nworkers = 4\nperiod = 0", "distributed.period: 0 is not a number of steps"),
             (

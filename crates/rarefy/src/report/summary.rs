@@ -41,6 +41,8 @@ pub struct Summary {
     pub emptied: Option<Emptied>,
     /// The seed of all its random draws.
     pub seed: u64,
+    /// Whether the same settings and seed give the same bits again; with `distributed.exchange = "server"` or `"wasap"` they do not.
+    pub reproducible: bool,
     /// Threads that trained.
     pub threads: usize,
     /// The instruction set.
@@ -96,6 +98,7 @@ impl Summary {
             ending: outcome.ending,
             emptied: outcome.emptied.clone(),
             seed: run.settings().seed,
+            reproducible: run.settings().distributed.exchange.is_reproducible(),
             threads: run.threads(),
             isa: run.isa().name(),
             processor: processor(),

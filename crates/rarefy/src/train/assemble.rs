@@ -2,6 +2,7 @@
 
 use super::exchange::Exchange;
 use super::plan::{Floor, Plan};
+use super::position::Position;
 use super::ranks::Ranks;
 use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
@@ -24,8 +25,8 @@ pub(super) enum Start {
     Random,
     /// The caller's.
     Given(Network),
-    /// That of a checkpoint, which began as a random one.
-    Saved(Network, Floor),
+    /// That of a checkpoint, which began as a random one, and where training stood.
+    Saved(Network, Box<Position>),
 }
 
 /// Parts that are given; those that are not are made as the settings say.
@@ -123,7 +124,8 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         None => settings.topology.build()?,
     };
     let spec = settings.network_for(&splits.train)?;
-    let floor = if let Start::Saved(_, floor) = parts.start { floor } else { Floor::default() };
+    let floor = if let Start::Saved(_, position) = &parts.start { position.floor } else { Floor::default() };
+    let steps_alone = matches!(&parts.start, Start::Saved(_, position) if position.steps_alone);
     let plan = Plan::new(settings, &spec, &topology, floor)?;
     let (_, ranks) = parts.ranks.place();
     let is_given = matches!(parts.start, Start::Given(_));
@@ -162,7 +164,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     sparsifier.has_whole_batches = batch_size * settings.train.accumulate >= splits.train.len();
     let steps = settings.train.steps_for(splits.train.len());
     let schedule = settings.schedule.build(optimizer.traits())?;
-    let exchange = Exchange::new(settings, &optimizer, batch_size, &parts.ranks)?;
+    let exchange = Exchange::new(settings, &optimizer, batch_size, &parts.ranks, steps_alone)?;
     // Connections may move by what a rank finds for its share of a batch, where its workers have others.
     let shares = exchange.cut(batch_size, &parts.ranks).shares(batch_size);
     let shares = shares.chain(parts.ranks.cut(batch_size).shares(batch_size));
@@ -197,15 +199,41 @@ fn check_layers(settings: &Settings, splits: &Splits, engine: &Engine) -> Result
             "does not go with layers that carry their states: each lane of a batch goes on with its own";
         return Err(Error::setting("train.accumulate", problem));
     }
-    if engine.carries() && settings.distributed.exchange == ExchangeMethod::Local {
-        let problem = "\"local\" does not go with layers that carry their states: they would be those of the last worker; use \
-                       \"exact\" or \"stale\"";
-        return Err(Error::setting("distributed.exchange", problem));
-    }
+    check_layers_for(settings.distributed.exchange, splits, engine)?;
     let lost = splits.augmentation.as_ref().map_or(0, Augmentation::most_steps_lost);
     check_transcripts(&engine.network, &splits.preparation, &splits.train, lost)?;
     for part in splits.validation.iter().chain(&splits.test) {
         check_transcripts(&engine.network, &splits.preparation, part, 0)?;
+    }
+    Ok(())
+}
+
+/// Refuses what workers do not go with that take no step together.
+fn check_layers_for(exchange: ExchangeMethod, splits: &Splits, engine: &Engine) -> Result<()> {
+    if matches!(exchange, ExchangeMethod::Exact | ExchangeMethod::Stale) {
+        return Ok(());
+    }
+    let wrong = |problem: &str| {
+        Err(Error::setting("distributed.exchange", format!("\"{exchange}\" does not go with {problem}")))
+    };
+    if engine.carries() {
+        return wrong(
+            "layers that carry their states: they would be those of the last worker; use \"exact\" or \"stale\"",
+        );
+    }
+    if !exchange.is_served() {
+        return Ok(());
+    }
+    if engine.network.parameters().any(|parameter| !parameter.is_trained()) {
+        return wrong(
+            "batch norms: each share of a batch would have averages of its own; use group norms, or \"exact\", \"stale\" or \"local\"",
+        );
+    }
+    if matches!(splits.train.features, Features::Streamed(_)) {
+        return wrong(
+            "data.memory: which samples a rank needs next is not known before; leave data.memory out, or use \"exact\", \"stale\" or \
+             \"local\"",
+        );
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::exchange::Step;
+use super::exchange::{Exchange, Step};
 use super::keep::Keep;
 use super::lambda_path::largest_lambda;
 use super::model::model_bytes;
@@ -45,7 +45,12 @@ impl Trainer {
             }
             let is_whole = self.position.step == self.epoch_start;
             let start = Instant::now();
-            match self.train_epoch(keep, watch) {
+            self.change_exchange()?;
+            let trained = match self.exchange {
+                Exchange::Server(_) => self.train_served_epoch(keep, watch),
+                _ => self.train_epoch(keep, watch),
+            };
+            match trained {
                 Ok(Control::Continue) => {}
                 Ok(Control::Stop) => return Ok((Ending::Interrupted, times)),
                 Err(Error::Emptied { key, layer, step, cure }) => {
@@ -152,7 +157,7 @@ impl Trainer {
     }
 
     /// Grants what ranks wish after a step, where `control` is what this rank's watcher says.
-    fn stops_or_saves(&mut self, control: Control, keep: &mut dyn Keep) -> Result<Control> {
+    pub(super) fn stops_or_saves(&mut self, control: Control, keep: &mut dyn Keep) -> Result<Control> {
         let (stops, saves) = (self.stops(control), self.engine.ranks.is_granted(Wish::Save));
         if stops || saves {
             self.gather()?;
@@ -168,7 +173,7 @@ impl Trainer {
     }
 
     /// The order in which the epoch under way goes through the training samples.
-    fn order(&self) -> Vec<usize> {
+    pub(super) fn order(&self) -> Vec<usize> {
         let samples = self.splits.train.len();
         if self.engine.carries() {
             run_order(samples, self.batch_size())
@@ -232,7 +237,7 @@ impl Trainer {
 
     /// What the topology method, the penalty and the constraint do to connections after a step on some micro-batches, whose last
     /// `batch` holds.
-    fn change_connections<'a>(
+    pub(super) fn change_connections<'a>(
         &mut self,
         batch: &mut Shares,
         of_step: impl Iterator<Item = &'a [usize]> + Clone,
@@ -321,7 +326,8 @@ impl Trainer {
             let what = "the loss on the validation part".to_string();
             return Err(Error::Diverged { step, what, checkpoint: None });
         }
-        let record = self.record(found.as_ref(), seconds, best);
+        let staleness = self.exchange.take_staleness();
+        let record = EpochRecord { staleness, ..self.record(found.as_ref(), seconds, best) };
         self.position.score = Score::default();
         (self.position.dropped, self.position.grown) = (0, 0);
         self.gather()?;
@@ -436,6 +442,7 @@ impl Trainer {
             seconds,
             bytes_sent: traffic.map(|it| it.bytes_sent),
             seconds_waiting: traffic.map(|it| it.seconds_waiting),
+            staleness: None,
             best,
         }
     }
@@ -513,6 +520,6 @@ fn fill_all(shares: &mut [Shares], splits: &Splits, samples: &[usize], cut: Cut,
 }
 
 /// Takes these samples of the training part.
-fn fill(batch: &mut Shares, splits: &Splits, samples: &[usize], epoch: u64) {
+pub(super) fn fill(batch: &mut Shares, splits: &Splits, samples: &[usize], epoch: u64) {
     batch.fill_for_training(&splits.train, samples, splits.augmentation.as_ref(), epoch);
 }

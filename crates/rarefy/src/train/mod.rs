@@ -37,6 +37,7 @@ mod run;
 mod sample_score;
 mod save;
 mod score;
+mod served;
 mod settings;
 mod share;
 mod sparse_start;
@@ -65,7 +66,7 @@ pub use machine::{free_memory_bytes, memory_bytes, peak_rss_bytes, processor, rs
 pub use model::{CsrWeights, Model, ModelConfig, model_bytes, save_model};
 pub use predictions::{Prediction, Predictions};
 pub use predictor::predict;
-pub use record::{Control, Emptied, Ending, EpochRecord, Event, Outcome, Watch};
+pub use record::{Control, Emptied, Ending, EpochRecord, Event, Outcome, Staleness, Watch};
 pub use rewiring::Churn;
 pub use run::Run;
 pub use sample_score::{SampleScore, score_samples};

@@ -38,6 +38,9 @@ pub(super) struct Position {
     /// What gradients are of that have not yet moved weights, if any wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) waiting: Option<Origin>,
+    /// Whether the workers of `distributed.exchange = "wasap"` have come to steps of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) steps_alone: bool,
     /// How few connections a layer may have. Files of older versions say nothing of it.
     #[serde(default = "Floor::of_older_files")]
     pub(super) floor: Floor,

@@ -89,6 +89,16 @@ impl Ranks {
         (self.comm.rank(), self.comm.size())
     }
 
+    /// How this rank reaches the others.
+    pub(super) fn comm(&self) -> &dyn Comm {
+        &self.comm
+    }
+
+    /// How numbers are told.
+    pub(super) fn precision(&self) -> Precision {
+        self.precision
+    }
+
     /// What this rank has sent, and how long it has waited, since this was last asked; `None` of the only rank.
     pub(super) fn traffic(&self) -> Option<Traffic> {
         (!self.is_alone()).then(|| self.comm.take())
@@ -285,6 +295,18 @@ impl Ranks {
             Ok(())
         });
         all
+    }
+
+    /// Makes numbers those of the first rank.
+    pub(super) fn tell_all<'a>(&self, numbers: impl Iterator<Item = &'a mut Vec<f32>>) {
+        self.talk(|comm, _| {
+            for numbers in numbers {
+                let mut bytes = bytemuck::cast_slice(numbers).to_vec();
+                comm.broadcast(&mut bytes, 0)?;
+                Precision::F32.read(&bytes, numbers, |number, told| *number = told);
+            }
+            Ok(())
+        });
     }
 
     /// What ranks have of some things that they took in turn, in the order of the things, of which `sizes` says how much there is of

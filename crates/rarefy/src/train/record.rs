@@ -47,6 +47,18 @@ pub enum Control {
     Stop,
 }
 
+/// How late the gradients of an epoch were, in steps of as many gradients as there are ranks: how many had moved weights since the
+/// values that they are of were handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Staleness {
+    /// Of a gradient.
+    pub mean: f64,
+    /// Of the latest; `distributed.staleness` bounds it.
+    pub most: f64,
+    /// Times that a rank has had to wait for a slower one.
+    pub waits: u64,
+}
+
 /// A line of `metrics.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EpochRecord {
@@ -107,6 +119,9 @@ pub struct EpochRecord {
     /// Seconds that it has waited for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_waiting: Option<f64>,
+    /// How late gradients were, where ranks do not wait for each other and the first serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staleness: Option<Staleness>,
     /// Whether this is the best epoch so far.
     pub best: bool,
 }

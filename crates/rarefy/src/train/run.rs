@@ -142,7 +142,7 @@ impl Run {
         let fingerprint = builder.splits().fingerprint();
         let spec = builder.settings().network_for(&builder.splits().train)?;
         let network = checkpoint.network(builder.settings(), fingerprint, &spec)?;
-        let mut trainer = builder.saved_network(network, checkpoint.position.floor).build()?;
+        let mut trainer = builder.saved_network(network, checkpoint.position.clone()).build()?;
         checkpoint.check_position(trainer.steps_per_epoch())?;
         let batch_size = trainer.batch_size();
         let first = trainer.engine.ranks.share(batch_size, batch_size).first;

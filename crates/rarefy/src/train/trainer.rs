@@ -8,7 +8,6 @@ use super::assemble::{self, Assembled, Start};
 use super::exchange::Exchange;
 use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
-use super::plan::Floor;
 use super::position::Position;
 use super::ranks::Ranks;
 use super::record::{Emptied, Ending, Outcome, Watch};
@@ -136,9 +135,9 @@ impl TrainerBuilder {
         &self.splits
     }
 
-    /// The network of a checkpoint, which the settings were used for before.
-    pub(super) fn saved_network(mut self, network: Network, floor: Floor) -> TrainerBuilder {
-        self.start = Start::Saved(network, floor);
+    /// The network of a checkpoint that stands there, which the settings were used for before.
+    pub(super) fn saved_network(mut self, network: Network, position: Position) -> TrainerBuilder {
+        self.start = Start::Saved(network, Box::new(position));
         self
     }
 
@@ -193,6 +192,12 @@ impl TrainerBuilder {
         let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
         notes.extend(note.clone());
+        let exchange_method = settings.distributed.exchange;
+        if !exchange_method.is_reproducible() {
+            notes.push(format!(
+                "not reproducible: with distributed.exchange = \"{exchange_method}\" gradients move weights in the order in which they come"
+            ));
+        }
         if !engine.ranks.is_alone() {
             engine.ranks.check_same(&settings, engine.isa().name(), splits.fingerprint())?;
         }

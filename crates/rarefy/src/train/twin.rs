@@ -86,6 +86,7 @@ impl Trainer {
             penalty: PenaltySettings::default(),
             constraint: ConstraintSettings::default(),
             target: TargetSettings::default(),
+            distributed: self.settings().distributed.alone(),
             // Who builds it has seen to that: the limit is the run's own.
             memory_limit: None,
             ..self.settings().clone()

@@ -12,6 +12,7 @@
 use std::ops::Range;
 
 use super::{Replicas, Step};
+use crate::Result;
 use crate::data::Shares;
 use crate::distributed::DistributedSettings;
 use crate::layers::Role;
@@ -21,7 +22,6 @@ use crate::train::ranks::Ranks;
 use crate::train::share::Cut;
 use crate::train::team::samples_of;
 use crate::train::{Engine, Score};
-use crate::{Error, Result};
 
 /// Steps from one meeting to the next, unless it is given.
 const PERIOD: u64 = 16;
@@ -57,17 +57,8 @@ impl Local {
         })
     }
 
-    pub(super) fn check_batches(&self, most: usize) -> Result<()> {
-        let workers = self.workers;
-        if most.is_multiple_of(workers) {
-            return Ok(());
-        }
-        let below = (most / workers * workers).max(workers);
-        let problem = format!(
-            "{most} samples cannot be shared out alike over distributed.workers = {workers}; use {below} or {}",
-            below + workers
-        );
-        Err(Error::setting("train.batch_size", problem))
+    pub(super) fn workers(&self) -> usize {
+        self.workers
     }
 
     pub(super) fn cut(&self) -> Cut {

@@ -260,16 +260,18 @@ impl Settings {
         self.distributed.check()
     }
 
-    /// Checks that gradients which are a step late meet no large momentum.
+    /// Checks that gradients which come late meet no large momentum.
     fn check_momentum(&self, own: Own<'_>) -> Result<()> {
         let momentum = match own.optimizer {
             Some(Optimizer::Sgd(Sgd { momentum, .. })) => *momentum,
             Some(_) => 0.0,
             None => self.optimizer.momentum,
         };
-        if self.distributed.exchange == ExchangeMethod::Stale && momentum > MOST_STALE_MOMENTUM {
+        let exchange = self.distributed.exchange;
+        let is_late = exchange == ExchangeMethod::Stale || exchange.is_served();
+        if is_late && momentum > MOST_STALE_MOMENTUM {
             let problem = format!(
-                "{momentum} is too much for gradients that are one step late, as distributed.exchange = \"stale\" makes them: use \
+                "{momentum} is too much for gradients that come late, as distributed.exchange = \"{exchange}\" makes them: use \
                  {MOST_STALE_MOMENTUM} at most, or optimizer.method = \"adam\""
             );
             return Err(Error::setting("optimizer.momentum", problem));

@@ -74,6 +74,8 @@ enum Fact {
     AveragesWorkers,
     /// Gradients move weights one step late.
     StepsLate,
+    /// Gradients move weights as they come.
+    IsServed,
 }
 
 use Fact::*;
@@ -83,7 +85,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 42] = [
+const ROWS: [Row; 49] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -126,6 +128,13 @@ const ROWS: [Row; 42] = [
     (StepsLate,        LooksFurther,         "that looks at more than gradients, and these are of the weights before"),
     (StepsLate,        UsesTheLargest,       "gradients would be of others than the largest"),
     (StepsLate,        HasThresholdsOrGates, "gradients would be of thresholds and gates before"),
+    (IsServed,         LooksFurther,         "that looks at more than gradients, and these are of weights some steps before"),
+    (IsServed,         Penalises,            "whether zeros stay where gradients come late has not been tried"),
+    (IsServed,         Constrains,           "whether it is met where gradients come late has not been tried"),
+    (IsServed,         HasTarget,            "it looks at the weights after each step, and steps come in no order"),
+    (IsServed,         UsesTheLargest,       "gradients would be of others than the largest"),
+    (IsServed,         Accumulates,          "a worker's step is of one batch"),
+    (IsServed,         FollowsPath,          "a path goes from lambda to lambda in one rank"),
 ];
 
 /// Parts of a caller's own, which stand where the settings' methods do.
@@ -189,7 +198,7 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         Some(Regularizer::Groups(..)) => (false, true),
         _ => (false, false),
     };
-    let target = &settings.target;
+    let (target, exchange) = (&settings.target, settings.distributed.exchange);
     let all = [
         (Averages, traits.average.is_some()),
         (Searches, traits.searches()),
@@ -219,8 +228,9 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (FollowsSchedule, settings.schedule.method.is_some_and(|it| it != ScheduleMethod::Constant)),
         (WarmsUp, settings.schedule.warmup.is_some_and(|share| share > 0.0)),
         (Accumulates, settings.train.accumulate > 1),
-        (AveragesWorkers, settings.distributed.exchange == ExchangeMethod::Local),
-        (StepsLate, settings.distributed.exchange == ExchangeMethod::Stale),
+        (AveragesWorkers, matches!(exchange, ExchangeMethod::Local | ExchangeMethod::Wasap)),
+        (StepsLate, exchange == ExchangeMethod::Stale),
+        (IsServed, exchange.is_served()),
     ];
     all.into_iter().filter(|(_, is_so)| *is_so).map(|(fact, _)| fact).collect()
 }
@@ -245,7 +255,7 @@ impl Fact {
             WarmsUp => "schedule.warmup",
             Accumulates => "train.accumulate",
             HasBlocks => "sparsity.block",
-            AveragesWorkers | StepsLate => "distributed.exchange",
+            AveragesWorkers | StepsLate | IsServed => "distributed.exchange",
         }
     }
 
@@ -448,6 +458,8 @@ mod tests {
             ("method = 'prodigy'\n[distributed]\nexchange = 'stale'", "distributed.exchange: \"stale\" does not go with optimizer.method = \"prodigy\": that looks at more than gradients, and these are of the weights before; use \"exact\"".into()),
             ("method = 'adam'\n[distributed]\nexchange = 'local'\n[penalty]\nmethod = 'l1'", "distributed.exchange: \"local\" does not go with penalty.method = \"l1\": workers make zeros in different places, and averages fill them again; use \"exact\" or \"stale\"".into()),
             ("method = 'adam'\n[distributed]\nexchange = 'local'\n[train]\naccumulate = 2", "distributed.exchange: \"local\" does not go with train.accumulate = 2: ".into()),
+            ("method = 'adam'\n[distributed]\nexchange = 'server'\n[penalty]\nmethod = 'l1'", "distributed.exchange: \"server\" does not go with penalty.method = \"l1\": whether zeros stay where gradients come late has not been tried; use \"exact\" or \"stale\"".into()),
+            ("method = 'prodigy'\n[distributed]\nexchange = 'wasap'", "distributed.exchange: \"wasap\" does not go with optimizer.method = \"prodigy\": ".into()),
             ("method = 'armijo'\n[train]\naccumulate = 2", "optimizer.method: \"armijo\" does not go with train.accumulate = 2: ".into()),
         ] {
             let settings: Settings = toml::from_str(&format!("[optimizer]\n{text}")).unwrap();
