@@ -3,6 +3,7 @@
 use super::machine::{free_memory_bytes, rss_bytes};
 use super::plan::Plan;
 use super::reduce::most_sums;
+use super::share::Share;
 use super::team::is_large;
 use super::{Settings, replay, sparse_start};
 use crate::data::share_of;
@@ -104,8 +105,9 @@ fn needs(
     ranks: usize,
 ) -> Result<Needs> {
     let (micro_batches, storage) = (settings.train.accumulate, settings.sparsity.storage);
-    // What is not given is no more than for many samples.
-    let batch_size = settings.train.batch_size_for(usize::MAX);
+    // What is not given is no more than for many samples; the first rank has the largest share.
+    let whole = settings.train.batch_size_for(usize::MAX);
+    let batch_size = Share::of(whole, whole, 0, ranks).samples;
     let shapes = spec.weight_shapes()?;
     let slots = shapes.iter().zip(counts).map(|(shape, &nnz)| storage.slots(shape.rows, shape.cols, nnz));
     let workers = if slots.max().is_some_and(is_large) { 1 } else { rayon::current_num_threads() };
@@ -191,6 +193,19 @@ mod tests {
             "{error}"
         );
         checked(&format!("{limited}{thin}")).unwrap();
+    }
+
+    #[test]
+    fn a_rank_takes_activations_of_its_share_alone() {
+        let text = "[network]\nhidden = [1000]\n[train]\nbatch_size = 4096";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
+        let topology = settings.topology.build().unwrap();
+        let plan = Plan::new(&settings, &spec, &topology, Floor::Outputs).unwrap();
+        let counts = plan.counts_at_start(&settings, &spec).unwrap();
+        let buffers =
+            |ranks: usize| needs(&settings, &spec, &topology, &counts, ranks).unwrap().buffers as f64;
+        assert!((buffers(1) / buffers(4) - 4.0).abs() < 0.1, "{} {}", buffers(1), buffers(4));
     }
 
     #[test]
