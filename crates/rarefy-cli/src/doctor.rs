@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use rarefy::data::{DataSettings, describe};
 use rarefy::kernels::{self, Activation, Epilogue, Isa};
+use rarefy::machine::{free_memory_bytes, memory_bytes, processor};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
-use rarefy::train::{free_memory_bytes, memory_bytes, processor};
 use rarefy_mpi::installed;
 use serde::Serialize;
 

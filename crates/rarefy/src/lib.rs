@@ -130,7 +130,7 @@
 //! | [`optimizers`], [`losses`], [`metrics`] | what they say |
 //! | [`compare`] | every run of a sweep, and which differences are more than chance |
 //! | [`convex`] | the Lasso and its kin: linear models and their paths of lambdas |
-//! | [`sparse`], [`tiles`], [`kernels`], [`math`], [`random`] | inner: patterns, activations, arithmetic, draws |
+//! | [`sparse`], [`tiles`], [`kernels`], [`math`], [`random`], [`machine`] | inner: patterns, activations, arithmetic, draws, memory that is left |
 //!
 //! What is at the root and in the upper eight rows is meant to stay as it is from version to version, names in files and
 //! settings above all. The inner modules are public for who adds layers and rules, or measures kernels; they change with any
@@ -150,6 +150,7 @@ pub mod error;
 pub mod kernels;
 pub mod layers;
 pub mod losses;
+pub mod machine;
 pub mod math;
 pub mod metrics;
 pub mod optimizers;

@@ -4,7 +4,8 @@
 
 use crate::data::{self, DataSettings, Fold, Splits};
 use crate::layers::NetworkSpec;
-use crate::train::{Settings, free_memory_bytes};
+use crate::machine::free_memory_bytes;
+use crate::train::Settings;
 use crate::{Error, Result};
 
 use super::Task;

@@ -8,9 +8,8 @@ use super::figures::Figures;
 use super::numbers::bytes;
 use super::target::Target;
 use crate::Result;
-use crate::train::{
-    Emptied, Ending, Outcome, Trainer, TwinCosts, free_memory_bytes, peak_rss_bytes, processor,
-};
+use crate::machine::{free_memory_bytes, peak_rss_bytes, processor};
+use crate::train::{Emptied, Ending, Outcome, Trainer, TwinCosts};
 
 /// What is done about the dense twin of a run: the same network with every connection, in dense storage.
 pub enum Twin<'a> {

@@ -1,6 +1,5 @@
 //! What a run will take of the memory, told before it is taken: a run that does not fit is refused with the number.
 
-use super::machine::{free_memory_bytes, rss_bytes};
 use super::plan::Plan;
 use super::reduce::most_sums;
 use super::share::Share;
@@ -9,6 +8,7 @@ use super::{Settings, replay, sparse_start};
 use crate::data::share_of;
 use crate::distributed::{DistributedSettings, ExchangeMethod};
 use crate::layers::{Network, NetworkSpec, WeightShape};
+use crate::machine::{free_memory_bytes, rss_bytes};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
 use crate::sparse::block_height;

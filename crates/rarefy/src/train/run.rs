@@ -8,13 +8,13 @@ use super::Settings;
 use super::checkpoint::{self, Checkpoint, checkpoint_path};
 use super::directory::RunDirectory;
 use super::keep::{Keep, State};
-use super::machine::processor;
 use super::model::{Model, ModelConfig, save_model};
 use super::record::{Ending, EpochRecord, Outcome, Watch};
 use super::trainer::{Trainer, TrainerBuilder};
 use crate::data::Splits;
 use crate::distributed::{Comm, Solo};
 use crate::layers::{LayerKinds, Network};
+use crate::machine::processor;
 use crate::{Error, Result};
 
 /// A [`Trainer`] whose settings, figures, best model and state are saved in a folder, so that it can go on where it was

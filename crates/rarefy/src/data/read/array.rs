@@ -10,6 +10,7 @@ use crate::data::raw::{Cells, Labels, Raw};
 use crate::data::reading::{ArrayReading, Reading};
 use crate::data::settings::TaskChoice;
 use crate::data::span::{Close, Shift, Shifting, Span, reader};
+use crate::machine::free_memory_bytes;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -114,6 +115,15 @@ impl Array {
     pub(crate) fn read(path: &Path, from: Opened, header: ArrayHeader) -> Result<Array> {
         let ArrayHeader { length, shape, element, big_endian } = header;
         let expected = bytes_of(path, &shape, element, from.at_most.saturating_sub(length))?;
+        if let Some(free) = free_memory_bytes().filter(|&free| expected as u64 > free) {
+            let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+            let problem = format!(
+                "holds {} and {} of memory are free; with data.memory = \"1GB\", or what you can spare, samples stay on the disk",
+                gb(expected as u64),
+                gb(free)
+            );
+            return Err(Error::data(path, problem));
+        }
         // Packed data may hold far less than it could: let the vector grow with what truly comes.
         let mut bytes = Vec::with_capacity(expected.saturating_add(1).min(1 << 26));
         from.reader.take(expected as u64 + 1).read_to_end(&mut bytes).map_err(read_error(path))?;

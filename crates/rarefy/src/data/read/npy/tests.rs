@@ -182,6 +182,23 @@ fn a_validation_part_in_the_archive_is_one() {
     assert!(error.contains("sample 3 of the validation part: the label \"2\" is out of range"), "{error}");
 }
 
+/// A file with a hole: it takes no room on the disk, and would take more memory than any machine has.
+#[test]
+fn an_array_beyond_memory_is_refused_with_the_setting_that_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (samples, path) = (1usize << 38, folder.path().join("x.npy"));
+    let start = file("<f4", "False", &format!("({samples}, 15)"), &[]);
+    std::fs::write(&path, &start).unwrap();
+    let hole = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    if hole.set_len((start.len() + 4 * 15 * samples) as u64).is_err() {
+        eprintln!("this file system has no files of 16 TB: not tried");
+        return;
+    }
+    std::fs::write(folder.path().join("y.npy"), file("|u1", "False", "(2,)", &[0, 1])).unwrap();
+    let error = read(folder.path(), None, TaskChoice::Auto).err().unwrap().to_string();
+    assert!(error.contains("x.npy: holds 16492.7 GB and ") && error.contains("data.memory = "), "{error}");
+}
+
 #[test]
 fn damaged_and_unfit_arrays_are_named_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
