@@ -25,6 +25,7 @@ KEYWORDS = {
     "epochs": "train.epochs",
     "batch_size": "train.batch_size",
     "accumulate": "train.accumulate",
+    "precision": "train.precision",
     "seed": "seed",
     "threads": "threads",
     "isa": "isa",

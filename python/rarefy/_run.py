@@ -46,6 +46,7 @@ def train(
     epochs=None,
     batch_size=None,
     accumulate=None,
+    precision=None,
     seed=None,
     threads=None,
     isa=None,
@@ -88,8 +89,8 @@ def train(
         What the network is to end as: ``"sparsity=0.98"``, ``"nnz=50k"``, ``{"bytes": "60kB"}``.
     label, task, ignore, keep, delimiter, text, skip_bad
         How data is read.
-    hidden, method, penalty, lam, optimizer, learning_rate, epochs, batch_size, accumulate, seed, threads, isa,
-    memory_limit
+    hidden, method, penalty, lam, optimizer, learning_rate, epochs, batch_size, accumulate, precision, seed, threads,
+    isa, memory_limit
         As the program's flags.
 
     Returns

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rarefy::data::Task;
-use rarefy::layers::Role;
+use rarefy::layers::{Precision, Role};
 use rarefy::losses::Head;
 use rarefy::report::{LayerReport, amount, layer_table, sparsity};
 use rarefy::train::{Model, Settings};
@@ -60,6 +60,7 @@ struct Inspection {
     sparsity: f64,
     biases: usize,
     model_bytes: u64,
+    precision: Precision,
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<Training>,
 }
@@ -108,6 +109,7 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
             .map(|part| part.weights.nnz())
             .sum(),
         model_bytes,
+        precision: model.network.precision(),
         run: training(&model_folder(path))?,
         path: path.to_path_buf(),
     };
@@ -154,11 +156,15 @@ fn text(found: &Inspection, model: &Model, width: usize) -> String {
     } else {
         String::new()
     };
+    let rounded = match found.precision {
+        Precision::F32 => "",
+        Precision::Bf16 => "\nproducts read bf16: weights, as stored, are rounded for them",
+    };
     let mut parts = vec![
         format!("{}: written by rarefy {}, format {}", found.path.display(), found.rarefy, found.format),
         layer_table(&found.layers).text(width),
         format!(
-            "{} of {} weights, {} sparse, and {} biases; {} bytes on disk{removed}",
+            "{} of {} weights, {} sparse, and {} biases; {} bytes on disk{removed}{rounded}",
             found.nnz,
             found.cells,
             sparsity(found.sparsity),

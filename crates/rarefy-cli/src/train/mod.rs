@@ -13,6 +13,7 @@ use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
 use rarefy::data::DataSettings;
 use rarefy::distributed::Comm;
+use rarefy::layers::Precision;
 use rarefy::optimizers;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Summary, Twin};
@@ -122,6 +123,9 @@ pub struct TrainArgs {
     /// Mini-batches whose gradients are summed for a step: the bits of one large batch, in the memory of a mini-batch [default: 1]
     #[arg(long, value_parser = value_parser!(i64).range(1..))]
     accumulate: Option<i64>,
+    /// In how many bits products read numbers, f32 or bf16 [default: f32]
+    #[arg(long, value_parser = one_of::<Precision>(), hide_possible_values = true)]
+    precision: Option<String>,
     #[command(flatten)]
     read: ReadArgs,
     /// Names all random draws
@@ -259,6 +263,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("train.epochs", args.epochs);
     config.flag("train.batch_size", args.batch_size);
     config.flag("train.accumulate", args.accumulate);
+    config.flag("train.precision", args.precision.clone());
     config.flag("penalty.method", args.penalty.clone());
     config.flag("penalty.lambda", args.lambda);
     let mut targets = HashSet::new();

@@ -49,12 +49,13 @@ impl Precision {
     /// Rounds numbers to what can be told.
     pub(super) fn round(self, numbers: &mut [f32]) {
         if self == Precision::Bf16 {
-            numbers.iter_mut().for_each(|number| *number = widened(rounded(*number)));
+            numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
         }
     }
 }
 
 /// The upper half of a number's bits, rounded to the nearest, of two as near to the even one.
+#[inline(always)]
 fn rounded(number: f32) -> u16 {
     let bits = number.to_bits();
     if number.is_nan() {
@@ -64,6 +65,13 @@ fn rounded(number: f32) -> u16 {
     ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
+/// The nearest number of 16 bits.
+#[inline(always)]
+pub(crate) fn nearest_bf16(number: f32) -> f32 {
+    widened(rounded(number))
+}
+
+#[inline(always)]
 fn widened(half: u16) -> f32 {
     f32::from_bits(u32::from(half) << 16)
 }

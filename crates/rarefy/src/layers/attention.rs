@@ -148,6 +148,7 @@ impl Layer for Attention {
         linear(&parameters[2..4], input, key);
         linear(&parameters[4..6], input, value);
         kernels::attend(pass.isa, &self.heads, [query, key, value], input.lengths(), heads, units);
+        pass.precision.round(pass.isa, heads.numbers_mut());
         linear(&parameters[6..8], heads, output);
     }
 
@@ -173,7 +174,8 @@ impl Layer for Attention {
         let lengths = vjp.input.lengths();
         let gradient_inputs = [&mut *query, &mut *key, &mut *value];
         kernels::attend_backward(pass.isa, &self.heads, gradient, lengths, gradient_inputs, units);
-        for (index, gradient) in [(0, &*query), (2, key), (4, value)] {
+        for (index, gradient) in [(0, &mut *query), (2, &mut *key), (4, &mut *value)] {
+            pass.precision.round(pass.isa, gradient.numbers_mut());
             parameter_gradients(index, gradient, vjp.input);
         }
         // The three parts of the input's gradient, each added to those before.

@@ -5,6 +5,8 @@ use crate::tiles::{HALF, Row, Tiles};
 /// The activations and gradients of one mini-batch, allocated once.
 #[derive(Debug, Clone, Default)]
 pub struct Buffers {
+    /// A network's inputs rounded, where it rounds them.
+    pub(super) rounded: Tiles,
     /// Each layer's outputs.
     pub(super) outputs: Vec<Tiles>,
     /// The gradients of each layer's outputs; empty when only predicting.
@@ -77,7 +79,7 @@ impl Buffers {
                 + work.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum::<usize>()
                 + work.inner.iter().map(Buffers::bytes).sum::<usize>()
         };
-        self.outputs.iter().chain(&self.gradients).map(tiles).sum::<usize>()
+        self.outputs.iter().chain(&self.gradients).chain([&self.rounded]).map(tiles).sum::<usize>()
             + self.work.iter().map(work).sum::<usize>()
     }
 

@@ -1,6 +1,6 @@
 //! What a layer is to a network.
 
-use super::{Gradient, Parameter, Workspace};
+use super::{Gradient, Parameter, Precision, Workspace};
 use crate::distributed::Peers;
 use crate::kernels::{Activation, Isa, Product};
 use crate::tiles::{Shape, Tiles};
@@ -10,6 +10,8 @@ use crate::tiles::{Shape, Tiles};
 pub struct Pass<'a> {
     /// The instruction set of the kernels.
     pub isa: Isa,
+    /// In how many bits products read numbers. A network says it of its own passes ([`Network::precision`](super::Network::precision)).
+    pub precision: Precision,
     /// What random draws of a training pass are named by; `None` when predicting.
     pub training: Option<Training>,
     /// Who has the other shares, where the samples are a share of a training batch.
@@ -31,12 +33,13 @@ pub struct Training {
 impl Pass<'_> {
     /// A pass that predicts.
     pub fn predict(isa: Isa) -> Pass<'static> {
-        Pass { isa, training: None, peers: None }
+        Pass { isa, precision: Precision::F32, training: None, peers: None }
     }
 
     /// A pass that trains.
     pub const fn train(isa: Isa, seed: u64, step: u64) -> Pass<'static> {
-        Pass { isa, training: Some(Training { seed, step, earlier: 0 }), peers: None }
+        let training = Some(Training { seed, step, earlier: 0 });
+        Pass { isa, precision: Precision::F32, training, peers: None }
     }
 
     /// Samples of the step that other passes have before this one's.
@@ -54,7 +57,7 @@ impl Pass<'_> {
 
     /// The same pass over a share of a batch.
     pub fn with_peers(self, peers: &dyn Peers) -> Pass<'_> {
-        Pass { isa: self.isa, training: self.training, peers: Some(peers) }
+        Pass { isa: self.isa, precision: self.precision, training: self.training, peers: Some(peers) }
     }
 
     /// Makes `numbers`, `N` for each of some things, those of the whole batch, of which this pass has a share or all; see

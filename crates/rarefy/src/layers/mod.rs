@@ -33,6 +33,7 @@ mod parallel;
 mod parameter;
 mod pool;
 mod positional_encoding;
+mod precision;
 mod presets;
 mod recurrent;
 mod sequence;
@@ -70,6 +71,7 @@ pub use pool::{
     GlobalPool, LastStep, LastStepSpec, MaxPool, MaxPoolSpec,
 };
 pub use positional_encoding::{PositionalEncoding, PositionalEncodingSpec, Positions};
+pub use precision::Precision;
 pub use presets::{ActivationName, Choices, Preset};
 pub use recurrent::{Gru, GruSpec, Lstm, LstmSpec, Rnn, RnnSpec};
 pub use sequence::Sequence;

@@ -1,5 +1,6 @@
 //! A network: a sequence of layers, and its parameters.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,10 +9,10 @@ use super::folded::{Folded, foldable};
 use super::norm::MOMENTUM;
 use super::spread::{Spread, spreadable};
 use super::{
-    Buffers, Builder, Gradient, LayerSpec, NetworkSpec, Parameter, Pass, Role, Sequence, SparsitySettings,
-    Vjp, WeightShape,
+    Buffers, Builder, Gradient, LayerSpec, NetworkSpec, Parameter, Pass, Precision, Role, Sequence,
+    SparsitySettings, Vjp, WeightShape,
 };
-use crate::kernels::{Activation, Product};
+use crate::kernels::{Activation, Isa, Product};
 use crate::random::{Purpose, Stream};
 use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights, block_height};
 use crate::tiles::{LANES, Shape, Tiles};
@@ -37,6 +38,7 @@ pub struct Network {
     pub(super) sequence: Arc<Sequence>,
     folded: Range<usize>,
     pub(super) parameters: Vec<Parameter>,
+    precision: Precision,
 }
 
 impl Network {
@@ -118,6 +120,7 @@ impl Network {
             Ok(weights.next().expect("the same layers have the same weights").weights.stored_as(storage))
         })
         .expect("weights in memory can be had");
+        copy.precision = self.precision;
         for (copy, parameter) in copy.parameters.iter_mut().zip(&self.parameters) {
             if !parameter.is_weight() {
                 copy.weights = parameter.weights.clone();
@@ -147,7 +150,8 @@ impl Network {
         if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {
             last.init = Init::Glorot;
         }
-        Ok(Network { spec: spec.clone(), sequence: Arc::new(sequence), folded, parameters })
+        let (spec, sequence) = (spec.clone(), Arc::new(sequence));
+        Ok(Network { spec, sequence, folded, parameters, precision: Precision::F32 })
     }
 
     /// Puts the weights of a first linear layer into column order: what inputs of which few are not zero ask for.
@@ -168,6 +172,44 @@ impl Network {
         if self.is_stored_by_input() {
             self.parameters[0].weights.set_order(Order::Rows);
         }
+    }
+
+    /// In how many bits products read numbers.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Sets in how many bits products read numbers; at first all 32. Weights stay as they are: passes want
+    /// [those that products read](Network::with_rounded_weights).
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// The network with the weights that products read: itself, or a copy with rounded ones.
+    pub fn with_rounded_weights(&self, isa: Isa) -> Cow<'_, Network> {
+        if self.has_rounded_weights() {
+            return Cow::Borrowed(self);
+        }
+        let mut network = self.clone();
+        for weight in network.parameters.iter_mut().filter(|parameter| parameter.is_weight()) {
+            self.precision.round(isa, weight.weights.values_mut());
+        }
+        Cow::Owned(network)
+    }
+
+    fn has_rounded_weights(&self) -> bool {
+        self.weights().all(|(_, weight)| self.precision.has_rounded(weight.weights.values()))
+    }
+
+    /// Whether inputs are rounded: numbers, but not the tokens of an embedding.
+    fn rounds_inputs(&self) -> bool {
+        fn reads_tokens(layers: &[LayerSpec]) -> bool {
+            layers.first().is_some_and(|first| {
+                matches!(first, LayerSpec::Embedding(_))
+                    || first.inner().iter().any(|(_, inner)| reads_tokens(inner))
+            })
+        }
+        self.precision == Precision::Bf16 && !reads_tokens(&self.spec.layers)
     }
 
     /// The network's shape.
@@ -280,9 +322,19 @@ impl Network {
         self.parameters.iter().map(Gradient::zeros).collect()
     }
 
-    /// Computes every layer's outputs.
+    /// Computes every layer's outputs, in the network's [precision](Network::precision), for which weights must be
+    /// [rounded](Network::with_rounded_weights).
     pub fn forward(&self, pass: &Pass, input: &Tiles, buffers: &mut Buffers) {
-        self.sequence.forward(pass, &self.parameters, input, buffers);
+        debug_assert!(self.has_rounded_weights(), "weights that {} products read", self.precision);
+        let pass = &Pass { precision: self.precision, ..*pass };
+        if !self.rounds_inputs() {
+            return self.sequence.forward(pass, &self.parameters, input, buffers);
+        }
+        let mut rounded = std::mem::take(&mut buffers.rounded);
+        rounded.copy_from(input);
+        pass.precision.round(pass.isa, rounded.numbers_mut());
+        self.sequence.forward(pass, &self.parameters, &rounded, buffers);
+        buffers.rounded = rounded;
     }
 
     /// Computes every parameter's gradient from that of the outputs ([`Buffers::output_and_gradient`]).
@@ -300,10 +352,15 @@ impl Network {
         gradients: &mut [Gradient],
         buffers: &mut Buffers,
     ) {
-        let gradient = std::mem::take(buffers.output_and_gradient().1);
+        let pass = &Pass { precision: self.precision, ..*pass };
+        let rounded = std::mem::take(&mut buffers.rounded);
+        let mut gradient = std::mem::take(buffers.output_and_gradient().1);
+        pass.precision.round(pass.isa, gradient.numbers_mut());
+        let input = if self.rounds_inputs() { &rounded } else { input };
         let vjp = Vjp { input, gradient: &gradient, gradient_input, gate: Activation::Identity };
         self.sequence.backward(pass, &self.parameters, gradients, vjp, buffers);
         *buffers.output_and_gradient().1 = gradient;
+        buffers.rounded = rounded;
     }
 
     /// Adds to `found` what the batch norms, in order, saw in the last pass, which trained: of each the means and then the
@@ -331,6 +388,7 @@ impl Network {
 
     /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`](crate::layers::Layer::product).
     pub fn product<'a>(&'a self, weight: usize, input: &'a Tiles, buffers: &'a Buffers) -> Product<'a> {
+        let input = if self.rounds_inputs() { &buffers.rounded } else { input };
         self.sequence.product(weight, input, buffers.gradient(), buffers)
     }
 }

@@ -231,6 +231,7 @@ impl Layer for Parallel {
                 let fused = Some((branch.layers.fused(), buffers.output().rows()));
                 let target = whole(tiles.rows_mut(), part.len());
                 copy(pass, source(&part), target, gradient, Write::Assign, fused);
+                pass.precision.round(pass.isa, tiles.numbers_mut());
                 own = Some(tiles);
             }
             let gradient_input = match vjp.gradient_input.as_deref_mut() {

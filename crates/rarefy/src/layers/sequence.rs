@@ -78,19 +78,19 @@ impl Sequence {
             || self.layers.iter().map(|layer| Tiles::zeros(layer.output().features(), samples)).collect();
         let work = self.layers.iter().map(|layer| layer.workspace(samples, training)).collect();
         let gradients = if training { tiles() } else { Vec::new() };
-        Buffers { outputs: tiles(), gradients, work }
+        Buffers { outputs: tiles(), gradients, work, ..Buffers::default() }
     }
 
     /// Buffers for a single sample whose positions are lanes ([`Tiles::is_spread`]).
     pub(super) fn spread_buffers(&self) -> Buffers {
         Buffers {
             outputs: self.layers.iter().map(|layer| Tiles::spread(layer.output())).collect(),
-            gradients: Vec::new(),
             work: self.layers.iter().map(|layer| layer.spread_workspace()).collect(),
+            ..Buffers::default()
         }
     }
 
-    /// Computes every layer's outputs.
+    /// Computes every layer's outputs. What one layer hands to the next is rounded; whoever reads the last one's outputs rounds those.
     pub fn forward(&self, pass: &Pass, parameters: &[Parameter], input: &Tiles, buffers: &mut Buffers) {
         for (position, layer) in self.layers.iter().enumerate() {
             let (before, after) = buffers.outputs.split_at_mut(position);
@@ -101,10 +101,14 @@ impl Sequence {
             }
             let parameters = &parameters[self.spans[position].clone()];
             layer.forward(pass, parameters, input, output, &mut buffers.work[position]);
+            if position + 1 < self.layers.len() {
+                pass.precision.round(pass.isa, output.numbers_mut());
+            }
         }
     }
 
-    /// Computes every parameter's gradient and that of the input from that of the last layer's outputs, `vjp.gradient`.
+    /// Computes every parameter's gradient and that of the input from that of the last layer's outputs, `vjp.gradient`, which is
+    /// rounded; whoever reads that of the input rounds it.
     pub fn backward(
         &self,
         pass: &Pass,
@@ -135,6 +139,9 @@ impl Sequence {
             let span = self.spans[position].clone();
             let (parameters, gradients) = (&parameters[span.clone()], &mut gradients[span]);
             self.layers[position].backward(pass, parameters, gradients, vjp, &mut buffers.work[position]);
+            if position > lowest {
+                pass.precision.round(pass.isa, buffers.gradients[position - 1].numbers_mut());
+            }
         }
     }
 

@@ -79,6 +79,7 @@ pub fn without_zeros(network: &Network) -> Network {
         Ok(parameters.next().expect("a network of the same spec").1.weights.without_zeros())
     })
     .expect("weights in memory can be had");
+    thin.set_precision(network.precision());
     for (to, from) in thin.parameters_mut().zip(network.parameters()).filter(|(to, _)| !to.is_weight()) {
         to.weights.values_mut().copy_from_slice(from.weights.values());
     }
@@ -127,6 +128,7 @@ fn build(network: &Network, positions: &[usize], layers: &[Links], kept: &[Vec<O
         Ok(weights)
     })
     .expect("weights in memory can be had");
+    small.set_precision(network.precision());
     // What is neither weights nor bias keeps its size: a norm before the first layer.
     for (parameter, before) in small.parameters_mut().zip(network.parameters()) {
         if matches!(before.role, Role::Scale | Role::Mean | Role::Variance) {

@@ -90,6 +90,11 @@ impl Columns {
         &self.features
     }
 
+    /// The numbers of all nonzeros, to change.
+    pub(super) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
     /// Nonzeros.
     pub fn nnz(&self) -> usize {
         self.lanes.len()

@@ -285,6 +285,23 @@ impl Tiles {
         &mut self.rows
     }
 
+    /// All numbers, to change; where only the nonzeros are kept, those.
+    pub(crate) fn numbers_mut(&mut self) -> &mut [f32] {
+        match &mut self.columns {
+            Some(columns) => columns.values_mut(),
+            None => bytemuck::cast_slice_mut(&mut self.rows),
+        }
+    }
+
+    /// Becomes a copy of other tiles, in its own memory.
+    pub(crate) fn copy_from(&mut self, other: &Tiles) {
+        let Tiles { features, samples, rows, lengths, folded, spread, columns } = other;
+        (self.features, self.samples, self.folded, self.spread) = (*features, *samples, *folded, *spread);
+        self.rows.clone_from(rows);
+        self.lengths.clone_from(lengths);
+        self.columns.clone_from(columns);
+    }
+
     /// The rows of one tile, a row per feature.
     pub fn tile(&self, tile: usize) -> &[Row] {
         &self.rows[tile * self.features..][..self.features]

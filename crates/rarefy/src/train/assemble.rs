@@ -139,6 +139,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     if !is_random {
         memory::check_beside(settings, &network, &topology, ranks)?;
     }
+    network.set_precision(settings.train.precision);
     for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
         parameter.init = settings.sparsity.init(parameter.init);
     }

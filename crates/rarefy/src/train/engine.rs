@@ -5,6 +5,7 @@ use super::exchange::Replicas;
 use super::live::Live;
 use super::ranks::Ranks;
 use super::reduce::Reduction;
+use super::rounded::Rounded;
 use super::team::{Team, samples_of, workers};
 use super::update::{Part, Update};
 use super::{Progress, Score, Sparsifier};
@@ -27,6 +28,8 @@ pub struct Engine {
     pub state: Vec<Vec<Vec<f32>>>,
     /// What passes compute with instead of the stored values.
     pub(super) effective: Effective,
+    /// Of these, what products read.
+    pub(super) rounded: Rounded,
     /// What the optimizer remembers besides.
     pub memory: Memory,
     pub(super) loss: Loss,
@@ -159,6 +162,7 @@ impl Engine {
             network,
             state,
             effective,
+            rounded: Rounded::default(),
             memory: optimizer.memory(),
             loss: parts.loss,
             optimizer,
@@ -184,6 +188,7 @@ impl Engine {
     pub(super) fn rest(&mut self) {
         self.reduction = Reduction::default();
         self.gradients = Vec::new();
+        self.rounded = Rounded::default();
         self.team.rest();
         self.network.parameters_mut().for_each(|parameter| parameter.weights.forget_columns());
     }
@@ -257,8 +262,10 @@ impl Engine {
         let pass = Pass::train(self.isa, self.seed, step);
         let pass = self.ranks.pass(pass, self.reduction.samples());
         self.effective.swap_in_training(&mut self.network, self.seed, step);
+        self.rounded.swap_in(&mut self.network, self.isa);
         let (network, gradients) = (&self.network, &mut self.gradients);
         let score = self.team.gradients(network, gradients, &self.loss, &pass, batch.as_ref());
+        self.rounded.swap_out(&mut self.network);
         self.effective.swap_out_training(&mut self.network);
         self.statistics.clear();
         self.team.batch_statistics(&self.network, &mut self.statistics);
@@ -463,7 +470,9 @@ impl Engine {
     fn loss_after(&mut self, batch: &[Batch], step: u64) -> f64 {
         let pass = Pass::train(self.isa, self.seed, step);
         let pass = self.ranks.pass(pass, self.reduction.samples());
+        self.rounded.swap_in(&mut self.network, self.isa);
         let score = self.team.look_again(&self.network, &self.loss, &pass, batch);
+        self.rounded.swap_out(&mut self.network);
         self.ranks.sum_scores(score, &self.loss).loss()
     }
 
@@ -502,6 +511,7 @@ impl Engine {
         let state: usize = self.state.iter().flatten().map(|slot| 4 * slot.len()).sum();
         state
             + self.effective.bytes()
+            + self.rounded.bytes()
             + self.reduction.bytes()
             + self.ranks.bytes()
             + self.replicas.bytes()

@@ -6,6 +6,8 @@
 //! ```
 //! Each draw is named by the seed and its number, so the same seed gives the same text.
 
+use std::borrow::Cow;
+
 use crate::data::text::{BEGIN, END, PAD, TextCoding, Tokenizer, UNKNOWN};
 use crate::data::{Preparation, Task};
 use crate::kernels::Isa;
@@ -68,7 +70,7 @@ impl Sampling {
 
 /// A language model that writes.
 pub struct Writer<'a> {
-    network: &'a Network,
+    network: Cow<'a, Network>,
     isa: Isa,
     tokenizer: &'a Tokenizer,
     context: usize,
@@ -82,6 +84,7 @@ impl<'a> Writer<'a> {
     pub fn new(network: &'a Network, preparation: &'a Preparation, isa: Isa) -> Result<Writer<'a>> {
         match (preparation.task, preparation.text()) {
             (Task::LanguageModel, Some(TextCoding::Tokens { tokenizer, context, .. })) => {
+                let network = network.with_rounded_weights(isa);
                 Ok(Writer { network, isa, tokenizer, context: *context })
             }
             _ => {

@@ -311,6 +311,7 @@ pub(super) fn largest_lambda(
     let mut batch = Batch::new(train, samples.len());
     batch.fill(train, &samples);
     let pass = Pass::predict(isa);
+    let network = &*network.with_rounded_weights(isa);
     let (mut gradients, mut buffers) = (network.gradients(), network.buffers(samples.len(), true));
     network.forward(&pass, &batch.input, &mut buffers);
     let (output, gradient) = buffers.output_and_gradient();

@@ -7,7 +7,7 @@ use super::team::is_large;
 use super::{Settings, replay, sparse_start};
 use crate::data::share_of;
 use crate::distributed::{DistributedSettings, ExchangeMethod};
-use crate::layers::{Network, NetworkSpec, WeightShape};
+use crate::layers::{Network, NetworkSpec, Precision, WeightShape};
 use crate::machine::{free_memory_bytes, rss_bytes};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
@@ -113,8 +113,11 @@ fn needs(
     let workers = if slots.max().is_some_and(is_large) { 1 } else { rayon::current_num_threads() };
     let shares = batch_size.div_ceil(share_of(batch_size, workers));
     let slots = settings.optimizer.build()?.slots();
-    // Values, gradients of each thread, the optimizer's state, and gradients that wait for others of their step.
-    let numbers = 1 + shares + kept(&settings.distributed, slots, ranks)? + most_sums(micro_batches);
+    let rounded = usize::from(settings.train.precision == Precision::Bf16);
+    // Values and what products read of them, gradients of each thread, the optimizer's state, and gradients that wait for others of
+    // their step.
+    let numbers =
+        1 + rounded + shares + kept(&settings.distributed, slots, ranks)? + most_sums(micro_batches);
     let (mut weights, mut largest, mut past) = (0, 0, 0);
     for (shape, &nnz) in shapes.iter().zip(counts) {
         let (rows, cols) = (shape.rows, shape.cols);
@@ -142,7 +145,8 @@ fn needs(
     let makes_zeros = sparse_start::penalty(settings).method != PenaltyMethod::None
         || settings.constraint.method != ConstraintMethod::None;
     let zeros = if makes_zeros { ZEROS_BYTES * connections } else { 0 };
-    let buffers = spec.buffer_bytes(batch_size, true)?;
+    let inputs = 4 * rounded * spec.inputs.features() * batch_size;
+    let buffers = spec.buffer_bytes(batch_size, true)? + inputs;
     let moves = moves.max(zeros);
     // Who moves none looks at nothing again.
     let moves = if moves > 0 { moves + past } else { 0 };

@@ -32,6 +32,7 @@ mod replay;
 mod returning;
 mod revive;
 mod rewiring;
+mod rounded;
 mod run;
 mod sample_score;
 mod save;

@@ -24,7 +24,7 @@ use super::score::{Score, score};
 use super::tensors::{self, Tensor, TensorFile, Words};
 use crate::data::{Batch, Dataset, Loaded, Preparation, Samples, Task};
 use crate::kernels::Isa;
-use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Role, WeightShape};
+use crate::layers::{Inputs, LayerKinds, Network, NetworkSpec, Outputs, Precision, Role, WeightShape};
 use crate::losses::{self, Head, Loss, LossSettings, best_path};
 use crate::metrics::Decision;
 use crate::sparse::{BLOCK_HEIGHTS, Pattern, Storage, Weights};
@@ -60,9 +60,17 @@ pub struct ModelConfig {
     /// Which quantile of its targets it predicts, if it was trained to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantile: Option<f32>,
+    /// In how many bits products read numbers, as in training; the arrays hold all bits of the weights.
+    #[serde(default, skip_serializing_if = "is_f32")]
+    pub precision: Precision,
 }
 
-/// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights, and may be done by several
+fn is_f32(precision: &Precision) -> bool {
+    *precision == Precision::F32
+}
+
+/// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights but to round them
+/// ([`ModelConfig::precision`]), and may be done by several
 /// threads at once; the bits of a prediction depend neither on the threads nor on the other samples.
 pub struct Model {
     /// The network.
@@ -85,6 +93,7 @@ impl ModelConfig {
             trained_cells: Some(network.connections().1),
             decision: Decision::default(),
             quantile: None,
+            precision: network.precision(),
         }
     }
 
@@ -148,6 +157,7 @@ impl Model {
     /// The model of a network in memory.
     pub fn new(mut network: Network, config: ModelConfig) -> Model {
         network.store_by_output();
+        network.set_precision(config.precision);
         Model { network, config, predictor: Predictor::default() }
     }
 

@@ -126,6 +126,7 @@ fn pass(
     Room { batch, buffers }: &mut Room,
     mut work: impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
+    let network = &*network.with_rounded_weights(isa);
     let mut by_output;
     let network = if network.is_stored_by_input() && !matches!(dataset.features, Features::Sparse(_)) {
         // Still in training on nonzeros, asked about whole rows: once for all batches.

@@ -47,7 +47,7 @@ impl Engine {
     pub(super) fn keep_past(&mut self, progress: &Progress) {
         if self.may_look_beyond(progress) {
             self.effective.swap_in_training(&mut self.network, self.seed, progress.step);
-            self.past = Some(self.network.clone());
+            self.past = Some(self.network.with_rounded_weights(self.isa).into_owned());
             self.effective.swap_out_training(&mut self.network);
         }
     }

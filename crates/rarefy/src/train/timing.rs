@@ -18,7 +18,7 @@ impl Trainer {
     /// Milliseconds that a network takes to predict `samples` training samples at once: the median of repeated passes, ten
     /// unless these take seconds.
     pub fn time_inference(&self, network: &Network, samples: usize) -> f64 {
-        let dataset = &self.splits.train;
+        let (dataset, network) = (&self.splits.train, network.with_rounded_weights(self.isa()));
         let mut batch = Batch::new(dataset, samples);
         batch.fill(dataset, &(0..samples).map(|sample| sample % dataset.len()).collect::<Vec<_>>());
         let mut buffers = network.buffers(samples, false);

@@ -17,7 +17,7 @@ use super::{Engine, LanguageScore, Score, Settings, Threshold, judging};
 use crate::data::{self, Splits, Task};
 use crate::distributed::{Comm, Solo};
 use crate::kernels::Isa;
-use crate::layers::Network;
+use crate::layers::{Network, Precision};
 use crate::losses::Loss;
 use crate::metrics::Decision;
 use crate::optimizers::{Optimizer, Schedule};
@@ -187,6 +187,12 @@ impl TrainerBuilder {
             None => rank_pool(settings.threads, &*comm)?,
         };
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
+        if settings.train.precision == Precision::Bf16 {
+            notes.push(
+                "computes bf16 in plain code: numbers are rounded, and kernels are those of f32, no faster"
+                    .into(),
+            );
+        }
         let ranks = Ranks::new(comm, settings.distributed.precision);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
         let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =

@@ -169,6 +169,7 @@ impl Layer for AttentionPool {
                 }
             });
         });
+        pass.precision.round(pass.isa, scores.numbers_mut());
         let (query, scratch) = (&parameters[0].weights, &mut work.scratch);
         let out = &mut gradients[0].values;
         kernels::weight_gradient(pass.isa, query, scores, vjp.input, out, scratch);

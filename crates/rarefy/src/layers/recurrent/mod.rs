@@ -179,7 +179,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
                 direction.begin(&mut room[tiles], work.carried.get(state).map(|carried| &carried.begin));
             }
             let weights = &parameters[2].weights;
-            let sweep = Sweep { isa: pass.isa, cell: &self.cell, direction };
+            let sweep = Sweep { isa: pass.isa, precision: pass.precision, cell: &self.cell, direction };
             sweep.forward(weights, recurrent_bias, room, input, output);
             for (state, carried) in work.carried.iter_mut().enumerate() {
                 direction.copy_end(state, &room[Room::EDGE], &mut carried.end);
@@ -202,7 +202,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         for ((direction, room), (parameters, gradients)) in self.directions().zip(rooms).zip(parts) {
             let [weight, bias, recurrent, recurrent_bias @ ..] = gradients else { unreachable!() };
             let (weights, recurrent_weights) = (&parameters[0].weights, &parameters[2].weights);
-            let sweep = Sweep { isa, cell: &self.cell, direction };
+            let sweep = Sweep { isa, precision: pass.precision, cell: &self.cell, direction };
             // The gradient is computed after this.
             sweep.backward(recurrent_weights, &mut recurrent.values, room, vjp.input, vjp.gradient);
             let (gates, apart) = (&room[Room::GATES], Self::recurrent_gradient(room));

@@ -3,6 +3,7 @@
 
 use super::cell::{Ahead, Back, Backward, BackwardPiece, Cell, Forward, ForwardPiece, Live, MOST_GATES};
 use crate::kernels::{Isa, Piecewise, par_alike};
+use crate::layers::Precision;
 use crate::sparse::Weights;
 use crate::tiles::{LANES, Row, Tiles};
 
@@ -130,6 +131,7 @@ fn gates_of(rows: &mut [Row], hidden: usize) -> [&mut [Row]; MOST_GATES] {
 /// A way through the steps of a sequence, and what it is gone with.
 pub(super) struct Sweep<'a, C> {
     pub(super) isa: Isa,
+    pub(super) precision: Precision,
     pub(super) cell: &'a C,
     pub(super) direction: Direction,
 }
@@ -144,7 +146,7 @@ impl<C: Cell> Sweep<'_, C> {
         input: &Tiles,
         output: &mut Tiles,
     ) {
-        let Sweep { isa, cell, direction } = *self;
+        let Sweep { isa, precision, cell, direction } = *self;
         let weights = Piecewise::new(weights);
         let piece = direction.piece(&weights);
         let tiles = 0..input.tiles();
@@ -169,9 +171,12 @@ impl<C: Cell> Sweep<'_, C> {
                 let arrays = [a, b, c, d, apart, next_hidden, next_cells, output];
                 par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, apart, hidden, cells, output]| {
                     let gates = [a, b, c, d];
-                    let mut piece = ForwardPiece { units, gates, apart, hidden, cells, output };
+                    let states = &mut *hidden;
+                    let mut piece = ForwardPiece { units, gates, apart, hidden: states, cells, output };
                     cell.add_products(isa, &at, &mut piece);
                     isa.vectorize(Ahead(cell, &at, piece));
+                    // The next step's products read them.
+                    precision.round(isa, bytemuck::cast_slice_mut(hidden));
                 });
             }
         });
@@ -187,7 +192,7 @@ impl<C: Cell> Sweep<'_, C> {
         input: &Tiles,
         gradient: &Tiles,
     ) {
-        let Sweep { isa, cell, direction } = *self;
+        let Sweep { isa, precision, cell, direction } = *self;
         let weights = Piecewise::transposed(weights, values);
         let piece = direction.piece(&weights);
         let [gates, hidden, cells, apart, edge] = room else {
@@ -228,8 +233,18 @@ impl<C: Cell> Sweep<'_, C> {
                     if let Some(after) = after {
                         weights.add(isa, (after, LANES), units.clone(), hidden);
                     }
-                    let (gates, apart) = ([a, b, c, d], [e, f, g, h]);
-                    isa.vectorize(Back(cell, &at, BackwardPiece { units, gates, apart, hidden, cells }));
+                    let (mut gates, mut apart) = ([a, b, c, d], [e, f, g, h]);
+                    let piece = BackwardPiece {
+                        units,
+                        gates: gates.each_mut().map(|rows| &mut **rows),
+                        apart: apart.each_mut().map(|rows| &mut **rows),
+                        hidden,
+                        cells,
+                    };
+                    isa.vectorize(Back(cell, &at, piece));
+                    for rows in gates.iter_mut().chain(&mut apart) {
+                        precision.round(isa, bytemuck::cast_slice_mut(rows));
+                    }
                 });
             }
         });

@@ -321,6 +321,7 @@ impl Effective {
             Ok(weights)
         })
         .expect("nothing is read");
+        model.set_precision(network.precision());
         let pairs = network.parameters().zip(model.parameters_mut());
         for (parameter, other) in pairs.filter(|(parameter, _)| !parameter.is_weight()) {
             other.weights.values_mut().copy_from_slice(parameter.weights.values());

@@ -12,7 +12,7 @@ use crate::control::{TargetSettings, bytes_setting};
 use crate::data::{DataSettings, Dataset, Targets, TaskChoice};
 use crate::distributed::{DistributedSettings, ExchangeMethod};
 use crate::kernels::IsaChoice;
-use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, SparsitySettings};
+use crate::layers::{Inputs, LayerSpec, NetworkSettings, NetworkSpec, Outputs, Precision, SparsitySettings};
 use crate::losses::{LossMethod, LossSettings};
 use crate::metrics::Metric;
 use crate::optimizers::{Optimizer, OptimizerSettings, ScheduleSettings, Sgd};
@@ -114,6 +114,9 @@ pub struct TrainSettings {
     /// of one; 1 unless given.
     #[serde(skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// In how many bits products read weights, activations and gradients: with `"bf16"` these are rounded to the nearest, and weights
+    /// as they are trained, optimizer state, sums and loss keep `"f32"`.
+    pub precision: Precision,
     /// Stop when no epoch has been better for so many epochs; 0 never stops early. If not given 20 for a table with a validation
     /// part, else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -146,6 +149,7 @@ impl Default for TrainSettings {
             epochs: 50,
             batch_size: None,
             accumulate: 1,
+            precision: Precision::F32,
             patience: None,
             tolerance: 0.0,
             watch: Watched::Validation,

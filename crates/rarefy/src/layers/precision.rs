@@ -1,0 +1,45 @@
+//! In how many bits the products of a network read their numbers.
+
+use crate::distributed::nearest_bf16;
+use crate::kernels::{Isa, par_chunks};
+
+named! {
+    /// In how many bits the products of a network read their numbers.
+    ///
+    /// ```text
+    /// activations, their gradients, a copy of the weights                                     rounded with bf16
+    /// sums, weights as they are trained, optimizer state, biases, loss, norms' statistics,
+    /// states and softmax within a layer, and what the network puts out                        always f32
+    /// ```
+    /// What goes from layer to layer is rounded once where it is written, to the nearest, of two as near to the even one. So a rounded
+    /// number has the upper 16 bits of an `f32`, and products are those of bf16 numbers, summed in `f32` (Kalamkar et al. 2019,
+    /// arXiv 1905.12322).
+    #[derive(Default)]
+    pub enum Precision {
+        /// All 32.
+        #[default]
+        F32 = "f32",
+        /// 16 (bfloat16).
+        Bf16 = "bf16",
+    }
+}
+
+/// Numbers that one piece of work rounds: some ten microseconds.
+const NUMBERS: usize = 1 << 16;
+
+impl Precision {
+    /// Rounds what a product will read.
+    pub(crate) fn round(self, isa: Isa, numbers: &mut [f32]) {
+        if self == Precision::Bf16 {
+            par_chunks(numbers, NUMBERS, &|_, numbers: &mut [f32]| {
+                isa.vectorize(|| numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number)));
+            });
+        }
+    }
+
+    /// Whether rounding would change nothing.
+    pub(super) fn has_rounded(self, numbers: &[f32]) -> bool {
+        self == Precision::F32
+            || numbers.iter().all(|number| number.to_bits() == nearest_bf16(*number).to_bits())
+    }
+}
