@@ -2,6 +2,7 @@
 //! needs other programs is a program of its own (`Cargo.toml`).
 
 mod batches_are_sums;
+mod bf16_is_rounded_once;
 mod bregman_networks_grow;
 mod broken_models_are_refused;
 mod connections_are_counted;

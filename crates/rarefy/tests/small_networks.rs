@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rarefy::data::text::{TextSettings, TokenKind, TokenSettings};
 use rarefy::data::{Scale, TaskChoice};
-use rarefy::layers::NetworkSettings;
+use rarefy::layers::{NetworkSettings, Precision};
 use rarefy::penalties::PenaltyMethod;
 use rarefy::tiles::Shape;
 use rarefy::topology::Method;
@@ -169,6 +169,12 @@ pub fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
         (
             "rigl in blocks",
             with(|settings| (settings.topology.method, settings.sparsity.block) = (Method::Rigl, 4)),
+        ),
+        (
+            "rigl in bf16",
+            with(|settings| {
+                (settings.topology.method, settings.train.precision) = (Method::Rigl, Precision::Bf16)
+            }),
         ),
         (
             "l1",

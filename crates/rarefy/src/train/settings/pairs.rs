@@ -4,6 +4,7 @@
 use super::Settings;
 use crate::distributed::ExchangeMethod;
 use crate::error::{Error, Result};
+use crate::layers::Precision;
 use crate::names::{Named, one_of};
 use crate::optimizers::{self, Optimizer, ScheduleMethod, Traits, UpdateRule};
 use crate::penalties::{
@@ -34,6 +35,8 @@ enum Fact {
     WarmsUp,
     /// Several micro-batches make a step.
     Accumulates,
+    /// Products read weights that are rounded.
+    ReadsBf16,
     /// There is a penalty.
     Penalises,
     /// A proximal step makes zeros.
@@ -85,7 +88,7 @@ type Row = (Fact, Fact, &'static str);
 
 /// The first row that applies is the one that is told.
 #[rustfmt::skip]
-const ROWS: [Row; 49] = [
+const ROWS: [Row; 50] = [
     (LooksFurther,     UsesTheLargest,       "it looks at more than gradients, which are those of other weights"),
     (LooksFurther,     HasThresholdsOrGates, "it looks at more than gradients, which are those of other weights"),
     (Penalises,        UsesTheLargest,       "that has a penalty of its own"),
@@ -134,6 +137,7 @@ const ROWS: [Row; 49] = [
     (IsServed,         HasTarget,            "it looks at the weights after each step, and steps come in no order"),
     (IsServed,         UsesTheLargest,       "gradients would be of others than the largest"),
     (IsServed,         Accumulates,          "a worker's step is of one batch"),
+    (IsServed,         ReadsBf16,            "a worker's passes read the weights as they come from the server"),
     (IsServed,         FollowsPath,          "a path goes from lambda to lambda in one rank"),
 ];
 
@@ -228,6 +232,7 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (FollowsSchedule, settings.schedule.method.is_some_and(|it| it != ScheduleMethod::Constant)),
         (WarmsUp, settings.schedule.warmup.is_some_and(|share| share > 0.0)),
         (Accumulates, settings.train.accumulate > 1),
+        (ReadsBf16, settings.train.precision == Precision::Bf16),
         (AveragesWorkers, matches!(exchange, ExchangeMethod::Local | ExchangeMethod::Wasap)),
         (StepsLate, exchange == ExchangeMethod::Stale),
         (IsServed, exchange.is_served()),
@@ -254,6 +259,7 @@ impl Fact {
             FollowsSchedule => "schedule.method",
             WarmsUp => "schedule.warmup",
             Accumulates => "train.accumulate",
+            ReadsBf16 => "train.precision",
             HasBlocks => "sparsity.block",
             AveragesWorkers | StepsLate | IsServed => "distributed.exchange",
         }
@@ -264,6 +270,7 @@ impl Fact {
         let settings = choices.settings;
         match self {
             Accumulates => format!("train.accumulate = {}", settings.train.accumulate),
+            ReadsBf16 => "train.precision = \"bf16\"".into(),
             _ if choices.own.is_at(self.key()) => format!("the {} that was given", part_at(self.key())),
             FollowsPath => "a path of lambdas".into(),
             SteersLambda => "a penalty that a target steers".into(),
