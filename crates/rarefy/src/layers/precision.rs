@@ -1,4 +1,9 @@
 //! In how many bits the products of a network read their numbers.
+//!
+//! Tried and left: products by AVX512-BF16 (`vdpbf16ps` on pairs of rows of 16-bit lanes). On an Intel Xeon (family 6, model 207), one of
+//! 2 cores, busy, the instruction reached 71 GFLOP/s where FMA of f32 reached 180, and at 1024 and 4096 columns and densities of 10 to
+//! 1 % spmm took, with the narrowing of its input, 0.8 to 1.4 times as long for single connections and 1.5 to 2.6 times for blocks of 4 to 16.
+//! Its sddmm of single connections took 0.9 to 1.3 times as long.
 
 use crate::distributed::nearest_bf16;
 use crate::kernels::{Isa, par_chunks};
