@@ -24,6 +24,7 @@ python:
     pip install --quiet '.[sklearn]' pandas polars pyarrow joblib pytest
     pytest -q python/tests
 
-# A wheel for Linux that runs with glibc 2.28 or later, whatever this machine has (`pip install maturin ziglang`).
+# A wheel for Linux that runs with glibc 2.28 or later, whatever this machine has (`pip install maturin ziglang`, `apt install advancecomp`).
 wheel:
-    maturin build --profile wheel --zig --compatibility manylinux_2_28 --out dist
+    maturin build --profile wheel --zig --compatibility manylinux_2_28 --compression-level 9 --out dist
+    advzip -z -4 dist/*.whl
