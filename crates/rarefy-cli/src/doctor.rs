@@ -186,7 +186,7 @@ fn cache_read_rate(isa: Isa) -> f64 {
     };
     let rate = || {
         let start = Instant::now();
-        isa.vectorize(|| {
+        rarefy::vectorize!(isa, {
             for _ in 0..PASSES {
                 black_box(pass(black_box(&buffer)));
             }

@@ -224,6 +224,23 @@ def steps_take_what_the_model_says(program, data, work):
     return rows
 
 
+def exchanges_wait_less(program, data, work):
+    """What a rank waits for in an epoch: `local`, which meets every 16 steps, a tenth of `exact`; `stale`, which computes meanwhile, less."""
+    words = ["--hidden", "1024,1024", "--sparsity", 0.95, "--optimizer", "adam", "--epochs", 4]
+    rows = []
+    for rate in (1000, 100):
+        waited = {}
+        for exchange in ("exact", "stale", "local"):
+            more = ["--set", f"distributed.exchange={exchange}"]
+            more += ["--set", "distributed.workers=2", "--set", "distributed.period=16"] if exchange == "local" else []
+            with bridged(rate):
+                records = program.train(2, work / f"{exchange}-{rate}", data, *words, *more)
+            waited[exchange] = 1000 * statistics.median(record["seconds_waiting"] for record in records)
+        rows.append((f"waiting an epoch, local 16, 2 hosts, {rate} Mbit/s", waited["local"], 0.1 * waited["exact"], "ms"))
+        rows.append((f"waiting an epoch, stale, 2 hosts, {rate} Mbit/s", waited["stale"], waited["exact"], "ms"))
+    return rows
+
+
 def steps_take_few_messages(program, data, work):
     """A step waits for four messages in a row, where each takes 5 ms."""
     words = ["--hidden", "64,64", "--sparsity", 0.95]
@@ -257,6 +274,7 @@ def main():
         rows = bytes_follow_density(program, arguments.data, work, 4)
         rows += sums_take_what_links_take(program, arguments.rounds, 20, 95_140, 1.15 * 228)
         rows += steps_take_what_the_model_says(program, arguments.data, work)
+        rows += exchanges_wait_less(program, arguments.data, work)
         rows += steps_take_few_messages(program, "digits", work)
         sys.exit(not table(rows))
 

@@ -82,7 +82,7 @@ impl DenseColumns {
     /// `x_column . vector`.
     pub(super) fn dot(&self, isa: Isa, column: usize, vector: &[f64]) -> f64 {
         let values = self.column(column);
-        isa.vectorize(|| dot(values, vector))
+        crate::vectorize!(isa, dot(values, vector))
     }
 
     /// `out = sum of weight * x_column` over `terms`.
@@ -90,7 +90,7 @@ impl DenseColumns {
         out.par_chunks_mut(ROWS).enumerate().for_each(|(chunk, out)| {
             let rows = chunk * ROWS..chunk * ROWS + out.len();
             let part = |column: usize| &self.column(column)[rows.clone()];
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 out.fill(0.0);
                 let (fours, rest) = terms.as_chunks::<4>();
                 for four in fours {
@@ -108,13 +108,13 @@ impl DenseColumns {
     /// `(sum of weight x, sum of weight x^2)` over a column.
     pub(super) fn moments(&self, isa: Isa, column: usize, weights: &[f64]) -> (f64, f64) {
         let values = self.column(column);
-        isa.vectorize(|| moments(values, weights))
+        crate::vectorize!(isa, moments(values, weights))
     }
 
     /// `out -= step * weight * x_column`.
     pub(super) fn subtract(&self, isa: Isa, column: usize, step: f64, weights: &[f64], out: &mut [f64]) {
         let values = self.column(column);
-        isa.vectorize(|| {
+        crate::vectorize!(isa, {
             for ((out, &value), weight) in out.iter_mut().zip(values).zip(weights) {
                 *out -= step * weight * f64::from(value);
             }

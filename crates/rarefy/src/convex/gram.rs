@@ -114,8 +114,10 @@ impl OnSet {
     /// `image += step * products of the feature with all`.
     pub(super) fn add(&self, feature: usize, step: f64, image: &mut [f64]) {
         let column = &self.products[feature * image.len()..][..image.len()];
-        self.isa
-            .vectorize(|| image.iter_mut().zip(column).for_each(|(image, product)| *image += step * product));
+        crate::vectorize!(
+            self.isa,
+            image.iter_mut().zip(column).for_each(|(image, product)| *image += step * product)
+        );
     }
 
     /// The products of all features with the targets.
@@ -140,7 +142,7 @@ impl Smooth for OnSet {
             if filled == 0 {
                 let (columns, weights) = (four.map(|(at, _)| column(at)), four.map(|(_, weight)| weight));
                 // A closure as small as this is inlined, without which it would not be vectorised.
-                self.isa.vectorize(|| add_four(columns, weights, out));
+                crate::vectorize!(self.isa, add_four(columns, weights, out));
             }
         }
         for &(at, weight) in &four[..filled] {

@@ -87,7 +87,7 @@ pub(super) fn multiply_transposed(
             let lines = 0..blocks.pattern().rows();
             let sums = ColumnOutputs::new(&mut *output, start, columns);
             isa.on_lanes(Transposed { blocks, lines, gradient, output: sums, is_half });
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 for (at, row) in (panel * columns + start..).zip(output) {
                     epilogue.end(at, &mut row.0);
                 }

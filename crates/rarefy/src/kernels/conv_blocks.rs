@@ -100,7 +100,7 @@ pub(super) fn transposed(
                 first..first + output.len() / channels,
                 output,
             );
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 for (at, row) in (tile * per_tile + start..).zip(output) {
                     epilogue.end(at, &mut row.0);
                 }

@@ -68,7 +68,7 @@ fn multiply(
             let panel = Matrix::new(bytemuck::must_cast_slice(&panel), height, width * LANES);
             let flat: &mut [f32] = bytemuck::must_cast_slice_mut(&mut sums);
             product(matrix, panel, flat, false);
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 for (place, output) in output.chunks_mut(lines).enumerate() {
                     for (line, row) in output.iter_mut().enumerate() {
                         *row = sums[line * width + place];

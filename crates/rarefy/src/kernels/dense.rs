@@ -30,7 +30,7 @@ pub(super) fn multiply(
         par_chunks(output, BLOCK, &|start, output| {
             let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
             product(matrix.rows_from(start, flat.len() / LANES), input, flat, false);
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 for (line, row) in (start..).zip(output.iter_mut()) {
                     let bias = epilogue.start(line);
                     for sum in &mut row.0 {
@@ -80,7 +80,7 @@ fn multiply_halves(
             let matrix = matrix.rows_from(block * BLOCK, sums.len());
             product(matrix, Matrix::of_rows(&both), bytemuck::must_cast_slice_mut(sums), false);
         }
-        isa.vectorize(|| {
+        crate::vectorize!(isa, {
             for (place, output) in output.chunks_exact_mut(matrix.rows).enumerate() {
                 for (line, (row, sums)) in output.iter_mut().zip(&sums).enumerate() {
                     let half = row.0.first_chunk_mut::<HALF>().expect("a row is longer");

@@ -180,7 +180,7 @@ impl<'a> Piecewise<'a> {
                 let part = matrix.rows_from(lines.start, flat.len() / LANES);
                 matrix::product(part, Matrix::of_rows(input), flat, accumulate);
                 if !accumulate {
-                    isa.vectorize(|| {
+                    crate::vectorize!(isa, {
                         for (line, row) in lines.zip(output) {
                             let bias = epilogue.start(line);
                             row.0.iter_mut().for_each(|sum| *sum += bias);

@@ -156,7 +156,7 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
         let scratch = &mut [0.0; (LEVELS - 1) * BIASES];
         tree::sum(0..tiles, Leaf::AddsOnce, out, scratch, &mut |tile, out, accumulate| {
             let blocks = if gradient.is_half(tile) { 2 } else { 4 };
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 // Sixteen running sums of each and then halves: the order is the same whatever the instruction set.
                 let mut sums = [[0.0f32; 16]; BIASES];
                 let sums = &mut sums[..out.len()];

@@ -157,7 +157,7 @@ pub(super) fn multiply(
                     }
                 });
             }
-            isa.vectorize(|| {
+            crate::vectorize!(isa, {
                 for (row, sums) in (start..).zip(output.iter_mut()) {
                     epilogue.end(tile * rows + row, &mut sums.0);
                 }

@@ -77,7 +77,7 @@ impl Layer for Elementwise {
     fn forward(&self, pass: &Pass, _: &[Parameter], input: &Tiles, output: &mut Tiles, _: &mut Workspace) {
         let features = input.features();
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (index, row) in (start..).zip(rows) {
                     let from = &input.rows()[index].0;
                     fetch_ahead(input.rows(), index);
@@ -101,7 +101,7 @@ impl Layer for Elementwise {
         let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
         let features = vjp.input.features();
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (index, row) in (start..).zip(rows) {
                     fetch_ahead(input, index);
                     fetch_ahead(gradient, index);

@@ -269,7 +269,7 @@ fn gate(isa: Isa, activation: Activation, outputs: &Tiles, gradient: &mut Tiles)
         return;
     }
     par_chunks(gradient.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
-        isa.vectorize(|| {
+        crate::vectorize!(isa, {
             for (row, output) in rows.iter_mut().zip(&outputs.rows()[start..]) {
                 activation.gate(&mut row.0, output);
             }

@@ -75,7 +75,7 @@ impl Dropout {
         let keep = (f64::from(1.0 - self.rate) * f64::from(u32::MAX)) as u32;
         let scale = 1.0 / (1.0 - self.rate);
         par_chunks(target.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (index, row) in (start..).zip(rows.iter_mut()) {
                     row.0 = source.rows()[index].0;
                     if let Some(key) = key {

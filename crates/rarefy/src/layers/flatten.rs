@@ -80,7 +80,7 @@ impl Layer for Flatten {
         let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             rows.copy_from_slice(&gradient[start..][..rows.len()]);
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (row, input) in rows.iter_mut().zip(&input[start..]) {
                     vjp.gate.gate(&mut row.0, input);
                 }

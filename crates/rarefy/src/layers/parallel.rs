@@ -97,7 +97,7 @@ fn copy(
     let positions = ROWS.div_ceil(width);
     let per_tile = rows.len() / width / samples.tiles().max(1);
     par_chunks(rows, positions * width, &|start, rows: &mut [Row]| {
-        pass.isa.vectorize(|| {
+        crate::vectorize!(pass.isa, {
             for (position, rows) in (start / width..).zip(rows.chunks_exact_mut(width)) {
                 let from = &source.rows[position * source.width..][..source.width][source.range.clone()];
                 let gate =
@@ -199,7 +199,10 @@ impl Layer for Parallel {
         }
         if self.activation != Activation::Identity {
             par_chunks(output.rows_mut(), ROWS, &|_, rows: &mut [Row]| {
-                pass.isa.vectorize(|| rows.iter_mut().for_each(|row| self.activation.apply(&mut row.0)));
+                crate::vectorize!(
+                    pass.isa,
+                    rows.iter_mut().for_each(|row| self.activation.apply(&mut row.0))
+                );
             });
         }
     }

@@ -107,7 +107,7 @@ impl Layer for PositionalEncoding {
     ) {
         let added = self.constants.as_deref().unwrap_or_else(|| parameters[0].weights.values());
         par_chunks(output.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (index, row) in (start..).zip(rows) {
                     let added = added[index % added.len()];
                     for (to, from) in row.0.iter_mut().zip(&input.rows()[index].0) {
@@ -133,7 +133,7 @@ impl Layer for PositionalEncoding {
         let (input, gradient) = (vjp.input.rows(), vjp.gradient.rows());
         par_chunks(gradient_input.rows_mut(), ROWS, &|start, rows: &mut [Row]| {
             rows.copy_from_slice(&gradient[start..][..rows.len()]);
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (row, input) in rows.iter_mut().zip(&input[start..]) {
                     vjp.gate.gate(&mut row.0, input);
                 }

@@ -37,7 +37,7 @@ impl Precision {
     pub(crate) fn round(self, isa: Isa, numbers: &mut [f32]) {
         if self == Precision::Bf16 {
             par_chunks(numbers, NUMBERS, &|_, numbers: &mut [f32]| {
-                isa.vectorize(|| numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number)));
+                crate::vectorize!(isa, numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number)));
             });
         }
     }

@@ -209,7 +209,7 @@ impl Panels<'_> {
             }),
         };
         let expected = Expected { targets, live, weights: &weights };
-        self.isa.vectorize(|| {
+        crate::vectorize!(self.isa, {
             let loss_sum = match gradient {
                 Some(gradient) => self.loss.tile(rows, expected, gradient, workspace),
                 None => self.loss.value(rows, expected, workspace),

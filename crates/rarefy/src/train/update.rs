@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Isa, fetch_place};
+use crate::kernels::{Isa, Vectorized, fetch_place};
 use crate::optimizers::{Optimizer, Slots, StepSize, Sums, UpdateRule};
 use crate::penalties::{Regularizer, Steps};
 
@@ -72,7 +72,7 @@ impl Update<'_> {
     /// The sums are added up in the order of the halves, so that threads do not change them.
     pub(super) fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: Slots<'_>) -> Sums {
         if values.len() <= CHUNK {
-            return self.isa.vectorize(|| self.chunk(values, gradients, &mut slots));
+            return self.isa.vectorize(Piece { update: self, values, gradients, slots: &mut slots });
         }
         let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
         let (left, right) = values.split_at_mut(middle);
@@ -97,21 +97,10 @@ impl Update<'_> {
         first: usize,
         values: &mut [f32],
         gradients: &mut [f32],
-        mut slots: Slots<'_>,
+        slots: Slots<'_>,
     ) {
         if touched.len() <= RANGES {
-            return self.isa.vectorize(|| {
-                for (at, range) in touched.iter().enumerate() {
-                    if let Some(next) = touched.get(at + 8) {
-                        fetch_place(values, next.start - first);
-                        fetch_place(gradients, next.start - first);
-                        slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
-                    }
-                    let range = range.start - first..range.end - first;
-                    let mut slots = slots.range(range.clone());
-                    self.chunk(&mut values[range.clone()], &mut gradients[range], &mut slots);
-                }
-            });
+            return self.isa.vectorize(Touched { update: self, touched, first, values, gradients, slots });
         }
         let (left_touched, right_touched) = touched.split_at(touched.len() / 2);
         let border = right_touched[0].start;
@@ -122,5 +111,51 @@ impl Update<'_> {
             || self.split_touched(left_touched, first, left, left_gradients, left_slots),
             || self.split_touched(right_touched, border, right, right_gradients, right_slots),
         );
+    }
+}
+
+/// One piece of the work.
+struct Piece<'a, 'b> {
+    update: &'a Update<'a>,
+    values: &'a mut [f32],
+    gradients: &'a mut [f32],
+    slots: &'a mut [&'b mut [f32]],
+}
+
+impl Vectorized for Piece<'_, '_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run(self) -> Sums {
+        self.update.chunk(self.values, self.gradients, self.slots)
+    }
+}
+
+/// One piece of the work on weights that a batch has touched.
+struct Touched<'a> {
+    update: &'a Update<'a>,
+    touched: &'a [Range<usize>],
+    first: usize,
+    values: &'a mut [f32],
+    gradients: &'a mut [f32],
+    slots: Slots<'a>,
+}
+
+impl Vectorized for Touched<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        let Touched { update, touched, first, .. } = self;
+        for (at, range) in touched.iter().enumerate() {
+            if let Some(next) = touched.get(at + 8) {
+                fetch_place(self.values, next.start - first);
+                fetch_place(self.gradients, next.start - first);
+                self.slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
+            }
+            let range = range.start - first..range.end - first;
+            let mut slots = self.slots.range(range.clone());
+            update.chunk(&mut self.values[range.clone()], &mut self.gradients[range], &mut slots);
+        }
     }
 }

@@ -29,6 +29,7 @@ pub(super) use arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window
 pub use fetch::{fetch_ahead, fetch_place};
 use lanes::OnLanes;
 pub use peak::measure_peak;
+use vectorized::Body;
 pub use vectorized::Vectorized;
 
 use crate::tiles::Row;
@@ -69,14 +70,15 @@ macro_rules! on {
 pub struct Isa(Kind);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 enum Kind {
-    Scalar,
+    Scalar = 0,
     #[cfg(target_arch = "x86_64")]
-    Avx2,
+    Avx2 = 1,
     #[cfg(target_arch = "x86_64")]
-    Avx512,
+    Avx512 = 2,
     #[cfg(target_arch = "aarch64")]
-    Neon,
+    Neon = 0x80,
 }
 
 impl Isa {
@@ -131,11 +133,36 @@ impl Isa {
         on!(self, set => set::NAME)
     }
 
-    /// Runs plain Rust code compiled for this instruction set. It works as far as `body` is inlined: keep a closure to a
-    /// short loop over slices and `#[inline(always)]` calls, and make anything longer a [`Vectorized`] of its own.
+    /// Runs plain Rust code compiled for this instruction set; short loops do without a type: [`vectorize!`](crate::vectorize).
     #[inline]
     pub fn vectorize<V: Vectorized>(self, body: V) -> V::Output {
         on!(self, set => set::run(body))
+    }
+
+    /// The number of this instruction set, for [`vectorize!`](crate::vectorize).
+    #[doc(hidden)]
+    #[inline]
+    pub fn kind(self) -> u8 {
+        self.0 as u8
+    }
+
+    /// Runs a closure that is for one instruction set alone, for [`vectorize!`](crate::vectorize).
+    ///
+    /// # Panics
+    /// If this is another one.
+    #[doc(hidden)]
+    #[inline]
+    pub fn run_as<const KIND: u8, R>(self, body: impl FnOnce() -> R) -> R {
+        assert_eq!(self.kind(), KIND, "a closure for another instruction set");
+        match KIND {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of this kind exists only where the processor has these features.
+            1 => unsafe { avx2::run(Body(body)) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            2 => unsafe { avx512::run(Body(body)) },
+            _ => body(),
+        }
     }
 
     /// Runs code on lanes with this instruction set's arithmetic.

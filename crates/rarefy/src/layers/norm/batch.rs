@@ -103,7 +103,7 @@ impl BatchNorm {
         pieces.each(&mut [], parts, &|panels, _, parts| {
             par_chunks(parts, CHANNELS, &|first, parts: &mut [Moments]| {
                 let row = |panel: usize| &input.rows()[panel * channels + first..];
-                isa.vectorize(|| {
+                crate::vectorize!(isa, {
                     let mut count = 0;
                     parts.fill([0.0; 3]);
                     for panel in panels.clone() {
@@ -148,7 +148,7 @@ impl BatchNorm {
         let parts: &mut [[f32; 2]] = pieces.parts(parts);
         pieces.each(&mut [], parts, &|panels, _, parts| {
             par_chunks(parts, CHANNELS, &|first, parts: &mut [[f32; 2]]| {
-                isa.vectorize(|| {
+                crate::vectorize!(isa, {
                     parts.fill([0.0; 2]);
                     for panel in panels.clone() {
                         let inputs = &vjp.input.rows()[panel * channels + first..];
@@ -271,7 +271,7 @@ impl Layer for BatchNorm {
         let Some(gradient_input) = vjp.gradient_input.take() else { return };
         let (channels, positions) = (self.shape.channels, self.shape.positions());
         par_chunks(gradient_input.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (panel, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                     let (tile, step) = (panel / positions, panel % positions);
                     let steps = vjp.input.real_steps(tile, positions);

@@ -79,7 +79,7 @@ impl GroupNorm {
             let (tile, group) = (start / 2 / self.groups, start / 2 % self.groups);
             let steps = input.real_steps(tile, self.shape.positions());
             let counts = steps.map(|steps| (steps.max(1) as usize * self.size()) as f32);
-            isa.vectorize(|| compute(tile, group, &steps, &counts, rows));
+            crate::vectorize!(isa, compute(tile, group, &steps, &counts, rows));
         });
     }
 
@@ -193,7 +193,7 @@ impl Layer for GroupNorm {
         let (channels, size) = (self.shape.channels, self.size());
         let pieces = Pieces::new(input, channels);
         par_chunks(output.rows_mut(), pieces.rows(), &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                     let inputs = &input.rows()[place * channels..][..channels];
                     for (channel, (row, input)) in rows.iter_mut().zip(inputs).enumerate() {
@@ -228,7 +228,7 @@ impl Layer for GroupNorm {
         let parts: &mut [[f32; 2]] = pieces.parts(&mut work.scratch);
         let out = vjp.gradient_input.take().map_or(&mut [][..], Tiles::rows_mut);
         pieces.each(out, parts, &|places, out, parts| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 parts.fill([0.0; 2]);
                 let mut out = out.iter_mut();
                 for place in places {

@@ -114,12 +114,12 @@ impl Layer for AttentionPool {
         let epilogue = Epilogue::Activate { bias: &[0.0], activation: Activation::Identity };
         kernels::multiply(pass.isa, &parameters[0].weights, input, shares, epilogue);
         par_chunks(shares.rows_mut(), steps, &|start, scores: &mut [Row]| {
-            pass.isa.vectorize(|| self.softmax(input, start / steps, scores));
+            crate::vectorize!(pass.isa, self.softmax(input, start / steps, scores));
         });
         par_chunks(output.rows_mut(), channels, &|start, rows: &mut [Row]| {
             let tile = start / channels;
             par_chunks(rows, CHANNELS, &|first, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
+                crate::vectorize!(pass.isa, {
                     rows.fill(Row::ZERO);
                     for (step, share) in shares.tile(tile).iter().enumerate() {
                         let inputs = &input.tile(tile)[step * channels + first..];
@@ -144,7 +144,7 @@ impl Layer for AttentionPool {
         let [shares, scores] = &mut work.tiles[..] else { panic!("a workspace made by this layer") };
         // First the gradients of the weights of the steps, then those of their scores.
         par_chunks(scores.rows_mut(), positions_in_piece(channels), &|start, rows: &mut [Row]| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (place, row) in (start..).zip(rows) {
                     let inputs = &vjp.input.rows()[place * channels..][..channels];
                     let mut sum = [0.0f32; LANES];
@@ -157,7 +157,7 @@ impl Layer for AttentionPool {
         });
         par_chunks(scores.rows_mut(), steps, &|start, rows: &mut [Row]| {
             let shares = shares.tile(start / steps);
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 let mut mean = [0.0f32; LANES];
                 for (row, share) in rows.iter().zip(shares) {
                     (0..LANES).for_each(|lane| mean[lane] += share.0[lane] * row.0[lane]);
@@ -180,7 +180,7 @@ impl Layer for AttentionPool {
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,
             &|start, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
+                crate::vectorize!(pass.isa, {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let share = &shares.rows()[place];
                         let inputs = &vjp.input.rows()[place * channels..];

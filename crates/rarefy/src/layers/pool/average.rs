@@ -105,7 +105,7 @@ impl Layer for AveragePool {
         let length = positions_in_piece(channels);
         let (shares, sizes) = (work.tiles[0].rows_mut(), (length, length * channels));
         par_chunk_pairs(shares, output.rows_mut(), sizes, &|piece, shares: &mut [Row], rows| {
-            pass.isa.vectorize(|| {
+            crate::vectorize!(pass.isa, {
                 for (index, rows) in rows.chunks_exact_mut(channels).enumerate() {
                     let place = piece * length + index;
                     let (tile, position) = (place / positions, place % positions);
@@ -142,7 +142,7 @@ impl Layer for AveragePool {
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,
             &|start, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
+                crate::vectorize!(pass.isa, {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let (tile, position) = (place / positions, place % positions);
                         rows.fill(Row::ZERO);

@@ -163,44 +163,49 @@ impl Layer for GlobalPool {
             let steps = self.steps(input, tile);
             par_chunk_pairs(found, rows, (CHANNELS, CHANNELS), &|piece, found: &mut [Row], rows| {
                 let inputs = |position: usize| &input.tile(tile)[position * channels + piece * CHANNELS..];
-                pass.isa.vectorize(|| match self.kind {
-                    Kind::Average => {
-                        rows.fill(Row::ZERO);
-                        for position in 0..positions {
-                            for (row, input) in rows.iter_mut().zip(inputs(position)) {
-                                for lane in 0..LANES {
-                                    let is_real = (position as u32) < steps[lane];
-                                    row.0[lane] += if is_real { input.0[lane] } else { 0.0 };
-                                }
-                            }
-                        }
-                        for row in rows {
-                            (0..LANES).for_each(|lane| row.0[lane] /= steps[lane] as f32);
-                        }
-                    }
-                    Kind::Max => {
-                        rows.copy_from_slice(&inputs(0)[..rows.len()]);
-                        found.fill(Row::ZERO);
-                        for position in 1..positions {
-                            for (index, (row, input)) in rows.iter_mut().zip(inputs(position)).enumerate() {
-                                let is_larger = |lane: usize, row: &Row| {
-                                    (position as u32) < steps[lane] && exceeds(input.0[lane], row.0[lane])
-                                };
-                                if let Some(found) = found.get_mut(index) {
+                crate::vectorize!(
+                    pass.isa,
+                    match self.kind {
+                        Kind::Average => {
+                            rows.fill(Row::ZERO);
+                            for position in 0..positions {
+                                for (row, input) in rows.iter_mut().zip(inputs(position)) {
                                     for lane in 0..LANES {
-                                        let before = found.0[lane];
-                                        found.0[lane] =
-                                            if is_larger(lane, row) { position as f32 } else { before };
+                                        let is_real = (position as u32) < steps[lane];
+                                        row.0[lane] += if is_real { input.0[lane] } else { 0.0 };
                                     }
                                 }
-                                for lane in 0..LANES {
-                                    let before = row.0[lane];
-                                    row.0[lane] = if is_larger(lane, row) { input.0[lane] } else { before };
+                            }
+                            for row in rows {
+                                (0..LANES).for_each(|lane| row.0[lane] /= steps[lane] as f32);
+                            }
+                        }
+                        Kind::Max => {
+                            rows.copy_from_slice(&inputs(0)[..rows.len()]);
+                            found.fill(Row::ZERO);
+                            for position in 1..positions {
+                                for (index, (row, input)) in rows.iter_mut().zip(inputs(position)).enumerate()
+                                {
+                                    let is_larger = |lane: usize, row: &Row| {
+                                        (position as u32) < steps[lane] && exceeds(input.0[lane], row.0[lane])
+                                    };
+                                    if let Some(found) = found.get_mut(index) {
+                                        for lane in 0..LANES {
+                                            let before = found.0[lane];
+                                            found.0[lane] =
+                                                if is_larger(lane, row) { position as f32 } else { before };
+                                        }
+                                    }
+                                    for lane in 0..LANES {
+                                        let before = row.0[lane];
+                                        row.0[lane] =
+                                            if is_larger(lane, row) { input.0[lane] } else { before };
+                                    }
                                 }
                             }
                         }
                     }
-                });
+                );
             });
         });
     }
@@ -213,7 +218,7 @@ impl Layer for GlobalPool {
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,
             &|start, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
+                crate::vectorize!(pass.isa, {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let (tile, position) = (place / positions, (place % positions) as u32);
                         let steps = self.steps(vjp.input, tile);

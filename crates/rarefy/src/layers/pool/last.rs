@@ -83,7 +83,7 @@ impl Layer for LastStep {
             let last = self.last(input, tile);
             let (shortest, longest) = last.iter().fold((u32::MAX, 0), |(a, b), &it| (a.min(it), b.max(it)));
             par_chunks(rows, CHANNELS, &|first, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
+                crate::vectorize!(pass.isa, {
                     for step in shortest..=longest {
                         let inputs = &input.tile(tile)[step as usize * channels + first..];
                         for (row, input) in rows.iter_mut().zip(inputs) {
@@ -104,7 +104,7 @@ impl Layer for LastStep {
             gradient_input.rows_mut(),
             positions_in_piece(channels) * channels,
             &|start, rows: &mut [Row]| {
-                pass.isa.vectorize(|| {
+                crate::vectorize!(pass.isa, {
                     for (place, rows) in (start / channels..).zip(rows.chunks_exact_mut(channels)) {
                         let (tile, step) = (place / steps, (place % steps) as u32);
                         let last = self.last(vjp.input, tile);
