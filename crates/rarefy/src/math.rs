@@ -100,6 +100,29 @@ pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// The bits of the nearest bfloat16: the upper half of an `f32`'s, of two as near to it the even ones.
+#[inline(always)]
+pub fn to_bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    if x.is_nan() {
+        // Rounded up it would be an infinity.
+        return (bits >> 16) as u16 | 1;
+    }
+    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
+}
+
+/// The number that a bfloat16 is.
+#[inline(always)]
+pub fn of_bf16(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// The nearest number that is a bfloat16.
+#[inline(always)]
+pub fn nearest_bf16(x: f32) -> f32 {
+    of_bf16(to_bf16(x))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +186,24 @@ mod tests {
         assert!(ln(-1.0).is_nan() && ln(f32::NEG_INFINITY).is_nan());
         assert_eq!((sigmoid(-1e4), sigmoid(0.0), sigmoid(1e4)), (0.0, 0.5, 1.0));
         assert_eq!((tanh(f32::NEG_INFINITY), tanh(0.0), tanh(1e4)), (-1.0, 0.0, 1.0));
+    }
+
+    #[test]
+    fn bf16s_are_the_nearest_and_of_two_the_even_one() {
+        let step = 2f32.powi(-7);
+        for (number, expected) in [
+            (0.0, 0.0),
+            (-0.0, -0.0),
+            (1.0 + 0.4 * step, 1.0),
+            (1.0 + 0.6 * step, 1.0 + step),
+            (1.0 + 0.5 * step, 1.0),
+            (1.0 + 1.5 * step, 1.0 + 2.0 * step),
+            (-1.0 - 1.5 * step, -1.0 - 2.0 * step),
+            (f32::MAX, f32::INFINITY),
+            (f32::NEG_INFINITY, f32::NEG_INFINITY),
+        ] {
+            assert_eq!(nearest_bf16(number).to_bits(), f32::to_bits(expected), "{number}");
+        }
+        assert!(nearest_bf16(f32::from_bits(0x7f80_0001)).is_nan());
     }
 }

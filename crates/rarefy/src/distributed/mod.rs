@@ -22,7 +22,6 @@ pub use meter::{Meter, Traffic};
 pub use peers::Peers;
 pub use place::Place;
 pub use precision::Precision;
-pub(crate) use precision::nearest_bf16;
 pub use settings::{DistributedSettings, ExchangeMethod};
 pub use solo::Solo;
 pub use sum::{sum, sum_lines};

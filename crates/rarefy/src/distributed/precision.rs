@@ -1,5 +1,7 @@
 //! In how many bits numbers go from rank to rank.
 
+use crate::math::{nearest_bf16, of_bf16, to_bf16};
+
 named! {
     /// In how many bits ranks tell each other numbers that are added up.
     #[derive(Default)]
@@ -27,7 +29,7 @@ impl Precision {
         match self {
             Precision::F32 => message.extend_from_slice(bytemuck::cast_slice(numbers)),
             Precision::Bf16 => {
-                message.extend(numbers.iter().flat_map(|&number| rounded(number).to_ne_bytes()));
+                message.extend(numbers.iter().flat_map(|&number| to_bf16(number).to_ne_bytes()));
             }
         }
     }
@@ -40,7 +42,7 @@ impl Precision {
                 numbers.iter_mut().zip(told).for_each(|(number, told)| meet(number, told));
             }
             Precision::Bf16 => {
-                let told = message.as_chunks().0.iter().map(|bytes| widened(u16::from_ne_bytes(*bytes)));
+                let told = message.as_chunks().0.iter().map(|bytes| of_bf16(u16::from_ne_bytes(*bytes)));
                 numbers.iter_mut().zip(told).for_each(|(number, told)| meet(number, told));
             }
         }
@@ -54,50 +56,9 @@ impl Precision {
     }
 }
 
-/// The upper half of a number's bits, rounded to the nearest, of two as near to the even one.
-#[inline(always)]
-fn rounded(number: f32) -> u16 {
-    let bits = number.to_bits();
-    if number.is_nan() {
-        // Rounded up it would be an infinity.
-        return (bits >> 16) as u16 | 1;
-    }
-    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
-}
-
-/// The nearest number of 16 bits.
-#[inline(always)]
-pub(crate) fn nearest_bf16(number: f32) -> f32 {
-    widened(rounded(number))
-}
-
-#[inline(always)]
-fn widened(half: u16) -> f32 {
-    f32::from_bits(u32::from(half) << 16)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn halves_are_the_nearest_and_of_two_the_even_one() {
-        let step = 2f32.powi(-7);
-        for (number, expected) in [
-            (0.0, 0.0),
-            (-0.0, -0.0),
-            (1.0 + 0.4 * step, 1.0),
-            (1.0 + 0.6 * step, 1.0 + step),
-            (1.0 + 0.5 * step, 1.0),
-            (1.0 + 1.5 * step, 1.0 + 2.0 * step),
-            (-1.0 - 1.5 * step, -1.0 - 2.0 * step),
-            (f32::MAX, f32::INFINITY),
-            (f32::NEG_INFINITY, f32::NEG_INFINITY),
-        ] {
-            assert_eq!(widened(rounded(number)).to_bits(), f32::to_bits(expected), "{number}");
-        }
-        assert!(widened(rounded(f32::from_bits(0x7f80_0001))).is_nan());
-    }
 
     #[test]
     fn what_is_written_is_read() {

@@ -5,8 +5,8 @@
 //! 1 % spmm took, with the narrowing of its input, 0.8 to 1.4 times as long for single connections and 1.5 to 2.6 times for blocks of 4 to 16.
 //! Its sddmm of single connections took 0.9 to 1.3 times as long.
 
-use crate::distributed::nearest_bf16;
 use crate::kernels::{Isa, par_chunks};
+use crate::math::nearest_bf16;
 
 named! {
     /// In how many bits the products of a network read their numbers.
