@@ -36,7 +36,7 @@ impl Samples {
     /// Training and predicting make one copy of them all, as `f32`.
     ///
     /// # Errors
-    /// [`Error::Input`]: no samples or no inputs, or a number that is not finite (as an `f32` too).
+    /// [`Error::Input`](crate::Error::Input): no samples or no inputs, or a number that is not finite (as an `f32` too).
     ///
     /// # Example
     /// ```
