@@ -115,7 +115,7 @@ impl Array {
     pub(crate) fn read(path: &Path, from: Opened, header: ArrayHeader) -> Result<Array> {
         let ArrayHeader { length, shape, element, big_endian } = header;
         let expected = bytes_of(path, &shape, element, from.at_most.saturating_sub(length))?;
-        if let Some(free) = free_memory_bytes().filter(|&free| expected as u64 > free) {
+        if let Some(free) = free_memory_bytes().filter(|&free| from.is_plain && expected as u64 > free) {
             let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
             let problem = format!(
                 "holds {} and {} of memory are free; with data.memory = \"1GB\", or what you can spare, samples stay on the disk",
