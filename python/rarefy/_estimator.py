@@ -35,7 +35,7 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
     sparsity: float | str = "auto"
     method: str = "auto"
     allocation: str = "erk"
-    block: int = 1
+    block: int | str = 1
     target: float | dict | None = None
     penalty: str | None = None
     lam: float | None = None

@@ -18,9 +18,9 @@ method : str, default="auto"
     "cht", "gmp", "granet", "acdc", "srigl" or "top-kast".
 allocation : {"erk", "er", "uniform"}, default="erk"
     How the connections are shared out over layers.
-block : int, default=1
+block : int or "auto", default=1
     Neighbouring units, filters or gates that share their inputs: 1, 2, 4, 8 or 16. Training is faster, for a little
-    accuracy at the same ``sparsity``.
+    accuracy at the same ``sparsity``. "auto" takes in each layer the largest up to 8 that leaves 32 sets of inputs.
 target : float, dict or None, default=None
     What the network is to end as: a sparsity, or one of ``{"sparsity": 0.98}``, ``{"nnz": 50_000}``, ``{"bytes":
     60_000}`` and ``{"flops": 2_000_000}``.

@@ -81,8 +81,8 @@ def train(
         Whether to print a line after each epoch.
     sparsity, density : float, optional
         The share of connections that do not exist, or that do.
-    block : int, optional
-        Neighbouring outputs that share their inputs: 1, 2, 4, 8 or 16.
+    block : int or "auto", optional
+        Neighbouring outputs that share their inputs: 1, 2, 4, 8, 16, or what suits each layer.
     network : str, path, dict or list of dicts, optional
         A network by name, a TOML file, or its layers.
     target : str, dict or list of str, optional

@@ -48,6 +48,8 @@ WORDS = [
 def test_blocks_reach_all_layers():
     layers = rarefy.train("digits", DIGITS, block=8, hidden=[64], epochs=1).model.inspect()["layers"]
     assert [layer["block"] for layer in layers] == [8, 2]
+    layers = rarefy.train("digits", DIGITS, block="auto", hidden=[128], epochs=1).model.inspect()["layers"]
+    assert [layer["block"] for layer in layers] == [4, 1]
 
 
 @pytest.mark.parametrize(("words", "key", "value"), WORDS)

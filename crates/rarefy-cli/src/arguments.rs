@@ -122,6 +122,15 @@ pub fn learning_rate(text: &str) -> Result<toml::Value, String> {
     }
 }
 
+/// A whole number or `auto`.
+pub fn whole_or_auto(text: &str) -> Result<toml::Value, String> {
+    match (text, text.parse::<u32>()) {
+        ("auto", _) => Ok(text.into()),
+        (_, Ok(number)) => Ok(number.into()),
+        _ => Err("is neither a whole number nor auto".into()),
+    }
+}
+
 /// The names of some choices, as help lists them.
 pub fn names<K: Named>(kinds: &[K]) -> String {
     kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")

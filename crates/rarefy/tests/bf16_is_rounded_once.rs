@@ -81,7 +81,12 @@ fn what_products_read_is_rounded_once_and_nothing_else() {
     for (block, storage) in [(1, Storage::Sparse), (4, Storage::Sparse), (1, Storage::Dense)] {
         for isa in Isa::available() {
             let what = format!("blocks of {block}, {storage:?}, {isa}");
-            let sparsity = SparsitySettings { density: 0.5, block, storage, ..SparsitySettings::default() };
+            let sparsity = SparsitySettings {
+                density: 0.5,
+                block: block.into(),
+                storage,
+                ..SparsitySettings::default()
+            };
             let mut network = Network::random(&spec, &sparsity, 1).unwrap();
             let mut stream = Stream::new(3, Purpose::Bench, 0, 0);
             for bias in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {

@@ -179,7 +179,7 @@ fn every_exchange_is_the_same_in_any_number_of_ranks() {
     }
     let folder = tempfile::tempdir().unwrap();
     let mut blocks = local(&settings(&SMALL[0], SAMPLES, folder.path()));
-    (blocks.sparsity.block, blocks.topology.method) = (4, Topology::Rigl);
+    (blocks.sparsity.block, blocks.topology.method) = (4.into(), Topology::Rigl);
     agree("row blocks under rigl, local", &blocks, FOUR_TILES, folder.path());
     let folder = tempfile::tempdir().unwrap();
     for (method, settings) in methods(&nonzeros(folder.path())) {

@@ -13,7 +13,7 @@ fn settings(method: Method, block: usize) -> Settings {
     let mut settings = Settings { threads: 2, ..Settings::default() };
     settings.network.hidden = HIDDEN.to_vec();
     settings.sparsity.density = 0.2;
-    settings.sparsity.block = block;
+    settings.sparsity.block = block.into();
     settings.topology.method = method;
     if !matches!(method, Method::Static | Method::Set | Method::Cht | Method::Acdc) {
         settings.topology.every = Some(7);
@@ -101,7 +101,7 @@ fn penalties_constraints_and_targets_take_them() {
             let what = format!("{start}{text} in blocks of {block}");
             let mut settings: Settings = toml::from_str(&format!("{start}{text}")).unwrap();
             settings.network.hidden = vec![56, 32];
-            settings.sparsity.block = block;
+            settings.sparsity.block = block.into();
             (settings.threads, settings.train.epochs, settings.train.batch_size) = (2, 12, Some(100));
             (settings.optimizer.learning_rate, settings.train.keep_best) = (Some(0.01.into()), false);
             let bytes = settings.target.bytes;
@@ -126,7 +126,7 @@ fn penalties_constraints_and_targets_take_them() {
 fn what_does_not_go_with_them_is_refused() {
     #[rustfmt::skip]
     let cases = [
-        ("[sparsity]\nblock = 3", "sparsity.block: must be 1, for connections one by one, or 2, 4, 8 or 16, not 3"),
+        ("[sparsity]\nblock = 3", "sparsity.block: must be 1, for connections one by one, 2, 4, 8, 16 or \"auto\", not 3"),
         ("[sparsity]\nblock = 0", "sparsity.block: must be 1"),
         ("[sparsity]\nblock = 4\nstorage = 'dense'", "sparsity.block: is for compressed storage"),
         ("[sparsity]\nblock = 4\n[penalty]\nmethod = 'mcp'\n[topology]\nmethod = 'static'", "sparsity.block: this does not go with penalty.method = \"mcp\": "),

@@ -107,7 +107,7 @@ fn threads_and_stops_change_no_byte_of_row_blocks() {
     let methods = Method::ALL.map(|method| (method, 4));
     for (method, block) in methods.into_iter().chain([2, 8, 16].map(|block| (Method::Rigl, block))) {
         let mut settings = settings(method);
-        settings.sparsity.block = block;
+        settings.sparsity.block = block.into();
         check_repeats(&format!("{method:?}, blocks of {block}"), settings);
     }
     let of_layers = |(name, _): &(String, Settings)| ["TopK None", "L1Ball None"].contains(&name.as_str());
@@ -116,7 +116,7 @@ fn threads_and_stops_change_no_byte_of_row_blocks() {
         .into_iter()
         .chain(regularized().into_iter().filter(of_layers));
     for (name, mut settings) in others {
-        settings.sparsity.block = 4;
+        settings.sparsity.block = 4.into();
         check_repeats(&format!("{name} in blocks"), settings);
     }
 }
@@ -144,7 +144,7 @@ fn threads_and_stops_change_no_byte_where_few_inputs_are_given() {
     let penalised = [PenaltyMethod::L1, PenaltyMethod::GroupInputs, PenaltyMethod::Str]
         .map(|method| (format!("{method:?}"), penalised(method, Some(0.9))));
     let mut blocks = settings(Method::Rigl);
-    blocks.sparsity.block = 8;
+    blocks.sparsity.block = 8.into();
     let blocks = [("blocks of 8".to_string(), blocks)];
     for (name, mut settings) in rows.into_iter().chain(penalised).chain(blocks) {
         settings.data.path = path.display().to_string();

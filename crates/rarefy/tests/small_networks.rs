@@ -168,7 +168,7 @@ pub fn methods(settings: &Settings) -> Vec<(&'static str, Settings)> {
         ("gse", with(|settings| settings.topology.method = Method::Gse)),
         (
             "rigl in blocks",
-            with(|settings| (settings.topology.method, settings.sparsity.block) = (Method::Rigl, 4)),
+            with(|settings| (settings.topology.method, settings.sparsity.block) = (Method::Rigl, 4.into())),
         ),
         (
             "rigl in bf16",

@@ -149,7 +149,7 @@ impl Bench {
             density,
             allocation: Allocation::Uniform,
             storage,
-            block,
+            block: block.into(),
             ..Default::default()
         };
         sparsity.check()?;

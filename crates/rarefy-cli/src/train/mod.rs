@@ -23,6 +23,7 @@ use rarefy_mpi::Job;
 
 use crate::arguments::{
     ReadArgs, Suggested, isa_help, learning_rate, named_path, names, network_given, one_of, set, share,
+    whole_or_auto,
 };
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
@@ -90,9 +91,9 @@ pub struct TrainArgs {
     /// Share of connections that exist [default: 0.1]
     #[arg(long, value_parser = share)]
     density: Option<f64>,
-    /// Neighbouring outputs that share their inputs, 2, 4, 8 or 16: faster steps for a little accuracy [default: 1]
-    #[arg(long, value_name = "N")]
-    block: Option<u32>,
+    /// Neighbouring outputs that share their inputs, 2, 4, 8, 16 or auto: faster steps for a little accuracy [default: 1]
+    #[arg(long, value_name = "N", value_parser = whole_or_auto)]
+    block: Option<toml::Value>,
     #[arg(long, value_parser = one_of::<topology::Method>(), hide_possible_values = true, help = method_help())]
     method: Option<String>,
     #[arg(long, value_parser = one_of::<PenaltyMethod>(), hide_possible_values = true, help = penalty_help())]
@@ -255,7 +256,7 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     config.flag("data.path", args.data.clone());
     args.read.lay_over(&mut config);
     config.flag("sparsity.density", density);
-    config.flag("sparsity.block", args.block);
+    config.flag("sparsity.block", args.block.clone());
     config.flag("topology.method", args.method.clone());
     config.flag("network.hidden", args.hidden.clone());
     config.flag("optimizer.method", args.optimizer.clone());

@@ -105,7 +105,7 @@ fn train_refuses_by_name_and_leaves_no_folder() {
     assert_eq!(toml::from_str::<Settings>(&config).unwrap().train.batch_size, Some(8));
     let shown = said(&["train", "digits", "--sparsity", "95%", "--block", "8", "--print-config"]);
     let sparsity = toml::from_str::<Settings>(&shown).unwrap().sparsity;
-    assert_eq!((sparsity.density, sparsity.block), (0.05, 8));
+    assert_eq!((sparsity.density, sparsity.block), (0.05, 8.into()));
     for arguments in [["--seed", "-1"], ["--hidden", "4,-4"], ["--epochs", "0"], ["--sparsity", "95x"]] {
         let output = rarefy(&[&["train", "digits"], &arguments[..]].concat());
         let message = text(&output.stderr);

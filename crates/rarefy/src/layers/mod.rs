@@ -9,6 +9,7 @@
 
 mod activation;
 mod attention;
+mod block_height;
 mod buffers;
 mod build;
 mod causal;
@@ -46,6 +47,7 @@ mod suite;
 
 pub use activation::{Elementwise, ElementwiseSpec};
 pub use attention::{Attention, AttentionSpec};
+pub use block_height::{Auto, BlockHeight};
 pub use buffers::{Buffers, Carried, OneSample, Workspace};
 pub use build::{Builder, WeightShape};
 pub use chain::{Chain, Kept};

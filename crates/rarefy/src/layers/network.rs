@@ -14,7 +14,7 @@ use super::{
 };
 use crate::kernels::{Activation, Isa, Product};
 use crate::random::{Purpose, Stream};
-use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights, block_height};
+use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
@@ -69,7 +69,7 @@ impl Network {
         let mut draw = |index: usize, shape: &WeightShape, init| {
             let place = index as u64;
             let mut stream = Stream::new(seed, Purpose::Pattern, place, 0);
-            let height = block_height(sparsity.block, shape.alike);
+            let height = sparsity.block.in_layer(shape.alike);
             let lines = shape.rows / height;
             let count = (counts[index] / height).max(1);
             let mut pattern = draw(lines, shape.cols, count, &mut stream);

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_LAYERS, MAX_UNITS};
 use super::presets::{Choices, Mlp, Numbers};
-use super::{ActivationName, Inputs, LayerKinds, LayerSpec, NetworkSpec, Outputs, Preset, described, spec};
-use crate::sparse::{Allocation, BLOCK_HEIGHTS, Init, Storage, check_density};
+use super::{
+    ActivationName, BlockHeight, Inputs, LayerKinds, LayerSpec, NetworkSpec, Outputs, Preset, described, spec,
+};
+use crate::sparse::{Allocation, Init, Storage, check_density};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -202,8 +204,9 @@ pub struct SparsitySettings {
     /// How weights are stored.
     pub storage: Storage,
     /// Neighbouring outputs that have connections to the same inputs: 1, 2, 4, 8 or 16. Steps are faster and files smaller, for a
-    /// little accuracy at the same density. A layer whose outputs it does not divide has the largest of these that does.
-    pub block: usize,
+    /// little accuracy at the same density. A layer whose outputs it does not divide has the largest of these that does. `"auto"` takes in
+    /// each layer the largest up to 8 that leaves 32 different sets of inputs.
+    pub block: BlockHeight,
     /// The standard deviation of all weights at the start, and of those that SET grows. `None` follows the connections:
     /// at the start those that live, for a weight that is grown those of a dense layer.
     pub deviation: Option<f32>,
@@ -215,7 +218,7 @@ impl Default for SparsitySettings {
             density: 0.1,
             allocation: Allocation::Erk,
             storage: Storage::Auto,
-            block: 1,
+            block: BlockHeight::Of(1),
             deviation: None,
         }
     }
@@ -237,12 +240,8 @@ impl SparsitySettings {
     /// # Errors
     /// If the density is not in `(0, 1]`, the deviation not above 0, or there are no such blocks.
     pub fn check(&self) -> Result<()> {
-        if self.block != 1 && !BLOCK_HEIGHTS.contains(&self.block) {
-            let problem =
-                format!("must be 1, for connections one by one, or 2, 4, 8 or 16, not {}", self.block);
-            return Err(Error::setting("sparsity.block", problem));
-        }
-        if self.block > 1 && self.storage == Storage::Dense {
+        self.block.check()?;
+        if self.block.has_blocks() && self.storage == Storage::Dense {
             let problem = "is for compressed storage; leave sparsity.storage = \"dense\" out".to_string();
             return Err(Error::setting("sparsity.block", problem));
         }

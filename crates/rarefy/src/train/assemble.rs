@@ -9,12 +9,11 @@ use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
 use crate::data::{Augmentation, Features, Format, Splits, Targets, Task};
 use crate::distributed::ExchangeMethod;
-use crate::layers::{Network, NetworkSpec, Parameter};
+use crate::layers::{BlockHeight, Network, NetworkSpec, Parameter};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
 use crate::penalties::Regularizer;
 use crate::random::Stream;
-use crate::sparse::block_height;
 use crate::tiles::IGNORED;
 use crate::topology::{Topology, When};
 use crate::{Error, Result};
@@ -156,14 +155,14 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         Some(penalty) => Some(penalty),
         None => sparse_start::penalty(settings).build()?,
     };
-    let penalty = if settings.sparsity.block > 1 { penalty.map(Regularizer::of_blocks) } else { penalty };
+    let penalty =
+        if settings.sparsity.block.has_blocks() { penalty.map(Regularizer::of_blocks) } else { penalty };
     let mut sparsifier = Sparsifier::of(penalty, settings.constraint.build()?, plan.control);
     if optimizer.is_bregman() {
         sparsifier.zeros = Zeros::KeepUntilEnd;
     }
     let batch_size = settings.train.batch_size_for(splits.train.len());
     sparsifier.has_whole_batches = batch_size * settings.train.accumulate >= splits.train.len();
-    let steps = settings.train.steps_for(splits.train.len());
     let schedule = settings.schedule.build(optimizer.traits())?;
     let exchange = Exchange::new(settings, &optimizer, batch_size, &parts.ranks, steps_alone)?;
     // Connections may move by what a rank finds for its share of a batch, where its workers have others.
@@ -173,7 +172,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let mut engine = Engine::new(EngineParts {
         network,
         loss: loss.clone(),
-        optimizer: optimizer.with_epoch(steps),
+        optimizer: optimizer.with_epoch(settings.train.steps_for(splits.train.len())),
         clip_norm: settings.optimizer.clip_norm,
         clip_value: settings.optimizer.clip_value,
         topology,
@@ -241,15 +240,17 @@ fn check_layers_for(exchange: ExchangeMethod, splits: &Splits, engine: &Engine) 
 
 /// A given network, if it fits the data and its connections are in blocks as the settings say; of those that are all there blocks
 /// are made.
-fn fitting(mut network: Network, spec: &NetworkSpec, block: usize) -> Result<Network> {
+fn fitting(mut network: Network, spec: &NetworkSpec, block: BlockHeight) -> Result<Network> {
     let shapes = network.spec().weight_shapes()?;
     let weights = network.parameters_mut().filter(|parameter| parameter.is_weight());
     for (Parameter { name, weights, .. }, shape) in weights.zip(shapes) {
-        let (asked, found) = (block_height(block, shape.alike), weights.block_height());
+        let (asked, found) = (block.in_layer(shape.alike), weights.block_height());
         if asked > found && weights.nnz() == shape.cells() {
             *weights = weights.in_blocks(asked);
         } else if asked != found {
-            let problem = format!("is {block}, and \"{name}\" of the given network has blocks of {found}");
+            let problem = format!(
+                "asks for blocks of {asked} in \"{name}\", which has blocks of {found} in the given network"
+            );
             return Err(Error::setting("sparsity.block", problem));
         }
     }

@@ -11,7 +11,6 @@ use crate::layers::{Network, NetworkSpec, Precision, WeightShape};
 use crate::machine::{free_memory_bytes, rss_bytes};
 use crate::optimizers::UpdateRule;
 use crate::penalties::{ConstraintMethod, PenaltyMethod};
-use crate::sparse::block_height;
 use crate::topology::{self, Topology};
 use crate::{Error, Result};
 
@@ -121,7 +120,7 @@ fn needs(
     let (mut weights, mut largest, mut past) = (0, 0, 0);
     for (shape, &nnz) in shapes.iter().zip(counts) {
         let (rows, cols) = (shape.rows, shape.cols);
-        let (index, slots) = match block_height(settings.sparsity.block, shape.alike) {
+        let (index, slots) = match settings.sparsity.block.in_layer(shape.alike) {
             height @ 2.. => (4 * (nnz + rows).div_ceil(height) + 8, nnz),
             _ => (storage.index_bytes(rows, cols, nnz), storage.slots(rows, cols, nnz)),
         };

@@ -7,7 +7,7 @@ use super::model::model_bytes;
 use super::sparse_start;
 use crate::control::{Budget, Controller, LayerCost};
 use crate::layers::{Network, NetworkSpec, WeightShape};
-use crate::sparse::{Pattern, Storage, Weights, block_height};
+use crate::sparse::{Pattern, Storage, Weights};
 use crate::topology::Topology;
 use crate::{Error, Result};
 
@@ -68,7 +68,7 @@ impl Plan {
                 cols: it.cols,
                 nnz: it.cells(),
                 uses: it.uses,
-                block: block_height(settings.sparsity.block, it.alike),
+                block: settings.sparsity.block.in_layer(it.alike),
             })
             .collect();
         let grows = settings.optimizer.method().is_bregman();

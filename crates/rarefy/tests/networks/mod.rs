@@ -250,7 +250,8 @@ impl Draw {
             (0.5, Storage::Sparse, 4),
         ]);
         let allocation = Allocation::Uniform;
-        let sparsity = SparsitySettings { density, storage, block, allocation, ..Default::default() };
+        let sparsity =
+            SparsitySettings { density, storage, block: block.into(), allocation, ..Default::default() };
         let mut network = Network::random(&spec, &sparsity, self.0.bits()).unwrap();
         for parameter in network.parameters_mut().filter(|parameter| !parameter.is_weight()) {
             let is_variance = parameter.name.ends_with(".variance");

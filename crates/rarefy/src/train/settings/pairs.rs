@@ -225,7 +225,7 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (SteersLambda, target.is_set() && penalty.is_some()),
         (CountsByLayer, target.bytes.is_some() || target.flops.is_some()),
         (FollowsPath, follows_path),
-        (HasBlocks, settings.sparsity.block > 1),
+        (HasBlocks, settings.sparsity.block.has_blocks()),
         (Decays, own.optimizer.is_none() && settings.optimizer.weight_decay() > 0.0),
         (ClipsNorm, settings.optimizer.clip_norm.is_some()),
         (ClipsValues, settings.optimizer.clip_value.is_some()),
