@@ -146,5 +146,5 @@ fn what_does_not_go_with_them_is_refused() {
     let blocks = settings(Method::Rigl, 8);
     let splits = rarefy::data::load(&blocks.data, 1).unwrap();
     let error = Trainer::builder(blocks, splits).network(network).build().err().unwrap().to_string();
-    assert!(error.starts_with("sparsity.block: is 8, and \"layers.0.weight\""), "{error}");
+    assert!(error.starts_with("sparsity.block: asks for blocks of 8 in \"layers.0.weight\""), "{error}");
 }
