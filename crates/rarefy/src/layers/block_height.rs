@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::sparse::{BLOCK_HEIGHTS, block_height};
 use crate::{Error, Result};
 
-/// The highest blocks that are chosen: on 784-1024-1024-10 blocks of 16 were no faster, and a little less accurate.
+/// The highest blocks that are chosen: on 784-1024-1024-10 blocks of 16 were no faster.
 const MOST: usize = 8;
 /// Different sets of inputs that a choice leaves a layer, or a gate or group of it.
 const LEAST_LINES: usize = 32;
