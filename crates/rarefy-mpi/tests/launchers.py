@@ -295,7 +295,9 @@ def serves(launcher, work):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["ending"] == "finished" and summary["reproducible"] is False, summary
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert all(record["staleness"]["most"] <= 4 for record in records), records[-1]
+    # An epoch that was stopped after its last gradient, and only ended by the next run, has none of its own.
+    late = [record["staleness"]["most"] for record in records if "staleness" in record]
+    assert len(late) >= len(records) - 1 and max(late) <= 4, records
     hangs = work / "hangs"
     job = launcher.start(4, *train(hangs, 100_000), *server)
     wait_for_epoch(hangs, 2, job)

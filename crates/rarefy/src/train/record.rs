@@ -119,7 +119,7 @@ pub struct EpochRecord {
     /// Seconds that it has waited for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_waiting: Option<f64>,
-    /// How late gradients were, where ranks do not wait for each other and the first serves.
+    /// How late gradients were since the epoch began or the run was resumed, where ranks do not wait for each other and the first serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staleness: Option<Staleness>,
     /// Whether this is the best epoch so far.
