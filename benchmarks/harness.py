@@ -64,6 +64,19 @@ def add_arguments(parser, rounds=5, repeats=None):
     parser.add_argument("--python", default=VENV / "bin/python", help="the interpreter that setup.sh made")
 
 
+def add_kinds_of_ours(parser):
+    """What rarefy is timed with beside density."""
+    parser.add_argument("--blocks", default="1", help="outputs that share their inputs, separated by commas; 1 is single connections")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="what rarefy's products read")
+
+
+def ours(args):
+    """The names of rarefy's kinds in a table: {name: height of row blocks}."""
+    precision = "" if args.precision == "f32" else f" {args.precision}"
+    heights = [int(height) for height in args.blocks.split(",")]
+    return {f"rarefy{precision}" + (f", blocks of {height}" if height > 1 else ""): height for height in heights}
+
+
 def busy_share(seconds=2.0):
     """The share of the machine's processor time that others take: look before the first round."""
 

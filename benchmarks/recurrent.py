@@ -21,6 +21,8 @@ DENSITIES = [1, 0.1, 0.05, 0.02]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     harness.add_arguments(parser, repeats=15)
+    parser.add_argument("--block", type=int, default=1, help="outputs of rarefy's that share their inputs; 1 is single connections")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="what rarefy's products read")
     parser.add_argument("--layers", default="lstm", help="lstm, gru, rnn, separated by commas")
     parser.add_argument("--inputs", default="64,256", help="channels of the input")
     parser.add_argument("--hidden", type=int, default=256)
@@ -51,6 +53,7 @@ def rarefy_run(args, layer, inputs, density):
         path = Path(folder) / "network.toml"
         path.write_text(f'inputs = [1, {args.steps}, {inputs}]\nlayers = [{{layer = "{layer}", hidden = {args.hidden}}}]\n')
         command = [args.rarefy, "bench", "network", path, "--batch", args.batch, "--density", density, "--input-gradient"]
+        command += ["--block", args.block, "--precision", args.precision]
         command += ["--threads", args.threads, "--rounds", args.repeats, "--json"]
         return harness.run(command, args.threads)["rows"][0]["total_ms"]
 
@@ -73,7 +76,8 @@ def torch_ms(args, layer, inputs, precision):
 
 def report(args, rows):
     print(f"{args.hidden} hidden, {args.steps} steps, batch {args.batch}, {args.threads} threads, forward and all gradients,")
-    print(f"milliseconds, medians of {args.rounds} interleaved rounds; in brackets, times faster than torch {', '.join(harness.PRECISIONS)}\n")
+    print(f"milliseconds, medians of {args.rounds} interleaved rounds; in brackets, times faster than torch {', '.join(harness.PRECISIONS)}")
+    print(f"rarefy: blocks of {args.block}, {args.precision}\n")
     titles = [f"torch {name}" for name in harness.PRECISIONS]
     titles += ["dense" if density == 1 else f"{100 * (1 - density):.0f} %" for density in DENSITIES]
     print("| layer, inputs | " + " | ".join(titles) + " |")

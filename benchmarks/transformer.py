@@ -23,6 +23,8 @@ DENSITIES = [1, 0.1, 0.05, 0.02]
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     harness.add_arguments(parser, repeats=7)
+    parser.add_argument("--block", type=int, default=1, help="outputs of rarefy's that share their inputs; 1 is single connections")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="what rarefy's products read")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--channels", type=int, default=256)
     parser.add_argument("--heads", type=int, default=4)
@@ -56,6 +58,7 @@ def rarefy_run(args, density):
         path = Path(folder) / "network.toml"
         path.write_text(description(args))
         command = [args.rarefy, "bench", "network", path, "--batch", args.batch, "--density", density, "--input-gradient"]
+        command += ["--block", args.block, "--precision", args.precision]
         command += ["--threads", args.threads, "--rounds", args.repeats, "--json"]
         return harness.run(command, args.threads)["rows"][0]["total_ms"]
 
@@ -97,7 +100,8 @@ def torch_ms(args):
 
 def report(args, times):
     print(f"{args.layers} layers, {args.channels} channels, {args.heads} heads, {args.steps} steps, batch {args.batch},")
-    print(f"{args.threads} threads, forward and all gradients; medians of {args.rounds} interleaved rounds\n")
+    print(f"{args.threads} threads, forward and all gradients; medians of {args.rounds} interleaved rounds")
+    print(f"rarefy: blocks of {args.block}, {args.precision}\n")
     medians = {name: statistics.median(found) for name, found in times.items()}
     peers = [name for name in harness.PRECISIONS if name in medians]
     print("| program | ms (slowest / fastest round) | " + " | ".join(f"torch {name} / program" for name in peers) + " |")

@@ -17,6 +17,7 @@ use rarefy::sparse::{Allocation, Storage};
 use rarefy::tiles::Tiles;
 use serde::Serialize;
 
+use super::step::named;
 use super::{median, rayon_pool};
 use crate::output::Output;
 use rarefy::report::table;
@@ -35,6 +36,9 @@ pub struct NetworkArgs {
     /// Outputs that share their inputs, where a density is below 1
     #[arg(long, value_delimiter = ',', default_value = "1")]
     block: Vec<usize>,
+    /// In how many bits products read their numbers
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// Also compute the gradient of the inputs
     #[arg(long)]
     input_gradient: bool,
@@ -106,7 +110,8 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
         ]
     });
     let threads = pool.current_num_threads();
-    output.say(&format!("batch {}, {threads} threads, {isa}, median of {} rounds", args.batch, args.rounds));
+    let about = format!("batch {}, {}, {threads} threads, {isa}", args.batch, args.precision);
+    output.say(&format!("{about}, median of {} rounds", args.rounds));
     let columns = [
         "density",
         "block",
@@ -120,7 +125,8 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
     ];
     output.say(&table(&columns, lines).text(output.width()));
     output.json(&serde_json::json!({
-        "rows": rows, "batch": args.batch, "threads": threads, "isa": isa.name(), "input_gradient": args.input_gradient,
+        "rows": rows, "batch": args.batch, "precision": args.precision, "threads": threads, "isa": isa.name(),
+        "input_gradient": args.input_gradient,
         "versions": { "rarefy": env!("CARGO_PKG_VERSION") },
     }))
 }
@@ -153,7 +159,9 @@ impl Bench {
             ..Default::default()
         };
         sparsity.check()?;
-        let network = Network::random(spec, &sparsity, 1)?;
+        let mut network = Network::random(spec, &sparsity, 1)?;
+        network.set_precision(named(&args.precision)?);
+        let network = network.with_rounded_weights(isa).into_owned();
         let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
         let mut input = Tiles::zeros(network.inputs(), args.batch);
         for sample in 0..args.batch {

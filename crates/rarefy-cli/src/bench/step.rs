@@ -7,7 +7,7 @@ use rarefy::data::{Dataset, Features, Shares, Targets};
 use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
-use rarefy::optimizers::{Method, OptimizerSettings};
+use rarefy::optimizers::OptimizerSettings;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
 use rarefy::tiles::Shape;
@@ -28,6 +28,12 @@ pub struct StepArgs {
     /// Density of all layers but the last, which is dense
     #[arg(long, default_value_t = 0.1)]
     density: f64,
+    /// Outputs that share their inputs: 1, or 2, 4, 8, 16 for row blocks
+    #[arg(long, default_value_t = 1)]
+    block: usize,
+    /// In how many bits products read their numbers
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -59,12 +65,13 @@ pub fn run(args: &StepArgs, output: &Output) -> Result<()> {
     let (count, fastest) = (times.len(), times.iter().fold(f64::INFINITY, |a, &b| a.min(b)));
     let ms = 1e3 * median(times);
     output.say(&format!(
-        "{:?}, batch {}, density {}, {nnz} of {cells} weights, {threads} threads, {isa}: {ms:.3} ms a step (median of {count}, fastest {:.3})",
-        args.layers, args.batch, args.density, 1e3 * fastest
+        "{:?}, batch {}, density {}, blocks of {}, {}, {nnz} of {cells} weights, {threads} threads, {isa}: {ms:.3} ms a step (median of {count}, fastest {:.3})",
+        args.layers, args.batch, args.density, args.block, args.precision, 1e3 * fastest
     ));
     output.json(&serde_json::json!({
         "step_ms": ms, "fastest_ms": 1e3 * fastest, "steps": count, "layers": args.layers, "batch": args.batch,
-        "density": args.density, "nnz": nnz, "threads": threads, "isa": isa.name(),
+        "density": args.density, "block": args.block, "precision": args.precision, "nnz": nnz, "threads": threads,
+        "isa": isa.name(),
         "versions": { "rarefy": env!("CARGO_PKG_VERSION") },
     }))
 }
@@ -114,22 +121,26 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Shares)> {
     let spec = NetworkSpec { inputs: Shape::flat(inputs), layers };
     let shapes = spec.weight_shapes()?;
     let mut index = 0;
-    let network = Network::load(&spec, Storage::Auto, |_, rows, cols| {
+    let mut network = Network::load(&spec, Storage::Auto, |_, rows, cols| {
         index += 1;
         let sparsity = SparsitySettings {
             density: if index < shapes.len() { args.density } else { 1.0 },
             allocation: Allocation::Uniform,
+            block: args.block.into(),
             ..SparsitySettings::default()
         };
         sparsity.check()?;
-        let nnz = (sparsity.density * (rows * cols) as f64).round() as usize;
+        let height = if sparsity.density < 1.0 { sparsity.block.in_layer(rows) } else { 1 };
+        let nnz = (sparsity.density * (rows * cols / height) as f64).round() as usize;
         let mut stream = Stream::new(1, Purpose::Bench, index as u64, 0);
-        let mut weights = Weights::zeros(Pattern::random(rows, cols, nnz, &mut stream), sparsity.storage);
+        let pattern = Pattern::random(rows / height, cols, nnz, &mut stream);
+        let mut weights = Weights::zeros_by(height, pattern, sparsity.storage);
         Init::He.fill(&mut weights, &mut stream);
         Ok(weights)
     })?;
+    network.set_precision(named(&args.precision)?);
     let optimizer = OptimizerSettings {
-        method: method_named(&args.optimizer)?,
+        method: named(&args.optimizer)?,
         momentum: if args.optimizer == "sgd" { 0.9 } else { 0.0 },
         ..OptimizerSettings::default()
     };
@@ -153,6 +164,7 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Shares)> {
     Ok((engine, batch))
 }
 
-fn method_named(name: &str) -> Result<Method> {
+/// A choice by its name in settings.
+pub(super) fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T> {
     Ok(serde_json::from_value(serde_json::Value::String(name.to_string()))?)
 }
