@@ -35,5 +35,6 @@ mod steps_are_their_formulas;
 mod targets_are_hit;
 mod targets_of_any_size;
 mod threads_agree;
+mod threads_need_no_locks;
 mod trainers_need_no_files;
 mod whole_networks;

@@ -24,13 +24,16 @@ named! {
         /// As `"server"` for 70 % of the epochs, then as `"local"` with a worker for each rank (WASAP-SGD: Curci et al. 2021, arXiv
         /// 2102.01732). Not reproducible.
         Wasap = "wasap",
+        /// The threads of one process move the same weights without locks, each by its own batches (Hogwild!: Niu et al. 2011). Not
+        /// reproducible.
+        Hogwild = "hogwild",
     }
 }
 
 impl ExchangeMethod {
     /// Whether the same settings give the same bits.
     pub fn is_reproducible(self) -> bool {
-        !self.is_served()
+        !self.is_served() && self != ExchangeMethod::Hogwild
     }
 
     /// Whether a rank serves others, at least at first.
@@ -108,10 +111,13 @@ impl DistributedSettings {
         let local = &[ExchangeMethod::Local][..];
         let averages = &[ExchangeMethod::Local, ExchangeMethod::Wasap][..];
         let served = &[ExchangeMethod::Server, ExchangeMethod::Wasap][..];
+        let told: Vec<ExchangeMethod> =
+            ExchangeMethod::ALL.iter().copied().filter(|&it| it != ExchangeMethod::Hogwild).collect();
         refuse_ignored(
             "distributed.exchange",
             self.exchange,
             &[
+                ("precision", self.precision != Precision::F32, &told),
                 ("workers", self.workers.is_some(), local),
                 ("staleness", self.staleness.is_some(), served),
                 ("period", self.period.is_some(), averages),
@@ -146,7 +152,7 @@ impl DistributedSettings {
     /// The settings of one rank, for who does alone what these want several for.
     #[must_use]
     pub fn alone(&self) -> DistributedSettings {
-        if self.exchange.is_served() { DistributedSettings::default() } else { self.clone() }
+        if self.exchange.is_reproducible() { self.clone() } else { DistributedSettings::default() }
     }
 
     /// How many of the workers a rank has where there are so many ranks, each of which has a run of a power of two: then sums over
@@ -197,6 +203,14 @@ mod tests {
             (
                 "exchange = 'server'\nstaleness = 0",
                 "distributed.staleness: 0 is not between 1 and 1000 steps",
+            ),
+            (
+                "exchange = 'hogwild'\nstaleness = 2",
+                "distributed.staleness: distributed.exchange = \"hogwild\" does not use it",
+            ),
+            (
+                "exchange = 'hogwild'\nprecision = 'bf16'",
+                "distributed.precision: distributed.exchange = \"hogwild\" does not use it; remove it, or choose \"exact\",",
             ),
             ("staleness = 2", "distributed.staleness: distributed.exchange = \"exact\" does not use it"),
             ("exchange = 'local'\nworkers = 0", "distributed.workers: 0 is not between 1 and 65536"),

@@ -44,6 +44,7 @@ mod tree;
 mod windows;
 
 pub use activation::Activation;
+pub(crate) use arch::Shared;
 pub use arch::{Epilogue, Isa, Vectorized};
 #[doc(hidden)]
 pub use arch::{fetch_ahead, fetch_place, measure_peak};
@@ -53,7 +54,8 @@ pub use isa_choice::IsaChoice;
 pub use lookup::{Padding, Tokens, look_up, look_up_gradient};
 pub use piecewise::Piecewise;
 pub use product::{
-    Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, weight_gradient,
+    Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, sparse_input_slots,
+    weight_gradient,
 };
 #[doc(hidden)]
 pub use split::{par_alike, par_chunk_pairs, par_chunks};

@@ -135,6 +135,12 @@ pub fn sparse_input_gradient(
     sparse_input::weight_gradient(weights, gradient, columns, out, touched);
 }
 
+/// Lists the slots of the weights that a sparse input meets, so that the others need not be looked at; `false`, and none, where they are
+/// not known: the input is dense, or the weights do not stand in column order.
+pub fn sparse_input_slots(weights: &Weights, input: &Tiles, out: &mut Touched) -> bool {
+    input.columns().is_some_and(|columns| sparse_input::slots(weights, columns, out))
+}
+
 /// Rows that one piece of work on biases covers, and the most biases that its sums on the stack are made for.
 const ROWS: usize = 2048;
 const BIASES: usize = 256;

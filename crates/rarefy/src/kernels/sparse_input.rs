@@ -107,6 +107,12 @@ impl<'a> Stored<'a> {
             Slots::Cells(_) | Slots::Rows(_) | Slots::Blocks(_) => None,
         }
     }
+
+    /// Adds the slots of features, where those of one are neighbours.
+    fn list(self, features: &[u32], out: &mut Touched) {
+        out.extend(features.iter().filter_map(|&feature| self.column(feature as usize)));
+        out.retain(|slots| !slots.is_empty());
+    }
 }
 
 /// Calls `each(row, slot)` for the weights of a feature in some rows of a matrix in blocks.
@@ -178,8 +184,7 @@ pub(super) fn weight_gradient(
     touched.drain(..).for_each(|slots| out[slots].fill(0.0));
     let (stored, features) = (Stored::of(weights), distinct(columns));
     if weights.order() == Order::Columns {
-        touched.extend(features.iter().filter_map(|&feature| stored.column(feature as usize)));
-        touched.retain(|slots| !slots.is_empty());
+        stored.list(&features, touched);
         return Sums { stored, gradient, columns }.split(&features, out, 0);
     }
     let mut places = vec![None; columns.tiles()];
@@ -191,6 +196,16 @@ pub(super) fn weight_gradient(
         });
     }
     touched.sort_unstable_by_key(|slots| slots.start);
+}
+
+/// Lists the slots of the weights that a batch meets, where those of a feature are neighbours; whether they are.
+pub(super) fn slots(weights: &Weights, columns: &Columns, out: &mut Touched) -> bool {
+    out.clear();
+    let are_neighbours = weights.order() == Order::Columns;
+    if are_neighbours {
+        Stored::of(weights).list(&distinct(columns), out);
+    }
+    are_neighbours
 }
 
 /// The features of a batch, in order.

@@ -40,7 +40,8 @@ pub struct Summary {
     pub emptied: Option<Emptied>,
     /// The seed of all its random draws.
     pub seed: u64,
-    /// Whether the same settings and seed give the same bits again; with `distributed.exchange = "server"` or `"wasap"` they do not.
+    /// Whether the same settings and seed give the same bits again; with `distributed.exchange = "server"`, `"wasap"` or
+    /// `"hogwild"` they do not.
     pub reproducible: bool,
     /// Threads that trained.
     pub threads: usize,

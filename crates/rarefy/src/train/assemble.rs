@@ -221,17 +221,17 @@ fn check_layers_for(exchange: ExchangeMethod, splits: &Splits, engine: &Engine) 
             "layers that carry their states: they would be those of the last worker; use \"exact\" or \"stale\"",
         );
     }
-    if !exchange.is_served() {
+    if exchange.is_reproducible() {
         return Ok(());
     }
     if engine.network.parameters().any(|parameter| !parameter.is_trained()) {
         return wrong(
-            "batch norms: each share of a batch would have averages of its own; use group norms, or \"exact\", \"stale\" or \"local\"",
+            "batch norms: each worker would have averages of its own; use group norms, or \"exact\", \"stale\" or \"local\"",
         );
     }
     if matches!(splits.train.features, Features::Streamed(_)) {
         return wrong(
-            "data.memory: which samples a rank needs next is not known before; leave data.memory out, or use \"exact\", \"stale\" or \
+            "data.memory: which samples a worker needs next is not known before; leave data.memory out, or use \"exact\", \"stale\" or \
              \"local\"",
         );
     }

@@ -1,5 +1,6 @@
 //! One training step: forward, loss, backward, clipping, optimizer.
 
+use super::clip::Clip;
 use super::effective::{Effective, Map};
 use super::exchange::Replicas;
 use super::live::Live;
@@ -13,7 +14,7 @@ use crate::data::Batch;
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Gradient, Network, Pass, without_dead_neurons, without_zeros};
 use crate::losses::Loss;
-use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule, clip};
+use crate::optimizers::{Memory, Optimizer, Slots, StepSize, Sums, UpdateRule};
 use crate::penalties::Regularizer;
 use crate::tiles::LANES;
 use crate::topology::{self, Topology, TopologySettings};
@@ -34,8 +35,7 @@ pub struct Engine {
     pub memory: Memory,
     pub(super) loss: Loss,
     pub(super) optimizer: Optimizer,
-    clip_norm: Option<f32>,
-    clip_value: Option<f32>,
+    pub(super) clip: Clip,
     pub(super) topology: Topology,
     /// Connections that each parameter is to end with.
     pub(super) targets: Vec<usize>,
@@ -166,8 +166,7 @@ impl Engine {
             memory: optimizer.memory(),
             loss: parts.loss,
             optimizer,
-            clip_norm: parts.clip_norm,
-            clip_value: parts.clip_value,
+            clip: Clip { norm: parts.clip_norm, value: parts.clip_value },
             topology: parts.topology,
             targets: parts.targets,
             sparsifier: parts.sparsifier,
@@ -291,7 +290,7 @@ impl Engine {
         self.scale = scale_of(score);
         let lambda = self.sparsifier.lambda().unwrap_or(0.0);
         self.effective.vjp(&self.network, &mut self.gradients, lambda, normaliser as f32);
-        let scale = self.clip(self.scale);
+        let scale = self.clip.apply(&mut self.gradients, self.scale);
         self.update(scale, batch.as_ref(), StepSize::new(learning_rate, step), score.loss());
     }
 
@@ -360,29 +359,6 @@ impl Engine {
     /// Lets the next batch begin with no states carried over.
     pub fn forget(&mut self) {
         self.team.for_each_buffers(Buffers::forget);
-    }
-
-    /// Clips the gradients, which are to be multiplied by `scale`; returns what they are then to be multiplied by: the pass
-    /// over all of them is left to the optimizer where none is made here.
-    fn clip(&mut self, mut scale: f32) -> f32 {
-        if let Some(limit) = self.clip_value {
-            for gradient in &mut self.gradients {
-                gradient.change(|number| {
-                    *number *= scale;
-                    clip::clip_values(std::slice::from_mut(number), limit);
-                });
-            }
-            scale = 1.0;
-        }
-        if let Some(limit) = self.clip_norm {
-            let square_of = |gradient: &Gradient| match gradient.touched {
-                None => clip::squared_norm(&gradient.values),
-                Some(_) => gradient.numbers().map(|number| f64::from(number).powi(2)).sum(),
-            };
-            let square: f64 = self.gradients.iter().map(square_of).sum();
-            scale *= clip::norm_scale(square * f64::from(scale).powi(2), limit);
-        }
-        scale
     }
 
     /// The optimizer's step with gradients times `scale`, and what penalties and constraints make of it.
@@ -526,6 +502,6 @@ fn normaliser_of(score: &Score) -> f64 {
 }
 
 /// What makes the sums of a step those of the mean loss.
-fn scale_of(score: &Score) -> f32 {
+pub(super) fn scale_of(score: &Score) -> f32 {
     (1.0 / normaliser_of(score)) as f32
 }

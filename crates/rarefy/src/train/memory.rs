@@ -160,6 +160,8 @@ fn kept(settings: &DistributedSettings, slots: usize, ranks: usize) -> Result<us
         ExchangeMethod::Stale => slots + 1,
         // Of rank 0 a worker's own values, gradients and index, and a message.
         ExchangeMethod::Server | ExchangeMethod::Wasap => slots + 4,
+        // Of each thread its own values, gradients and index.
+        ExchangeMethod::Hogwild => slots + 3 * rayon::current_num_threads(),
         // Values and state of each worker; how fast averages move, and what is told.
         ExchangeMethod::Local => settings.workers_of_rank(ranks)? * (slots + 1) + 2,
     })

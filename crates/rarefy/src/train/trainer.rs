@@ -204,6 +204,12 @@ impl TrainerBuilder {
                 "not reproducible: with distributed.exchange = \"{exchange_method}\" gradients move weights in the order in which they come"
             ));
         }
+        if matches!(&exchange, Exchange::Hogwild(hogwild) if hogwild.threads() == 1) {
+            notes.push(
+                "one thread shares weights with nobody: distributed.exchange = \"hogwild\" is \"exact\" here, but slower"
+                    .into(),
+            );
+        }
         if !engine.ranks.is_alone() {
             engine.ranks.check_same(&settings, engine.isa().name(), splits.fingerprint())?;
         }

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Isa, Vectorized, fetch_place};
+use crate::kernels::{Isa, Shared, Vectorized, fetch_place};
+use crate::layers::Gradient;
 use crate::optimizers::{Optimizer, Slots, StepSize, Sums, UpdateRule};
 use crate::penalties::{Regularizer, Steps};
 
@@ -10,6 +11,8 @@ use crate::penalties::{Regularizer, Steps};
 const CHUNK: usize = 8192;
 /// Ranges of touched weights that one piece of its work covers.
 const RANGES: usize = 256;
+/// Numbers that are read, moved and written at once where several threads move them: the fewer, the less of another's moves is lost.
+const PIECE: usize = 256;
 
 /// A part of an optimizer's step.
 #[derive(Clone, Copy, PartialEq)]
@@ -156,6 +159,67 @@ impl Vectorized for Touched<'_> {
             let range = range.start - first..range.end - first;
             let mut slots = self.slots.range(range.clone());
             update.chunk(&mut self.values[range.clone()], &mut self.gradients[range], &mut slots);
+        }
+    }
+}
+
+/// The values of a parameter and its optimizer's state, which several threads move.
+pub(super) struct SharedState<'a> {
+    pub(super) values: Shared<'a>,
+    pub(super) slots: Vec<Shared<'a>>,
+}
+
+impl Update<'_> {
+    /// The same work, without a penalty, on what other threads move too: a piece at a time is read, moved and written. `values` are a
+    /// thread's own: they get what was written. `room` holds a piece of each slot.
+    pub(super) fn share(
+        &self,
+        shared: &SharedState<'_>,
+        gradient: &mut Gradient,
+        values: &mut [f32],
+        room: &mut [Vec<f32>],
+    ) {
+        let all = 0..values.len();
+        let Gradient { values: gradients, touched } = gradient;
+        let ranges = touched.as_deref().unwrap_or(std::slice::from_ref(&all));
+        room.iter_mut().for_each(|slot| slot.resize(PIECE, 0.0));
+        self.isa.vectorize(SharedPieces { update: self, shared, ranges, values, gradients, room });
+    }
+}
+
+/// Ranges of what several threads move.
+struct SharedPieces<'a> {
+    update: &'a Update<'a>,
+    shared: &'a SharedState<'a>,
+    ranges: &'a [Range<usize>],
+    values: &'a mut [f32],
+    gradients: &'a mut [f32],
+    room: &'a mut [Vec<f32>],
+}
+
+impl Vectorized for SharedPieces<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let SharedPieces { update, shared, ranges, values, gradients, room } = self;
+        for (at, range) in ranges.iter().enumerate() {
+            if let Some(next) = ranges.get(at + 8) {
+                shared.values.fetch(next.start);
+                fetch_place(gradients, next.start);
+                shared.slots.iter().for_each(|slot| slot.fetch(next.start));
+            }
+            for first in range.clone().step_by(PIECE) {
+                let piece = first..range.end.min(first + PIECE);
+                let values = &mut values[piece.clone()];
+                shared.values.read(first, values);
+                let mut slots = Slots::of(room);
+                let mut slots = slots.range(0..piece.len());
+                shared.slots.iter().zip(slots.iter_mut()).for_each(|(shared, slot)| shared.read(first, slot));
+                update.chunk(values, &mut gradients[piece], &mut slots);
+                shared.values.write(first, values);
+                shared.slots.iter().zip(slots.iter()).for_each(|(shared, slot)| shared.write(first, slot));
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ pub(super) mod matrix;
 mod peak;
 mod portable;
 mod scalar;
+mod shared;
 mod vectorized;
 
 #[cfg(target_arch = "x86_64")]
@@ -29,6 +30,7 @@ pub(super) use arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window
 pub use fetch::{fetch_ahead, fetch_place};
 use lanes::OnLanes;
 pub use peak::measure_peak;
+pub use shared::Shared;
 use vectorized::Body;
 pub use vectorized::Vectorized;
 

@@ -5,16 +5,19 @@
 //! | exact | gradients | after they are added up | here |
 //! | stale | gradients | one step later, added up meanwhile | `stale` |
 //! | server | gradients, one way, and values, the other | when a gradient comes, by whatever weights | `server` |
+//! | hogwild | nothing: threads move the same weights | at each thread's step, without locks | `hogwild` |
 //! | local | what has moved weights | each worker's at each of its steps, all together now and then | `local` |
 //!
 //! Whoever steps by an exchange hears a score only after steps at which all have the same network: then, and only then, connections may
 //! move, a model be looked at, and a checkpoint be written. The score is that of the steps which have moved its weights since.
 
+mod hogwild;
 mod local;
 mod replicas;
 mod server;
 mod stale;
 
+pub(super) use hogwild::{Batches, Hogwild};
 pub(super) use local::Local;
 pub(super) use replicas::Replicas;
 pub(super) use server::{Hands, Lateness, Segment, Server};
@@ -40,8 +43,10 @@ pub(super) enum Exchange {
     Stale(Stale),
     /// Now and then.
     Local(Local),
-    /// Whenever a gradient comes: its epochs are trained in another way ([`served`](super::served)).
+    /// Whenever a gradient comes: its epochs are trained in another way ([`unordered`](super::unordered)).
     Server(Server),
+    /// Whenever a thread has a gradient: as there.
+    Hogwild(Hogwild),
 }
 
 /// A step that is to be made.
@@ -74,6 +79,7 @@ impl Exchange {
             ExchangeMethod::Server | ExchangeMethod::Wasap => {
                 Exchange::Server(Server::new(&settings.distributed, ranks)?)
             }
+            ExchangeMethod::Hogwild => Exchange::Hogwild(Hogwild::new(ranks)?),
             ExchangeMethod::Exact => Exchange::Exact,
             ExchangeMethod::Stale => Exchange::Stale(Stale::default()),
             ExchangeMethod::Local => Exchange::Local(Local::new(&settings.distributed, optimizer, ranks)?),
@@ -88,7 +94,7 @@ impl Exchange {
     /// [`Error::Setting`](crate::Error::Setting) if they cannot.
     pub(super) fn check_batches(&self, most: usize, ranks: &Ranks) -> Result<()> {
         match self {
-            Exchange::Exact | Exchange::Stale(_) => ranks.check_batches(most),
+            Exchange::Exact | Exchange::Stale(_) | Exchange::Hogwild(_) => ranks.check_batches(most),
             Exchange::Local(local) => check_alike(most, local.workers()),
             Exchange::Server(server) => check_alike(most, server.workers()),
         }
@@ -97,7 +103,7 @@ impl Exchange {
     /// How batches are shared out where full ones have `most` samples, and which shares are this rank's.
     pub(super) fn cut(&self, most: usize, ranks: &Ranks) -> Cut {
         match self {
-            Exchange::Exact | Exchange::Stale(_) => ranks.cut(most),
+            Exchange::Exact | Exchange::Stale(_) | Exchange::Hogwild(_) => ranks.cut(most),
             Exchange::Local(local) => local.cut(),
             Exchange::Server(server) => server.cut(),
         }
@@ -107,13 +113,13 @@ impl Exchange {
     /// the same one after this step.
     ///
     /// # Panics
-    /// Of a server, whose workers take no step together.
+    /// Where workers take no step together.
     pub(super) fn step(&mut self, engine: &mut Engine, shares: &[Shares], step: &Step) -> Option<Score> {
         match self {
             Exchange::Exact => Some(engine.step(&shares[0], step.progress.step, step.learning_rate)),
             Exchange::Stale(stale) => stale.step(engine, &shares[0], step),
             Exchange::Local(local) => local.step(engine, shares, step),
-            Exchange::Server(_) => panic!("a server's epoch is no loop over steps"),
+            Exchange::Server(_) | Exchange::Hogwild(_) => panic!("such an epoch is no loop over steps"),
         }
     }
 
@@ -127,14 +133,14 @@ impl Exchange {
     /// Whether passes have been over other weights or samples than those of the network and the whole batch, so that they are made anew
     /// where connections move by gradients.
     pub(super) fn looks_again(&self) -> bool {
-        matches!(self, Exchange::Local(_) | Exchange::Server(_))
+        matches!(self, Exchange::Local(_) | Exchange::Server(_) | Exchange::Hogwild(_))
     }
 
     /// Bytes of what it keeps beside the engine's.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            // What a server and its worker have twice they give back where all meet.
-            Exchange::Exact | Exchange::Server(_) => 0,
+            // What workers have beside the engine they give back where all meet.
+            Exchange::Exact | Exchange::Server(_) | Exchange::Hogwild(_) => 0,
             Exchange::Stale(stale) => stale.bytes(),
             Exchange::Local(local) => local.bytes(),
         }

@@ -272,7 +272,7 @@ impl Settings {
             None => self.optimizer.momentum,
         };
         let exchange = self.distributed.exchange;
-        let is_late = exchange == ExchangeMethod::Stale || exchange.is_served();
+        let is_late = exchange == ExchangeMethod::Stale || !exchange.is_reproducible();
         if is_late && momentum > MOST_STALE_MOMENTUM {
             let problem = format!(
                 "{momentum} is too much for gradients that come late, as distributed.exchange = \"{exchange}\" makes them: use \

@@ -78,7 +78,7 @@ enum Fact {
     /// Gradients move weights one step late.
     StepsLate,
     /// Gradients move weights as they come.
-    IsServed,
+    IsUnordered,
 }
 
 use Fact::*;
@@ -131,14 +131,14 @@ const ROWS: [Row; 50] = [
     (StepsLate,        LooksFurther,         "that looks at more than gradients, and these are of the weights before"),
     (StepsLate,        UsesTheLargest,       "gradients would be of others than the largest"),
     (StepsLate,        HasThresholdsOrGates, "gradients would be of thresholds and gates before"),
-    (IsServed,         LooksFurther,         "that looks at more than gradients, and these are of weights some steps before"),
-    (IsServed,         Penalises,            "whether zeros stay where gradients come late has not been tried"),
-    (IsServed,         Constrains,           "whether it is met where gradients come late has not been tried"),
-    (IsServed,         HasTarget,            "it looks at the weights after each step, and steps come in no order"),
-    (IsServed,         UsesTheLargest,       "gradients would be of others than the largest"),
-    (IsServed,         Accumulates,          "a worker's step is of one batch"),
-    (IsServed,         ReadsBf16,            "a worker's passes read the weights as they come from the server"),
-    (IsServed,         FollowsPath,          "a path goes from lambda to lambda in one rank"),
+    (IsUnordered,      LooksFurther,         "that looks at more than gradients, and these are of weights some steps before"),
+    (IsUnordered,      Penalises,            "whether zeros stay where gradients come late has not been tried"),
+    (IsUnordered,      Constrains,           "whether it is met where gradients come late has not been tried"),
+    (IsUnordered,      HasTarget,            "it looks at the weights after each step, and steps come in no order"),
+    (IsUnordered,      UsesTheLargest,       "gradients would be of others than the largest"),
+    (IsUnordered,      Accumulates,          "a worker's step is of one batch"),
+    (IsUnordered,      ReadsBf16,            "a worker's passes read the weights as it finds them"),
+    (IsUnordered,      FollowsPath,          "each step of a path goes on from the one before"),
 ];
 
 /// Parts of a caller's own, which stand where the settings' methods do.
@@ -235,7 +235,7 @@ fn facts(choices: Choices<'_>) -> Vec<Fact> {
         (ReadsBf16, settings.train.precision == Precision::Bf16),
         (AveragesWorkers, matches!(exchange, ExchangeMethod::Local | ExchangeMethod::Wasap)),
         (StepsLate, exchange == ExchangeMethod::Stale),
-        (IsServed, exchange.is_served()),
+        (IsUnordered, !exchange.is_reproducible()),
     ];
     all.into_iter().filter(|(_, is_so)| *is_so).map(|(fact, _)| fact).collect()
 }
@@ -261,7 +261,7 @@ impl Fact {
             Accumulates => "train.accumulate",
             ReadsBf16 => "train.precision",
             HasBlocks => "sparsity.block",
-            AveragesWorkers | StepsLate | IsServed => "distributed.exchange",
+            AveragesWorkers | StepsLate | IsUnordered => "distributed.exchange",
         }
     }
 

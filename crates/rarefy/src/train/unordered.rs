@@ -1,8 +1,9 @@
-//! Epochs in which ranks do not wait for each other: each takes the next share of a batch when it has done one, and a server moves weights
-//! by what comes (`exchange/server`). Between two meetings nobody has the network of all.
+//! Epochs in which workers do not wait for each other: ranks take the next share of a batch when they have done one, and a server moves
+//! weights by what comes (`exchange/server`); or threads take the next batch and move the weights that they share (`exchange/hogwild`).
+//! Between two meetings nobody has the network of all.
 
 use super::epoch::fill;
-use super::exchange::{Exchange, Hands, Segment};
+use super::exchange::{Batches, Exchange, Hands, Segment};
 use super::keep::Keep;
 use super::record::{Control, Event, Watch};
 use super::share::Cut;
@@ -37,7 +38,7 @@ impl Trainer {
     }
 
     /// The rest of the epoch under way, from meeting to meeting.
-    pub(super) fn train_served_epoch(
+    pub(super) fn train_unordered_epoch(
         &mut self,
         keep: &mut dyn Keep,
         watch: &mut Watch<'_>,
@@ -59,7 +60,7 @@ impl Trainer {
             self.change_connections(&mut batch, last, &progress)?;
             self.position.score.add(score);
             self.position.step = step;
-            // What ranks wish they have told with their shares.
+            // What workers wish they have told with their batches.
             if self.stops_or_saves(Control::Continue, keep)? == Control::Stop {
                 return Ok(Control::Stop);
             }
@@ -83,21 +84,33 @@ impl Trainer {
         let segment = Segment { steps_before: before, learning_rates };
         let most = self.batch_size();
         let Trainer { settings, splits, engine, exchange, position, .. } = self;
-        let Exchange::Server(server) = exchange else { panic!("only a server has such epochs") };
+        let epoch = position.epoch;
+        let mut tell = move |done: usize, so_far: Score| {
+            let score = position.score.with(so_far);
+            let (progress, samples) = (progress(done), score.samples as usize);
+            let control = watch(Event::Step { progress, score: &score, samples });
+            [control == Control::Stop, keep.is_due(settings)]
+        };
+        let server = match exchange {
+            Exchange::Server(server) => server,
+            Exchange::Hogwild(hogwild) => {
+                let room = || Shares::new(&splits.train, most, 1);
+                let fill = |batch: &mut Shares, at: usize| fill(batch, splits, batches[at], epoch);
+                let mut tell = |at: usize, so_far: Score| tell(at + 1, so_far);
+                let batches = Batches { most, room: &room, fill: &fill, tell: &mut tell };
+                return Ok(hogwild.train(engine, &segment, batches));
+            }
+            _ => panic!("only workers that do not wait for each other have such epochs"),
+        };
         let workers = server.workers();
         let mut take = |batch: &mut Shares, share: usize| {
             let (samples, worker) = (batches[share / workers], share % workers);
             let range = Cut::Even { workers, own: (worker, worker + 1) }.range(samples.len());
-            fill(batch, splits, &samples[range], position.epoch);
+            fill(batch, splits, &samples[range], epoch);
             // Draws are named by whole tiles.
             worker * most.div_ceil(workers).next_multiple_of(crate::tiles::LANES)
         };
-        let mut tell = |share: usize, so_far: Score| {
-            let score = position.score.with(so_far);
-            let (progress, samples) = (progress(share / workers + 1), score.samples as usize);
-            let control = watch(Event::Step { progress, score: &score, samples });
-            [control == Control::Stop, keep.is_due(settings)]
-        };
+        let mut tell = |share: usize, so_far: Score| tell(share / workers + 1, so_far);
         let mut hands = Hands { batch, fill: &mut take, tell: &mut tell, workers };
         server.train(engine, &segment, &mut hands)
     }
