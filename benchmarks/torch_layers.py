@@ -25,6 +25,7 @@ except ImportError:
 
 WIDTH, BATCH = 1024, 128
 CHANNELS, SIDE, IMAGES = 128, 16, 64
+BLOCKS = {"": 1, ", blocks of 8": 8}
 
 
 def interleaved(steps, rounds, calls):
@@ -88,8 +89,10 @@ def alternating(make, count):
 
 def linear(sparsity):
     x = torch.randn(BATCH, WIDTH, requires_grad=True)
-    models = {"nn.Linear": nn.Linear(WIDTH, WIDTH), "SparseLinear": SparseLinear(WIDTH, WIDTH, sparsity=sparsity)}
-    check(models["SparseLinear"], x)
+    models = {"nn.Linear": nn.Linear(WIDTH, WIDTH)}
+    for name, block in BLOCKS.items():
+        models[f"SparseLinear{name}"] = SparseLinear(WIDTH, WIDTH, sparsity=sparsity, block=block)
+        check(models[f"SparseLinear{name}"], x)
     if sparselab:
         models["sparselab.SparseLinear"] = sparselab.SparseLinear(WIDTH, WIDTH, sparsity=sparsity)
     steps = {name: step(model, x, torch.randn(BATCH, WIDTH)) for name, model in models.items()}
@@ -98,13 +101,12 @@ def linear(sparsity):
 
 def chain(sparsity):
     x = torch.randn(BATCH, WIDTH, requires_grad=True)
-    sparse = alternating(lambda: SparseLinear(WIDTH, WIDTH, sparsity=sparsity), 3)
-    models = {
-        "3 x nn.Linear, ReLU": nn.Sequential(*alternating(lambda: nn.Linear(WIDTH, WIDTH), 3)),
-        "the same as SparseSequential": SparseSequential(*sparse),
-        "SparseLinear in nn.Sequential": nn.Sequential(*sparse),
-    }
-    check(models["the same as SparseSequential"], x)
+    models = {"3 x nn.Linear, ReLU": nn.Sequential(*alternating(lambda: nn.Linear(WIDTH, WIDTH), 3))}
+    for name, block in BLOCKS.items():
+        sparse = alternating(lambda block=block: SparseLinear(WIDTH, WIDTH, sparsity=sparsity, block=block), 3)
+        models[f"the same as SparseSequential{name}"] = SparseSequential(*sparse)
+        check(models[f"the same as SparseSequential{name}"], x)
+    models["SparseLinear in nn.Sequential"] = nn.Sequential(*alternating(lambda: SparseLinear(WIDTH, WIDTH, sparsity=sparsity), 3))
     if sparselab:
         layers = alternating(lambda: sparselab.SparseLinear(WIDTH, WIDTH, sparsity=sparsity), 3)
         models["3 x sparselab.SparseLinear, ReLU"] = nn.Sequential(*layers)
@@ -115,11 +117,14 @@ def chain(sparsity):
 def conv(sparsity):
     x = torch.randn(IMAGES, CHANNELS, SIDE, SIDE, requires_grad=True)
     sizes = (CHANNELS, CHANNELS, 3)
-    sparse = SparseSequential(*alternating(lambda: SparseConv2d(*sizes, padding=1, sparsity=sparsity), 3))
-    dense = nn.Sequential(*alternating(lambda: nn.Conv2d(*sizes, padding=1), 3))
-    check(sparse, x)
     dy = torch.randn(IMAGES, CHANNELS, SIDE, SIDE)
-    steps = {"3 x nn.Conv2d, ReLU": step(dense, x, dy), "the same as SparseSequential": step(sparse, x, dy)}
+    dense = nn.Sequential(*alternating(lambda: nn.Conv2d(*sizes, padding=1), 3))
+    steps = {"3 x nn.Conv2d, ReLU": step(dense, x, dy)}
+    for name, block in BLOCKS.items():
+        layers = alternating(lambda block=block: SparseConv2d(*sizes, padding=1, sparsity=sparsity, block=block), 3)
+        sparse = SparseSequential(*layers)
+        check(sparse, x)
+        steps[f"the same as SparseSequential{name}"] = step(sparse, x, dy)
     title = f"three 3 x 3 convolutions of {CHANNELS} channels at {SIDE} x {SIDE}, batch {IMAGES}, sparsity {sparsity}"
     report(title, interleaved(steps, 5, 2))
 

@@ -89,6 +89,9 @@ LAYERS = {
     "linear without bias": (lambda: SparseLinear(30, 20, bias=False), (3, 30)),
     "linear, nearly dense": (lambda: SparseLinear(30, 20, sparsity=0.3), (65, 30)),
     "linear, dense": (lambda: SparseLinear(30, 20, sparsity=0.0), (65, 30)),
+    "linear in blocks": (lambda: SparseLinear(30, 24, block=8), (70, 30)),
+    "linear in blocks chosen": (lambda: SparseLinear(30, 128, block="auto"), (70, 30)),
+    "linear in blocks of fewer": (lambda: SparseLinear(30, 20, bias=False, block=16), (3, 30)),
     "linear on sequences": (lambda: SparseLinear(30, 20), (5, 7, 30)),
     "linear on one sample": (lambda: SparseLinear(30, 20), (30,)),
     "linear on none": (lambda: SparseLinear(30, 20), (0, 30)),
@@ -102,6 +105,9 @@ LAYERS = {
         (9, 6, 7, 6),
     ),
     "conv2d, grouped": (lambda: SparseConv2d(6, 8, 3, groups=2, padding=1, sparsity=0.7), (9, 6, 4, 4)),
+    "conv1d in blocks": (lambda: SparseConv1d(6, 8, 3, padding=1, sparsity=0.8, block=4), (9, 6, 11)),
+    "conv2d in blocks": (lambda: SparseConv2d(6, 16, 3, padding=1, block=16), (70, 6, 4, 5)),
+    "conv2d in blocks, grouped": (lambda: SparseConv2d(6, 8, 3, groups=2, sparsity=0.7, block=8), (9, 6, 4, 4)),
     "conv2d, depthwise": (lambda: SparseConv2d(6, 6, 3, groups=6, padding=1, sparsity=0.5), (9, 6, 4, 4)),
     "conv2d of one position": (lambda: SparseConv2d(16, 8, 1, bias=False), (9, 16, 4, 4)),
     "conv2d, nearly dense": (lambda: SparseConv2d(8, 8, 3, sparsity=0.2, padding=1), (9, 8, 5, 5)),
@@ -112,6 +118,33 @@ LAYERS = {
 def test_a_layer_computes_what_torchs_does(name):
     make, shape = LAYERS[name]
     check_alike(make(), shape)
+
+
+@pytest.mark.parametrize(
+    ("make", "block"),
+    [
+        (lambda: SparseLinear(30, 24, block=8), 8),
+        (lambda: SparseLinear(30, 20, block=16), 4),
+        (lambda: SparseLinear(30, 128, block="auto"), 4),
+        (lambda: SparseLinear(30, 21, block=16), 1),
+        (lambda: SparseConv2d(6, 8, 3, groups=2, block=8), 4),
+    ],
+)
+def test_outputs_of_a_block_have_the_same_inputs(make, block):
+    layer = make()
+    assert layer.block == block
+    rows = [set(which.tolist()) for which in layer.col_indices.split(layer.crow_indices.diff().tolist())]
+    assert all(rows[at] == rows[at // block * block] for at in range(len(rows)))
+    assert layer.nnz == layer.in_blocks(round(0.1 * layer.shape.numel()))
+    if block > 1:
+        crow, col = torch.tensor([0] + [1] * len(rows)), torch.tensor([0])
+        with pytest.raises(ValueError, match=f"blocks of {block}"):
+            layer.set_pattern_(crow, col, torch.ones(1))
+
+
+def test_blocks_are_checked():
+    with pytest.raises(ValueError, match="sparsity.block: must be 1"):
+        SparseLinear(30, 24, block=3)
 
 
 def conv_block(*, activation=nn.ReLU, pool=None, norm=True):

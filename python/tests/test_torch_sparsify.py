@@ -94,6 +94,22 @@ def test_random_connections_are_drawn_by_the_generator_and_leave_no_output_alone
     assert (first.features[7].crow_indices.diff() > 0).all()
 
 
+def test_blocks_with_the_largest_norms_stay(x):
+    dense = Net().eval()
+    model = sparsify(copy.deepcopy(dense), 0.7, block=8)
+    assert [layer.block for layer in (model.features[0], model.features[3], model.twice, model.head)] == [8, 1, 8, 4]
+    weight, kept = dense.twice.weight.detach(), model.twice.to_dense().detach() != 0
+    norms, stays = weight.reshape(3, 8, 24).norm(dim=1), kept.reshape(3, 8, 24)
+    assert torch.equal(stays.any(dim=1), stays.all(dim=1))
+    assert norms[~stays.all(dim=1)].max() <= norms[stays.all(dim=1)].min()
+    torch.testing.assert_close(model(x), pruned(model).eval()(x), atol=1e-5, rtol=1e-5)
+    single, saved = sparsify(Net(), 0.5).eval(), model.state_dict()
+    single.load_state_dict(saved)
+    torch.testing.assert_close(single(x), model(x))
+    with pytest.raises(RuntimeError, match=r"twice\.values: rows do not have the same columns in blocks of 8"):
+        model.load_state_dict(sparsify(Net(), 0.5).state_dict())
+
+
 def test_names_that_are_excluded_stay_dense():
     model = sparsify(Net(), 0.8, exclude=["features", "head"])
     kinds = [type(it) for it in (model.features[0], model.features[7], model.twice, model.head)]
@@ -156,6 +172,7 @@ def test_torchs_encoders_predict_with_sparse_layers(masked):
         ({"method": "rigel"}, "did you mean `rigl`"),
         ({"method": "cht"}, "which layer feeds which"),
         ({"allocation": "erd"}, "did you mean"),
+        ({"block": 3}, "sparsity.block: must be 1"),
         ({"keep": "all"}, 'keep must be "magnitude" or "random"'),
     ],
 )

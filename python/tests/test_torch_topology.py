@@ -22,14 +22,15 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def made(method="rigl", sparsity=0.8, chained=True):
+def made(method="rigl", sparsity=0.8, chained=True, block=1):
     torch.manual_seed(3)
     layers = [nn.Conv2d(2, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 16, 32), nn.ReLU(), nn.Linear(32, 5)]
     model = nn.Sequential(*layers)
     if not chained:
         model = nn.ModuleList(layers)
         model.forward = lambda x: functional_pass(model, x)
-    return sparsify(model, sparsity, method=method, keep="random", generator=torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    return sparsify(model, sparsity, method=method, block=block, keep="random", generator=generator)
 
 
 def functional_pass(layers, x):
@@ -75,9 +76,9 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("method", ["rigl", "set"])
-def test_what_survives_keeps_its_state_and_what_is_grown_begins_with_none(name, method):
-    model = made(method)
+@pytest.mark.parametrize(("method", "block"), [("rigl", 1), ("set", 1), ("rigl", 2)])
+def test_what_survives_keeps_its_state_and_what_is_grown_begins_with_none(name, method, block):
+    model = made(method, block=block)
     optimizer = OPTIMIZERS[name](model.parameters())
     words = {"every": 1, "until": 1.0} if method == "rigl" else {"steps_per_epoch": 1}
     scheduler = TopologyScheduler(model, optimizer, method, total_steps=21, **words)
@@ -138,9 +139,10 @@ def test_rigl_grows_where_the_gradient_of_the_dense_weight_is_largest(chained):
         assert gradient[grown].min() >= gradient[left].max() - 1e-6
 
 
+@pytest.mark.parametrize("block", [1, 8])
 @pytest.mark.parametrize("method", METHODS)
-def test_each_method_ends_with_the_density_asked_for(method):
-    model = made(method, 0.9)
+def test_each_method_ends_with_the_density_asked_for(method, block):
+    model = made(method, 0.9, block=block)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     words = {} if method in ("static", "set", "acdc") else {"every": 4}
     scheduler = TopologyScheduler(model, optimizer, method, total_steps=40, steps_per_epoch=8, **words)
@@ -262,8 +264,9 @@ def test_a_copy_moves_by_itself():
         assert torch.equal(layer.col_indices, sparse(made())[name].col_indices)
 
 
+@pytest.mark.parametrize("block", [1, 8])
 @pytest.mark.parametrize("method", ["static", "rigl", "granet"])
-def test_a_recipe_in_torch_gives_what_the_engine_gives(method):
+def test_a_recipe_in_torch_gives_what_the_engine_gives(method, block):
     """The same start, the same batches (all samples, so that their order is of no account), momentum and schedule."""
     import numpy as np
     from rarefy._engine import Trainer, to_json
@@ -278,7 +281,7 @@ def test_a_recipe_in_torch_gives_what_the_engine_gives(method):
     settings = {
         "seed": 4,
         "network": {"hidden": [32, 24], "activation": "relu"},
-        "sparsity": {"density": 0.2},
+        "sparsity": {"density": 0.2, "block": block},
         "topology": {"method": method, **words},
         "optimizer": {"method": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0},
         "schedule": {"method": "constant", "warmup": 0.0},
@@ -292,7 +295,7 @@ def test_a_recipe_in_torch_gives_what_the_engine_gives(method):
 
     layers = []
     for (_, (rows, cols), crow, col, values), (_, bias) in zip(start.weights(), start.vectors(), strict=True):
-        layer = SparseLinear(cols, rows, sparsity=0.5)
+        layer = SparseLinear(cols, rows, sparsity=0.5, block=block)
         layer.set_pattern_(*map(torch.from_numpy, (crow, col, values)))
         layer.bias.data = torch.from_numpy(bias)
         layers += [layer, nn.ReLU()]

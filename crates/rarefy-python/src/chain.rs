@@ -14,6 +14,7 @@ use rarefy::sparse::Pattern;
 use crate::arrays::{list, slice, slice_mut};
 use crate::errors::{detached, internal, raised};
 use crate::pool::Pool;
+use crate::settings::settings;
 
 /// Threads of all chains, as many as torch has, and of all products: anew when their number changes.
 static THREADS: Mutex<Option<(usize, Arc<Pool>)>> = Mutex::new(None);
@@ -39,25 +40,49 @@ pub fn pattern(rows: usize, cols: usize, crow: &Indices<'_>, col: &Indices<'_>) 
     Pattern::new(rows, cols, indices(crow)?, indices(col)?).map_err(PyValueError::new_err)
 }
 
-/// Raises ValueError if these are no compressed sparse rows.
-#[pyfunction]
-pub fn check_pattern(rows: usize, cols: usize, crow: Indices<'_>, col: Indices<'_>) -> PyResult<()> {
-    pattern(rows, cols, &crow, &col).map(|_| ())
+/// The lines of blocks of `height` rows that a pattern is.
+pub fn blocks(pattern: &Pattern, height: usize) -> PyResult<Pattern> {
+    pattern.blocks(height).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "rows do not have the same columns in blocks of {height}, as those of this layer do; block=1 takes any pattern"
+        ))
+    })
 }
 
-/// So many connections at random, one at least for each row if there are as many: `crow_indices` and `col_indices`.
+/// Raises ValueError if these are no compressed sparse rows, or not of blocks of `block` rows.
+#[pyfunction]
+pub fn check_pattern(
+    rows: usize,
+    cols: usize,
+    block: usize,
+    crow: Indices<'_>,
+    col: Indices<'_>,
+) -> PyResult<()> {
+    blocks(&pattern(rows, cols, &crow, &col)?, block).map(|_| ())
+}
+
+/// The rows of a block in a layer whose outputs are alike in runs of `alike`, where settings (JSON) have a `sparsity.block`.
+#[pyfunction]
+pub fn block_height(settings_text: &str, alike: usize) -> PyResult<usize> {
+    Ok(settings(settings_text, None)?.sparsity.block.in_layer(alike))
+}
+
+/// At most `nnz` connections at random in blocks of `block` rows, one at least for each row: `crow_indices` and `col_indices`.
 #[pyfunction]
 pub fn random_pattern<'py>(
     py: Python<'py>,
     rows: usize,
     cols: usize,
     nnz: usize,
+    block: usize,
     seed: u64,
 ) -> PyResult<[Bound<'py, PyArray1<i32>>; 2]> {
     let pattern = detached(py, || {
         let mut stream = Stream::new(seed, Purpose::Pattern, 0, 0);
-        let pattern = Pattern::random(rows, cols, nnz, &mut stream);
-        Ok(if nnz >= rows { pattern.without_empty_rows(&mut stream) } else { pattern })
+        let (lines, count) = (rows / block, nnz / block);
+        let pattern = Pattern::random(lines, cols, count, &mut stream);
+        let pattern = if count >= lines { pattern.without_empty_rows(&mut stream) } else { pattern };
+        Ok(pattern.of_blocks(block))
     })?;
     let indices = |numbers: &[u32]| -> Bound<'py, PyArray1<i32>> {
         let signed: Vec<i32> = numbers.iter().map(|&number| number as i32).collect();

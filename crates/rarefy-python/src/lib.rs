@@ -36,6 +36,7 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<chain::Ticket>()?;
     module.add_function(wrap_pyfunction!(chain::check_pattern, module)?)?;
     module.add_function(wrap_pyfunction!(chain::random_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(chain::block_height, module)?)?;
     module.add_class::<topology::Topology>()?;
     module.add_class::<linear::Design>()?;
     module.add_class::<preparation::Preparation>()?;

@@ -6,11 +6,11 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use rarefy::random::{Purpose, Stream};
-use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights, allocate};
-use rarefy::topology::{Amount, CellGradients, Drop, Progress, TopologySettings, View, When};
+use rarefy::sparse::{Allocation, Init, Pattern, Rewire, Storage, Weights, allocate};
+use rarefy::topology::{Amount, Blocked, CellGradients, Drop, Progress, TopologySettings, View, When};
 
 use crate::arrays::{list, slice};
-use crate::chain::{Ticket, pattern, threads};
+use crate::chain::{Ticket, blocks, pattern, threads};
 use crate::errors::{detached, internal, raised};
 use crate::settings::settings;
 
@@ -38,10 +38,11 @@ enum Pass<'a> {
     Rows(&'a [i64], &'a [f32]),
 }
 
-/// One layer for an update: `[rows, cols]`, pattern, values, their gradients, the connections to end with, and the backward
-/// passes of the step.
+/// One layer for an update: `[rows, cols]`, the rows of a block, pattern, values, their gradients, the connections to end with, and the
+/// backward passes of the step.
 type Layer<'py> = (
     [usize; 2],
+    usize,
     PyReadonlyArray1<'py, i32>,
     PyReadonlyArray1<'py, i32>,
     PyReadonlyArray1<'py, f32>,
@@ -97,19 +98,21 @@ impl Topology {
         Ok(start.into_iter().zip(at(self.density)?).collect())
     }
 
-    /// Random connections and their values, for the layer of that number; no output is left without one.
+    /// Random connections in blocks of `block` rows and their values, for the layer of that number; no output is left without one.
     fn draw<'py>(
         &self,
         py: Python<'py>,
         shape: [usize; 2],
         nnz: usize,
+        block: usize,
         layer: usize,
     ) -> PyResult<(Indices<'py>, Indices<'py>, Bound<'py, PyArray1<f32>>)> {
         let weights = detached(py, || {
             let mut stream = self.stream(Purpose::Pattern, layer, 0);
-            let pattern = self.topology.start_pattern(shape[0], shape[1], nnz, &mut stream);
+            let (lines, count) = (shape[0] / block, nnz / block);
+            let pattern = self.topology.start_pattern(lines, shape[1], count, &mut stream);
             let pattern = pattern.without_empty_rows(&mut stream);
-            let mut weights = Weights::zeros(pattern, Storage::Sparse);
+            let mut weights = Weights::zeros_by(block, pattern, Storage::Sparse);
             self.init.fill(&mut weights, &mut self.stream(Purpose::Weights, layer, 0));
             Ok(weights)
         })?;
@@ -117,31 +120,35 @@ impl Topology {
         Ok((crow, col, weights.live_values().into_pyarray(py)))
     }
 
-    /// The pattern of the largest weights of a dense matrix.
+    /// The pattern of the largest weights of a dense matrix, of its blocks of `block` rows with the largest norms.
     fn largest<'py>(
         &self,
         py: Python<'py>,
         weights: PyReadonlyArrayDyn<'py, f32>,
         shape: [usize; 2],
         nnz: usize,
+        block: usize,
     ) -> PyResult<Rows<'py>> {
         let values = slice(weights.as_slice())?;
         let weights = detached(py, || {
-            let full = Pattern::full(shape[0], shape[1]);
-            let dense = Weights::of_live_values(full, Storage::Dense, values.to_vec());
-            let stream = self.stream(Purpose::Topology, 0, 0);
-            let mut view = View {
+            let full = Pattern::full(shape[0] / block, shape[1]);
+            let mut dense = Weights::zeros_by(block, full, Storage::Dense);
+            dense.copy_from_live(values);
+            let blocked = (block > 1).then(|| Blocked::of(&dense, &[]));
+            let view = View {
                 weights: &dense,
                 gradients: &[],
                 target: nnz,
                 block: 1,
                 is_joined: false,
                 absent: CellGradients { rows: Box::new(|_, _| ()), cells: Box::new(|_, _| ()), shared: None },
-                stream,
+                stream: self.stream(Purpose::Topology, 0, 0),
             };
-            let cells = Drop::Magnitude.keep(&mut view, nnz, &Progress { step: 0, total: 1, epoch: 1 });
-            let pattern = Pattern::from_cells(shape[0], shape[1], cells.into_iter());
-            Ok(Weights::zeros(pattern, Storage::Sparse))
+            let mut view = seen(&blocked, view);
+            let count = view.target;
+            let cells = Drop::Magnitude.keep(&mut view, count, &Progress { step: 0, total: 1, epoch: 1 });
+            let pattern = Pattern::from_cells(shape[0] / block, shape[1], cells.into_iter());
+            Ok(Weights::zeros_by(block, pattern, Storage::Sparse))
         })?;
         rows(py, &weights)
     }
@@ -174,7 +181,7 @@ impl Topology {
         let [step, total, epoch] = progress;
         let progress = Progress { step, total, epoch };
         let mut weights = Vec::with_capacity(layers.len());
-        for (shape, crow, col, values, gradients, ..) in &layers {
+        for (shape, block, crow, col, values, gradients, ..) in &layers {
             let pattern = pattern(shape[0], shape[1], crow, col)?;
             let values = list(values)?;
             let gradients = gradients.as_ref().map_or(Ok(&[][..]), list)?;
@@ -182,17 +189,26 @@ impl Topology {
             if !fits(values) || !(gradients.is_empty() || fits(gradients)) {
                 return Err(PyValueError::new_err("values must have a number for each connection"));
             }
-            let values = values.to_vec();
-            weights.push((Weights::of_live_values(pattern, Storage::Sparse, values), gradients.to_vec()));
+            let mut stored = Weights::zeros_by(*block, blocks(&pattern, *block)?, Storage::Sparse);
+            // What is asked for has a number for each slot.
+            let by_slots = |numbers: &[f32]| {
+                let mut stored = stored.clone();
+                stored.copy_from_live(numbers);
+                stored.values().to_vec()
+            };
+            let gradients = if gradients.is_empty() { Vec::new() } else { by_slots(gradients) };
+            stored.copy_from_live(values);
+            weights.push((stored, gradients));
         }
-        let rest = layers.iter().map(|layer| Ok((layer.5, passes(&layer.6, layer.0)?)));
+        let blocked: Vec<Option<Blocked>> = weights
+            .iter()
+            .map(|(weights, gradients)| (weights.block_height() > 1).then(|| Blocked::of(weights, gradients)))
+            .collect();
+        let rest = layers.iter().map(|layer| Ok((layer.6, passes(&layer.7, layer.0)?)));
         let rest = rest.collect::<PyResult<Vec<_>>>()?;
         let update = || {
-            let mut views: Vec<View<'_>> = weights
-                .iter()
-                .zip(&rest)
-                .enumerate()
-                .map(|(layer, ((weights, gradients), (target, passes)))| View {
+            let of_connections = weights.iter().zip(&rest).enumerate().map(
+                |(layer, ((weights, gradients), (target, passes)))| View {
                     weights,
                     gradients,
                     target: *target,
@@ -200,8 +216,10 @@ impl Topology {
                     is_joined: false,
                     absent: absent(passes, weights.cols()),
                     stream: self.stream(Purpose::Topology, layer, step),
-                })
-                .collect();
+                },
+            );
+            let mut views: Vec<View<'_>> =
+                of_connections.zip(&blocked).map(|(view, blocked)| seen(blocked, view)).collect();
             let patterns = self.topology.update(&mut views, &progress);
             let streams: Vec<Stream> = views.into_iter().map(|view| view.stream).collect();
             let moved =
@@ -210,21 +228,36 @@ impl Topology {
                     if self.topology.grow.draws_values() {
                         self.init.fill_grown(&mut new, rewire.grown(), &mut stream);
                     }
-                    Some((new, rewire))
+                    let places = sources(weights, &new, &rewire);
+                    Some((new, places))
                 });
             moved.collect::<Vec<_>>()
         };
         let pool = threads(threads_wanted);
         let moved = detached(py, || Ok(pool.get()?.install(update)))?;
         let given = moved.into_iter().map(|moved| {
-            let Some((new, rewire)) = moved else { return Ok(None) };
+            let Some((new, sources)) = moved else { return Ok(None) };
             let (crow, col) = rows(py, &new)?;
-            let sources: Vec<i64> =
-                rewire.sources().map(|slot| slot.map_or(-1, |slot| slot as i64)).collect();
             Ok(Some((crow, col, new.live_values().into_pyarray(py), sources.into_pyarray(py))))
         });
         given.collect()
     }
+}
+
+/// What an update sees of a layer, in blocks or not.
+fn seen<'a>(blocked: &'a Option<Blocked>, view: View<'a>) -> View<'a> {
+    match blocked {
+        Some(blocked) => blocked.view(view),
+        None => view,
+    }
+}
+
+/// For each new connection the place of the old one that it continues, -1 for none, both in the order of the cells.
+fn sources(old: &Weights, new: &Weights, rewire: &Rewire) -> Vec<i64> {
+    let mut places = vec![0; old.nnz()];
+    old.connections().zip(0..).for_each(|((_, slot), place)| places[slot] = place);
+    let of_slots: Vec<i64> = rewire.sources().map(|slot| slot.map_or(-1, |slot| places[slot])).collect();
+    new.connections().map(|(_, slot)| of_slots[slot]).collect()
 }
 
 /// What the passes of a layer of that shape hold.
@@ -291,9 +324,10 @@ fn add_up(
     }
 }
 
-/// The pattern of weights as Python's arrays.
+/// The connections of weights as Python's arrays.
 fn rows<'py>(py: Python<'py>, weights: &Weights) -> PyResult<Rows<'py>> {
     let pattern = weights.pattern().ok_or_else(|| internal("weights without a pattern"))?;
+    let pattern = pattern.of_blocks(weights.block_height());
     let signed = |indices: &[u32]| {
         let signed: Vec<i32> = indices.iter().map(|&index| index as i32).collect();
         signed.into_pyarray(py)

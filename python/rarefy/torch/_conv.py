@@ -25,6 +25,7 @@ class _SparseConv(SparseModule):
         bias=True,
         *,
         sparsity=0.9,
+        block=1,
         generator=None,
     ):
         if groups < 1 or in_channels % groups or out_channels % groups:
@@ -39,7 +40,7 @@ class _SparseConv(SparseModule):
         if padding == "same" and any(side != 1 for side in self.stride):
             raise ValueError(f"padding 'same' needs a stride of 1, not {stride}")
         inputs = in_channels // groups * math.prod(self.kernel_size)
-        super().__init__(out_channels, inputs, bias, sparsity, generator)
+        super().__init__(out_channels, inputs, bias, sparsity, block, generator, out_channels // groups)
 
     def _sides(self, size):
         sides = (size,) * self._axes if isinstance(size, int) else tuple(size)
@@ -90,6 +91,8 @@ class SparseConv1d(_SparseConv):
         As of :class:`torch.nn.Conv1d`; padding is zeros.
     sparsity : float
         The share of connections that do not exist; each number of a kernel is one.
+    block : int or "auto"
+        Neighbouring channels that have connections to the same numbers, as of :class:`SparseLinear`.
     generator : torch.Generator, optional
         Draws connections and values; torch's own if there is none.
 
@@ -118,6 +121,8 @@ class SparseConv2d(_SparseConv):
         As of :class:`torch.nn.Conv2d`; padding is zeros.
     sparsity : float
         The share of connections that do not exist; each number of a kernel is one.
+    block : int or "auto"
+        Neighbouring channels that have connections to the same numbers, as of :class:`SparseLinear`.
     generator : torch.Generator, optional
         Draws connections and values; torch's own if there is none.
 

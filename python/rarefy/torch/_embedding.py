@@ -40,7 +40,7 @@ class SparseEmbeddingBag(SparseModule):
         self.num_embeddings, self.embedding_dim = self._rows, self._cols = num_embeddings, embedding_dim
         nnz = max(round((1.0 - sparsity) * num_embeddings * embedding_dim), 1)
         seed = torch.randint(2**62, (), generator=generator).item()
-        crow, col = random_pattern(num_embeddings, embedding_dim, nnz, seed)
+        crow, col = random_pattern(num_embeddings, embedding_dim, nnz, 1, seed)
         self.register_buffer("crow_indices", torch.from_numpy(crow))
         self.register_buffer("col_indices", torch.from_numpy(col))
         self.values = torch.nn.Parameter(torch.empty(nnz))

@@ -15,6 +15,9 @@ class SparseLinear(SparseModule):
         Whether something is added to each output.
     sparsity : float
         The share of connections that do not exist.
+    block : int or "auto"
+        Neighbouring outputs that have connections to the same inputs: 2, 4, 8 or 16 make a layer faster, at some cost
+        in accuracy. It takes the largest of these, up to the one given, that divides its outputs.
     generator : torch.Generator, optional
         Draws connections and values; torch's own if there is none.
 
@@ -27,9 +30,9 @@ class SparseLinear(SparseModule):
     (200, torch.Size([8, 40]))
     """
 
-    def __init__(self, in_features, out_features, bias=True, *, sparsity=0.9, generator=None):
+    def __init__(self, in_features, out_features, bias=True, *, sparsity=0.9, block=1, generator=None):
         self.in_features, self.out_features = in_features, out_features
-        super().__init__(out_features, in_features, bias, sparsity, generator)
+        super().__init__(out_features, in_features, bias, sparsity, block, generator)
 
     def step(self):
         settings = {"layer": "linear", "outputs": self.out_features}

@@ -1,11 +1,12 @@
 """What all sparse layers have: a weight matrix of which only some cells exist."""
 
+import json
 import math
 import warnings
 
 import torch
 
-from .._rarefy import check_pattern, random_pattern
+from .._rarefy import block_height, check_pattern, random_pattern
 from ._chain import Chain
 from ._load import prepare_load
 from ._ops import run
@@ -20,15 +21,20 @@ class SparseModule(torch.nn.Module):
         One number for each connection, in the order of the rows.
     crow_indices, col_indices : torch.Tensor
         Which connections there are, as compressed sparse rows of int32. To change them call :meth:`set_pattern_`.
+    block : int
+        Outputs next to each other that have connections to the same inputs.
     bias : torch.nn.Parameter or None
         One number for each output.
     """
 
-    def __init__(self, rows, cols, bias, sparsity, generator):
+    block = 1
+
+    def __init__(self, rows, cols, bias, sparsity, block, generator, alike=None):
         super().__init__()
         if not 0.0 <= sparsity < 1.0:
             raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
         self._rows, self._cols = rows, cols
+        self.block = block_height(json.dumps({"sparsity": {"block": block}}), rows if alike is None else alike)
         asked = round((1.0 - sparsity) * rows * cols)
         nnz = max(asked, rows)
         if nnz > asked:
@@ -38,10 +44,10 @@ class SparseModule(torch.nn.Module):
                 stacklevel=3,
             )
         seed = int(torch.randint(2**62, (1,), generator=generator))
-        crow, col = random_pattern(rows, cols, nnz, seed)
+        crow, col = random_pattern(rows, cols, nnz, self.block, seed)
         self.register_buffer("crow_indices", torch.from_numpy(crow))
         self.register_buffer("col_indices", torch.from_numpy(col))
-        self.values = torch.nn.Parameter(torch.empty(nnz))
+        self.values = torch.nn.Parameter(torch.empty(len(col)))
         if bias:
             self.bias = torch.nn.Parameter(torch.empty(rows))
         else:
@@ -78,6 +84,10 @@ class SparseModule(torch.nn.Module):
         """Connections over cells."""
         return self.nnz / math.prod(self.shape)
 
+    def in_blocks(self, nnz):
+        """The connections that the layer has where at most ``nnz`` are asked for: whole blocks, one at least."""
+        return max(nnz // self.block, 1) * self.block
+
     def to_dense(self):
         """The weight as torch's dense layer has it, absent connections being 0.
 
@@ -101,6 +111,7 @@ class SparseModule(torch.nn.Module):
         ----------
         crow_indices, col_indices : torch.Tensor
             Compressed sparse rows of the weight as a matrix of one row for each output, columns rising within a row.
+            Rows of a block have the same columns.
         values : torch.Tensor
             One for each connection.
 
@@ -110,7 +121,7 @@ class SparseModule(torch.nn.Module):
             The layer.
         """
         crow, col = (_indices(which) for which in (crow_indices, col_indices))
-        check_pattern(self._rows, self._cols, crow.numpy(), col.numpy())
+        check_pattern(self._rows, self._cols, self.block, crow.numpy(), col.numpy())
         if values.shape != col.shape:
             raise ValueError(f"values must have the shape {tuple(col.shape)} of col_indices, not {tuple(values.shape)}")
         self.crow_indices, self.col_indices = crow, col
@@ -127,7 +138,8 @@ class SparseModule(torch.nn.Module):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 
     def extra_repr(self):
-        return f"bias={self.bias is not None}, nnz={self.nnz}, density={self.density:.4g}"
+        block = f", block={self.block}" if self.block > 1 else ""
+        return f"bias={self.bias is not None}, nnz={self.nnz}, density={self.density:.4g}{block}"
 
 
 def _indices(indices):

@@ -21,7 +21,16 @@ _DENSE = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
 def sparsify(
-    model, sparsity=0.9, *, method="rigl", allocation="erk", exclude=(), keep="magnitude", generator=None, **topology
+    model,
+    sparsity=0.9,
+    *,
+    method="rigl",
+    allocation="erk",
+    block=1,
+    exclude=(),
+    keep="magnitude",
+    generator=None,
+    **topology,
 ):
     """Makes the linear and convolutional layers of a model sparse, in place.
 
@@ -42,6 +51,9 @@ def sparsify(
         with all connections, ``"granet"`` with half of them.
     allocation : {"erk", "er", "uniform"}, default="erk"
         How the density is shared out over layers: Erdos-Renyi-kernel, Erdos-Renyi, or the same for each.
+    block : int or "auto", default=1
+        Neighbouring outputs of a layer that have connections to the same inputs, as of :class:`SparseLinear`. A block
+        is kept, dropped and grown as one.
     exclude : sequence of str, default=()
         Names of modules, as in ``model.named_modules()``, that stay dense with all that is in them.
     keep : {"magnitude", "random"}, default="magnitude"
@@ -86,8 +98,8 @@ def sparsify(
     counts = rule.counts([list(layer.weight.shape) for layer in chosen.values()])
     new = {}
     for place, (layer, (start, end)) in enumerate(zip(chosen.values(), counts, strict=True)):
-        new[layer] = _sparse(layer, rule, start, keep, place)
-        new[layer].target_nnz = end
+        new[layer] = _sparse(layer, rule, start, block, keep, place)
+        new[layer].target_nnz = new[layer].in_blocks(end)
     return _in_chains(_without_fast_paths(_replaced(model, new)))
 
 
@@ -211,15 +223,15 @@ def _problem(module):
     return None
 
 
-def _sparse(layer, rule, nnz, keep, place):
-    new = _like(layer, sparse=True)
+def _sparse(layer, rule, nnz, block, keep, place):
+    new = _like(layer, sparse=True, block=block)
     weight = layer.weight.detach()
     shape = (weight.shape[0], weight[0].numel())
     if keep == "random":
-        crow, col, values = map(torch.from_numpy, rule.draw(shape, nnz, place))
+        crow, col, values = map(torch.from_numpy, rule.draw(shape, nnz, new.block, place))
     else:
         numbers = np.ascontiguousarray(weight.numpy()).reshape(shape)
-        crow, col = map(torch.from_numpy, rule.largest(numbers, shape, nnz))
+        crow, col = map(torch.from_numpy, rule.largest(numbers, shape, nnz, new.block))
         values = at_connections(weight, crow, col)
     new.set_pattern_(crow, col, values)
     new.values.requires_grad_(layer.weight.requires_grad)
@@ -236,11 +248,13 @@ def _dense(layer):
     return new.train(layer.training)
 
 
-def _like(layer, sparse):
+def _like(layer, sparse, block=1):
     """A new layer of the same size."""
     bias = layer.bias is not None
     # What is drawn is replaced: one connection for each output, and no number of torch's own generator.
-    words = {"sparsity": 1 - 1 / layer.weight[0].numel(), "generator": torch.Generator()} if sparse else {}
+    words = {}
+    if sparse:
+        words = {"sparsity": 1 - 1 / layer.weight[0].numel(), "block": block, "generator": torch.Generator()}
     if isinstance(layer, (nn.Linear, SparseLinear)):
         return (SparseLinear if sparse else nn.Linear)(layer.in_features, layer.out_features, bias=bias, **words)
     kinds = (SparseConv1d, SparseConv2d) if sparse else (nn.Conv1d, nn.Conv2d)

@@ -147,7 +147,7 @@ class TopologyScheduler:
         changes, prunes = self._topology.changes_counts()
         if sparsity is not None:
             counts = self._topology.counts([list(layer.shape) for layer in layers.values()])
-            targets = {name: end for name, (_, end) in zip(layers, counts, strict=True)}
+            targets = {name: layers[name].in_blocks(end) for name, (_, end) in zip(layers, counts, strict=True)}
         else:
             planned = {name: getattr(layer, "target_nnz", None) for name, layer in layers.items()}
             if changes and None in planned.values():
@@ -183,6 +183,7 @@ class TopologyScheduler:
         views = [
             (
                 (layer.crow_indices.numel() - 1, layer.shape[1:].numel()),
+                layer.block,
                 layer.crow_indices.numpy(),
                 layer.col_indices.numpy(),
                 layer.values.detach().numpy(),

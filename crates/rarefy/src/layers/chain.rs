@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Buffers, Describe, Gradient, LayerSpec, Network, NetworkSpec, Pass};
 use crate::kernels::{Activation, Isa, par_chunks};
-use crate::sparse::{Pattern, Storage, Weights};
+use crate::sparse::{BLOCK_HEIGHTS, Pattern, Storage, Weights};
 use crate::tiles::{Row, Shape, Tiles};
 use crate::{Error, Result};
 
@@ -94,17 +94,18 @@ impl Kept {
 }
 
 impl Chain {
-    /// A chain of the layers that `spec` describes, with the connections that `patterns` names, one for each weight. A function
-    /// that can be fused goes into the layer before it.
+    /// A chain of the layers that `spec` describes, with the connections that `patterns` names, one for each weight. Where they are
+    /// blocks of rows they are computed as such. A function that can be fused goes into the layer before it.
     ///
     /// # Errors
     /// A layer that does not fit what it is given, or a pattern its weight.
     pub fn new(spec: NetworkSpec, patterns: Vec<Pattern>) -> Result<Chain> {
         let spec = NetworkSpec { layers: fused(spec.layers), ..spec };
         let (inputs, count) = (spec.inputs, patterns.len());
-        let mut patterns = patterns.into_iter();
+        let shapes = spec.weight_shapes()?;
+        let mut patterns = patterns.into_iter().zip(shapes.iter().map(|shape| shape.alike));
         let network = Network::load(&spec, Storage::Auto, |name, rows, cols| {
-            let pattern = patterns.next().ok_or_else(|| {
+            let (pattern, alike) = patterns.next().ok_or_else(|| {
                 Error::setting("network", format!("{name} has no pattern; there are {count}"))
             })?;
             if (pattern.rows(), pattern.cols()) != (rows, cols) {
@@ -113,9 +114,9 @@ impl Chain {
                     format!("{name} is {rows} x {cols}, its pattern {} x {}", pattern.rows(), pattern.cols()),
                 ));
             }
-            Ok(Weights::zeros(pattern, Storage::Auto))
+            Ok(weights_on(pattern, alike))
         })?;
-        if patterns.next().is_some() {
+        if count > shapes.len() {
             return Err(Error::setting("network", format!("there are {count} patterns, more than weights")));
         }
         let gradients = network.gradients();
@@ -261,6 +262,15 @@ impl Chain {
         }
         self.filled += 1;
     }
+}
+
+/// Zeros on a pattern, in the highest blocks that it is of within runs of `alike` rows.
+fn weights_on(pattern: Pattern, alike: usize) -> Weights {
+    let weights = Weights::zeros(pattern, Storage::Auto);
+    let Weights::Sparse(sparse) = &weights else { return weights };
+    let heights = BLOCK_HEIGHTS.iter().rev().copied().filter(|&height| alike.is_multiple_of(height));
+    let found = heights.filter_map(|height| Some((height, sparse.pattern().blocks(height)?))).next();
+    found.map_or(weights, |(height, blocks)| Weights::zeros_in_blocks(height, blocks))
 }
 
 /// Multiplies a gradient by the derivative of the function that made the outputs.

@@ -9,6 +9,7 @@
 //! ```
 //! A height divides the rows, so all blocks of a matrix are alike: to exchange one for another changes no number of connections.
 
+use std::iter::StepBy;
 use std::ops::Range;
 
 use super::Pattern;
@@ -114,10 +115,33 @@ impl Blocks {
     pub(super) fn connections(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let cols = self.pattern.cols();
         (0..self.rows()).flat_map(move |row| {
-            let BlockLine { rows, columns, slots } = self.line(row / self.height);
-            let slots = (slots.start + row - rows.start..).step_by(rows.len());
-            columns.iter().map(move |&col| row * cols + col as usize).zip(slots)
+            let columns = self.line(row / self.height).columns;
+            columns.iter().map(move |&col| row * cols + col as usize).zip(self.row_slots(row))
         })
+    }
+
+    /// The slots of a row's connections.
+    fn row_slots(&self, row: usize) -> StepBy<Range<usize>> {
+        let BlockLine { rows, slots, .. } = self.line(row / self.height);
+        (slots.start + row - rows.start..slots.end).step_by(self.height)
+    }
+
+    /// Sets values that are given in the order of the cells.
+    pub(super) fn set_live_values(&mut self, mut values: &[f32]) {
+        for row in 0..self.rows() {
+            let slots = self.row_slots(row);
+            let own = values.split_off(..slots.len()).expect("a value for each connection");
+            slots.zip(own).for_each(|(slot, value)| self.values[slot] = *value);
+        }
+    }
+
+    /// What an array aligned with the slots holds, in the order of the cells.
+    pub(super) fn copy_live(&self, array: &[f32], mut out: &mut [f32]) {
+        for row in 0..self.rows() {
+            let slots = self.row_slots(row);
+            let own = out.split_off_mut(..slots.len()).expect("room for each connection");
+            slots.zip(own).for_each(|(slot, out)| *out = array[slot]);
+        }
     }
 }
 
@@ -139,6 +163,12 @@ mod tests {
         assert_eq!(connections, [(0, 0), (2, 2), (3, 1), (5, 3), (7, 4), (10, 5)]);
         let last = blocks.line(1);
         assert_eq!((last.rows, last.columns, last.slots), (2..4, &[1][..], 4..6));
+        let (in_order, mut out) = ([0.0, 2.0, 1.0, 3.0, 4.0, 5.0], [f32::NAN; 6]);
+        let mut set = blocks.clone();
+        set.set_live_values(&in_order);
+        assert_eq!(set.values(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        blocks.copy_live(set.values(), &mut out);
+        assert_eq!(out, in_order);
     }
 
     #[test]

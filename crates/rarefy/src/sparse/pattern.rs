@@ -214,6 +214,33 @@ impl Pattern {
         Pattern::from_cells(rows, cols, 0..rows * cols)
     }
 
+    /// The blocks of `height` rows that these connections are, a row for each line of blocks; `None` if rows of a block have other
+    /// columns, or the height does not divide the rows.
+    pub fn blocks(&self, height: usize) -> Option<Pattern> {
+        let (rows, index) = (self.rows(), &self.index);
+        let columns = |row: usize| &index.indices[index.line(row)];
+        let lines = (0..rows).step_by(height);
+        let is_block = |first: usize| (first + 1..first + height).all(|row| columns(row) == columns(first));
+        if !rows.is_multiple_of(height) || !lines.clone().all(is_block) {
+            return None;
+        }
+        let offsets = (0..=rows).step_by(height).map(|row| index.offsets[row] / height as u32).collect();
+        Some(Pattern::trusted(self.cols(), offsets, lines.flat_map(columns).copied().collect()))
+    }
+
+    /// The connections of blocks of `height` rows, of which these are the lines.
+    ///
+    /// # Panics
+    /// If there are more than `u32::MAX` of them.
+    pub fn of_blocks(&self, height: usize) -> Pattern {
+        let (rows, cols) = (height * self.rows(), self.cols());
+        let cells = (0..rows).flat_map(|row| {
+            let columns = &self.index.indices[self.index.line(row / height)];
+            columns.iter().map(move |&col| row * cols + col as usize)
+        });
+        Pattern::from_cells(rows, cols, cells.collect::<Vec<_>>().into_iter())
+    }
+
     /// Output features.
     pub fn rows(&self) -> usize {
         self.index.lines()
@@ -298,6 +325,24 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// ```text
+    /// [ x . x ]      rows 0 and 1 are a line of blocks of 2, rows 2 and 3 another; there are none of 4
+    /// [ x . x ]
+    /// [ . x . ]
+    /// [ . x . ]
+    /// ```
+    #[test]
+    fn rows_alike_are_blocks() {
+        let blocks = Pattern::from_cells(2, 3, [0, 2, 4].into_iter());
+        let pattern = blocks.of_blocks(2);
+        assert_eq!(pattern.cells().collect::<Vec<_>>(), [0, 2, 3, 5, 7, 10]);
+        assert_eq!(pattern.blocks(2), Some(blocks));
+        assert_eq!(pattern.blocks(1), Some(pattern.clone()));
+        assert_eq!((pattern.blocks(4), pattern.blocks(3)), (None, None));
+        assert_eq!(Pattern::from_cells(2, 3, [0, 2, 3, 4].into_iter()).blocks(2), None);
+        assert_eq!(Pattern::empty(4, 3).blocks(4), Some(Pattern::empty(1, 3)));
+    }
     use crate::random::Purpose;
 
     #[test]

@@ -383,10 +383,7 @@ impl Weights {
                     stored[if *order == Order::Rows { cell } else { col * *rows + row }] = value;
                 }
             }
-            Weights::Blocks(_) => {
-                let slots: Vec<usize> = self.connections().map(|(_, slot)| slot).collect();
-                slots.into_iter().zip(values).for_each(|(slot, value)| self.values_mut()[slot] = value);
-            }
+            Weights::Blocks(blocks) => blocks.set_live_values(&values),
             _ => {
                 let mut values = self.from_row_order(values);
                 self.swap_values(&mut values);
@@ -399,11 +396,11 @@ impl Weights {
     /// # Panics
     /// If there is not a value for each.
     pub fn copy_from_live(&mut self, values: &[f32]) {
-        if self.is_live_array() {
-            assert_eq!(values.len(), self.nnz(), "there must be a value for each connection");
-            self.values_mut().copy_from_slice(values);
-        } else {
-            self.set_live_values(values.to_vec());
+        assert_eq!(values.len(), self.nnz(), "there must be a value for each connection");
+        match self {
+            Weights::Blocks(blocks) => blocks.set_live_values(values),
+            _ if self.is_live_array() => self.values_mut().copy_from_slice(values),
+            _ => self.set_live_values(values.to_vec()),
         }
     }
 
@@ -413,10 +410,11 @@ impl Weights {
     /// If the lengths do not fit.
     pub fn copy_live(&self, array: &[f32], out: &mut [f32]) {
         assert_eq!(out.len(), self.nnz(), "there must be room for each connection");
-        if self.is_live_array() {
-            return out.copy_from_slice(array);
+        match self {
+            Weights::Blocks(blocks) => blocks.copy_live(array, out),
+            _ if self.is_live_array() => out.copy_from_slice(array),
+            _ => self.connections().zip(out).for_each(|((_, slot), out)| *out = array[slot]),
         }
-        self.connections().zip(out).for_each(|((_, slot), out)| *out = array[slot]);
     }
 
     /// Whether arrays aligned with the stored values hold a number for each live connection, in the order of the cells.

@@ -12,9 +12,10 @@
 //!
 //! An update sees all weight matrices of the network ([`View`]), because a connection may be dead for what its neighbouring
 //! layers are. It names new [`Pattern`]s and nothing else: `sparse::Weights::rewire` derives what values and optimizer
-//! state do. A new method is a new preset, at most a new variant of one of the seven.
+//! state do. Of a matrix in row blocks it sees a matrix of the blocks ([`Blocked`]). A new method is a new preset, at most a new variant of one of the seven.
 
 mod amount;
+mod blocked;
 mod chains;
 mod drop;
 mod fan_in;
@@ -33,6 +34,7 @@ mod suite;
 mod testing;
 
 pub use amount::{Amount, Counts};
+pub use blocked::Blocked;
 pub use drop::{Drop, DropRule};
 pub use grow::{Grow, GrowRule, Value, for_each_row, strongest_absent};
 pub use phases::Phases;

@@ -2,7 +2,6 @@
 
 mod accumulation;
 mod assemble;
-mod blocked;
 mod checkpoint;
 mod clip;
 mod coefficients;

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::blocked::Blocked;
 use super::ranks::Ranks;
 use super::replay::{Block, MicroBatches, Replay};
 use super::{Engine, Progress, model_bytes};
@@ -14,7 +13,7 @@ use crate::layers::{Gradient, Parameter, without_dead_neurons};
 use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 use crate::sparse::Pattern;
-use crate::topology::{CellGradients, SharedRows, View, When};
+use crate::topology::{Blocked, CellGradients, SharedRows, View, When};
 
 /// Connections that an update moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -278,14 +277,9 @@ impl Engine {
         step: u64,
     ) -> View<'a> {
         let view = self.view_of_connections(index, source, step);
-        let Some(blocked) = blocked else { return view };
-        View {
-            weights: &blocked.weights,
-            gradients: &blocked.gradients,
-            target: (view.target / blocked.height).max(1),
-            block: blocked.height,
-            absent: blocked.absent(view.absent),
-            ..view
+        match blocked {
+            Some(blocked) => blocked.view(view),
+            None => view,
         }
     }
 

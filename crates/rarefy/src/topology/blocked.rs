@@ -3,25 +3,24 @@
 
 use std::ops::Range;
 
+use super::{CellGradients, SharedRows, View};
 use crate::sparse::{Pattern, Storage, Weights};
-use crate::topology::{CellGradients, SharedRows};
 
 /// A matrix of which a row stands for `height` rows, and a connection for a block.
-pub(super) struct Blocked {
-    /// The rows of a block.
-    pub(super) height: usize,
+pub struct Blocked {
+    height: usize,
     /// The norms of the blocks' weights.
-    pub(super) weights: Weights,
+    weights: Weights,
     /// The norms of their gradients, in the order of the slots.
-    pub(super) gradients: Vec<f32>,
+    gradients: Vec<f32>,
 }
 
 impl Blocked {
-    /// That of a matrix in row blocks.
+    /// That of a matrix in row blocks; `gradients` has a number for each slot, or none if a rule asks for none.
     ///
     /// # Panics
     /// If it is none.
-    pub(super) fn of(weights: &Weights, gradients: &[f32]) -> Blocked {
+    pub fn of(weights: &Weights, gradients: &[f32]) -> Blocked {
         let pattern = weights.pattern().expect("blocks are listed").clone();
         let norms = weights.worth(weights.values()).into_owned();
         Blocked {
@@ -31,8 +30,20 @@ impl Blocked {
         }
     }
 
+    /// What an update sees of the blocks, where `view` is what it would see of the connections.
+    pub fn view<'a>(&'a self, view: View<'a>) -> View<'a> {
+        View {
+            weights: &self.weights,
+            gradients: &self.gradients,
+            target: (view.target / self.height).max(1),
+            block: self.height,
+            absent: self.absent(view.absent),
+            ..view
+        }
+    }
+
     /// The norms of absent blocks' gradients, from what finds those of absent connections.
-    pub(super) fn absent<'a>(&self, mut of_cells: CellGradients<'a>) -> CellGradients<'a> {
+    fn absent<'a>(&self, mut of_cells: CellGradients<'a>) -> CellGradients<'a> {
         let (height, cols) = (self.height, self.weights.cols());
         let rows = height * self.weights.rows();
         let mut numbers = Vec::new();
