@@ -51,7 +51,8 @@ fn digits_and_nonzeros_are_learned() {
     let folder = tempfile::tempdir().unwrap();
     let adam = |threads| {
         let mut settings = hogwild(threads);
-        (settings.optimizer.method, settings.optimizer.learning_rate) = (Optimizer::Adam, None);
+        settings.optimizer.method = Optimizer::Adam;
+        settings.optimizer.learning_rate = Some(LearningRate::Fixed(0.005));
         settings
     };
     let momentum = |threads| {

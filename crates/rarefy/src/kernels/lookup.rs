@@ -107,15 +107,23 @@ pub fn look_up_gradient(
     let input = tokens.input;
     assert_eq!(gradient.features(), input.features() * weights.cols(), "channels of all steps");
     touched.drain(..).for_each(|slots| out[slots].fill(0.0));
-    sort(tokens, weights.rows(), order);
-    let id_of = |place: u32| token(input, place as usize, weights.rows());
-    for run in order.chunk_by(|&a, &b| id_of(a) == id_of(b)) {
-        touched.push(weights.row(id_of(run[0])).0);
-    }
-    touched.retain(|slots| !slots.is_empty());
+    look_up_slots(weights, tokens, touched, order);
     let sums = Sums { weights, gradient, input };
     sums.split(order, out, 0);
     weights.clear_absent(out);
+}
+
+/// Lists the slots of the rows that the batch's tokens name, in place of what `met` has. `order` is workspace: it gets the living places,
+/// sorted by token.
+///
+/// # Panics
+/// If a token has no row.
+pub fn look_up_slots(weights: &Weights, tokens: Tokens<'_>, met: &mut Touched, order: &mut Vec<u32>) {
+    sort(tokens, weights.rows(), order);
+    let id_of = |place: u32| token(tokens.input, place as usize, weights.rows());
+    met.clear();
+    met.extend(order.chunk_by(|&a, &b| id_of(a) == id_of(b)).map(|run| weights.row(id_of(run[0])).0));
+    met.retain(|slots| !slots.is_empty());
 }
 
 /// A gradient being added up.

@@ -51,7 +51,7 @@ pub use arch::{fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::Convolution;
 pub use isa_choice::IsaChoice;
-pub use lookup::{Padding, Tokens, look_up, look_up_gradient};
+pub use lookup::{Padding, Tokens, look_up, look_up_gradient, look_up_slots};
 pub use piecewise::Piecewise;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, sparse_input_slots,

@@ -12,9 +12,9 @@ use super::{
     Buffers, Builder, Gradient, LayerSpec, NetworkSpec, Parameter, Pass, Precision, Role, Sequence,
     SparsitySettings, Vjp, WeightShape,
 };
-use crate::kernels::{Activation, Isa, Product};
+use crate::kernels::{Activation, Isa, Product, Tokens, look_up_slots, sparse_input_slots};
 use crate::random::{Purpose, Stream};
-use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Weights};
+use crate::sparse::{self, Allocation, Init, Order, Pattern, Storage, Touched, Weights};
 use crate::tiles::{LANES, Shape, Tiles};
 use crate::{Error, Result};
 
@@ -384,6 +384,22 @@ impl Network {
             found = rest;
         }
         assert!(found.is_empty(), "statistics of this network");
+    }
+
+    /// Lists the slots of the first parameter that a pass over `input` reads, where only few are read: the weights of a sparse input's
+    /// nonzeros, the vectors of tokens. `false` where any may be.
+    pub fn slots_met(&self, input: &Tiles, met: &mut Touched) -> bool {
+        let Some(Parameter { weights, .. }) = self.parameters.first() else { return false };
+        let Some(LayerSpec::Embedding(embedding)) = self.spec.layers.first() else {
+            return sparse_input_slots(weights, input, met);
+        };
+        look_up_slots(
+            weights,
+            Tokens { input, padding: embedding.padding.then_some(0) },
+            met,
+            &mut Vec::new(),
+        );
+        true
     }
 
     /// The product that a weight is part of, with what the last passes put in; see [`Layer::product`](crate::layers::Layer::product).

@@ -47,7 +47,7 @@ impl Trainer {
             let start = Instant::now();
             self.change_exchange()?;
             let trained = match self.exchange {
-                Exchange::Server(_) | Exchange::Hogwild(_) => self.train_unordered_epoch(keep, watch),
+                Exchange::Server(_) | Exchange::Hogwild => self.train_unordered_epoch(keep, watch),
                 _ => self.train_epoch(keep, watch),
             };
             match trained {

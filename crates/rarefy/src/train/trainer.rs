@@ -204,7 +204,7 @@ impl TrainerBuilder {
                 "not reproducible: with distributed.exchange = \"{exchange_method}\" gradients move weights in the order in which they come"
             ));
         }
-        if matches!(&exchange, Exchange::Hogwild(hogwild) if hogwild.threads() == 1) {
+        if matches!(exchange, Exchange::Hogwild) && pool.current_num_threads() == 1 {
             notes.push(
                 "one thread shares weights with nobody: distributed.exchange = \"hogwild\" is \"exact\" here, but slower"
                     .into(),

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use super::Segment;
 use crate::data::Shares;
-use crate::kernels::{Isa, Shared, sparse_input_slots};
+use crate::kernels::{Isa, Shared};
 use crate::layers::{Gradient, Network, Pass};
 use crate::losses::Loss;
 use crate::optimizers::{Memory, Optimizer, StepSize, UpdateRule};
@@ -32,11 +32,6 @@ use crate::train::update::{Part, SharedState, Update};
 use crate::train::{Engine, Score};
 use crate::{Error, Result};
 
-/// Threads that move the same weights.
-pub(in crate::train) struct Hogwild {
-    threads: usize,
-}
-
 /// Who has the samples of a segment's batches, counted from 0, and whom to tell.
 pub(in crate::train) struct Batches<'a> {
     /// Samples of a full one.
@@ -45,77 +40,66 @@ pub(in crate::train) struct Batches<'a> {
     pub(in crate::train) room: &'a (dyn Fn() -> Shares + Sync),
     /// Takes the samples of one.
     pub(in crate::train) fill: &'a (dyn Fn(&mut Shares, usize) + Sync),
-    /// Hears of one that is done and of the score of all so far, and says whether training is to stop and a checkpoint to be written.
+    /// Hears how many are done and the score of these, and says whether training is to stop and a checkpoint to be written.
     pub(in crate::train) tell: &'a mut (dyn FnMut(usize, Score) -> [bool; 2] + Send),
 }
 
-impl Hogwild {
-    /// The threads of this process.
-    ///
-    /// # Errors
-    /// [`Error::Setting`] where there are other ranks.
-    pub(super) fn new(ranks: &Ranks) -> Result<Hogwild> {
-        if ranks.is_alone() {
-            return Ok(Hogwild { threads: rayon::current_num_threads() });
-        }
-        let problem = "\"hogwild\" is for the threads of one process, which share its memory: start it without mpirun, or use \"server\" \
-                       or \"local\"";
-        Err(Error::setting("distributed.exchange", problem))
+/// Checks that there is but one process.
+///
+/// # Errors
+/// [`Error::Setting`] where there are other ranks.
+pub(super) fn check(ranks: &Ranks) -> Result<()> {
+    if ranks.is_alone() {
+        return Ok(());
     }
+    let problem = "\"hogwild\" is for the threads of one process, which share its memory: start it without mpirun, or use \"server\" or \
+                   \"local\"";
+    Err(Error::setting("distributed.exchange", problem))
+}
 
-    /// How many threads there are.
-    pub(in crate::train) fn threads(&self) -> usize {
-        self.threads
-    }
-
-    /// Trains on the batches of a segment until all have met. The score of those that are done, and how many these are: fewer than asked
-    /// for where training is to stop or to be saved, or the loss is no number.
-    pub(in crate::train) fn train(
-        &self,
-        engine: &mut Engine,
-        segment: &Segment,
-        batches: Batches<'_>,
-    ) -> (Score, usize) {
-        let count = segment.learning_rates.len();
-        let Batches { most, room, fill, tell } = batches;
-        let workers = (0..self.threads.min(count)).map(|_| Worker::new(engine, room(), most));
-        let workers = Mutex::new(workers.collect::<Vec<_>>());
-        let all = All::new(engine);
-        let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let told = Mutex::new((Score::default(), tell));
-        let work = |mut worker: Worker| {
-            while !is_over.load(Relaxed) {
-                let at = next.fetch_add(1, Relaxed);
-                if at >= count {
-                    return;
-                }
-                fill(&mut worker.batch, at);
-                let score =
-                    worker.step(&all, segment.steps_before + at as u64 + 1, segment.learning_rates[at]);
-                let mut told = told.lock().expect("whoever is told does not panic");
-                told.0.add(score);
-                let so_far = told.0;
-                let wishes = (told.1)(at, so_far);
-                for (wish, _) in
-                    [Wish::Stop, Wish::Save].into_iter().zip(wishes).filter(|(_, is_made)| *is_made)
-                {
-                    all.ranks.wish(wish, true);
-                }
-                if wishes.contains(&true) || !score.loss_sum.is_finite() {
-                    is_over.store(true, Relaxed);
-                }
+/// Trains on the batches of a segment until all have met. The score of those that are done, and how many these are: fewer than asked for
+/// where training is to stop or to be saved, or the loss is no number.
+pub(in crate::train) fn train_without_locks(
+    engine: &mut Engine,
+    segment: &Segment,
+    batches: Batches<'_>,
+) -> (Score, usize) {
+    let Batches { most, room, fill, tell } = batches;
+    let lent = &*engine;
+    let workers = Mutex::new(rayon::broadcast(|_| Worker::new(lent, room(), most)));
+    let all = All::new(engine);
+    let (next, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let told = Mutex::new((0, Score::default(), tell));
+    let work = |mut worker: Worker| {
+        while !is_over.load(Relaxed) {
+            let at = next.fetch_add(1, Relaxed);
+            let Some(&learning_rate) = segment.learning_rates.get(at) else { return };
+            fill(&mut worker.batch, at);
+            let score = worker.step(&all, segment.steps_before + at as u64 + 1, learning_rate);
+            let mut told = told.lock().expect("whoever is told does not panic");
+            let (done, so_far, tell) = &mut *told;
+            *done += 1;
+            so_far.add(score);
+            let [stops, saves] = tell(*done, *so_far);
+            if stops {
+                all.ranks.wish(Wish::Stop, true);
             }
-        };
-        rayon::broadcast(|_| {
-            let worker = workers.lock().expect("nothing panics here").pop();
-            worker.map(work);
-        });
-        let (score, _) = told.into_inner().expect("whoever is told does not panic");
-        // What was taken was done.
-        let done = next.into_inner().min(count);
-        engine.memory.learning_rate = segment.learning_rates[done - 1];
-        (score, done)
-    }
+            if saves {
+                all.ranks.wish(Wish::Save, true);
+            }
+            if stops || saves || !score.loss_sum.is_finite() {
+                is_over.store(true, Relaxed);
+            }
+        }
+    };
+    rayon::broadcast(|_| {
+        let worker = workers.lock().expect("nothing panics here").pop();
+        work(worker.expect("a worker for each thread"));
+    });
+    // What was taken was done: these are the first batches.
+    let (done, score, _) = told.into_inner().expect("whoever is told does not panic");
+    engine.memory.learning_rate = segment.learning_rates[done - 1];
+    (score, done)
 }
 
 /// What all threads see.
@@ -193,11 +177,11 @@ impl Worker {
     /// but those of which it has [touched](Gradient::touched) few.
     fn read(&mut self, shared: &[SharedState<'_>]) {
         let input = &self.batch.as_ref()[0].input;
+        let is_known = self.network.slots_met(input, &mut self.met);
         let parameters = self.network.parameters_mut().zip(&self.gradients).zip(shared).enumerate();
         for (index, ((parameter, _), shared)) in parameters.filter(|(_, ((_, it), _))| it.touched.is_some()) {
-            let is_known = index == 0 && sparse_input_slots(&parameter.weights, input, &mut self.met);
             let values = parameter.weights.values_mut();
-            if is_known {
+            if index == 0 && is_known {
                 shared.values.read_ranges(&self.met, values);
             } else {
                 shared.values.read(0, values);

@@ -17,7 +17,7 @@ mod replicas;
 mod server;
 mod stale;
 
-pub(super) use hogwild::{Batches, Hogwild};
+pub(super) use hogwild::{Batches, train_without_locks};
 pub(super) use local::Local;
 pub(super) use replicas::Replicas;
 pub(super) use server::{Hands, Lateness, Segment, Server};
@@ -46,7 +46,7 @@ pub(super) enum Exchange {
     /// Whenever a gradient comes: its epochs are trained in another way ([`unordered`](super::unordered)).
     Server(Server),
     /// Whenever a thread has a gradient: as there.
-    Hogwild(Hogwild),
+    Hogwild,
 }
 
 /// A step that is to be made.
@@ -79,7 +79,10 @@ impl Exchange {
             ExchangeMethod::Server | ExchangeMethod::Wasap => {
                 Exchange::Server(Server::new(&settings.distributed, ranks)?)
             }
-            ExchangeMethod::Hogwild => Exchange::Hogwild(Hogwild::new(ranks)?),
+            ExchangeMethod::Hogwild => {
+                hogwild::check(ranks)?;
+                Exchange::Hogwild
+            }
             ExchangeMethod::Exact => Exchange::Exact,
             ExchangeMethod::Stale => Exchange::Stale(Stale::default()),
             ExchangeMethod::Local => Exchange::Local(Local::new(&settings.distributed, optimizer, ranks)?),
@@ -94,7 +97,7 @@ impl Exchange {
     /// [`Error::Setting`](crate::Error::Setting) if they cannot.
     pub(super) fn check_batches(&self, most: usize, ranks: &Ranks) -> Result<()> {
         match self {
-            Exchange::Exact | Exchange::Stale(_) | Exchange::Hogwild(_) => ranks.check_batches(most),
+            Exchange::Exact | Exchange::Stale(_) | Exchange::Hogwild => ranks.check_batches(most),
             Exchange::Local(local) => check_alike(most, local.workers()),
             Exchange::Server(server) => check_alike(most, server.workers()),
         }
@@ -103,7 +106,7 @@ impl Exchange {
     /// How batches are shared out where full ones have `most` samples, and which shares are this rank's.
     pub(super) fn cut(&self, most: usize, ranks: &Ranks) -> Cut {
         match self {
-            Exchange::Exact | Exchange::Stale(_) | Exchange::Hogwild(_) => ranks.cut(most),
+            Exchange::Exact | Exchange::Stale(_) | Exchange::Hogwild => ranks.cut(most),
             Exchange::Local(local) => local.cut(),
             Exchange::Server(server) => server.cut(),
         }
@@ -119,7 +122,7 @@ impl Exchange {
             Exchange::Exact => Some(engine.step(&shares[0], step.progress.step, step.learning_rate)),
             Exchange::Stale(stale) => stale.step(engine, &shares[0], step),
             Exchange::Local(local) => local.step(engine, shares, step),
-            Exchange::Server(_) | Exchange::Hogwild(_) => panic!("such an epoch is no loop over steps"),
+            Exchange::Server(_) | Exchange::Hogwild => panic!("such an epoch is no loop over steps"),
         }
     }
 
@@ -133,14 +136,14 @@ impl Exchange {
     /// Whether passes have been over other weights or samples than those of the network and the whole batch, so that they are made anew
     /// where connections move by gradients.
     pub(super) fn looks_again(&self) -> bool {
-        matches!(self, Exchange::Local(_) | Exchange::Server(_) | Exchange::Hogwild(_))
+        matches!(self, Exchange::Local(_) | Exchange::Server(_) | Exchange::Hogwild)
     }
 
     /// Bytes of what it keeps beside the engine's.
     pub(super) fn bytes(&self) -> usize {
         match self {
             // What workers have beside the engine they give back where all meet.
-            Exchange::Exact | Exchange::Server(_) | Exchange::Hogwild(_) => 0,
+            Exchange::Exact | Exchange::Server(_) | Exchange::Hogwild => 0,
             Exchange::Stale(stale) => stale.bytes(),
             Exchange::Local(local) => local.bytes(),
         }
