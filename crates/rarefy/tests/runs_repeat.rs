@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rarefy::control::TargetSettings;
+use rarefy::layers::Precision;
 use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::{ConstraintMethod, ConstraintSettings, PenaltyMethod, PenaltySettings, Scope};
 use rarefy::topology::{DropName, Method, TopologySettings};
@@ -95,8 +96,10 @@ fn threads_and_stops_change_no_byte() {
         });
     let mut drawn = settings(Method::Set);
     drawn.sparsity.deviation = Some(0.1);
-    let drawn = [("Set, given deviation".to_string(), drawn)];
-    for (name, settings) in rows.chain(regularized()).chain(penalised).chain(drawn) {
+    let mut rounded = settings(Method::Rigl);
+    rounded.train.precision = Precision::Bf16;
+    let others = [("Set, given deviation".to_string(), drawn), ("bf16".to_string(), rounded)];
+    for (name, settings) in rows.chain(regularized()).chain(penalised).chain(others) {
         check_repeats(&name, settings);
     }
 }
@@ -119,6 +122,9 @@ fn threads_and_stops_change_no_byte_of_row_blocks() {
         settings.sparsity.block = 4.into();
         check_repeats(&format!("{name} in blocks"), settings);
     }
+    let mut rounded = settings(Method::Rigl);
+    (rounded.sparsity.block, rounded.train.precision) = (16.into(), Precision::Bf16);
+    check_repeats("blocks of 16 in bf16", rounded);
 }
 
 #[test]
