@@ -26,6 +26,21 @@ fn streamed(folder: &Path) -> Settings {
     settings
 }
 
+/// The same of samples of 3 to 5 nonzeros.
+fn nonzeros(folder: &Path) -> Settings {
+    let path = folder.join("few.libsvm");
+    let line = |sample: usize| {
+        let entries =
+            (0..3 + sample % 3).map(|k| format!(" {}:1.5", 1 + 100 * k + (sample * 7 + k * sample) % 90));
+        format!("{}{}\n", sample * sample % 3, entries.collect::<String>())
+    };
+    std::fs::write(&path, (0..1100).map(line).collect::<String>()).unwrap();
+    let mut settings = streamed(folder);
+    settings.data = DataSettings { path: path.display().to_string(), ..DataSettings::default() };
+    settings.data.memory = Some(2 * 300 * (4 * 8 + 12));
+    settings
+}
+
 fn model(folder: &Path) -> [Vec<u8>; 2] {
     ["model.safetensors", "config.json"].map(|name| std::fs::read(folder.join(name)).unwrap())
 }
@@ -87,6 +102,19 @@ fn threads_ranks_and_stops_change_no_byte_of_what_memory_gives() {
     (accumulating.train.accumulate, accumulating.train.batch_size) = (2, Some(64));
     let expected = in_memory(&accumulating, folder.path());
     assert!(train(&accumulating, 1, None, folder.path()) == expected, "micro-batches");
+}
+
+#[test]
+fn nonzeros_are_read_as_those_of_memory_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = nonzeros(folder.path());
+    let expected = in_memory(&settings, folder.path());
+    for (ranks, stop) in [(1, Some(4)), (2, None)] {
+        assert!(
+            train(&settings, ranks, stop, folder.path()) == expected,
+            "{ranks} ranks, stopped after {stop:?}"
+        );
+    }
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn design(part: &Dataset) -> Result<Design> {
     Ok(match &part.features {
         Features::Dense(numbers) => Design::from_rows(part.len(), part.inputs(), numbers)?,
         Features::Lent(rows) => Design::from_rows(part.len(), part.inputs(), &rows.to_dense())?,
-        Features::Streamed(_) => {
+        Features::Streamed(_) | Features::StreamedSparse(_) => {
             let problem = "is for networks: a path of linear models has all samples in memory; leave it out";
             return Err(rarefy::Error::setting("data.memory", problem).into());
         }

@@ -8,6 +8,7 @@
 use rayon::prelude::*;
 
 use super::augment::Augmentation;
+use super::csr::Csr;
 use super::dataset::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
 use crate::tiles::{LANES, Row, Tiles};
@@ -50,6 +51,7 @@ pub struct Batch {
 #[derive(Debug, Clone, Default)]
 struct Changed {
     features: Vec<f32>,
+    nonzeros: Csr,
     lengths: Vec<usize>,
     order: Vec<usize>,
 }
@@ -91,12 +93,9 @@ impl Batch {
 
     /// An empty batch with memory for `capacity` samples of a data set.
     pub fn new(dataset: &Dataset, capacity: usize) -> Batch {
-        let mut input = match &dataset.features {
-            Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) | Features::Tokens { .. } => {
-                Tiles::zeros(dataset.inputs(), capacity)
-            }
-            Features::Sparse(_) => Tiles::sparse(dataset.inputs()),
-        };
+        let inputs = dataset.inputs();
+        let mut input =
+            if dataset.is_sparse() { Tiles::sparse(inputs) } else { Tiles::zeros(inputs, capacity) };
         if !dataset.lengths.is_empty() {
             // For their memory alone.
             input.set_lengths((0..capacity).map(|_| 0));
@@ -137,7 +136,7 @@ impl Batch {
         };
         has_targets
             && self.input.features() == dataset.inputs()
-            && self.input.columns().is_some() == matches!(dataset.features, Features::Sparse(_))
+            && self.input.columns().is_some() == dataset.is_sparse()
             && self.weights.is_some() == dataset.weights.is_some()
     }
 
@@ -165,6 +164,11 @@ impl Batch {
                 gather(features, positions, &mut self.input);
             }
             Features::Sparse(rows) => self.input.fill_columns(order.len(), |place| rows.row(order[place])),
+            Features::StreamedSparse(rows) => {
+                let read = &mut self.changed.nonzeros;
+                rows.copy(order, read);
+                self.input.fill_columns(order.len(), |place| read.row(place));
+            }
             Features::Tokens { ids, .. } => gather(ids, order, &mut self.input),
         }
         if !dataset.lengths.is_empty() {
@@ -187,16 +191,14 @@ impl Batch {
         let Some(augmentation) = augmentation else { return self.fill(dataset, order) };
         let inputs = dataset.inputs();
         assert_eq!(self.input.features(), inputs, "a batch keeps to data sets with as many inputs");
-        let Changed { features, lengths, order: positions } = &mut self.changed;
+        let Changed { features, lengths, order: positions, .. } = &mut self.changed;
         match &dataset.features {
             Features::Dense(numbers) => {
                 features.clear();
                 features.extend(order.iter().flat_map(|&sample| &numbers[sample * inputs..][..inputs]));
             }
             Features::Streamed(rows) => rows.copy(order, &dataset.lengths, features),
-            Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => {
-                panic!("such samples are not changed")
-            }
+            _ => panic!("such samples are not changed"),
         }
         lengths.resize(order.len(), 0);
         positions.clear();

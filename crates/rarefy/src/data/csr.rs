@@ -105,6 +105,24 @@ impl Csr {
         Ok(())
     }
 
+    /// No rows any more, of so many features; keeps the memory.
+    pub(crate) fn clear(&mut self, features: usize) {
+        self.features = features;
+        self.offsets.clear();
+        self.offsets.push(0);
+        self.indices.clear();
+        self.values.clear();
+    }
+
+    /// Adds a row whose entries are sorted, within the features and not zero.
+    pub(crate) fn push_sound(&mut self, entries: impl Iterator<Item = (u32, f32)>) {
+        for (index, value) in entries {
+            self.indices.push(index);
+            self.values.push(value);
+        }
+        self.offsets.push(self.indices.len());
+    }
+
     /// Features of a sample.
     pub fn features(&self) -> usize {
         self.features

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::csr::Csr;
 use super::lent::LentRows;
-use super::stream::StreamedRows;
+use super::stream::{InFile, StreamedCsr, StreamedRows};
 use crate::Result;
 use crate::tiles::Shape;
 
@@ -46,6 +46,8 @@ pub enum Features {
     Streamed(StreamedRows),
     /// The nonzeros of each sample, of plain features.
     Sparse(Csr),
+    /// The same, in a file.
+    StreamedSparse(StreamedCsr),
     /// Tokens; in a batch their ids are numbers of one channel.
     Tokens {
         /// `samples x steps` ids, 0 being padding.
@@ -173,6 +175,7 @@ impl Dataset {
             Features::Lent(rows) => rows.len(),
             Features::Streamed(rows) => rows.len(),
             Features::Sparse(rows) => rows.rows(),
+            Features::StreamedSparse(rows) => rows.len(),
             Features::Tokens { ids, .. } => ids.len() / self.inputs().max(1),
         }
     }
@@ -187,7 +190,7 @@ impl Dataset {
     pub fn dense(&self) -> Option<&[f32]> {
         match &self.features {
             Features::Dense(numbers) => Some(numbers),
-            Features::Lent(_) | Features::Streamed(_) | Features::Sparse(_) | Features::Tokens { .. } => None,
+            _ => None,
         }
     }
 
@@ -195,16 +198,31 @@ impl Dataset {
     pub fn vocabulary(&self) -> Option<usize> {
         match self.features {
             Features::Tokens { vocabulary, .. } => Some(vocabulary),
-            Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) | Features::Sparse(_) => None,
+            _ => None,
+        }
+    }
+
+    /// Whether only numbers other than zero are kept.
+    pub fn is_sparse(&self) -> bool {
+        matches!(self.features, Features::Sparse(_) | Features::StreamedSparse(_))
+    }
+
+    /// Where the samples lie, if they stay in a file.
+    pub(crate) fn in_file(&self) -> Option<InFile<'_>> {
+        match &self.features {
+            Features::Streamed(rows) => Some(rows.in_file()),
+            Features::StreamedSparse(rows) => Some(rows.in_file()),
+            Features::Dense(_) | Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => None,
         }
     }
 
     /// These samples for who looks at numbers one by one: lent ones and those of a file are copied.
     pub(crate) fn with_own_numbers(&self) -> Cow<'_, Dataset> {
-        let own = |numbers| Cow::Owned(Dataset { features: Features::Dense(numbers), ..self.clone() });
+        let own = |features| Cow::Owned(Dataset { features, ..self.clone() });
         match &self.features {
-            Features::Lent(rows) => own(rows.to_dense()),
-            Features::Streamed(rows) => own(rows.to_dense(&self.lengths)),
+            Features::Lent(rows) => own(Features::Dense(rows.to_dense())),
+            Features::Streamed(rows) => own(Features::Dense(rows.to_dense(&self.lengths))),
+            Features::StreamedSparse(rows) => own(Features::Sparse(rows.to_csr())),
             Features::Dense(_) | Features::Sparse(_) | Features::Tokens { .. } => Cow::Borrowed(self),
         }
     }
@@ -214,10 +232,7 @@ impl Dataset {
     /// # Errors
     /// What has failed: the disk, or a file that has changed meanwhile.
     pub fn check_read(&self) -> Result<()> {
-        match &self.features {
-            Features::Streamed(rows) => rows.check(),
-            Features::Dense(_) | Features::Lent(_) | Features::Sparse(_) | Features::Tokens { .. } => Ok(()),
-        }
+        self.in_file().map_or(Ok(()), InFile::check)
     }
 
     /// A copy of some samples.
@@ -233,6 +248,7 @@ impl Dataset {
                 Features::Lent(rows) => Features::Lent(rows.subset(samples)),
                 Features::Streamed(rows) => Features::Streamed(rows.subset(samples)),
                 Features::Sparse(rows) => Features::Sparse(rows.subset(samples)),
+                Features::StreamedSparse(rows) => Features::StreamedSparse(rows.subset(samples)),
                 Features::Tokens { ids, vocabulary } => {
                     let rows = samples.iter().map(|&index| &ids[index * self.inputs()..][..self.inputs()]);
                     Features::Tokens { ids: rows.flatten().copied().collect(), vocabulary: *vocabulary }

@@ -148,7 +148,8 @@ pub fn describe(settings: &DataSettings) -> Result<Description> {
     let fallen = preparation.fallen_together(raw);
     let nonzeros = match &dataset.features {
         Features::Sparse(rows) => Some(rows.nnz()),
-        Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) | Features::Tokens { .. } => None,
+        Features::StreamedSparse(rows) => Some(rows.nnz()),
+        _ => None,
     };
     Ok(Description {
         path: settings.path.clone(),

@@ -31,12 +31,16 @@ fn add(hasher: &mut Fnv, part: &Dataset) {
         Features::Lent(rows) => hasher.write_numbers(&rows.to_dense()),
         // What was read of them to learn how they are made ready; they are not read again.
         Features::Streamed(rows) => {
-            hasher.write(rows.content());
-            hasher.write_codes(rows.rows());
+            hasher.write(rows.in_file().content());
+            hasher.write_codes(rows.in_file().rows());
             for (offset, multiplier) in &rows.coding().scales {
                 hasher.write(offset.to_bits());
                 hasher.write(multiplier.to_bits());
             }
+        }
+        Features::StreamedSparse(rows) => {
+            hasher.write(rows.in_file().content());
+            hasher.write_codes(rows.in_file().rows());
         }
         Features::Sparse(rows) => {
             hasher.write_numbers(rows.values());

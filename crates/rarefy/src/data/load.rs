@@ -235,10 +235,7 @@ fn divide(
 
 /// How many samples are shuffled together, where not all are: those of half the memory, for the next ones are read meanwhile.
 fn window(train: &Dataset, settings: &DataSettings) -> Option<usize> {
-    match (&train.features, settings.memory) {
-        (Features::Streamed(rows), Some(bytes)) => Some(rows.held_in(bytes / 2)),
-        _ => None,
-    }
+    Some(train.in_file()?.held_in(settings.memory? / 2))
 }
 
 /// What is to be told of the parts.
@@ -288,7 +285,7 @@ fn augmentation(
         _ => train.shape.channels,
     };
     let augmentation = Augmentation::new(&settings.augment, train.shape, bands, seed)?;
-    if augmentation.is_some() && matches!(train.features, Features::Sparse(_) | Features::Tokens { .. }) {
+    if augmentation.is_some() && (train.is_sparse() || train.vocabulary().is_some()) {
         let problem = "is for dense data: it would fill the zeros of these sparse samples; leave it out";
         return Err(Error::setting("data.augment", problem));
     }

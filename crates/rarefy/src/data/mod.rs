@@ -65,7 +65,7 @@ pub use shares::{Shares, share_of};
 pub use span::Shift;
 pub use splits::Splits;
 pub(crate) use stream::Ahead;
-pub use stream::StreamedRows;
+pub use stream::{StreamedCsr, StreamedRows};
 #[cfg(feature = "arrow")]
 pub use table::Table;
 

@@ -13,7 +13,7 @@ use super::parts::Parts;
 use super::reading::{Format, Reading};
 use super::shown::shown;
 use super::span::Close;
-use super::stream::FileCells;
+use super::stream::{FileCells, FileCsr};
 use super::wide::WideCells;
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -30,6 +30,8 @@ pub(crate) enum Cells {
     Streamed(FileCells),
     /// The nonzeros of each sample.
     Sparse(Csr),
+    /// The same, in a file.
+    StreamedSparse(FileCsr),
     /// The text of each sample, which is its only column.
     Texts(Texts),
     /// `samples x width` ids below `vocabulary`.
@@ -187,6 +189,7 @@ impl Cells {
             Cells::Wide(cells) => cells.rows.rows,
             Cells::Streamed(cells) => cells.records.len(),
             Cells::Sparse(rows) => rows.rows(),
+            Cells::StreamedSparse(rows) => rows.records.len(),
             Cells::Texts(texts) => texts.len(),
             Cells::Tokens { ids, .. } => ids.len() / width.max(1),
         }
@@ -211,7 +214,11 @@ impl Cells {
     /// # Errors
     /// What has failed.
     pub(crate) fn check_read(&self) -> Result<()> {
-        if let Cells::Streamed(cells) = self { cells.records.check() } else { Ok(()) }
+        match self {
+            Cells::Streamed(cells) => cells.records.check(),
+            Cells::StreamedSparse(rows) => rows.records.check(),
+            _ => Ok(()),
+        }
     }
 
     /// Copies row `index` of a matrix of this `width`.
@@ -234,6 +241,7 @@ impl Cells {
                 let (indices, values) = rows.row(index);
                 indices.iter().zip(values).for_each(|(&index, &value)| out[index as usize] = value);
             }
+            Cells::StreamedSparse(rows) => rows.copy_row(index, out),
             Cells::Texts(_) | Cells::Tokens { .. } => panic!("texts and tokens are no numbers"),
         }
     }

@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::tiles::LANES;
 
 /// The nonzeros of a mini-batch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Columns {
     /// For each tile its first place in `features`, and the end.
     tiles: Vec<usize>,

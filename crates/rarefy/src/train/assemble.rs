@@ -7,7 +7,7 @@ use super::ranks::Ranks;
 use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
 use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
 use super::{check_transcripts, memory, sparse_start};
-use crate::data::{Augmentation, Features, Format, Splits, Targets, Task};
+use crate::data::{Augmentation, Format, Splits, Targets, Task};
 use crate::distributed::ExchangeMethod;
 use crate::layers::{BlockHeight, Network, NetworkSpec, Parameter};
 use crate::losses::{self, Loss, LossSettings};
@@ -181,7 +181,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         isa,
         seed: settings.seed,
         batch_size: largest_share,
-        has_sparse_inputs: matches!(splits.train.features, Features::Sparse(_)),
+        has_sparse_inputs: splits.train.is_sparse(),
         threads: rayon::current_num_threads(),
     });
     engine.ranks = parts.ranks;
@@ -229,7 +229,7 @@ fn check_layers_for(exchange: ExchangeMethod, splits: &Splits, engine: &Engine) 
             "batch norms: each worker would have averages of its own; use group norms, or \"exact\", \"stale\" or \"local\"",
         );
     }
-    if matches!(splits.train.features, Features::Streamed(_)) {
+    if splits.train.in_file().is_some() {
         return wrong(
             "data.memory: which samples a worker needs next is not known before; leave data.memory out, or use \"exact\", \"stale\" or \
              \"local\"",

@@ -15,7 +15,7 @@ use super::share::{Cut, Share};
 use super::timing::median;
 use super::trainer::Trainer;
 use super::{Engine, Evaluation, Progress, Score, Threshold};
-use crate::data::{Ahead, Batch, Features, Shares, Splits, Task, run_order, windowed_order};
+use crate::data::{Ahead, Batch, Shares, Splits, Task, run_order, windowed_order};
 use crate::metrics::Metric;
 use crate::{Error, Result};
 
@@ -197,10 +197,8 @@ impl Trainer {
             let samples = order.chunks(batch_size).nth(place).unwrap_or_default();
             &samples[cut.range(samples.len())]
         };
-        let ahead = match &self.splits.train.features {
-            Features::Streamed(rows) => Some(Ahead::new(rows, self.window().div_ceil(batch_size))),
-            _ => None,
-        };
+        let train = self.splits.train.in_file();
+        let ahead = train.map(|samples| Ahead::new(samples, self.window().div_ceil(batch_size)));
         ReadAhead { ahead, of }
     }
 

@@ -152,7 +152,9 @@ impl Columns<'_> {
                 }
                 Columns::Sparse(owners)
             }
-            Features::Lent(_) | Features::Streamed(_) => unreachable!("others' numbers are copied"),
+            Features::Lent(_) | Features::Streamed(_) | Features::StreamedSparse(_) => {
+                unreachable!("others' numbers are copied")
+            }
             Features::Tokens { .. } => unreachable!("tokens are refused"),
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::data::{Batch, Dataset, Features};
+use crate::data::{Batch, Dataset};
 use crate::kernels::Isa;
 use crate::layers::{Buffers, Network, Pass};
 use crate::tiles::{LANES, Tiles};
@@ -128,7 +128,7 @@ fn pass(
 ) -> ControlFlow<()> {
     let network = &*network.with_rounded_weights(isa);
     let mut by_output;
-    let network = if network.is_stored_by_input() && !matches!(dataset.features, Features::Sparse(_)) {
+    let network = if network.is_stored_by_input() && !dataset.is_sparse() {
         // Still in training on nonzeros, asked about whole rows: once for all batches.
         by_output = network.clone();
         by_output.store_by_output();

@@ -11,7 +11,7 @@ use crate::data::alike::meaning;
 use crate::data::dataset::{Dataset, Features, Targets, Task};
 use crate::data::lent::LentRows;
 use crate::data::raw::{Cells, Labels, Raw, RawColumn};
-use crate::data::stream::{CellCoding, RowCoding, StreamedRows};
+use crate::data::stream::{CellCoding, RowCoding, StreamedCsr, StreamedRows};
 use crate::data::text::TooLong;
 use crate::{Error, Result};
 
@@ -44,7 +44,7 @@ impl Preparation {
                 return;
             }
             // What is mostly zero keeps its zeros, and ids are no numbers.
-            Features::Sparse(_) | Features::Tokens { .. } => return,
+            Features::Sparse(_) | Features::StreamedSparse(_) | Features::Tokens { .. } => return,
         };
         self.scaler.apply(numbers);
         for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
@@ -69,6 +69,10 @@ impl Preparation {
         match (&raw.cells, self.text()) {
             (Cells::Sparse(rows), _) => {
                 Ok(Loaded::new(dataset(Features::Sparse(rows.subset(samples)), Vec::new())))
+            }
+            (Cells::StreamedSparse(rows), _) => {
+                let features = Features::StreamedSparse(StreamedCsr::new(rows, samples));
+                Ok(Loaded::new(dataset(features, Vec::new())))
             }
             (Cells::Texts(texts), Some(text)) => {
                 let coded = text.code(&texts.of(samples)).map_err(|long| too_long(raw, samples, long))?;

@@ -78,7 +78,7 @@ impl Preparation {
         let inputs = self.shape.features();
         match &dataset.features {
             Features::Dense(_) | Features::Lent(_) | Features::Streamed(_) => {}
-            Features::Sparse(_) | Features::Tokens { .. } if !matches!(scale, Scale::Auto | Scale::None) => {
+            _ if !matches!(scale, Scale::Auto | Scale::None) => {
                 let problem = "would make numbers of zeros and ids; sparse features and texts are not scaled, leave it out";
                 return Err(Error::setting("data.scale", problem));
             }
@@ -88,6 +88,10 @@ impl Preparation {
                 used.par_sort_unstable();
                 used.dedup();
                 self.constant_inputs = inputs - used.len();
+                return Ok(());
+            }
+            Features::StreamedSparse(rows) => {
+                self.constant_inputs = inputs - rows.used_features();
                 return Ok(());
             }
             Features::Tokens { .. } => return Ok(()),

@@ -12,10 +12,12 @@ use std::path::Path;
 
 use super::gzip;
 use super::place::Place;
+use super::sink::{Sink, sink};
 use crate::data::csr::Csr;
 use crate::data::raw::{Cells, Labels, Places, Raw, Source};
 use crate::data::reading::{LibsvmReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
+use crate::data::stream::{FileCsr, Streaming};
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -30,7 +32,7 @@ pub(super) fn detect(place: &Place) -> Result<bool> {
 
 /// Reads a file to train on.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
-    let lines = Lines::read(path, true)?;
+    let lines = Lines::read(path, true, settings.streaming().as_ref())?;
     let first_index =
         settings.first_index.unwrap_or(u32::from(lines.lowest.is_none_or(|lowest| lowest.0 > 0)));
     let features = match (settings.features, lines.highest) {
@@ -53,7 +55,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
 pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<Raw> {
     let Reading::Libsvm(reading) = reading else { unreachable!("a libsvm file is read again as one") };
     let with_labels = wanted.labels.is_some();
-    let lines = Lines::read(path, with_labels)?;
+    let lines = Lines::read(path, with_labels, wanted.streaming)?;
     lines.into_raw(path, reading.clone(), "data.features and train again", with_labels)
 }
 
@@ -93,23 +95,62 @@ struct Lines {
     /// What stands before the features; empty if nothing does.
     labels: Vec<String>,
     numbers: Vec<u64>,
-    offsets: Vec<usize>,
-    indices: Vec<u32>,
-    values: Vec<f32>,
+    rows: Rows,
     /// The lowest and the highest feature, each with its line.
     lowest: Option<(u32, u64)>,
     highest: Option<(u32, u64)>,
 }
 
+/// The features of all lines that are not zero.
+enum Rows {
+    InMemory { offsets: Vec<usize>, indices: Vec<u32>, values: Vec<f32> },
+    InFile(Sink),
+}
+
+impl Rows {
+    fn new(streaming: Option<&Streaming>) -> Result<Rows> {
+        let in_memory = Rows::InMemory { offsets: vec![0], indices: Vec::new(), values: Vec::new() };
+        Ok(sink(streaming)?.map_or(in_memory, Rows::InFile))
+    }
+
+    /// Adds a line, whose entries are sorted.
+    fn push(&mut self, row: &[(u32, f32)]) -> Result<()> {
+        let entries = row.iter().copied().filter(|&(_, value)| value != 0.0);
+        match self {
+            Rows::InMemory { offsets, indices, values } => {
+                for (index, value) in entries {
+                    indices.push(index);
+                    values.push(value);
+                }
+                offsets.push(indices.len());
+                Ok(())
+            }
+            Rows::InFile(sink) => sink.put(&entries.map(FileCsr::entry).collect::<Vec<_>>()),
+        }
+    }
+
+    /// Those of all lines, features being counted from `first`.
+    fn into_cells(self, path: &Path, features: usize, first: u32) -> Result<Cells> {
+        match self {
+            Rows::InMemory { offsets, mut indices, values } => {
+                indices.iter_mut().for_each(|index| *index -= first);
+                let rows = Csr::new(features, offsets, indices, values);
+                Ok(Cells::Sparse(rows.map_err(|problem| Error::data(path, problem.to_string()))?))
+            }
+            Rows::InFile(sink) => {
+                Ok(Cells::StreamedSparse(FileCsr { records: sink.into_records()?, features, first }))
+            }
+        }
+    }
+}
+
 impl Lines {
-    fn read(path: &Path, with_labels: bool) -> Result<Lines> {
+    fn read(path: &Path, with_labels: bool, streaming: Option<&Streaming>) -> Result<Lines> {
         let mut reader = BufReader::with_capacity(1 << 16, gzip::open(path)?.reader);
         let mut lines = Lines {
             labels: Vec::new(),
             numbers: Vec::new(),
-            offsets: vec![0],
-            indices: Vec::new(),
-            values: Vec::new(),
+            rows: Rows::new(streaming)?,
             lowest: None,
             highest: None,
         };
@@ -148,11 +189,7 @@ impl Lines {
                     lines.highest =
                         lines.highest.filter(|&(highest, _)| highest >= high).or(Some((high, number)));
                 }
-                for &(index, value) in row.iter().filter(|(_, value)| *value != 0.0) {
-                    lines.indices.push(index);
-                    lines.values.push(value);
-                }
-                lines.offsets.push(lines.indices.len());
+                lines.rows.push(&row)?;
                 lines.numbers.push(number);
             }
             bytes.clear();
@@ -164,7 +201,7 @@ impl Lines {
     }
 
     /// The samples, and their labels if these were read. `key` is what to set if there are more features.
-    fn into_raw(mut self, path: &Path, reading: LibsvmReading, key: &str, with_labels: bool) -> Result<Raw> {
+    fn into_raw(self, path: &Path, reading: LibsvmReading, key: &str, with_labels: bool) -> Result<Raw> {
         let features = reading.features;
         let first = reading.first_index;
         if let Some((lowest, line)) = self.lowest.filter(|&(lowest, _)| lowest < first) {
@@ -184,12 +221,10 @@ impl Lines {
         } else {
             Some(self.numbers(path)?)
         };
-        self.indices.iter_mut().for_each(|index| *index -= first);
-        let rows = Csr::new(features, self.offsets, self.indices, self.values);
-        let rows = rows.map_err(|problem| Error::data(path, problem.to_string()))?;
+        let cells = self.rows.into_cells(path, features, first)?;
         let (reading, shape) = (Reading::Libsvm(reading), Shape::flat(features));
         let places = Places::Lines(self.numbers);
-        Ok(Raw { places, ..Raw::new(path, reading, Cells::Sparse(rows), shape, labels) })
+        Ok(Raw { places, ..Raw::new(path, reading, cells, shape, labels) })
     }
 
     fn wrong_label(&self, path: &Path, sample: usize, what: &str) -> Error {

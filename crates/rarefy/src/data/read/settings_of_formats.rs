@@ -8,7 +8,8 @@ use crate::{Error, Result};
 pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format) -> Result<()> {
     let (csv, images, audio) = (&[Format::Csv][..], &[Format::Images][..], &[Format::Audio][..]);
     let (text, libsvm) = (&[Format::Csv, Format::Jsonl, Format::Text][..], &[Format::Libsvm][..]);
-    let streamed = &[Format::Npy, Format::Idx, Format::Csv, Format::Images, Format::Audio][..];
+    let streamed =
+        &[Format::Npy, Format::Idx, Format::Csv, Format::Libsvm, Format::Images, Format::Audio][..];
     let labelled = &[Format::Csv, Format::Jsonl][..];
     let skippable: &[Format] = match settings.text {
         Some(_) => &[Format::Images, Format::Audio, Format::Text, Format::Jsonl, Format::Csv],
@@ -39,7 +40,7 @@ pub(crate) fn refuse_settings_of_others(settings: &DataSettings, format: Format)
             "data.memory",
             settings.memory.is_some(),
             streamed,
-            "NPY, NPZ and IDX files, tables, images and WAV files",
+            "NPY, NPZ, IDX and libsvm files, tables, images and WAV files",
         ),
         ("data.skip_bad", settings.skip_bad, skippable, "images, WAV files and texts"),
     ] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::Result;
 use crate::data::raw::Cells;
-use crate::data::stream::{Decode, FileCells, Places, Scratch, Streaming};
+use crate::data::stream::{Decode, FileCells, Places, Records, Scratch, Streaming};
 
 /// The scratch file, with the end of each sample that was put there.
 pub(super) struct Sink {
@@ -32,8 +32,16 @@ impl Sink {
     /// # Errors
     /// A full disk.
     pub(super) fn into_cells(self, width: usize, are_bytes: bool, decode: Decode) -> Result<Cells> {
-        let records = Arc::new(self.scratch.into_records(Places::Ends(self.ends))?);
+        let records = self.into_records()?;
         Ok(Cells::Streamed(FileCells { records, decode, width, are_bytes, gap: None }))
+    }
+
+    /// All samples, a record each.
+    ///
+    /// # Errors
+    /// A full disk.
+    pub(super) fn into_records(self) -> Result<Arc<Records>> {
+        Ok(Arc::new(self.scratch.into_records(Places::Ends(self.ends))?))
     }
 }
 

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::in_file::InFile;
 use super::records::{Held, Records};
-use super::rows::StreamedRows;
 use crate::{Error, Result};
 
 /// The windows of an epoch.
 pub(crate) struct Ahead {
-    rows: StreamedRows,
+    records: Arc<Records>,
+    rows: Arc<[u32]>,
     /// Batches of a window.
     batches: usize,
     /// The window that is held.
@@ -19,8 +20,9 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    pub(crate) fn new(rows: &StreamedRows, batches: usize) -> Ahead {
-        Ahead { rows: rows.clone(), batches, at: None, next: None }
+    pub(crate) fn new(samples: InFile<'_>, batches: usize) -> Ahead {
+        let (records, rows) = (samples.records.clone(), samples.rows.clone());
+        Ahead { records, rows, batches, at: None, next: None }
     }
 
     /// To be called before batch `batch` is filled, each time for the same or the next one; `samples` says what this process takes
@@ -32,12 +34,11 @@ impl Ahead {
         }
         let of = |window: usize| {
             let batches = window * self.batches..(window + 1) * self.batches;
-            let mut records: Vec<u32> =
-                batches.flat_map(&samples).map(|&sample| self.rows.rows[sample]).collect();
+            let mut records: Vec<u32> = batches.flat_map(&samples).map(|&sample| self.rows[sample]).collect();
             records.sort_unstable();
             records
         };
-        let records = self.rows.cells.records.clone();
+        let records = self.records.clone();
         let read = match self.next.take() {
             Some(thread) => thread.join().expect("reading does not panic"),
             None => records.read_some(of(window)),
@@ -50,8 +51,7 @@ impl Ahead {
             match thread.spawn(move || records.read_some(next)) {
                 Ok(thread) => self.next = Some(thread),
                 Err(error) => {
-                    let records = &self.rows.cells.records;
-                    records.keep(Error::io("read-ahead".as_ref(), "cannot start a thread")(error));
+                    self.records.keep(Error::io("read-ahead".as_ref(), "cannot start a thread")(error));
                 }
             }
         }
@@ -71,6 +71,6 @@ impl Drop for Ahead {
             // What it has read is wanted no more.
             thread.join().ok();
         }
-        self.rows.cells.records.hold(Held::default());
+        self.records.hold(Held::default());
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! an array on the disk -----------------------------------+
 //! any other source -> scratch file, a record a sample ----+-> Records -> decode -> RowCoding -> a batch
+//!                                                                +-> entries, of nonzeros ---------^
 //!                                                                ^
 //!                       Ahead: what the next window of batches takes, read in the background
 //! ```
@@ -12,6 +13,8 @@
 mod ahead;
 mod cells;
 mod coding;
+mod csr;
+mod in_file;
 mod records;
 mod rows;
 mod scratch;
@@ -19,6 +22,9 @@ mod scratch;
 pub(crate) use ahead::Ahead;
 pub(crate) use cells::{Decode, FileCells};
 pub(crate) use coding::{CellCoding, RowCoding};
+pub(crate) use csr::FileCsr;
+pub use csr::StreamedCsr;
+pub(crate) use in_file::InFile;
 pub(crate) use records::{Places, Records, Unchanged};
 pub use rows::StreamedRows;
 pub(crate) use scratch::{Scratch, hash};

@@ -100,6 +100,12 @@ impl Held {
     }
 }
 
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").field("samples", &self.len()).finish_non_exhaustive()
+    }
+}
+
 impl Records {
     /// The records of a file, `content` being a hash of them.
     pub(crate) fn new(
@@ -122,6 +128,11 @@ impl Records {
 
     pub(crate) fn len(&self) -> usize {
         self.places.count()
+    }
+
+    /// The bytes of a record.
+    pub(super) fn length(&self, record: u32) -> usize {
+        length(&self.places.of(record))
     }
 
     /// Bytes that a record takes in memory, on average.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::cells::FileCells;
 use super::coding::RowCoding;
-use crate::Result;
+use super::in_file::InFile;
 
 /// Rows that are given to one thread at least: less is sooner done than handed over.
 const FEWEST: usize = 32;
@@ -41,22 +41,13 @@ impl StreamedRows {
         Arc::make_mut(&mut self.coding).scales = scales;
     }
 
-    /// A number that tells these samples from others.
-    pub(crate) fn content(&self) -> u64 {
-        self.cells.records.content()
-    }
-
-    pub(crate) fn rows(&self) -> &[u32] {
-        &self.rows
+    /// Where they lie.
+    pub(crate) fn in_file(&self) -> InFile<'_> {
+        InFile { records: &self.cells.records, rows: &self.rows }
     }
 
     pub(crate) fn coding(&self) -> &RowCoding {
         &self.coding
-    }
-
-    /// How many samples so many bytes hold.
-    pub(crate) fn held_in(&self, bytes: usize) -> usize {
-        bytes / self.cells.records.held_size()
     }
 
     /// Some of these samples.
@@ -97,13 +88,5 @@ impl StreamedRows {
         let mut all = Vec::new();
         self.copy(&(0..self.len()).collect::<Vec<_>>(), lengths, &mut all);
         all
-    }
-
-    /// That all could be read so far.
-    ///
-    /// # Errors
-    /// What has failed: the disk, or a file that has changed meanwhile.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.cells.records.check()
     }
 }
