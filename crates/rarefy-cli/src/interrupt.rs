@@ -24,8 +24,11 @@ pub struct Interrupt {
 
 static INTERRUPT: OnceLock<Interrupt> = OnceLock::new();
 
-/// Watches from now on. Before, a signal ends the program as it ends any other.
+/// Watches from the first call on. Before, a signal ends the program as it ends any other.
 pub fn watch_for_interrupt() -> Result<&'static Interrupt> {
+    if let Some(interrupt) = INTERRUPT.get() {
+        return Ok(interrupt);
+    }
     let interrupt = INTERRUPT.get_or_init(Interrupt::default);
     for signal in [SIGINT, SIGTERM, SIGUSR1] {
         let (raised, number) = (&interrupt.is_raised, &interrupt.signal);
@@ -55,7 +58,7 @@ impl Interrupt {
         let is_raised = self.is_raised.load(Ordering::Relaxed);
         if is_raised && !self.is_told.swap(true, Ordering::Relaxed) {
             let how_to_end = if job::is_shared() { "" } else { " (once more to stop at once)" };
-            if job::rank() == 0 {
+            if job::speaks() {
                 complain(&format!("\nstopping: saving and reporting{how_to_end}"));
             }
         }

@@ -1,6 +1,7 @@
 //! The program as one of several ranks: rank 0 talks, and the others only of what went wrong.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -36,6 +37,19 @@ pub fn is_shared() -> bool {
     Launcher::of_this_process().is_ok_and(|launcher| launcher.is_some())
 }
 
+/// Whether this rank talks, because the one that did is lost.
+static SPEAKS: AtomicBool = AtomicBool::new(false);
+
+/// Lets this rank talk.
+pub fn take_over() {
+    SPEAKS.store(true, Ordering::Relaxed);
+}
+
+/// Whether this rank talks for all.
+pub fn speaks() -> bool {
+    rank() == 0 || SPEAKS.load(Ordering::Relaxed)
+}
+
 /// Which rank this is, as far as the launcher says.
 pub fn rank() -> usize {
     Launcher::of_this_process().ok().flatten().map_or(0, |launcher| launcher.rank)
@@ -46,10 +60,10 @@ fn last_words(error: &Error) {
     complain(&error.to_string());
 }
 
-/// Says what went wrong on this rank, whose name stands before it unless it is rank 0.
+/// Says what went wrong on this rank, whose name stands before it unless it talks for all.
 pub fn complain(problem: &str) {
     match rank() {
-        0 => complain_of(problem),
+        _ if speaks() => complain_of(problem),
         rank => {
             std::thread::sleep(COURTESY);
             let host = HOST.get().map_or_else(String::new, |host| format!(" ({host})"));

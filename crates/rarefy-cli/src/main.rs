@@ -88,15 +88,16 @@ fn main() -> std::process::ExitCode {
     let shares = matches!(cli.command, Command::Train(_) | Command::Comm(_));
     match job::start(shares) {
         Ok(mut job) => {
-            let output = if job.comm().rank() == 0 { output } else { Output::silent() };
-            let result = run(&cli, &mut job, &output);
+            let mut output =
+                if job.comm().rank() == 0 { output } else { Output::silent(cli.json, cli.quiet) };
+            let result = run(&cli, &mut job, &mut output);
             exit::end(&result, &output, Some(&mut job))
         }
         Err(error) => exit::end(&Err(error), &output, None),
     }
 }
 
-fn run(cli: &Cli, job: &mut Job, output: &Output) -> anyhow::Result<()> {
+fn run(cli: &Cli, job: &mut Job, output: &mut Output) -> anyhow::Result<()> {
     // Files are read in threads, one for each core; where the system gives none, reading would panic.
     if !matches!(cli.command, Command::Train(_)) {
         let pool = rayon::ThreadPoolBuilder::new().build_global();
@@ -150,7 +151,7 @@ mod tests {
                 assert!(outcomes.contains(&Some(ErrorKind::ArgumentConflict)), "{arg:?}: {outcomes:?}");
             }
         }
-        assert_eq!(allowed, ["epochs", "threads", "baseline", "no_twin"]);
+        assert_eq!(allowed, ["epochs", "threads", "elastic", "baseline", "no_twin"]);
     }
 
     /// The commands in a text: lines that begin with the program's name, up to a pipe or a comment after two blanks.

@@ -16,8 +16,8 @@ pub struct Output {
     pub json: bool,
     /// No text but errors and what was asked for.
     pub quiet: bool,
-    /// Nothing at all but errors: another rank talks for this one.
-    silent: bool,
+    /// Nothing at all but errors: another rank talks for this one, which keeps what was asked for should it have to take over.
+    silent: Option<(bool, bool)>,
     /// Whether the object has been printed.
     has_object: AtomicBool,
 }
@@ -25,12 +25,19 @@ pub struct Output {
 impl Output {
     /// To stdout and stderr.
     pub fn new(json: bool, quiet: bool) -> Output {
-        Output { json, quiet, silent: false, has_object: AtomicBool::new(false) }
+        Output { json, quiet, silent: None, has_object: AtomicBool::new(false) }
     }
 
     /// Of a rank above 0, for which rank 0 talks.
-    pub fn silent() -> Output {
-        Output { json: false, quiet: true, silent: true, has_object: AtomicBool::new(false) }
+    pub fn silent(json: bool, quiet: bool) -> Output {
+        Output { json: false, quiet: true, silent: Some((json, quiet)), has_object: AtomicBool::new(false) }
+    }
+
+    /// Talks from now on, in place of a rank that is lost.
+    pub fn take_over(&mut self) {
+        if let Some((json, quiet)) = self.silent {
+            *self = Output::new(json, quiet);
+        }
     }
 
     /// Columns of the place where text for people goes.
@@ -86,7 +93,7 @@ impl Output {
 
     /// Prints what was asked for as `write` makes it, for what is long. A reader that has gone away ends the program quietly.
     pub fn stream(&self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) {
-        if self.silent {
+        if self.silent.is_some() {
             return;
         }
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());

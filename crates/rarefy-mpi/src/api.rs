@@ -24,6 +24,7 @@ unsafe impl Sync for Pointer {}
 impl Handle for Pointer {}
 
 /// What differs between libraries.
+#[derive(Clone, Copy)]
 pub struct Constants<H> {
     /// All ranks.
     pub world: H,
@@ -37,6 +38,8 @@ pub struct Constants<H> {
     pub any_source: c_int,
     /// Where the sender stands in a status.
     pub source: usize,
+    /// Classes of errors that mean a rank that is gone; nothing where the library cannot go on without one.
+    pub lost: &'static [c_int],
 }
 
 /// What MPI says of a message: 24 bytes in Open MPI, 20 in MPICH, 32 in MPI-5.0.
@@ -62,6 +65,15 @@ pub struct Api<H> {
     iprobe: unsafe extern "C" fn(c_int, c_int, H, *mut c_int, *mut c_int) -> c_int,
     test: unsafe extern "C" fn(*mut H, *mut c_int, *mut c_int) -> c_int,
     get_count: unsafe extern "C" fn(*const c_int, H, *mut c_int) -> c_int,
+    error_class: unsafe extern "C" fn(c_int, *mut c_int) -> c_int,
+    leaving: Option<Leaving<H>>,
+}
+
+/// The functions by which ranks leave lost ones behind (User-Level Failure Mitigation, Bland et al. 2013), where a library has them.
+struct Leaving<H> {
+    revoke: unsafe extern "C" fn(H) -> c_int,
+    shrink: unsafe extern "C" fn(H, *mut H) -> c_int,
+    iagree: unsafe extern "C" fn(H, *mut c_int, *mut H) -> c_int,
 }
 
 /// A message that has come or gone.
@@ -74,7 +86,22 @@ pub struct Done {
 }
 
 /// What MPI says is wrong.
-pub type Result<T> = std::result::Result<T, String>;
+#[derive(Debug)]
+pub struct Problem {
+    /// In words.
+    pub said: String,
+    /// Whether a rank is gone, or another one has found that.
+    pub is_loss: bool,
+}
+
+impl From<Problem> for String {
+    fn from(problem: Problem) -> String {
+        problem.said
+    }
+}
+
+/// What a call of MPI has come to.
+pub type Result<T> = std::result::Result<T, Problem>;
 
 impl<H: Handle> Api<H> {
     /// Finds the functions in a library.
@@ -96,6 +123,15 @@ impl<H: Handle> Api<H> {
             // SAFETY: the caller's.
             Ok(*unsafe { library.get::<F>(name) }?)
         }
+        // SAFETY: these are the types that the drafts of these functions give them, in each library that has them.
+        let leaving = unsafe {
+            let revoke = find(library, b"MPIX_Comm_revoke\0");
+            let others = (find(library, b"MPIX_Comm_shrink\0"), find(library, b"MPIX_Comm_iagree\0"));
+            match (revoke, others) {
+                (Ok(revoke), (Ok(shrink), Ok(iagree))) => Some(Leaving { revoke, shrink, iagree }),
+                _ => None,
+            }
+        };
         // SAFETY: these are the types that the MPI standard gives these functions, for handles of type `H`.
         unsafe {
             Ok(Api {
@@ -117,6 +153,8 @@ impl<H: Handle> Api<H> {
                 iprobe: find(library, b"MPI_Iprobe\0")?,
                 test: find(library, b"MPI_Test\0")?,
                 get_count: find(library, b"MPI_Get_count\0")?,
+                error_class: find(library, b"MPI_Error_class\0")?,
+                leaving: leaving.filter(|_| !constants.lost.is_empty()),
             })
         }
     }
@@ -126,7 +164,7 @@ impl<H: Handle> Api<H> {
         // SAFETY: the text is longer than MPI_MAX_LIBRARY_VERSION_STRING of all libraries (8192).
         let version = self
             .text("MPI_Get_library_version", |text, length| unsafe { (self.library_version)(text, length) });
-        let version = version.unwrap_or_else(|problem| problem);
+        let version = version.unwrap_or_else(String::from);
         version.lines().next().unwrap_or_default().trim().replace('\t', " ")
     }
 
@@ -150,7 +188,8 @@ impl<H: Handle> Api<H> {
         }
         if level < self.constants.serialized {
             let cure = "start MPI with MPI_THREAD_SERIALIZED or MPI_THREAD_MULTIPLE";
-            return Err(format!("lets one thread alone call it; {cure}"));
+            let said = format!("lets one thread alone call it; {cure}");
+            return Err(Problem { said, is_loss: false });
         }
         Ok((was == 0, level))
     }
@@ -169,9 +208,56 @@ impl<H: Handle> Api<H> {
         // SAFETY: MPI is initialised (the caller has no other way to come here), and `comm` is written to.
         unsafe {
             self.check("MPI_Comm_dup", (self.dup)(self.constants.world, &mut comm))?;
-            self.check("MPI_Comm_set_errhandler", (self.set_errhandler)(comm, self.constants.errors_return))?;
         }
+        self.returns_errors(comm)
+    }
+
+    /// The same ranks, whose errors are returned.
+    fn returns_errors(&self, comm: H) -> Result<H> {
+        // SAFETY: `comm` is MPI's.
+        let code = unsafe { (self.set_errhandler)(comm, self.constants.errors_return) };
+        self.check("MPI_Comm_set_errhandler", code)?;
         Ok(comm)
+    }
+
+    /// Whether the library has what ranks need to leave lost ones behind.
+    pub fn can_leave(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    fn leaving(&self) -> &Leaving<H> {
+        self.leaving.as_ref().expect("ranks are only left behind where the library can do it")
+    }
+
+    /// Ends all messages of a group, under way and to come, with an error.
+    pub fn revoke(&self, comm: H) {
+        // SAFETY: `comm` is MPI's. What it says is of no use: messages that go on do no harm.
+        unsafe { (self.leaving().revoke)(comm) };
+    }
+
+    /// Begins to make a flag 1 if it is 1 on all ranks that are left, and otherwise 0: on all of them the same.
+    ///
+    /// # Errors
+    /// What MPI says.
+    ///
+    /// # Safety
+    /// The flag must stay where it is and be left alone until [`test`](Api::test) finds the request done or wrong.
+    pub unsafe fn start_agreement(&self, comm: H, flag: &mut c_int) -> Result<H> {
+        let mut request = comm;
+        // SAFETY: the flag stays by the caller's word.
+        self.check("MPIX_Comm_iagree", unsafe { (self.leaving().iagree)(comm, flag, &mut request) })?;
+        Ok(request)
+    }
+
+    /// The ranks of a group that are left, in the same order. It waits for all of them.
+    ///
+    /// # Errors
+    /// What MPI says.
+    pub fn shrink(&self, comm: H) -> Result<H> {
+        let mut left = comm;
+        // SAFETY: `comm` is MPI's, and `left` is written to.
+        self.check("MPIX_Comm_shrink", unsafe { (self.leaving().shrink)(comm, &mut left) })?;
+        self.returns_errors(left)
     }
 
     /// The number of this rank, and of ranks.
@@ -295,7 +381,11 @@ impl<H: Handle> Api<H> {
         }
         // SAFETY: the text is longer than MPI_MAX_ERROR_STRING of all libraries (1024).
         let said = self.text("", |text, length| unsafe { (self.error_string)(code, text, length) });
-        Err(format!("{name}: {}", said.unwrap_or_else(|_| format!("error {code}"))))
+        let said = format!("{name}: {}", said.unwrap_or_else(|_| format!("error {code}")));
+        let mut class = 0;
+        // SAFETY: `class` is written to.
+        unsafe { (self.error_class)(code, &mut class) };
+        Err(Problem { said, is_loss: self.constants.lost.contains(&class) })
     }
 
     /// A text that a function writes.
@@ -303,7 +393,7 @@ impl<H: Handle> Api<H> {
         let (mut text, mut length) = (vec![0; 8193], 0);
         let code = write(text.as_mut_ptr(), &mut length);
         if code != 0 {
-            return Err(format!("{name}: error {code}"));
+            return Err(Problem { said: format!("{name}: error {code}"), is_loss: false });
         }
         // SAFETY: the last character is a zero that no function reaches.
         let text = unsafe { CStr::from_ptr(text.as_ptr()) };

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use rarefy::{Error, Result};
+
 use crate::api::Handle;
 use crate::ranks::Ranks;
 
@@ -19,33 +21,45 @@ const ANSWER_TIME: Duration = Duration::from_secs(1);
 
 impl<H: Handle> Ranks<H> {
     /// Answers a question, if there is one, while waiting for a message to or from `peer`.
-    pub(crate) fn answer(&self, peer: Option<usize>) {
+    pub(crate) fn answer(&self, peer: Option<usize>) -> Result<()> {
         let asker = self.api().probe(self.comm, QUESTION);
-        if let Some(asker) = self.unless_wrong(self.rank, asker) {
-            self.transfer(QUESTION, asker, &[], asker, &mut [0]);
+        if let Some(asker) = self.unless_wrong(self.rank, asker)? {
+            self.transfer(QUESTION, asker, &[], asker, &mut [0])?;
             let awaited = peer.unwrap_or(self.rank) as u64;
-            self.transfer(ANSWER, asker, &awaited.to_le_bytes(), asker, &mut []);
+            self.transfer(ANSWER, asker, &awaited.to_le_bytes(), asker, &mut [])?;
         }
+        Ok(())
     }
 
-    /// Ends the job because of the rank that `suspect` waits for, or that one waits for, and so on.
-    pub(crate) fn blame(&self, mut suspect: usize, problem: &str) -> ! {
+    /// Ends the job because of the rank that `suspect` waits for, or that one waits for, and so on. It comes back where a rank is found
+    /// lost meanwhile.
+    pub(crate) fn blame(&self, mut suspect: usize, problem: &str) -> Error {
         let mut asked = Vec::new();
         while !asked.contains(&suspect) && suspect != self.rank {
             asked.push(suspect);
-            let mut answer = [0; 8];
-            // SAFETY: both buffers live until the job ends or MPI is done with them: no answer is no return.
-            let (question, receipt) = unsafe {
-                let question = self.api().start_send(self.comm, suspect, QUESTION, &[0]);
-                (question, self.start_receive(Some(suspect), ANSWER, &mut answer))
-            };
-            let question = self.unless_wrong(suspect, question);
-            let is_asked = self.wait_for(question, Some(suspect), ANSWER_TIME).is_some();
-            if !is_asked || self.wait_for(receipt, Some(suspect), ANSWER_TIME).is_none() {
-                self.give_up(suspect, problem.into());
+            match self.ask(suspect) {
+                Ok(Some(awaited)) => suspect = awaited,
+                Ok(None) => self.give_up(suspect, problem.into()),
+                Err(lost) => return lost,
             }
-            suspect = u64::from_le_bytes(answer) as usize;
         }
         self.give_up(self.rank, format!("waits, as ranks {asked:?} do, for one another"))
+    }
+
+    /// The rank that another one waits for; `None` if it does not answer.
+    fn ask(&self, suspect: usize) -> Result<Option<usize>> {
+        // MPI's for ever, should there be no answer.
+        let answer = Box::leak(Box::new([0; 8]));
+        // SAFETY: both buffers are never freed, and the answer is looked at when MPI is done with it.
+        let (receipt, question) = unsafe {
+            let receipt = self.start_receive(Some(suspect), ANSWER, answer)?;
+            (receipt, self.api().start_send(self.comm, suspect, QUESTION, &[0]))
+        };
+        let question = self.unless_wrong(suspect, question)?;
+        let is_asked = self.wait_for(question, Some(suspect), ANSWER_TIME)?.is_some();
+        if !is_asked || self.wait_for(receipt, Some(suspect), ANSWER_TIME)?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(u64::from_le_bytes(*answer) as usize))
     }
 }

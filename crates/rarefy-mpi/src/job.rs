@@ -77,6 +77,45 @@ impl Job {
         }
     }
 
+    /// Lets ranks go on without those that are lost: a message that fails because of one is an [`Error::Lost`] from now on, after which all
+    /// that are left [`regroup`](Job::regroup).
+    ///
+    /// # Errors
+    /// A process that is alone, or an MPI or a launcher that cannot do it.
+    pub fn be_elastic(&self) -> Result<()> {
+        let restart = "or do without: a job that lost a rank ends, and goes on from its last checkpoint when it is started again with --resume";
+        let Some(ranks) = &self.ranks else {
+            return Err(Error::launch(
+                "there are no ranks to go on with: start them by mpirun --with-ft ulfm -n 4",
+            ));
+        };
+        if !ranks.be_elastic() {
+            let version = self.library.as_ref().map_or("this MPI", |(named, _)| &named.version);
+            return Err(Error::launch(format!(
+                "{version} cannot go on without a rank that is lost: use Open MPI 5 with mpirun --with-ft ulfm, {restart}"
+            )));
+        }
+        // Without it the launcher ends all ranks when one dies.
+        if std::env::var("OMPI_MCA_mpi_ft_enable").as_deref() != Ok("1") {
+            return Err(Error::launch(format!(
+                "the launcher ends all ranks when one is lost: start them by mpirun --with-ft ulfm, {restart}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Waits for all ranks that are left, once work is done or a message was an [`Error::Lost`]. `None` if it is done on all of them. Otherwise they
+    /// are the job's ranks from now on, numbered anew in the same order, and the others' names are returned.
+    ///
+    /// # Panics
+    /// If the job is not [elastic](Job::be_elastic).
+    pub fn regroup(&mut self, is_done: bool) -> Option<Vec<String>> {
+        let ranks = self.ranks.as_ref().filter(|ranks| ranks.is_elastic());
+        let (left, lost) = ranks.expect("the job is elastic").regroup(is_done)?;
+        self.ranks = Some(left);
+        Some(lost)
+    }
+
     /// The MPI library and the thread level that it gives; `None` for a process that is alone.
     pub fn library(&self) -> Option<(&Named, &'static str)> {
         self.library.as_ref().map(|(named, level)| (named, *level))

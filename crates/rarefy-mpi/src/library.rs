@@ -112,6 +112,8 @@ fn api(library: &Library, file: &str) -> std::result::Result<(Opened, &'static s
             serialized: 2,
             any_source: -1,
             source: 0,
+            // MPI_ERR_PROC_FAILED, .._PENDING and MPI_ERR_REVOKED of Open MPI 5.
+            lost: &[75, 76, 77],
         };
         // SAFETY: only Open MPI has these symbols, and the library is not unloaded.
         return Ok((Opened::Pointers(unsafe { Api::load(library, constants) }?), "Open MPI"));
@@ -126,6 +128,7 @@ fn api(library: &Library, file: &str) -> std::result::Result<(Opened, &'static s
             serialized: 2048,
             any_source: -1,
             source: 0,
+            lost: &[],
         };
         // SAFETY: the library has the standard's binary interface, and is not unloaded.
         return Ok((Opened::Pointers(unsafe { Api::load(library, constants) }?), "MPI-5.0"));
@@ -137,6 +140,7 @@ fn api(library: &Library, file: &str) -> std::result::Result<(Opened, &'static s
         serialized: 2,
         any_source: -2,
         source: 2,
+        lost: &[],
     };
     // SAFETY: MPI libraries of other kinds have MPICH's binary interface, and the library is not unloaded.
     Ok((Opened::Integers(unsafe { Api::load(library, constants) }?), "MPICH"))

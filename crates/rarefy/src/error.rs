@@ -85,6 +85,12 @@ pub enum Error {
         /// What is wrong and what to do.
         problem: String,
     },
+    /// A rank of several has ended before its time: others may go on without it ([`Run::go_on_with`](crate::train::Run::go_on_with)).
+    #[error("{problem}")]
+    Lost {
+        /// Which one, as far as this rank knows.
+        problem: String,
+    },
     /// A launcher of ranks and an MPI library of which one is missing or does not fit the other.
     #[error("{problem}")]
     Launch {
@@ -310,6 +316,11 @@ impl Error {
     /// An [`Error::Rank`].
     pub fn rank(rank: usize, host: &str, problem: impl Into<String>) -> Error {
         Error::Rank { rank, host: host.into(), problem: problem.into() }
+    }
+
+    /// An [`Error::Lost`].
+    pub fn lost(problem: impl Into<String>) -> Error {
+        Error::Lost { problem: problem.into() }
     }
 
     /// An [`Error::Launch`].

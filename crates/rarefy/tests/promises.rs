@@ -10,6 +10,7 @@ mod grown_connections_begin;
 mod inputs_are_told;
 mod lambda_paths;
 mod library_from_memory;
+mod lost_ranks_are_left_behind;
 mod methods_are_documented;
 mod models_are_averages;
 mod models_are_rebuilt;

@@ -3,12 +3,14 @@
 mod show;
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::value_parser;
 use rarefy::control::{parse_bytes, parse_target};
 use rarefy::data::DataSettings;
@@ -26,6 +28,7 @@ use crate::arguments::{
     whole_or_auto,
 };
 use crate::interrupt::{Interrupt, watch_for_interrupt};
+use crate::job;
 use crate::output::Output;
 use crate::print_config::print_config;
 use crate::progress::Progress;
@@ -143,10 +146,13 @@ pub struct TrainArgs {
     /// The run's folder [default: runs/DATA-N]
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     run_dir: Option<PathBuf>,
-    /// Go on with a run from its last checkpoint, bit for bit, with its own settings; only --threads, --baseline and --no-twin
-    /// go with it, and --epochs, which plans the whole run for more
+    /// Go on with a run from its last checkpoint, bit for bit, with its own settings; only --threads, --elastic, --baseline and
+    /// --no-twin go with it, and --epochs, which plans the whole run for more
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     resume: Option<PathBuf>,
+    /// Go on with the ranks that are left when others are lost, from the last checkpoint; needs Open MPI 5 and mpirun --with-ft ulfm
+    #[arg(long)]
+    elastic: bool,
     /// Train the dense twin too, so that the table compares accuracies
     #[arg(long)]
     baseline: bool,
@@ -161,51 +167,39 @@ pub struct TrainArgs {
 /// The command `train` in which `--resume` stands alone but for what changes no result.
 pub fn with_resume_alone(command: clap::Command) -> clap::Command {
     let goes_with_it = |arg: &clap::Arg| {
-        ["resume", "epochs", "threads", "baseline", "no_twin"].contains(&arg.get_id().as_str())
+        ["resume", "epochs", "threads", "elastic", "baseline", "no_twin"].contains(&arg.get_id().as_str())
     };
     command.mut_args(|arg| if goes_with_it(&arg) { arg } else { arg.conflicts_with("resume") })
 }
 
 /// Trains, with the other ranks of the job.
-pub fn run(args: &TrainArgs, job: &mut Job, output: &Output) -> Result<()> {
-    let comm = job.comm();
-    let (mut run, directory) = match &args.resume {
-        Some(directory) => (resume(args, directory, Arc::clone(&comm))?, directory.clone()),
-        None => {
-            let settings = settings(args)?;
-            if args.print_config {
-                output.answer(&print_config(&settings)?);
-                return Ok(());
-            }
-            if args.data.is_none() && settings.data.path == DataSettings::default().path {
-                output.say(
-                    "no DATA is given, so it is digits, which are built in; name a file or folder to train on",
-                );
-            }
-            ensure!(
-                settings.data.path != "-" || comm.size() == 1,
-                "-: what is piped in reaches rank 0 alone; write it to a file that all ranks can read"
-            );
-            let directory = args.run_dir.clone().unwrap_or_else(|| default_directory(&settings));
-            (Run::start_with(settings, Some(&directory), Arc::clone(&comm)).map_err(taken)?, directory)
+pub fn run(args: &TrainArgs, job: &mut Job, output: &mut Output) -> Result<()> {
+    let settings = if args.resume.is_some() { None } else { Some(settings(args)?) };
+    if let Some(settings) = &settings {
+        if args.print_config {
+            output.answer(&print_config(settings)?);
+            return Ok(());
         }
-    };
-    job.set_timeout(Duration::from_secs_f64(run.trainer().settings().distributed.timeout));
-    show::describe_ranks(job, output);
-    show::describe_start(run.trainer(), &directory, output);
-    let interrupt = watch_for_interrupt()?;
-    let mut progress = Progress::new(run.trainer(), output);
-    let outcome = run.train(&mut |event| {
-        progress.show(&event);
-        interrupt.control()
-    });
-    progress.finish();
-    let outcome = outcome.map_err(|error| stopped(error, &directory))?;
+        if args.data.is_none() && settings.data.path == DataSettings::default().path {
+            output.say(
+                "no DATA is given, so it is digits, which are built in; name a file or folder to train on",
+            );
+        }
+        ensure!(
+            settings.data.path != "-" || job.comm().size() == 1,
+            "-: what is piped in reaches rank 0 alone; write it to a file that all ranks can read"
+        );
+    }
+    if args.elastic {
+        job.be_elastic().context("--elastic")?;
+    }
+    let (mut run, outcome, directory) = train(args, settings.as_ref(), job, output)?;
     // All ranks have the same result. Rank 0 tells it, and has the machine to itself where it times the dense twin.
     job.end(0);
-    if comm.rank() > 0 {
+    if job.comm().rank() > 0 {
         return Ok(());
     }
+    let (output, interrupt) = (&*output, watch_for_interrupt()?);
     let mut train = |twin: &mut Trainer| train_twin(twin, interrupt, output);
     let twin = match (args.baseline, args.no_twin) {
         (true, _) => Twin::Train(&mut train),
@@ -219,6 +213,75 @@ pub fn run(args: &TrainArgs, job: &mut Job, output: &Output) -> Result<()> {
     output.json(&value)?;
     // The answer stands above; that it is not what was asked for says the exit code.
     summary.emptied.map_or(Ok(()), |emptied| Err(anyhow!("{emptied} (exit code 1)")))
+}
+
+/// Trains until it is done, with the ranks that are left each time that others are lost.
+fn train(
+    args: &TrainArgs,
+    settings: Option<&Settings>,
+    job: &mut Job,
+    output: &mut Output,
+) -> Result<(Run, Outcome, PathBuf)> {
+    let given = args.resume.as_ref().or(args.run_dir.as_ref());
+    let default = || settings.map_or_else(PathBuf::new, default_directory);
+    let mut directory = given.cloned().unwrap_or_else(default);
+    for losses in 0.. {
+        let result = begin(args, settings, job.comm(), losses, &mut directory).and_then(|mut run| {
+            job.set_timeout(Duration::from_secs_f64(run.trainer().settings().distributed.timeout));
+            if losses == 0 {
+                show::describe_ranks(job, output);
+                show::describe_start(run.trainer(), &directory, output);
+            } else {
+                show::describe_rest(run.trainer(), job, output);
+            }
+            let interrupt = watch_for_interrupt()?;
+            let mut progress = Progress::new(run.trainer(), output);
+            let outcome = run.train(&mut |event| {
+                progress.show(&event);
+                interrupt.control()
+            });
+            progress.finish();
+            Ok((run, outcome.map_err(|error| stopped(error, &directory))?))
+        });
+        let is_loss =
+            |error: &anyhow::Error| matches!(error.downcast_ref(), Some(rarefy::Error::Lost { .. }));
+        let goes_on = args.elastic && result.as_ref().err().is_none_or(is_loss);
+        let Some(lost) = goes_on.then(|| job.regroup(result.is_ok())).flatten() else {
+            return result.map(|(run, outcome)| (run, outcome, directory));
+        };
+        if job.comm().rank() == 0 {
+            job::take_over();
+            output.take_over();
+        }
+        output.say(&format!("lost: {}", lost.join(", ")));
+    }
+    unreachable!("it is left by its result")
+}
+
+/// A run that begins, or goes on as the command line says or after losses. Rank 0 says in which folder.
+fn begin(
+    args: &TrainArgs,
+    settings: Option<&Settings>,
+    comm: Arc<dyn Comm>,
+    losses: usize,
+    directory: &mut PathBuf,
+) -> Result<Run> {
+    let adjust = |settings: &mut Settings| {
+        if let Some(threads) = args.threads {
+            settings.threads = threads.max(0) as usize;
+        }
+        if let Some(epochs) = args.epochs {
+            settings.train.epochs = epochs.max(0) as u64;
+        }
+    };
+    let mut told = directory.as_os_str().as_bytes().to_vec();
+    comm.broadcast(&mut told, 0)?;
+    *directory = OsString::from_vec(told).into();
+    Ok(match settings {
+        _ if losses > 0 => Run::go_on_with(settings, directory, comm, adjust)?,
+        None => Run::resume_with(directory, comm, adjust)?,
+        Some(settings) => Run::start_with(settings.clone(), Some(directory), comm).map_err(taken)?,
+    })
 }
 
 /// Trains the dense twin.
@@ -283,17 +346,6 @@ fn settings(args: &TrainArgs) -> Result<Settings> {
     let settings = config.settings()?;
     settings.check()?;
     Ok(settings)
-}
-
-fn resume(args: &TrainArgs, directory: &Path, comm: Arc<dyn Comm>) -> Result<Run> {
-    Ok(Run::resume_with(directory, comm, |settings| {
-        if let Some(threads) = args.threads {
-            settings.threads = threads.max(0) as usize;
-        }
-        if let Some(epochs) = args.epochs {
-            settings.train.epochs = epochs.max(0) as u64;
-        }
-    })?)
 }
 
 fn default_directory(settings: &Settings) -> PathBuf {

@@ -56,6 +56,16 @@ pub fn describe_ranks(job: &Job, output: &Output) {
     job.warning().iter().for_each(|warning| output.say(&format!("warning: {warning}")));
 }
 
+/// Who goes on after a loss, and from where.
+pub fn describe_rest(run: &Trainer, job: &Job, output: &Output) {
+    let (ranks, step) = (job.places().len(), run.steps_done());
+    let from = if step == 0 { "the start".into() } else { format!("step {step}") };
+    output.say(&match ranks {
+        1 => format!("one rank goes on from {from}"),
+        _ => format!("{ranks} ranks go on from {from}"),
+    });
+}
+
 /// What is trained, on what.
 pub fn describe_start(run: &Trainer, directory: &Path, output: &Output) {
     let (splits, settings) = (run.splits(), run.settings());

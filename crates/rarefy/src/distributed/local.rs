@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::Comm;
 use crate::{Error, Result};
 
-/// One of several ranks in this process. A rank that is dropped is gone: who waits for it gets an error.
+/// One of several ranks in this process. A rank that is dropped is gone: who waits for it gets an error, and after that whoever waits
+/// for any rank, because the ranks that were told so have stopped. Those that are left [`shrink`](Local::shrink).
 #[derive(Debug)]
 pub struct Local {
     post: Arc<Post>,
@@ -29,6 +30,11 @@ struct Boxes {
     /// Memory of messages that were received.
     spare: Vec<Vec<u8>>,
     gone: Vec<bool>,
+    /// The rank that was first found gone.
+    lost: Option<usize>,
+    /// Who waits to go on without those that are gone, and where these ranks go on once all have come.
+    shrinking: Vec<bool>,
+    smaller: Option<Vec<Option<Local>>>,
 }
 
 /// A sender and what it has sent.
@@ -41,7 +47,14 @@ impl Local {
     /// So many ranks, who wait for each other so long at most.
     pub fn group(size: usize, timeout: Duration) -> Vec<Local> {
         let waiting = (0..size).map(|_| Default::default()).collect();
-        let boxes = Boxes { waiting, spare: Vec::new(), gone: vec![false; size] };
+        let boxes = Boxes {
+            waiting,
+            spare: Vec::new(),
+            gone: vec![false; size],
+            lost: None,
+            shrinking: vec![false; size],
+            smaller: None,
+        };
         let post = Arc::new(Post { boxes: Mutex::new(boxes), changed: Condvar::new(), timeout });
         (0..size).map(|rank| Local { post: post.clone(), rank }).collect()
     }
@@ -56,6 +69,41 @@ impl Local {
             let threads: Vec<_> = ranks.into_iter().map(|rank| scope.spawn(|| work(rank))).collect();
             threads.into_iter().map(|thread| thread.join().expect("a rank works to its end")).collect()
         })
+    }
+
+    /// The ranks that are left, numbered anew in the same order, when all of them have called this. Afterwards nobody can say anything by
+    /// `self`.
+    ///
+    /// # Errors
+    /// A rank that is neither gone nor comes in time.
+    pub fn shrink(&self) -> Result<Local> {
+        let mut boxes = self.boxes();
+        boxes.shrinking[self.rank] = true;
+        self.post.changed.notify_all();
+        let missing = |boxes: &Boxes| {
+            let ranks = boxes.gone.iter().zip(&boxes.shrinking);
+            ranks.enumerate().find(|&(_, (&gone, &shrinking))| !gone && !shrinking).map(|(rank, _)| rank)
+        };
+        let waits = |boxes: &mut Boxes| boxes.smaller.is_none() && missing(boxes).is_some();
+        let waited = self.post.changed.wait_timeout_while(boxes, self.post.timeout, waits);
+        let (mut boxes, _) = waited.expect("nobody panics with the post in hand");
+        if boxes.smaller.is_none() {
+            if let Some(rank) = missing(&boxes) {
+                return Err(self.silence(rank));
+            }
+            let mut left =
+                Local::group(boxes.gone.iter().filter(|&&gone| !gone).count(), self.post.timeout).into_iter();
+            let smaller = boxes.gone.iter().map(|&gone| if gone { None } else { left.next() }).collect();
+            boxes.smaller = Some(smaller);
+        }
+        let mine = boxes.smaller.as_mut().and_then(|smaller| smaller[self.rank].take());
+        Ok(mine.expect("a rank shrinks once"))
+    }
+
+    /// A rank that does not answer in time.
+    fn silence(&self, rank: usize) -> Error {
+        let seconds = self.post.timeout.as_secs_f64();
+        Error::rank(rank, &self.host(), format!("has not answered for {seconds} s"))
     }
 
     fn boxes(&self) -> MutexGuard<'_, Boxes> {
@@ -74,25 +122,30 @@ impl Local {
     /// Waits for the first message of a kind from a rank, or from any.
     fn take(&self, from: Option<usize>, kind: usize) -> Result<Message> {
         let is_wanted = |(sender, _): &Message| from.is_none_or(|from| from == *sender);
+        let gone = |boxes: &Boxes| match from {
+            Some(from) => boxes.gone[from].then_some(from),
+            None => boxes.gone.iter().position(|gone| *gone),
+        };
         let nothing_comes = |boxes: &mut Boxes| {
             let is_here = boxes.waiting[self.rank][kind].iter().any(is_wanted);
-            !is_here && !from.is_some_and(|from| boxes.gone[from])
+            !is_here && boxes.lost.is_none() && gone(boxes).is_none()
         };
         let boxes = self.boxes();
         let waited = self.post.changed.wait_timeout_while(boxes, self.post.timeout, nothing_comes);
         let (mut boxes, _) = waited.expect("nobody panics with the post in hand");
         let waiting = &mut boxes.waiting[self.rank][kind];
-        let found = waiting.iter().position(is_wanted).and_then(|place| waiting.remove(place));
-        found.ok_or_else(|| match from {
-            Some(from) if boxes.gone[from] => Error::rank(from, &self.host(), "has ended before its time"),
-            _ => {
-                let seconds = self.post.timeout.as_secs_f64();
-                Error::rank(
-                    from.unwrap_or(self.rank),
-                    &self.host(),
-                    format!("has not answered for {seconds} s"),
-                )
-            }
+        if let Some(place) = waiting.iter().position(is_wanted)
+            && let Some(message) = waiting.remove(place)
+        {
+            return Ok(message);
+        }
+        if boxes.lost.is_none() {
+            boxes.lost = gone(&boxes);
+            self.post.changed.notify_all();
+        }
+        Err(match boxes.lost {
+            Some(rank) => Error::lost(format!("rank {rank} ({}): has ended before its time", self.host())),
+            None => self.silence(from.unwrap_or(self.rank)),
         })
     }
 }
@@ -189,10 +242,36 @@ mod tests {
         ranks.pop();
         let gone = ranks[0].exchange(2, &[1], 2, &mut [0]).unwrap_err().to_string();
         assert_eq!(gone, "rank 2 (this process): has ended before its time");
+        let ranks = Local::group(2, Duration::from_millis(20));
         let silent = ranks[0].exchange(1, &[1], 1, &mut [0]).unwrap_err().to_string();
         assert_eq!(silent, "rank 1 (this process): has not answered for 0.02 s");
         ranks[1].exchange(0, &[1, 2], 0, &mut []).unwrap();
         let other = ranks[0].exchange(1, &[], 1, &mut [0]).unwrap_err().to_string();
         assert_eq!(other, "rank 1 (this process): has sent 2 bytes where 1 belong");
+    }
+
+    #[test]
+    fn ranks_that_are_left_go_on_with_new_numbers() {
+        let mut ranks = Local::group(4, Duration::from_secs(60));
+        drop(ranks.remove(1));
+        std::thread::scope(|scope| {
+            let threads = ranks.into_iter().map(|rank| {
+                scope.spawn(move || {
+                    // Rank 2 waits for rank 0, which is there and has nothing to say.
+                    let lost = rank.receive(Some(if rank.rank() == 0 { 1 } else { 0 })).unwrap_err();
+                    assert_eq!(lost.to_string(), "rank 1 (this process): has ended before its time");
+                    let (left, mut all) = (rank.shrink().unwrap(), [0; 3]);
+                    drop(rank);
+                    left.all_gather(&[10 + left.rank() as u8], &mut all).unwrap();
+                    assert_eq!((left.size(), all), (3, [10, 11, 12]));
+                })
+            });
+            threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
+        });
+        let alone = Local::group(2, Duration::from_millis(20)).swap_remove(0);
+        assert!(alone.shrink().is_ok(), "the other one was dropped");
+        let ranks = Local::group(2, Duration::from_millis(20));
+        let silent = ranks[0].shrink().unwrap_err().to_string();
+        assert_eq!(silent, "rank 1 (this process): has not answered for 0.02 s");
     }
 }

@@ -27,7 +27,8 @@ pub use solo::Solo;
 pub use sum::{sum, sum_lines};
 
 /// How ranks reach each other. Every call but [`send`](Comm::send) and [`receive`](Comm::receive) is made by all ranks, in the same
-/// order. Every wait has an end: a rank that does not answer in time is an [`Error::Rank`](crate::Error::Rank).
+/// order. Every wait has an end: a rank that does not answer in time is an [`Error::Rank`](crate::Error::Rank), one that is gone
+/// an [`Error::Lost`](crate::Error::Lost).
 pub trait Comm: Send + Sync + Debug {
     /// The number of this rank, from 0.
     fn rank(&self) -> usize;

@@ -168,7 +168,8 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     // Connections may move by what a rank finds for its share of a batch, where its workers have others.
     let shares = exchange.cut(batch_size, &parts.ranks).shares(batch_size);
     let shares = shares.chain(parts.ranks.cut(batch_size).shares(batch_size));
-    let largest_share = shares.map(|share| share.samples).max().unwrap_or(0);
+    // A rank that idles has none, and room for one sample.
+    let largest_share = shares.map(|share| share.samples).max().unwrap_or(0).max(1);
     let mut engine = Engine::new(EngineParts {
         network,
         loss: loss.clone(),

@@ -21,6 +21,7 @@
 use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -28,6 +29,9 @@ use super::Settings;
 use super::checkpoint::checkpoint_path;
 use super::save::{BESIDE, write_atomically};
 use crate::{Error, Result};
+
+/// A nap between two looks at a lock.
+const NAP: Duration = Duration::from_millis(50);
 
 /// A run's folder, locked against a second run for as long as this value lives.
 pub struct RunDirectory {
@@ -58,6 +62,15 @@ impl RunDirectory {
             return Err(Error::model(path, "is not a run's folder"));
         }
         RunDirectory::lock(path)
+    }
+
+    /// Waits until no run is at work in a folder, for so long at most: the lock of a rank that is gone may outlive it.
+    pub(super) fn wait_until_free(path: &Path, most: Duration) {
+        let start = Instant::now();
+        let is_taken = |file: File| matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        while File::open(path.join(".lock")).is_ok_and(is_taken) && start.elapsed() < most {
+            std::thread::sleep(NAP);
+        }
     }
 
     fn lock(path: &Path) -> Result<RunDirectory> {

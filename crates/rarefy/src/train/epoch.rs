@@ -86,7 +86,9 @@ impl Trainer {
         let accumulate = self.settings.train.accumulate;
         let mut batches = order.chunks(batch_size).enumerate().skip(done * accumulate).peekable();
         let (share, cut) = (self.share(), self.exchange.cut(batch_size, &self.engine.ranks));
-        let room = |share: Share| Shares::new(&self.splits.train, share.samples, self.engine.workers());
+        // A rank that idles has none.
+        let room =
+            |share: Share| Shares::new(&self.splits.train, share.samples.max(1), self.engine.workers());
         let mut current: Vec<Shares> = cut.shares(batch_size).map(room).collect();
         let mut next = current.clone();
         let epoch = self.position.epoch;

@@ -101,8 +101,8 @@ impl Meaning<'_> {
 }
 
 /// The score of a network on a data set, and its predictions, `samples x outputs`, where `keeps` asks for them; `None` if
-/// `go_on`, which is told after each batch how many samples are done, asks to stop. Ranks take batches in turn, and then all have
-/// the scores and predictions of all.
+/// `go_on`, which is told after each batch how many samples are done, asks to stop, or a message of the ranks has
+/// failed. These take batches in turn, and then all have the scores and predictions of all.
 ///
 /// # Panics
 /// If the shapes of network and data set differ.
@@ -144,6 +144,9 @@ pub(super) fn scored(
         found = ranks.gather_turns(found, batches.clone().map(|_| 1));
         let outputs = if keeps.is_some() { network.output().features() } else { 0 };
         scores = ranks.gather_turns(scores, batches.map(|samples| samples * outputs));
+        if ranks.has_failed() {
+            return None;
+        }
     }
     let mut total = Score::default();
     found.into_iter().for_each(|numbers| total.add(Score::of_numbers(numbers)));

@@ -23,6 +23,8 @@ pub(super) struct Ranks {
     comm: Meter,
     /// How numbers are told that are added up.
     precision: Precision,
+    /// Whether ranks may be left without samples of full batches.
+    may_idle: bool,
     /// Each rank's machine.
     hosts: Vec<String>,
     /// What this rank has of the batch under way.
@@ -77,7 +79,13 @@ impl Ranks {
             talk: Mutex::default(),
             comm: Meter::new(comm),
             precision,
+            may_idle: false,
         }
+    }
+
+    /// The same, of which some may be left without samples of full batches.
+    pub(super) fn that_may_idle(self, may_idle: bool) -> Ranks {
+        Ranks { may_idle, ..self }
     }
 
     pub(super) fn is_alone(&self) -> bool {
@@ -439,11 +447,11 @@ impl Ranks {
         Ok(())
     }
 
-    /// Checks that each rank gets samples of a full batch of `most`.
+    /// Checks that each rank gets samples of a full batch of `most`, unless it may do without.
     pub(super) fn check_batches(&self, most: usize) -> Result<()> {
         let ranks = self.comm.size();
         let has_work = self.share(most, most).parts;
-        if has_work == ranks {
+        if has_work == ranks || self.may_idle {
             return Ok(());
         }
         let least = crate::tiles::LANES * ranks;
@@ -463,6 +471,11 @@ impl Ranks {
     /// That.
     pub(super) fn check(&self) -> Result<()> {
         self.lock().failure.take().map_or(Ok(()), Err)
+    }
+
+    /// Whether something has failed: then nobody has what the others should have told.
+    pub(super) fn has_failed(&self) -> bool {
+        self.lock().failure.is_some()
     }
 
     fn talk(&self, what: impl FnOnce(&dyn Comm, &mut Talk) -> Result<()>) {

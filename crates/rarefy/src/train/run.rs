@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Settings;
 use super::checkpoint::{self, Checkpoint, checkpoint_path};
@@ -28,8 +28,9 @@ use crate::{Error, Result};
 /// | `model.safetensors`, `config.json` | the best model so far ([`Model`]) |
 /// | `checkpoint.safetensors` | all that the run needs to go on, written after each epoch and every `train.checkpoint_minutes` |
 pub struct Run {
-    trainer: Trainer,
+    /// Dropped first: the folder is free before other ranks learn that this one is gone.
     files: Option<Files>,
+    trainer: Trainer,
 }
 
 impl Run {
@@ -49,6 +50,40 @@ impl Run {
     pub fn start_with(settings: Settings, directory: Option<&Path>, comm: Arc<dyn Comm>) -> Result<Run> {
         let directory = directory.filter(|_| comm.rank() == 0);
         Run::begin(Trainer::builder_on_files(settings, comm)?, directory)
+    }
+
+    /// The run in `directory`, gone on with by the ranks that are left when others were lost ([`Error::Lost`]): from its last checkpoint as by
+    /// [`Run::resume_with`], or from the start where there is none yet, by the settings that began it (`None` for a run that was resumed). Rank
+    /// 0, which may be another one than before, reads and writes the folder. A rank that gets no samples of a full batch idles until
+    /// it is needed.
+    ///
+    /// ```text
+    /// loop {
+    ///     match run.train(watch) {
+    ///         Err(Error::Lost { .. }) => run = Run::go_on_with(settings, directory, shrunk(comm)),
+    ///         other => break other,
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Run::start_with`] and [`Run::resume_with`]; fewer ranks than the settings can do with.
+    pub fn go_on_with(
+        settings: Option<&Settings>,
+        directory: &Path,
+        comm: Arc<dyn Comm>,
+        adjust: impl FnOnce(&mut Settings),
+    ) -> Result<Run> {
+        if comm.rank() == 0 {
+            RunDirectory::wait_until_free(directory, LEASE);
+        }
+        let mut has_checkpoint = vec![u8::from(comm.rank() == 0 && checkpoint_path(directory).exists())];
+        comm.broadcast(&mut has_checkpoint, 0)?;
+        let Some(settings) = settings.filter(|_| has_checkpoint == [0]) else {
+            return Run::resume_by(directory, comm, adjust, true);
+        };
+        let directory = Some(directory).filter(|_| comm.rank() == 0);
+        Run::begin(Trainer::builder_on_files(settings.clone(), comm)?.ranks_may_idle(true), directory)
     }
 
     /// A new run on data in memory; `directory` is where it is saved. It says `data.path = "memory"` there, and cannot be
@@ -122,6 +157,15 @@ impl Run {
         comm: Arc<dyn Comm>,
         adjust: impl FnOnce(&mut Settings),
     ) -> Result<Run> {
+        Run::resume_by(directory, comm, adjust, false)
+    }
+
+    fn resume_by(
+        directory: &Path,
+        comm: Arc<dyn Comm>,
+        adjust: impl FnOnce(&mut Settings),
+        may_idle: bool,
+    ) -> Result<Run> {
         let is_first = comm.rank() == 0;
         let folder = if is_first { Some(RunDirectory::open(directory)?) } else { None };
         let told = if comm.size() > 1 { Some(Told::by_first(directory, &*comm)?) } else { None };
@@ -138,7 +182,7 @@ impl Run {
             return Err(Error::setting("data.path", problem));
         }
         adjust(&mut settings);
-        let builder = Trainer::builder_on_files(settings, comm)?;
+        let builder = Trainer::builder_on_files(settings, comm)?.ranks_may_idle(may_idle);
         let fingerprint = builder.splits().fingerprint();
         let spec = builder.settings().network_for(&builder.splits().train)?;
         let network = checkpoint.network(builder.settings(), fingerprint, &spec)?;
@@ -209,6 +253,9 @@ impl Run {
         self.files.as_ref().map_or(Ok(()), |files| files.directory.write(name, text))
     }
 }
+
+/// How long the lock on a folder may outlive a rank: a file server keeps that of a machine that is gone for 90 s (NFSv4).
+const LEASE: Duration = Duration::from_secs(100);
 
 /// What rank 0 tells the others of a run that goes on: they need not see its folder.
 struct Told {

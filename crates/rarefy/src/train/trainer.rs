@@ -102,6 +102,7 @@ pub struct TrainerBuilder {
     topology: Option<Topology>,
     penalty: Option<Regularizer>,
     comm: Arc<dyn Comm>,
+    may_idle: bool,
 }
 
 impl TrainerBuilder {
@@ -122,6 +123,12 @@ impl TrainerBuilder {
     /// and all come to the same bits as one rank alone. What they tell their watchers is the same, too.
     pub fn comm(mut self, comm: Arc<dyn Comm>) -> TrainerBuilder {
         self.comm = comm;
+        self
+    }
+
+    /// Lets ranks be without samples of full batches: those that are left when one was lost are seldom as many as share a batch alike.
+    pub(super) fn ranks_may_idle(mut self, may_idle: bool) -> TrainerBuilder {
+        self.may_idle = may_idle;
         self
     }
 
@@ -180,8 +187,18 @@ impl TrainerBuilder {
 
     /// The trainer, whether or not its settings go together.
     pub(super) fn build_unchecked(self) -> Result<Trainer> {
-        let TrainerBuilder { mut settings, splits, pool, start, optimizer, loss, topology, penalty, comm } =
-            self;
+        let TrainerBuilder {
+            mut settings,
+            splits,
+            pool,
+            start,
+            optimizer,
+            loss,
+            topology,
+            penalty,
+            comm,
+            may_idle,
+        } = self;
         let pool = match pool {
             Some(pool) => pool,
             None => rank_pool(settings.threads, &*comm)?,
@@ -193,7 +210,7 @@ impl TrainerBuilder {
                     .into(),
             );
         }
-        let ranks = Ranks::new(comm, settings.distributed.precision);
+        let ranks = Ranks::new(comm, settings.distributed.precision).that_may_idle(may_idle);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
         let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
@@ -260,6 +277,7 @@ impl Trainer {
             topology: None,
             penalty: None,
             comm: Arc::new(Solo),
+            may_idle: false,
         }
     }
 
@@ -532,6 +550,11 @@ impl Trainer {
     /// The score on a part of a language model's text in its own figures; none for other tasks.
     pub(super) fn language_score(&self, part: &str, score: &Score) -> Option<LanguageScore> {
         self.splits.characters(part).map(|characters| LanguageScore::new(score, characters))
+    }
+
+    /// Steps that are done.
+    pub fn steps_done(&self) -> u64 {
+        self.position.step
     }
 
     /// Bytes of weights, index, gradients and optimizer state.
