@@ -26,7 +26,8 @@ impl MachineArgs {
     pub fn open(&self, path: &Path) -> Result<Model> {
         let model = open_model(path)?;
         let pool = Arc::new(train::thread_pool(self.threads)?);
-        Ok(model.with_isa(Isa::named(&self.isa)?).with_pool(pool))
+        let isa = model.network.precision().isa(&self.isa)?;
+        Ok(model.with_isa(isa).with_pool(pool))
     }
 
     /// Runs `work` on this machine.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use rarefy::data::{DataSettings, describe};
-use rarefy::kernels::{self, Activation, Epilogue, Isa};
+use rarefy::kernels::{self, Activation, Epilogue, Isa, TileSupport};
 use rarefy::machine::{free_memory_bytes, memory_bytes, processor};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
@@ -56,6 +56,7 @@ pub fn run(_: &DoctorArgs, output: &Output) -> Result<()> {
     let isa = Isa::detect();
     let mut checks: Vec<Check> =
         Isa::available().into_iter().filter(|isa| *isa != Isa::SCALAR).map(check_products).collect();
+    checks.extend(Isa::amx().map(check_tiles));
     checks.push(check_folder());
     let found = Findings {
         rarefy: env!("CARGO_PKG_VERSION"),
@@ -97,6 +98,15 @@ fn text(found: &Findings) -> String {
         format!("memory            {}, {} free", gib(found.memory_bytes), gib(found.memory_free_bytes)),
         format!("instruction sets  {}; {} is chosen", found.instruction_sets.join(", "), found.isa),
         format!(
+            "AMX               {}",
+            match Isa::amx_support() {
+                TileSupport::Allowed => "used for bf16 products of row blocks of 16",
+                TileSupport::Refused =>
+                    "this processor has it, but the system refuses it to this process; bf16 is plain code",
+                TileSupport::Absent => "none; bf16 is plain code",
+            }
+        ),
+        format!(
             "one core          {:.0} GFLOP/s, {:.0} GB/s read from 256 KiB",
             found.peak_gflops, found.cache_read_gb_per_second
         ),
@@ -115,28 +125,42 @@ fn text(found: &Findings) -> String {
 
 /// The three sparse products of a small layer must be those of the scalar kernels.
 fn check_products(isa: Isa) -> Check {
-    let difference = products(isa)
+    // Neither the shape nor the batch is a multiple of a vector or a tile.
+    let of = |isa| products(isa, (37, 53), 1, |number| number);
+    check_alike(&format!("sparse products on {isa}"), of(isa), of(Isa::SCALAR))
+}
+
+fn check_tiles(isa: Isa) -> Check {
+    // Of numbers that bf16 has.
+    let of = |isa| products(isa, (96, 53), 16, |number| f32::from_bits(number.to_bits() & 0xffff_0000));
+    check_alike("bf16 products of blocks by AMX", of(isa), of(Isa::SCALAR))
+}
+
+fn check_alike(name: &str, found: Vec<f32>, expected: Vec<f32>) -> Check {
+    let difference = found
         .iter()
-        .zip(products(Isa::SCALAR))
+        .zip(expected)
         .map(|(found, expected)| (found - expected).abs() / (1.0 + expected.abs()))
         .fold(0.0f32, |worst, next| if next.is_nan() { f32::INFINITY } else { worst.max(next) });
     Check {
-        name: format!("sparse products on {isa}"),
+        name: name.to_string(),
         passed: difference <= 1e-5,
         detail: format!("differ from the scalar ones by {difference:.1e} at most"),
     }
 }
 
-fn products(isa: Isa) -> Vec<f32> {
-    // Neither the shape nor the batch is a multiple of a vector or a tile.
-    let (rows, cols, samples) = (37, 53, 70);
+fn products(isa: Isa, (rows, cols): (usize, usize), block: usize, rounded: impl Fn(f32) -> f32) -> Vec<f32> {
+    let samples = 70;
     let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
-    let mut weights = Weights::zeros(Pattern::random(rows, cols, 400, &mut stream), Storage::Sparse);
+    let (lines, count) = (rows / block, rows * cols / block / 5);
+    let mut weights =
+        Weights::zeros_by(block, Pattern::random(lines, cols, count, &mut stream), Storage::Sparse);
     Init::He.fill(&mut weights, &mut stream);
+    weights.values_mut().iter_mut().for_each(|value| *value = rounded(*value));
     let mut filled = |features: usize| {
         let mut tiles = Tiles::zeros(features, samples);
         for sample in 0..samples {
-            let values: Vec<f32> = (0..features).map(|_| stream.normal()).collect();
+            let values: Vec<f32> = (0..features).map(|_| rounded(stream.normal())).collect();
             tiles.set_sample(sample, &values);
         }
         tiles

@@ -45,7 +45,7 @@ pub(super) fn multiply(
 }
 
 /// Halves a range of lines by their blocks until a piece is small.
-fn split_lines(
+pub(super) fn split_lines(
     blocks: &Blocks,
     lines: Range<usize>,
     output: &mut [Row],
@@ -77,12 +77,11 @@ pub(super) fn multiply_transposed(
     epilogue: Epilogue<'_>,
 ) {
     let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
-    let small = blocks.values().len() <= GRAIN;
-    let pieces = if small { 1 } else { rayon::current_num_threads().div_ceil(panels.count().max(1)) };
+    let piece = piece_of_columns(blocks, panels);
     split_tiles(0..panels.count(), output, columns, &|panel, output| {
         let gradient = &gradient[panel * rows..][..rows];
         let is_half = panels.is_half(panel / panels.positions);
-        super::par_chunks(output, columns.div_ceil(pieces).max(1), &|start, output| {
+        super::par_chunks(output, piece, &|start, output| {
             output.fill(Row::ZERO);
             let lines = 0..blocks.pattern().rows();
             let sums = ColumnOutputs::new(&mut *output, start, columns);
@@ -96,6 +95,13 @@ pub(super) fn multiply_transposed(
     });
 }
 
+/// Columns that one piece of a transposed product covers.
+pub(super) fn piece_of_columns(blocks: &Blocks, panels: Panels) -> usize {
+    let small = blocks.values().len() <= GRAIN;
+    let pieces = if small { 1 } else { rayon::current_num_threads().div_ceil(panels.count().max(1)) };
+    blocks.pattern().cols().div_ceil(pieces).max(1)
+}
+
 /// Writes the gradient of every connection to `out`, summed over all tiles.
 pub(super) fn weight_gradient(
     isa: Isa,
@@ -105,31 +111,50 @@ pub(super) fn weight_gradient(
     panels: Panels,
     out: &mut [f32],
 ) {
+    let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
+    sum_tiles(blocks, panels, out, &|range: Range<usize>, panel, out: &mut [f32], accumulate| {
+        isa.on_lanes(Gradient {
+            blocks,
+            range,
+            gradient: &gradient[panel * rows..][..rows],
+            input: &input[panel * columns..][..columns],
+            out,
+            accumulate,
+            is_half: panels.is_half(panel / panels.positions),
+        });
+    });
+}
+
+/// Sums gradients over all tiles: `leaf(blocks, panel, out, accumulate)` writes a panel's part of those of some blocks, or adds it.
+pub(super) fn sum_tiles(
+    blocks: &Blocks,
+    panels: Panels,
+    out: &mut [f32],
+    leaf: &(impl Fn(Range<usize>, usize, &mut [f32], bool) + Sync),
+) {
     assert_eq!(out.len(), blocks.values().len(), "one gradient per slot");
     let levels = Leaf::of_positions(panels.positions).scratch_levels(panels.tiles);
     assert!(levels <= LEVELS, "a batch has at most {} samples", crate::tiles::LANES << LEVELS);
-    let sums = Sums { isa, blocks, gradient, input, panels };
     let chunk = if levels <= 2 { CHUNK } else { SMALL_CHUNK };
+    let sums = Sums { height: blocks.height(), panels, leaf };
     sums.split(0..blocks.pattern().nnz(), out, chunk / blocks.height());
 }
 
 /// A weight gradient being added up.
-struct Sums<'a> {
-    isa: Isa,
-    blocks: &'a Blocks,
-    gradient: &'a [Row],
-    input: &'a [Row],
+struct Sums<'a, L> {
+    height: usize,
     panels: Panels,
+    leaf: &'a L,
 }
 
-impl Sums<'_> {
+impl<L: Fn(Range<usize>, usize, &mut [f32], bool) + Sync> Sums<'_, L> {
     /// Cuts a range of blocks into pieces of `size`, the last perhaps smaller. `out` has the slots of the range.
     fn split(&self, range: Range<usize>, out: &mut [f32], size: usize) {
         if range.len() <= size {
             return self.add(range, out);
         }
         let middle = range.start + range.len().div_ceil(size).div_ceil(2) * size;
-        let (left, right) = out.split_at_mut((middle - range.start) * self.blocks.height());
+        let (left, right) = out.split_at_mut((middle - range.start) * self.height);
         rayon::join(
             || self.split(range.start..middle, left, size),
             || self.split(middle..range.end, right, size),
@@ -137,19 +162,11 @@ impl Sums<'_> {
     }
 
     fn add(&self, range: Range<usize>, out: &mut [f32]) {
-        let Sums { isa, blocks, gradient, input, panels } = *self;
-        let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
+        let panels = self.panels;
         let mut leaf = |tile: usize, out: &mut [f32], accumulate: bool| {
             for panel in panels.of(tile) {
-                isa.on_lanes(Gradient {
-                    blocks,
-                    range: range.clone(),
-                    gradient: &gradient[panel * rows..][..rows],
-                    input: &input[panel * columns..][..columns],
-                    out: &mut *out,
-                    accumulate: accumulate || panel > panels.of(tile).start,
-                    is_half: panels.is_half(tile),
-                });
+                let accumulate = accumulate || panel > panels.of(tile).start;
+                (self.leaf)(range.clone(), panel, &mut *out, accumulate);
             }
         };
         let (tiles, kind) = (0..panels.tiles, Leaf::of_positions(panels.positions));

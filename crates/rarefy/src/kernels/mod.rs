@@ -5,7 +5,7 @@
 //! | spmm | `Y[r] = f(b[r] + sum_c W[r, c] X[c])`, each `X[c]` a row of 64 samples | `spmm` |
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
-//! | products of blocks | the same three where several outputs have the same inputs | `blocks` |
+//! | products of blocks | the same three where several outputs have the same inputs | `blocks`, `block_tiles` |
 //! | convolution | the same three over windows of positions | `conv` |
 //! | convolution of one sample | the forward product with positions as lanes | `conv_spread` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
@@ -23,6 +23,8 @@
 mod activation;
 mod arch;
 mod attention;
+#[cfg(target_arch = "x86_64")]
+mod block_tiles;
 mod blocks;
 mod conv;
 mod conv_blocks;
@@ -45,7 +47,7 @@ mod windows;
 
 pub use activation::Activation;
 pub(crate) use arch::Shared;
-pub use arch::{Epilogue, Isa, Vectorized};
+pub use arch::{Epilogue, Isa, TileSupport, Vectorized};
 #[doc(hidden)]
 pub use arch::{fetch_ahead, fetch_place, measure_peak};
 pub use attention::{Heads, attend, attend_backward};

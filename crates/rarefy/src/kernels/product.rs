@@ -7,6 +7,8 @@ use std::ops::Range;
 use super::arch::fetch::fetch;
 use super::arch::matrix::Matrix;
 use super::arch::{Epilogue, Isa};
+#[cfg(target_arch = "x86_64")]
+use super::block_tiles;
 use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
@@ -33,6 +35,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
     if let Epilogue::Activate { bias, activation } = epilogue
         && input.samples() <= narrow::FEW
+        && !is_by_tiles(isa, weights)
     {
         let lanes = 0..input.samples();
         return narrow::multiply(isa, weights, (input.rows(), output.rows_mut()), lanes, bias, activation);
@@ -46,9 +49,23 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
             let entries = (sparse.pattern().index(), sparse.values());
             spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
         }
+        #[cfg(target_arch = "x86_64")]
+        Weights::Blocks(blocks) if block_tiles::are_for(isa, blocks) => {
+            block_tiles::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
+        }
         Weights::Blocks(blocks) => {
             blocks::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
         }
+    }
+}
+
+/// Whether one sample is computed as many are, by tiles of the processor.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+fn is_by_tiles(isa: Isa, weights: &Weights) -> bool {
+    match weights {
+        #[cfg(target_arch = "x86_64")]
+        Weights::Blocks(blocks) => block_tiles::are_for(isa, blocks),
+        _ => false,
     }
 }
 
@@ -78,6 +95,11 @@ pub fn multiply_transposed(
         Weights::Sparse(sparse) => {
             let entries = gather_columns(sparse, workspace);
             spmm::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Weights::Blocks(blocks) if block_tiles::are_for(isa, blocks) => {
+            let output = gradient_input.rows_mut();
+            block_tiles::multiply_transposed(isa, blocks, gradient.rows(), output, panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             let output = gradient_input.rows_mut();
@@ -111,6 +133,10 @@ pub fn weight_gradient(
         }
         Weights::Sparse(sparse) => {
             sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Weights::Blocks(blocks) if block_tiles::are_for(isa, blocks) => {
+            block_tiles::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);
         }
         Weights::Blocks(blocks) => {
             blocks::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);

@@ -5,8 +5,9 @@
 //! 1 % spmm took, with the narrowing of its input, 0.8 to 1.4 times as long for single connections and 1.5 to 2.6 times for blocks of 4 to 16.
 //! Its sddmm of single connections took 0.9 to 1.3 times as long.
 
-use crate::kernels::{Isa, par_chunks};
+use crate::kernels::{Isa, TileSupport, par_chunks};
 use crate::math::nearest_bf16;
+use crate::{Error, Result};
 
 named! {
     /// In how many bits the products of a network read their numbers.
@@ -33,6 +34,32 @@ named! {
 const NUMBERS: usize = 1 << 16;
 
 impl Precision {
+    /// The fastest instruction set that this processor has for products that read such numbers.
+    pub fn detect_isa(self) -> Isa {
+        match self {
+            Precision::F32 => Isa::detect(),
+            Precision::Bf16 => Isa::amx().unwrap_or_else(Isa::detect),
+        }
+    }
+
+    /// The instruction set of that name for products that read such numbers; `auto` is the fastest that this processor has.
+    ///
+    /// # Errors
+    /// If this processor lacks it, or it is not for such numbers; the message says which are.
+    pub fn isa(self, name: &str) -> Result<Isa> {
+        let wrong = |problem: &str| Err(Error::setting("isa", problem));
+        match (name, self, Isa::amx_support()) {
+            ("auto", ..) | ("amx", Precision::Bf16, TileSupport::Allowed) => Ok(self.detect_isa()),
+            ("amx", Precision::F32, _) => wrong(
+                "\"amx\" is for products of bf16 numbers: set train.precision = \"bf16\", or leave it out",
+            ),
+            ("amx", _, TileSupport::Refused) => wrong(
+                "\"amx\" is refused to this process by the system, though the processor has it; leave it out",
+            ),
+            _ => Isa::named(name),
+        }
+    }
+
     /// Rounds what a product will read.
     pub(crate) fn round(self, isa: Isa, numbers: &mut [f32]) {
         if self == Precision::Bf16 {
@@ -46,5 +73,26 @@ impl Precision {
     pub(super) fn has_rounded(self, numbers: &[f32]) -> bool {
         self == Precision::F32
             || numbers.iter().all(|number| number.to_bits() == nearest_bf16(*number).to_bits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_for_bf16_where_they_may_be_used() {
+        let error = Precision::F32.isa("amx").unwrap_err().to_string();
+        assert!(error.contains("isa: \"amx\" is for products of bf16 numbers"), "{error}");
+        assert_eq!(Precision::F32.isa("auto").unwrap(), Isa::detect());
+        assert_eq!(Precision::Bf16.isa("scalar").unwrap(), Isa::SCALAR);
+        let named = Precision::Bf16.isa("amx").map_err(|error| error.to_string());
+        match Isa::amx() {
+            Some(amx) => assert_eq!((named, Precision::Bf16.isa("auto").unwrap()), (Ok(amx), amx)),
+            None => {
+                assert!(named.unwrap_err().contains("\"amx\" is "), "not to be had, or refused");
+                assert_eq!(Precision::Bf16.isa("auto").unwrap(), Isa::detect());
+            }
+        }
     }
 }

@@ -188,7 +188,7 @@ mod tests {
         (0..5).for_each(|sample| input.set_sample(sample, &[stream.normal(), stream.normal()]));
         let outputs = [&network, &small].map(|network| {
             let mut buffers = network.buffers(5, false);
-            network.forward(&Pass::predict(Isa::named("auto").unwrap()), &input, &mut buffers);
+            network.forward(&Pass::predict(Isa::detect()), &input, &mut buffers);
             (0..5).map(|sample| buffers.output().at(sample, 0)).collect::<Vec<f32>>()
         });
         for (a, b) in outputs[0].iter().zip(&outputs[1]) {

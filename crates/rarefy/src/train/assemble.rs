@@ -109,7 +109,7 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
 /// # Errors
 /// Settings or a given network that do not fit the data; a network that does not fit into memory.
 pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Result<Assembled> {
-    let isa = settings.isa.isa()?;
+    let isa = settings.train.precision.isa(settings.isa.name())?;
     let loss = match parts.loss {
         Some(loss) => loss,
         None => build_loss(settings, splits)?,

@@ -314,7 +314,7 @@ impl Model {
     /// # Panics
     /// As for [`Model::predict_prepared`].
     pub fn evaluate(&self, dataset: &Dataset) -> (Score, Predictions<'_>) {
-        let (isa, loss) = (self.predictor.isa(), self.plain_loss());
+        let (isa, loss) = (self.predictor.isa(&self.network), self.plain_loss());
         let mut total = Score::default();
         let mut add = |batch: &Batch, outputs: &Tiles| total.add(score(&loss, isa, outputs, batch, None));
         let predictions = if self.config.preparation.task == Task::LanguageModel {

@@ -49,8 +49,8 @@ impl Predictor {
         self.pool = Some(pool);
     }
 
-    pub(super) fn isa(&self) -> Isa {
-        self.isa.unwrap_or_else(Isa::detect)
+    pub(super) fn isa(&self, network: &Network) -> Isa {
+        self.isa.unwrap_or_else(|| network.precision().detect_isa())
     }
 
     /// Calls `work` with each batch and the network's outputs for it.
@@ -67,7 +67,7 @@ impl Predictor {
             Some(room) => room.made_for(dataset, capacity),
             None => Room::new(network, dataset, capacity),
         };
-        let pass = || pass(network, self.isa(), dataset, (capacity, (0, 1)), &mut room, all(work));
+        let pass = || pass(network, self.isa(network), dataset, (capacity, (0, 1)), &mut room, all(work));
         match &self.pool {
             Some(pool) => pool.install(pass),
             None => pass(),

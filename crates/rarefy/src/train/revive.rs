@@ -131,7 +131,7 @@ mod tests {
             input.set_sample(sample, &features);
         }
         let mut buffers = network.buffers(7, false);
-        network.forward(&Pass::predict(Isa::named("auto").unwrap()), &input, &mut buffers);
+        network.forward(&Pass::predict(Isa::detect()), &input, &mut buffers);
         (0..21).map(|place| buffers.output().at(place / 3, place % 3)).collect()
     }
 

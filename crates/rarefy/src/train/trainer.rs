@@ -16,8 +16,8 @@ use super::threads::rank_pool;
 use super::{Engine, LanguageScore, Score, Settings, Threshold, judging};
 use crate::data::{self, Splits, Task};
 use crate::distributed::{Comm, Solo};
-use crate::kernels::Isa;
-use crate::layers::{Network, Precision};
+use crate::kernels::{Isa, TileSupport};
+use crate::layers::{BlockHeight, Network, Precision};
 use crate::losses::Loss;
 use crate::metrics::Decision;
 use crate::optimizers::{Optimizer, Schedule};
@@ -204,12 +204,7 @@ impl TrainerBuilder {
             None => rank_pool(settings.threads, &*comm)?,
         };
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
-        if settings.train.precision == Precision::Bf16 {
-            notes.push(
-                "computes bf16 in plain code: numbers are rounded, and kernels are those of f32, no faster"
-                    .into(),
-            );
-        }
+        notes.extend(bf16_note(&settings)?);
         let ranks = Ranks::new(comm, settings.distributed.precision).that_may_idle(may_idle);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
         let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =
@@ -571,4 +566,29 @@ impl Trainer {
     pub fn label_error_rate(&self, score: &Score) -> Option<f64> {
         (self.splits.preparation.task == Task::Transcription).then(|| score.label_error_rate())
     }
+}
+
+/// How bf16 is computed, where it is asked for.
+fn bf16_note(settings: &Settings) -> Result<Option<String>> {
+    let precision = settings.train.precision;
+    if precision == Precision::F32 {
+        return Ok(None);
+    }
+    let plain = "numbers are rounded, and kernels are those of f32, no faster";
+    let by_tiles = Some(precision.isa(settings.isa.name())?) == Isa::amx();
+    let has_blocks = settings.sparsity.block == BlockHeight::Of(16);
+    Ok(Some(match (by_tiles, has_blocks, Isa::amx_support()) {
+        (true, true, _) => {
+            format!("computes bf16 products of linear layers in blocks of 16 by AMX; in others {plain}")
+        }
+        (true, false, _) => {
+            format!("computes bf16 in plain code: {plain}; AMX is used for sparsity.block = 16")
+        }
+        (false, _, TileSupport::Refused) => {
+            format!(
+                "computes bf16 in plain code: {plain}; this processor has AMX, but the system refuses it to this process"
+            )
+        }
+        (false, ..) => format!("computes bf16 in plain code: {plain}"),
+    }))
 }

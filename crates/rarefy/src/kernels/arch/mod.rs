@@ -14,8 +14,11 @@ mod peak;
 mod portable;
 mod scalar;
 mod shared;
+mod tile_support;
 mod vectorized;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -31,6 +34,7 @@ pub use fetch::{fetch_ahead, fetch_place};
 use lanes::OnLanes;
 pub use peak::measure_peak;
 pub use shared::Shared;
+pub use tile_support::TileSupport;
 use vectorized::Body;
 pub use vectorized::Vectorized;
 
@@ -51,7 +55,7 @@ macro_rules! on {
                 unsafe { $call }
             }
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => {
+            Kind::Avx512 | Kind::Amx => {
                 use avx512 as $set;
                 // SAFETY: as above.
                 unsafe { $call }
@@ -79,6 +83,9 @@ enum Kind {
     Avx2 = 1,
     #[cfg(target_arch = "x86_64")]
     Avx512 = 2,
+    /// AVX-512, and tiles where products read bf16 numbers.
+    #[cfg(target_arch = "x86_64")]
+    Amx = 3,
     #[cfg(target_arch = "aarch64")]
     Neon = 0x80,
 }
@@ -106,6 +113,24 @@ impl Isa {
         found.into_iter().map(Isa).collect()
     }
 
+    /// AVX-512, and tiles for products of bf16 numbers in row blocks of 16 (Intel AMX), if the processor has them and the system gives
+    /// them to this process. For networks whose products read such numbers alone; so it is none of [`Isa::available`].
+    pub fn amx() -> Option<Isa> {
+        match Isa::amx_support() {
+            #[cfg(target_arch = "x86_64")]
+            TileSupport::Allowed => Some(Isa(Kind::Amx)),
+            _ => None,
+        }
+    }
+
+    /// Whether there are tiles, and whether they may be used.
+    pub fn amx_support() -> TileSupport {
+        #[cfg(target_arch = "x86_64")]
+        return amx::tile_support();
+        #[cfg(not(target_arch = "x86_64"))]
+        TileSupport::Absent
+    }
+
     /// The fastest that this processor has.
     pub fn detect() -> Isa {
         *Isa::available().last().expect("scalar code runs anywhere")
@@ -129,10 +154,40 @@ impl Isa {
         })
     }
 
-    /// `scalar`, `avx2`, `avx512` or `neon`.
+    /// `scalar`, `avx2`, `avx512`, `amx` or `neon`.
     #[allow(unused_unsafe)]
     pub fn name(self) -> &'static str {
-        on!(self, set => set::NAME)
+        if self.has_tiles() { "amx" } else { on!(self, set => set::NAME) }
+    }
+
+    /// Whether products of bf16 numbers in blocks of 16 are made by tiles.
+    pub(super) fn has_tiles(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 == Kind::Amx;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Narrows rows to bf16, for tiles.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn narrow(self, rows: &[Row], out: &mut [amx::Row16]) {
+        assert!(self.has_tiles() && rows.len() == out.len());
+        // SAFETY: an `Isa` of this kind exists only where the processor has the features.
+        unsafe { amx::narrow(rows, out) };
+    }
+
+    /// Makes a product by tiles.
+    ///
+    /// # Panics
+    /// If there are none.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn by_tiles(self, product: amx::Product<'_>) {
+        assert!(self.has_tiles());
+        // SAFETY: an `Isa` of this kind exists only where the processor has the features and tiles, which this process may use.
+        unsafe { amx::multiply(product) };
     }
 
     /// Runs plain Rust code compiled for this instruction set; short loops do without a type: [`vectorize!`](crate::vectorize).
@@ -145,6 +200,10 @@ impl Isa {
     #[doc(hidden)]
     #[inline]
     pub fn kind(self) -> u8 {
+        #[cfg(target_arch = "x86_64")]
+        if self.has_tiles() {
+            return Kind::Avx512 as u8;
+        }
         self.0 as u8
     }
 

@@ -1,0 +1,507 @@
+//! The three products of row blocks of 16 on bf16 numbers, by tiles (Intel AMX), one panel at a time.
+//!
+//! ```text
+//! product      32 blocks of a line meet 64 samples     A: their weights, outputs x blocks    B: the rows that they read, pairs of blocks x samples
+//! transposed   16 blocks, 64 samples                   A: their weights, blocks x outputs    B: gradients of the outputs, pairs of outputs x samples
+//! gradient     16 blocks, 64 samples                   A: the rows that they read            B: gradients of the outputs, pairs of samples x outputs
+//! ```
+//! Rows are narrowed to bf16 once for all lines. Each chunk of blocks is put where tiles are loaded from while the tiles of the one before
+//! are multiplied: a load waits for stores to leave. Sums are f32; numbers below 2^-126 count as 0, as the instruction has it.
+
+mod permission;
+mod unit;
+
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+pub(super) use permission::tile_support;
+use unit::{Sizes, Tiles, Unit};
+
+use crate::sparse::Blocks;
+use crate::tiles::{HALF, LANES, Row};
+
+/// The rows of a block.
+pub(in crate::kernels) const HEIGHT: usize = 16;
+/// Numbers of a row of a tile: of f32, and of bf16.
+const WIDTH: usize = 16;
+const PAIRS: usize = 2 * WIDTH;
+/// Tiles of samples.
+const PARTS: usize = LANES / WIDTH;
+
+/// A row of 64 samples in bf16. Of each half, of 32 lanes, the words are ordered so that `unpacklo` and `unpackhi` of two rows have their
+/// pairs in order: four of lanes 0 to 15, four of lanes 16 to 31, and so on.
+#[repr(C, align(64))]
+#[derive(Debug, Clone, Copy)]
+pub(in crate::kernels) struct Row16([u16; LANES]);
+
+impl Row16 {
+    pub(in crate::kernels) const ZERO: Row16 = Row16([0; LANES]);
+}
+
+/// A tile of pairs, as the processor has it in memory.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Tile([[u32; WIDTH]; 16]);
+
+impl Tile {
+    const ZERO: Tile = Tile([[0; WIDTH]; 16]);
+
+    fn start(&self) -> *const u8 {
+        self.0.as_ptr().cast()
+    }
+
+    fn start_mut(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+}
+
+/// Bytes of a tile's row, and of a row of samples.
+const STRIDE: usize = 64;
+const ROW: usize = size_of::<Row>();
+
+/// Blocks of a line that are computed together.
+struct Chunk {
+    line: usize,
+    blocks: Range<usize>,
+    begins_line: bool,
+    ends_line: bool,
+}
+
+/// The chunks of lines, of up to `size` blocks. A line of none has one without blocks.
+fn chunks(lines: impl Iterator<Item = (usize, Range<usize>)>, size: usize) -> impl Iterator<Item = Chunk> {
+    lines.flat_map(move |(line, blocks)| {
+        let count = blocks.len().div_ceil(size).max(1);
+        (0..count).map(move |number| {
+            let start = blocks.start + number * size;
+            let end = blocks.end.min(start + size);
+            Chunk { line, blocks: start..end, begins_line: number == 0, ends_line: number + 1 == count }
+        })
+    })
+}
+
+/// One of the three.
+pub(in crate::kernels) enum Product<'a> {
+    Forward(Forward<'a>),
+    Transposed(Transposed<'a>),
+    Gradient(Gradient<'a>),
+}
+
+/// Some lines of blocks times a panel: sums alone.
+pub(in crate::kernels) struct Forward<'a> {
+    pub(in crate::kernels) blocks: &'a Blocks,
+    pub(in crate::kernels) lines: Range<usize>,
+    /// The panel's input, a row for each column, and one of zeros.
+    pub(in crate::kernels) input: &'a [Row16],
+    /// A row for each row of the lines.
+    pub(in crate::kernels) output: &'a mut [Row],
+}
+
+/// A panel's gradients of outputs, to those of inputs.
+pub(in crate::kernels) struct Transposed<'a> {
+    pub(in crate::kernels) blocks: &'a Blocks,
+    /// The panel's, a row for each output.
+    pub(in crate::kernels) gradient: &'a [Row16],
+    /// Sums are added to these rows, of columns from `first` on.
+    pub(in crate::kernels) output: &'a mut [Row],
+    pub(in crate::kernels) first: usize,
+}
+
+/// A panel's part of the gradients of some blocks.
+pub(in crate::kernels) struct Gradient<'a> {
+    pub(in crate::kernels) blocks: &'a Blocks,
+    pub(in crate::kernels) range: Range<usize>,
+    pub(in crate::kernels) gradient: &'a [Row16],
+    pub(in crate::kernels) input: &'a [Row16],
+    /// A number for each slot of the range.
+    pub(in crate::kernels) out: &'a mut [f32],
+    pub(in crate::kernels) accumulate: bool,
+    /// Whether only the first half of the lanes is alive.
+    pub(in crate::kernels) is_half: bool,
+}
+
+/// Narrows rows, to the nearest: numbers that bf16 has stay what they are.
+///
+/// # Safety
+/// The processor has these features.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+pub(super) fn narrow(rows: &[Row], out: &mut [Row16]) {
+    let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    for (row, out) in rows.iter().zip(out) {
+        for half in 0..2 {
+            // SAFETY: a row is 64 numbers, of 32 bits there and of 16 here.
+            unsafe {
+                let from = row.0.as_ptr().add(HALF * half);
+                let (first, second) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(WIDTH)));
+                let words: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(second, first));
+                let to = out.0.as_mut_ptr().add(HALF * half);
+                _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi64(order, words));
+            }
+        }
+    }
+}
+
+/// Makes a product.
+///
+/// # Safety
+/// The processor has these features and tiles, which this process may use.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+pub(super) unsafe fn multiply(product: Product<'_>) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match product {
+            Product::Forward(product) => forward(Unit::new(), product),
+            Product::Transposed(product) => transposed(Unit::new(), product),
+            Product::Gradient(product) => gradient(Unit::new(), product),
+        }
+    }
+}
+
+/// All tiles are whole.
+const WHOLE: Sizes = [(16, 64); 8];
+
+#[inline(always)]
+unsafe fn forward<T: Tiles>(mut tiles: T, product: Forward<'_>) {
+    let Forward { blocks, lines, input, output } = product;
+    check(blocks, input.len().checked_sub(1), Some(output.len()).map(|rows| rows / HEIGHT), lines.len());
+    let index = blocks.pattern().index();
+    let first = lines.start;
+    let mut chunks = chunks(lines.map(|line| (line, index.line(line))), PAIRS);
+    let mut staged = [(Tile::ZERO, [Tile::ZERO; PARTS]); 2];
+    let mut at = 0;
+    tiles.configure(&WHOLE);
+    let mut next = chunks.next();
+    if let Some(chunk) = &next {
+        // SAFETY: this is inlined where the features are.
+        unsafe { stage_product(blocks, chunk, input, &mut staged[at]) };
+    }
+    while let Some(chunk) = next {
+        next = chunks.next();
+        if let Some(ahead) = &next {
+            // SAFETY: as above.
+            unsafe { stage_product(blocks, ahead, input, &mut staged[1 - at]) };
+        }
+        if chunk.begins_line {
+            tiles.zero::<0>();
+            tiles.zero::<1>();
+            tiles.zero::<2>();
+            tiles.zero::<3>();
+        }
+        let (weights, rows) = &staged[at];
+        // SAFETY: these are whole tiles, and a line's rows of the output are 16 of 256 bytes (checked above).
+        unsafe {
+            tiles.load::<4>(weights.start(), STRIDE);
+            tiles.load::<5>(rows[0].start(), STRIDE);
+            tiles.dot::<0, 4, 5>();
+            tiles.load::<6>(rows[1].start(), STRIDE);
+            tiles.dot::<1, 4, 6>();
+            tiles.load::<7>(rows[2].start(), STRIDE);
+            tiles.dot::<2, 4, 7>();
+            tiles.load::<5>(rows[3].start(), STRIDE);
+            tiles.dot::<3, 4, 5>();
+            if chunk.ends_line {
+                let to: *mut u8 = output[(chunk.line - first) * HEIGHT..][..HEIGHT].as_mut_ptr().cast();
+                tiles.store::<0>(to, ROW);
+                tiles.store::<1>(to.add(STRIDE), ROW);
+                tiles.store::<2>(to.add(2 * STRIDE), ROW);
+                tiles.store::<3>(to.add(3 * STRIDE), ROW);
+            }
+        }
+        at = 1 - at;
+    }
+}
+
+/// That shapes fit: columns and lines of rows that are there.
+#[inline(always)]
+fn check(blocks: &Blocks, columns: Option<usize>, rows: Option<usize>, lines: usize) {
+    assert_eq!(blocks.height(), HEIGHT, "blocks of 16 rows");
+    assert_eq!(columns, Some(blocks.pattern().cols()), "a row for each column");
+    assert_eq!(rows, Some(lines), "rows for each line");
+}
+
+/// The weights of up to 32 blocks as a tile, and the pairs of the rows that they read as four.
+///
+/// # Safety
+/// The processor has the features, and `input` a row for each column and one more.
+#[inline(always)]
+unsafe fn stage_product(
+    blocks: &Blocks,
+    chunk: &Chunk,
+    input: &[Row16],
+    (weights, rows): &mut (Tile, [Tile; PARTS]),
+) {
+    let columns = &blocks.pattern().index().indices()[chunk.blocks.clone()];
+    let zero = input.len() - 1;
+    let column = |at: usize| columns.get(at).map_or(zero, |&column| column as usize);
+    // SAFETY: as the caller promises; rows and tiles are as long as what is read and written.
+    unsafe {
+        for pair in 0..WIDTH {
+            let first = input.get_unchecked(column(2 * pair)).0.as_ptr();
+            let second = input.get_unchecked(column(2 * pair + 1)).0.as_ptr();
+            put_pairs(first, second, pair, rows);
+        }
+        let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
+        let (values, _) = values.as_chunks::<HEIGHT>();
+        let mut pairs = [_mm512_setzero_si512(); WIDTH];
+        for (pair, values) in pairs.iter_mut().zip(values.chunks(2)) {
+            let low = _mm512_srli_epi32::<16>(_mm512_loadu_si512(values[0].as_ptr().cast()));
+            // Numbers that bf16 has: their lower half is 0.
+            *pair = match values.get(1) {
+                Some(value) => _mm512_or_si512(low, _mm512_loadu_si512(value.as_ptr().cast())),
+                None => low,
+            };
+        }
+        transpose(pairs, weights);
+    }
+}
+
+/// Pairs of two rows as row `at` of four tiles, 16 samples each.
+///
+/// # Safety
+/// The processor has the features, and the rows are there.
+#[inline(always)]
+unsafe fn put_pairs(first: *const u16, second: *const u16, at: usize, tiles: &mut [Tile; PARTS]) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        for half in 0..2 {
+            let a = _mm512_loadu_si512(first.add(HALF * half).cast());
+            let b = _mm512_loadu_si512(second.add(HALF * half).cast());
+            let [low, high] = [2 * half, 2 * half + 1];
+            _mm512_store_si512(tiles[low].0[at].as_mut_ptr().cast(), _mm512_unpacklo_epi16(a, b));
+            _mm512_store_si512(tiles[high].0[at].as_mut_ptr().cast(), _mm512_unpackhi_epi16(a, b));
+        }
+    }
+}
+
+/// Turns 16 rows of 16 double words.
+///
+/// # Safety
+/// The processor has the features.
+#[inline(always)]
+unsafe fn transpose(rows: [__m512i; 16], out: &mut Tile) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let mut twos = [_mm512_setzero_si512(); 16];
+        for at in 0..8 {
+            twos[2 * at] = _mm512_unpacklo_epi32(rows[2 * at], rows[2 * at + 1]);
+            twos[2 * at + 1] = _mm512_unpackhi_epi32(rows[2 * at], rows[2 * at + 1]);
+        }
+        // In each quarter of a register column `k` of four rows.
+        let mut fours = [_mm512_setzero_si512(); 16];
+        for at in 0..4 {
+            let [a, b, c, d] = [twos[4 * at], twos[4 * at + 1], twos[4 * at + 2], twos[4 * at + 3]];
+            fours[4 * at] = _mm512_unpacklo_epi64(a, c);
+            fours[4 * at + 1] = _mm512_unpackhi_epi64(a, c);
+            fours[4 * at + 2] = _mm512_unpacklo_epi64(b, d);
+            fours[4 * at + 3] = _mm512_unpackhi_epi64(b, d);
+        }
+        for k in 0..4 {
+            let [a, b, c, d] = [fours[k], fours[4 + k], fours[8 + k], fours[12 + k]];
+            let (even_low, odd_low) =
+                (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
+            let (even_high, odd_high) =
+                (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
+            let columns = [
+                (k, _mm512_shuffle_i32x4::<0x88>(even_low, even_high)),
+                (4 + k, _mm512_shuffle_i32x4::<0x88>(odd_low, odd_high)),
+                (8 + k, _mm512_shuffle_i32x4::<0xdd>(even_low, even_high)),
+                (12 + k, _mm512_shuffle_i32x4::<0xdd>(odd_low, odd_high)),
+            ];
+            for (column, numbers) in columns {
+                _mm512_store_si512(out.0[column].as_mut_ptr().cast(), numbers);
+            }
+        }
+    }
+}
+
+/// Weights of 16 blocks: 16 rows of 16 bf16. Gradients of a block's outputs: 8 pairs of rows.
+const OUTPUTS: Sizes = [(16, 32), (16, 64), (16, 64), (16, 64), (8, 64), (8, 64), (8, 64), (8, 64)];
+
+/// Weights of up to 16 blocks, `[block][output]`.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+struct Weights16([[u16; HEIGHT]; 16]);
+
+#[inline(always)]
+unsafe fn transposed<T: Tiles>(mut tiles: T, product: Transposed<'_>) {
+    let Transposed { blocks, gradient, output, first } = product;
+    let index = blocks.pattern().index();
+    check(blocks, Some(index.width()), Some(gradient.len() / HEIGHT), index.lines());
+    let end = first + output.len();
+    let is_all = (first, end) == (0, index.width());
+    assert!(end <= index.width(), "columns of the blocks");
+    // The blocks of these columns alone.
+    let of_line = |line: usize| {
+        let blocks = index.line(line);
+        if is_all {
+            return blocks;
+        }
+        let columns = &index.indices()[blocks.clone()];
+        let before = |end: usize| columns.partition_point(|&column| (column as usize) < end);
+        blocks.start + before(first)..blocks.start + before(end)
+    };
+    let mut sums = [[Tile::ZERO; PARTS]; 2];
+    let mut outputs = [Tile::ZERO; PARTS];
+    let mut weights = Weights16([[0; HEIGHT]; 16]);
+    let mut at = 0;
+    let mut last: Option<Range<usize>> = None;
+    tiles.configure(&OUTPUTS);
+    for chunk in chunks((0..index.lines()).map(|line| (line, of_line(line))), 16) {
+        if chunk.blocks.is_empty() {
+            continue;
+        }
+        // SAFETY: this is inlined where the features are; a line has 16 rows of gradients, each a row of pairs (checked above).
+        unsafe {
+            if chunk.begins_line {
+                for pair in 0..HEIGHT / 2 {
+                    let rows = &gradient[chunk.line * HEIGHT + 2 * pair..][..2];
+                    put_pairs(rows[0].0.as_ptr(), rows[1].0.as_ptr(), pair, &mut outputs);
+                }
+                tiles.load::<4>(outputs[0].start(), STRIDE);
+                tiles.load::<5>(outputs[1].start(), STRIDE);
+                tiles.load::<6>(outputs[2].start(), STRIDE);
+                tiles.load::<7>(outputs[3].start(), STRIDE);
+            }
+            // What stands behind the last block is not added.
+            let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
+            for (weights, values) in weights.0.iter_mut().zip(values.as_chunks::<HEIGHT>().0) {
+                let upper = _mm512_srli_epi32::<16>(_mm512_loadu_si512(values.as_ptr().cast()));
+                _mm256_storeu_si256(weights.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(upper));
+            }
+            let to = &mut sums[at];
+            tiles.load::<0>(weights.0.as_ptr().cast(), 2 * HEIGHT);
+            tiles.zero::<1>();
+            tiles.dot::<1, 0, 4>();
+            tiles.zero::<2>();
+            tiles.dot::<2, 0, 5>();
+            tiles.store::<1>(to[0].start_mut(), STRIDE);
+            tiles.zero::<3>();
+            tiles.dot::<3, 0, 6>();
+            tiles.store::<2>(to[1].start_mut(), STRIDE);
+            tiles.zero::<1>();
+            tiles.dot::<1, 0, 7>();
+            tiles.store::<3>(to[2].start_mut(), STRIDE);
+            tiles.store::<1>(to[3].start_mut(), STRIDE);
+            if let Some(blocks) = last.replace(chunk.blocks) {
+                add_rows(&sums[1 - at], &index.indices()[blocks], output, first);
+            }
+        }
+        at = 1 - at;
+    }
+    if let Some(blocks) = last {
+        // SAFETY: as above.
+        unsafe { add_rows(&sums[1 - at], &index.indices()[blocks], output, first) };
+    }
+}
+
+/// Adds the sums of some blocks to the rows of their columns.
+///
+/// # Safety
+/// The processor has the features.
+#[inline(always)]
+unsafe fn add_rows(sums: &[Tile; PARTS], columns: &[u32], output: &mut [Row], first: usize) {
+    for (place, &column) in columns.iter().enumerate() {
+        let row = &mut output[column as usize - first].0;
+        for (part, sums) in sums.iter().enumerate() {
+            // SAFETY: a row is 64 numbers, and a tile's 16.
+            unsafe {
+                let (row, sums) = (row.as_mut_ptr().add(WIDTH * part), sums.0[place].as_ptr().cast());
+                _mm512_storeu_ps(row, _mm512_add_ps(_mm512_loadu_ps(row), _mm512_loadu_ps(sums)));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_>) {
+    let Gradient { blocks, range, gradient, input, out, accumulate, is_half } = product;
+    let index = blocks.pattern().index();
+    check(blocks, Some(input.len()), Some(gradient.len() / HEIGHT), index.lines());
+    assert_eq!(out.len(), range.len() * HEIGHT, "a number for each slot");
+    let base = range.start;
+    let first = index.offsets().partition_point(|&offset| offset as usize <= base).saturating_sub(1);
+    let of_line = |line: usize| {
+        let blocks = index.line(line);
+        (line, blocks.start.max(range.start)..blocks.end.min(range.end))
+    };
+    let lines = (first..index.lines()).map(of_line).take_while(|(_, blocks)| blocks.start < range.end);
+    let mut chunks = chunks(lines.filter(|(_, blocks)| !blocks.is_empty()), 16);
+    let mut staged = [[Tile::ZERO; 2]; 2];
+    let mut outputs = [Tile::ZERO; 2];
+    let mut rest = Tile::ZERO;
+    let mut at = 0;
+    tiles.configure(&WHOLE);
+    let mut next = chunks.next();
+    if let Some(chunk) = &next {
+        // SAFETY: this is inlined where the features are.
+        unsafe { stage_rows(&index.indices()[chunk.blocks.clone()], input, &mut staged[at]) };
+    }
+    while let Some(chunk) = next {
+        next = chunks.next();
+        if let Some(ahead) = &next {
+            // SAFETY: as above.
+            unsafe { stage_rows(&index.indices()[ahead.blocks.clone()], input, &mut staged[1 - at]) };
+        }
+        let out = &mut out[(chunk.blocks.start - base) * HEIGHT..(chunk.blocks.end - base) * HEIGHT];
+        // SAFETY: as above; tiles are whole, and so is what is stored where there are 16 blocks.
+        unsafe {
+            if chunk.begins_line {
+                for (half, outputs) in outputs.iter_mut().enumerate() {
+                    let rows = &gradient[chunk.line * HEIGHT..][..HEIGHT];
+                    let mut pairs = [_mm512_setzero_si512(); HEIGHT];
+                    for (pairs, row) in pairs.iter_mut().zip(rows) {
+                        *pairs = _mm512_loadu_si512(row.0.as_ptr().add(HALF * half).cast());
+                    }
+                    transpose(pairs, outputs);
+                }
+                tiles.load::<4>(outputs[0].start(), STRIDE);
+                tiles.load::<5>(outputs[1].start(), STRIDE);
+            }
+            let is_whole = out.len() == 16 * HEIGHT;
+            if !accumulate {
+                tiles.zero::<0>();
+            } else if is_whole {
+                tiles.load::<0>(out.as_ptr().cast(), STRIDE);
+            } else {
+                bytemuck::must_cast_slice_mut::<_, f32>(rest.0.as_flattened_mut())[..out.len()]
+                    .copy_from_slice(out);
+                tiles.load::<0>(rest.start(), STRIDE);
+            }
+            let [low, high] = &staged[at];
+            tiles.load::<1>(low.start(), STRIDE);
+            tiles.dot::<0, 1, 4>();
+            if !is_half {
+                tiles.load::<2>(high.start(), STRIDE);
+                tiles.dot::<0, 2, 5>();
+            }
+            if is_whole {
+                tiles.store::<0>(out.as_mut_ptr().cast(), STRIDE);
+            } else {
+                tiles.store::<0>(rest.start_mut(), STRIDE);
+                let sums: &[f32] = bytemuck::must_cast_slice(rest.0.as_flattened());
+                out.copy_from_slice(&sums[..out.len()]);
+            }
+        }
+        at = 1 - at;
+    }
+}
+
+/// The rows of some columns, up to 16: of each the first half in one tile, the second in another. What stands behind the last is of
+/// no account.
+///
+/// # Safety
+/// The processor has the features.
+#[inline(always)]
+unsafe fn stage_rows(columns: &[u32], input: &[Row16], [low, high]: &mut [Tile; 2]) {
+    for (place, &column) in columns.iter().enumerate() {
+        let row = input[column as usize].0.as_ptr();
+        // SAFETY: as the caller promises; a row is 64 words, a tile's 32.
+        unsafe {
+            let halves = [_mm512_loadu_si512(row.cast()), _mm512_loadu_si512(row.add(HALF).cast())];
+            _mm512_store_si512(low.0[place].as_mut_ptr().cast(), halves[0]);
+            _mm512_store_si512(high.0[place].as_mut_ptr().cast(), halves[1]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

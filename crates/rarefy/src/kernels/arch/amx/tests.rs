@@ -1,0 +1,165 @@
+use super::unit::Plain;
+use super::*;
+use crate::random::{Purpose, Stream};
+use crate::sparse::{Pattern, Weights};
+
+/// The nearest number that bf16 has.
+fn nearest(number: f32) -> f32 {
+    crate::math::nearest_bf16(number)
+}
+
+fn rows(count: usize, stream: &mut Stream) -> Vec<Row> {
+    (0..count).map(|_| Row(std::array::from_fn(|_| nearest(stream.normal())))).collect()
+}
+
+/// Narrowed rows, and one of zeros.
+fn narrowed(rows: &[Row]) -> Vec<Row16> {
+    let mut out = vec![Row16::ZERO; rows.len() + 1];
+    // SAFETY: looked for by whoever calls.
+    unsafe { narrow(rows, &mut out[..rows.len()]) };
+    out
+}
+
+/// `lines x columns` blocks, of which lines have from none to all.
+fn blocks(lines: usize, columns: usize, stream: &mut Stream) -> Weights {
+    let fan_in = |line: usize| match line % 4 {
+        0 => columns.min(37),
+        1 => 0,
+        2 => columns,
+        _ => columns.min(1 + line),
+    };
+    let cells: Vec<usize> = (0..lines)
+        .flat_map(|line| {
+            let chosen = stream.choose(columns, fan_in(line));
+            chosen.into_iter().map(move |column| line * columns + column)
+        })
+        .collect();
+    let mut weights = Weights::zeros_in_blocks(16, Pattern::from_cells(lines, columns, cells.into_iter()));
+    weights.values_mut().iter_mut().for_each(|value| *value = nearest(stream.normal()));
+    weights
+}
+
+fn of(weights: &Weights) -> &Blocks {
+    match weights {
+        Weights::Blocks(blocks) => blocks,
+        _ => panic!("blocks were asked for"),
+    }
+}
+
+/// Sums in `f64`, and of magnitudes.
+fn check(what: &str, found: f32, products: impl Iterator<Item = (f32, f32)>) {
+    let (mut sum, mut size) = (0.0, 0.0);
+    for (a, b) in products {
+        let product = f64::from(a) * f64::from(b);
+        (sum, size) = (sum + product, size + product.abs());
+    }
+    assert!((f64::from(found) - sum).abs() <= 1e-6 * size, "{what}: {found} and not {sum}");
+}
+
+/// On any processor that has the vectors; its tiles are those of [`Plain`].
+#[test]
+fn tiles_make_the_three_products() {
+    if !["avx512f", "avx512bw", "avx512vl", "avx512bf16"].map(has).iter().all(|&has| has) {
+        eprintln!("this processor has no AVX-512 with bf16: nothing is checked");
+        return;
+    }
+    let mut stream = Stream::new(7, Purpose::Bench, 0, 0);
+    for (lines, columns) in [(1, 1), (1, 32), (4, 33), (6, 70), (3, 16), (5, 100)] {
+        let weights = blocks(lines, columns, &mut stream);
+        let (input, gradient) = (rows(columns, &mut stream), rows(lines * HEIGHT, &mut stream));
+        let what = format!("{lines} x {columns}");
+        products(&what, &weights, &input, &gradient);
+    }
+}
+
+fn has(name: &str) -> bool {
+    match name {
+        "avx512f" => is_x86_feature_detected!("avx512f"),
+        "avx512bw" => is_x86_feature_detected!("avx512bw"),
+        "avx512vl" => is_x86_feature_detected!("avx512vl"),
+        _ => is_x86_feature_detected!("avx512bf16"),
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+unsafe fn by_plain(product: Product<'_>) {
+    // SAFETY: the caller has looked for the features.
+    unsafe {
+        match product {
+            Product::Forward(product) => forward(Plain::new(), product),
+            Product::Transposed(product) => transposed(Plain::new(), product),
+            Product::Gradient(product) => super::gradient(Plain::new(), product),
+        }
+    }
+}
+
+fn products(what: &str, weights: &Weights, input: &[Row], gradient: &[Row]) {
+    let (blocks, cols) = (of(weights), weights.cols());
+    let cells: Vec<(usize, usize, f32)> = weights
+        .connections()
+        .map(|(cell, slot)| (cell / cols, cell % cols, weights.values()[slot]))
+        .collect();
+    let (input16, gradient16) = (narrowed(input), narrowed(gradient));
+    let gradient16 = &gradient16[..gradient.len()];
+
+    // All lines, and those behind the first.
+    for first in [0, blocks.pattern().rows() / 2] {
+        let lines = first..blocks.pattern().rows();
+        let mut output = vec![Row([f32::NAN; LANES]); lines.len() * HEIGHT];
+        let product = Forward { blocks, lines, input: &input16, output: &mut output };
+        // SAFETY: the features were looked for.
+        unsafe { by_plain(Product::Forward(product)) };
+        for (row, output) in (first * HEIGHT..).zip(&output) {
+            for lane in 0..LANES {
+                let entries = cells.iter().filter(|cell| cell.0 == row);
+                let products = entries.map(|&(_, column, weight)| (weight, input[column].0[lane]));
+                check(&format!("{what}, product, row {row}, lane {lane}"), output.0[lane], products);
+            }
+        }
+    }
+
+    // All columns, and some; sums are added to what is there.
+    for (first, count) in [(0, cols), (cols / 3, cols - cols / 2)] {
+        let mut output = vec![Row([0.0; LANES]); count];
+        let product = Transposed { blocks, gradient: gradient16, output: &mut output, first };
+        // SAFETY: as above.
+        unsafe { by_plain(Product::Transposed(product)) };
+        for (column, output) in (first..).zip(&output) {
+            for lane in 0..LANES {
+                let entries = cells.iter().filter(|cell| cell.1 == column);
+                let products = entries.map(|&(row, _, weight)| (weight, gradient[row].0[lane]));
+                check(&format!("{what}, transposed, column {column}, lane {lane}"), output.0[lane], products);
+            }
+        }
+    }
+
+    let all = blocks.pattern().nnz();
+    for (range, is_half, accumulate) in [
+        (0..all, false, false),
+        (all / 3..all - all / 4, false, true),
+        (0..all / 2, true, true),
+        (all / 5..all, true, false),
+    ] {
+        let mut out = vec![if accumulate { 2.0 } else { f32::NAN }; range.len() * HEIGHT];
+        let (gradient16, input16) = (gradient16, &input16[..cols]);
+        let product = Gradient {
+            blocks,
+            range: range.clone(),
+            gradient: gradient16,
+            input: input16,
+            out: &mut out,
+            accumulate,
+            is_half,
+        };
+        // SAFETY: as above.
+        unsafe { by_plain(Product::Gradient(product)) };
+        let lanes = if is_half { HALF } else { LANES };
+        for (cell, slot) in weights.connections().filter(|(_, slot)| range.contains(&(slot / HEIGHT))) {
+            let (row, column) = (cell / cols, cell % cols);
+            let before = accumulate.then_some((2.0, 1.0));
+            let samples = (0..lanes).map(|lane| (gradient[row].0[lane], input[column].0[lane]));
+            let found = out[slot - range.start * HEIGHT];
+            check(&format!("{what}, gradient, {row}, {column}"), found, before.into_iter().chain(samples));
+        }
+    }
+}
