@@ -90,6 +90,7 @@ fn train_refuses_by_name_and_leaves_no_folder() {
         (&["--target", "sparsity=95"], "for 95 % write 0.95"),
         (&["--target", "nnz=600", "--target", "bytes=1"], "target.bytes: cannot be reached"),
         (&["--target", "nnz=600", "--target", "nnz=700"], "--target nnz=700: target.nnz is there twice"),
+        (&["--elastic"], "--elastic: there are no ranks to go on with"),
         (&["--batch-size", "32"], "train.batch_size: 32 is more than the 21 training samples"),
     ] {
         let message =
