@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::data::{self, DataSettings, Format, Loaded, Preparation, Splits, TargetScale};
 use rarefy::kernels::Isa;
+use rarefy::layers::Precision;
 use rarefy::report::amount;
 use rarefy::train::{self, Model, Settings};
 
@@ -30,9 +31,9 @@ impl MachineArgs {
         Ok(model.with_isa(isa).with_pool(pool))
     }
 
-    /// Runs `work` on this machine.
-    pub fn install<R: Send>(&self, work: impl FnOnce(Isa) -> R + Send) -> Result<R> {
-        let isa = Isa::named(&self.isa)?;
+    /// Runs `work` with a network of this precision on this machine.
+    pub fn install<R: Send>(&self, precision: Precision, work: impl FnOnce(Isa) -> R + Send) -> Result<R> {
+        let isa = precision.isa(&self.isa)?;
         let pool = train::thread_pool(self.threads)?;
         Ok(pool.install(|| work(isa)))
     }

@@ -71,7 +71,7 @@ pub fn run(
         ids.extend(writer.write(&ids, tokens, &sampling));
         Ok((writer.text(&ids), ids.len() - begin))
     };
-    let (text, written) = machine.install(write)??;
+    let (text, written) = machine.install(model.network.precision(), write)??;
     match file {
         Some(file) => {
             std::fs::write(file, format!("{text}\n"))

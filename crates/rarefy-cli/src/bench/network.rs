@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use rarefy::kernels::Isa;
-use rarefy::layers::{Buffers, Gradient, Network, NetworkSpec, Pass, SparsitySettings};
+use rarefy::layers::{Buffers, Gradient, Network, NetworkSpec, Pass, Precision, SparsitySettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Storage};
 use rarefy::tiles::Tiles;
@@ -71,7 +71,7 @@ struct Row {
 
 /// Measures and shows.
 pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
-    let isa = Isa::named(&args.isa)?;
+    let isa = named::<Precision>(&args.precision)?.isa(&args.isa)?;
     let text = std::fs::read_to_string(&args.file)
         .with_context(|| format!("{}: cannot read", args.file.display()))?;
     let spec: NetworkSpec = toml::from_str(&text)

@@ -10,7 +10,6 @@
 use std::hint::black_box;
 
 use anyhow::{Result, ensure};
-use rarefy::kernels::Isa;
 use rarefy::report::{bytes, table};
 use serde::Serialize;
 
@@ -63,7 +62,7 @@ pub fn run(args: &ScaleArgs, output: &Output) -> Result<()> {
     if let Some(wrong) = args.gigabits.iter().find(|&&gigabits| gigabits.is_nan() || gigabits <= 0.0) {
         ensure!(false, "--gigabits: {wrong} is not above 0");
     }
-    let isa = Isa::named(&args.step.isa)?;
+    let isa = args.step.isa()?;
     let Measured { times, threads, values, .. } = step::measure(&args.step, isa)?;
     let (compute, addition) = (median(times), seconds_of_an_addition(values));
     let rows: Vec<Row> = args

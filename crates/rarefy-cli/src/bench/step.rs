@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use rarefy::data::{Dataset, Features, Shares, Targets};
 use rarefy::kernels::{Activation, Isa};
-use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, Precision, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::OptimizerSettings;
 use rarefy::random::{Purpose, Stream};
@@ -38,13 +38,20 @@ pub struct StepArgs {
     #[arg(long, default_value_t = 0)]
     threads: usize,
     #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
-    pub(super) isa: String,
+    isa: String,
     /// Optimizer: sgd (momentum 0.9), adam, adamw, rmsprop, adagrad
     #[arg(long, default_value = "sgd")]
     optimizer: String,
     /// Seconds to measure for
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+}
+
+impl StepArgs {
+    /// The instruction set.
+    pub(super) fn isa(&self) -> Result<Isa> {
+        Ok(named::<Precision>(&self.precision)?.isa(&self.isa)?)
+    }
 }
 
 /// Steps that were timed.
@@ -60,7 +67,7 @@ pub(super) struct Measured {
 
 /// Measures.
 pub fn run(args: &StepArgs, output: &Output) -> Result<()> {
-    let isa = Isa::named(&args.isa)?;
+    let isa = args.isa()?;
     let Measured { times, threads, nnz, cells, .. } = measure(args, isa)?;
     let (count, fastest) = (times.len(), times.iter().fold(f64::INFINITY, |a, &b| a.min(b)));
     let ms = 1e3 * median(times);

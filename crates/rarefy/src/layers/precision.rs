@@ -48,14 +48,18 @@ impl Precision {
     /// If this processor lacks it, or it is not for such numbers; the message says which are.
     pub fn isa(self, name: &str) -> Result<Isa> {
         let wrong = |problem: &str| Err(Error::setting("isa", problem));
-        match (name, self, Isa::amx_support()) {
-            ("auto", ..) | ("amx", Precision::Bf16, TileSupport::Allowed) => Ok(self.detect_isa()),
-            ("amx", Precision::F32, _) => wrong(
+        match (name, self) {
+            ("auto", _) => Ok(self.detect_isa()),
+            ("amx", Precision::F32) => wrong(
                 "\"amx\" is for products of bf16 numbers: set train.precision = \"bf16\", or leave it out",
             ),
-            ("amx", _, TileSupport::Refused) => wrong(
-                "\"amx\" is refused to this process by the system, though the processor has it; leave it out",
-            ),
+            ("amx", Precision::Bf16) => match Isa::amx_support() {
+                TileSupport::Allowed => Ok(self.detect_isa()),
+                TileSupport::Refused => wrong(
+                    "\"amx\" is refused to this process by the system, though the processor has it; leave it out",
+                ),
+                TileSupport::Absent => Isa::named(name),
+            },
             _ => Isa::named(name),
         }
     }

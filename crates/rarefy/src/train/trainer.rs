@@ -579,7 +579,9 @@ fn bf16_note(settings: &Settings) -> Result<Option<String>> {
     let has_blocks = settings.sparsity.block == BlockHeight::Of(16);
     Ok(Some(match (by_tiles, has_blocks, Isa::amx_support()) {
         (true, true, _) => {
-            format!("computes bf16 products of linear layers in blocks of 16 by AMX; in others {plain}")
+            format!(
+                "computes bf16 products in row blocks of 16 by AMX, but for convolutions and states; in others {plain}"
+            )
         }
         (true, false, _) => {
             format!("computes bf16 in plain code: {plain}; AMX is used for sparsity.block = 16")

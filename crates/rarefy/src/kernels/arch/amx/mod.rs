@@ -242,11 +242,14 @@ unsafe fn stage_product(
         let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
         let (values, _) = values.as_chunks::<HEIGHT>();
         let mut pairs = [_mm512_setzero_si512(); WIDTH];
+        let upper = _mm512_set1_epi32(!0xffff);
         for (pair, values) in pairs.iter_mut().zip(values.chunks(2)) {
             let low = _mm512_srli_epi32::<16>(_mm512_loadu_si512(values[0].as_ptr().cast()));
-            // Numbers that bf16 has: their lower half is 0.
             *pair = match values.get(1) {
-                Some(value) => _mm512_or_si512(low, _mm512_loadu_si512(value.as_ptr().cast())),
+                Some(value) => {
+                    let high = _mm512_loadu_si512(value.as_ptr().cast());
+                    _mm512_or_si512(low, _mm512_and_si512(high, upper))
+                }
                 None => low,
             };
         }

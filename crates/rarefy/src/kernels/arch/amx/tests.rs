@@ -56,19 +56,25 @@ fn check(what: &str, found: f32, products: impl Iterator<Item = (f32, f32)>) {
     assert!((f64::from(found) - sum).abs() <= 1e-6 * size, "{what}: {found} and not {sum}");
 }
 
-/// On any processor that has the vectors; its tiles are those of [`Plain`].
+/// How a product is made.
+type Run = unsafe fn(Product<'_>);
+
+/// On any processor that has the vectors, by tiles of [`Plain`]; where it has tiles, by those too.
 #[test]
 fn tiles_make_the_three_products() {
     if !["avx512f", "avx512bw", "avx512vl", "avx512bf16"].map(has).iter().all(|&has| has) {
         eprintln!("this processor has no AVX-512 with bf16: nothing is checked");
         return;
     }
+    let has_unit = tile_support() == crate::kernels::TileSupport::Allowed;
     let mut stream = Stream::new(7, Purpose::Bench, 0, 0);
     for (lines, columns) in [(1, 1), (1, 32), (4, 33), (6, 70), (3, 16), (5, 100)] {
         let weights = blocks(lines, columns, &mut stream);
         let (input, gradient) = (rows(columns, &mut stream), rows(lines * HEIGHT, &mut stream));
         let what = format!("{lines} x {columns}");
-        products(&what, &weights, &input, &gradient);
+        for unit in [Some(by_plain as Run), has_unit.then_some(multiply as Run)].into_iter().flatten() {
+            products(&what, unit, &weights, &input, &gradient);
+        }
     }
 }
 
@@ -93,7 +99,7 @@ unsafe fn by_plain(product: Product<'_>) {
     }
 }
 
-fn products(what: &str, weights: &Weights, input: &[Row], gradient: &[Row]) {
+fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[Row]) {
     let (blocks, cols) = (of(weights), weights.cols());
     let cells: Vec<(usize, usize, f32)> = weights
         .connections()
@@ -108,7 +114,7 @@ fn products(what: &str, weights: &Weights, input: &[Row], gradient: &[Row]) {
         let mut output = vec![Row([f32::NAN; LANES]); lines.len() * HEIGHT];
         let product = Forward { blocks, lines, input: &input16, output: &mut output };
         // SAFETY: the features were looked for.
-        unsafe { by_plain(Product::Forward(product)) };
+        unsafe { run(Product::Forward(product)) };
         for (row, output) in (first * HEIGHT..).zip(&output) {
             for lane in 0..LANES {
                 let entries = cells.iter().filter(|cell| cell.0 == row);
@@ -123,7 +129,7 @@ fn products(what: &str, weights: &Weights, input: &[Row], gradient: &[Row]) {
         let mut output = vec![Row([0.0; LANES]); count];
         let product = Transposed { blocks, gradient: gradient16, output: &mut output, first };
         // SAFETY: as above.
-        unsafe { by_plain(Product::Transposed(product)) };
+        unsafe { run(Product::Transposed(product)) };
         for (column, output) in (first..).zip(&output) {
             for lane in 0..LANES {
                 let entries = cells.iter().filter(|cell| cell.1 == column);
@@ -152,7 +158,7 @@ fn products(what: &str, weights: &Weights, input: &[Row], gradient: &[Row]) {
             is_half,
         };
         // SAFETY: as above.
-        unsafe { by_plain(Product::Gradient(product)) };
+        unsafe { run(Product::Gradient(product)) };
         let lanes = if is_half { HALF } else { LANES };
         for (cell, slot) in weights.connections().filter(|(_, slot)| range.contains(&(slot / HEIGHT))) {
             let (row, column) = (cell / cols, cell % cols);
