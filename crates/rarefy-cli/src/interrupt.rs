@@ -56,13 +56,18 @@ impl Interrupt {
     /// Whether to stop. Says so the first time.
     pub fn is_raised(&self) -> bool {
         let is_raised = self.is_raised.load(Ordering::Relaxed);
-        if is_raised && !self.is_told.swap(true, Ordering::Relaxed) {
-            let how_to_end = if job::is_shared() { "" } else { " (once more to stop at once)" };
-            if job::speaks() {
-                complain(&format!("\nstopping: saving and reporting{how_to_end}"));
-            }
+        if is_raised {
+            self.tell();
         }
         is_raised
+    }
+
+    /// Says the first time that work stops: for a signal to this rank, or to another one that was faster.
+    pub fn tell(&self) {
+        if !self.is_told.swap(true, Ordering::Relaxed) && job::speaks() {
+            let how_to_end = if job::is_shared() { "" } else { " (once more to stop at once)" };
+            complain(&format!("\nstopping: saving and reporting{how_to_end}"));
+        }
     }
 
     /// Whether training goes on.

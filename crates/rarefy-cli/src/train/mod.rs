@@ -20,7 +20,7 @@ use rarefy::optimizers;
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{Summary, Twin};
 use rarefy::topology;
-use rarefy::train::{Outcome, Run, Settings, Trainer, free_run_directory};
+use rarefy::train::{Ending, Outcome, Run, Settings, Trainer, free_run_directory};
 use rarefy_mpi::Job;
 
 use crate::arguments::{
@@ -241,7 +241,11 @@ fn train(
                 interrupt.control()
             });
             progress.finish();
-            Ok((run, outcome.map_err(|error| stopped(error, &directory))?))
+            let outcome = outcome.map_err(|error| stopped(error, &directory))?;
+            if outcome.ending == Ending::Interrupted {
+                interrupt.tell();
+            }
+            Ok((run, outcome))
         });
         let is_loss =
             |error: &anyhow::Error| matches!(error.downcast_ref(), Some(rarefy::Error::Lost { .. }));
