@@ -36,11 +36,12 @@ impl FileCsr {
     /// The features and the numbers of a record.
     fn entries<'a>(&self, bytes: &'a [u8]) -> impl Iterator<Item = (u32, f32)> + use<'a> {
         let first = self.first;
-        bytes.as_chunks::<{ size_of::<Entry>() }>().0.iter().map(move |entry| {
-            let [feature, value]: Entry = bytemuck::pod_read_unaligned(entry);
-            // What cannot be read is zeros.
-            (feature.saturating_sub(first), f32::from_bits(value))
-        })
+        let entries = bytes.as_chunks::<{ size_of::<Entry>() }>().0.iter();
+        // A record that cannot be read is zeros: a sample of none.
+        entries
+            .map(|entry| bytemuck::pod_read_unaligned(entry))
+            .filter(|entry| *entry != [0, 0])
+            .map(move |[feature, value]: Entry| (feature - first, f32::from_bits(value)))
     }
 }
 
