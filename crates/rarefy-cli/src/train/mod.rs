@@ -146,8 +146,8 @@ pub struct TrainArgs {
     /// The run's folder [default: runs/DATA-N]
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     run_dir: Option<PathBuf>,
-    /// Go on with a run from its last checkpoint, bit for bit, with its own settings; only --threads, --elastic, --baseline and
-    /// --no-twin go with it, and --epochs, which plans the whole run for more
+    /// Go on with a run from its last checkpoint, bit for bit, with its own settings; only --threads, --memory-limit, --elastic,
+    /// --baseline and --no-twin go with it, and --epochs, which plans the whole run for more
     #[arg(long, value_name = "DIR", value_parser = named_path)]
     resume: Option<PathBuf>,
     /// Go on with the ranks that are left when others are lost, from the last checkpoint; needs Open MPI 5 and mpirun --with-ft ulfm
@@ -167,7 +167,8 @@ pub struct TrainArgs {
 /// The command `train` in which `--resume` stands alone but for what changes no result.
 pub fn with_resume_alone(command: clap::Command) -> clap::Command {
     let goes_with_it = |arg: &clap::Arg| {
-        ["resume", "epochs", "threads", "elastic", "baseline", "no_twin"].contains(&arg.get_id().as_str())
+        ["resume", "epochs", "threads", "memory_limit", "elastic", "baseline", "no_twin"]
+            .contains(&arg.get_id().as_str())
     };
     command.mut_args(|arg| if goes_with_it(&arg) { arg } else { arg.conflicts_with("resume") })
 }
@@ -274,6 +275,7 @@ fn begin(
         if let Some(threads) = args.threads {
             settings.threads = threads.max(0) as usize;
         }
+        settings.memory_limit = args.memory_limit.or(settings.memory_limit);
         if let Some(epochs) = args.epochs {
             settings.train.epochs = epochs.max(0) as u64;
         }

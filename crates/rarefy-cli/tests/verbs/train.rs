@@ -147,6 +147,9 @@ fn runs_that_cannot_go_on_say_why() {
     assert!(message.contains("config.toml: has another \"train.batch_size\""), "{message}");
     std::fs::write(path("config.toml"), config).unwrap();
     said(&resume);
+    // Nothing is read where there is no room for it.
+    let message = refusal(&[&resume[..], &["--memory-limit", "1000"]].concat());
+    assert!(message.contains("memory_limit: the run's checkpoint takes 0.0"), "{message}");
 
     let checkpoint = std::fs::read(path("checkpoint.safetensors")).unwrap();
     let format = br#"\"format\":3"#;

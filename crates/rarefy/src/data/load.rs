@@ -14,6 +14,7 @@ use super::reading::{Broken, Keep, Reading, Wanted};
 use super::settings::{DataSettings, Fold, TaskChoice};
 use super::splits::Splits;
 use super::text::{TextCounts, token_kind};
+use crate::machine::free_memory_bytes;
 use crate::{Error, Result};
 
 /// Reads, splits and scales what the settings name. The same seed gives the same parts.
@@ -29,11 +30,16 @@ use crate::{Error, Result};
 /// # Ok::<(), rarefy::Error>(())
 /// ```
 pub fn load(settings: &DataSettings, seed: u64) -> Result<Splits> {
+    load_within(settings, seed, free_memory_bytes().unwrap_or(u64::MAX))
+}
+
+/// As [`load`], if the samples of a file take no more bytes than there is room for.
+pub(crate) fn load_within(settings: &DataSettings, seed: u64, room: u64) -> Result<Splits> {
     settings.check()?;
     if settings.task == TaskChoice::LanguageModel {
         return language::load(settings);
     }
-    divide(&read::read(settings)?, settings, seed, None, None)
+    divide(&read::read_within(settings, room)?, settings, seed, None, None)
 }
 
 /// Splits and scales samples in memory, as [`load`] does those of a file: validation and test parts of the fractions that

@@ -42,6 +42,7 @@ pub use dataset::{Dataset, Features, Targets, Task};
 pub use dates::DatePart;
 pub use describe::{ClassCount, ColumnDescription, ColumnKind, Description, NumberDescription, describe};
 pub use lent::LentRows;
+pub(crate) use load::load_within;
 pub use load::{
     CrossValidation, from_memory, from_memory_as, from_memory_parts, load, load_readable, load_streamed,
     load_to_predict, load_with,

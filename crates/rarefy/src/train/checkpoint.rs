@@ -105,6 +105,11 @@ pub(super) struct Checkpoint<'a> {
 }
 
 impl Checkpoint<'_> {
+    /// Bytes of all its arrays.
+    pub(super) fn bytes(&self) -> u64 {
+        self.file.bytes()
+    }
+
     pub(super) fn read<'a>(directory: &Path) -> Result<Checkpoint<'a>> {
         let path = checkpoint_path(directory);
         if !path.exists() {

@@ -65,32 +65,64 @@ pub(super) fn check_beside(
     refuse_too_much(settings, needs)
 }
 
-fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
+/// Bytes that a run may still take, and the setting that bounds them.
+fn left(settings: &Settings) -> (&'static str, u64) {
+    let free = free_memory_bytes().unwrap_or(u64::MAX);
     let left = settings.memory_limit.map(|limit| (limit as u64).saturating_sub(rss_bytes()));
-    let (key, left) = match (left, free_memory_bytes()) {
-        (Some(left), free) if free.is_none_or(|free| left <= free) => ("memory_limit", left),
-        (_, Some(free)) => ("network", free),
-        (_, None) => return Ok(()),
-    };
+    match left {
+        Some(left) if left <= free => ("memory_limit", left),
+        _ => ("network", free),
+    }
+}
+
+/// Bytes that samples may take.
+pub(super) fn room(settings: &Settings) -> u64 {
+    left(settings).1
+}
+
+/// Refuses a run whose checkpoint takes more than there is, before it is read.
+///
+/// # Errors
+/// [`Error::Setting`] with the numbers.
+pub(super) fn check_saved(settings: &Settings, bytes: u64) -> Result<()> {
+    let (key, left) = left(settings);
+    if bytes <= left {
+        return Ok(());
+    }
+    let problem = format!(
+        "the run's checkpoint takes {}, and {} are left beside the {} that are held; go on with more memory, or a larger memory_limit",
+        gb(bytes),
+        gb(left),
+        gb(rss_bytes())
+    );
+    Err(Error::setting(key, problem))
+}
+
+fn gb(bytes: u64) -> String {
+    format!("{:.3} GB", bytes as f64 / 1e9)
+}
+
+fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
+    let (key, left) = left(settings);
     let Needs { connections, weights, buffers, moves, samples } = needs;
     let all = (weights + buffers + moves + samples) as u64;
     if all <= left {
         return Ok(());
     }
-    let gb = |bytes: u64| format!("{:.3} GB", bytes as f64 / 1e9);
     let (read, lower) = match samples {
         0 => (String::new(), ""),
         samples => (format!(", {} for samples that are read", gb(samples as u64)), "data.memory, "),
     };
     let problem = format!(
         "the run needs {} ({} for {connections} connections with gradients and optimizer state, {} for activations, {} to \
-         move connections{read}) and {} are left; lower {lower}sparsity.density, the network's width (network.hidden) or \
-         train.batch_size",
+         move connections{read}) and {} are left beside the {} that are held; lower {lower}sparsity.density, the network's \
+         width (network.hidden) or train.batch_size",
         gb(all),
         gb(weights as u64),
         gb(buffers as u64),
         gb(moves as u64),
-        gb(left)
+        gb(left),
+        gb(rss_bytes())
     );
     Err(Error::setting(key, problem))
 }

@@ -8,6 +8,7 @@ use super::Settings;
 use super::checkpoint::{self, Checkpoint, checkpoint_path};
 use super::directory::RunDirectory;
 use super::keep::{Keep, State};
+use super::memory;
 use super::model::{Model, ModelConfig, save_model};
 use super::record::{Ending, EpochRecord, Outcome, Watch};
 use super::trainer::{Trainer, TrainerBuilder};
@@ -185,6 +186,7 @@ impl Run {
         let builder = Trainer::builder_on_files(settings, comm)?.ranks_may_idle(may_idle);
         let fingerprint = builder.splits().fingerprint();
         let spec = builder.settings().network_for(&builder.splits().train)?;
+        memory::check_saved(builder.settings(), checkpoint.bytes())?;
         let network = checkpoint.network(builder.settings(), fingerprint, &spec)?;
         let mut trainer = builder.saved_network(network, checkpoint.position.clone()).build()?;
         checkpoint.check_position(trainer.steps_per_epoch())?;

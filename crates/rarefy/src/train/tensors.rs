@@ -164,6 +164,11 @@ impl<'a> TensorFile<'a> {
         Ok(TensorFile { path: path.to_path_buf(), source, metadata, start, asked: RefCell::default() })
     }
 
+    /// Bytes of all arrays.
+    pub(super) fn bytes(&self) -> u64 {
+        self.metadata.data_len() as u64
+    }
+
     pub(super) fn problem(&self, problem: impl Into<String>) -> Error {
         Error::model(&self.path, problem)
     }

@@ -13,7 +13,7 @@ use super::ranks::Ranks;
 use super::record::{Emptied, Ending, Outcome, Watch};
 use super::settings::pairs::Own;
 use super::threads::rank_pool;
-use super::{Engine, LanguageScore, Score, Settings, Threshold, judging};
+use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, memory};
 use crate::data::{self, Splits, Task};
 use crate::distributed::{Comm, Solo};
 use crate::kernels::{Isa, TileSupport};
@@ -288,7 +288,8 @@ impl Trainer {
     pub(super) fn builder_on_files(settings: Settings, comm: Arc<dyn Comm>) -> Result<TrainerBuilder> {
         settings.check()?;
         let pool = rank_pool(settings.threads, &*comm)?;
-        let splits = pool.install(|| data::load(&settings.data, settings.seed))?;
+        let splits =
+            pool.install(|| data::load_within(&settings.data, settings.seed, memory::room(&settings)))?;
         Ok(Trainer::builder(settings, splits).comm(comm).pool(pool))
     }
 

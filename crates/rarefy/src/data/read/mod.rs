@@ -17,6 +17,7 @@ mod libsvm;
 pub(super) mod npy;
 pub(crate) mod pipes;
 mod place;
+mod room;
 mod scipy;
 mod settings_of_formats;
 mod sink;
@@ -31,6 +32,7 @@ use super::raw::{Raw, Source};
 use super::reading::{Broken, Format, Keep, Kept, MEMORY, MemoryReading, Reading, Wanted};
 use super::settings::DataSettings;
 use super::text::token_kind;
+use crate::machine::free_memory_bytes;
 use crate::{Error, Result};
 use files::Kind;
 use place::Place;
@@ -90,7 +92,7 @@ const FORMATS: [Row; 12] = [
         names: &["Parquet", "Arrow"],
         takes: TABLE,
         folder: None,
-        detect: |place| Ok(place.is_file() && columnar::Kind::of(&place.start).is_some()),
+        detect: |place| Ok(place.is_file() && place.is_typed()),
         read: csv::read,
         reread: csv::reread,
         part_for_model: |_| Ok(None),
@@ -250,18 +252,23 @@ fn is_table(settings: &DataSettings) -> bool {
 
 pub use builtin::digits;
 
-/// Reads what the settings name.
+/// Reads what the settings name, if the machine has room for it.
 pub(crate) fn read(settings: &DataSettings) -> Result<Source> {
+    read_within(settings, free_memory_bytes().unwrap_or(u64::MAX))
+}
+
+/// Reads what the settings name, if its samples take no more bytes than there is room for.
+pub(crate) fn read_within(settings: &DataSettings, room: u64) -> Result<Source> {
     let place = find(&settings.path, is_table(settings))?;
     let row = detect(&place)?;
-    let is_text = columnar::Kind::of(&place.start).is_none();
-    if row.format == Format::Csv && is_text && !is_table(settings) {
+    if row.format == Format::Csv && !place.is_typed() && !is_table(settings) {
         refuse_list(&place.path)?;
     }
     if settings.memory.is_some() {
         // Before all of it is read into memory.
         refuse_settings_of_others(settings, row.format)?;
     }
+    room::refuse_too_large(&place, row.format, settings, room)?;
     let mut source = (row.read)(&place.path, settings)?;
     pipes::forget(&place.path);
     refuse_settings_of_others(settings, row.format)?;

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use super::files::{self, Kind};
-use super::{gzip, pipes, sniff};
+use super::{columnar, gzip, pipes, sniff};
 use crate::{Error, Result};
 
 /// A path or name, and what is seen of it without reading it.
@@ -88,6 +88,11 @@ impl Place {
     /// Whether its name ends in one of these ways.
     pub(super) fn ends(&self, ends: &[&str]) -> bool {
         ends.iter().any(|end| self.file_name.ends_with(end))
+    }
+
+    /// Whether it is a table whose columns have types: Parquet or Arrow.
+    pub(super) fn is_typed(&self) -> bool {
+        columnar::Kind::of(&self.start).is_some()
     }
 
     /// Whether it is a pipe, whose name says nothing of what it holds.

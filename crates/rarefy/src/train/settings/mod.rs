@@ -48,8 +48,9 @@ pub struct Settings {
     pub threads: usize,
     /// The instruction set.
     pub isa: IsaChoice,
-    /// Bytes of memory that the run may hold, its data included, a number or a text such as `"8GB"`; if not given, what the machine
-    /// has left.
+    /// Bytes of memory that the run may hold, a number or a text such as `"8GB"`; if not given, what the machine has left. What the
+    /// network and its batches take is refused before it is taken, and a CSV, libsvm, NPY, NPZ or IDX file before it is read; other
+    /// data counts once it is read.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "bytes_setting")]
     pub memory_limit: Option<usize>,
     /// Where samples come from.

@@ -57,6 +57,14 @@ pub(super) fn part_for_model(path: &Path) -> Result<Option<Part>> {
     })
 }
 
+/// Bytes of the training features of a file of that length; none where no name tells which they are.
+pub(super) fn feature_bytes(path: &Path, length: u64) -> Result<Option<u64>> {
+    Ok(match Store::open(path)? {
+        Store::Single => Some(length),
+        mut store => store.unpacked_bytes(&FEATURES),
+    })
+}
+
 /// Reads a folder or an `.npz` file with features and labels, or features alone whose labels the settings name.
 pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     let how = How { shifting: Shifting::by(settings.scale), streaming: settings.streaming() };

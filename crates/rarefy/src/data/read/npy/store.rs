@@ -87,6 +87,13 @@ impl Store {
         }
     }
 
+    /// Bytes of the array of the first name that there is in an archive.
+    pub(super) fn unpacked_bytes(&mut self, names: &[&str]) -> Option<u64> {
+        let Store::Archive(archive, _) = self else { return None };
+        let name = entry(archive, names)?;
+        Some(archive.by_name(&name).ok()?.size())
+    }
+
     /// The array of the first name that there is, to be read, and its place for messages.
     fn opened(&mut self, path: &Path, names: &[&str]) -> Result<Option<(PathBuf, Opened<'_>)>> {
         match self {
