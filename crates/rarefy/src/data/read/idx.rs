@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A folder holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, and for its own test part the same with
-//! `t10k`; each perhaps with `.gz`, or with a dot before `idx`. A single file of images finds its labels beside it, by the
+//! `t10k` or `test`; each perhaps with `.gz`, or with a dot before `idx`. A single file of images finds its labels beside it, by the
 //! same name with `labels` for `images`. Format: LeCun, Cortes, Burges, "The MNIST database", section "IDX".
 
 use std::io::Read;
@@ -29,7 +29,12 @@ pub(crate) fn has_parts(folder: &Path) -> bool {
 
 /// Whether a folder holds a test part; a file holds none.
 pub(crate) fn has_test_part(path: &Path) -> bool {
-    find(path, "t10k", "images").is_some()
+    find(path, test_name(path), "images").is_some()
+}
+
+/// What the files of a folder's test part are called by.
+fn test_name(folder: &Path) -> &'static str {
+    if find(folder, "test", "images").is_some() { "test" } else { "t10k" }
 }
 
 /// Whether a path leads to a folder or a file of this format.
@@ -54,7 +59,7 @@ pub(crate) fn read(path: &Path, streaming: Option<&Streaming>) -> Result<Source>
     }
     let train =
         read_part(path, "train", streaming)?.ok_or_else(|| missing(path, "train-images-idx3-ubyte"))?;
-    let test = read_part(path, "t10k", streaming)?;
+    let test = read_part(path, test_name(path), streaming)?;
     if let Some(test) = test.as_ref().filter(|test| test.width != train.width) {
         let problem = format!("has {} pixels per image, the training part has {}", test.width, train.width);
         return Err(Error::data(&test.path, problem));
@@ -69,7 +74,7 @@ pub(super) fn reread(path: &Path, _: &Reading, wanted: Wanted) -> Result<Raw> {
         return Ok(test.unwrap_or(train));
     }
     let file = if path.is_dir() {
-        find(path, "t10k", "images").or_else(|| find(path, "train", "images"))
+        find(path, test_name(path), "images").or_else(|| find(path, "train", "images"))
     } else {
         Some(path.to_path_buf())
     };
@@ -82,7 +87,7 @@ fn missing(folder: &Path, name: &str) -> Error {
     Error::data(folder, format!("this folder holds no {name} (or {name}.gz)"))
 }
 
-/// Reads the `train` or `t10k` files of a folder, if there are any.
+/// Reads the `train`, `t10k` or `test` files of a folder, if there are any.
 fn read_part(folder: &Path, part: &str, streaming: Option<&Streaming>) -> Result<Option<Raw>> {
     match (find(folder, part, "images"), find(folder, part, "labels")) {
         (None, None) => Ok(None),
@@ -212,6 +217,13 @@ pub(crate) mod tests {
         assert!(
             matches!(train.labels, Some(Labels::Numbers { values, outputs: 1 }) if values == [1.0, 0.0, 1.0])
         );
+        // Some call the test part by its name.
+        let rename = |from: &str, to: &str| {
+            std::fs::rename(folder.path().join(from), folder.path().join(to)).unwrap();
+        };
+        rename("t10k-images.idx3-ubyte", "test-images-idx3-ubyte");
+        rename("t10k-labels.idx1-ubyte", "test-labels-idx1-ubyte");
+        assert_eq!(read(folder.path(), None).unwrap().test.unwrap().samples(), 1);
         // A single file finds its labels; new images need none.
         let single = read(&folder.path().join("train-images-idx3-ubyte"), None).unwrap().train;
         assert_eq!(single.samples(), 3);
@@ -219,8 +231,8 @@ pub(crate) mod tests {
             Wanted { labels: None, broken: Broken::LeaveOut, keep: Keep::Nothing, streaming: None };
         assert_eq!(reread(folder.path(), &Reading::Idx, unlabelled).unwrap().samples(), 1);
         // Only half of a test part is an error, not a missing test part.
-        std::fs::remove_file(folder.path().join("t10k-labels.idx1-ubyte")).unwrap();
-        assert!(read(folder.path(), None).err().unwrap().to_string().contains("no t10k-labels-idx1-ubyte"));
+        std::fs::remove_file(folder.path().join("test-labels-idx1-ubyte")).unwrap();
+        assert!(read(folder.path(), None).err().unwrap().to_string().contains("no test-labels-idx1-ubyte"));
     }
 
     #[test]

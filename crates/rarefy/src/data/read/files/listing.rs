@@ -22,7 +22,7 @@ impl Kind {
     pub(super) fn of(path: &Path) -> Option<Kind> {
         let end = path.extension()?.to_str()?.to_ascii_lowercase();
         match end.as_str() {
-            "png" | "jpg" | "jpeg" => Some(Kind::Images),
+            "png" | "jpg" | "jpeg" | "jpe" | "jfif" => Some(Kind::Images),
             "wav" | "wave" => Some(Kind::Audio),
             "txt" => Some(Kind::Text),
             _ => None,

@@ -25,6 +25,8 @@ fn shown(root: &Path, files: &[LabelledFile]) -> Vec<String> {
 fn a_folder_per_class_is_listed_by_name_with_hidden_files_passed_over() {
     let root = tree(&[
         "b/2.PNG",
+        "b/3.jfif",
+        "b/4.jpe",
         "b/deep/0.jpg",
         "a/z.jpeg",
         "a/.DS_Store",
@@ -37,7 +39,10 @@ fn a_folder_per_class_is_listed_by_name_with_hidden_files_passed_over() {
     assert_eq!(kind(root.path()).unwrap(), Some(Kind::Images));
     let found = list(root.path(), Kind::Images).unwrap();
     assert_eq!(found.classes, ["a", "b"]);
-    assert_eq!(shown(root.path(), &found.parts.train), ["a/z.jpeg=0", "b/2.PNG=1", "b/deep/0.jpg=1"]);
+    assert_eq!(
+        shown(root.path(), &found.parts.train),
+        ["a/z.jpeg=0", "b/2.PNG=1", "b/3.jfif=1", "b/4.jpe=1", "b/deep/0.jpg=1"]
+    );
     assert_eq!((found.parts.test, part_for_model(root.path(), Kind::Images).unwrap()), (None, None));
 }
 
