@@ -63,7 +63,7 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
     let width = output.width();
     let parts = [totals(&found, &settings), classes(&found, most), columns(&found, most, width)];
     output.show(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n"));
-    output.say(&format!("\nnext     {}", training_command(args)));
+    output.say(&format!("\nnext     {}", training_command(args, found.task)));
     output.json(&found)
 }
 
@@ -71,11 +71,14 @@ pub fn run(args: &DataArgs, output: &Output) -> Result<()> {
 const COMMAND_LINE: usize = 70;
 
 /// What trains on the data as it was read here, a long command on several lines that a shell takes as one.
-fn training_command(args: &DataArgs) -> String {
+fn training_command(args: &DataArgs, task: Task) -> String {
     let assignments = args.set.iter().flat_map(|assignment| ["--set".to_string(), shell_word(assignment)]);
     let words = ["rarefy", "train"].map(String::from).into_iter().chain([shell_word(&args.data)]);
     let (mut command, mut line) = (String::new(), 0);
-    for word in words.chain(args.read.words()).chain(assignments) {
+    // The usual network reads no tokens.
+    let network: &[&str] = if task == Task::LanguageModel { &["--network", "char-transformer"] } else { &[] };
+    let network = network.iter().map(|word| word.to_string());
+    for word in words.chain(args.read.words()).chain(network).chain(assignments) {
         let length = word.chars().count() + 1;
         if line > 0 && line + length > COMMAND_LINE {
             command += "\\\n           ";
@@ -140,7 +143,10 @@ pub fn table_text(dialect: &Dialect, labels: &[LabelColumn], settings: &DataSett
         [label] if settings.label.is_empty() && label.position + 1 == dialect.columns => {
             " (the last column; --label chooses another)"
         }
-        [_] if settings.label.is_empty() => " (by its name; --label chooses another)",
+        [label] if settings.label.is_empty() && dialect.header && label.is_named_so() => {
+            " (by its name; --label chooses another)"
+        }
+        [_] if settings.label.is_empty() => " (the last that may be one; --label chooses another)",
         _ => "",
     };
     if dialect.typed {

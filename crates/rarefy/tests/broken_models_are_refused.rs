@@ -234,7 +234,6 @@ fn a_description_agrees_with_itself_and_the_arrays() {
     }
 }
 
-/// Each merge joins the token before it with itself: 40 of them would make a token of a terabyte.
 #[test]
 fn a_variance_is_not_negative() {
     let folder = tempfile::tempdir().unwrap();
@@ -254,6 +253,7 @@ fn a_variance_is_not_negative() {
     assert!(error.contains("\"layers.1.variance\" holds -1 at place 2"), "{error}");
 }
 
+/// Each merge joins the token before it with itself: 40 of them would make a token of a terabyte.
 #[test]
 fn merges_do_not_double_without_end() {
     let merges: Vec<[u32; 2]> =

@@ -53,7 +53,9 @@ fn a_language_model_trains_is_scored_in_bits_and_writes() {
     let described =
         said(&["data", file, "--task", "language-model", "--set", "data.text.tokens.kind=characters"]);
     assert!(
-        described.contains("language model, one of ") && described.contains("0 of them unknown"),
+        described.contains("language model, one of ")
+            && described.contains("0 of them unknown")
+            && described.contains("--network char-transformer"),
         "{described}"
     );
     let given =

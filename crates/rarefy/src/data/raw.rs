@@ -350,7 +350,7 @@ impl Raw {
     /// The label column(s), for messages.
     pub(crate) fn label_name(&self) -> String {
         match &self.reading.labels()[..] {
-            [] => "the labels".into(),
+            [] => "the label".into(),
             [column] => format!("the label column {}", shown(&column.name)),
             _ => "the label columns".into(),
         }

@@ -146,6 +146,16 @@ pub struct LabelColumn {
     pub text: bool,
 }
 
+/// Names of label columns that need not be last.
+pub(crate) const LABEL_NAMES: [&str; 4] = ["label", "target", "class", "y"];
+
+impl LabelColumn {
+    /// Whether its name says that it is one.
+    pub fn is_named_so(&self) -> bool {
+        LABEL_NAMES.iter().any(|name| self.name.eq_ignore_ascii_case(name))
+    }
+}
+
 /// How a table is laid out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dialect {

@@ -304,17 +304,17 @@ mod tests {
             (
                 numbers(&[0.0, 1.0, 1.0, 1.0], 2),
                 TaskChoice::Classification,
-                "sample 2: the labels has 2 columns",
+                "sample 2: the label has 2 columns",
             ),
             (
                 numbers(&[0.0, 1.0, 0.0, 2.0], 2),
                 TaskChoice::Classification,
-                "sample 2: the labels has 2 columns",
+                "sample 2: the label has 2 columns",
             ),
             (
                 numbers(&[0.0, 1.0, 2.0, 0.0], 2),
                 TaskChoice::MultiLabel,
-                "sample 2: the labels holds 2; multi-label",
+                "sample 2: the label holds 2; multi-label",
             ),
             (text(&["a"]), TaskChoice::Regression, "holds text"),
         ] {

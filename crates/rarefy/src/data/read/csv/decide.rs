@@ -7,14 +7,11 @@ use super::dialect::UNNAMED;
 use super::faults::Faults;
 use super::survey::{MOST_CATEGORIES, Seen};
 use super::table::{Role, at};
-use crate::data::reading::Dialect;
+use crate::data::reading::{Dialect, LABEL_NAMES};
 use crate::data::settings::{DataSettings, LabelType, TaskChoice};
 use crate::data::shown::shown;
 use crate::names::shell_word;
 use crate::{Error, Result};
-
-/// Names of label columns that need not be last.
-const LABEL_NAMES: [&str; 4] = ["label", "target", "class", "y"];
 
 /// A table before its roles are known.
 pub(super) struct Table<'a> {
