@@ -87,21 +87,23 @@ impl Csr {
     /// # Errors
     /// What is wrong with the row, in words; nothing is added then.
     pub fn push(&mut self, entries: &mut [(u32, f32)]) -> Result<(), String> {
+        Csr::sort_row(self.features, entries)?;
+        self.push_sound(entries.iter().copied().filter(|(_, value)| *value != 0.0));
+        Ok(())
+    }
+
+    /// Sorts the entries of a row, and checks them.
+    pub(crate) fn sort_row(features: usize, entries: &mut [(u32, f32)]) -> Result<(), String> {
         entries.sort_unstable_by_key(|&(index, _)| index);
         if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(format!("index {} comes twice", pair[0].0));
         }
-        if let Some((last, _)) = entries.last().filter(|(last, _)| *last as usize >= self.features) {
-            return Err(format!("index {last} is beyond the {} features", self.features));
+        if let Some((last, _)) = entries.last().filter(|(last, _)| *last as usize >= features) {
+            return Err(format!("index {last} is beyond the {features} features"));
         }
         if let Some((index, value)) = entries.iter().find(|(_, value)| !value.is_finite()) {
             return Err(format!("the value {value} of index {index} is not a finite number"));
         }
-        for &(index, value) in entries.iter().filter(|(_, value)| *value != 0.0) {
-            self.indices.push(index);
-            self.values.push(value);
-        }
-        self.offsets.push(self.indices.len());
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! An array of numbers of any common type, as IDX and NPY files hold it: the bytes after the header, checked against
 //! the header's promise before anything large is allocated, then turned into features or labels.
 
-use std::io::Read;
-use std::path::Path;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use super::gzip::{Opened, read_error};
 use crate::data::prepare::classes;
@@ -232,6 +232,50 @@ impl Array {
             return Err(Error::data_at(path, format!("sample {}", at / outputs + 1), problem));
         }
         Ok(Labels::Numbers { values, outputs })
+    }
+}
+
+/// The numbers of an array, one after the other.
+pub(super) struct Numbers<'a> {
+    path: PathBuf,
+    header: ArrayHeader,
+    reader: BufReader<Box<dyn Read + 'a>>,
+    bytes: Vec<u8>,
+}
+
+impl<'a> Numbers<'a> {
+    /// Those that follow a header.
+    pub(super) fn new(path: PathBuf, from: Opened<'a>, header: ArrayHeader) -> Result<Numbers<'a>> {
+        bytes_of(&path, &header.shape, header.element, from.at_most.saturating_sub(header.length))?;
+        Ok(Numbers {
+            path,
+            header,
+            reader: BufReader::with_capacity(1 << 16, from.reader),
+            bytes: Vec::new(),
+        })
+    }
+
+    /// How many the header promises.
+    pub(super) fn promised(&self) -> usize {
+        self.header.shape.iter().product()
+    }
+
+    /// Makes `out` the next ones.
+    pub(super) fn take(&mut self, count: usize, out: &mut Vec<f64>) -> Result<()> {
+        let ArrayHeader { element, big_endian, .. } = self.header;
+        let wanted = count * element.size();
+        self.bytes.clear();
+        out.clear();
+        let mut rest = self.reader.by_ref().take(wanted as u64);
+        let found = rest.read_to_end(&mut self.bytes).map_err(read_error(&self.path))?;
+        if found < wanted {
+            let missing = wanted - found;
+            let problem =
+                format!("ends {missing} bytes before its header says; it is cut short: get it again");
+            return Err(Error::data(&self.path, problem));
+        }
+        element.each(big_endian, &self.bytes, |number| out.push(number));
+        Ok(())
     }
 }
 

@@ -12,12 +12,11 @@ use std::path::Path;
 
 use super::gzip;
 use super::place::Place;
-use super::sink::{Sink, sink};
-use crate::data::csr::Csr;
-use crate::data::raw::{Cells, Labels, Places, Raw, Source};
+use super::sink::Rows;
+use crate::data::raw::{Labels, Places, Raw, Source};
 use crate::data::reading::{LibsvmReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
-use crate::data::stream::{FileCsr, Streaming};
+use crate::data::stream::Streaming;
 use crate::tiles::Shape;
 use crate::{Error, Result};
 
@@ -99,49 +98,6 @@ struct Lines {
     /// The lowest and the highest feature, each with its line.
     lowest: Option<(u32, u64)>,
     highest: Option<(u32, u64)>,
-}
-
-/// The features of all lines that are not zero.
-enum Rows {
-    InMemory { offsets: Vec<usize>, indices: Vec<u32>, values: Vec<f32> },
-    InFile(Sink),
-}
-
-impl Rows {
-    fn new(streaming: Option<&Streaming>) -> Result<Rows> {
-        let in_memory = Rows::InMemory { offsets: vec![0], indices: Vec::new(), values: Vec::new() };
-        Ok(sink(streaming)?.map_or(in_memory, Rows::InFile))
-    }
-
-    /// Adds a line, whose entries are sorted.
-    fn push(&mut self, row: &[(u32, f32)]) -> Result<()> {
-        let entries = row.iter().copied().filter(|&(_, value)| value != 0.0);
-        match self {
-            Rows::InMemory { offsets, indices, values } => {
-                for (index, value) in entries {
-                    indices.push(index);
-                    values.push(value);
-                }
-                offsets.push(indices.len());
-                Ok(())
-            }
-            Rows::InFile(sink) => sink.put(&entries.map(FileCsr::entry).collect::<Vec<_>>()),
-        }
-    }
-
-    /// Those of all lines, features being counted from `first`.
-    fn into_cells(self, path: &Path, features: usize, first: u32) -> Result<Cells> {
-        match self {
-            Rows::InMemory { offsets, mut indices, values } => {
-                indices.iter_mut().for_each(|index| *index -= first);
-                let rows = Csr::new(features, offsets, indices, values);
-                Ok(Cells::Sparse(rows.map_err(|problem| Error::data(path, problem.to_string()))?))
-            }
-            Rows::InFile(sink) => {
-                Ok(Cells::StreamedSparse(FileCsr { records: sink.into_records()?, features, first }))
-            }
-        }
-    }
 }
 
 impl Lines {
@@ -290,6 +246,7 @@ impl Lines {
 mod tests {
     use super::super::gzip::tests::packed;
     use super::*;
+    use crate::data::csr::Csr;
     use crate::data::dataset::{Features, Targets};
     use crate::data::load::{load, load_with};
 

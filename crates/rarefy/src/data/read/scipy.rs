@@ -11,8 +11,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::array::Array;
+use super::array::{Array, Numbers};
+use super::sink::Rows;
 use crate::data::csr::Csr;
+use crate::data::raw::Cells;
+use crate::data::stream::Streaming;
 use crate::{Error, Result};
 
 /// The array whose presence tells such an archive.
@@ -27,13 +30,15 @@ pub(super) fn format(bytes: &[u8]) -> String {
     bytes[header_end..].iter().filter(|&&byte| byte != 0).map(|&byte| char::from(byte)).collect()
 }
 
-/// The rows of the matrix of a `format` whose arrays `array` reads. Of compressed rows, columns may come in any order, but
-/// only once.
+/// The rows of the matrix of a `format` whose arrays `array` reads, and how many columns they have. Of compressed rows `indices` and `data` are
+/// `entries`, which are gone through once; columns may come in any order, but only once.
 pub(super) fn read(
     path: &Path,
     format: &str,
     array: impl FnMut(&str) -> Result<Option<Array>>,
-) -> Result<Csr> {
+    entries: [Option<Numbers<'_>>; 2],
+    streaming: Option<&Streaming>,
+) -> Result<(Cells, usize)> {
     let mut matrix = Matrix { path, array, rows: 0.0, columns: 0.0 };
     let (shape, _) = matrix.numbers("shape")?;
     let [rows, columns] = shape[..] else {
@@ -44,8 +49,14 @@ pub(super) fn read(
     if !(0.0..=most).contains(&rows) || !(0.0..=most).contains(&columns) {
         return Err(matrix.broken(format!("its shape is {rows} x {columns}")));
     }
-    match format {
-        "csr" => matrix.compressed_rows(),
+    let rows = match format {
+        "csr" => return Ok((matrix.compressed_rows(entries, streaming)?, columns as usize)),
+        "csc" | "coo" | "bsr" | "dia" if streaming.is_some() => {
+            let problem = format!(
+                "is a sparse matrix of the format {format:?}, which is all in memory; save it with scipy.sparse.save_npz(file, x.tocsr()), or leave data.memory out"
+            );
+            return Err(Error::data(path, problem));
+        }
         "csc" => matrix.compressed_columns(),
         "coo" => matrix.coordinates(),
         "bsr" => matrix.blocks(),
@@ -56,7 +67,8 @@ pub(super) fn read(
                 "holds a matrix of the format {other:?}, not csr, csc, coo, bsr or dia; save it with scipy.sparse.save_npz(file, x.tocsr())"
             ),
         )),
-    }
+    }?;
+    Ok((Cells::Sparse(rows), columns as usize))
 }
 
 /// The arrays of a matrix.
@@ -67,6 +79,11 @@ struct Matrix<'a, F> {
     columns: f64,
 }
 
+/// The error about an array that is not there.
+fn missing(path: &Path, name: &str) -> Error {
+    Error::data(path, format!("holds no array named {name}; save it again with scipy.sparse.save_npz"))
+}
+
 /// An entry: its row, its column and its value.
 type Entry = (f64, f64, f64);
 
@@ -74,12 +91,7 @@ impl<F: FnMut(&str) -> Result<Option<Array>>> Matrix<'_, F> {
     /// An array and its shape.
     fn numbers(&mut self, name: &str) -> Result<(Vec<f64>, Vec<usize>)> {
         let path = self.path;
-        let array = (self.array)(name)?.ok_or_else(|| {
-            Error::data(
-                path,
-                format!("holds no array named {name}; save it again with scipy.sparse.save_npz"),
-            )
-        })?;
+        let array = (self.array)(name)?.ok_or_else(|| missing(path, name))?;
         Ok((array.map(|number| number), array.shape))
     }
 
@@ -115,26 +127,37 @@ impl<F: FnMut(&str) -> Result<Option<Array>>> Matrix<'_, F> {
         Err(self.broken(format!("it has {n} {a} and {m} {b}")))
     }
 
-    fn compressed_rows(mut self) -> Result<Csr> {
-        let ((indices, _), (values, _)) = (self.numbers("indices")?, self.numbers("data")?);
-        self.same_length(["indices", "values"], [indices.len(), values.len()])?;
-        let ranges = self.ranges(self.rows, indices.len())?;
-        let mut csr = Csr::empty(self.columns as usize);
-        let mut row = Vec::new();
+    fn compressed_rows(
+        mut self,
+        [columns, values]: [Option<Numbers<'_>>; 2],
+        streaming: Option<&Streaming>,
+    ) -> Result<Cells> {
+        let mut columns = columns.ok_or_else(|| missing(self.path, "indices"))?;
+        let mut values = values.ok_or_else(|| missing(self.path, "data"))?;
+        self.same_length(["indices", "values"], [columns.promised(), values.promised()])?;
+        let ranges = self.ranges(self.rows, columns.promised())?;
+        let (mut places, mut numbers, mut row) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rows = Rows::new(streaming)?;
+        let before = ranges.first().map_or(0, |first| first.start);
+        columns.take(before, &mut places)?;
+        values.take(before, &mut numbers)?;
         for (number, range) in ranges.into_iter().enumerate() {
+            columns.take(range.len(), &mut places)?;
+            values.take(range.len(), &mut numbers)?;
             row.clear();
-            for (&column, &value) in indices[range.clone()].iter().zip(&values[range]) {
+            for (&column, &value) in places.iter().zip(&numbers) {
                 self.check_place(number as f64, column)?;
                 row.push((column as u32, value as f32));
             }
-            csr.push(&mut row).map_err(|problem| {
+            Csr::sort_row(self.columns as usize, &mut row).map_err(|problem| {
                 let problem = format!(
                     "{problem}; call x.sum_duplicates() and remove what is not finite before saving it"
                 );
                 Error::data_at(self.path, format!("row {}", number + 1), problem)
             })?;
+            rows.push(&row)?;
         }
-        Ok(csr)
+        rows.into_cells(self.path, self.columns as usize, 0)
     }
 
     fn compressed_columns(mut self) -> Result<Csr> {

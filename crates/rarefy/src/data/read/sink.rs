@@ -1,10 +1,12 @@
 //! Where readers put the cells of samples, one sample after the other: in memory, or in a scratch file (`data.memory`).
 
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::Result;
+use crate::data::csr::Csr;
 use crate::data::raw::Cells;
-use crate::data::stream::{Decode, FileCells, Places, Records, Scratch, Streaming};
+use crate::data::stream::{Decode, FileCells, FileCsr, Places, Records, Scratch, Streaming};
+use crate::{Error, Result};
 
 /// The scratch file, with the end of each sample that was put there.
 pub(super) struct Sink {
@@ -40,7 +42,7 @@ impl Sink {
     ///
     /// # Errors
     /// A full disk.
-    pub(super) fn into_records(self) -> Result<Arc<Records>> {
+    fn into_records(self) -> Result<Arc<Records>> {
         Ok(Arc::new(self.scratch.into_records(Places::Ends(self.ends))?))
     }
 }
@@ -53,4 +55,47 @@ pub(super) fn numbers() -> Decode {
         there.iter_mut().zip(numbers).for_each(|(out, &number)| *out = f32::from_ne_bytes(number));
         rest.fill(f32::NAN);
     })
+}
+
+/// Samples of which only the numbers other than zero are kept.
+pub(super) enum Rows {
+    InMemory { offsets: Vec<usize>, indices: Vec<u32>, values: Vec<f32> },
+    InFile(Sink),
+}
+
+impl Rows {
+    pub(super) fn new(streaming: Option<&Streaming>) -> Result<Rows> {
+        let in_memory = Rows::InMemory { offsets: vec![0], indices: Vec::new(), values: Vec::new() };
+        Ok(sink(streaming)?.map_or(in_memory, Rows::InFile))
+    }
+
+    /// Adds a sample, whose entries are sorted; zeros are left out.
+    pub(super) fn push(&mut self, row: &[(u32, f32)]) -> Result<()> {
+        let entries = row.iter().copied().filter(|&(_, value)| value != 0.0);
+        match self {
+            Rows::InMemory { offsets, indices, values } => {
+                for (index, value) in entries {
+                    indices.push(index);
+                    values.push(value);
+                }
+                offsets.push(indices.len());
+                Ok(())
+            }
+            Rows::InFile(sink) => sink.put(&entries.map(FileCsr::entry).collect::<Vec<_>>()),
+        }
+    }
+
+    /// All samples, features being counted from `first`.
+    pub(super) fn into_cells(self, path: &Path, features: usize, first: u32) -> Result<Cells> {
+        match self {
+            Rows::InMemory { offsets, mut indices, values } => {
+                indices.iter_mut().for_each(|index| *index -= first);
+                let rows = Csr::new(features, offsets, indices, values);
+                Ok(Cells::Sparse(rows.map_err(|problem| Error::data(path, problem.to_string()))?))
+            }
+            Rows::InFile(sink) => {
+                Ok(Cells::StreamedSparse(FileCsr { records: sink.into_records()?, features, first }))
+            }
+        }
+    }
 }

@@ -114,6 +114,12 @@ const ROWS: &[Row] = &[
         "n.svm.gz",
         "features = 99",
     ),
+    (
+        "compressed rows",
+        |at| std::fs::write(at.join("m.npz"), compressed_rows()).unwrap(),
+        "m.npz",
+        "test_fraction = 0.3",
+    ),
     ("pictures", pictures, "", "validation_fraction = 0.2"),
     ("sounds", sounds, "", "test_fraction = 0.3\naugment = {noise = 0.1}"),
 ];
@@ -139,6 +145,24 @@ fn nonzeros() -> String {
         format!("{}{} 60:0\n", at % 3, (0..5).map(entry).collect::<String>())
     };
     (0..SAMPLES).map(line).collect()
+}
+
+/// The same as an archive of SciPy's, whose columns come in any order.
+fn compressed_rows() -> Vec<u8> {
+    let array = |kind: &str, count: usize, each: &dyn Fn(usize) -> u32| {
+        let bytes: Vec<u8> = (0..count).flat_map(|at| each(at).to_le_bytes()).collect();
+        npy(kind, "False", &format!("({count},)"), &bytes)
+    };
+    let column = |at: usize| (9 * (4 - at % 5) + number(at) as usize % 7) as u32;
+    let value = |at: usize| ((number(at) % 50 + 1) as f32).to_bits();
+    archive(&[
+        ("indices.npy", &array("<i4", 5 * SAMPLES, &column)),
+        ("indptr.npy", &array("<i4", SAMPLES + 1, &|at| 5 * at as u32)),
+        ("format.npy", &npy("|S3", "False", "()", b"csr")),
+        ("shape.npy", &array("<i4", 2, &|at| [SAMPLES as u32, 60][at])),
+        ("data.npy", &array("<f4", 5 * SAMPLES, &value)),
+        ("y.npy", &array("<i4", SAMPLES, &|at| at as u32 % 3)),
+    ])
 }
 
 /// Grey ones and some in colour.
@@ -251,6 +275,16 @@ fn what_cannot_stay_on_the_disk_says_so() {
     let entries = [("x.npy", &x[..]), ("y.npy", &y)];
     std::fs::write(at.path().join("a.npz"), archive(&entries)).unwrap();
     std::fs::write(at.path().join("turned.npy"), turned).unwrap();
+    let [format, shape] = [npy("|S3", "False", "()", b"coo"), npy("|u1", "False", "(2,)", &[2, 6])];
+    std::fs::write(
+        at.path().join("m.npz"),
+        archive(&[
+            ("format.npy", &format),
+            ("shape.npy", &shape),
+            ("data.npy", &npy("|u1", "False", "(1,)", &[1])),
+        ]),
+    )
+    .unwrap();
     std::fs::write(at.path().join("t.jsonl"), "{\"text\": \"a\", \"label\": \"b\"}\n").unwrap();
     let path = |name: &str| at.path().join(name).to_str().unwrap().to_string();
     for (name, more, problem) in [
@@ -262,6 +296,7 @@ fn what_cannot_stay_on_the_disk_says_so() {
         ),
         ("a.npz", "memory = 1000\ntask = 'language-model'", "data.memory: is for numbers"),
         ("t.jsonl", "memory = 1000", "data.memory: is for "),
+        ("m.npz", "memory = 1000", "of the format \"coo\", which is all in memory; save it with scipy"),
         ("turned.npy", "memory = 1000\nlabel_path = 'y.npy'", "is in Fortran order"),
     ] {
         let settings: DataSettings = toml::from_str(more).unwrap();

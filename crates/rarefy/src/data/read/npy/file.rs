@@ -1,10 +1,10 @@
 //! One `.npy` file: a header, then numbers or texts. Format: NEP 1.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::raw::Labels;
-use crate::data::read::array::{Array, ArrayHeader, Element, Samples};
+use crate::data::read::array::{Array, ArrayHeader, Element, Numbers, Samples};
 use crate::data::read::array_in_file;
 use crate::data::read::gzip::{self, Opened};
 use crate::data::settings::TaskChoice;
@@ -108,6 +108,12 @@ impl Header {
 
 pub(super) fn read_array(path: &Path, mut from: Opened) -> Result<Array> {
     Header::read(path, &mut from)?.numbers(path, from)
+}
+
+/// The numbers of an array, one after the other.
+pub(super) fn numbers(at: PathBuf, mut from: Opened<'_>) -> Result<Numbers<'_>> {
+    let (header, _) = Header::read(&at, &mut from)?.of_numbers(&at)?;
+    Numbers::new(at, from, header)
 }
 
 /// Features that lie `at` a place of a path, in memory or where they are.

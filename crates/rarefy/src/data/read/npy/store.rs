@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use zip::ZipArchive;
 
-use super::file::{LONGEST_HEADER, read_array, read_features, read_labels};
-use crate::data::raw::{Cells, Raw};
-use crate::data::read::array::{Array, Samples};
+use super::file::{LONGEST_HEADER, numbers, read_array, read_features, read_labels};
+use crate::data::raw::Raw;
+use crate::data::read::array::{Array, Numbers, Samples};
 use crate::data::read::gzip::{self, Opened};
 use crate::data::read::scipy;
 use crate::data::settings::TaskChoice;
@@ -119,6 +119,11 @@ impl Store {
         self.opened(path, names)?.map(|(at, from)| read_array(&at, from)).transpose()
     }
 
+    /// The numbers of an array, one after the other.
+    fn numbers(&mut self, path: &Path, name: &str) -> Result<Option<Numbers<'_>>> {
+        self.opened(path, &[name])?.map(|(at, from)| numbers(at, from)).transpose()
+    }
+
     /// Whether this is one matrix and so has no parts.
     pub(super) fn holds_one_matrix(&self) -> bool {
         matches!(self, Store::Single) || self.is_sparse()
@@ -159,10 +164,6 @@ impl Store {
 
     /// The sparse matrix in an archive.
     fn sparse(&mut self, path: &Path, streaming: Option<&Streaming>) -> Result<Samples> {
-        if streaming.is_some() {
-            let problem = "is a sparse matrix, which is all in memory; leave data.memory out";
-            return Err(Error::data(path, problem));
-        }
         let mut format = "csr".to_string();
         if let Store::Archive(archive, _) = self
             && let Ok(entry) = archive.by_name("format.npy")
@@ -171,9 +172,13 @@ impl Store {
             entry.take(LONGEST_HEADER as u64).read_to_end(&mut bytes).map_err(gzip::read_error(path))?;
             format = scipy::format(&bytes);
         }
-        let rows = scipy::read(path, &format, |name| self.first(path, &[name]))?;
-        let shape = Shape::flat(rows.features());
-        Ok(Samples::plain(Cells::Sparse(rows), shape))
+        // Columns and values of compressed rows are read side by side.
+        let mut beside = [Store::open(path)?, Store::open(path)?];
+        let [columns, values] = &mut beside;
+        let entries = [columns.numbers(path, "indices")?, values.numbers(path, "data")?];
+        let array = |name: &str| self.first(path, &[name]);
+        let (cells, features) = scipy::read(path, &format, array, entries, streaming)?;
+        Ok(Samples::plain(cells, Shape::flat(features)))
     }
 
     pub(super) fn no_features(&self, path: &Path) -> Error {
