@@ -347,6 +347,25 @@ def serves(launcher, work):
     assert code != 0 and f"rank 3 ({os.uname().nodename}): has not answered for 1 s" in err, (code, err)
 
 
+def serves_a_slow_rank(launcher, work):
+    """Where a rank runs a third of the time, the others wait rather than that a gradient comes later than it may."""
+    folder = work / "slow"
+    server = ["--optimizer", "adam", "--set", "distributed.exchange=server", "--set", "distributed.staleness=1"]
+    job = launcher.start(4, *train(folder, 20), *server)
+    wait_for_epoch(folder, 1, job)
+    slow = ranks_of(folder)[3]
+    with contextlib.suppress(ProcessLookupError):
+        while job.poll() is None:
+            for what, seconds in [(signal.SIGSTOP, 0.02), (signal.SIGCONT, 0.01)]:
+                os.kill(slow, what)
+                time.sleep(seconds)
+    _, err = job.communicate(timeout=60)
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    late = [record["staleness"] for record in records]
+    assert job.returncode == 0 and len(late) == 20, (job.returncode, err)
+    assert max(it["most"] for it in late) <= 1 and sum(it["waits"] for it in late) > 0, late
+
+
 def says_what_is_missing(launcher, work):
     """A launcher and a library that do not fit are an error, never as many runs of one rank."""
     other = "libmpich.so.12" if launcher.name.startswith("Open MPI") else "libmpi.so.40"
@@ -367,6 +386,7 @@ CHECKS = [
     stops_at_a_terminal,
     names_who_hangs,
     serves,
+    serves_a_slow_rank,
     says_what_is_missing,
 ]
 
