@@ -39,6 +39,7 @@ WORDS = [
     ({"hidden": [8, 4]}, "network.hidden", [8, 4]),
     ({"optimizer": "sgd", "learning_rate": 0.2}, "optimizer.learning_rate", 0.2),
     ({"epochs": 2}, "train.epochs", 2),
+    ({"precision": "bf16"}, "train.precision", "bf16"),
     ({"seed": 9}, "seed", 9),
     ({"threads": 1}, "threads", 1),
     ({"isa": "scalar"}, "isa", "scalar"),

@@ -1,5 +1,6 @@
 """What the estimators of perceptrons do, and what is to be seen of them."""
 
+import pickle
 import shutil
 import subprocess
 
@@ -8,6 +9,7 @@ import pytest
 import rarefy
 import scipy.sparse
 from rarefy import SparseMLPClassifier, SparseMLPRegressor
+from rarefy._samples import rows_of
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
 
@@ -44,14 +46,31 @@ def test_a_classifier_learns_and_shows_what_it_did():
     np.testing.assert_allclose(np.exp(network.predict_log_proba(X[:50])), probabilities)
 
 
-def test_the_weights_are_the_network():
-    network = SparseMLPRegressor((16,), settings={"data.scale": "none", "data.target_scale": "none"}, **FAST)
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_the_weights_are_the_network(precision):
+    settings = {"data.scale": "none", "data.target_scale": "none", "train.precision": precision}
     features, y = table()
-    network.fit(features, y)
-    (first, second), (a, b) = network.coefs_, network.intercepts_
-    np.testing.assert_allclose(
-        (np.maximum(features @ first + a, 0) @ second + b)[:, 0], network.predict(features), atol=1e-5
-    )
+    network = SparseMLPRegressor((16,), settings=settings, **FAST).fit(features, y)
+    (first, second), (a, b) = ([part.toarray() for part in network.coefs_], network.intercepts_)
+
+    def computed(read):
+        return (read(np.maximum(read(features) @ read(first) + a, 0)) @ read(second) + b)[:, 0]
+
+    predicted = network.predict(features)
+    # A hidden number that lies between two of 16 bits may go to the other one.
+    np.testing.assert_allclose(predicted, computed(READ[precision]), atol=1e-5 if precision == "f32" else 1e-3)
+    assert (precision == "f32") == (abs(predicted - computed(READ["f32"])).max() < 1e-5)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(network)).predict(features), predicted)
+
+
+def bf16(numbers):
+    """Rounded to the nearest number of 16 bits, of two as near to the even one."""
+    bits = numbers.astype(np.float32).view(np.uint32)
+    return (((bits + 0x7FFF + (bits >> 16 & 1)) >> 16) << 16).view(np.float32)
+
+
+# What the products of each precision read.
+READ = {"f32": np.asarray, "bf16": bf16}
 
 
 def test_numbers_may_be_several():
@@ -304,7 +323,8 @@ def status(name):
 
 
 @pytest.mark.skipif(shutil.which("rarefy") is None, reason="needs the program `rarefy` on the PATH")
-def test_a_fit_from_memory_is_the_programs(tmp_path):
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_a_fit_from_memory_is_the_programs(tmp_path, precision):
     features, y = load_diabetes(return_X_y=True)
     for name, rows, targets, estimator in [
         ("digits", X, Y.astype(np.int64), SparseMLPClassifier),
@@ -312,13 +332,14 @@ def test_a_fit_from_memory_is_the_programs(tmp_path):
     ]:
         np.savez(tmp_path / f"{name}.npz", x_train=rows, y_train=targets)
         flags = ["--epochs=4", "--seed=5", "--sparsity=0.8", "--hidden=32", "--set=data.test_fraction=0"]
-        flags += ["--set=train.patience=0", f"--run-dir={tmp_path / name}"]
+        flags += ["--set=train.patience=0", f"--precision={precision}", f"--run-dir={tmp_path / name}"]
         done = subprocess.run(["rarefy", "train", tmp_path / f"{name}.npz", *flags], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        network = estimator(
-            (32,), sparsity=0.8, max_iter=4, random_state=5, early_stopping=True, n_iter_no_change=100
-        ).fit(rows, targets)
+        given = {"sparsity": 0.8, "max_iter": 4, "random_state": 5, "early_stopping": True, "n_iter_no_change": 100}
+        network = estimator((32,), settings={"train.precision": precision}, **given).fit(rows, targets)
         theirs = rarefy._rarefy.Model.open(str(tmp_path / name))
         for ours, matrix in zip(network._model.weights(), theirs.weights(), strict=True):
             for a, b in zip(ours[2:], matrix[2:], strict=True):
                 np.testing.assert_array_equal(a, b)
+        predicted = (model.predict(rows_of(rows)) for model in (network._model, theirs))
+        np.testing.assert_array_equal(*predicted)
