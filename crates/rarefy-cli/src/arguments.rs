@@ -153,7 +153,7 @@ impl Suggested {
 
     /// What `--isa` may be on this machine; what it lacks is refused in better words than clap's.
     pub fn isas() -> Suggested {
-        let here = Isa::available().into_iter().chain(Isa::amx()).map(Isa::name);
+        let here = Isa::available_bf16().into_iter().map(Isa::name);
         Suggested(std::iter::once(IsaChoice::Auto.name()).chain(here).collect())
     }
 
@@ -182,6 +182,6 @@ impl TypedValueParser for Suggested {
 
 /// The help of `--isa`: what this machine has.
 pub fn isa_help() -> String {
-    let here: Vec<&str> = Isa::available().into_iter().chain(Isa::amx()).map(Isa::name).collect();
+    let here: Vec<&str> = Isa::available_bf16().into_iter().map(Isa::name).collect();
     format!("Instruction set: auto, or one that this machine has: {}", here.join(", "))
 }

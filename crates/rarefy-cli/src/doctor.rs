@@ -36,6 +36,7 @@ struct Findings {
     memory_free_bytes: Option<u64>,
     instruction_sets: Vec<&'static str>,
     isa: &'static str,
+    bf16_isa: &'static str,
     peak_gflops: f64,
     cache_read_gb_per_second: f64,
     fashion_mnist: String,
@@ -56,7 +57,7 @@ pub fn run(_: &DoctorArgs, output: &Output) -> Result<()> {
     let isa = Isa::detect();
     let mut checks: Vec<Check> =
         Isa::available().into_iter().filter(|isa| *isa != Isa::SCALAR).map(check_products).collect();
-    checks.extend(Isa::amx().map(check_tiles));
+    checks.extend(Isa::avx512_bf16().into_iter().chain(Isa::amx()).map(check_bf16));
     checks.push(check_folder());
     let found = Findings {
         rarefy: env!("CARGO_PKG_VERSION"),
@@ -67,6 +68,7 @@ pub fn run(_: &DoctorArgs, output: &Output) -> Result<()> {
         memory_free_bytes: free_memory_bytes(),
         instruction_sets: Isa::available().into_iter().map(Isa::name).collect(),
         isa: isa.name(),
+        bf16_isa: Isa::detect_bf16().name(),
         peak_gflops: kernels::measure_peak(isa),
         cache_read_gb_per_second: cache_read_rate(isa),
         fashion_mnist: fashion_mnist(),
@@ -97,15 +99,7 @@ fn text(found: &Findings) -> String {
         format!("processor         {}, {} cores", found.processor, found.cores),
         format!("memory            {}, {} free", gib(found.memory_bytes), gib(found.memory_free_bytes)),
         format!("instruction sets  {}; {} is chosen", found.instruction_sets.join(", "), found.isa),
-        format!(
-            "AMX               {}",
-            match Isa::amx_support() {
-                TileSupport::Allowed => "used for bf16 products of row blocks of 16",
-                TileSupport::Refused =>
-                    "this processor has it, but the system refuses it to this process; bf16 is plain code",
-                TileSupport::Absent => "none; bf16 is plain code",
-            }
-        ),
+        format!("bf16              {}", bf16()),
         format!(
             "one core          {:.0} GFLOP/s, {:.0} GB/s read from 256 KiB",
             found.peak_gflops, found.cache_read_gb_per_second
@@ -130,10 +124,26 @@ fn check_products(isa: Isa) -> Check {
     check_alike(&format!("sparse products on {isa}"), of(isa), of(Isa::SCALAR))
 }
 
-fn check_tiles(isa: Isa) -> Check {
+/// How products of bf16 numbers are computed here.
+fn bf16() -> String {
+    let isa = Isa::detect_bf16();
+    let how = match (Isa::amx().is_some(), isa == Isa::detect()) {
+        (true, _) => format!("{isa} in row blocks of 16"),
+        (_, true) => "plain code".into(),
+        _ => format!("{isa} in linear layers"),
+    };
+    match Isa::amx_support() {
+        TileSupport::Refused => {
+            format!("{how}; this processor has AMX, but the system refuses it to this process")
+        }
+        _ => how,
+    }
+}
+
+fn check_bf16(isa: Isa) -> Check {
     // Of numbers that bf16 has.
     let of = |isa| products(isa, (96, 53), 16, |number| f32::from_bits(number.to_bits() & 0xffff_0000));
-    check_alike("bf16 products of blocks by AMX", of(isa), of(Isa::SCALAR))
+    check_alike(&format!("bf16 products on {isa}"), of(isa), of(Isa::SCALAR))
 }
 
 fn check_alike(name: &str, found: Vec<f32>, expected: Vec<f32>) -> Check {

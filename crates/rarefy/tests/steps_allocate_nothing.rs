@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rarefy::data::{DataSettings, Dataset, Features, Shares, Targets};
 use rarefy::distributed::Local;
 use rarefy::kernels::Activation;
-use rarefy::layers::{LayerSpec, Network, NetworkSpec, SparsitySettings};
+use rarefy::layers::{LayerSpec, Network, NetworkSpec, Precision, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
 use rarefy::optimizers::{Method, Optimizer, OptimizerSettings, StepSize, Traits, UpdateRule};
 use rarefy::penalties::{ConstraintSettings, PenaltyMethod, PenaltySettings};
@@ -85,14 +85,15 @@ impl UpdateRule for FiveSlots {
 
 /// What trains 10 % of a network.
 fn engine(
-    spec: &NetworkSpec,
+    (spec, precision): (&NetworkSpec, Precision),
     task: Task<'_>,
     optimizer: Optimizer,
     topology: topology::Method,
     penalty: PenaltyMethod,
 ) -> Engine {
     let sparsity = SparsitySettings { density: 0.1, storage: Storage::Sparse, ..Default::default() };
-    let network = Network::random(spec, &sparsity, 0).unwrap();
+    let mut network = Network::random(spec, &sparsity, 0).unwrap();
+    network.set_precision(precision);
     let targets = network.parameters().map(|parameter| parameter.weights.nnz() / 2).collect();
     let penalty = PenaltySettings { method: penalty, ..Default::default() };
     let topology = TopologySettings { method: topology, ..Default::default() };
@@ -104,6 +105,7 @@ fn engine(
         targets,
         sparsifier: Sparsifier::new(&penalty, &ConstraintSettings::default(), None).unwrap(),
         threads: 2,
+        isa: precision.detect_isa(),
         ..EngineParts::new(network, loss, optimizer, SAMPLES)
     })
 }
@@ -168,11 +170,16 @@ fn steps_after_the_first_allocate_nothing() {
     for (method, topology, penalty) in plain.into_iter().chain(effective) {
         let momentum = if method == Method::Sgd { 0.9 } else { 0.0 };
         let optimizer = OptimizerSettings { method, momentum, ..Default::default() };
-        let engine = engine(&spec, task(), optimizer.build().unwrap(), topology, penalty);
+        let optimizer = optimizer.build().unwrap();
+        let engine = engine((&spec, Precision::F32), task(), optimizer, topology, penalty);
         check(&format!("{method:?} {topology:?} {penalty:?}"), engine, &classes);
     }
     let five = Optimizer::Custom(Arc::new(FiveSlots));
-    check("five slots", engine(&spec, task(), five, topology::Method::Static, PenaltyMethod::None), &classes);
+    let of = |precision, optimizer| {
+        engine((&spec, precision), task(), optimizer, topology::Method::Static, PenaltyMethod::None)
+    };
+    check("five slots", of(Precision::F32, five), &classes);
+    check("bf16", of(Precision::Bf16, OptimizerSettings::default().build().unwrap()), &classes);
     // Sequences of labels, which leave no two samples alike in length.
     let mut offsets = vec![0];
     offsets.extend((0..SAMPLES).scan(0, |end, sample| {
@@ -184,7 +191,9 @@ fn steps_after_the_first_allocate_nothing() {
     let layers = [&recurrent_layers[..], &[LayerSpec::linear(5, Activation::Identity)]].concat();
     let spec = NetworkSpec { inputs: Shape::sequence(5, 20), layers };
     let optimizer = OptimizerSettings::default().build().unwrap();
-    let engine = engine(&spec, Task::Transcription, optimizer, topology::Method::Static, PenaltyMethod::None);
+    let network = (&spec, Precision::F32);
+    let engine =
+        engine(network, Task::Transcription, optimizer, topology::Method::Static, PenaltyMethod::None);
     check("CTC", engine, &sequences);
     ranks_allocate_nothing();
 }

@@ -14,6 +14,8 @@ named! {
         Avx2 = "avx2",
         /// AVX-512, on x86-64.
         Avx512 = "avx512",
+        /// AVX-512, and pairs (AVX512-BF16) for bf16 products of linear layers, on x86-64.
+        Avx512Bf16 = "avx512-bf16",
         /// AVX-512, and tiles (AMX) for bf16 products of row blocks of 16, on x86-64.
         Amx = "amx",
         /// NEON, on AArch64.

@@ -5,7 +5,7 @@
 //! | spmm | `Y[r] = f(b[r] + sum_c W[r, c] X[c])`, each `X[c]` a row of 64 samples | `spmm` |
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
-//! | products of blocks | the same three where several outputs have the same inputs | `blocks`, `block_tiles` |
+//! | products of blocks | the same three where several outputs have the same inputs | `blocks`, `bf16` |
 //! | convolution | the same three over windows of positions | `conv` |
 //! | convolution of one sample | the forward product with positions as lanes | `conv_spread` |
 //! | attention | `softmax(Q K^T) V` of each head and sample, and its gradients | `attention` |
@@ -24,7 +24,7 @@ mod activation;
 mod arch;
 mod attention;
 #[cfg(target_arch = "x86_64")]
-mod block_tiles;
+mod bf16;
 mod blocks;
 mod conv;
 mod conv_blocks;
@@ -55,6 +55,7 @@ pub use convolution::Convolution;
 pub use isa_choice::IsaChoice;
 pub use lookup::{Padding, Tokens, look_up, look_up_gradient, look_up_slots};
 pub use piecewise::Piecewise;
+pub(crate) use product::is_narrowed;
 pub use product::{
     Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, sparse_input_slots,
     weight_gradient,

@@ -8,7 +8,7 @@ use super::arch::fetch::fetch;
 use super::arch::matrix::Matrix;
 use super::arch::{Epilogue, Isa};
 #[cfg(target_arch = "x86_64")]
-use super::block_tiles;
+use super::bf16;
 use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
 use super::split::par_chunks;
@@ -35,7 +35,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
     if let Epilogue::Activate { bias, activation } = epilogue
         && input.samples() <= narrow::FEW
-        && !is_by_tiles(isa, weights)
+        && !isa.has_own_order(weights.block_height())
     {
         let lanes = 0..input.samples();
         return narrow::multiply(isa, weights, (input.rows(), output.rows_mut()), lanes, bias, activation);
@@ -45,13 +45,18 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
             let matrix = Matrix::new(weights.values(), weights.rows(), weights.cols());
             dense::multiply(isa, matrix, input.rows(), output.rows_mut(), panels, epilogue);
         }
+        #[cfg(target_arch = "x86_64")]
+        Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
+            let entries = (sparse.pattern().index(), sparse.values());
+            bf16::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
+        }
         Weights::Sparse(sparse) => {
             let entries = (sparse.pattern().index(), sparse.values());
             spmm::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
         }
         #[cfg(target_arch = "x86_64")]
-        Weights::Blocks(blocks) if block_tiles::are_for(isa, blocks) => {
-            block_tiles::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
+        Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
+            bf16::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             blocks::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
@@ -59,14 +64,13 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     }
 }
 
-/// Whether one sample is computed as many are, by tiles of the processor.
+/// Whether the products of a matrix are made of rows of 16-bit numbers.
 #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
-fn is_by_tiles(isa: Isa, weights: &Weights) -> bool {
-    match weights {
-        #[cfg(target_arch = "x86_64")]
-        Weights::Blocks(blocks) => block_tiles::are_for(isa, blocks),
-        _ => false,
-    }
+pub(crate) fn is_narrowed(isa: Isa, weights: &Weights) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return bf16::are_for(isa, weights);
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Computes the gradient of a linear map's input: `dX[c] = epilogue(sum over stored r of W[r, c] dY[r])`.
@@ -92,14 +96,19 @@ pub fn multiply_transposed(
             let matrix = Matrix::new(weights.values(), rows, cols).transposed();
             dense::multiply(isa, matrix, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
         }
+        #[cfg(target_arch = "x86_64")]
+        Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
+            let entries = gather_columns(sparse, workspace);
+            bf16::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
+        }
         Weights::Sparse(sparse) => {
             let entries = gather_columns(sparse, workspace);
             spmm::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
         }
         #[cfg(target_arch = "x86_64")]
-        Weights::Blocks(blocks) if block_tiles::are_for(isa, blocks) => {
+        Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
             let output = gradient_input.rows_mut();
-            block_tiles::multiply_transposed(isa, blocks, gradient.rows(), output, panels, epilogue);
+            bf16::multiply_transposed(isa, blocks, gradient.rows(), output, panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             let output = gradient_input.rows_mut();
@@ -131,12 +140,16 @@ pub fn weight_gradient(
             dense::weight_gradient(gradient.rows(), input.rows(), panels, 0..weights.rows(), out, scratch);
             weights.clear_absent(out);
         }
+        #[cfg(target_arch = "x86_64")]
+        Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
+            bf16::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
+        }
         Weights::Sparse(sparse) => {
             sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
         }
         #[cfg(target_arch = "x86_64")]
-        Weights::Blocks(blocks) if block_tiles::are_for(isa, blocks) => {
-            block_tiles::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);
+        Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
+            bf16::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);
         }
         Weights::Blocks(blocks) => {
             blocks::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);

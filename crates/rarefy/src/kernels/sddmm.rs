@@ -29,12 +29,38 @@ const L2_ROWS: usize = 4096;
 /// Positions whose samples are added up before the lanes are: adding lanes costs as much as two positions.
 const PANELS: usize = 4;
 
+/// Rows of samples that instruction sets know products of.
+pub(super) trait Sampled: Copy + Sync {
+    /// Those of some entries and positions: [`Isa::sddmm`].
+    fn sddmm<const N: usize>(
+        isa: Isa,
+        samples: &Samples<'_, N, Self>,
+        entries: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    );
+}
+
+impl Sampled for Row {
+    fn sddmm<const N: usize>(
+        isa: Isa,
+        samples: &Samples<'_, N>,
+        entries: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    ) {
+        isa.sddmm(samples, entries, out, accumulate, is_half);
+    }
+}
+
 /// Writes the gradient of every entry to `out`, summed over all tiles.
-pub(super) fn sddmm(
+pub(super) fn sddmm<R: Sampled>(
     isa: Isa,
     index: &Index,
-    gradient: &[Row],
-    input: &[Row],
+    gradient: &[R],
+    input: &[R],
     panels: Panels,
     out: &mut [f32],
 ) {
@@ -52,13 +78,13 @@ pub(super) fn sddmm(
             let gradient = std::array::from_fn(|place| gradient(start + place));
             let input = std::array::from_fn(|place| input(start + place));
             let samples = Samples { index, gradient, input };
-            isa.sddmm::<PANELS>(&samples, entries.clone(), out, accumulate, is_half);
+            R::sddmm::<PANELS>(isa, &samples, entries.clone(), out, accumulate, is_half);
             panels.start += PANELS;
             accumulate = true;
         }
         for panel in panels {
             let samples = Samples { index, gradient: [gradient(panel)], input: [input(panel)] };
-            isa.sddmm::<1>(&samples, entries.clone(), out, accumulate, is_half);
+            R::sddmm::<1>(isa, &samples, entries.clone(), out, accumulate, is_half);
             accumulate = true;
         }
     };

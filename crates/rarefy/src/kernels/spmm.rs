@@ -35,7 +35,9 @@ pub(super) fn spmm(
         let input = &input[panel * columns..][..columns];
         let lines =
             Lines { index, values, input, epilogue, first_row: panel * index.lines(), accumulate: false };
-        split_lines(isa, &lines, 0..index.lines(), output);
+        split_lines(index, 0..index.lines(), output, &|range, output: &mut [Row]| {
+            isa.spmm(&lines, range, output)
+        });
     });
     par_chunks(halves, HALVES * index.lines().max(1), &|start, output| {
         let panel = whole + start / index.lines();
@@ -47,12 +49,17 @@ pub(super) fn spmm(
 }
 
 /// Halves a range of lines by their entries until a piece is small.
-fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
-    let offsets = lines.index.offsets();
+pub(super) fn split_lines(
+    index: &Index,
+    range: Range<usize>,
+    output: &mut [Row],
+    work: &(impl Fn(Range<usize>, &mut [Row]) + Sync),
+) {
+    let offsets = index.offsets();
     let cost = |line: usize| offsets[line] as usize + 2 * line;
     let (start, end) = (cost(range.start), cost(range.end));
     if end - start <= GRAIN || range.len() <= 1 {
-        return isa.spmm(lines, range, output);
+        return work(range, output);
     }
     let half = start + (end - start) / 2;
     // The line whose end is nearest to half of the work.
@@ -63,8 +70,8 @@ fn split_lines(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [R
     }
     let (left, right) = output.split_at_mut(low - range.start);
     rayon::join(
-        || split_lines(isa, lines, range.start..low, left),
-        || split_lines(isa, lines, low..range.end, right),
+        || split_lines(index, range.start..low, left, work),
+        || split_lines(index, low..range.end, right, work),
     );
 }
 

@@ -1,9 +1,4 @@
 //! In how many bits the products of a network read their numbers.
-//!
-//! Tried and left: products by AVX512-BF16 (`vdpbf16ps` on pairs of rows of 16-bit lanes). On an Intel Xeon (family 6, model 207), one of
-//! 2 cores, busy, the instruction reached 71 GFLOP/s where FMA of f32 reached 180, and at 1024 and 4096 columns and densities of 10 to
-//! 1 % spmm took, with the narrowing of its input, 0.8 to 1.4 times as long for single connections and 1.5 to 2.6 times for blocks of 4 to 16.
-//! Its sddmm of single connections took 0.9 to 1.3 times as long.
 
 use crate::kernels::{Isa, TileSupport, par_chunks};
 use crate::math::nearest_bf16;
@@ -38,7 +33,7 @@ impl Precision {
     pub fn detect_isa(self) -> Isa {
         match self {
             Precision::F32 => Isa::detect(),
-            Precision::Bf16 => Isa::amx().unwrap_or_else(Isa::detect),
+            Precision::Bf16 => Isa::detect_bf16(),
         }
     }
 
@@ -47,20 +42,18 @@ impl Precision {
     /// # Errors
     /// If this processor lacks it, or it is not for such numbers; the message says which are.
     pub fn isa(self, name: &str) -> Result<Isa> {
-        let wrong = |problem: &str| Err(Error::setting("isa", problem));
+        let wrong = |problem: String| Err(Error::setting("isa", problem));
         match (name, self) {
             ("auto", _) => Ok(self.detect_isa()),
-            ("amx", Precision::F32) => wrong(
-                "\"amx\" is for products of bf16 numbers: set train.precision = \"bf16\", or leave it out",
+            ("amx" | "avx512-bf16", Precision::F32) => wrong(format!(
+                "\"{name}\" is for products of bf16 numbers: set train.precision = \"bf16\", or leave it out"
+            )),
+            ("amx", Precision::Bf16) if Isa::amx_support() == TileSupport::Refused => wrong(
+                "\"amx\" is refused to this process by the system, though the processor has it; leave it out"
+                    .into(),
             ),
-            ("amx", Precision::Bf16) => match Isa::amx_support() {
-                TileSupport::Allowed => Ok(self.detect_isa()),
-                TileSupport::Refused => wrong(
-                    "\"amx\" is refused to this process by the system, though the processor has it; leave it out",
-                ),
-                TileSupport::Absent => Isa::named(name),
-            },
-            _ => Isa::named(name),
+            (_, Precision::F32) => Isa::named(name),
+            (_, Precision::Bf16) => Isa::named_of(name, &Isa::available_bf16()),
         }
     }
 
@@ -85,17 +78,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_are_for_bf16_where_they_may_be_used() {
-        let error = Precision::F32.isa("amx").unwrap_err().to_string();
-        assert!(error.contains("isa: \"amx\" is for products of bf16 numbers"), "{error}");
+    fn instruction_sets_for_bf16_are_for_nothing_else() {
+        for name in ["amx", "avx512-bf16"] {
+            let error = Precision::F32.isa(name).unwrap_err().to_string();
+            assert!(error.contains(&format!("isa: \"{name}\" is for products of bf16 numbers")), "{error}");
+        }
         assert_eq!(Precision::F32.isa("auto").unwrap(), Isa::detect());
         assert_eq!(Precision::Bf16.isa("scalar").unwrap(), Isa::SCALAR);
-        let named = Precision::Bf16.isa("amx").map_err(|error| error.to_string());
-        match Isa::amx() {
-            Some(amx) => assert_eq!((named, Precision::Bf16.isa("auto").unwrap()), (Ok(amx), amx)),
-            None => {
-                assert!(named.unwrap_err().contains("\"amx\" is "), "not to be had, or refused");
-                assert_eq!(Precision::Bf16.isa("auto").unwrap(), Isa::detect());
+        assert_eq!(Precision::Bf16.isa("auto").unwrap(), Isa::detect_bf16());
+        for (name, isa) in [("amx", Isa::amx()), ("avx512-bf16", Isa::avx512_bf16())] {
+            let named = Precision::Bf16.isa(name).map_err(|error| error.to_string());
+            match isa {
+                Some(isa) => assert_eq!(named, Ok(isa)),
+                None => {
+                    assert!(
+                        named.unwrap_err().contains(&format!("\"{name}\" is ")),
+                        "not to be had, or refused"
+                    );
+                }
             }
         }
     }

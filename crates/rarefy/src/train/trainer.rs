@@ -16,8 +16,8 @@ use super::threads::rank_pool;
 use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, memory};
 use crate::data::{self, Splits, Task};
 use crate::distributed::{Comm, Solo};
-use crate::kernels::{Isa, TileSupport};
-use crate::layers::{BlockHeight, Network, Precision};
+use crate::kernels::{Isa, TileSupport, is_narrowed};
+use crate::layers::{Network, Precision};
 use crate::losses::Loss;
 use crate::metrics::Decision;
 use crate::optimizers::{Optimizer, Schedule};
@@ -204,12 +204,12 @@ impl TrainerBuilder {
             None => rank_pool(settings.threads, &*comm)?,
         };
         let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
-        notes.extend(bf16_note(&settings)?);
         let ranks = Ranks::new(comm, settings.distributed.precision).that_may_idle(may_idle);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
         let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =
             pool.install(|| assemble::assemble(&settings, &splits, parts))?;
         notes.extend(note.clone());
+        notes.extend(bf16_note(&engine));
         let exchange_method = settings.distributed.exchange;
         if !exchange_method.is_reproducible() {
             notes.push(format!(
@@ -570,28 +570,22 @@ impl Trainer {
 }
 
 /// How bf16 is computed, where it is asked for.
-fn bf16_note(settings: &Settings) -> Result<Option<String>> {
-    let precision = settings.train.precision;
-    if precision == Precision::F32 {
-        return Ok(None);
+fn bf16_note(engine: &Engine) -> Option<String> {
+    if engine.network.precision() == Precision::F32 {
+        return None;
     }
+    let isa = engine.isa();
     let plain = "numbers are rounded, and kernels are those of f32, no faster";
-    let by_tiles = Some(precision.isa(settings.isa.name())?) == Isa::amx();
-    let has_blocks = settings.sparsity.block == BlockHeight::Of(16);
-    Ok(Some(match (by_tiles, has_blocks, Isa::amx_support()) {
-        (true, true, _) => {
-            format!(
-                "computes bf16 products in row blocks of 16 by AMX, but for convolutions and states; in others {plain}"
-            )
-        }
-        (true, false, _) => {
-            format!("computes bf16 in plain code: {plain}; AMX is used for sparsity.block = 16")
-        }
-        (false, _, TileSupport::Refused) => {
-            format!(
-                "computes bf16 in plain code: {plain}; this processor has AMX, but the system refuses it to this process"
-            )
-        }
-        (false, ..) => format!("computes bf16 in plain code: {plain}"),
-    }))
+    let refused = match Isa::amx_support() {
+        TileSupport::Refused => "; this processor has AMX, but the system refuses it to this process",
+        _ => "",
+    };
+    let narrowed = engine.network.weights().filter(|(_, weight)| is_narrowed(isa, &weight.weights)).count();
+    Some(match (narrowed, Some(isa) == Isa::amx()) {
+        (0, true) => format!("computes bf16 in plain code: {plain}; amx is used for sparsity.block = 16"),
+        (0, false) => format!("computes bf16 in plain code: {plain}{refused}"),
+        _ => format!(
+            "computes bf16 products of {narrowed} matrices by {isa}, but for convolutions and states; the others in plain code: {plain}{refused}"
+        ),
+    })
 }

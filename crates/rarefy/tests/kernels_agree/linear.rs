@@ -84,6 +84,24 @@ fn case(shape: Shape) -> Case {
     }
 }
 
+impl Case {
+    /// Of numbers that bf16 has.
+    fn rounded(mut self) -> Case {
+        let round = |number: &mut f32| *number = f32::from_bits(number.to_bits() & 0xffff_0000);
+        self.weights.iter_mut().for_each(|weights| weights.values_mut().iter_mut().for_each(round));
+        for tiles in [&mut self.input, &mut self.gradient] {
+            tiles.rows_mut().iter_mut().for_each(|row| row.0.iter_mut().for_each(round));
+        }
+        self
+    }
+}
+
+/// Cases, and the instruction sets that compute them.
+fn cases(shape: Shape) -> [(Case, Vec<Isa>); 2] {
+    let bf16 = Isa::available_bf16().into_iter().filter(|isa| !Isa::available().contains(isa)).collect();
+    [(case(shape), Isa::available()), (case(shape).rounded(), bf16)]
+}
+
 struct Results {
     output: Tiles,
     gradient_input: Tiles,
@@ -152,11 +170,18 @@ impl Formulas {
 }
 
 fn check(shape: Shape) {
-    let case = case(shape);
+    cases(shape)
+        .into_iter()
+        .filter(|(_, isas)| !isas.is_empty())
+        .for_each(|(case, isas)| check_case(case, &isas));
+}
+
+fn check_case(case: Case, isas: &[Isa]) {
+    let shape = case.shape;
     let expected = Formulas::of(&case);
     let summed = ((shape.samples * shape.positions) as f64).sqrt() + 1.0;
     let connected = (shape.nnz as f64 / shape.cols.max(1) as f64).sqrt() + 1.0;
-    for isa in Isa::available() {
+    for &isa in isas {
         for weights in &case.weights {
             let storage = weights.storage_name();
             let what = |part: &str| format!("{isa} {storage} {shape:?} {part}");
@@ -210,9 +235,9 @@ proptest! {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    for shape in shapes() {
-        let case = case(shape);
-        for isa in Isa::available() {
+    for (case, isas) in shapes().flat_map(cases) {
+        let shape = case.shape;
+        for isa in isas {
             for weights in &case.weights {
                 let run = |threads| {
                     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -233,9 +258,9 @@ fn any_number_of_threads_gives_the_same_bits() {
 
 #[test]
 fn a_sample_does_not_depend_on_its_batch() {
-    for shape in shapes() {
-        let case = case(shape);
-        for isa in Isa::available() {
+    for (case, isas) in shapes().flat_map(cases) {
+        let shape = case.shape;
+        for isa in isas {
             for weights in &case.weights {
                 let together = compute(isa, weights, &case).output;
                 for sample in (0..shape.samples).step_by(37) {

@@ -70,11 +70,11 @@ fn gate<const N: usize>(activation: Activation, sums: &mut [f32; N], outputs: &[
 }
 
 /// One product, as the inner loops see it.
-pub(in crate::kernels) struct Lines<'a> {
+pub(in crate::kernels) struct Lines<'a, R = Row> {
     pub(in crate::kernels) index: &'a Index,
     pub(in crate::kernels) values: &'a [f32],
     /// The input rows of this tile.
-    pub(in crate::kernels) input: &'a [Row],
+    pub(in crate::kernels) input: &'a [R],
     pub(in crate::kernels) epilogue: Epilogue<'a>,
     /// The result's first row of this tile, counted over all tiles.
     pub(in crate::kernels) first_row: usize,
@@ -87,12 +87,12 @@ pub(in crate::kernels) struct Lines<'a> {
 pub(in crate::kernels) const HALVES: usize = 4;
 
 /// What the inner loops see: some positions of one tile.
-pub(in crate::kernels) struct Samples<'a, const N: usize> {
+pub(in crate::kernels) struct Samples<'a, const N: usize, R = Row> {
     pub(in crate::kernels) index: &'a Index,
     /// Output gradients, a row per line.
-    pub(in crate::kernels) gradient: [&'a [Row]; N],
+    pub(in crate::kernels) gradient: [&'a [R]; N],
     /// Inputs, a row per column.
-    pub(in crate::kernels) input: [&'a [Row]; N],
+    pub(in crate::kernels) input: [&'a [R]; N],
 }
 
 /// Calls `group(line, first entry, entries)` for each run of at most eight entries of one line within `positions`.

@@ -6,8 +6,9 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use super::arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window, for_each_group};
+use super::blocks::Numbers;
 use super::fetch::fetch;
-use super::lanes::{Arithmetic, Lanes, OnLanes};
+use super::lanes::{Arithmetic, Lanes, NONE, OnLanes};
 use super::vectorized::Vectorized;
 use crate::tiles::{HALF, LANES, Row};
 
@@ -85,17 +86,19 @@ pub(super) fn sddmm<const N: usize>(
     accumulate: bool,
     is_half: bool,
 ) {
+    let register = Register(());
     if is_half {
-        sddmm_registers::<N, 2>(samples, positions, out, accumulate);
+        dots::<_, _, N, 2>(register, samples, positions, out, accumulate);
     } else {
-        sddmm_registers::<N, 4>(samples, positions, out, accumulate);
+        dots::<_, _, N, 4>(register, samples, positions, out, accumulate);
     }
 }
 
 /// Of each row the first `R` registers: the others hold dead lanes.
-#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
-fn sddmm_registers<const N: usize, const R: usize>(
-    samples: &Samples<'_, N>,
+#[inline(always)]
+pub(super) fn dots<A: Arithmetic<Sums = __m512>, W: Numbers, const N: usize, const R: usize>(
+    arithmetic: A,
+    samples: &Samples<'_, N, W>,
     positions: Range<usize>,
     out: &mut [f32],
     accumulate: bool,
@@ -105,33 +108,32 @@ fn sddmm_registers<const N: usize, const R: usize>(
     let base = positions.start;
     let columns = samples.index.indices();
     for_each_group(samples.index, positions, |line, start, count| {
-        let mut gradients = [[_mm512_setzero_ps(); R]; N];
+        let mut gradients = [[arithmetic.load(&NONE); R]; N];
         for place in 0..N {
-            gradients[place] = load_first::<R>(&samples.gradient[place][line]);
+            gradients[place] = load_numbers(arithmetic, &samples.gradient[place][line]);
         }
         let next = columns.get(start + AHEAD..start + AHEAD + 8);
-        let mut parts = [_mm512_setzero_ps(); 8];
+        let mut parts = [arithmetic.load(&NONE); 8];
         if let Some(columns) = columns[start..].first_chunk::<8>() {
             for i in 0..8 {
                 if let Some(next) = next {
                     for place in 0..N {
-                        fetch(&samples.input[place][next[i] as usize].0[..16 * R]);
+                        fetch(&samples.input[place][next[i] as usize].numbers()[..16 * R]);
                     }
                 }
-                // SAFETY: this function has these features.
-                parts[i] = unsafe { dot(&gradients, &samples.input, columns[i] as usize) };
+                parts[i] = dot(arithmetic, &gradients, &samples.input, columns[i] as usize);
             }
         } else {
             for (part, &column) in parts.iter_mut().zip(&columns[start..]) {
-                // SAFETY: as above.
-                *part = unsafe { dot(&gradients, &samples.input, column as usize) };
+                *part = dot(arithmetic, &gradients, &samples.input, column as usize);
             }
         }
-        let sums = add_lanes(parts);
         let out = &mut out[start - base..][..count];
         let mask = (0xff_u32 >> (8 - count)) as __mmask8;
-        // SAFETY: the mask lets through the first `count` floats, which is the length of `out`.
+        // SAFETY: whoever has an arithmetic of such sums has the features. The mask lets through the first `count` floats, which is the
+        // length of `out`.
         unsafe {
+            let sums = add_lanes(parts);
             let sums = if accumulate {
                 _mm256_add_ps(_mm256_maskz_loadu_ps(mask, out.as_ptr()), sums)
             } else {
@@ -142,27 +144,32 @@ fn sddmm_registers<const N: usize, const R: usize>(
     });
 }
 
-/// The products of gradients and one column's inputs, not yet summed over lanes.
-///
-/// # Safety
-/// The processor has these features.
+/// The first registers of a row.
 #[inline(always)]
-unsafe fn dot<const N: usize, const R: usize>(
-    gradients: &[[__m512; R]; N],
-    input: &[&[Row]; N],
-    column: usize,
-) -> __m512 {
-    // SAFETY: the processor has these features, as the caller promises.
-    unsafe {
-        let mut sum = _mm512_setzero_ps();
-        for place in 0..N {
-            let row = load_first::<R>(&input[place][column]);
-            for i in 0..R {
-                sum = _mm512_fmadd_ps(gradients[place][i], row[i], sum);
-            }
-        }
-        sum
+fn load_numbers<A: Arithmetic, const R: usize>(arithmetic: A, row: &impl Numbers) -> [A::Sums; R] {
+    let mut registers = [arithmetic.load(&NONE); R];
+    for (register, numbers) in registers.iter_mut().zip(row.numbers().as_chunks().0) {
+        *register = arithmetic.load(numbers);
     }
+    registers
+}
+
+/// The products of gradients and one column's inputs, not yet summed over lanes.
+#[inline(always)]
+fn dot<A: Arithmetic, W: Numbers, const N: usize, const R: usize>(
+    arithmetic: A,
+    gradients: &[[A::Sums; R]; N],
+    input: &[&[W]; N],
+    column: usize,
+) -> A::Sums {
+    let mut sum = arithmetic.load(&NONE);
+    for place in 0..N {
+        let row = load_numbers::<A, R>(arithmetic, &input[place][column]);
+        for i in 0..R {
+            sum = arithmetic.multiply_add(gradients[place][i], row[i], sum);
+        }
+    }
+    sum
 }
 
 /// The sums of a block of positions: four registers for each.
@@ -299,9 +306,9 @@ pub(super) fn on_lanes(body: impl OnLanes) {
     body.run::<Register, 4>(Register(()));
 }
 
-/// 16 lanes in a register; made by nothing but [`on_lanes`], which runs where the processor has these features.
+/// 16 lanes in a register; made by nothing but [`on_lanes`] and AVX512-BF16's, which run where the processor has these features.
 #[derive(Clone, Copy)]
-struct Register(());
+pub(super) struct Register(pub(super) ());
 
 impl Arithmetic for Register {
     type Sums = __m512;

@@ -33,24 +33,41 @@ macro_rules! by_height {
     };
 }
 
+/// A row of samples as the numbers that [`Arithmetic`] takes, a multiple of 16 lanes: an `f32` each, or a pair of bf16.
+pub(in crate::kernels) trait Numbers: 'static {
+    const COUNT: usize;
+
+    /// As many.
+    fn numbers(&self) -> &[f32];
+}
+
+impl Numbers for Row {
+    const COUNT: usize = LANES;
+
+    #[inline(always)]
+    fn numbers(&self) -> &[f32] {
+        &self.0
+    }
+}
+
 /// Where a product finds the row of each column.
-pub(in crate::kernels) trait Inputs<'a>: Copy {
+pub(in crate::kernels) trait Inputs<'a, R = Row>: Copy {
     /// For how many columns there is a row.
     fn columns(self) -> usize;
 
     /// # Safety
     /// The column is below [`Inputs::columns`].
-    unsafe fn row(self, column: u32) -> &'a Row;
+    unsafe fn row(self, column: u32) -> &'a R;
 }
 
-impl<'a> Inputs<'a> for &'a [Row] {
+impl<'a, R> Inputs<'a, R> for &'a [R] {
     #[inline(always)]
     fn columns(self) -> usize {
         self.len()
     }
 
     #[inline(always)]
-    unsafe fn row(self, column: u32) -> &'a Row {
+    unsafe fn row(self, column: u32) -> &'a R {
         // SAFETY: as the caller promises.
         unsafe { self.get_unchecked(column as usize) }
     }
@@ -58,30 +75,30 @@ impl<'a> Inputs<'a> for &'a [Row] {
 
 /// What a window of a convolution reads: at each offset of the kernel the rows of a group's channels.
 #[derive(Clone, Copy)]
-pub(in crate::kernels) struct WindowInputs<'a> {
-    rows: &'a [&'a [Row]],
+pub(in crate::kernels) struct WindowInputs<'a, R = Row> {
+    rows: &'a [&'a [R]],
     places: &'a [u32],
 }
 
-impl<'a> WindowInputs<'a> {
+impl<'a, R> WindowInputs<'a, R> {
     /// # Panics
     /// If there are not rows for the channels of a group at each offset.
     #[inline(always)]
-    pub(in crate::kernels) fn new(windows: &'a Windows, rows: &'a [&'a [Row]]) -> WindowInputs<'a> {
+    pub(in crate::kernels) fn new(windows: &'a Windows, rows: &'a [&'a [R]]) -> WindowInputs<'a, R> {
         let (offsets, channels) = (windows.geometry.offsets(), windows.channels_of_group());
         assert!(rows.len() == offsets && rows.iter().all(|rows| rows.len() == channels));
         WindowInputs { rows, places: &windows.places }
     }
 }
 
-impl<'a> Inputs<'a> for WindowInputs<'a> {
+impl<'a, R: Copy> Inputs<'a, R> for WindowInputs<'a, R> {
     #[inline(always)]
     fn columns(self) -> usize {
         self.places.len()
     }
 
     #[inline(always)]
-    unsafe fn row(self, column: u32) -> &'a Row {
+    unsafe fn row(self, column: u32) -> &'a R {
         // SAFETY: the column is one, as the caller promises, and windows have the offset and the channel of each of their columns
         // there: below the offsets, and below the channels of a group.
         unsafe {
@@ -267,11 +284,11 @@ impl Outputs for WindowOutputs<'_> {
 }
 
 /// Adds the transposed product of some lines for one panel.
-pub(in crate::kernels) struct Transposed<'a, O> {
+pub(in crate::kernels) struct Transposed<'a, O, R = Row> {
     pub(in crate::kernels) blocks: &'a Blocks,
     pub(in crate::kernels) lines: Range<usize>,
     /// The panel's gradients, one row for each of the matrix.
-    pub(in crate::kernels) gradient: &'a [Row],
+    pub(in crate::kernels) gradient: &'a [R],
     pub(in crate::kernels) output: O,
     /// Whether only the first half of the lanes is alive.
     pub(in crate::kernels) is_half: bool,
@@ -329,12 +346,12 @@ fn add_lines<A: Arithmetic, O: Outputs, const ROWS: usize, const PARTS: usize>(
 }
 
 /// The gradients of some blocks by one panel.
-pub(in crate::kernels) struct Gradient<'a, I> {
+pub(in crate::kernels) struct Gradient<'a, I, R = Row> {
     pub(in crate::kernels) blocks: &'a Blocks,
     /// Which, in the order of the pattern.
     pub(in crate::kernels) range: Range<usize>,
     /// The panel's gradients, one row for each of the matrix.
-    pub(in crate::kernels) gradient: &'a [Row],
+    pub(in crate::kernels) gradient: &'a [R],
     /// The panel's input, a row for each column.
     pub(in crate::kernels) input: I,
     /// A number for each slot of these blocks.
@@ -348,6 +365,14 @@ pub(in crate::kernels) struct Gradient<'a, I> {
 impl<'a, I: Inputs<'a>> OnLanes for Gradient<'a, I> {
     #[inline(always)]
     fn run<A: Arithmetic, const BLOCK: usize>(self, arithmetic: A) {
+        self.add::<A, BLOCK>(arithmetic);
+    }
+}
+
+impl<'a, R: Numbers, I: Inputs<'a, R>> Gradient<'a, I, R> {
+    /// `arithmetic` is that of the rows' numbers.
+    #[inline(always)]
+    pub(super) fn add<A: Arithmetic, const BLOCK: usize>(self, arithmetic: A) {
         let Gradient { blocks, range, gradient, input, out, accumulate, is_half } = self;
         let (index, height) = (blocks.pattern().index(), blocks.height());
         assert_eq!(input.columns(), index.width(), "an input for each column");
@@ -361,12 +386,12 @@ impl<'a, I: Inputs<'a>> OnLanes for Gradient<'a, I> {
             let dots = Dots { columns, input, out, height, accumulate, is_half, turned: &mut turned };
             let gradient = &gradient[blocks.line(line).rows];
             match (height, BLOCK) {
-                (8 | 16, 4) => line_dots::<A, _, 8, 4, 8>(arithmetic, dots, gradient),
-                (8 | 16, _) => line_dots::<A, _, 8, 4, 2>(arithmetic, dots, gradient),
-                (4, 4) => line_dots::<A, _, 4, 8, 8>(arithmetic, dots, gradient),
-                (4, _) => line_dots::<A, _, 4, 8, 2>(arithmetic, dots, gradient),
-                (_, 4) => line_dots::<A, _, 2, 16, 8>(arithmetic, dots, gradient),
-                _ => line_dots::<A, _, 2, 16, 2>(arithmetic, dots, gradient),
+                (8 | 16, 4) => line_dots::<A, R, _, 8, 4, 8>(arithmetic, dots, gradient),
+                (8 | 16, _) => line_dots::<A, R, _, 8, 4, 2>(arithmetic, dots, gradient),
+                (4, 4) => line_dots::<A, R, _, 4, 8, 8>(arithmetic, dots, gradient),
+                (4, _) => line_dots::<A, R, _, 4, 8, 2>(arithmetic, dots, gradient),
+                (_, 4) => line_dots::<A, R, _, 2, 16, 8>(arithmetic, dots, gradient),
+                _ => line_dots::<A, R, _, 2, 16, 2>(arithmetic, dots, gradient),
             }
             (start, line) = (end, line + 1);
         }
@@ -395,30 +420,34 @@ struct Dots<'a, I> {
 
 /// `N` rows at a time, and as many blocks at a time as sums have room for.
 #[inline(always)]
-fn line_dots<'a, A: Arithmetic, I: Inputs<'a>, const N: usize, const P: usize, const SIDE: usize>(
+fn line_dots<'a, A, R, I, const N: usize, const P: usize, const SIDE: usize>(
     arithmetic: A,
     mut dots: Dots<'_, I>,
-    gradient: &[Row],
-) {
+    gradient: &[R],
+) where
+    A: Arithmetic,
+    R: Numbers,
+    I: Inputs<'a, R>,
+{
     let height = dots.height;
     assert!(dots.out.len() == dots.columns.len() * height && height.is_multiple_of(N));
     for first in (0..height).step_by(N) {
         for row in 0..N {
             let steps = dots.turned.0.as_flattened_mut().as_chunks_mut::<P>().0;
-            for (step, samples) in gradient[first + row].0.as_chunks::<P>().0.iter().enumerate() {
+            for (step, samples) in gradient[first + row].numbers().as_chunks::<P>().0.iter().enumerate() {
                 steps[step * N + row] = *samples;
             }
         }
         let mut block = 0;
         while block + SIDE <= dots.columns.len() {
             // SAFETY: columns are below the width, and there are as many inputs.
-            unsafe { group::<A, I, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first) };
+            unsafe { group::<A, R, I, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first) };
             block += SIDE;
         }
         while block < dots.columns.len() {
             let end = dots.columns.len().min(block + 2);
             // SAFETY: as above.
-            unsafe { group::<A, I, N, P, 2>(arithmetic, &mut dots, block..end, first) };
+            unsafe { group::<A, R, I, N, P, 2>(arithmetic, &mut dots, block..end, first) };
             block = end;
         }
     }
@@ -429,26 +458,30 @@ fn line_dots<'a, A: Arithmetic, I: Inputs<'a>, const N: usize, const P: usize, c
 /// # Safety
 /// All columns are numbers of inputs.
 #[inline(always)]
-unsafe fn group<'a, A: Arithmetic, I: Inputs<'a>, const N: usize, const P: usize, const SIDE: usize>(
+unsafe fn group<'a, A, R, I, const N: usize, const P: usize, const SIDE: usize>(
     arithmetic: A,
     dots: &mut Dots<'_, I>,
     blocks: Range<usize>,
     first: usize,
-) {
+) where
+    A: Arithmetic,
+    R: Numbers,
+    I: Inputs<'a, R>,
+{
     let zero = arithmetic.load(&NONE);
     let mut inputs: [&[[f32; P]]; SIDE] = [&[]; SIDE];
     for (at, input) in inputs.iter_mut().enumerate() {
         // Beyond the last block the first once more.
         let block = if at < blocks.len() { blocks.start + at } else { blocks.start };
         // SAFETY: as the caller promises.
-        *input = unsafe { dots.input.row(dots.columns[block]) }.0.as_chunks::<P>().0;
+        *input = unsafe { dots.input.row(dots.columns[block]) }.numbers().as_chunks::<P>().0;
     }
     let mut sums = [[zero; 2]; SIDE];
-    let steps = if dots.is_half { HALF / P } else { LANES / P };
+    let steps = if dots.is_half { R::COUNT / 2 / P } else { R::COUNT / P };
     for step in 0..steps {
         let gradients = load(arithmetic, &dots.turned.0.as_chunks::<2>().0[step]);
         for at in 0..SIDE {
-            // SAFETY: a row has `LANES / P` times `P` samples.
+            // SAFETY: a row has `COUNT / P` times `P` numbers.
             let input = arithmetic.repeat(unsafe { inputs[at].get_unchecked(step) });
             for half in 0..2 {
                 sums[at][half] = arithmetic.multiply_add(gradients[half], input, sums[at][half]);

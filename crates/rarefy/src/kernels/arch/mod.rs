@@ -23,6 +23,10 @@ pub(super) mod amx;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod narrowed;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -55,7 +59,7 @@ macro_rules! on {
                 unsafe { $call }
             }
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 | Kind::Amx => {
+            Kind::Avx512 | Kind::Amx | Kind::Avx512Bf16 => {
                 use avx512 as $set;
                 // SAFETY: as above.
                 unsafe { $call }
@@ -86,6 +90,9 @@ enum Kind {
     /// AVX-512, and tiles where products read bf16 numbers.
     #[cfg(target_arch = "x86_64")]
     Amx = 3,
+    /// AVX-512, and products of pairs of bf16 numbers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16 = 4,
     #[cfg(target_arch = "aarch64")]
     Neon = 0x80,
 }
@@ -123,6 +130,30 @@ impl Isa {
         }
     }
 
+    /// AVX-512, and products of pairs of bf16 numbers (AVX512-BF16), if the processor has them. As [`Isa::amx`], for networks
+    /// whose products read such numbers alone.
+    pub fn avx512_bf16() -> Option<Isa> {
+        #[cfg(target_arch = "x86_64")]
+        if avx512_bf16::is_there() {
+            return Some(Isa(Kind::Avx512Bf16));
+        }
+        None
+    }
+
+    /// All that this processor has for products that read bf16 numbers alone.
+    pub fn available_bf16() -> Vec<Isa> {
+        Isa::available().into_iter().chain(Isa::avx512_bf16()).chain(Isa::amx()).collect()
+    }
+
+    /// The fastest of these.
+    pub fn detect_bf16() -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        let pairs = Isa::avx512_bf16().filter(|_| avx512_bf16::is_fast());
+        #[cfg(not(target_arch = "x86_64"))]
+        let pairs = None;
+        Isa::amx().or(pairs).unwrap_or_else(Isa::detect)
+    }
+
     /// Whether there are tiles, and whether they may be used.
     pub fn amx_support() -> TileSupport {
         #[cfg(target_arch = "x86_64")]
@@ -144,7 +175,11 @@ impl Isa {
         if name == "auto" {
             return Ok(Isa::detect());
         }
-        let available = Isa::available();
+        Isa::named_of(name, &Isa::available())
+    }
+
+    /// The one of that name among some.
+    pub(crate) fn named_of(name: &str, available: &[Isa]) -> crate::Result<Isa> {
         available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
             let names: Vec<&str> = available.iter().map(|isa| isa.name()).collect();
             crate::Error::setting(
@@ -154,29 +189,117 @@ impl Isa {
         })
     }
 
-    /// `scalar`, `avx2`, `avx512`, `amx` or `neon`.
+    /// `scalar`, `avx2`, `avx512`, `avx512-bf16`, `amx` or `neon`.
     #[allow(unused_unsafe)]
     pub fn name(self) -> &'static str {
-        if self.has_tiles() { "amx" } else { on!(self, set => set::NAME) }
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Amx => "amx",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512Bf16 => "avx512-bf16",
+            _ => on!(self, set => set::NAME),
+        }
     }
 
-    /// Whether products of bf16 numbers in blocks of 16 are made by tiles.
+    /// Whether products in row blocks of a height, 1 for single entries, are made of narrowed rows.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn has_narrowed(self, height: usize) -> bool {
+        match self.0 {
+            Kind::Amx => height == amx::HEIGHT,
+            Kind::Avx512Bf16 => true,
+            _ => false,
+        }
+    }
+
+    /// Whether these are made by tiles.
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn has_tiles(self) -> bool {
+        self.0 == Kind::Amx
+    }
+
+    /// Whether the sums of such products have an order that one sample alone cannot follow.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+    pub(super) fn has_own_order(self, height: usize) -> bool {
         #[cfg(target_arch = "x86_64")]
-        return self.0 == Kind::Amx;
+        return self.has_tiles() && height == amx::HEIGHT;
         #[cfg(not(target_arch = "x86_64"))]
         false
     }
 
-    /// Narrows rows to bf16, for tiles.
+    /// Narrows rows to bf16.
     ///
     /// # Panics
-    /// If there are none.
+    /// If no product of this instruction set reads such.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn narrow(self, rows: &[Row], out: &mut [amx::Row16]) {
-        assert!(self.has_tiles() && rows.len() == out.len());
+    pub(super) fn narrow(self, rows: &[Row], out: &mut [narrowed::Row16]) {
+        assert!(matches!(self.0, Kind::Amx | Kind::Avx512Bf16) && rows.len() == out.len());
+        // SAFETY: an `Isa` of these kinds exists only where the processor has the features.
+        unsafe { narrowed::narrow(rows, out) };
+    }
+
+    /// [`Isa::spmm`] of narrowed rows, of which perhaps only the first half is alive.
+    ///
+    /// # Panics
+    /// If this is no instruction set for pairs of them; so of the next four.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn spmm_pairs(
+        self,
+        lines: &Lines<'_, narrowed::Row16>,
+        range: Range<usize>,
+        output: &mut [Row],
+        is_half: bool,
+    ) {
+        assert_eq!(self.0, Kind::Avx512Bf16);
         // SAFETY: an `Isa` of this kind exists only where the processor has the features.
-        unsafe { amx::narrow(rows, out) };
+        unsafe { avx512_bf16::spmm(lines, range, output, is_half) };
+    }
+
+    /// [`Isa::sddmm`] of narrowed rows.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn sddmm_pairs<const N: usize>(
+        self,
+        samples: &Samples<'_, N, narrowed::Row16>,
+        positions: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    ) {
+        assert_eq!(self.0, Kind::Avx512Bf16);
+        // SAFETY: as above.
+        unsafe { avx512_bf16::sddmm(samples, positions, out, accumulate, is_half) };
+    }
+
+    /// [`Multiply`](blocks::Multiply) of narrowed rows.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn multiply_pairs<'a>(
+        self,
+        product: blocks::Multiply<'a, impl blocks::Inputs<'a, narrowed::Row16>>,
+    ) {
+        assert_eq!(self.0, Kind::Avx512Bf16);
+        // SAFETY: an `Isa` of this kind exists only where the processor has the features.
+        unsafe { avx512_bf16::multiply(product) };
+    }
+
+    /// [`Transposed`](blocks::Transposed) of narrowed rows.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn transposed_pairs(
+        self,
+        product: blocks::Transposed<'_, impl blocks::Outputs, narrowed::Row16>,
+    ) {
+        assert_eq!(self.0, Kind::Avx512Bf16);
+        // SAFETY: as above.
+        unsafe { avx512_bf16::transposed(product) };
+    }
+
+    /// [`Gradient`](blocks::Gradient) of narrowed rows.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn gradient_pairs<'a>(
+        self,
+        product: blocks::Gradient<'a, impl blocks::Inputs<'a, narrowed::Row16>, narrowed::Row16>,
+    ) {
+        assert_eq!(self.0, Kind::Avx512Bf16);
+        // SAFETY: as above.
+        unsafe { avx512_bf16::gradient(product) };
     }
 
     /// Makes a product by tiles.
@@ -200,11 +323,11 @@ impl Isa {
     #[doc(hidden)]
     #[inline]
     pub fn kind(self) -> u8 {
-        #[cfg(target_arch = "x86_64")]
-        if self.has_tiles() {
-            return Kind::Avx512 as u8;
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Kind::Amx | Kind::Avx512Bf16 => Kind::Avx512 as u8,
+            kind => kind as u8,
         }
-        self.0 as u8
     }
 
     /// Runs a closure that is for one instruction set alone, for [`vectorize!`](crate::vectorize).

@@ -17,6 +17,8 @@ use std::ops::Range;
 pub(super) use permission::tile_support;
 use unit::{Sizes, Tiles, Unit};
 
+use super::blocks::Gradient;
+use super::narrowed::Row16;
 use crate::sparse::Blocks;
 use crate::tiles::{HALF, LANES, Row};
 
@@ -27,16 +29,6 @@ const WIDTH: usize = 16;
 const PAIRS: usize = 2 * WIDTH;
 /// Tiles of samples.
 const PARTS: usize = LANES / WIDTH;
-
-/// A row of 64 samples in bf16. Of each half, of 32 lanes, the words are ordered so that `unpacklo` and `unpackhi` of two rows have their
-/// pairs in order: four of lanes 0 to 15, four of lanes 16 to 31, and so on.
-#[repr(C, align(64))]
-#[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Row16([u16; LANES]);
-
-impl Row16 {
-    pub(in crate::kernels) const ZERO: Row16 = Row16([0; LANES]);
-}
 
 /// A tile of pairs, as the processor has it in memory.
 #[repr(C, align(64))]
@@ -83,7 +75,7 @@ fn chunks(lines: impl Iterator<Item = (usize, Range<usize>)>, size: usize) -> im
 pub(in crate::kernels) enum Product<'a> {
     Forward(Forward<'a>),
     Transposed(Transposed<'a>),
-    Gradient(Gradient<'a>),
+    Gradient(Gradient<'a, &'a [Row16], Row16>),
 }
 
 /// Some lines of blocks times a panel: sums alone.
@@ -104,40 +96,6 @@ pub(in crate::kernels) struct Transposed<'a> {
     /// Sums are added to these rows, of columns from `first` on.
     pub(in crate::kernels) output: &'a mut [Row],
     pub(in crate::kernels) first: usize,
-}
-
-/// A panel's part of the gradients of some blocks.
-pub(in crate::kernels) struct Gradient<'a> {
-    pub(in crate::kernels) blocks: &'a Blocks,
-    pub(in crate::kernels) range: Range<usize>,
-    pub(in crate::kernels) gradient: &'a [Row16],
-    pub(in crate::kernels) input: &'a [Row16],
-    /// A number for each slot of the range.
-    pub(in crate::kernels) out: &'a mut [f32],
-    pub(in crate::kernels) accumulate: bool,
-    /// Whether only the first half of the lanes is alive.
-    pub(in crate::kernels) is_half: bool,
-}
-
-/// Narrows rows, to the nearest: numbers that bf16 has stay what they are.
-///
-/// # Safety
-/// The processor has these features.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
-pub(super) fn narrow(rows: &[Row], out: &mut [Row16]) {
-    let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
-    for (row, out) in rows.iter().zip(out) {
-        for half in 0..2 {
-            // SAFETY: a row is 64 numbers, of 32 bits there and of 16 here.
-            unsafe {
-                let from = row.0.as_ptr().add(HALF * half);
-                let (first, second) = (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(WIDTH)));
-                let words: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(second, first));
-                let to = out.0.as_mut_ptr().add(HALF * half);
-                _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi64(order, words));
-            }
-        }
-    }
 }
 
 /// Makes a product.
@@ -235,8 +193,8 @@ unsafe fn stage_product(
     // SAFETY: as the caller promises; rows and tiles are as long as what is read and written.
     unsafe {
         for pair in 0..WIDTH {
-            let first = input.get_unchecked(column(2 * pair)).0.as_ptr();
-            let second = input.get_unchecked(column(2 * pair + 1)).0.as_ptr();
+            let first = input.get_unchecked(column(2 * pair)).words();
+            let second = input.get_unchecked(column(2 * pair + 1)).words();
             put_pairs(first, second, pair, rows);
         }
         let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
@@ -357,7 +315,7 @@ unsafe fn transposed<T: Tiles>(mut tiles: T, product: Transposed<'_>) {
             if chunk.begins_line {
                 for pair in 0..HEIGHT / 2 {
                     let rows = &gradient[chunk.line * HEIGHT + 2 * pair..][..2];
-                    put_pairs(rows[0].0.as_ptr(), rows[1].0.as_ptr(), pair, &mut outputs);
+                    put_pairs(rows[0].words(), rows[1].words(), pair, &mut outputs);
                 }
                 tiles.load::<4>(outputs[0].start(), STRIDE);
                 tiles.load::<5>(outputs[1].start(), STRIDE);
@@ -415,7 +373,7 @@ unsafe fn add_rows(sums: &[Tile; PARTS], columns: &[u32], output: &mut [Row], fi
 }
 
 #[inline(always)]
-unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_>) {
+unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_, &[Row16], Row16>) {
     let Gradient { blocks, range, gradient, input, out, accumulate, is_half } = product;
     let index = blocks.pattern().index();
     check(blocks, Some(input.len()), Some(gradient.len() / HEIGHT), index.lines());
@@ -452,7 +410,7 @@ unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_>) {
                     let rows = &gradient[chunk.line * HEIGHT..][..HEIGHT];
                     let mut pairs = [_mm512_setzero_si512(); HEIGHT];
                     for (pairs, row) in pairs.iter_mut().zip(rows) {
-                        *pairs = _mm512_loadu_si512(row.0.as_ptr().add(HALF * half).cast());
+                        *pairs = _mm512_loadu_si512(row.words().add(HALF * half).cast());
                     }
                     transpose(pairs, outputs);
                 }
@@ -496,7 +454,7 @@ unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_>) {
 #[inline(always)]
 unsafe fn stage_rows(columns: &[u32], input: &[Row16], [low, high]: &mut [Tile; 2]) {
     for (place, &column) in columns.iter().enumerate() {
-        let row = input[column as usize].0.as_ptr();
+        let row = input[column as usize].words();
         // SAFETY: as the caller promises; a row is 64 words, a tile's 32.
         unsafe {
             let halves = [_mm512_loadu_si512(row.cast()), _mm512_loadu_si512(row.add(HALF).cast())];

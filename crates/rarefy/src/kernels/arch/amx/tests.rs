@@ -1,3 +1,4 @@
+use super::super::narrowed::narrow;
 use super::unit::Plain;
 use super::*;
 use crate::random::{Purpose, Stream};
