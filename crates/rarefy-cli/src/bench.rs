@@ -10,11 +10,14 @@ use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
 use rarefy::kernels::{self, Activation, Epilogue, Isa};
+use rarefy::layers::Precision;
+use rarefy::math::nearest_bf16;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
 use serde::Serialize;
 
+use self::step::named;
 use crate::output::Output;
 use rarefy::report::table;
 
@@ -48,6 +51,9 @@ pub struct KernelsArgs {
     /// Rows that share their inputs: 1 for single connections, or the height of row blocks
     #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
     blocks: Vec<usize>,
+    /// In how many bits products read their numbers
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
@@ -85,7 +91,8 @@ pub fn run(bench: &Bench, output: &Output) -> Result<()> {
 }
 
 fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
-    let isa = Isa::named(&args.isa)?;
+    let precision = named::<Precision>(&args.precision)?;
+    let isa = precision.isa(&args.isa)?;
     if let Some(block) = args.blocks.iter().find(|&block| *block != 1 && !BLOCK_HEIGHTS.contains(block)) {
         bail!("--blocks: {block} is no height of row blocks; give 1, 2, 4, 8 or 16");
     }
@@ -96,7 +103,9 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
         }
     }
     let peak = kernels::measure_peak(isa);
-    output.say(&format!("{isa}, one-core f32 peak {peak:.0} GFLOP/s (measured now)"));
+    let pairs = kernels::measure_pairs_peak(isa);
+    let of_pairs = pairs.map_or_else(String::new, |peak| format!(", of bf16 {peak:.0}"));
+    output.say(&format!("{isa}, {precision}, one-core f32 peak {peak:.0} GFLOP/s{of_pairs} (measured now)"));
     let mut rows = Vec::new();
     for &threads in &args.threads {
         let pool = rayon_pool(threads)?;
@@ -104,7 +113,7 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
             for &density in &args.densities {
                 for &block in &args.blocks {
                     let matrix = Matrix { size, density, block };
-                    rows.extend(pool.install(|| kernel_rows(args, isa, matrix, threads, peak))?);
+                    rows.extend(pool.install(|| kernel_rows(args, (isa, precision), matrix, threads, peak))?);
                 }
             }
         }
@@ -125,7 +134,9 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
     let header =
         ["kernel", "shape", "density", "block", "threads", "ms", "GFLOP/s", "of peak", "faster than dense"];
     output.say(&table(&header, lines).text(output.width()));
-    output.json(&serde_json::json!({ "isa": isa.name(), "peak_gflops": peak, "rows": rows }))
+    output.json(&serde_json::json!({
+        "isa": isa.name(), "precision": precision.name(), "peak_gflops": peak, "bf16_peak_gflops": pairs, "rows": rows
+    }))
 }
 
 /// A square matrix to be measured.
@@ -151,7 +162,7 @@ impl Matrix {
 /// The three sparse products of one shape, and the dense ones that they are compared with.
 fn kernel_rows(
     args: &KernelsArgs,
-    isa: Isa,
+    (isa, precision): (Isa, Precision),
     matrix: Matrix,
     threads: usize,
     peak: f64,
@@ -159,6 +170,12 @@ fn kernel_rows(
     let Matrix { size, density, block } = matrix;
     let mut stream = Stream::new(1, Purpose::Bench, size as u64, 0);
     let mut sparse = matrix.weights(&mut stream);
+    let round = |numbers: &mut [f32]| {
+        if precision == Precision::Bf16 {
+            numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
+        }
+    };
+    round(sparse.values_mut());
     let nnz = sparse.nnz();
     let mut dense = Weights::dense(size, size);
     for (cell, slot) in sparse.connections() {
@@ -168,6 +185,7 @@ fn kernel_rows(
     let mut gradient = Tiles::zeros(size, args.batch);
     for row in input.rows_mut().iter_mut().chain(gradient.rows_mut()) {
         row.0 = std::array::from_fn(|_| stream.normal());
+        round(&mut row.0);
     }
     let mut products = Products::new(isa, input, gradient);
     let names = ["spmm", "spmm_transposed", "sddmm"];

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Windows};
+use rarefy::layers::Precision;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
@@ -34,7 +35,7 @@ pub struct ConvArgs {
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
+    #[arg(long, default_value = "auto", help = crate::arguments::f32_isa_help())]
     isa: String,
     /// Timings of each figure; the median counts
     #[arg(long, default_value_t = 9)]
@@ -56,7 +57,7 @@ struct Row {
 
 /// Measures and shows.
 pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
-    let isa = Isa::named(&args.isa)?;
+    let isa = Precision::F32.isa(&args.isa)?;
     let pool = rayon_pool(args.threads)?;
     let mut rows = Vec::new();
     for shape in &args.shapes {

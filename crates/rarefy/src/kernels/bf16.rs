@@ -1,21 +1,22 @@
 //! The products on bf16 numbers, cut into pieces for threads: of row blocks of 16 by tiles ([`Isa::amx`]; the loops are in `arch/amx`), of
-//! single entries and all row blocks by pairs ([`Isa::avx512_bf16`]; `arch/avx512_bf16`). All numbers that are read are bf16 numbers, and
+//! single entries and all row blocks, convolutions of these too, by pairs ([`Isa::avx512_bf16`]; `arch/avx512_bf16`). All numbers that are read are bf16 numbers, and
 //! rows are narrowed once for all lines.
 
 use std::cell::Cell;
 use std::ops::Range;
 
-use super::arch::amx::{self, Forward, Product};
-use super::arch::blocks::{ColumnOutputs, Gradient, Multiply, Transposed};
+use super::arch::amx::{Forward, Product, Transposed};
+use super::arch::blocks::Gradient;
 use super::arch::narrowed::Row16;
-use super::arch::{Epilogue, Isa, Lines, Samples};
-use super::blocks::{piece_of_columns, split_lines, sum_tiles};
+use super::arch::{Epilogue, Isa, Lines};
+use super::blocks::{self, piece_of_columns, split_lines, sum_tiles};
+use super::conv_blocks::{self, Rows};
 use super::panels::Panels;
-use super::sddmm::{self, Sampled};
 use super::split::{par_chunks, split_tiles};
-use super::spmm;
+use super::windows::Windows;
+use super::{sddmm, spmm};
 use crate::sparse::{Blocks, Index, Weights};
-use crate::tiles::Row;
+use crate::tiles::{Row, Tiles};
 
 /// Rows that one thread narrows at least.
 const ROWS: usize = 1024;
@@ -25,20 +26,27 @@ thread_local! {
     static NARROW: [Cell<Vec<Row16>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
 }
 
-/// Whether a matrix's products are these.
+/// Whether the products of a linear layer's matrix are these.
 pub(super) fn are_for(isa: Isa, weights: &Weights) -> bool {
-    match weights {
-        Weights::Dense(_) => false,
-        Weights::Sparse(_) => isa.has_narrowed(1),
-        Weights::Blocks(blocks) => isa.has_narrowed(blocks.height()),
-    }
+    weights.is_compressed() && (isa.has_pairs() || isa.has_tiles(weights.block_height()))
 }
 
 /// Calls `work` with narrowed rows, and one of zeros behind them.
 fn with_narrow<R>(isa: Isa, rows: &[Row], place: usize, work: impl FnOnce(&[Row16]) -> R) -> R {
+    with_narrow_before(isa, rows, 1, place, work)
+}
+
+/// Calls `work` with narrowed rows, and some of zeros behind them.
+fn with_narrow_before<R>(
+    isa: Isa,
+    rows: &[Row],
+    zeros: usize,
+    place: usize,
+    work: impl FnOnce(&[Row16]) -> R,
+) -> R {
     let mut narrow = NARROW.with(|room| room[place].take());
-    narrow.resize(rows.len() + 1, Row16::ZERO);
-    narrow[rows.len()] = Row16::ZERO;
+    narrow.resize(rows.len() + zeros, Row16::ZERO);
+    narrow[rows.len()..].fill(Row16::ZERO);
     par_chunks(&mut narrow[..rows.len()], ROWS, &|start, narrow| {
         isa.narrow(&rows[start..][..narrow.len()], narrow);
     });
@@ -70,19 +78,6 @@ pub(super) fn spmm(
     });
 }
 
-impl Sampled for Row16 {
-    fn sddmm<const N: usize>(
-        isa: Isa,
-        samples: &Samples<'_, N, Row16>,
-        entries: Range<usize>,
-        out: &mut [f32],
-        accumulate: bool,
-        is_half: bool,
-    ) {
-        isa.sddmm_pairs(samples, entries, out, accumulate, is_half);
-    }
-}
-
 /// Writes the gradient of every single entry to `out`, summed over all tiles.
 pub(super) fn sddmm(
     isa: Isa,
@@ -109,25 +104,15 @@ pub(super) fn multiply(
     panels: Panels,
     epilogue: Epilogue<'_>,
 ) {
+    if isa.has_pairs() {
+        return with_narrow(isa, input, 0, |narrow| {
+            blocks::multiply(isa, blocks, &narrow[..input.len()], output, panels, epilogue);
+        });
+    }
     let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
     split_tiles(0..panels.count(), output, rows, &|panel, output| {
-        let is_half = panels.is_half(panel / panels.positions);
         with_narrow(isa, &input[panel * columns..][..columns], 0, |input| {
             let product = |lines: Range<usize>, output: &mut [Row]| {
-                if !isa.has_tiles() {
-                    let (input, first_row, accumulate) = (&input[..columns], panel * rows, false);
-                    isa.multiply_pairs(Multiply {
-                        blocks,
-                        lines,
-                        input,
-                        output,
-                        epilogue,
-                        first_row,
-                        accumulate,
-                        is_half,
-                    });
-                    return;
-                }
                 let first = lines.start * blocks.height();
                 isa.by_tiles(Product::Forward(Forward { blocks, lines, input, output: &mut *output }));
                 crate::vectorize!(isa, {
@@ -152,22 +137,24 @@ pub(super) fn multiply_transposed(
     panels: Panels,
     epilogue: Epilogue<'_>,
 ) {
+    if isa.has_pairs() {
+        return with_narrow(isa, gradient, 0, |narrow| {
+            blocks::multiply_transposed(isa, blocks, &narrow[..gradient.len()], output, panels, epilogue);
+        });
+    }
     let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
     let piece = piece_of_columns(blocks, panels);
     split_tiles(0..panels.count(), output, columns, &|panel, output| {
-        let is_half = panels.is_half(panel / panels.positions);
         with_narrow(isa, &gradient[panel * rows..][..rows], 0, |gradient| {
             let gradient = &gradient[..rows];
             par_chunks(output, piece, &|first, output| {
                 output.fill(Row::ZERO);
-                if isa.has_tiles() {
-                    let output = &mut *output;
-                    isa.by_tiles(Product::Transposed(amx::Transposed { blocks, gradient, output, first }));
-                } else {
-                    let lines = 0..blocks.pattern().rows();
-                    let output = ColumnOutputs::new(&mut *output, first, columns);
-                    isa.transposed_pairs(Transposed { blocks, lines, gradient, output, is_half });
-                }
+                isa.by_tiles(Product::Transposed(Transposed {
+                    blocks,
+                    gradient,
+                    output: &mut *output,
+                    first,
+                }));
                 crate::vectorize!(isa, {
                     for (at, row) in (panel * columns + first..).zip(output) {
                         epilogue.end(at, &mut row.0);
@@ -188,10 +175,15 @@ pub(super) fn weight_gradient(
     out: &mut [f32],
 ) {
     let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
-    with_narrow(isa, gradient, 0, |gradient| {
-        with_narrow(isa, input, 1, |input| {
+    with_narrow(isa, gradient, 0, |narrow| {
+        let gradient = &narrow[..gradient.len()];
+        with_narrow(isa, input, 1, |narrow| {
+            let input = &narrow[..input.len()];
+            if isa.has_pairs() {
+                return blocks::weight_gradient(isa, blocks, gradient, input, panels, out);
+            }
             sum_tiles(blocks, panels, out, &|range: Range<usize>, panel, out: &mut [f32], accumulate| {
-                let product = Gradient {
+                isa.by_tiles(Product::Gradient(Gradient {
                     blocks,
                     range,
                     gradient: &gradient[panel * rows..][..rows],
@@ -199,12 +191,58 @@ pub(super) fn weight_gradient(
                     out,
                     accumulate,
                     is_half: panels.is_half(panel / panels.positions),
-                };
-                match isa.has_tiles() {
-                    true => isa.by_tiles(Product::Gradient(product)),
-                    false => isa.gradient_pairs(product),
-                }
+                }));
             });
         });
+    });
+}
+
+/// As [`conv_blocks::forward`].
+pub(super) fn convolve(
+    windows: (Isa, &Windows),
+    blocks: &Blocks,
+    input: &Tiles,
+    output: &mut Tiles,
+    epilogue: Epilogue<'_>,
+) {
+    with_windows(windows, input, |input| conv_blocks::forward(windows, blocks, input, output, epilogue));
+}
+
+/// As [`conv_blocks::transposed`].
+pub(super) fn convolve_transposed(
+    windows: (Isa, &Windows),
+    blocks: &Blocks,
+    gradient: &Tiles,
+    gradient_input: &mut Tiles,
+    epilogue: Epilogue<'_>,
+) {
+    with_narrow(windows.0, gradient.rows(), 0, |narrow| {
+        let gradient = &narrow[..gradient.rows().len()];
+        conv_blocks::transposed(windows, blocks, gradient, gradient_input, epilogue);
+    });
+}
+
+/// As [`conv_blocks::weight_gradient`].
+pub(super) fn convolve_gradient(
+    windows: (Isa, &Windows),
+    blocks: &Blocks,
+    (gradient, input): (&Tiles, &Tiles),
+    out: &mut [f32],
+    scratch: &mut Vec<f32>,
+) {
+    with_narrow(windows.0, gradient.rows(), 0, |narrow| {
+        let gradient = &narrow[..gradient.rows().len()];
+        with_windows(windows, input, |input| {
+            conv_blocks::weight_gradient(windows, blocks, (gradient, input), out, scratch);
+        });
+    });
+}
+
+/// Calls `work` with what windows read.
+fn with_windows((isa, windows): (Isa, &Windows), input: &Tiles, work: impl FnOnce(Rows<'_, Row16>)) {
+    let count = input.rows().len();
+    with_narrow_before(isa, input.rows(), windows.zeros.len(), 1, |narrow| {
+        let (rows, zeros) = narrow.split_at(count);
+        work(Rows { rows, zeros });
     });
 }

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::arch::blocks::{ColumnOutputs, Gradient, Multiply, Transposed};
+use super::arch::operand::Operand;
 use super::arch::{Epilogue, Isa};
 use super::panels::Panels;
 use super::split::split_tiles;
@@ -23,10 +24,10 @@ const CHUNK: usize = 8192;
 const SMALL_CHUNK: usize = 1024;
 
 /// Computes all rows of all panels.
-pub(super) fn multiply(
+pub(super) fn multiply<R: Operand>(
     isa: Isa,
     blocks: &Blocks,
-    input: &[Row],
+    input: &[R],
     output: &mut [Row],
     panels: Panels,
     epilogue: Epilogue<'_>,
@@ -38,7 +39,8 @@ pub(super) fn multiply(
         let product = |lines: Range<usize>, output: &mut [Row]| {
             let first_row = panel * rows;
             let accumulate = false;
-            isa.on_lanes(Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half });
+            let product = Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half };
+            R::multiply(isa, product);
         };
         split_lines(blocks, 0..blocks.pattern().rows(), output, &product);
     });
@@ -68,10 +70,10 @@ pub(super) fn split_lines(
 
 /// Computes the transposed product of all panels. Where there are fewer panels than threads each is cut by columns, which changes no
 /// bit: a column's sums are added in the order of the lines.
-pub(super) fn multiply_transposed(
+pub(super) fn multiply_transposed<R: Operand>(
     isa: Isa,
     blocks: &Blocks,
-    gradient: &[Row],
+    gradient: &[R],
     output: &mut [Row],
     panels: Panels,
     epilogue: Epilogue<'_>,
@@ -85,7 +87,7 @@ pub(super) fn multiply_transposed(
             output.fill(Row::ZERO);
             let lines = 0..blocks.pattern().rows();
             let sums = ColumnOutputs::new(&mut *output, start, columns);
-            isa.on_lanes(Transposed { blocks, lines, gradient, output: sums, is_half });
+            R::transposed(isa, Transposed { blocks, lines, gradient, output: sums, is_half });
             crate::vectorize!(isa, {
                 for (at, row) in (panel * columns + start..).zip(output) {
                     epilogue.end(at, &mut row.0);
@@ -103,17 +105,17 @@ pub(super) fn piece_of_columns(blocks: &Blocks, panels: Panels) -> usize {
 }
 
 /// Writes the gradient of every connection to `out`, summed over all tiles.
-pub(super) fn weight_gradient(
+pub(super) fn weight_gradient<R: Operand>(
     isa: Isa,
     blocks: &Blocks,
-    gradient: &[Row],
-    input: &[Row],
+    gradient: &[R],
+    input: &[R],
     panels: Panels,
     out: &mut [f32],
 ) {
     let (rows, columns) = (blocks.rows(), blocks.pattern().cols());
     sum_tiles(blocks, panels, out, &|range: Range<usize>, panel, out: &mut [f32], accumulate| {
-        isa.on_lanes(Gradient {
+        let gradient = Gradient {
             blocks,
             range,
             gradient: &gradient[panel * rows..][..rows],
@@ -121,7 +123,8 @@ pub(super) fn weight_gradient(
             out,
             accumulate,
             is_half: panels.is_half(panel / panels.positions),
-        });
+        };
+        R::gradient(isa, gradient);
     });
 }
 

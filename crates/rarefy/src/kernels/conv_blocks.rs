@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::arch::blocks::{Gradient, Multiply, Transposed, WindowInputs, WindowOutputs};
+use super::arch::operand::Operand;
 use super::arch::{Epilogue, Isa};
 use super::conv::sum_slices;
 use super::split::{par_chunks, split_tiles};
@@ -25,19 +26,28 @@ fn groups(windows: &Windows, height: usize) -> impl Iterator<Item = (Range<usize
     (0..windows.geometry.groups).map(move |group| (group * lines..(group + 1) * lines, group * channels))
 }
 
-/// Calls `work` with what the window of a position reads of a group's channels.
-fn with_inputs(
+/// The rows of all tiles, and of zeros as many as a window may read outside.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, R> {
+    pub(super) rows: &'a [R],
+    pub(super) zeros: &'a [R],
+}
+
+/// Calls `work` with what the window of a position of a tile reads of a group's channels.
+fn with_inputs<R>(
     windows: &Windows,
-    rows: &[Row],
-    position: usize,
+    input: Rows<'_, R>,
+    (tile, position): (usize, usize),
     first_channel: usize,
-    work: impl FnOnce(WindowInputs<'_>),
+    work: impl FnOnce(WindowInputs<'_, R>),
 ) {
     let (offsets, channels) = (windows.geometry.offsets(), windows.channels_of_group());
+    let features = windows.geometry.input.features();
+    let rows = &input.rows[tile * features..][..features];
     let mut bases = [&rows[..0]; MAX_OFFSETS];
     for (base, &at) in bases.iter_mut().zip(&windows.reads[position * offsets..][..offsets]) {
         *base = match at {
-            OUTSIDE => &windows.zeros[..channels],
+            OUTSIDE => &input.zeros[..channels],
             at => &rows[at as usize * windows.geometry.input.channels + first_channel..][..channels],
         };
     }
@@ -45,21 +55,21 @@ fn with_inputs(
 }
 
 /// `output = epilogue(W * input)`.
-pub(super) fn forward(
+pub(super) fn forward<R: Operand>(
     (isa, windows): (Isa, &Windows),
     blocks: &Blocks,
-    input: &Tiles,
+    input: Rows<'_, R>,
     output: &mut Tiles,
     epilogue: Epilogue<'_>,
 ) {
     let (filters, height) = (windows.geometry.filters, blocks.height());
-    let (tiles, per_tile) = (input.tiles(), output.features());
+    let (tiles, per_tile) = (output.tiles(), output.features());
     split_tiles(0..tiles, output.rows_mut(), per_tile, &|tile, output| {
         par_chunks(output, POSITIONS * filters, &|start, output| {
             for (position, output) in (start / filters..).zip(output.chunks_mut(filters)) {
                 for (lines, first_channel) in groups(windows, height) {
-                    with_inputs(windows, input.tile(tile), position, first_channel, |input| {
-                        isa.on_lanes(Multiply {
+                    with_inputs(windows, input, (tile, position), first_channel, |input| {
+                        let product = Multiply {
                             blocks,
                             output: &mut output[lines.start * height..lines.end * height],
                             lines,
@@ -68,7 +78,8 @@ pub(super) fn forward(
                             first_row: tile * per_tile + position * filters,
                             accumulate: false,
                             is_half: false,
-                        });
+                        };
+                        R::multiply(isa, product);
                     });
                 }
             }
@@ -78,16 +89,17 @@ pub(super) fn forward(
 
 /// `gradient_input = epilogue(W^T * gradient)`. Where there are fewer tiles than threads each is cut by positions of the input, which
 /// changes no bit: what is added to one comes in the order of the windows.
-pub(super) fn transposed(
+pub(super) fn transposed<R: Operand>(
     (isa, windows): (Isa, &Windows),
     blocks: &Blocks,
-    gradient: &Tiles,
+    gradient: &[R],
     gradient_input: &mut Tiles,
     epilogue: Epilogue<'_>,
 ) {
     let geometry = windows.geometry;
     let (channels, positions) = (geometry.input.channels, geometry.input.positions());
-    let (tiles, per_tile) = (gradient.tiles(), gradient_input.features());
+    let (tiles, per_tile) = (gradient_input.tiles(), gradient_input.features());
+    let of_gradient = windows.output().features();
     let pieces = rayon::current_num_threads().div_ceil(tiles.max(1));
     split_tiles(0..tiles, gradient_input.rows_mut(), per_tile, &|tile, output| {
         par_chunks(output, positions.div_ceil(pieces) * channels, &|start, output| {
@@ -96,7 +108,7 @@ pub(super) fn transposed(
             add_windows(
                 (isa, windows),
                 blocks,
-                gradient.tile(tile),
+                &gradient[tile * of_gradient..][..of_gradient],
                 first..first + output.len() / channels,
                 output,
             );
@@ -110,10 +122,10 @@ pub(super) fn transposed(
 }
 
 /// Adds what all windows of a tile give to some positions of the input.
-fn add_windows(
+fn add_windows<R: Operand>(
     (isa, windows): (Isa, &Windows),
     blocks: &Blocks,
-    gradient: &[Row],
+    gradient: &[R],
     range: Range<usize>,
     output: &mut [Row],
 ) {
@@ -134,37 +146,39 @@ fn add_windows(
             }
             if is_read {
                 let output = WindowOutputs::new(windows, &mut *output, &firsts[..offsets]);
-                isa.on_lanes(Transposed { blocks, lines, gradient, output, is_half: false });
+                R::transposed(isa, Transposed { blocks, lines, gradient, output, is_half: false });
             }
         }
     }
 }
 
 /// The gradient of every connection, summed over positions and tiles, to `out`. `scratch` grows to what the slices need.
-pub(super) fn weight_gradient(
+pub(super) fn weight_gradient<R: Operand>(
     (isa, windows): (Isa, &Windows),
     blocks: &Blocks,
-    (gradient, input): (&Tiles, &Tiles),
+    (gradient, input): (&[R], Rows<'_, R>),
     out: &mut [f32],
     scratch: &mut Vec<f32>,
 ) {
     let (filters, height) = (windows.geometry.filters, blocks.height());
     let offsets = blocks.pattern().index().offsets();
-    sum_slices(windows.output().positions(), input.tiles(), out, scratch, &|tile, positions, out| {
+    let (positions, of_gradient) = (windows.output().positions(), windows.output().features());
+    sum_slices(positions, gradient.len() / of_gradient.max(1), out, scratch, &|tile, positions, out| {
         out.fill(0.0);
         for position in positions {
             for (lines, first_channel) in groups(windows, height) {
                 let range = offsets[lines.start] as usize..offsets[lines.end] as usize;
-                with_inputs(windows, input.tile(tile), position, first_channel, |input| {
-                    isa.on_lanes(Gradient {
+                with_inputs(windows, input, (tile, position), first_channel, |input| {
+                    let product = Gradient {
                         blocks,
                         out: &mut out[range.start * height..range.end * height],
                         range,
-                        gradient: &gradient.tile(tile)[position * filters..][..filters],
+                        gradient: &gradient[tile * of_gradient + position * filters..][..filters],
                         input,
                         accumulate: true,
                         is_half: false,
-                    });
+                    };
+                    R::gradient(isa, product);
                 });
             }
         }

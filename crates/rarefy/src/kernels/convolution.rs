@@ -1,6 +1,9 @@
 //! The three products of a convolution, for either storage.
 
 use super::arch::{Entries, Epilogue, Isa};
+#[cfg(target_arch = "x86_64")]
+use super::bf16;
+use super::conv_blocks::Rows;
 use super::spmm::gather_columns;
 use super::windows::Windows;
 use super::{conv, conv_blocks, conv_dense, conv_spread};
@@ -47,7 +50,12 @@ impl<'a> Convolution<'a> {
                     output,
                 );
             }
+            #[cfg(target_arch = "x86_64")]
+            Weights::Blocks(blocks) if self.isa.has_pairs() => {
+                bf16::convolve((self.isa, self.windows), blocks, input, output, epilogue);
+            }
             Weights::Blocks(blocks) => {
+                let input = Rows { rows: input.rows(), zeros: &self.windows.zeros };
                 conv_blocks::forward((self.isa, self.windows), blocks, input, output, epilogue);
             }
         }
@@ -117,8 +125,19 @@ impl<'a> Convolution<'a> {
                 let entries = Entries { index, values, windows: self.windows, epilogue };
                 conv::transposed(self.isa, &entries, gradient, gradient_input);
             }
+            #[cfg(target_arch = "x86_64")]
+            Weights::Blocks(blocks) if self.isa.has_pairs() => {
+                bf16::convolve_transposed(
+                    (self.isa, self.windows),
+                    blocks,
+                    gradient,
+                    gradient_input,
+                    epilogue,
+                );
+            }
             Weights::Blocks(blocks) => {
-                conv_blocks::transposed((self.isa, self.windows), blocks, gradient, gradient_input, epilogue);
+                let (windows, gradient) = ((self.isa, self.windows), gradient.rows());
+                conv_blocks::transposed(windows, blocks, gradient, gradient_input, epilogue);
             }
         }
     }
@@ -151,9 +170,15 @@ impl<'a> Convolution<'a> {
                     scratch,
                 );
             }
+            #[cfg(target_arch = "x86_64")]
+            Weights::Blocks(blocks) if self.isa.has_pairs() => {
+                let windows = (self.isa, self.windows);
+                bf16::convolve_gradient(windows, blocks, (gradient, input), out, scratch);
+            }
             Weights::Blocks(blocks) => {
                 let windows = (self.isa, self.windows);
-                conv_blocks::weight_gradient(windows, blocks, (gradient, input), out, scratch);
+                let input = Rows { rows: input.rows(), zeros: &self.windows.zeros };
+                conv_blocks::weight_gradient(windows, blocks, (gradient.rows(), input), out, scratch);
             }
         }
     }

@@ -49,7 +49,7 @@ pub use activation::Activation;
 pub(crate) use arch::Shared;
 pub use arch::{Epilogue, Isa, TileSupport, Vectorized};
 #[doc(hidden)]
-pub use arch::{fetch_ahead, fetch_place, measure_peak};
+pub use arch::{fetch_ahead, fetch_place, measure_pairs_peak, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
 pub use convolution::Convolution;
 pub use isa_choice::IsaChoice;

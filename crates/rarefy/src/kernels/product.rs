@@ -35,7 +35,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
     if let Epilogue::Activate { bias, activation } = epilogue
         && input.samples() <= narrow::FEW
-        && !isa.has_own_order(weights.block_height())
+        && !isa.has_tiles(weights.block_height())
     {
         let lanes = 0..input.samples();
         return narrow::multiply(isa, weights, (input.rows(), output.rows_mut()), lanes, bias, activation);

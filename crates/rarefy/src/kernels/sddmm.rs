@@ -7,11 +7,12 @@
 
 use std::ops::Range;
 
+use super::arch::operand::Operand;
 use super::arch::{Isa, Samples};
 use super::panels::Panels;
 use super::tree::{self, LEVELS, Leaf};
 use crate::sparse::Index;
-use crate::tiles::{LANES, Row};
+use crate::tiles::LANES;
 
 /// Entries that one piece of work covers, and that its partial sums on the stack are made for.
 const CHUNK: usize = 2048;
@@ -29,34 +30,8 @@ const L2_ROWS: usize = 4096;
 /// Positions whose samples are added up before the lanes are: adding lanes costs as much as two positions.
 const PANELS: usize = 4;
 
-/// Rows of samples that instruction sets know products of.
-pub(super) trait Sampled: Copy + Sync {
-    /// Those of some entries and positions: [`Isa::sddmm`].
-    fn sddmm<const N: usize>(
-        isa: Isa,
-        samples: &Samples<'_, N, Self>,
-        entries: Range<usize>,
-        out: &mut [f32],
-        accumulate: bool,
-        is_half: bool,
-    );
-}
-
-impl Sampled for Row {
-    fn sddmm<const N: usize>(
-        isa: Isa,
-        samples: &Samples<'_, N>,
-        entries: Range<usize>,
-        out: &mut [f32],
-        accumulate: bool,
-        is_half: bool,
-    ) {
-        isa.sddmm(samples, entries, out, accumulate, is_half);
-    }
-}
-
 /// Writes the gradient of every entry to `out`, summed over all tiles.
-pub(super) fn sddmm<R: Sampled>(
+pub(super) fn sddmm<R: Operand>(
     isa: Isa,
     index: &Index,
     gradient: &[R],

@@ -580,12 +580,17 @@ fn bf16_note(engine: &Engine) -> Option<String> {
         TileSupport::Refused => "; this processor has AMX, but the system refuses it to this process",
         _ => "",
     };
-    let narrowed = engine.network.weights().filter(|(_, weight)| is_narrowed(isa, &weight.weights)).count();
-    Some(match (narrowed, Some(isa) == Isa::amx()) {
-        (0, true) => format!("computes bf16 in plain code: {plain}; amx is used for sparsity.block = 16"),
-        (0, false) => format!("computes bf16 in plain code: {plain}{refused}"),
-        _ => format!(
-            "computes bf16 products of {narrowed} matrices by {isa}, but for convolutions and states; the others in plain code: {plain}{refused}"
+    let is_used = engine.network.weights().any(|(_, weight)| is_narrowed(isa, &weight.weights));
+    Some(match (is_used, Some(isa) == Isa::amx()) {
+        (true, true) => format!(
+            "computes bf16 products of linear layers in row blocks of 16 by {isa}; the others in plain code: {plain}"
         ),
+        (true, false) => format!(
+            "computes bf16 products of compressed linear layers, and of convolutions in row blocks, by {isa}; the others in plain code: {plain}{refused}"
+        ),
+        (false, true) => {
+            format!("computes bf16 in plain code: {plain}; {isa} is used for sparsity.block = 16")
+        }
+        (false, false) => format!("computes bf16 in plain code: {plain}{refused}"),
     })
 }

@@ -7,7 +7,8 @@ use rarefy::tiles::{Shape, Tiles};
 
 use crate::random_shapes;
 use crate::support::{
-    assert_close, cells, live, random_blocks, random_tiles, random_weights, sampled, samples_of, stream,
+    assert_close, bf16_isas, cells, live, random_blocks, random_tiles, random_weights, round, round_tiles,
+    sampled, samples_of, stream,
 };
 
 /// Height, width and channels, filters, kernel, stride, padding, dilation, groups.
@@ -83,6 +84,11 @@ impl Formulas {
 }
 
 fn check(sizes: Sizes, share: f64, samples: usize) {
+    check_on(&Isa::available(), false, sizes, share, samples);
+    check_on(&bf16_isas(), true, sizes, share, samples);
+}
+
+fn check_on(isas: &[Isa], is_rounded: bool, sizes: Sizes, share: f64, samples: usize) {
     let geometry = geometry(sizes);
     let windows = Windows::new(geometry);
     let (rows, cols) = (geometry.filters, geometry.cols());
@@ -99,12 +105,17 @@ fn check(sizes: Sizes, share: f64, samples: usize) {
     let heights = BLOCK_HEIGHTS.into_iter().filter(|height| (rows / geometry.groups).is_multiple_of(*height));
     storages.extend(heights.map(|height| random_blocks(rows, cols, nnz, height, &mut stream)));
     let bias: Vec<f32> = (0..rows).map(|_| stream.normal()).collect();
-    let input = random_tiles(geometry.input.features(), samples, &mut stream);
-    let gradient = random_tiles(windows.output().features(), samples, &mut stream);
+    let mut input = random_tiles(geometry.input.features(), samples, &mut stream);
+    let mut gradient = random_tiles(windows.output().features(), samples, &mut stream);
+    if is_rounded {
+        storages.iter_mut().for_each(|weights| round(weights.values_mut()));
+        round_tiles(&mut input);
+        round_tiles(&mut gradient);
+    }
     let of = |weights: &Weights| Formulas::of(geometry, &cells(weights), &bias, &input, &gradient);
     let all: Vec<Formulas> = storages.iter().map(of).collect();
     let summed = ((samples * windows.output().positions()) as f64).sqrt() + 1.0;
-    for isa in Isa::available() {
+    for &isa in isas {
         let convolution = Convolution::new(isa, &windows);
         for (weights, expected) in storages.iter().zip(&all) {
             let storage = weights.storage_name();

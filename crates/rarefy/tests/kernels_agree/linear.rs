@@ -7,8 +7,8 @@ use rarefy::tiles::Tiles;
 
 use crate::random_shapes;
 use crate::support::{
-    assert_close, bits, cells, live, pattern_of, random_blocks, random_tiles, random_weights, sampled,
-    samples_of, stream,
+    assert_close, bf16_isas, bits, cells, live, pattern_of, random_blocks, random_tiles, random_weights,
+    round, round_tiles, sampled, samples_of, stream,
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -87,19 +87,16 @@ fn case(shape: Shape) -> Case {
 impl Case {
     /// Of numbers that bf16 has.
     fn rounded(mut self) -> Case {
-        let round = |number: &mut f32| *number = f32::from_bits(number.to_bits() & 0xffff_0000);
-        self.weights.iter_mut().for_each(|weights| weights.values_mut().iter_mut().for_each(round));
-        for tiles in [&mut self.input, &mut self.gradient] {
-            tiles.rows_mut().iter_mut().for_each(|row| row.0.iter_mut().for_each(round));
-        }
+        self.weights.iter_mut().for_each(|weights| round(weights.values_mut()));
+        round_tiles(&mut self.input);
+        round_tiles(&mut self.gradient);
         self
     }
 }
 
 /// Cases, and the instruction sets that compute them.
 fn cases(shape: Shape) -> [(Case, Vec<Isa>); 2] {
-    let bf16 = Isa::available_bf16().into_iter().filter(|isa| !Isa::available().contains(isa)).collect();
-    [(case(shape), Isa::available()), (case(shape).rounded(), bf16)]
+    [(case(shape), Isa::available()), (case(shape).rounded(), bf16_isas())]
 }
 
 struct Results {

@@ -1,5 +1,7 @@
 //! Random cases, and what comparing with `f64` needs.
 
+use rarefy::kernels::Isa;
+use rarefy::math::nearest_bf16;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
@@ -74,4 +76,18 @@ pub fn assert_close(what: &str, got: impl IntoIterator<Item = f32>, expected: &[
         let tolerance = 1e-5 * (magnitude + expected.abs());
         assert!((f64::from(*got) - expected).abs() <= tolerance, "{what} {index}: {got} {expected}");
     }
+}
+
+/// Instruction sets for numbers that bf16 has, and no others.
+pub fn bf16_isas() -> Vec<Isa> {
+    Isa::available_bf16().into_iter().filter(|isa| !Isa::available().contains(isa)).collect()
+}
+
+/// Makes these such numbers.
+pub fn round(numbers: &mut [f32]) {
+    numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
+}
+
+pub fn round_tiles(tiles: &mut Tiles) {
+    tiles.rows_mut().iter_mut().for_each(|row| round(&mut row.0));
 }

@@ -95,24 +95,39 @@ pub(in crate::kernels) struct Samples<'a, const N: usize, R = Row> {
     pub(in crate::kernels) input: [&'a [R]; N],
 }
 
-/// Calls `group(line, first entry, entries)` for each run of at most eight entries of one line within `positions`.
-#[inline(always)]
-pub(in crate::kernels) fn for_each_group(
-    index: &Index,
-    positions: Range<usize>,
-    mut group: impl FnMut(usize, usize, usize),
-) {
-    let offsets = index.offsets();
-    let mut line = offsets.partition_point(|&offset| offset as usize <= positions.start) - 1;
-    let mut start = positions.start;
-    while start < positions.end {
-        let end = (offsets[line + 1] as usize).min(positions.end);
-        while start < end {
-            let count = (end - start).min(8);
-            group(line, start, count);
-            start += count;
+/// The runs of at most eight entries of one line within some entries: line, first entry, entries. (No function that is given a closure:
+/// a closure may be compiled without the instruction set of its caller.)
+pub(in crate::kernels) struct Groups<'a> {
+    offsets: &'a [u32],
+    entries: Range<usize>,
+    line: usize,
+}
+
+impl<'a> Groups<'a> {
+    #[inline(always)]
+    pub(in crate::kernels) fn new(index: &'a Index, entries: Range<usize>) -> Groups<'a> {
+        let offsets = index.offsets();
+        let line = offsets.partition_point(|&offset| offset as usize <= entries.start).saturating_sub(1);
+        Groups { offsets, entries, line }
+    }
+}
+
+impl Iterator for Groups<'_> {
+    type Item = (usize, usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, usize, usize)> {
+        if self.entries.is_empty() {
+            return None;
         }
-        line += 1;
+        let start = self.entries.start;
+        while self.offsets[self.line + 1] as usize <= start {
+            self.line += 1;
+        }
+        let end = (self.offsets[self.line + 1] as usize).min(self.entries.end);
+        let count = (end - start).min(8);
+        self.entries.start += count;
+        Some((self.line, start, count))
     }
 }
 

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::arguments::{Bases, Entries, Lines, Samples, Window, for_each_group};
+use super::arguments::{Bases, Entries, Groups, Lines, Samples, Window};
 use super::lanes::{Arithmetic, Lanes, OnLanes};
 use super::portable;
 use super::scalar;
@@ -57,7 +57,7 @@ pub(super) fn sddmm<const N: usize>(
 ) {
     let base = positions.start;
     let columns = samples.index.indices();
-    for_each_group(samples.index, positions, |line, start, count| {
+    for (line, start, count) in Groups::new(samples.index, positions) {
         let columns = &columns[start..columns.len().min(start + 8)];
         let mut parts = [_mm256_setzero_ps(); 8];
         for (sum, &column) in parts.iter_mut().zip(columns) {
@@ -71,7 +71,7 @@ pub(super) fn sddmm<const N: usize>(
         for (out, sum) in out[start - base..][..count].iter_mut().zip(sums) {
             *out = if accumulate { *out + sum } else { sum };
         }
-    });
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -1,11 +1,12 @@
 //! AVX-512: rows of 64 samples are four registers. Loops, where a closure would be shorter: what calls the closure is compiled without
-//! these instructions, so whether it is inlined is luck, and where it was not a kernel took two to five times as long.
+//! these instructions, so whether it is inlined is luck, and where it was not a kernel took two to five times as long. Places, where `zip`
+//! would be shorter: its `new` is not inlined from another unit of a build without link-time optimisation.
 
 use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window, for_each_group};
+use super::arguments::{BLOCK, Bases, Entries, Groups, HALVES, Lines, Samples, Window};
 use super::blocks::Numbers;
 use super::fetch::fetch;
 use super::lanes::{Arithmetic, Lanes, NONE, OnLanes};
@@ -107,7 +108,7 @@ pub(super) fn dots<A: Arithmetic<Sums = __m512>, W: Numbers, const N: usize, con
     const AHEAD: usize = 12;
     let base = positions.start;
     let columns = samples.index.indices();
-    for_each_group(samples.index, positions, |line, start, count| {
+    for (line, start, count) in Groups::new(samples.index, positions) {
         let mut gradients = [[arithmetic.load(&NONE); R]; N];
         for place in 0..N {
             gradients[place] = load_numbers(arithmetic, &samples.gradient[place][line]);
@@ -124,8 +125,8 @@ pub(super) fn dots<A: Arithmetic<Sums = __m512>, W: Numbers, const N: usize, con
                 parts[i] = dot(arithmetic, &gradients, &samples.input, columns[i] as usize);
             }
         } else {
-            for (part, &column) in parts.iter_mut().zip(&columns[start..]) {
-                *part = dot(arithmetic, &gradients, &samples.input, column as usize);
+            for i in 0..columns.len() - start {
+                parts[i] = dot(arithmetic, &gradients, &samples.input, columns[start + i] as usize);
             }
         }
         let out = &mut out[start - base..][..count];
@@ -141,15 +142,16 @@ pub(super) fn dots<A: Arithmetic<Sums = __m512>, W: Numbers, const N: usize, con
             };
             _mm256_mask_storeu_ps(out.as_mut_ptr(), mask, sums);
         }
-    });
+    }
 }
 
 /// The first registers of a row.
 #[inline(always)]
 fn load_numbers<A: Arithmetic, const R: usize>(arithmetic: A, row: &impl Numbers) -> [A::Sums; R] {
     let mut registers = [arithmetic.load(&NONE); R];
-    for (register, numbers) in registers.iter_mut().zip(row.numbers().as_chunks().0) {
-        *register = arithmetic.load(numbers);
+    let (numbers, _) = row.numbers().as_chunks();
+    for at in 0..R {
+        registers[at] = arithmetic.load(&numbers[at]);
     }
     registers
 }

@@ -6,10 +6,11 @@
 //! transposed   of blocks: a pair is two rows, whose gradients are interleaved once for the line's blocks
 //! gradient     a pair is two samples: the loops of `f32` on half as many numbers
 //! ```
-//! The second of a pair is added first, and products of such numbers are exact in `f32`: with the earlier one there, sums of the first two
-//! have the bits that FMA gives them.
+//! The instruction adds the product of the upper numbers of a pair first. The earlier number stands there, and products of such numbers are
+//! exact in `f32`: so sums over entries and over rows have the bits that FMA gives them.
 
 use std::arch::x86_64::*;
+use std::hint::black_box;
 use std::ops::Range;
 
 use super::arguments::{Lines, Samples};
@@ -70,14 +71,15 @@ pub(super) fn spmm(lines: &Lines<'_, Row16>, range: Range<usize>, output: &mut [
             }
         }
         let entries = lines.index.line(line);
-        let columns = lines.index.indices()[entries.clone()].chunks(2);
-        for (columns, values) in columns.zip(lines.values[entries].chunks(2)) {
-            let (second, value) = match *columns {
-                [_, second] => (&lines.input[second as usize], values[1]),
-                _ => (&Row16::ZERO, ABSENT),
+        let (columns, values) = (&lines.index.indices()[entries.clone()], &lines.values[entries]);
+        for at in (0..columns.len()).step_by(2) {
+            let (second, value) = if at + 1 < columns.len() {
+                (&lines.input[columns[at + 1] as usize], values[at + 1])
+            } else {
+                (&Row16::ZERO, ABSENT)
             };
-            let first = &lines.input[columns[0] as usize];
-            let weights = pairs.repeat(&[pair(values[0], value)]);
+            let first = &lines.input[columns[at] as usize];
+            let weights = pairs.repeat(&[pair(values[at], value)]);
             for half in 0..halves {
                 let inputs = pairs.interleave(first.half(half), second.half(half));
                 for part in 0..2 {
@@ -131,18 +133,22 @@ fn multiply_lines<'a, I: Inputs<'a, Row16>, const ROWS: usize, const HALVES: usi
         assert!(values.len() == columns.len() * height && height.is_multiple_of(ROWS));
         let output = &mut product.output[rows.start - before..rows.end - before];
         if !product.accumulate {
-            for (row, output) in rows.clone().zip(&mut *output) {
-                output.0 = [product.epilogue.start(row); LANES];
+            for row in 0..output.len() {
+                output[row].0 = [product.epilogue.start(rows.start + row); LANES];
             }
         }
-        for (columns, values) in columns.chunks(CHUNK).zip(values.chunks(CHUNK * height)) {
+        for start in (0..columns.len()).step_by(CHUNK) {
+            let end = columns.len().min(start + CHUNK);
+            let (columns, values) = (&columns[start..end], &values[start * height..end * height]);
             for first in (0..height).step_by(ROWS) {
-                for (weights, values) in weights.iter_mut().zip(values.chunks(2 * height)) {
+                for at in 0..columns.len().div_ceil(2) {
+                    let values = &values[2 * at * height..];
                     let one: &[f32; ROWS] = values[first..].first_chunk().expect("a number for each row");
-                    let other = values.get(height + first..).and_then(|values| values.first_chunk());
+                    let other =
+                        if values.len() > height { values[height + first..].first_chunk() } else { None };
                     let other = other.unwrap_or(&[ABSENT; ROWS]);
                     for row in 0..ROWS {
-                        weights[row] = pair(one[row], other[row]);
+                        weights[at][row] = pair(one[row], other[row]);
                     }
                 }
                 for half in (0..2).step_by(HALVES) {
@@ -153,8 +159,8 @@ fn multiply_lines<'a, I: Inputs<'a, Row16>, const ROWS: usize, const HALVES: usi
                 }
             }
         }
-        for (row, output) in rows.zip(output) {
-            product.epilogue.end(product.first_row + row, &mut output.0);
+        for row in 0..output.len() {
+            product.epilogue.end(product.first_row + rows.start + row, &mut output[row].0);
         }
     }
 }
@@ -177,16 +183,17 @@ fn add_chunk<'a, I: Inputs<'a, Row16>, const ROWS: usize, const HALVES: usize>(
             }
         }
     }
-    for (columns, weights) in columns.chunks(2).zip(weights) {
+    for pair in 0..columns.len().div_ceil(2) {
         // SAFETY: a pattern's columns are below its width, and there are as many inputs.
         let (first, second) = unsafe {
-            let second = if columns.len() == 2 { input.row(columns[1]) } else { &Row16::ZERO };
-            (input.row(columns[0]), second)
+            let is_whole = 2 * pair + 1 < columns.len();
+            let second = if is_whole { input.row(columns[2 * pair + 1]) } else { &Row16::ZERO };
+            (input.row(columns[2 * pair]), second)
         };
         for at in 0..HALVES {
             let inputs = pairs.interleave(first.half(half + at), second.half(half + at));
             for row in 0..ROWS {
-                let weights = pairs.repeat(&[weights[row]]);
+                let weights = pairs.repeat(&[weights[pair][row]]);
                 for part in 0..2 {
                     sums[row][at][part] = pairs.multiply_add(weights, inputs[part], sums[row][at][part]);
                 }
@@ -236,17 +243,19 @@ fn transposed_lines<O: Outputs, const ROWS: usize, const HALVES: usize>(
                             pairs.interleave(one.half(half + side), other.half(half + side));
                     }
                 }
-                for (columns, values) in columns.chunks(CHUNK).zip(values.chunks(CHUNK * height)) {
-                    for (weights, values) in weights.iter_mut().zip(values.chunks_exact(height)) {
-                        let values: &[f32; ROWS] =
-                            values[first..].first_chunk().expect("a number for each row");
+                for start in (0..columns.len()).step_by(CHUNK) {
+                    let columns = &columns[start..columns.len().min(start + CHUNK)];
+                    for block in 0..columns.len() {
+                        let values = values[(start + block) * height + first..].first_chunk();
+                        let values: &[f32; ROWS] = values.expect("a number for each row");
                         for at in 0..ROWS / 2 {
-                            weights[at] = pair(values[2 * at], values[2 * at + 1]);
+                            weights[block][at] = pair(values[2 * at], values[2 * at + 1]);
                         }
                     }
-                    for (&column, weights) in columns.iter().zip(&weights) {
+                    for block in 0..columns.len() {
+                        let weights = &weights[block];
                         // SAFETY: a pattern's columns are below its width, and all of them are known.
-                        let Some(output) = (unsafe { product.output.row(column) }) else { continue };
+                        let Some(output) = (unsafe { product.output.row(columns[block]) }) else { continue };
                         for side in 0..HALVES {
                             let mut sums = [pairs.load(&NONE); 2];
                             for part in 0..2 {
@@ -333,6 +342,20 @@ impl Pairs {
             ]
         }
     }
+}
+
+/// As [`avx512::multiply_adds`], of pairs: how many numbers are multiplied each time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+pub(super) fn multiply_adds(repeats: usize) -> usize {
+    let pairs = Pairs(Register(()));
+    let (factors, others) = (pairs.repeat(&[black_box(pair(1.0, 1.0))]), pairs.repeat(&[black_box(0.0)]));
+    let mut sums = [pairs.load(&NONE); 12];
+    for _ in 0..repeats {
+        for sum in &mut sums {
+            *sum = pairs.multiply_add(factors, others, *sum);
+        }
+    }
+    2 * WIDTH * black_box(sums).len()
 }
 
 /// Two numbers of bf16 in the place of one, the first where it is added first.

@@ -514,9 +514,12 @@ unsafe fn group<'a, A, R, I, const N: usize, const P: usize, const SIDE: usize>(
     for (found, &sums) in found.iter_mut().zip(&sums[..left]) {
         arithmetic.store(sums, found);
     }
-    for (out, found) in out.chunks_exact_mut(height).zip(found.as_flattened().chunks_exact(N)) {
-        for (out, found) in out[first..first + N].iter_mut().zip(found) {
-            *out = if dots.accumulate { *out + found } else { *found };
+    for block in 0..count {
+        let out = &mut out[block * height + first..][..N];
+        for row in 0..N {
+            let at = block * N + row;
+            let found = found[at / WIDTH][at % WIDTH];
+            out[row] = if dots.accumulate { out[row] + found } else { found };
         }
     }
 }

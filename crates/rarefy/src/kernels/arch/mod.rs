@@ -10,6 +10,7 @@ pub(super) mod fetch;
 pub(super) mod lanes;
 pub(super) mod line;
 pub(super) mod matrix;
+pub(super) mod operand;
 mod peak;
 mod portable;
 mod scalar;
@@ -36,7 +37,7 @@ pub use arguments::Epilogue;
 pub(super) use arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window};
 pub use fetch::{fetch_ahead, fetch_place};
 use lanes::OnLanes;
-pub use peak::measure_peak;
+pub use peak::{measure_pairs_peak, measure_peak};
 pub use shared::Shared;
 pub use tile_support::TileSupport;
 use vectorized::Body;
@@ -201,27 +202,19 @@ impl Isa {
         }
     }
 
-    /// Whether products in row blocks of a height, 1 for single entries, are made of narrowed rows.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn has_narrowed(self, height: usize) -> bool {
-        match self.0 {
-            Kind::Amx => height == amx::HEIGHT,
-            Kind::Avx512Bf16 => true,
-            _ => false,
-        }
-    }
-
-    /// Whether these are made by tiles.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn has_tiles(self) -> bool {
-        self.0 == Kind::Amx
-    }
-
-    /// Whether the sums of such products have an order that one sample alone cannot follow.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
-    pub(super) fn has_own_order(self, height: usize) -> bool {
+    /// Whether products of bf16 numbers are made by pairs.
+    pub(super) fn has_pairs(self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        return self.has_tiles() && height == amx::HEIGHT;
+        return self.0 == Kind::Avx512Bf16;
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// Whether those in row blocks of a height are made by tiles: then sums have an order that one sample alone cannot follow.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+    pub(super) fn has_tiles(self, height: usize) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.0 == Kind::Amx && height == amx::HEIGHT;
         #[cfg(not(target_arch = "x86_64"))]
         false
     }
@@ -240,7 +233,7 @@ impl Isa {
     /// [`Isa::spmm`] of narrowed rows, of which perhaps only the first half is alive.
     ///
     /// # Panics
-    /// If this is no instruction set for pairs of them; so of the next four.
+    /// If this is no instruction set for pairs of them.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn spmm_pairs(
         self,
@@ -254,61 +247,13 @@ impl Isa {
         unsafe { avx512_bf16::spmm(lines, range, output, is_half) };
     }
 
-    /// [`Isa::sddmm`] of narrowed rows.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn sddmm_pairs<const N: usize>(
-        self,
-        samples: &Samples<'_, N, narrowed::Row16>,
-        positions: Range<usize>,
-        out: &mut [f32],
-        accumulate: bool,
-        is_half: bool,
-    ) {
-        assert_eq!(self.0, Kind::Avx512Bf16);
-        // SAFETY: as above.
-        unsafe { avx512_bf16::sddmm(samples, positions, out, accumulate, is_half) };
-    }
-
-    /// [`Multiply`](blocks::Multiply) of narrowed rows.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn multiply_pairs<'a>(
-        self,
-        product: blocks::Multiply<'a, impl blocks::Inputs<'a, narrowed::Row16>>,
-    ) {
-        assert_eq!(self.0, Kind::Avx512Bf16);
-        // SAFETY: an `Isa` of this kind exists only where the processor has the features.
-        unsafe { avx512_bf16::multiply(product) };
-    }
-
-    /// [`Transposed`](blocks::Transposed) of narrowed rows.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn transposed_pairs(
-        self,
-        product: blocks::Transposed<'_, impl blocks::Outputs, narrowed::Row16>,
-    ) {
-        assert_eq!(self.0, Kind::Avx512Bf16);
-        // SAFETY: as above.
-        unsafe { avx512_bf16::transposed(product) };
-    }
-
-    /// [`Gradient`](blocks::Gradient) of narrowed rows.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn gradient_pairs<'a>(
-        self,
-        product: blocks::Gradient<'a, impl blocks::Inputs<'a, narrowed::Row16>, narrowed::Row16>,
-    ) {
-        assert_eq!(self.0, Kind::Avx512Bf16);
-        // SAFETY: as above.
-        unsafe { avx512_bf16::gradient(product) };
-    }
-
     /// Makes a product by tiles.
     ///
     /// # Panics
     /// If there are none.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn by_tiles(self, product: amx::Product<'_>) {
-        assert!(self.has_tiles());
+        assert_eq!(self.0, Kind::Amx);
         // SAFETY: an `Isa` of this kind exists only where the processor has the features and tiles, which this process may use.
         unsafe { amx::multiply(product) };
     }
@@ -413,6 +358,17 @@ impl Isa {
     /// Adds a block's part of the gradient of every entry.
     pub(super) fn convolve_gradient(self, window: &Window<'_>, out: &mut [f32]) {
         on!(self, set => set::convolve_gradient(window, out));
+    }
+
+    /// As `multiply_adds`, of numbers in pairs, where this instruction set has such.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
+    fn multiply_add_pairs(self, repeats: usize) -> Option<usize> {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an `Isa` of this kind exists only where the processor has the features.
+            Kind::Avx512Bf16 => Some(unsafe { avx512_bf16::multiply_adds(repeats) }),
+            _ => None,
+        }
     }
 
     /// Repeats multiply-adds on independent registers; returns how many floats those hold.

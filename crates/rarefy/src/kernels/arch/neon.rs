@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arguments::{Lines, Samples, for_each_group};
+use super::arguments::{Groups, Lines, Samples};
 use super::lanes::{self, Arithmetic, Lanes, OnLanes};
 use super::scalar;
 use super::vectorized::Vectorized;
@@ -55,7 +55,7 @@ pub(super) fn sddmm<const N: usize>(
     _is_half: bool,
 ) {
     let base = positions.start;
-    for_each_group(samples.index, positions, |line, start, count| {
+    for (line, start, count) in Groups::new(samples.index, positions) {
         for position in start..start + count {
             let column = samples.index.indices()[position] as usize;
             // Four registers of partial sums hide the latency of the multiply-adds.
@@ -79,7 +79,7 @@ pub(super) fn sddmm<const N: usize>(
             let out = &mut out[position - base];
             *out = if accumulate { *out + sums[0] } else { sums[0] };
         }
-    });
+    }
 }
 
 /// 16 lanes in four registers.

@@ -4,14 +4,25 @@ use std::time::Instant;
 
 use super::Isa;
 
+const REPEATS: usize = 2_000_000;
+
 /// Measures how many GFLOP/s one core reaches on independent `f32` multiply-adds held in registers.
 pub fn measure_peak(isa: Isa) -> f64 {
-    (0..5).map(|_| run(isa)).fold(0.0, f64::max)
+    fastest(|| isa.multiply_adds(REPEATS))
 }
 
-fn run(isa: Isa) -> f64 {
-    const REPEATS: usize = 2_000_000;
-    let start = Instant::now();
-    let floats = isa.multiply_adds(REPEATS);
-    (2 * floats * REPEATS) as f64 / start.elapsed().as_secs_f64() / 1e9
+/// Measures the same of bf16 numbers in pairs, where an instruction set multiplies such.
+pub fn measure_pairs_peak(isa: Isa) -> Option<f64> {
+    isa.multiply_add_pairs(1)?;
+    Some(fastest(|| isa.multiply_add_pairs(REPEATS).unwrap_or_default()))
+}
+
+/// `work` tells how many numbers it multiplies each time.
+fn fastest(work: impl Fn() -> usize) -> f64 {
+    let run = || {
+        let start = Instant::now();
+        let numbers = work();
+        (2 * numbers * REPEATS) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..5).map(|_| run()).fold(0.0, f64::max)
 }

@@ -1,0 +1,92 @@
+//! What products read: rows of `f32`, or of bf16 where an instruction set multiplies pairs of them.
+
+use std::ops::Range;
+
+use super::Isa;
+use super::arguments::Samples;
+use super::blocks::{Gradient, Inputs, Multiply, Numbers, Outputs, Transposed};
+#[cfg(target_arch = "x86_64")]
+use super::{Kind, avx512_bf16, narrowed::Row16};
+use crate::tiles::Row;
+
+/// A row of samples that products read.
+pub(in crate::kernels) trait Operand: Numbers + Copy + Sync {
+    /// [`Isa::sddmm`].
+    fn sddmm<const N: usize>(
+        isa: Isa,
+        samples: &Samples<'_, N, Self>,
+        entries: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    );
+
+    /// Some lines of blocks times a panel.
+    fn multiply<'a>(isa: Isa, product: Multiply<'a, impl Inputs<'a, Self>>);
+
+    /// Adds the transposed product of some lines for one panel.
+    fn transposed(isa: Isa, product: Transposed<'_, impl Outputs, Self>);
+
+    /// The gradients of some blocks by one panel.
+    fn gradient<'a>(isa: Isa, product: Gradient<'a, impl Inputs<'a, Self>, Self>);
+}
+
+impl Operand for Row {
+    fn sddmm<const N: usize>(
+        isa: Isa,
+        samples: &Samples<'_, N>,
+        entries: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    ) {
+        isa.sddmm(samples, entries, out, accumulate, is_half);
+    }
+
+    fn multiply<'a>(isa: Isa, product: Multiply<'a, impl Inputs<'a>>) {
+        isa.on_lanes(product);
+    }
+
+    fn transposed(isa: Isa, product: Transposed<'_, impl Outputs>) {
+        isa.on_lanes(product);
+    }
+
+    fn gradient<'a>(isa: Isa, product: Gradient<'a, impl Inputs<'a>>) {
+        isa.on_lanes(product);
+    }
+}
+
+/// All panic if the instruction set is none for pairs.
+#[cfg(target_arch = "x86_64")]
+impl Operand for Row16 {
+    fn sddmm<const N: usize>(
+        isa: Isa,
+        samples: &Samples<'_, N, Row16>,
+        entries: Range<usize>,
+        out: &mut [f32],
+        accumulate: bool,
+        is_half: bool,
+    ) {
+        assert_eq!(isa.0, Kind::Avx512Bf16);
+        // SAFETY: an `Isa` of this kind exists only where the processor has the features; so below.
+        unsafe { avx512_bf16::sddmm(samples, entries, out, accumulate, is_half) };
+    }
+
+    fn multiply<'a>(isa: Isa, product: Multiply<'a, impl Inputs<'a, Row16>>) {
+        assert_eq!(isa.0, Kind::Avx512Bf16);
+        // SAFETY: as above.
+        unsafe { avx512_bf16::multiply(product) };
+    }
+
+    fn transposed(isa: Isa, product: Transposed<'_, impl Outputs, Row16>) {
+        assert_eq!(isa.0, Kind::Avx512Bf16);
+        // SAFETY: as above.
+        unsafe { avx512_bf16::transposed(product) };
+    }
+
+    fn gradient<'a>(isa: Isa, product: Gradient<'a, impl Inputs<'a, Row16>, Row16>) {
+        assert_eq!(isa.0, Kind::Avx512Bf16);
+        // SAFETY: as above.
+        unsafe { avx512_bf16::gradient(product) };
+    }
+}
