@@ -151,7 +151,7 @@ mod tests {
                 assert!(outcomes.contains(&Some(ErrorKind::ArgumentConflict)), "{arg:?}: {outcomes:?}");
             }
         }
-        assert_eq!(allowed, ["epochs", "threads", "elastic", "baseline", "no_twin"]);
+        assert_eq!(allowed, ["epochs", "threads", "memory_limit", "elastic", "baseline", "no_twin"]);
     }
 
     /// The commands in a text: lines that begin with the program's name, up to a pipe or a comment after two blanks.
