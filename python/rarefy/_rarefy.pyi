@@ -40,6 +40,23 @@ def products_of_rows(
     right: NDArray[np.float32],
     threads_wanted: int,
 ) -> NDArray[np.float32]: ...
+def convolve(
+    sizes: tuple[list[int], list[int], list[list[int]], int],
+    crow: NDArray[np.int32],
+    col: NDArray[np.int32],
+    values: NDArray[np.float32],
+    images: NDArray[np.float32],
+    transposed: bool,
+    threads_wanted: int,
+) -> NDArray[np.float32]: ...
+def convolution_gradient(
+    sizes: tuple[list[int], list[int], list[list[int]], int],
+    crow: NDArray[np.int32],
+    col: NDArray[np.int32],
+    images: NDArray[np.float32],
+    gradient: NDArray[np.float32],
+    threads_wanted: int,
+) -> NDArray[np.float32]: ...
 def settings_page() -> str: ...
 def target_setting(text: str) -> tuple[str, float]: ...
 def inspect_model(model: Model) -> str: ...

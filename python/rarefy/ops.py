@@ -16,8 +16,8 @@ from ._sparse import canonical
 
 __all__ = ["sddmm", "spmm", "spmm_t"]
 
-# Columns that gradients are summed over, at most.
-_MOST_COLUMNS = 1 << 19
+# Columns that sampled products are summed over, at most.
+MOST_COLUMNS = 1 << 19
 
 
 def spmm(A: scipy.sparse.csr_array, X: ArrayLike, *, threads: int | None = None) -> NDArray[np.float32]:
@@ -129,12 +129,9 @@ def sddmm(
     Y = _dense("Y", Y, k, A)
     if X.shape[1] != Y.shape[1]:
         raise ValueError(f"X has shape {X.shape} and Y {Y.shape}; both must have as many columns")
-    if X.shape[1] > _MOST_COLUMNS:
-        raise ValueError(f"X has {X.shape[1]} columns; sums are over {_MOST_COLUMNS} at most")
-    if 0 in (A.nnz, X.shape[1]):
-        values = np.zeros(A.nnz, dtype=np.float32)
-    else:
-        values = products_of_rows(A.shape, *_indices(A), X, Y, _threads(threads))
+    if X.shape[1] > MOST_COLUMNS:
+        raise ValueError(f"X has {X.shape[1]} columns; sums are over {MOST_COLUMNS} at most")
+    values = products_of_rows(A.shape, *_indices(A), X, Y, _threads(threads))
     return scipy.sparse.csr_array((values, A.indices, A.indptr), shape=(m, k))
 
 
@@ -142,10 +139,7 @@ def _product(A, X, transposed, threads):
     A = _sparse(A)
     if A.dtype != np.float32:
         raise TypeError(f"A holds {A.dtype}, and products are of float32; give A.astype(numpy.float32)")
-    rows, columns = A.shape if transposed else A.shape[::-1]
-    X = _dense("X", X, rows, A)
-    if 0 in (A.nnz, X.shape[1]):
-        return np.zeros((columns, X.shape[1]), dtype=np.float32)
+    X = _dense("X", X, A.shape[0 if transposed else 1], A)
     return sparse_times_dense(A.shape, *_indices(A), A.data, X, transposed, _threads(threads))
 
 

@@ -332,7 +332,54 @@ def products(rng):
     rarefy.ops.spmm(A, Y, threads=threads)
 
 
-KINDS = [perceptrons, perceptrons, linear_models, paths, networks, texts, engine, products, torch_modules]
+def torch_products(rng):
+    import torch
+    from rarefy.torch import ops
+
+    def pick(*likely):
+        return int(one_of(rng, *likely * 60, 0, 3, -1, 2**31, 2**33))
+
+    size, images = (pick(4), pick(2), pick(3), pick(3)), (pick(2), pick(2), pick(5), pick(4))
+    rows = rng.random((4, 18)) < 0.5
+    csr = scipy.sparse.csr_array(rows)
+    crow, col = (torch.from_numpy(part.astype(one_of(rng, "i4", "i8"))) for part in (csr.indptr, csr.indices))
+    if rng.random() < 0.2:
+        part = one_of(rng, crow, col)
+        part[rng.integers(len(part))] = int(rng.integers(-3, 30))
+    values = torch.randn(len(col) + int(rng.random() < 0.1), requires_grad=True)
+    matrix, n = (pick(4), pick(18)), int(rng.choice([0, 1, 5, 70]))
+    X, Y = (torch.randn(rows, n, requires_grad=True) for rows in (18, 4))
+    inputs, outputs = torch.randn([min(abs(it), 9) for it in images]), torch.randn(2, 4, 3, 2)
+    call = one_of(
+        rng,
+        lambda: ops.spmm(crow, col, values, matrix, X),
+        lambda: ops.spmm_t(crow, col, values, matrix, Y),
+        lambda: ops.sddmm(crow, col, matrix, Y, X),
+        lambda: ops.conv2d(crow, col, values, size, inputs, pick(1), pick(0), pick(1), pick(1)),
+        lambda: ops.conv2d_input(crow, col, values, size, images, outputs, pick(1), pick(0), pick(1), pick(1)),
+        lambda: ops.conv2d_weight(crow, col, size, inputs, outputs, pick(1), pick(0), pick(1), pick(1)),
+    )
+    try:
+        found = call()
+        if found.requires_grad:
+            found.square().sum().backward()
+    except RuntimeError as error:  # torch's own words for shapes
+        if isinstance(error, rarefy.Error):
+            raise
+
+
+KINDS = [
+    perceptrons,
+    perceptrons,
+    linear_models,
+    paths,
+    networks,
+    texts,
+    engine,
+    products,
+    torch_modules,
+    torch_products,
+]
 
 
 def main():

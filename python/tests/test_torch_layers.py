@@ -300,17 +300,17 @@ def test_checkpoints_compute_again_what_they_threw_away():
 
 
 def test_what_a_pass_kept_goes_with_its_graph():
-    from rarefy.torch import _ops
+    from rarefy.torch import _pass
 
     model, x = chain(), torch.randn(70, 20)
     losses = [model(x).sum() for _ in range(3)]
-    assert len(_ops._TICKETS) == 3
+    assert len(_pass._TICKETS) == 3
     losses[0].backward()
     del losses
-    assert len(_ops._TICKETS) == 0
+    assert len(_pass._TICKETS) == 0
     with torch.no_grad():
         model(x)
-    assert len(_ops._TICKETS) == 0
+    assert len(_pass._TICKETS) == 0
 
 
 def test_dropout_draws_by_torchs_generator():
@@ -331,7 +331,7 @@ def test_dropout_draws_by_torchs_generator():
 
 
 def test_torch_checks_the_operators():
-    from rarefy.torch import _ops
+    from rarefy.torch import _pass
 
     model, x = chain(), torch.randn(7, 20, requires_grad=True)
     run = model._runs[0]
@@ -339,12 +339,12 @@ def test_torch_checks_the_operators():
     indices = [it for layer in (model[0], model[3]) for it in (layer.crow_indices, layer.col_indices)]
     for training in (False, True):
         arguments = (x, parameters, indices, running, None, run.chain.handle, training, True)
-        torch.library.opcheck(_ops.chain_forward, arguments)
-    y, _, ticket = (it.detach() for it in _ops.chain_forward(*arguments))
+        torch.library.opcheck(_pass.chain_forward, arguments)
+    y, _, ticket = (it.detach() for it in _pass.chain_forward(*arguments))
     # Its own gradients would be second ones.
     parameters = [it.detach() for it in parameters]
     arguments = (torch.randn_like(y), ticket, parameters, [], run.chain.handle, [7, 20], True)
-    torch.library.opcheck(_ops.chain_backward, arguments)
+    torch.library.opcheck(_pass.chain_backward, arguments)
 
 
 @pytest.mark.parametrize("dynamic", [False, True])

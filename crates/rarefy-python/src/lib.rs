@@ -8,6 +8,7 @@ mod arrays;
 mod chain;
 mod comm;
 mod compare;
+mod convolutions;
 mod errors;
 mod frames;
 mod inspect;
@@ -42,6 +43,8 @@ fn _rarefy(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<preparation::Preparation>()?;
     module.add_function(wrap_pyfunction!(ops::sparse_times_dense, module)?)?;
     module.add_function(wrap_pyfunction!(ops::products_of_rows, module)?)?;
+    module.add_function(wrap_pyfunction!(convolutions::convolve, module)?)?;
+    module.add_function(wrap_pyfunction!(convolutions::convolution_gradient, module)?)?;
     module.add_function(wrap_pyfunction!(path::follow_path, module)?)?;
     module.add_function(wrap_pyfunction!(settings::complete_settings, module)?)?;
     module.add_class::<run::Run>()?;

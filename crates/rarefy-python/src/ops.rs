@@ -1,7 +1,10 @@
 //! Products with a sparse matrix, one call each. A row of a dense matrix is cut into lanes as it is: what are 64 samples of a feature
 //! elsewhere are 64 columns here.
 
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{
+    IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
+    PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 use rarefy::kernels::{
     Activation, Epilogue, Isa, multiply, multiply_transposed, par_chunks, weight_gradient,
@@ -9,7 +12,7 @@ use rarefy::kernels::{
 use rarefy::sparse::{Storage, Weights};
 use rarefy::tiles::{LANES, Tiles};
 
-use crate::arrays::{list, matrix, slice};
+use crate::arrays::{list, slice};
 use crate::chain::{Indices, pattern, threads};
 use crate::errors::detached;
 
@@ -60,12 +63,15 @@ pub fn sparse_times_dense<'py>(
 ) -> PyResult<Bound<'py, PyArray2<f32>>> {
     let pattern = pattern(shape.0, shape.1, &crow, &col)?;
     let (values, columns) = (list(&values)?.to_vec(), dense.shape()[1]);
-    let numbers = slice(dense.as_slice())?;
+    let (numbers, rows) = (slice(dense.as_slice())?, if transposed { shape.1 } else { shape.0 });
     let product = inside(py, threads_wanted, || {
+        if pattern.nnz() == 0 || columns == 0 {
+            return vec![0.0; rows * columns];
+        }
         // Not dense even if it is nearly full: what is absent is not to meet infinity.
         let weights = Weights::of_live_values(pattern, Storage::Sparse, values);
         let (isa, input) = (Isa::detect(), tiled(numbers, columns));
-        let mut output = Tiles::zeros(if transposed { shape.1 } else { shape.0 }, columns);
+        let mut output = Tiles::zeros(rows, columns);
         if transposed {
             let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: &[] };
             multiply_transposed(isa, &weights, &input, &mut output, epilogue, &mut Vec::new());
@@ -75,7 +81,7 @@ pub fn sparse_times_dense<'py>(
         }
         whole(&output)
     })?;
-    matrix(py, product, columns)
+    PyArray1::from_vec(py, product).reshape([rows, columns])
 }
 
 /// For each connection of a pattern of `shape` the product of two rows: its own of `left` and its column's of `right`.
@@ -94,6 +100,9 @@ pub fn products_of_rows<'py>(
     let (left, right) = (slice(left.as_slice())?, slice(right.as_slice())?);
     let products = inside(py, threads_wanted, || {
         let mut products = vec![0.0; pattern.nnz()];
+        if pattern.nnz() == 0 || columns == 0 {
+            return products;
+        }
         let weights = Weights::zeros(pattern, Storage::Sparse);
         let (left, right) = (tiled(left, columns), tiled(right, columns));
         weight_gradient(Isa::detect(), &weights, &left, &right, &mut products, &mut Vec::new());
@@ -103,7 +112,11 @@ pub fn products_of_rows<'py>(
 }
 
 /// Does work in so many threads, without holding up Python.
-fn inside<R: Send>(py: Python<'_>, threads_wanted: usize, work: impl FnOnce() -> R + Send) -> PyResult<R> {
+pub fn inside<R: Send>(
+    py: Python<'_>,
+    threads_wanted: usize,
+    work: impl FnOnce() -> R + Send,
+) -> PyResult<R> {
     let pool = threads(threads_wanted);
     detached(py, || Ok(pool.get()?.install(work)))
 }

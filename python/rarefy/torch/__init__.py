@@ -3,6 +3,7 @@
 Layers in a row are fastest as one :class:`SparseSequential`: what passes between them stays in rarefy's layout.
 """
 
+from . import ops
 from ._conv import SparseConv1d, SparseConv2d
 from ._embedding import SparseEmbeddingBag
 from ._linear import SparseLinear
@@ -22,6 +23,7 @@ __all__ = [
     "SparseSequential",
     "TopologyScheduler",
     "densify",
+    "ops",
     "sparsify",
     "summary",
     "to_dense_state_dict",

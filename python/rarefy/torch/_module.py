@@ -9,7 +9,7 @@ import torch
 from .._rarefy import block_height, check_pattern, random_pattern
 from ._chain import Chain
 from ._load import prepare_load
-from ._ops import run
+from ._pass import run
 
 
 class SparseModule(torch.nn.Module):

@@ -3,7 +3,7 @@
 import torch
 
 from ._chain import Chain, leaves_of
-from ._ops import run
+from ._pass import run
 from ._steps import is_flat, step_of
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._arrays import check_arrays, numbers
 from ._chain import chain_of
 
 # What forward passes keep for their backward passes, by the number of the ticket.
@@ -86,14 +87,14 @@ class _Pass(torch.autograd.Function):
 
 
 def _forward(x, parameters, indices, running, seed, chain, training, keeps):
-    _check_arrays([x, *parameters, *running])
+    check_arrays([x, *parameters, *running])
     chain = chain_of(chain)
     shape = chain.sample_shape(x.shape)
     y = x.new_empty(chain.output_shape(x.shape))
     statistics = x.new_empty(2 * sum(chain.normalised) if training else 0)
     kept = chain.network(shape, indices).forward(
-        _numbers(x),
-        chain.placed([_numbers(it) for it in parameters], [] if training else [_numbers(it) for it in running]),
+        numbers(x),
+        chain.placed([numbers(it) for it in parameters], [] if training else [numbers(it) for it in running]),
         y.numpy(),
         statistics.numpy(),
         None if seed is None else int(seed),
@@ -138,15 +139,15 @@ def _(x, parameters, indices, running, seed, chain, training, keeps):
 
 
 def _backward(gradient, ticket, parameters, running, chain, shape, wants_input):
-    _check_arrays([gradient])
+    check_arrays([gradient])
     kept = _TICKETS.get(round((ticket.item() - 1) * 2.0**52))
     if kept is None:
         raise RuntimeError("what a forward pass of rarefy kept for this backward pass has gone with its graph")
     chain = chain_of(chain)
     of_input, *of_parameters = gradients = _empty_gradients(gradient, parameters, shape, wants_input)
     kept.kept.backward(
-        _numbers(gradient),
-        chain.placed([_numbers(it) for it in parameters], [_numbers(it) for it in running]),
+        numbers(gradient),
+        chain.placed([numbers(it) for it in parameters], [numbers(it) for it in running]),
         of_input.numpy() if wants_input else None,
         chain.placed([it.numpy() for it in of_parameters]),
         torch.get_num_threads(),
@@ -210,16 +211,3 @@ chain_forward.register_autograd(_go_back, setup_context=_keep)
 chain_backward.register_autograd(_refuse, setup_context=lambda ctx, inputs, output: None)
 # Where torch would have a layer compute in half precision this one does in float32.
 chain_forward.register_autocast("cpu", torch.float32)
-
-
-def _check_arrays(arrays):
-    for array in arrays:
-        if array.device.type != "cpu":
-            raise TypeError(f"rarefy computes on the CPU, and is given arrays on {array.device}")
-        if array.dtype != torch.float32:
-            raise TypeError(f"rarefy computes in float32, and is given arrays of {array.dtype}")
-
-
-def _numbers(tensor):
-    tensor = tensor.detach()
-    return (tensor if tensor.is_contiguous() else tensor.contiguous()).numpy()
