@@ -491,3 +491,24 @@ fn many_whole_numbers_may_be_classes() {
         assert_eq!(describe(&settings(&path)).unwrap().notes, notes);
     }
 }
+
+/// QMNIST has its class in the first of eight columns.
+#[test]
+fn rows_of_whole_numbers_may_hold_a_class() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = read::idx::tests::file;
+    let images: Vec<u8> = (0..80).map(|pixel| pixel * 3).collect();
+    let path = folder.path().join("a-images-idx3-ubyte");
+    std::fs::write(&path, file(&[20, 2, 2], &images)).unwrap();
+    let hint = "a row of 2 whole numbers, all of which are predicted";
+    for (largest, task, noted) in
+        [(5, TaskChoice::Auto, true), (1, TaskChoice::Auto, false), (5, TaskChoice::Regression, false)]
+    {
+        let labels: Vec<u8> = (0..40).map(|label| label % (largest + 1)).collect();
+        std::fs::write(folder.path().join("a-labels-idx1-ubyte"), file(&[20, 2], &labels)).unwrap();
+        let settings = DataSettings { task, ..settings(&path) };
+        let notes = load(&settings, 1).unwrap().notes;
+        assert_eq!(notes.iter().any(|note| note.contains(hint)), noted, "{notes:?}");
+        assert_eq!(describe(&settings).unwrap().notes, notes);
+    }
+}

@@ -95,16 +95,24 @@ pub(crate) fn note(raw: &Raw, choice: TaskChoice) -> Option<String> {
     })
 }
 
-/// A note where numbers were taken for values, and may be classes: whole, without a gap, and each twice on average.
+/// A note where numbers were taken for values, and may be classes: whole, and in rows whose columns nobody chose, or without a gap and each
+/// twice on average.
 pub(crate) fn doubt(raw: &Raw, choice: TaskChoice, task: Task) -> Option<String> {
-    let Some(Labels::Numbers { values, outputs: 1 }) = &raw.labels else { return None };
+    let Some(Labels::Numbers { values, outputs }) = &raw.labels else { return None };
     let kinds = kinds(values);
+    let are_whole = kinds.iter().all(|kind| kind.fract() == 0.0);
+    if choice != TaskChoice::Auto || task != Task::Regression || !are_whole {
+        return None;
+    }
+    if *outputs > 1 {
+        return raw.reading.labels().is_empty().then(|| {
+            format!(
+                "each label is a row of {outputs} whole numbers, all of which are predicted; if one of them is a class give labels that hold it alone, else set data.task = \"regression\""
+            )
+        });
+    }
     let span = kinds.last().zip(kinds.first()).map(|(last, first)| last - first + 1.0);
-    let may_be_classes = choice == TaskChoice::Auto
-        && task == Task::Regression
-        && kinds.len() * 2 <= values.len()
-        && kinds.iter().all(|kind| kind.fract() == 0.0)
-        && span == Some(kinds.len() as f64);
+    let may_be_classes = kinds.len() * 2 <= values.len() && span == Some(kinds.len() as f64);
     may_be_classes.then(|| {
         format!(
             "{} holds {} different whole numbers, too many to be taken for classes; if they are, set data.task = \"classification\"",
