@@ -27,7 +27,7 @@ impl MachineArgs {
     pub fn open(&self, path: &Path) -> Result<Model> {
         let model = open_model(path)?;
         let pool = Arc::new(train::thread_pool(self.threads)?);
-        let isa = model.network.precision().isa(&self.isa)?;
+        let isa = model.network().precision().isa(&self.isa)?;
         Ok(model.with_isa(isa).with_pool(pool))
     }
 

@@ -117,7 +117,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         !is_language || !dataset.is_empty(),
         "{path}: holds a single token, so there is none to predict; give more text"
     );
-    train::check_transcripts(&model.network, preparation, &dataset, 0)?;
+    train::check_transcripts(model.network(), preparation, &dataset, 0)?;
     let (score, predictions) = model.evaluate(&dataset);
     dataset.check_read()?;
     let answers = predictions.answers(&dataset, &score);

@@ -65,13 +65,13 @@ pub fn run(
     let sampling = Sampling { temperature, top_k: args.top_k, seed };
     sampling.check()?;
     let write = |isa: Isa| -> Result<(String, usize)> {
-        let writer = Writer::new(&model.network, &model.config.preparation, isa)?;
+        let writer = Writer::new(model.network(), &model.config.preparation, isa)?;
         let mut ids = args.prompt.as_ref().map_or(Ok(Vec::new()), |text| writer.prompt(text))?;
         let begin = ids.len();
         ids.extend(writer.write(&ids, tokens, &sampling));
         Ok((writer.text(&ids), ids.len() - begin))
     };
-    let (text, written) = machine.install(model.network.precision(), write)??;
+    let (text, written) = machine.install(model.network().precision(), write)??;
     match file {
         Some(file) => {
             std::fs::write(file, format!("{text}\n"))

@@ -18,9 +18,9 @@ use crate::samples::Samples;
 pub fn inspect_model(model: &Model) -> PyResult<String> {
     let model = model.get();
     let value = json!({
-        "layers": LayerReport::of(&model.network), "nnz": model.network.connections().0, "cells": model.cells(),
-        "sparsity": model.sparsity(), "flops": model.network.flops(),
-        "model_bytes": rarefy::train::model_bytes(&model.network),
+        "layers": LayerReport::of(model.network()), "nnz": model.network().connections().0, "cells": model.cells(),
+        "sparsity": model.sparsity(), "flops": model.network().flops(),
+        "model_bytes": rarefy::train::model_bytes(model.network()),
     });
     Ok(value.to_string())
 }

@@ -32,7 +32,7 @@ impl Model {
 
     /// Copies of the network, to train on, and of how its samples were made ready.
     pub fn parts(&self) -> (Network, Preparation) {
-        (self.model.network.clone(), self.model.config.preparation.clone())
+        (self.model.network().clone(), self.model.config.preparation.clone())
     }
 
     /// The model.
@@ -103,7 +103,7 @@ impl Model {
 
     /// Connections, and cells of the network that was trained.
     fn connections(&self) -> (usize, usize) {
-        (self.model.network.connections().0, self.model.cells())
+        (self.model.network().connections().0, self.model.cells())
     }
 
     /// The columns of the table that the model was trained on, each with its first input and the end of them.
@@ -131,7 +131,7 @@ impl Model {
 
     /// Name, outputs, inputs and connections of each weight matrix.
     fn layers(&self) -> Vec<(String, usize, usize, usize)> {
-        let weights = self.model.network.parameters().filter(|parameter| parameter.is_weight());
+        let weights = self.model.network().parameters().filter(|parameter| parameter.is_weight());
         let layer = |parameter: &Parameter| {
             let weights = &parameter.weights;
             (parameter.name.to_string(), weights.rows(), weights.cols(), weights.nnz())
@@ -154,7 +154,7 @@ impl Model {
 
     /// All parameters that are no weight matrices (biases, scales, statistics): name and numbers.
     fn vectors<'py>(&self, py: Python<'py>) -> Vec<(String, Bound<'py, PyArray1<f32>>)> {
-        let others = self.model.network.parameters().filter(|parameter| !parameter.is_weight());
+        let others = self.model.network().parameters().filter(|parameter| !parameter.is_weight());
         let vector = |numbers: &[f32]| PyArray1::from_slice(py, numbers);
         others.map(|parameter| (parameter.name.to_string(), vector(parameter.weights.values()))).collect()
     }

@@ -170,7 +170,7 @@ impl Run {
             "test_language": outcome.test_language, "never_predicted": never,
             "model_bytes": outcome.model_bytes, "training_bytes": outcome.training_bytes,
         });
-        let (network, config) = (outcome.model.network.clone(), outcome.model.config.clone());
+        let (network, config) = (outcome.model.network().clone(), outcome.model.config.clone());
         let model = Model::new(rarefy::Model::new(network, config));
         *held = Held::Trained(Box::new((trainer, outcome)));
         Ok((told.to_string(), model, stopped_by))

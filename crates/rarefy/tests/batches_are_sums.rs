@@ -191,7 +191,7 @@ fn a_run_of_accumulated_steps_is_one_of_larger_batches() {
             Control::Continue
         };
         let outcome = trainer.train(&mut watch).unwrap();
-        let parameters = outcome.model.network.parameters();
+        let parameters = outcome.model.network().parameters();
         let values = parameters.flat_map(|it| it.weights.values().to_vec()).collect::<Vec<f32>>();
         assert!(grown > 0, "{part}: nothing grew, {dropped} were dropped");
         (steps, dropped, grown, values)

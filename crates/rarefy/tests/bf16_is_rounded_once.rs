@@ -6,6 +6,7 @@ use rarefy::layers::{LayerSpec, Network, NetworkSpec, Pass, Precision, SparsityS
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::Storage;
 use rarefy::tiles::{Shape, Tiles};
+use rarefy::train::{Control, Model, Settings, Trainer};
 
 const INPUTS: usize = 24;
 const HIDDEN: usize = 16;
@@ -127,4 +128,20 @@ fn what_products_read_is_rounded_once_and_nothing_else() {
             }
         }
     }
+}
+
+#[test]
+fn a_model_keeps_all_bits_of_its_weights() {
+    let mut settings = Settings::default();
+    (settings.train.epochs, settings.train.precision) = (1, Precision::Bf16);
+    let splits = rarefy::data::load(&settings.data, settings.seed).unwrap();
+    let test = splits.test.clone().unwrap();
+    let model = Trainer::new(settings, splits).unwrap().train(&mut |_| Control::Continue).unwrap().model;
+    let bytes = model.to_bytes();
+    let scores = [model.evaluate(&test).0, model.evaluate(&test).0];
+    assert!(model.to_bytes() == bytes && scores[0] == scores[1]);
+    assert!(model.network().weights().all(|(_, weight)| {
+        weight.weights.values().iter().any(|value| value.to_bits().trailing_zeros() < 16)
+    }));
+    assert!(Model::from_bytes(&bytes).unwrap().evaluate(&test).0 == scores[0]);
 }

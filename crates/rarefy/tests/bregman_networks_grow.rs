@@ -27,7 +27,7 @@ fn from_almost_nothing_to_the_target() {
                     Control::Continue
                 })
                 .unwrap();
-            let (nnz, cells) = (outcome.model.network.connections().0, run.network().connections().1);
+            let (nnz, cells) = (outcome.model.network().connections().0, run.network().connections().1);
             let wanted = ((1.0 - sparsity) * cells as f64) as usize;
             assert_eq!(nnz, wanted, "{method:?} at {sparsity}");
             assert!(counts[0] < cells / 40, "{method:?}: starts with {} of {cells}", counts[0]);

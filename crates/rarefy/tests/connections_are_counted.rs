@@ -51,7 +51,7 @@ fn runs_end_with_the_connections_asked_for() {
         };
         assert_eq!(counts(run.trainer().network()), expected, "{name}: the last state");
         // It stores no zeros: connections grown at 0 whose gradient is 0, of which CHT makes the most.
-        let kept = counts(&outcome.model.network);
+        let kept = counts(outcome.model.network());
         let fits = kept.iter().zip(&expected).all(|(kept, asked)| kept <= asked && 2 * kept > *asked);
         assert!(fits, "{name}: the model has {kept:?} of {expected:?}");
         assert_eq!(moved > 0, !name.starts_with("Static"), "{name} moved {moved}");
@@ -83,7 +83,7 @@ fn steered_runs_end_at_their_target() {
             .unwrap();
         let cells = 64 * 128 + 128 * 96 + 96 * 10;
         assert_eq!(run.trainer().network().connections(), (cells / 20, cells), "{method:?}: the last state");
-        assert_eq!(outcome.model.network.connections().0, cells / 20, "{method:?}: the model");
+        assert_eq!(outcome.model.network().connections().0, cells / 20, "{method:?}: the model");
         // The pressure did most of it, not the cut at the end.
         assert!(densities[8] < 0.5, "{method:?}: {densities:?}");
         assert!(outcome.test.unwrap().accuracy() > 0.8, "{method:?}: {:?}", outcome.test);

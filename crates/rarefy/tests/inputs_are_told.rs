@@ -124,7 +124,7 @@ fn importance_is_what_the_score_loses_whatever_the_threads() {
         let whole = score(&model, &dataset);
         assert!((found.value - whole).abs() < 1e-9, "{name}: {} is not {whole}", found.value);
         let worse = if found.score == "R2" { -1.0 } else { 1.0 };
-        let connections = model.network.input_connections().unwrap().nnz;
+        let connections = model.network().input_connections().unwrap().nnz;
         let mut used = 0;
         for (input, of) in found.of_features.iter().enumerate() {
             if connections[input] == 0 {

@@ -145,7 +145,7 @@ fn the_built_in_digits_are_the_same_whole_or_as_their_nonzeros() {
     let mut run = Run::start(settings(Scale::Auto), None).unwrap();
     let of_file = run.train(&mut |_| Control::Continue).unwrap().model;
     let values = |model: &Model| -> Vec<f32> {
-        model.network.parameters().flat_map(|it| it.weights.live_values()).collect()
+        model.network().parameters().flat_map(|it| it.weights.live_values()).collect()
     };
     assert!(values(&model) == values(&of_file) && model.weights().eq(of_file.weights()));
 }
@@ -230,13 +230,13 @@ fn a_model_is_one_file_or_bytes_and_its_weights_are_rows() {
     assert_eq!(Model::open(&path).unwrap().config, model.config);
     // Cut short, and without its description.
     assert!(matches!(Model::from_bytes(&bytes[..bytes.len() - 1]), Err(Error::Model { .. })));
-    rarefy::train::save_model(folder.path(), &model.network, &model.config).unwrap();
+    rarefy::train::save_model(folder.path(), model.network(), &model.config).unwrap();
     let arrays = std::fs::read(&path).unwrap();
     let error = Model::from_bytes(&arrays).err().unwrap().to_string();
     assert!(error.contains("has no description of its network"), "{error}");
     assert_eq!(Model::open(folder.path()).unwrap().config, model.config);
 
-    for (weights, (_, parameter)) in model.weights().zip(model.network.weights()) {
+    for (weights, (_, parameter)) in model.weights().zip(model.network().weights()) {
         assert_eq!(weights.shape, [parameter.weights.rows(), parameter.weights.cols()]);
         assert_eq!(weights.crow_indices.len(), weights.shape[0] + 1);
         assert_eq!(weights.crow_indices[weights.shape[0]] as usize, weights.values.len());

@@ -115,7 +115,7 @@ fn train(settings: Settings) -> (Vec<f64>, usize) {
             Control::Continue
         })
         .unwrap();
-    let weights = &outcome.model.network.parameters().next().unwrap().weights;
+    let weights = &outcome.model.network().parameters().next().unwrap().weights;
     let mut all = vec![0.0; FEATURES];
     weights.connections().for_each(|(cell, slot)| all[cell] = f64::from(weights.values()[slot]));
     assert!(weights.live_values().iter().all(|&value| value != 0.0));

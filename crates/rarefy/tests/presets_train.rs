@@ -193,10 +193,10 @@ fn every_preset_trains_saves_loads_and_resumes_under_every_kind_of_method() {
             let test = run.trainer().splits().test.as_ref().unwrap();
             let loaded = Model::open(&whole).unwrap();
             let (trained, again) =
-                (predictions(run.trainer().network(), test), predictions(&loaded.network, test));
+                (predictions(run.trainer().network(), test), predictions(loaded.network(), test));
             // Under a penalty neurons may have left the model.
             assert!(method == "l1" || trained == again, "{what}: the model predicts otherwise once loaded");
-            assert!(again.len() == test.len() * loaded.network.output().features(), "{what}");
+            assert!(again.len() == test.len() * loaded.network().output().features(), "{what}");
 
             let cut = folder.path().join(format!("{method}-cut"));
             let stop = |event: Event<'_>| match event {

@@ -417,7 +417,7 @@ fn model(name: &'static str, run: &Path, file: &'static str, path: String) -> Re
         std::fs::write(run.join(file), &whole).unwrap();
         let model = told(opened)?;
         let loaded = told(load_with(&model.config.preparation, &path, true))?;
-        predict(&model.network, Isa::detect(), &loaded.dataset, 64, |_, _| ());
+        predict(model.network(), Isa::detect(), &loaded.dataset, 64, |_, _| ());
         Ok(())
     };
     Reader { name, good, wrap: Box::new(plain), read: Box::new(read) }

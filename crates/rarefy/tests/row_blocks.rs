@@ -55,7 +55,7 @@ fn they_stay_whole_and_models_learn_and_come_back() {
             for (found, asked) in counts(trainer.network(), block).into_iter().zip(asked) {
                 assert!(found <= asked && found + block > asked, "{what}: {found} connections for {asked}");
             }
-            counts(&outcome.model.network, block);
+            counts(outcome.model.network(), block);
             let accuracy = outcome.test.expect("digits have a test part").accuracy();
             assert!(accuracy > 0.6, "{what}: {accuracy}");
 
@@ -63,9 +63,9 @@ fn they_stay_whole_and_models_learn_and_come_back() {
             outcome.model.save(&path).unwrap();
             let model = Model::open(&path).unwrap();
             assert_eq!(model.to_bytes(), outcome.model.to_bytes(), "{what}");
-            let weights = model.network.weights().zip(outcome.model.network.weights());
+            let weights = model.network().weights().zip(outcome.model.network().weights());
             assert!(weights.into_iter().all(|((_, a), (_, b))| a.weights.values() == b.weights.values()));
-            for (csr, (_, parameter)) in model.weights().zip(model.network.weights()) {
+            for (csr, (_, parameter)) in model.weights().zip(model.network().weights()) {
                 let cells = (0..csr.shape[0]).flat_map(|row| {
                     let line = csr.crow_indices[row] as usize..csr.crow_indices[row + 1] as usize;
                     let cols = csr.shape[1];
@@ -107,14 +107,14 @@ fn penalties_constraints_and_targets_take_them() {
             let bytes = settings.target.bytes;
             let outcome = Trainer::load(settings).unwrap().train(&mut |_| Control::Continue).unwrap();
             let model = outcome.model;
-            counts(&model.network, block);
+            counts(model.network(), block);
             let share = 1.0 - model.sparsity();
             let accuracy = outcome.test.expect("digits have a test part").accuracy();
             assert!(share <= most + 1e-9 && share > 0.02, "{what}: {share}");
             assert!(accuracy > 0.6, "{what}: {accuracy}");
             let path = folder.path().join("model");
             std::fs::create_dir_all(&path).unwrap();
-            save_model(&path, &model.network, &model.config).unwrap();
+            save_model(&path, model.network(), &model.config).unwrap();
             let found = std::fs::metadata(path.join("model.safetensors")).unwrap().len();
             assert!(bytes.is_none_or(|bytes| found <= bytes), "{what}: {found} bytes");
             assert_eq!(Model::open(&path).unwrap().to_bytes(), model.to_bytes(), "{what}");

@@ -41,7 +41,7 @@ fn every_penalty_ends_at_its_target() {
             TargetSettings { flops: Some(1_500), ..none() },
         ] {
             let outcome = train(settings(penalty, target.clone()));
-            let (nnz, _) = outcome.model.network.connections();
+            let (nnz, _) = outcome.model.network().connections();
             let name = format!("{penalty:?} {target:?}: {nnz} weights, {} bytes", outcome.model_bytes);
             // Within the budget, and not far below.
             let close = |reached: f64, asked: f64| reached <= asked && reached > 0.98 * asked;
@@ -54,7 +54,7 @@ fn every_penalty_ends_at_its_target() {
                 target.bytes.is_none_or(|asked| close(outcome.model_bytes as f64, asked as f64)),
                 "{name}"
             );
-            let mut weights = outcome.model.network.weights();
+            let mut weights = outcome.model.network().weights();
             assert!(
                 weights.all(|(_, it)| it.weights.live_values().iter().all(|&value| value != 0.0)),
                 "{name}"
@@ -72,7 +72,7 @@ fn a_first_lambda_decades_off_reaches_the_target_too() {
             settings(PenaltyMethod::L1, TargetSettings { sparsity: Some(0.95), ..Default::default() });
         settings.penalty.lambda = Some(lambda);
         let outcome = train(settings);
-        let (nnz, _) = outcome.model.network.connections();
+        let (nnz, _) = outcome.model.network().connections();
         assert!((1.0 - nnz as f64 / CELLS - 0.95).abs() < 0.002, "lambda {lambda}: {nnz}");
         let accuracy = outcome.test.unwrap().accuracy();
         assert!(accuracy > 0.85, "lambda {lambda}: {accuracy}");
@@ -86,7 +86,8 @@ fn a_fixed_lambda_empties_storage() {
     for lambda in [1e-4, 1e-3] {
         let mut settings = settings(PenaltyMethod::L1, TargetSettings::default());
         settings.penalty.lambda = Some(lambda);
-        let network = train(settings).model.network;
+        let model = train(settings).model;
+        let network = model.network();
         let weights = network.parameters().filter(|parameter| parameter.is_weight());
         assert!(
             weights.clone().all(|weights| weights.weights.live_values().iter().all(|&value| value != 0.0))

@@ -42,7 +42,7 @@ fn predictions(model: &Model, data: &Path) -> Vec<f64> {
     let preparation = &model.config.preparation;
     let dataset = load_with(preparation, data.to_str().unwrap(), false).unwrap().dataset;
     let mut outputs = Vec::new();
-    predict(&model.network, Isa::detect(), &dataset, 64, |batch, output| {
+    predict(model.network(), Isa::detect(), &dataset, 64, |batch, output| {
         (0..batch.samples).for_each(|sample| outputs.extend(output.sample(sample)));
     });
     preparation.target_scaler.undo_all(preparation.outputs, &outputs)
@@ -192,7 +192,7 @@ fn a_run_scores_what_its_saved_model_scores() {
     let model = Model::open(&directory).unwrap();
     let test: &Dataset = run.trainer().splits().test.as_ref().unwrap();
     assert_eq!(model.config.preparation.task, Task::Regression);
-    let found = run.trainer().evaluate(&model.network, test, &Metric::ALL);
+    let found = run.trainer().evaluate(model.network(), test, &Metric::ALL);
     assert_eq!((Some(found.score), found.numbers()), (outcome.test, outcome.test_numbers));
     let (score, predictions) = model.evaluate(test);
     assert_eq!(Metrics::of(&predictions.answers(test, &score), &Metric::ALL), outcome.test_metrics);

@@ -48,7 +48,7 @@ fn files(folder: &Path) -> [Vec<u8>; 2] {
 
 fn bytes(model: &Model) -> [Vec<u8>; 2] {
     let folder = tempfile::tempdir().unwrap();
-    save_model(folder.path(), &model.network, &model.config).unwrap();
+    save_model(folder.path(), model.network(), &model.config).unwrap();
     files(folder.path())
 }
 
@@ -107,7 +107,7 @@ fn a_run_and_a_trainer_make_the_same_model() {
         assert_eq!((of_run.epochs, of_run.best_epoch), (of_trainer.epochs, of_trainer.best_epoch), "{name}");
         assert_eq!(of_run.test, of_trainer.test, "{name}");
         if settings.train.keep_best {
-            assert_eq!(best, of_trainer.best_epoch.map(|_| numbers(&of_trainer.model.network)), "{name}");
+            assert_eq!(best, of_trainer.best_epoch.map(|_| numbers(of_trainer.model.network())), "{name}");
         }
     }
 }
@@ -227,7 +227,7 @@ fn training_starts_from_a_network() {
     let splits = Arc::new(splits(300));
     let settings = settings();
     let (mut trainer, _) = trained(&settings, &splits);
-    let network = trainer.model().network;
+    let network = trainer.model().network().clone();
     let given = numbers(&network);
     let mut warm = Trainer::builder(settings.clone(), splits.clone()).network(network).build().unwrap();
     assert_eq!(numbers(warm.network()), given);

@@ -68,7 +68,10 @@ fn train(settings: Settings, run_folder: &Path) {
     assert!(outcome.test.unwrap().loss().is_finite());
     let costs = run.trainer().twin_costs().unwrap();
     assert!(costs.nnz > 1 << 32 && costs.model_bytes > 4 * costs.nnz);
-    assert_eq!(Model::open(run_folder).unwrap().network.connections(), outcome.model.network.connections());
+    assert_eq!(
+        Model::open(run_folder).unwrap().network().connections(),
+        outcome.model.network().connections()
+    );
 }
 
 #[test]

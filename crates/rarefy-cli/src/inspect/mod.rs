@@ -98,18 +98,18 @@ fn inspect_model(path: &Path, output: &Output) -> Result<()> {
         outputs: preparation.outputs,
         classes: preparation.classes.clone(),
         head: model.config.head,
-        layers: LayerReport::of(&model.network),
-        nnz: model.network.connections().0,
+        layers: LayerReport::of(model.network()),
+        nnz: model.network().connections().0,
         cells: model.cells(),
         sparsity: model.sparsity(),
         biases: model
-            .network
+            .network()
             .parameters()
             .filter(|part| part.role == Role::Bias)
             .map(|part| part.weights.nnz())
             .sum(),
         model_bytes,
-        precision: model.network.precision(),
+        precision: model.network().precision(),
         run: training(&model_folder(path))?,
         path: path.to_path_buf(),
     };

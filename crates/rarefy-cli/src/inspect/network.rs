@@ -83,7 +83,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
         );
         let model = open_model(path)?;
         let cells = model.cells();
-        (model.network, cells)
+        (model.network().clone(), cells)
     } else {
         let network = untrained(&name, args)?;
         let cells = network.connections().1;

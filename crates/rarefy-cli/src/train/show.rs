@@ -145,7 +145,7 @@ fn inputs_text(run: &Trainer, model: &Model, directory: &str, width: usize) -> O
         return None;
     }
     let mut report = InputReport::of(model).ok().filter(|report| report.by == "feature")?;
-    let affordable = OPERATIONS / (report.used * inputs::REPEATS * model.network.flops()).max(1);
+    let affordable = OPERATIONS / (report.used * inputs::REPEATS * model.network().flops()).max(1);
     let validation = run.splits().validation.as_ref().filter(|part| affordable.min(part.len()) >= FEW);
     let most = affordable.min(inputs::MOST_SAMPLES);
     // Where it cannot be measured `inspect` says why.

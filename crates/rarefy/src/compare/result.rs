@@ -157,7 +157,7 @@ pub fn figures(run: &Trainer, outcome: &Outcome, folder: &Path, jobs: usize) -> 
         .test
         .ok_or_else(|| Error::setting("data.test_fraction", "leaves no test part; set it above 0"))?;
     // Of the whole network: the model may have lost neurons.
-    let (nnz, cells) = (outcome.model.network.connections().0, run.network().connections().1);
+    let (nnz, cells) = (outcome.model.network().connections().0, run.network().connections().1);
     let mut seconds = epoch_seconds(folder)?;
     seconds.sort_by(f64::total_cmp);
     Ok(Box::new(Figures {

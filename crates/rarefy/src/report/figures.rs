@@ -86,7 +86,7 @@ impl Figures {
 
     /// The figures of a run that has ended; its predictions are timed here.
     pub fn of(run: &Trainer, outcome: &Outcome) -> Figures {
-        let (network, preparation) = (&outcome.model.network, &outcome.model.config.preparation);
+        let (network, preparation) = (outcome.model.network(), &outcome.model.config.preparation);
         let names = if outcome.never_predicted.is_empty() { Vec::new() } else { preparation.output_names() };
         Figures {
             nnz: network.connections().0,

@@ -70,7 +70,7 @@ impl InputReport {
     pub fn of(model: &Model) -> Result<InputReport> {
         let preparation = &model.config.preparation;
         let found =
-            model.network.input_connections().map_err(|problem| Error::setting("network", problem))?;
+            model.network().input_connections().map_err(|problem| Error::setting("network", problem))?;
         let (positions, channels) = (preparation.shape.positions(), found.nnz.len());
         let named: Vec<(String, Vec<usize>)> = if found.by_channel && positions > 1 {
             let of = |channel: usize| (0..positions).map(|at| at * channels + channel).collect();

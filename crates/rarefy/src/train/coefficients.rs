@@ -26,7 +26,7 @@ pub struct Coefficients {
 pub fn coefficients(model: &Model) -> Vec<Coefficients> {
     let preparation = &model.config.preparation;
     let (names, outputs) = (preparation.input_names(), preparation.output_names());
-    let Some(mut linear) = Linear::of(&model.network) else { return Vec::new() };
+    let Some(mut linear) = Linear::of(model.network()) else { return Vec::new() };
     let is_of_two = preparation.task == Task::Classification && linear.rows.len() == 2;
     if is_of_two && model.config.head == Head::Softmax {
         linear.make_log_odds();

@@ -471,7 +471,7 @@ impl Trainer {
         let threshold = Threshold::At(model.config.decision.threshold);
         let found = self.splits.test.as_ref().filter(|_| is_over).and_then(|dataset| {
             let ranks = Some(&self.engine.ranks);
-            self.evaluate_by(&model.network, (dataset, ranks), &Metric::ALL, threshold, &mut |_| {
+            self.evaluate_by(model.network(), (dataset, ranks), &Metric::ALL, threshold, &mut |_| {
                 ControlFlow::Continue(())
             })
         });
@@ -489,7 +489,7 @@ impl Trainer {
             test,
             test_numbers: found.as_ref().and_then(Evaluation::numbers),
             test_language: test.and_then(|score| self.language_score("test", &score)),
-            model_bytes: model_bytes(&model.network),
+            model_bytes: model_bytes(model.network()),
             training_bytes,
             never_predicted: found.as_ref().map_or_else(Vec::new, |found| found.never_predicted.clone()),
             test_metrics: found.map_or_else(Default::default, |found| found.metrics),

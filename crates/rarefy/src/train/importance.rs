@@ -108,7 +108,7 @@ fn sum_and_error(losses: &[f64]) -> Importance {
 
 /// Which inputs have a connection; all where the network does not tell them apart.
 fn inputs_read(model: &Model, inputs: usize) -> Vec<bool> {
-    match model.network.input_connections() {
+    match model.network().input_connections() {
         Ok(found) => {
             let channels = found.nnz.len();
             (0..inputs).map(|input| found.nnz[input % channels] > 0).collect()

@@ -64,7 +64,7 @@ impl Keep for InMemory {
 
     fn kept(&self, _: &LayerKinds) -> Result<Model> {
         let model = self.model.as_ref().expect("a model was kept");
-        Ok(Model::new(model.network.copy(Storage::Auto), model.config.clone()))
+        Ok(Model::new(model.network().copy(Storage::Auto), model.config.clone()))
     }
 
     fn has_kept(&self) -> bool {

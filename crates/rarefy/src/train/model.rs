@@ -69,12 +69,11 @@ fn is_f32(precision: &Precision) -> bool {
     *precision == Precision::F32
 }
 
-/// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights but to round them
+/// A trained network and all it takes to use it. Predicting takes `&self`, copies no weights but once to round them
 /// ([`ModelConfig::precision`]), and may be done by several
 /// threads at once; the bits of a prediction depend neither on the threads nor on the other samples.
 pub struct Model {
-    /// The network.
-    pub network: Network,
+    network: Network,
     /// What the network's numbers mean.
     pub config: ModelConfig,
     predictor: Predictor,
@@ -159,6 +158,11 @@ impl Model {
         network.store_by_output();
         network.set_precision(config.precision);
         Model { network, config, predictor: Predictor::default() }
+    }
+
+    /// The network, with all bits of its weights.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The model with threads of its own; else it predicts in those of the caller: rayon's pool that [`Model::predict`] is

@@ -1,11 +1,11 @@
 //! Predicting: batch after batch through a network, on any number of threads at once.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::data::{Batch, Dataset};
 use crate::kernels::Isa;
-use crate::layers::{Buffers, Network, Pass};
+use crate::layers::{Buffers, Network, Pass, Precision};
 use crate::tiles::{LANES, Tiles};
 
 /// Samples of a batch. Predictions do not depend on it.
@@ -14,12 +14,14 @@ const BATCH: usize = 256;
 /// Bytes of activations up to which samples are predicted many at once: beyond, more than a tile gains nothing.
 const MOST_BUFFER_BYTES: usize = 64 << 20;
 
-/// What a model predicts on and in: an instruction set, perhaps threads of its own, and room that calls leave for the next
-/// ones. As many calls as like may be under way at once.
+/// What the network of one model predicts on and in: an instruction set, perhaps threads of its own, and room that calls leave for the
+/// next ones. As many calls as like may be under way at once.
 #[derive(Default)]
 pub(super) struct Predictor {
     isa: Option<Isa>,
     pool: Option<Arc<rayon::ThreadPool>>,
+    /// The network with the weights that products read, if they are others than its own.
+    rounded: OnceLock<Network>,
     spare: Mutex<Vec<Room>>,
 }
 
@@ -53,6 +55,17 @@ impl Predictor {
         self.isa.unwrap_or_else(|| network.precision().detect_isa())
     }
 
+    /// The network with the weights that products read: the first call makes a copy for all, because rounding them took one sample as
+    /// long as the network did.
+    fn rounded<'a>(&'a self, network: &'a Network) -> &'a Network {
+        match network.precision() {
+            Precision::F32 => network,
+            Precision::Bf16 => {
+                self.rounded.get_or_init(|| network.with_rounded_weights(self.isa(network)).into_owned())
+            }
+        }
+    }
+
     /// Calls `work` with each batch and the network's outputs for it.
     pub(super) fn run(
         &self,
@@ -67,6 +80,7 @@ impl Predictor {
             Some(room) => room.made_for(dataset, capacity),
             None => Room::new(network, dataset, capacity),
         };
+        let network = self.rounded(network);
         let pass = || pass(network, self.isa(network), dataset, (capacity, (0, 1)), &mut room, all(work));
         match &self.pool {
             Some(pool) => pool.install(pass),
@@ -100,6 +114,7 @@ pub(super) fn predict_some(
 ) -> ControlFlow<()> {
     let capacity = capacity(network, dataset, batch_size);
     let mut room = Room::new(network, dataset, capacity);
+    let network = &*network.with_rounded_weights(isa);
     pass(network, isa, dataset, (capacity, place), &mut room, work)
 }
 
@@ -126,7 +141,6 @@ fn pass(
     Room { batch, buffers }: &mut Room,
     mut work: impl FnMut(&Batch, &mut Tiles) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let network = &*network.with_rounded_weights(isa);
     let mut by_output;
     let network = if network.is_stored_by_input() && !dataset.is_sparse() {
         // Still in training on nonzeros, asked about whole rows: once for all batches.

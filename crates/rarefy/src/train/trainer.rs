@@ -373,7 +373,7 @@ impl Trainer {
     pub fn model(&mut self) -> Model {
         let is_kept = self.best_epoch().is_some() || self.emptied.is_some();
         if let Some(model) = self.memory.model().filter(|_| is_kept) {
-            return Model::new(model.network.copy(Storage::Auto), model.config.clone());
+            return Model::new(model.network().copy(Storage::Auto), model.config.clone());
         }
         self.engine.swap_average();
         let model = self.engine.model();
