@@ -1,9 +1,4 @@
-//! Mini-batches in the tile layout. Gathering a batch is a transpose: samples lie in rows of the data set, and become
-//! lanes of a tile.
-//!
-//! It goes by blocks of 16 samples x 256 features: first each sample's run of features is copied to a block that stays
-//! in L1 (one long sequential read per sample, which the hardware prefetches; reading 16 features of each sample at a
-//! time took 54 us where this takes 34), then the block is turned and written as whole cache lines.
+//! Mini-batches in the tile layout: samples lie in rows of the data set, and become lanes of a tile (`tiles/turn.rs`).
 
 use rayon::prelude::*;
 
@@ -11,16 +6,10 @@ use super::augment::Augmentation;
 use super::csr::Csr;
 use super::dataset::{Dataset, Features, Targets};
 use crate::random::{Purpose, Stream};
-use crate::tiles::{LANES, Row, Tiles};
+use crate::tiles::{Number, Tiles};
 
-/// Samples turned at a time: the floats of a cache line.
-const LINE: usize = 16;
-/// Features turned at a time: 16 samples x 256 features are 16 KiB.
-const FEATURES: usize = 256;
 /// Runs of samples that are shuffled together.
 const RUNS: usize = 64;
-/// Numbers below which handing work to other threads costs more than it saves.
-const ALONE: usize = 1 << 14;
 
 /// Some samples, ready for a network.
 ///
@@ -294,65 +283,10 @@ pub fn run_order(samples: usize, lanes: usize) -> Vec<usize> {
         .collect()
 }
 
-/// A number of a data set, as a batch holds it. The id of a token is exact: there are at most 2^24.
-trait Number: Copy + Sync {
-    fn to_f32(self) -> f32;
-}
-
-impl Number for f32 {
-    fn to_f32(self) -> f32 {
-        self
-    }
-}
-
-impl Number for u32 {
-    fn to_f32(self) -> f32 {
-        self as f32
-    }
-}
-
 /// Makes row `order[i]` of a row-major matrix sample `i` of `tiles`.
 fn gather<N: Number>(matrix: &[N], order: &[usize], tiles: &mut Tiles) {
     let width = tiles.features();
-    tiles.resize(order.len());
-    if width == 0 {
-        return;
-    }
-    if order.len() * width < ALONE {
-        for (rows, order) in tiles.rows_mut().chunks_mut(width).zip(order.chunks(LANES)) {
-            turn(matrix, width, order, 0, rows);
-        }
-        return;
-    }
-    tiles.rows_mut().par_chunks_mut(width).zip(order.par_chunks(LANES)).for_each(|(rows, order)| {
-        rows.par_chunks_mut(FEATURES).enumerate().for_each(|(chunk, rows)| {
-            turn(matrix, width, order, chunk * FEATURES, rows);
-        });
-    });
-}
-
-/// Fills `rows`, the rows of one tile from feature `first` on, with the samples that `order` (at most 64) names.
-fn turn<N: Number>(matrix: &[N], width: usize, order: &[usize], first: usize, rows: &mut [Row]) {
-    let mut block = [[0.0; FEATURES]; LINE];
-    for (chunk, rows) in rows.chunks_mut(FEATURES).enumerate() {
-        let first = first + chunk * FEATURES;
-        // Lanes beyond have been zero since they died.
-        for line in 0..order.len().div_ceil(LINE) {
-            for (lane, sample) in block.iter_mut().enumerate() {
-                match order.get(line * LINE + lane) {
-                    Some(&from) => {
-                        let numbers = &matrix[from * width + first..][..rows.len()];
-                        sample.iter_mut().zip(numbers).for_each(|(to, from)| *to = from.to_f32());
-                    }
-                    None => sample.fill(0.0),
-                }
-            }
-            for (feature, row) in rows.iter_mut().enumerate() {
-                let (lines, _) = row.0.as_chunks_mut::<LINE>();
-                lines[line] = std::array::from_fn(|lane| block[lane][feature]);
-            }
-        }
-    }
+    tiles.gather(order.len(), |sample| &matrix[order[sample] * width..][..width]);
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod turn;
 use std::fmt;
 
 pub use columns::Columns;
+pub(crate) use turn::Number;
 
 use serde::{Deserialize, Serialize};
 
