@@ -26,6 +26,8 @@ pub struct Progress<'a> {
     drawn: Instant,
     density: f64,
     lambda: Option<f32>,
+    /// The slow rank that was told last.
+    slow: Option<usize>,
 }
 
 /// A piece of a line, and how soon it is left out: the highest number first.
@@ -55,6 +57,7 @@ impl<'a> Progress<'a> {
             drawn: Instant::now(),
             density: nnz as f64 / cells as f64,
             lambda: None,
+            slow: None,
         }
     }
 
@@ -75,6 +78,10 @@ impl<'a> Progress<'a> {
             Event::Epoch { record, .. } => {
                 self.note(record);
                 self.say(&fit(self.line(record), self.output.width()));
+                if let Some(slow) = record.slow_rank.as_ref().filter(|slow| self.slow != Some(slow.rank)) {
+                    self.slow = Some(slow.rank);
+                    self.say(&format!("note: {slow}"));
+                }
             }
             _ => {}
         }

@@ -235,7 +235,7 @@ def exchanges_wait_less(program, data, work):
             more += ["--set", "distributed.workers=2", "--set", "distributed.period=16"] if exchange == "local" else []
             with bridged(rate):
                 records = program.train(2, work / f"{exchange}-{rate}", data, *words, *more)
-            waited[exchange] = 1000 * statistics.median(record["seconds_waiting"] for record in records)
+            waited[exchange] = 1000 * statistics.median(record["seconds_waiting"][0] for record in records)
         rows.append((f"waiting an epoch, local 16, 2 hosts, {rate} Mbit/s", waited["local"], 0.1 * waited["exact"], "ms"))
         rows.append((f"waiting an epoch, stale, 2 hosts, {rate} Mbit/s", waited["stale"], waited["exact"], "ms"))
     return rows

@@ -122,7 +122,7 @@ def tensors(folder):
         made.update(data[8 + int.from_bytes(data[:8], "little") :])
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         record = json.loads(line)
-        for key in ("seconds", "bytes_sent", "seconds_waiting"):
+        for key in ("seconds", "bytes_sent", "seconds_waiting", "slow_rank"):
             record.pop(key, None)
         made.update(json.dumps(record, sort_keys=True).encode())
     return made.hexdigest()

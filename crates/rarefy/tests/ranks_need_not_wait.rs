@@ -1,4 +1,5 @@
-//! Where a rank serves the others, nobody waits for a slow one, no gradient is later than it may be, and all agree where they meet.
+//! Where a rank serves the others, nobody waits for a slow one, no gradient is later than it may be, and all agree where they meet. Where
+//! all wait, it is told for whom.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,15 +30,23 @@ struct Found {
     staleness: Vec<Staleness>,
     /// Of its epochs.
     seconds: f64,
+    /// Of each rank, in these epochs and in all.
+    waiting: [Vec<f64>; 2],
+    /// The slow rank of each epoch that has one.
+    slow: Vec<usize>,
     notes: Vec<String>,
 }
 
 fn finish(mut run: Run, mut watch: impl FnMut(&Event<'_>) -> Control + Send) -> Found {
-    let (mut staleness, mut seconds) = (Vec::new(), 0.0);
+    let (mut staleness, mut seconds, mut slow) = (Vec::new(), 0.0, Vec::new());
+    let mut waiting = Vec::new();
     let outcome = run.train(&mut |event| {
         if let Event::Epoch { record, .. } = &event {
             staleness.extend(record.staleness);
             seconds += record.seconds;
+            waiting.resize(record.seconds_waiting.len(), 0.0);
+            waiting.iter_mut().zip(&record.seconds_waiting).for_each(|(sum, waiting)| *sum += waiting);
+            slow.extend(record.slow_rank.as_ref().map(|slow| slow.rank));
         }
         watch(&event)
     });
@@ -48,6 +57,8 @@ fn finish(mut run: Run, mut watch: impl FnMut(&Event<'_>) -> Control + Send) -> 
         accuracy: outcome.test.map_or(0.0, |score| score.accuracy()),
         staleness,
         seconds,
+        waiting: [waiting, outcome.seconds_waiting],
+        slow,
         notes: run.trainer().notes().to_vec(),
     }
 }
@@ -70,8 +81,8 @@ fn digits_are_learned_and_all_ranks_have_the_same_network() {
     }
 }
 
-/// Seconds that a training takes whose last rank of four needs 30 ms a share and the others 10, and how late gradients were.
-fn with_a_slow_rank(settings: &Settings) -> (f64, Vec<Staleness>) {
+/// What the first rank of a training comes to whose last rank of four needs 30 ms a share and the others 10.
+fn with_a_slow_rank(settings: &Settings) -> Found {
     let found = Local::run(4, |rank| {
         let pause = Duration::from_millis(if rank.rank() == 3 { 30 } else { 10 });
         finish(Run::start_with(settings.clone(), None, Arc::new(rank)).unwrap(), |event| {
@@ -81,8 +92,7 @@ fn with_a_slow_rank(settings: &Settings) -> (f64, Vec<Staleness>) {
             Control::Continue
         })
     });
-    let first = found.into_iter().next().unwrap();
-    (first.seconds, first.staleness)
+    found.into_iter().next().unwrap()
 }
 
 #[test]
@@ -91,14 +101,26 @@ fn a_slow_rank_slows_nobody_unless_its_gradients_would_come_too_late() {
     let mut all = settings(&SMALL[0], 6000, folder.path());
     (all.threads, all.train.batch_size, all.optimizer.method) = (1, Some(256), Optimizer::Adam);
     (all.topology.method, all.topology.every) = (Topology::Set, None);
-    let (exact, _) = with_a_slow_rank(&all);
+    let exact = with_a_slow_rank(&all);
+    let epochs = all.train.epochs as usize;
+    let [waiting, of_all] = &exact.waiting;
+    assert!(exact.slow == vec![3; epochs] && waiting == of_all, "{:?}: {waiting:?} {of_all:?}", exact.slow);
+    assert!(
+        (0..3).all(|rank| waiting[rank] > 0.3 * exact.seconds && waiting[rank] > 2.0 * waiting[3]),
+        "{waiting:?}"
+    );
     all.distributed.exchange = ExchangeMethod::Server;
-    let (served, late) = with_a_slow_rank(&all);
-    println!("{served:.2} s, and {exact:.2} s where all wait for each other");
-    assert!(exact > 1.5 * served, "{served} s, and {exact} s where all wait for each other");
+    let Found { seconds: served, staleness: late, slow, .. } = with_a_slow_rank(&all);
+    println!("{served:.2} s, and {:.2} s where all wait for each other", exact.seconds);
+    assert!(
+        exact.seconds > 1.5 * served,
+        "{served} s, and {} s where all wait for each other",
+        exact.seconds
+    );
+    assert!(slow.is_empty(), "{slow:?}");
     assert!(late.iter().all(|late| late.most > 1.0 && late.most <= 4.0), "{late:?}");
     all.distributed.staleness = Some(1);
-    let (_, late) = with_a_slow_rank(&all);
+    let late = with_a_slow_rank(&all).staleness;
     assert!(late.iter().all(|late| late.waits > 0 && late.most <= 1.0), "{late:?}");
 }
 

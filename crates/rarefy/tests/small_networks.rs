@@ -199,7 +199,7 @@ pub fn results(folder: &Path) -> [Vec<u8>; 3] {
     let metrics = std::fs::read_to_string(folder.join("metrics.jsonl")).unwrap();
     let without_seconds = |line: &str| {
         let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
-        let keys = ["seconds", "bytes_sent", "seconds_waiting"];
+        let keys = ["seconds", "bytes_sent", "seconds_waiting", "slow_rank"];
         value.as_object_mut().unwrap().retain(|key, _| !keys.contains(&&key[..]));
         format!("{value}\n")
     };

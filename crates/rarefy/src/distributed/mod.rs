@@ -18,7 +18,7 @@ use std::fmt::Debug;
 use crate::Result;
 
 pub use local::Local;
-pub use meter::{Meter, Traffic};
+pub use meter::Meter;
 pub use peers::Peers;
 pub use place::Place;
 pub use precision::Precision;

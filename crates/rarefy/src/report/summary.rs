@@ -45,6 +45,9 @@ pub struct Summary {
     pub reproducible: bool,
     /// Threads that trained.
     pub threads: usize,
+    /// Seconds that each rank has waited for others in the epochs of this sitting, in their order, if there were several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seconds_waiting: Vec<f64>,
     /// The instruction set.
     pub isa: &'static str,
     /// The processor, as it calls itself.
@@ -100,6 +103,7 @@ impl Summary {
             seed: run.settings().seed,
             reproducible: run.settings().distributed.exchange.is_reproducible(),
             threads: run.threads(),
+            seconds_waiting: outcome.seconds_waiting.clone(),
             isa: run.isa().name(),
             processor: processor(),
             targets: Target::all(&run.settings().target, &figures),

@@ -32,6 +32,7 @@ impl Trainer {
     ) -> Result<(Ending, Vec<f64>)> {
         let mut times = Vec::new();
         self.emptied = None;
+        self.waited.clear();
         self.engine.ranks.forget(Wish::Stop);
         let is_new = self.position.step == 0 || !keep.has_kept();
         if is_new && self.engine.sparsifier.may_empty() {
@@ -44,7 +45,9 @@ impl Trainer {
                 return Ok((Ending::EarlyStopped, times));
             }
             let is_whole = self.position.step == self.epoch_start;
-            let start = Instant::now();
+            // Rank 0 may still have been writing files: nobody is to seem slow for that.
+            self.engine.ranks.meet();
+            let (start, waited) = (Instant::now(), self.engine.ranks.waited());
             self.change_exchange()?;
             let trained = match self.exchange {
                 Exchange::Server(_) | Exchange::Hogwild => self.train_unordered_epoch(keep, watch),
@@ -62,10 +65,14 @@ impl Trainer {
                 Err(error) => return Err(error),
             }
             let seconds = start.elapsed().as_secs_f64();
+            let waiting = self.engine.ranks.waiting_since(waited);
+            self.engine.ranks.check()?;
+            self.waited.resize(waiting.len(), 0.0);
+            self.waited.iter_mut().zip(&waiting).for_each(|(sum, waiting)| *sum += waiting);
             if is_whole {
                 times.push(seconds);
             }
-            let control = self.finish_epoch(seconds, keep, watch)?;
+            let control = self.finish_epoch(seconds, waiting, keep, watch)?;
             if control == Control::Stop && self.position.epoch < epochs {
                 return Ok((Ending::Interrupted, times));
             }
@@ -282,7 +289,13 @@ impl Trainer {
 
     /// Looks at the validation part, keeps the model if it is the best, keeps and tells the record. Stopped while it looks, it
     /// leaves all as after the last step.
-    fn finish_epoch(&mut self, seconds: f64, keep: &mut dyn Keep, watch: &mut Watch<'_>) -> Result<Control> {
+    fn finish_epoch(
+        &mut self,
+        seconds: f64,
+        waiting: Vec<f64>,
+        keep: &mut dyn Keep,
+        watch: &mut Watch<'_>,
+    ) -> Result<Control> {
         let step = self.position.step;
         let is_last_resort = self.engine.sparsifier.may_empty() && self.engine.is_whole();
         self.engine.swap_average();
@@ -327,7 +340,17 @@ impl Trainer {
             return Err(Error::Diverged { step, what, checkpoint: None });
         }
         let staleness = self.exchange.take_staleness();
-        let record = EpochRecord { staleness, ..self.record(found.as_ref(), seconds, best) };
+        let slow_rank = match self.exchange {
+            // Nobody waits for a slow rank, and all for the server.
+            Exchange::Server(_) => None,
+            _ => self.engine.ranks.slow_rank(&waiting, seconds),
+        };
+        let record = EpochRecord {
+            seconds_waiting: waiting,
+            slow_rank,
+            staleness,
+            ..self.record(found.as_ref(), seconds, best)
+        };
         self.position.score = Score::default();
         (self.position.dropped, self.position.grown) = (0, 0);
         self.gather()?;
@@ -417,7 +440,6 @@ impl Trainer {
         let metric = self.settings.train.metric;
         let language = validation.and_then(|score| self.language_score("validation", &score));
         let (nnz, cells) = self.engine.connections();
-        let traffic = self.engine.ranks.traffic();
         EpochRecord {
             epoch: self.position.epoch,
             step: self.position.step,
@@ -440,8 +462,9 @@ impl Trainer {
             dropped: self.position.dropped,
             grown: self.position.grown,
             seconds,
-            bytes_sent: traffic.map(|it| it.bytes_sent),
-            seconds_waiting: traffic.map(|it| it.seconds_waiting),
+            bytes_sent: self.engine.ranks.take_sent(),
+            seconds_waiting: Vec::new(),
+            slow_rank: None,
             staleness: None,
             best,
         }
@@ -486,6 +509,7 @@ impl Trainer {
             best_epoch: kept,
             seconds_per_epoch,
             step_ms: seconds_per_epoch.map(|seconds| 1e3 * seconds / self.steps_per_epoch() as f64),
+            seconds_waiting: std::mem::take(&mut self.waited),
             test,
             test_numbers: found.as_ref().and_then(Evaluation::numbers),
             test_language: test.and_then(|score| self.language_score("test", &score)),

@@ -39,6 +39,7 @@ mod save;
 mod score;
 mod settings;
 mod share;
+mod slow;
 mod sparse_start;
 mod sparsify;
 mod team;
@@ -73,6 +74,7 @@ pub use score::{Score, score};
 pub use settings::{
     Settings, SettingsBuilder, Threshold, TrainSettings, Watched, density_of, network_named, read_toml,
 };
+pub use slow::SlowRank;
 pub use sparsify::{Sparsifier, Zeros};
 pub use threads::thread_pool;
 pub use trainer::{Trainer, TrainerBuilder};

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::share::{Cut, Share};
-use super::{Score, Settings};
-use crate::distributed::{self, Comm, Meter, Peers, Precision, Solo, Traffic};
+use super::{Score, Settings, SlowRank};
+use crate::distributed::{self, Comm, Meter, Peers, Precision, Solo};
 use crate::layers::{Gradient, Network, Parameter, Pass};
 use crate::losses::Loss;
 use crate::sparse::Touched;
@@ -107,14 +107,35 @@ impl Ranks {
         self.precision
     }
 
-    /// What this rank has sent, and how long it has waited, since this was last asked; `None` of the only rank.
-    pub(super) fn traffic(&self) -> Option<Traffic> {
-        (!self.is_alone()).then(|| self.comm.take())
+    /// Bytes that this rank has sent since this was last asked; `None` of the only rank.
+    pub(super) fn take_sent(&self) -> Option<u64> {
+        (!self.is_alone()).then(|| self.comm.take_sent())
     }
 
-    /// How long this rank has waited since its traffic was last asked for.
+    /// How long this rank has waited.
     pub(super) fn waited(&self) -> Duration {
         self.comm.waited()
+    }
+
+    /// Seconds that each rank has waited since it had waited so long; none of the only rank.
+    pub(super) fn waiting_since(&self, before: Duration) -> Vec<f64> {
+        if self.is_alone() {
+            Vec::new()
+        } else {
+            self.gather_lists(&[(self.waited() - before).as_secs_f64()])
+        }
+    }
+
+    /// The rank that has kept the others waiting in an epoch of so many seconds, where each has waited so long.
+    pub(super) fn slow_rank(&self, waiting: &[f64], seconds: f64) -> Option<SlowRank> {
+        SlowRank::find(waiting, seconds, &self.hosts)
+    }
+
+    /// Waits until all ranks have come here.
+    pub(super) fn meet(&self) {
+        if !self.is_alone() {
+            self.talk(|comm, _| comm.barrier());
+        }
     }
 
     /// Takes back what was counted as waiting and was work.

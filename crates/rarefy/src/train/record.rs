@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::model::Model;
-use super::{LanguageScore, NumberScore, Progress, Score};
+use super::{LanguageScore, NumberScore, Progress, Score, SlowRank};
 use crate::layers::Network;
 use crate::metrics::{Metric, Metrics};
 
@@ -116,9 +116,12 @@ pub struct EpochRecord {
     /// Bytes that this rank, the first, has sent since the epoch before, if there are others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_sent: Option<u64>,
-    /// Seconds that it has waited for them.
+    /// Those of `seconds` that each rank has waited for others, in their order, if there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seconds_waiting: Vec<f64>,
+    /// The rank that has kept the others waiting, if one has.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seconds_waiting: Option<f64>,
+    pub slow_rank: Option<SlowRank>,
     /// How late gradients were since the epoch began or the run was resumed, where ranks do not wait for each other and the first serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staleness: Option<Staleness>,
@@ -190,6 +193,8 @@ pub struct Outcome {
     pub seconds_per_epoch: Option<f64>,
     /// Milliseconds of a step, from the same epochs.
     pub step_ms: Option<f64>,
+    /// Seconds that each rank has waited for others in the epochs of this sitting, in their order; none of the only rank.
+    pub seconds_waiting: Vec<f64>,
     /// The model that was kept.
     pub model: Model,
     /// Its score on the test part; `None` without one, and where training was interrupted: who stops it does not wait for that.

@@ -85,6 +85,8 @@ pub struct Trainer {
     denser: Option<String>,
     /// What has left a layer without a weight, if anything has.
     pub(super) emptied: Option<Emptied>,
+    /// Seconds that each rank has waited in the epochs of this sitting.
+    pub(super) waited: Vec<f64>,
     pub(super) pool: Arc<ThreadPool>,
     memory: InMemory,
 }
@@ -243,6 +245,7 @@ impl TrainerBuilder {
             notes,
             denser: note,
             emptied: None,
+            waited: Vec::new(),
             pool,
             memory: InMemory::default(),
         };
