@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use rarefy::data::{self, TaskChoice};
-use rarefy::distributed::{Comm, ExchangeMethod, Local, Precision};
+use rarefy::distributed::{Comm, ExchangeMethod, Local, Packing};
 use rarefy::losses::{CustomLoss, Lanes, Loss, LossFunction, TargetTile};
 use rarefy::optimizers::Method as Optimizer;
 use rarefy::penalties::PenaltyMethod;
@@ -295,9 +295,9 @@ fn gradients_in_16_bits_are_the_same_on_all_ranks() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = settings(&SMALL[0], SAMPLES, folder.path());
     (all.train.batch_size, all.threads, all.network.hidden) = (Some(256), 1, vec![200, 200]);
-    let train = |precision: Precision| {
+    let train = |packing: Packing| {
         let mut settings = all.clone();
-        settings.distributed.precision = precision;
+        settings.distributed.precision = packing;
         let found = in_ranks(4, |rank| {
             let mut run = Run::start_with(settings.clone(), None, Arc::new(rank)).unwrap();
             let mut sent = 0;
@@ -313,10 +313,10 @@ fn gradients_in_16_bits_are_the_same_on_all_ranks() {
             });
             (outcome.unwrap().model.to_bytes(), sent)
         });
-        assert!(found.iter().all(|(model, _)| *model == found[0].0), "{precision}");
+        assert!(found.iter().all(|(model, _)| *model == found[0].0), "{packing}");
         found.into_iter().next().unwrap()
     };
-    let ((exact, all_bytes), (rounded, bytes)) = (train(Precision::F32), train(Precision::Bf16));
+    let ((exact, all_bytes), (rounded, bytes)) = (train(Packing::F32), train(Packing::Bf16));
     assert!(exact != rounded && bytes < all_bytes * 6 / 10, "{bytes} of {all_bytes} bytes");
 }
 

@@ -170,7 +170,7 @@ fn inputs_given_as_nonzeros_are_served() {
     std::fs::write(&path, (0..1100).map(line).collect::<String>()).unwrap();
     let mut all = served(ExchangeMethod::Server);
     (all.data.path, all.train.batch_size) = (path.to_str().unwrap().into(), Some(255));
-    all.distributed.precision = rarefy::distributed::Precision::Bf16;
+    all.distributed.precision = rarefy::distributed::Packing::Bf16;
     let found = Local::run(3, |rank| {
         finish(Run::start_with(all.clone(), None, Arc::new(rank)).unwrap(), |_| Control::Continue)
     });

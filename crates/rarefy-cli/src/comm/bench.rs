@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use rarefy::distributed::{Comm, Precision, sum};
+use rarefy::distributed::{Comm, Packing, sum};
 use rarefy::report::table;
 use serde::Serialize;
 
@@ -87,14 +87,14 @@ fn message(comm: &dyn Comm, what: &str, bytes: usize, rounds: u32) -> Result<Tim
 fn tree_sum(comm: &dyn Comm, args: &BenchArgs) -> Result<Timing> {
     let size = comm.size();
     let (mut numbers, mut room) = (vec![comm.rank() as f32; args.values], Vec::new());
-    sum(comm, size, Precision::F32, &mut numbers, &mut [], &mut room)?;
+    sum(comm, size, Packing::F32, &mut numbers, &mut [], &mut room)?;
     // Whole numbers, which add up exactly.
     let expected = (size * (size - 1) / 2) as f32;
     ensure!(numbers.iter().all(|&number| number == expected), "a sum is wrong; see  rarefy comm test");
     // Zeros do not grow from round to round.
     numbers.fill(0.0);
     let times =
-        measure(comm, args.rounds, || sum(comm, size, Precision::F32, &mut numbers, &mut [], &mut room))?;
+        measure(comm, args.rounds, || sum(comm, size, Packing::F32, &mut numbers, &mut [], &mut room))?;
     Ok(timing(format!("sum of {} numbers over {size} ranks", args.values), 4 * args.values, times))
 }
 

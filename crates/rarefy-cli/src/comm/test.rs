@@ -1,7 +1,7 @@
 //! `rarefy comm test`: what ranks tell each other, beside what they should.
 
 use anyhow::{Result, ensure};
-use rarefy::distributed::{Comm, Precision, sum};
+use rarefy::distributed::{Comm, Packing, sum};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -135,7 +135,7 @@ fn sums(comm: &dyn Comm) -> rarefy::Result<bool> {
     for (parts, length) in [(size, 93_000), (size, 1), (size - 1, 1000), (1, 10)] {
         let mut numbers: Vec<f32> = (0..length).map(|place| number(comm.rank(), place)).collect();
         let mut along = [1.0];
-        sum(comm, parts, Precision::F32, &mut numbers, &mut along, &mut Vec::new())?;
+        sum(comm, parts, Packing::F32, &mut numbers, &mut along, &mut Vec::new())?;
         let expected = (0..length).map(|place| tree_sum(0, parts, &|rank| number(rank, place)).to_bits());
         is_right &= numbers.iter().map(|number| number.to_bits()).eq(expected) && along == [parts as f64];
     }

@@ -83,15 +83,15 @@ impl Comm for Meter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distributed::{Local, Precision, sum};
+    use crate::distributed::{Local, Packing, sum};
 
     /// Of `n` numbers each of `p` ranks sends `8 n (p - 1) / p` bytes, or half of them.
     #[test]
     fn a_sum_sends_the_bytes_that_are_promised() {
-        for (precision, expected) in [(Precision::F32, 6000), (Precision::Bf16, 3000)] {
+        for (packing, expected) in [(Packing::F32, 6000), (Packing::Bf16, 3000)] {
             let found = Local::run(4, |rank| {
                 let meter = Meter::new(Arc::new(rank));
-                sum(&meter, 4, precision, &mut [1.0; 1000], &mut [], &mut Vec::new()).unwrap();
+                sum(&meter, 4, packing, &mut [1.0; 1000], &mut [], &mut Vec::new()).unwrap();
                 assert!(meter.waited() > Duration::ZERO);
                 [meter.take_sent(), meter.take_sent()]
             });

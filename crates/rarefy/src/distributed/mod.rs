@@ -6,9 +6,9 @@
 
 mod local;
 mod meter;
+mod packing;
 mod peers;
 mod place;
-mod precision;
 mod settings;
 mod solo;
 mod sum;
@@ -19,9 +19,9 @@ use crate::Result;
 
 pub use local::Local;
 pub use meter::Meter;
+pub use packing::Packing;
 pub use peers::Peers;
 pub use place::Place;
-pub use precision::Precision;
 pub use settings::{DistributedSettings, ExchangeMethod};
 pub use solo::Solo;
 pub use sum::{sum, sum_lines};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Precision;
+use super::Packing;
 use crate::names::refuse_ignored;
 use crate::{Error, Result};
 
@@ -50,7 +50,7 @@ pub struct DistributedSettings {
     /// it writes a checkpoint.
     pub timeout: f64,
     /// In how many bits ranks tell each other gradients, and what moves weights. With `"bf16"` the number of ranks changes results.
-    pub precision: Precision,
+    pub precision: Packing,
     /// How what ranks or workers find becomes one network.
     pub exchange: ExchangeMethod,
     /// Workers of `"local"`, each with `train.batch_size` over so many samples of every batch and an optimizer state of its own. They
@@ -86,7 +86,7 @@ impl Default for DistributedSettings {
     fn default() -> DistributedSettings {
         DistributedSettings {
             timeout: 600.0,
-            precision: Precision::F32,
+            precision: Packing::F32,
             exchange: ExchangeMethod::Exact,
             workers: None,
             staleness: None,
@@ -117,7 +117,7 @@ impl DistributedSettings {
             "distributed.exchange",
             self.exchange,
             &[
-                ("precision", self.precision != Precision::F32, &told),
+                ("precision", self.precision != Packing::F32, &told),
                 ("workers", self.workers.is_some(), local),
                 ("staleness", self.staleness.is_some(), served),
                 ("period", self.period.is_some(), averages),

@@ -8,17 +8,17 @@
 //! ```
 //! Recursive halving: neighbours exchange halves of what they have and add them up, then ranks two apart exchange quarters, and so
 //! on; on the way back they exchange the sums (Thakur et al. 2005, section 4.5). Each of `p` ranks sends `8 n (p - 1) / p` bytes of
-//! `n` numbers, or half of that where they are rounded ([`Precision`]). Where `p` is no power of two, a rank takes the parts of those that are missing beside it.
+//! `n` numbers, or half of that where they are rounded ([`Packing`]). Where `p` is no power of two, a rank takes the parts of those that are missing beside it.
 
 use std::ops::Range;
 
-use super::{Comm, Precision};
+use super::{Comm, Packing};
 use crate::Result;
 
 /// Most numbers that go along with a message.
 const MOST_ALONG: usize = 16;
 
-/// Adds up `numbers` over the ranks below `parts`, which alone have something; all ranks then hold the sums, rounded to `precision`.
+/// Adds up `numbers` over the ranks below `parts`, which alone have something; all ranks then hold the sums, rounded to `packing`.
 /// The few numbers of `along` go with every message and are added up too. `room` is memory for messages, kept for the next time.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ const MOST_ALONG: usize = 16;
 pub fn sum(
     comm: &dyn Comm,
     parts: usize,
-    precision: Precision,
+    packing: Packing,
     numbers: &mut [f32],
     along: &mut [f64],
     room: &mut Vec<u8>,
@@ -39,22 +39,22 @@ pub fn sum(
     let rank = comm.rank();
     if rank < parts {
         let (numbers, along) = (&mut *numbers, &mut *along);
-        let mut halving = Halving { comm, parts, precision, line: 1, numbers, along, room };
+        let mut halving = Halving { comm, parts, packing, line: 1, numbers, along, room };
         halving.reduce_all()?;
         for distance in halving.distances().rev() {
             halving.spread(distance)?;
         }
         for idle in (rank + parts..comm.size()).step_by(parts) {
             room.clear();
-            precision.write(numbers, room);
+            packing.write(numbers, room);
             comm.exchange(idle, room, idle, &mut [])?;
             comm.exchange(idle, bytemuck::cast_slice(along), idle, &mut [])?;
         }
     } else {
         let from = rank % parts;
-        room.resize(precision.bytes() * numbers.len(), 0);
+        room.resize(packing.bytes() * numbers.len(), 0);
         comm.exchange(from, &[], from, room)?;
-        precision.read(room, numbers, |number, sum| *number = sum);
+        packing.read(room, numbers, |number, sum| *number = sum);
         comm.exchange(from, &[], from, bytemuck::cast_slice_mut(along))?;
     }
     Ok(())
@@ -71,7 +71,7 @@ pub fn sum(
 pub fn sum_lines(
     comm: &dyn Comm,
     parts: usize,
-    precision: Precision,
+    packing: Packing,
     numbers: &mut [f32],
     line: usize,
     room: &mut Vec<u8>,
@@ -81,7 +81,7 @@ pub fn sum_lines(
     if comm.rank() >= parts {
         return Ok(Vec::new());
     }
-    let mut halving = Halving { comm, parts, precision, line, numbers, along: &mut [], room };
+    let mut halving = Halving { comm, parts, packing, line, numbers, along: &mut [], room };
     halving.reduce_all()?;
     let leaves = parts.next_power_of_two();
     let mut shares: Vec<Range<usize>> = halving.leaves().map(|leaf| halving.share(leaf, leaves)).collect();
@@ -93,7 +93,7 @@ pub fn sum_lines(
 struct Halving<'a> {
     comm: &'a dyn Comm,
     parts: usize,
-    precision: Precision,
+    packing: Packing,
     /// Numbers that stay together.
     line: usize,
     numbers: &'a mut [f32],
@@ -123,9 +123,9 @@ impl Halving<'_> {
         for leaf in self.leaves() {
             let Some(partner) = self.partner(leaf, distance) else { continue };
             let (mine, theirs) = (self.share(leaf, 2 * distance), self.share(leaf ^ distance, 2 * distance));
-            let length = self.precision.bytes() * mine.len();
+            let length = self.packing.bytes() * mine.len();
             self.room.clear();
-            self.precision.write(&self.numbers[theirs], self.room);
+            self.packing.write(&self.numbers[theirs], self.room);
             self.room.extend_from_slice(bytemuck::cast_slice(self.along));
             let given = self.room.len();
             self.room.resize(given + length + 8 * self.along.len(), 0);
@@ -133,7 +133,7 @@ impl Halving<'_> {
             self.comm.exchange(partner, give, partner, take)?;
             let (others, other_along) = take.split_at(length);
             // Which of two is added to the other changes no bit.
-            self.precision.read(others, &mut self.numbers[mine], |number, other| *number += other);
+            self.packing.read(others, &mut self.numbers[mine], |number, other| *number += other);
             let found = partners_along.get_or_insert([0.0; MOST_ALONG]);
             for (found, other) in found.iter_mut().zip(other_along.as_chunks().0) {
                 *found = f64::from_ne_bytes(*other);
@@ -149,7 +149,7 @@ impl Halving<'_> {
     fn round(&mut self, leaves: usize) {
         for leaf in self.leaves() {
             let share = self.share(leaf, leaves);
-            self.precision.round(&mut self.numbers[share]);
+            self.packing.round(&mut self.numbers[share]);
         }
     }
 
@@ -159,18 +159,18 @@ impl Halving<'_> {
             let Some(partner) = self.partner(leaf, distance) else { continue };
             let (mine, theirs) = (self.share(leaf, 2 * distance), self.share(leaf ^ distance, 2 * distance));
             self.room.clear();
-            self.precision.write(&self.numbers[mine], self.room);
-            if self.precision == Precision::F32 {
+            self.packing.write(&self.numbers[mine], self.room);
+            if self.packing == Packing::F32 {
                 // They are what is told: no copy.
                 let take = bytemuck::cast_slice_mut(&mut self.numbers[theirs]);
                 self.comm.exchange(partner, self.room, partner, take)?;
                 continue;
             }
             let given = self.room.len();
-            self.room.resize(given + self.precision.bytes() * theirs.len(), 0);
+            self.room.resize(given + self.packing.bytes() * theirs.len(), 0);
             let (give, take) = self.room.split_at_mut(given);
             self.comm.exchange(partner, give, partner, take)?;
-            self.precision.read(take, &mut self.numbers[theirs], |number, sum| *number = sum);
+            self.packing.read(take, &mut self.numbers[theirs], |number, sum| *number = sum);
         }
         Ok(())
     }
@@ -231,7 +231,7 @@ mod tests {
                     let rank = comm.rank();
                     let mut numbers: Vec<f32> = (0..length).map(|place| number(rank, place)).collect();
                     let mut along = [f64::from(number(rank, 3)), 1.0];
-                    sum(&comm, parts, Precision::F32, &mut numbers, &mut along, &mut Vec::new()).unwrap();
+                    sum(&comm, parts, Packing::F32, &mut numbers, &mut along, &mut Vec::new()).unwrap();
                     (numbers, along)
                 });
                 for (numbers, along) in found {
@@ -253,7 +253,7 @@ mod tests {
             for parts in 1..=size {
                 let found = Local::run(size, |comm| {
                     let mut numbers: Vec<f32> = (0..50).map(|place| number(comm.rank(), place)).collect();
-                    sum(&comm, parts, Precision::Bf16, &mut numbers, &mut [], &mut Vec::new()).unwrap();
+                    sum(&comm, parts, Packing::Bf16, &mut numbers, &mut [], &mut Vec::new()).unwrap();
                     numbers
                 });
                 assert!(found.iter().all(|numbers| *numbers == found[0]), "{parts} of {size} ranks");
@@ -276,9 +276,8 @@ mod tests {
                 let found = Local::run(size, |comm| {
                     let mut numbers: Vec<f32> =
                         (0..3 * lines).map(|place| number(comm.rank(), place)).collect();
-                    let precision = Precision::F32;
-                    let shares =
-                        sum_lines(&comm, parts, precision, &mut numbers, 3, &mut Vec::new()).unwrap();
+                    let packing = Packing::F32;
+                    let shares = sum_lines(&comm, parts, packing, &mut numbers, 3, &mut Vec::new()).unwrap();
                     (shares, numbers)
                 });
                 let mut owners = vec![0; lines];

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::share::{Cut, Share};
 use super::{Score, Settings, SlowRank};
-use crate::distributed::{self, Comm, Meter, Peers, Precision, Solo};
+use crate::distributed::{self, Comm, Meter, Packing, Peers, Solo};
 use crate::layers::{Gradient, Network, Parameter, Pass};
 use crate::losses::Loss;
 use crate::sparse::Touched;
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 pub(super) struct Ranks {
     comm: Meter,
     /// How numbers are told that are added up.
-    precision: Precision,
+    packing: Packing,
     /// Whether ranks may be left without samples of full batches.
     may_idle: bool,
     /// Each rank's machine.
@@ -60,7 +60,7 @@ const HOST: usize = 64;
 impl Ranks {
     /// The only rank.
     pub(super) fn alone() -> Ranks {
-        Ranks::new(Arc::new(Solo), Precision::F32)
+        Ranks::new(Arc::new(Solo), Packing::F32)
     }
 
     /// One that works alone on what comes after `earlier` samples of each batch.
@@ -69,7 +69,7 @@ impl Ranks {
         Ranks { share, ..Ranks::alone() }
     }
 
-    pub(super) fn new(comm: Arc<dyn Comm>, precision: Precision) -> Ranks {
+    pub(super) fn new(comm: Arc<dyn Comm>, packing: Packing) -> Ranks {
         Ranks {
             hosts: vec![comm.host(); comm.size()],
             share: Share::of(0, 1, 0, 1),
@@ -78,7 +78,7 @@ impl Ranks {
             heard: Default::default(),
             talk: Mutex::default(),
             comm: Meter::new(comm),
-            precision,
+            packing,
             may_idle: false,
         }
     }
@@ -103,8 +103,8 @@ impl Ranks {
     }
 
     /// How numbers are told.
-    pub(super) fn precision(&self) -> Precision {
-        self.precision
+    pub(super) fn packing(&self) -> Packing {
+        self.packing
     }
 
     /// Bytes that this rank has sent since this was last asked; `None` of the only rank.
@@ -246,10 +246,10 @@ impl Ranks {
 
     /// Adds up numbers in lines of so many, each for one rank alone; returns which lines this one has.
     pub(super) fn sum_lines(&self, numbers: &mut [f32], line: usize) -> Vec<Range<usize>> {
-        let (parts, precision) = (self.share.parts, self.precision);
+        let (parts, packing) = (self.share.parts, self.packing);
         let (mut shares, lines) = (None, 0..numbers.len() / line);
         self.talk(|comm, talk| {
-            shares = Some(distributed::sum_lines(comm, parts, precision, numbers, line, &mut talk.bytes)?);
+            shares = Some(distributed::sum_lines(comm, parts, packing, numbers, line, &mut talk.bytes)?);
             Ok(())
         });
         // After a failure all that it has: whoever asks for the error will know.
@@ -259,8 +259,8 @@ impl Ranks {
 
     fn sum(&self, numbers: &mut [f32], along: &mut [f64]) {
         if !self.is_alone() {
-            let (parts, precision) = (self.share.parts, self.precision);
-            self.talk(|comm, talk| distributed::sum(comm, parts, precision, numbers, along, &mut talk.bytes));
+            let (parts, packing) = (self.share.parts, self.packing);
+            self.talk(|comm, talk| distributed::sum(comm, parts, packing, numbers, along, &mut talk.bytes));
         }
     }
 
@@ -332,7 +332,7 @@ impl Ranks {
             for numbers in numbers {
                 let mut bytes = bytemuck::cast_slice(numbers).to_vec();
                 comm.broadcast(&mut bytes, 0)?;
-                Precision::F32.read(&bytes, numbers, |number, told| *number = told);
+                Packing::F32.read(&bytes, numbers, |number, told| *number = told);
             }
             Ok(())
         });
@@ -573,7 +573,7 @@ mod tests {
                     let value = &mut network.parameter_mut(2).weights.values_mut()[1];
                     *value = f32::from_bits(value.to_bits() + 1);
                 }
-                let ranks = Ranks::new(Arc::new(comm), Precision::F32);
+                let ranks = Ranks::new(Arc::new(comm), Packing::F32);
                 [ranks.check_patterns(&network), ranks.check_values(&network)]
                     .map(|found| found.err().map(|error| error.to_string()))
             })

@@ -7,7 +7,7 @@ use super::bound::{Bound, Lateness};
 use super::message::{Answer, Report, read_report, write_answer};
 use super::work::Worker;
 use crate::data::Batch;
-use crate::distributed::{Comm, Precision};
+use crate::distributed::{Comm, Packing};
 use crate::train::ranks::Ranks;
 use crate::train::{Engine, Score};
 use crate::{Error, Result};
@@ -116,9 +116,9 @@ impl<'a> Desk<'a> {
     }
 
     /// Hears the report of another rank.
-    fn hear(&mut self, rank: usize, bytes: &[u8], precision: Precision) -> Result<()> {
+    fn hear(&mut self, rank: usize, bytes: &[u8], packing: Packing) -> Result<()> {
         self.owes[rank] = false;
-        let report = read_report(bytes, &mut self.engine.gradients, precision);
+        let report = read_report(bytes, &mut self.engine.gradients, packing);
         let report = report
             .ok_or_else(|| Error::rank(rank, &self.comm.host(), "has told what is no report of a worker"))?;
         self.take(rank, &report);
@@ -147,13 +147,13 @@ pub(super) struct Counter<'a> {
     desk: Mutex<Desk<'a>>,
     changed: Condvar,
     comm: &'a dyn Comm,
-    precision: Precision,
+    packing: Packing,
 }
 
 impl<'a> Counter<'a> {
     pub(super) fn new(desk: Desk<'a>, ranks: &'a Ranks) -> Counter<'a> {
-        let (comm, precision) = (ranks.comm(), ranks.precision());
-        Counter { desk: Mutex::new(desk), changed: Condvar::new(), comm, precision }
+        let (comm, packing) = (ranks.comm(), ranks.packing());
+        Counter { desk: Mutex::new(desk), changed: Condvar::new(), comm, packing }
     }
 
     /// Hears other ranks until all know that they meet, or one fails. It listens only while a report is to come: so there is nothing
@@ -170,7 +170,7 @@ impl<'a> Counter<'a> {
             drop(desk);
             let received = self.comm.receive(from);
             let mut desk = self.lock();
-            let heard = received.and_then(|(rank, bytes)| desk.hear(rank, &bytes, self.precision));
+            let heard = received.and_then(|(rank, bytes)| desk.hear(rank, &bytes, self.packing));
             if let Err(error) = heard {
                 desk.failure = Some(error);
             }

@@ -5,7 +5,7 @@
 //! an answer   the share that is next, or where all ends | the score so far | all values
 //! ```
 
-use crate::distributed::Precision;
+use crate::distributed::Packing;
 use crate::layers::{Gradient, Network};
 use crate::train::Score;
 
@@ -38,12 +38,7 @@ const ANSWER: usize = 16 + 48;
 const ALL: u64 = u64::MAX;
 
 /// Writes a report, whose gradients are these.
-pub(super) fn write_report(
-    report: &Report,
-    gradients: &[Gradient],
-    precision: Precision,
-    bytes: &mut Vec<u8>,
-) {
+pub(super) fn write_report(report: &Report, gradients: &[Gradient], packing: Packing, bytes: &mut Vec<u8>) {
     bytes.clear();
     bytes.extend([report.wishes[0], report.wishes[1], report.score.is_some()].map(u8::from));
     bytes.resize(8, 0);
@@ -54,19 +49,19 @@ pub(super) fn write_report(
     for Gradient { values, touched } in gradients {
         let Some(touched) = touched else {
             bytes.extend(ALL.to_ne_bytes());
-            precision.write(values, bytes);
+            packing.write(values, bytes);
             continue;
         };
         bytes.extend((touched.len() as u64).to_ne_bytes());
         bytes.extend(
             touched.iter().flat_map(|it| [it.start as u64, it.end as u64]).flat_map(u64::to_ne_bytes),
         );
-        touched.iter().for_each(|slots| precision.write(&values[slots.clone()], bytes));
+        touched.iter().for_each(|slots| packing.write(&values[slots.clone()], bytes));
     }
 }
 
 /// Reads a report, and its gradients in place of those that are there; `None` if the bytes are none.
-pub(super) fn read_report(bytes: &[u8], gradients: &mut [Gradient], precision: Precision) -> Option<Report> {
+pub(super) fn read_report(bytes: &[u8], gradients: &mut [Gradient], packing: Packing) -> Option<Report> {
     let (head, mut rest) = bytes.split_at_checked(REPORT)?;
     let wishes = [head[0] > 0, head[1] > 0];
     if head[2] == 0 {
@@ -91,8 +86,8 @@ pub(super) fn read_report(bytes: &[u8], gradients: &mut [Gradient], precision: P
         }
         let all = 0..values.len();
         for slots in touched.as_deref().unwrap_or(std::slice::from_ref(&all)) {
-            let (told, others) = rest.split_at_checked(precision.bytes() * slots.len())?;
-            precision.read(told, &mut values[slots.clone()], |number, told| *number = told);
+            let (told, others) = rest.split_at_checked(packing.bytes() * slots.len())?;
+            packing.read(told, &mut values[slots.clone()], |number, told| *number = told);
             rest = others;
         }
     }
@@ -128,7 +123,7 @@ pub(super) fn read_answer(bytes: &[u8], network: &mut Network) -> Option<Answer>
 /// Adds a network's values to a message.
 pub(super) fn write_values(network: &Network, bytes: &mut Vec<u8>) {
     for parameter in network.parameters() {
-        Precision::F32.write(parameter.weights.values(), bytes);
+        Packing::F32.write(parameter.weights.values(), bytes);
     }
 }
 
@@ -137,7 +132,7 @@ pub(super) fn read_values(mut bytes: &[u8], network: &mut Network) -> Option<()>
     for parameter in network.parameters_mut() {
         let values = parameter.weights.values_mut();
         let (told, others) = bytes.split_at_checked(4 * values.len())?;
-        Precision::F32.read(told, values, |value, told| *value = told);
+        Packing::F32.read(told, values, |value, told| *value = told);
         bytes = others;
     }
     bytes.is_empty().then_some(())
@@ -174,16 +169,16 @@ mod tests {
         let mut bytes = Vec::new();
         for _ in 0..2 {
             let report = Report { wishes: [true, false], score: Some(score) };
-            write_report(&report, &[all.clone(), some.clone()], Precision::F32, &mut bytes);
-            let found = read_report(&bytes, &mut read, Precision::F32).unwrap();
+            write_report(&report, &[all.clone(), some.clone()], Packing::F32, &mut bytes);
+            let found = read_report(&bytes, &mut read, Packing::F32).unwrap();
             assert_eq!((found.wishes, found.score), ([true, false], Some(score)));
             for (read, written) in read.iter().zip([&all, &some]) {
                 assert_eq!((&read.values, &read.touched), (&written.values, &written.touched));
             }
             some = Gradient { values: vec![8.0, 0.0, 4.0, 0.0, 0.0], touched: Some(vec![0..1, 2..3]) };
         }
-        assert!(read_report(&bytes[..bytes.len() - 1], &mut read, Precision::F32).is_none());
-        write_report(&Report { wishes: [false; 2], score: None }, &read, Precision::F32, &mut bytes);
+        assert!(read_report(&bytes[..bytes.len() - 1], &mut read, Packing::F32).is_none());
+        write_report(&Report { wishes: [false; 2], score: None }, &read, Packing::F32, &mut bytes);
         assert_eq!(bytes.len(), REPORT);
     }
 }

@@ -186,7 +186,7 @@ fn work_for_first(
     let worker = Worker { network, gradients, team, loss, isa: *isa, seed: *seed };
     let (comm, mut message) = (ranks.comm(), Vec::new());
     worker.work(segment, hands, ranks, &mut |worker, report| {
-        write_report(&report, worker.gradients, ranks.precision(), &mut message);
+        write_report(&report, worker.gradients, ranks.packing(), &mut message);
         comm.send(0, &message)?;
         let (_, answer) = comm.receive(Some(0))?;
         let found: Option<Answer> = read_answer(&answer, worker.network);

@@ -1,11 +1,11 @@
-//! In how many bits numbers go from rank to rank.
+//! How numbers are packed that go from rank to rank: in how many bits.
 
 use crate::math::{nearest_bf16, of_bf16, to_bf16};
 
 named! {
     /// In how many bits ranks tell each other numbers that are added up.
     #[derive(Default)]
-    pub enum Precision {
+    pub enum Packing {
         /// All 32: the number of ranks changes no bit.
         #[default]
         F32 = "f32",
@@ -15,20 +15,20 @@ named! {
     }
 }
 
-impl Precision {
+impl Packing {
     /// Bytes of a number on its way.
     pub(crate) const fn bytes(self) -> usize {
         match self {
-            Precision::F32 => 4,
-            Precision::Bf16 => 2,
+            Packing::F32 => 4,
+            Packing::Bf16 => 2,
         }
     }
 
     /// Adds numbers to the end of a message.
     pub(crate) fn write(self, numbers: &[f32], message: &mut Vec<u8>) {
         match self {
-            Precision::F32 => message.extend_from_slice(bytemuck::cast_slice(numbers)),
-            Precision::Bf16 => {
+            Packing::F32 => message.extend_from_slice(bytemuck::cast_slice(numbers)),
+            Packing::Bf16 => {
                 message.extend(numbers.iter().flat_map(|&number| to_bf16(number).to_ne_bytes()));
             }
         }
@@ -37,11 +37,11 @@ impl Precision {
     /// Lets each of `numbers` `meet` the one in its place in a message.
     pub(crate) fn read(self, message: &[u8], numbers: &mut [f32], meet: impl Fn(&mut f32, f32)) {
         match self {
-            Precision::F32 => {
+            Packing::F32 => {
                 let told = message.as_chunks().0.iter().map(|bytes| f32::from_ne_bytes(*bytes));
                 numbers.iter_mut().zip(told).for_each(|(number, told)| meet(number, told));
             }
-            Precision::Bf16 => {
+            Packing::Bf16 => {
                 let told = message.as_chunks().0.iter().map(|bytes| of_bf16(u16::from_ne_bytes(*bytes)));
                 numbers.iter_mut().zip(told).for_each(|(number, told)| meet(number, told));
             }
@@ -50,7 +50,7 @@ impl Precision {
 
     /// Rounds numbers to what can be told.
     pub(super) fn round(self, numbers: &mut [f32]) {
-        if self == Precision::Bf16 {
+        if self == Packing::Bf16 {
             numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
         }
     }
@@ -63,13 +63,13 @@ mod tests {
     #[test]
     fn what_is_written_is_read() {
         let numbers = [1.5, -0.0, 3e-20, -256.0];
-        for precision in Precision::ALL {
+        for packing in Packing::ALL {
             let (mut expected, mut message, mut found) = (numbers, vec![], [0.0; 4]);
-            precision.round(&mut expected);
-            precision.write(&numbers, &mut message);
-            assert_eq!(message.len(), 4 * precision.bytes());
-            precision.read(&message, &mut found, |number, told| *number = told);
-            assert_eq!(found.map(f32::to_bits), expected.map(f32::to_bits), "{precision}");
+            packing.round(&mut expected);
+            packing.write(&numbers, &mut message);
+            assert_eq!(message.len(), 4 * packing.bytes());
+            packing.read(&message, &mut found, |number, told| *number = told);
+            assert_eq!(found.map(f32::to_bits), expected.map(f32::to_bits), "{packing}");
         }
     }
 }
