@@ -25,6 +25,7 @@ mod arch;
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+mod bias;
 mod blocks;
 mod conv;
 mod conv_blocks;
@@ -51,14 +52,14 @@ pub use arch::{Epilogue, Isa, TileSupport, Vectorized};
 #[doc(hidden)]
 pub use arch::{fetch_ahead, fetch_place, measure_pairs_peak, measure_peak};
 pub use attention::{Heads, attend, attend_backward};
+pub use bias::bias_gradient;
 pub use convolution::Convolution;
 pub use isa_choice::IsaChoice;
 pub use lookup::{Padding, Tokens, look_up, look_up_gradient, look_up_slots};
 pub use piecewise::Piecewise;
 pub(crate) use product::is_narrowed;
 pub use product::{
-    Product, bias_gradient, multiply, multiply_transposed, sparse_input_gradient, sparse_input_slots,
-    weight_gradient,
+    Product, multiply, multiply_transposed, sparse_input_gradient, sparse_input_slots, weight_gradient,
 };
 #[doc(hidden)]
 pub use split::{par_alike, par_chunk_pairs, par_chunks};

@@ -4,20 +4,17 @@
 
 use std::ops::Range;
 
-use super::arch::fetch::fetch;
 use super::arch::matrix::Matrix;
 use super::arch::{Epilogue, Isa};
 #[cfg(target_arch = "x86_64")]
 use super::bf16;
 use super::lookup::{self, Padding, Tokens};
 use super::panels::{Panels, positions, positions_of};
-use super::split::par_chunks;
 use super::spmm::gather_columns;
-use super::tree::{self, LEVELS, Leaf};
 use super::windows::Windows;
 use super::{blocks, conv, conv_dense, dense, narrow, sddmm, sparse_input, spmm};
 use crate::sparse::{Order, Pattern, Touched, Weights};
-use crate::tiles::{HALF, LANES, Tiles};
+use crate::tiles::Tiles;
 
 /// Computes a linear map: `Y[r] = epilogue(sum over stored c of W[r, c] X[c])`, a row of numbers of 64 samples each, which
 /// [`Epilogue::Activate`] makes `activation(W x + b)`.
@@ -178,54 +175,6 @@ pub fn sparse_input_gradient(
 /// not known: the input is dense, or the weights do not stand in column order.
 pub fn sparse_input_slots(weights: &Weights, input: &Tiles, out: &mut Touched) -> bool {
     input.columns().is_some_and(|columns| sparse_input::slots(weights, columns, out))
-}
-
-/// Rows that one piece of work on biases covers, and the most biases that its sums on the stack are made for.
-const ROWS: usize = 2048;
-const BIASES: usize = 256;
-
-/// The gradient of a bias: each row of `gradient` summed over the positions and the batch.
-///
-/// # Panics
-/// If there is not a bias for each feature of a position.
-pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
-    assert!(gradient.features().is_multiple_of(out.len()), "one bias per feature of a position");
-    if out.is_empty() {
-        return;
-    }
-    let (features, tiles) = (out.len(), gradient.tiles());
-    let rows = tiles * gradient.features() / features;
-    let levels = Leaf::AddsOnce.scratch_levels(tiles);
-    assert!(levels < LEVELS, "a batch has at most {} samples", LANES << LEVELS);
-    par_chunks(out, (ROWS / rows.max(1)).clamp(32, BIASES), &|start, out| {
-        let scratch = &mut [0.0; (LEVELS - 1) * BIASES];
-        tree::sum(0..tiles, Leaf::AddsOnce, out, scratch, &mut |tile, out, accumulate| {
-            let blocks = if gradient.is_half(tile) { 2 } else { 4 };
-            crate::vectorize!(isa, {
-                // Sixteen running sums of each and then halves: the order is the same whatever the instruction set.
-                let mut sums = [[0.0f32; 16]; BIASES];
-                let sums = &mut sums[..out.len()];
-                let rows = gradient.tile(tile);
-                for first in (start..rows.len()).step_by(features) {
-                    for (index, sums) in (first..).zip(sums.iter_mut()) {
-                        let row = &rows[index];
-                        if let Some(next) = rows.get(index + features) {
-                            fetch(&next.0[..HALF]);
-                        }
-                        for block in &row.0.as_chunks::<16>().0[..blocks] {
-                            for (sum, value) in sums.iter_mut().zip(block) {
-                                *sum += value;
-                            }
-                        }
-                    }
-                }
-                for (out, sums) in out.iter_mut().zip(sums) {
-                    let sum = tree::halves(*sums);
-                    *out = if accumulate { *out + sum } else { sum };
-                }
-            });
-        });
-    });
 }
 
 /// A product that a weight matrix is part of: what the last passes put in, by which growth rules tell the gradients of

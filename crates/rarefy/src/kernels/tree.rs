@@ -90,7 +90,7 @@ pub fn sum_lanes<const N: usize>(row: &[f32; N]) -> f32 {
 
 /// The sum of sixteen numbers, half and half, so that the order is the same whatever the instruction set.
 #[inline(always)]
-pub(super) fn halves(mut sums: [f32; 16]) -> f32 {
+fn halves(mut sums: [f32; 16]) -> f32 {
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
             sums[lane] += sums[lane + width];
