@@ -378,7 +378,7 @@ impl<'a, R: Numbers, I: Inputs<'a, R>> Gradient<'a, I, R> {
         assert_eq!(input.columns(), index.width(), "an input for each column");
         let mut line = index.offsets().partition_point(|&offset| offset as usize <= range.start) - 1;
         let mut start = range.start;
-        let mut turned = Turned([NONE; 32]);
+        let mut turned = Turned([NONE; 64]);
         while start < range.end {
             let end = index.line(line).end.min(range.end);
             let columns = &index.indices()[start..end];
@@ -386,8 +386,10 @@ impl<'a, R: Numbers, I: Inputs<'a, R>> Gradient<'a, I, R> {
             let dots = Dots { columns, input, out, height, accumulate, is_half, turned: &mut turned };
             let gradient = &gradient[blocks.line(line).rows];
             match (height, BLOCK) {
-                (8 | 16, 4) => line_dots::<A, R, _, 8, 4, 8>(arithmetic, dots, gradient),
-                (8 | 16, _) => line_dots::<A, R, _, 8, 4, 2>(arithmetic, dots, gradient),
+                (16, 4) => line_dots::<A, R, _, 16, 2, 8>(arithmetic, dots, gradient),
+                (16, _) => line_dots::<A, R, _, 16, 2, 2>(arithmetic, dots, gradient),
+                (8, 4) => line_dots::<A, R, _, 8, 4, 8>(arithmetic, dots, gradient),
+                (8, _) => line_dots::<A, R, _, 8, 4, 2>(arithmetic, dots, gradient),
                 (4, 4) => line_dots::<A, R, _, 4, 8, 8>(arithmetic, dots, gradient),
                 (4, _) => line_dots::<A, R, _, 4, 8, 2>(arithmetic, dots, gradient),
                 (_, 4) => line_dots::<A, R, _, 2, 16, 8>(arithmetic, dots, gradient),
@@ -401,7 +403,7 @@ impl<'a, R: Numbers, I: Inputs<'a, R>> Gradient<'a, I, R> {
 /// `P` samples of each of `N` rows in two vectors (`N * P` is 32), then the next samples'. Aligned, because a vector that lies in two
 /// cache lines takes two loads.
 #[repr(align(64))]
-struct Turned([Lanes; 32]);
+struct Turned([Lanes; 64]);
 
 /// The most blocks that [`group`] takes at a time.
 const MOST_SIDE: usize = 8;
