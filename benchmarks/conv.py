@@ -22,6 +22,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     harness.add_arguments(parser, repeats=7)
     parser.add_argument("--block", type=int, default=1, help="filters of rarefy's that share their inputs; 1 is single connections")
+    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="what rarefy's products read")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--peer", choices=[*harness.PRECISIONS, "sparseprop"], help=argparse.SUPPRESS)
@@ -44,7 +45,7 @@ def main():
 def report(args, medians):
     print(f"3x3 convolution, stride 1, batch {args.batch}, {args.threads} threads, forward and both gradients, milliseconds,")
     print(f"medians of {args.rounds} interleaved rounds; in brackets, times rarefy's own. torch is dense.")
-    print(f"rarefy's filters share their inputs in blocks of {args.block}.\n")
+    print(f"rarefy: blocks of {args.block}, {args.precision}\n")
     names = {name: name if name == "sparseprop" else f"torch {name}" for name in medians if name != "rarefy"}
     print("| channels, image | sparsity | rarefy | " + " | ".join(names.values()) + " |")
     print("|---" * (3 + len(names)) + "|")
@@ -65,7 +66,7 @@ def rarefy_times(args):
     densities = ",".join(str(density) for density in [1, *DENSITIES])
     shapes = ",".join(f"{channels}x{side}" for channels, side in SHAPES)
     command = [args.rarefy, "bench", "conv", "--shapes", shapes, "--densities", densities, "--batch", args.batch]
-    command += ["--blocks", args.block, "--threads", args.threads, "--rounds", args.repeats, "--json"]
+    command += ["--blocks", args.block, "--precision", args.precision, "--threads", args.threads, "--rounds", args.repeats, "--json"]
     rows = harness.run(command, args.threads)["rows"]
     return {f"{row['channels']}x{row['side']}@{float(row['density'])}": row["total_ms"] for row in rows}
 

@@ -182,15 +182,7 @@ impl TypedValueParser for Suggested {
 
 /// The help of `--isa`: what this machine has.
 pub fn isa_help() -> String {
-    isa_help_of(Isa::available_bf16())
-}
-
-/// The help of `--isa` where products read `f32`.
-pub fn f32_isa_help() -> String {
-    isa_help_of(Isa::available())
-}
-
-fn isa_help_of(isas: Vec<Isa>) -> String {
+    let isas = Isa::available_bf16();
     let here: Vec<&str> = isas.into_iter().map(Isa::name).collect();
     format!("Instruction set: auto, or one that this machine has: {}", here.join(", "))
 }

@@ -11,6 +11,7 @@ use rarefy::tiles::{Shape, Tiles};
 use serde::Serialize;
 
 use super::rayon_pool;
+use super::step::named;
 use crate::output::Output;
 use rarefy::report::table;
 
@@ -32,10 +33,13 @@ pub struct ConvArgs {
     /// Filters that share their inputs: 1 for single connections, or the height of row blocks
     #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
     blocks: Vec<usize>,
+    /// In how many bits products read their numbers
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
-    #[arg(long, default_value = "auto", help = crate::arguments::f32_isa_help())]
+    #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
     isa: String,
     /// Timings of each figure; the median counts
     #[arg(long, default_value_t = 9)]
@@ -57,7 +61,7 @@ struct Row {
 
 /// Measures and shows.
 pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
-    let isa = Precision::F32.isa(&args.isa)?;
+    let isa = named::<Precision>(&args.precision)?.isa(&args.isa)?;
     let pool = rayon_pool(args.threads)?;
     let mut rows = Vec::new();
     for shape in &args.shapes {
@@ -93,9 +97,10 @@ pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
     });
     let header =
         ["channels", "image", "density", "block", "forward ms", "d input", "d weight", "total", "GFLOP/s"];
-    output.say(&format!("{isa}, {} threads, batch {}", pool.current_num_threads(), args.batch));
+    let threads = pool.current_num_threads();
+    output.say(&format!("{isa}, {}, {threads} threads, batch {}", args.precision, args.batch));
     output.say(&table(&header, lines).text(output.width()));
-    output.json(&serde_json::json!({ "isa": isa.name(), "rows": rows }))
+    output.json(&serde_json::json!({ "isa": isa.name(), "precision": args.precision, "rows": rows }))
 }
 
 /// What is measured.
@@ -130,13 +135,16 @@ fn measure(args: &ConvArgs, isa: Isa, matrix: Matrix) -> Row {
         tiles.rows_mut().iter_mut().for_each(|row| row.0.iter_mut().for_each(|x| *x = stream.uniform()));
         tiles
     };
-    let (input, gradient) = (tiles(side * side * channels), tiles(windows.output().features()));
+    let (mut input, mut gradient) = (tiles(side * side * channels), tiles(windows.output().features()));
     let (mut output, mut gradient_input) = (gradient.clone(), input.clone());
     let mut out = vec![0.0; weights.values().len()];
     let (bias, mut scratch) = (vec![0.0; channels], Vec::new());
     let convolution = Convolution::new(isa, &windows);
     let mut times = [(); 3].map(|()| Vec::new());
     for _ in 0..args.rounds {
+        // As if they had just been written: bf16 ones are made of them.
+        input.rows_mut();
+        gradient.rows_mut();
         let mut last = Instant::now();
         let mut lap = |times: &mut Vec<f64>| {
             times.push(1e3 * last.elapsed().as_secs_f64());
