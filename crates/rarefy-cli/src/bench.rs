@@ -247,14 +247,17 @@ impl Products {
         }
     }
 
+    /// As in a step, where each product but the last finds rows that have just been written: bf16 ones are made of them.
     fn run(&mut self, product: usize, weights: &Weights) {
         let Products { isa, bias, input, gradient, output, gradient_input, gradient_weights, scratch } = self;
         match product {
             0 => {
+                input.rows_mut();
                 let epilogue = Epilogue::Activate { bias, activation: Activation::Identity };
                 kernels::multiply(*isa, weights, input, output, epilogue);
             }
             1 => {
+                gradient.rows_mut();
                 let epilogue = Epilogue::Gate { activation: Activation::Identity, outputs: input.rows() };
                 kernels::multiply_transposed(*isa, weights, gradient, gradient_input, epilogue, scratch);
             }

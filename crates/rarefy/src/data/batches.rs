@@ -47,6 +47,7 @@ struct Changed {
 
 /// What should be predicted for the samples of a batch.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "a batch has one, which is filled anew for each step")]
 pub enum BatchTargets {
     /// A class per sample.
     Classes(Vec<u32>),

@@ -2,12 +2,14 @@
 
 use super::arch::{Entries, Epilogue, Isa};
 #[cfg(target_arch = "x86_64")]
-use super::bf16;
+use super::bf16::narrowed;
 use super::conv_blocks::Rows;
 use super::spmm::gather_columns;
 use super::windows::Windows;
 use super::{conv, conv_blocks, conv_dense, conv_spread};
 use crate::sparse::Weights;
+#[cfg(target_arch = "x86_64")]
+use crate::tiles::Row16;
 use crate::tiles::{Row, Tiles};
 
 /// A convolution on an instruction set: its products and their gradients.
@@ -52,7 +54,8 @@ impl<'a> Convolution<'a> {
             }
             #[cfg(target_arch = "x86_64")]
             Weights::Blocks(blocks) if self.isa.has_pairs() => {
-                bf16::convolve((self.isa, self.windows), blocks, input, output, epilogue);
+                let input = narrowed_rows((self.isa, self.windows), input);
+                conv_blocks::forward((self.isa, self.windows), blocks, input, output, epilogue);
             }
             Weights::Blocks(blocks) => {
                 let input = Rows { rows: input.rows(), zeros: &self.windows.zeros };
@@ -127,13 +130,8 @@ impl<'a> Convolution<'a> {
             }
             #[cfg(target_arch = "x86_64")]
             Weights::Blocks(blocks) if self.isa.has_pairs() => {
-                bf16::convolve_transposed(
-                    (self.isa, self.windows),
-                    blocks,
-                    gradient,
-                    gradient_input,
-                    epilogue,
-                );
+                let (windows, gradient) = ((self.isa, self.windows), narrowed(self.isa, gradient));
+                conv_blocks::transposed(windows, blocks, gradient, gradient_input, epilogue);
             }
             Weights::Blocks(blocks) => {
                 let (windows, gradient) = ((self.isa, self.windows), gradient.rows());
@@ -173,7 +171,8 @@ impl<'a> Convolution<'a> {
             #[cfg(target_arch = "x86_64")]
             Weights::Blocks(blocks) if self.isa.has_pairs() => {
                 let windows = (self.isa, self.windows);
-                bf16::convolve_gradient(windows, blocks, (gradient, input), out, scratch);
+                let rows = (narrowed(self.isa, gradient), narrowed_rows(windows, input));
+                conv_blocks::weight_gradient(windows, blocks, rows, out, scratch);
             }
             Weights::Blocks(blocks) => {
                 let windows = (self.isa, self.windows);
@@ -203,4 +202,10 @@ impl<'a> Convolution<'a> {
         let is_dense = !weights.is_compressed();
         assert!(!is_dense || geometry.groups == 1, "convolutions in groups are stored compressed");
     }
+}
+
+/// What windows read of bf16 numbers.
+#[cfg(target_arch = "x86_64")]
+fn narrowed_rows<'a>((isa, windows): (Isa, &'a Windows), input: &'a Tiles) -> Rows<'a, Row16> {
+    Rows { rows: narrowed(isa, input), zeros: bytemuck::must_cast_slice(&windows.zeros) }
 }

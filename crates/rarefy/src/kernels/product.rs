@@ -45,7 +45,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
         #[cfg(target_arch = "x86_64")]
         Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
             let entries = (sparse.pattern().index(), sparse.values());
-            bf16::spmm(isa, entries, input.rows(), output.rows_mut(), panels, epilogue);
+            bf16::spmm(isa, entries, input, output.rows_mut(), panels, epilogue);
         }
         Weights::Sparse(sparse) => {
             let entries = (sparse.pattern().index(), sparse.values());
@@ -53,7 +53,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
-            bf16::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
+            bf16::multiply(isa, blocks, input, output.rows_mut(), panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             blocks::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
@@ -96,7 +96,7 @@ pub fn multiply_transposed(
         #[cfg(target_arch = "x86_64")]
         Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
             let entries = gather_columns(sparse, workspace);
-            bf16::spmm(isa, entries, gradient.rows(), gradient_input.rows_mut(), panels, epilogue);
+            bf16::spmm(isa, entries, gradient, gradient_input.rows_mut(), panels, epilogue);
         }
         Weights::Sparse(sparse) => {
             let entries = gather_columns(sparse, workspace);
@@ -105,7 +105,7 @@ pub fn multiply_transposed(
         #[cfg(target_arch = "x86_64")]
         Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
             let output = gradient_input.rows_mut();
-            bf16::multiply_transposed(isa, blocks, gradient.rows(), output, panels, epilogue);
+            bf16::multiply_transposed(isa, blocks, gradient, output, panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             let output = gradient_input.rows_mut();
@@ -139,14 +139,14 @@ pub fn weight_gradient(
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
-            bf16::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
+            bf16::sddmm(isa, sparse.pattern().index(), gradient, input, panels, out);
         }
         Weights::Sparse(sparse) => {
             sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
-            bf16::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);
+            bf16::weight_gradient(isa, blocks, gradient, input, panels, out);
         }
         Weights::Blocks(blocks) => {
             blocks::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);

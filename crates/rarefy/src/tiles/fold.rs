@@ -24,7 +24,7 @@ impl Tiles {
     pub fn resize_as(&mut self, samples: usize, folded: bool) {
         if folded != self.folded {
             self.folded = folded;
-            self.rows.clear();
+            self.rows.resize(0);
             assert!(
                 !folded || self.features.is_multiple_of(2),
                 "{} features cannot be folded",

@@ -17,12 +17,15 @@
 mod columns;
 mod fold;
 mod padding;
+mod rows;
 mod spread;
 mod turn;
 
 use std::fmt;
 
 pub use columns::Columns;
+pub(crate) use rows::Row16;
+use rows::Rows;
 pub(crate) use turn::Number;
 
 use serde::{Deserialize, Serialize};
@@ -154,7 +157,7 @@ impl Shape {
 pub struct Tiles {
     features: usize,
     samples: usize,
-    rows: Vec<Row>,
+    rows: Rows,
     lengths: Vec<u32>,
     /// Whether the lanes from [`HALF`] on hold the later half of the positions, and `samples` counts them too.
     folded: bool,
@@ -170,7 +173,7 @@ impl Tiles {
         Tiles {
             features,
             samples,
-            rows: vec![Row::ZERO; samples.div_ceil(LANES) * features],
+            rows: Rows::zeros(samples.div_ceil(LANES) * features),
             lengths: Vec::new(),
             folded: false,
             spread: false,
@@ -215,7 +218,7 @@ impl Tiles {
         }
         self.samples = samples;
         self.lengths.clear();
-        self.rows.resize(samples.div_ceil(LANES) * self.features, Row::ZERO);
+        self.rows.resize(samples.div_ceil(LANES) * self.features);
     }
 
     /// Features of a sample.
@@ -286,11 +289,16 @@ impl Tiles {
         &mut self.rows
     }
 
+    /// All rows in bf16, which `narrow` makes of them where they have changed since it last did.
+    pub(crate) fn narrowed(&self, narrow: impl FnOnce(&[Row], &mut [Row16])) -> &[Row16] {
+        self.rows.narrowed(narrow)
+    }
+
     /// All numbers, to change; where only the nonzeros are kept, those.
     pub(crate) fn numbers_mut(&mut self) -> &mut [f32] {
         match &mut self.columns {
             Some(columns) => columns.values_mut(),
-            None => bytemuck::cast_slice_mut(&mut self.rows),
+            None => bytemuck::cast_slice_mut(&mut self.rows[..]),
         }
     }
 
@@ -298,7 +306,7 @@ impl Tiles {
     pub(crate) fn copy_from(&mut self, other: &Tiles) {
         let Tiles { features, samples, rows, lengths, folded, spread, columns } = other;
         (self.features, self.samples, self.folded, self.spread) = (*features, *samples, *folded, *spread);
-        self.rows.clone_from(rows);
+        self.rows.copy_from(rows);
         self.lengths.clone_from(lengths);
         self.columns.clone_from(columns);
     }

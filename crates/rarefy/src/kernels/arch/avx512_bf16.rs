@@ -17,9 +17,8 @@ use super::arguments::{Lines, Samples};
 use super::avx512::{self, Register};
 use super::blocks::{Gradient, Inputs, Multiply, Outputs, Transposed};
 use super::lanes::{Arithmetic, Lanes, NONE, WIDTH};
-use super::narrowed::Row16;
 use crate::sparse::BlockLine;
-use crate::tiles::{LANES, Row};
+use crate::tiles::{LANES, Row, Row16};
 
 /// Whether the processor has it.
 pub(super) fn is_there() -> bool {

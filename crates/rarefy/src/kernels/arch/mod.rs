@@ -27,7 +27,7 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
 #[cfg(target_arch = "x86_64")]
-pub(super) mod narrowed;
+mod narrowed;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 
@@ -44,6 +44,8 @@ use vectorized::Body;
 pub use vectorized::Vectorized;
 
 use crate::tiles::Row;
+#[cfg(target_arch = "x86_64")]
+use crate::tiles::Row16;
 
 /// Calls something of the instruction set that an [`Isa`] names, as `set`: the only place that looks at which it is.
 macro_rules! on {
@@ -224,7 +226,7 @@ impl Isa {
     /// # Panics
     /// If no product of this instruction set reads such.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn narrow(self, rows: &[Row], out: &mut [narrowed::Row16]) {
+    pub(super) fn narrow(self, rows: &[Row], out: &mut [Row16]) {
         assert!(matches!(self.0, Kind::Amx | Kind::Avx512Bf16) && rows.len() == out.len());
         // SAFETY: an `Isa` of these kinds exists only where the processor has the features.
         unsafe { narrowed::narrow(rows, out) };
@@ -237,7 +239,7 @@ impl Isa {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn spmm_pairs(
         self,
-        lines: &Lines<'_, narrowed::Row16>,
+        lines: &Lines<'_, Row16>,
         range: Range<usize>,
         output: &mut [Row],
         is_half: bool,

@@ -1,19 +1,13 @@
-//! Rows of bf16 numbers, which products on such numbers read in place of rows of `f32`.
+//! Rows of bf16 numbers as products read them.
 
 use std::arch::x86_64::*;
 
 use super::blocks::Numbers;
-use crate::tiles::{HALF, LANES, Row};
+use crate::tiles::{HALF, LANES, Row, Row16};
 
-/// A row of 64 samples in bf16, in pairs. Of each half, of 32 lanes, the words are ordered so that `unpacklo` and `unpackhi` of two rows
-/// have their pairs in order: four of lanes 0 to 15, four of lanes 16 to 31, and so on.
-#[repr(C, align(64))]
-#[derive(Debug, Clone, Copy)]
-pub(in crate::kernels) struct Row16([u32; LANES / 2]);
-
+/// The pairs of a row. Of each half, of 32 lanes, the words are ordered so that `unpacklo` and `unpackhi` of two rows have their pairs in
+/// order: four of lanes 0 to 15, four of lanes 16 to 31, and so on.
 impl Row16 {
-    pub(in crate::kernels) const ZERO: Row16 = Row16([0; LANES / 2]);
-
     /// Where its 64 words begin.
     #[inline(always)]
     pub(super) fn words(&self) -> *const u16 {

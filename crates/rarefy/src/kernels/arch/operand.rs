@@ -6,8 +6,10 @@ use super::Isa;
 use super::arguments::Samples;
 use super::blocks::{Gradient, Inputs, Multiply, Numbers, Outputs, Transposed};
 #[cfg(target_arch = "x86_64")]
-use super::{Kind, avx512_bf16, narrowed::Row16};
+use super::{Kind, avx512_bf16};
 use crate::tiles::Row;
+#[cfg(target_arch = "x86_64")]
+use crate::tiles::Row16;
 
 /// A row of samples that products read.
 pub(in crate::kernels) trait Operand: Numbers + Copy + Sync {

@@ -18,9 +18,8 @@ pub(super) use permission::tile_support;
 use unit::{Sizes, Tiles, Unit};
 
 use super::blocks::Gradient;
-use super::narrowed::Row16;
 use crate::sparse::Blocks;
-use crate::tiles::{HALF, LANES, Row};
+use crate::tiles::{HALF, LANES, Row, Row16};
 
 /// The rows of a block.
 pub(in crate::kernels) const HEIGHT: usize = 16;
@@ -82,7 +81,7 @@ pub(in crate::kernels) enum Product<'a> {
 pub(in crate::kernels) struct Forward<'a> {
     pub(in crate::kernels) blocks: &'a Blocks,
     pub(in crate::kernels) lines: Range<usize>,
-    /// The panel's input, a row for each column, and one of zeros.
+    /// The panel's input, a row for each column.
     pub(in crate::kernels) input: &'a [Row16],
     /// A row for each row of the lines.
     pub(in crate::kernels) output: &'a mut [Row],
@@ -120,7 +119,7 @@ const WHOLE: Sizes = [(16, 64); 8];
 #[inline(always)]
 unsafe fn forward<T: Tiles>(mut tiles: T, product: Forward<'_>) {
     let Forward { blocks, lines, input, output } = product;
-    check(blocks, input.len().checked_sub(1), Some(output.len()).map(|rows| rows / HEIGHT), lines.len());
+    check(blocks, Some(input.len()), Some(output.len()).map(|rows| rows / HEIGHT), lines.len());
     let index = blocks.pattern().index();
     let first = lines.start;
     let mut chunks = chunks(lines.map(|line| (line, index.line(line))), PAIRS);
@@ -179,7 +178,7 @@ fn check(blocks: &Blocks, columns: Option<usize>, rows: Option<usize>, lines: us
 /// The weights of up to 32 blocks as a tile, and the pairs of the rows that they read as four.
 ///
 /// # Safety
-/// The processor has the features, and `input` a row for each column and one more.
+/// The processor has the features, and `input` a row for each column.
 #[inline(always)]
 unsafe fn stage_product(
     blocks: &Blocks,
@@ -188,14 +187,13 @@ unsafe fn stage_product(
     (weights, rows): &mut (Tile, [Tile; PARTS]),
 ) {
     let columns = &blocks.pattern().index().indices()[chunk.blocks.clone()];
-    let zero = input.len() - 1;
-    let column = |at: usize| columns.get(at).map_or(zero, |&column| column as usize);
     // SAFETY: as the caller promises; rows and tiles are as long as what is read and written.
     unsafe {
+        let row = |at: usize| {
+            columns.get(at).map_or(&Row16::ZERO, |&column| input.get_unchecked(column as usize)).words()
+        };
         for pair in 0..WIDTH {
-            let first = input.get_unchecked(column(2 * pair)).words();
-            let second = input.get_unchecked(column(2 * pair + 1)).words();
-            put_pairs(first, second, pair, rows);
+            put_pairs(row(2 * pair), row(2 * pair + 1), pair, rows);
         }
         let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
         let (values, _) = values.as_chunks::<HEIGHT>();

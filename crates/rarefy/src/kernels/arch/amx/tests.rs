@@ -13,11 +13,10 @@ fn rows(count: usize, stream: &mut Stream) -> Vec<Row> {
     (0..count).map(|_| Row(std::array::from_fn(|_| nearest(stream.normal())))).collect()
 }
 
-/// Narrowed rows, and one of zeros.
 fn narrowed(rows: &[Row]) -> Vec<Row16> {
-    let mut out = vec![Row16::ZERO; rows.len() + 1];
+    let mut out = vec![Row16::ZERO; rows.len()];
     // SAFETY: looked for by whoever calls.
-    unsafe { narrow(rows, &mut out[..rows.len()]) };
+    unsafe { narrow(rows, &mut out) };
     out
 }
 
@@ -107,7 +106,6 @@ fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[
         .map(|(cell, slot)| (cell / cols, cell % cols, weights.values()[slot]))
         .collect();
     let (input16, gradient16) = (narrowed(input), narrowed(gradient));
-    let gradient16 = &gradient16[..gradient.len()];
 
     // All lines, and those behind the first.
     for first in [0, blocks.pattern().rows() / 2] {
@@ -128,7 +126,7 @@ fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[
     // All columns, and some; sums are added to what is there.
     for (first, count) in [(0, cols), (cols / 3, cols - cols / 2)] {
         let mut output = vec![Row([0.0; LANES]); count];
-        let product = Transposed { blocks, gradient: gradient16, output: &mut output, first };
+        let product = Transposed { blocks, gradient: &gradient16, output: &mut output, first };
         // SAFETY: as above.
         unsafe { run(Product::Transposed(product)) };
         for (column, output) in (first..).zip(&output) {
@@ -148,12 +146,11 @@ fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[
         (all / 5..all, true, false),
     ] {
         let mut out = vec![if accumulate { 2.0 } else { f32::NAN }; range.len() * HEIGHT];
-        let (gradient16, input16) = (gradient16, &input16[..cols]);
         let product = Gradient {
             blocks,
             range: range.clone(),
-            gradient: gradient16,
-            input: input16,
+            gradient: &gradient16[..],
+            input: &input16[..],
             out: &mut out,
             accumulate,
             is_half,
