@@ -441,15 +441,17 @@ fn line_dots<'a, A, R, I, const N: usize, const P: usize, const SIDE: usize>(
             }
         }
         let mut block = 0;
-        while block + SIDE <= dots.columns.len() {
-            // SAFETY: columns are below the width, and there are as many inputs.
-            unsafe { group::<A, R, I, N, P, SIDE>(arithmetic, &mut dots, block..block + SIDE, first) };
-            block += SIDE;
-        }
         while block < dots.columns.len() {
-            let end = dots.columns.len().min(block + 2);
-            // SAFETY: as above.
-            unsafe { group::<A, R, I, N, P, 2>(arithmetic, &mut dots, block..end, first) };
+            let left = dots.columns.len() - block;
+            let end = block + left.min(SIDE);
+            // SAFETY: columns are below the width, and there are as many inputs.
+            unsafe {
+                match left {
+                    ..=2 => group::<A, R, I, N, P, 2>(arithmetic, &mut dots, block..end, first),
+                    3..=4 if SIDE > 4 => group::<A, R, I, N, P, 4>(arithmetic, &mut dots, block..end, first),
+                    _ => group::<A, R, I, N, P, SIDE>(arithmetic, &mut dots, block..end, first),
+                }
+            }
             block = end;
         }
     }
