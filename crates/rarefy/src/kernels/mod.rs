@@ -5,6 +5,7 @@
 //! | spmm | `Y[r] = f(b[r] + sum_c W[r, c] X[c])`, each `X[c]` a row of 64 samples | `spmm` |
 //! | spmm of the transpose | `dX[c] = f'(X[c]) * sum_r W[r, c] dY[r]` | `spmm` on the transposed index |
 //! | sddmm | `dW[r, c] = sum over samples of dY[r] X[c]`, for stored `(r, c)` only | `sddmm` |
+//! | gradient of a bias | `db[r] = sum over samples and positions of dY[r]` | `bias` |
 //! | products of blocks | the same three where several outputs have the same inputs | `blocks`, `bf16` |
 //! | convolution | the same three over windows of positions | `conv` |
 //! | convolution of one sample | the forward product with positions as lanes | `conv_spread` |
