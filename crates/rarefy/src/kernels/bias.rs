@@ -26,7 +26,7 @@ pub fn bias_gradient(isa: Isa, gradient: &Tiles, out: &mut [f32]) {
     let rows = tiles * gradient.features() / features;
     let levels = Leaf::AddsOnce.scratch_levels(tiles);
     assert!(levels < LEVELS, "a batch has at most {} samples", LANES << LEVELS);
-    par_chunks(out, (ROWS / rows.max(1)).clamp(32, BIASES), &|first, out| {
+    par_chunks(out, (ROWS / rows.max(1)).next_multiple_of(WIDTH).clamp(WIDTH, BIASES), &|first, out| {
         let scratch = &mut [0.0; (LEVELS - 1) * BIASES];
         tree::sum(0..tiles, Leaf::AddsOnce, out, scratch, &mut |tile, out, accumulate| {
             let (rows, is_half) = (gradient.tile(tile), gradient.is_half(tile));

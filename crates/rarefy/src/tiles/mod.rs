@@ -290,6 +290,7 @@ impl Tiles {
     }
 
     /// All rows in bf16, which `narrow` makes of them where they have changed since it last did.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(crate) fn narrowed(&self, narrow: impl FnOnce(&[Row], &mut [Row16])) -> &[Row16] {
         self.rows.narrowed(narrow)
     }

@@ -30,6 +30,7 @@ impl Rows {
     }
 
     /// The rows, narrowed by `narrow` if they are not yet.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) fn narrowed(&self, narrow: impl FnOnce(&[Row], &mut [Row16])) -> &[Row16] {
         if self.narrowed.get().is_none() {
             let mut room = std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner));

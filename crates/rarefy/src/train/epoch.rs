@@ -47,6 +47,7 @@ impl Trainer {
             let is_whole = self.position.step == self.epoch_start;
             // Rank 0 may still have been writing files: nobody is to seem slow for that.
             self.engine.ranks.meet();
+            self.engine.ranks.check()?;
             let (start, waited) = (Instant::now(), self.engine.ranks.waited());
             self.change_exchange()?;
             let trained = match self.exchange {

@@ -178,7 +178,7 @@ fn needs(
     let zeros = if makes_zeros { ZEROS_BYTES * connections } else { 0 };
     let inputs = 4 * rounded * spec.inputs.features() * batch_size;
     let buffers = spec.buffer_bytes(batch_size, true)? + inputs;
-    // What products of 16-bit numbers read beside it.
+    // At most as much again in 16 bits, which products read where the instruction set has such.
     let buffers = buffers + rounded * buffers / 2;
     let moves = moves.max(zeros);
     // Who moves none looks at nothing again.

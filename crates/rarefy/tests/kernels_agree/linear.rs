@@ -108,7 +108,9 @@ struct Results {
 
 fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
     let mut scratch = Vec::new();
-    let samples = case.input.samples();
+    // Copies: tiles keep what a product has made of their rows.
+    let (input, gradient) = (&case.input.clone(), &case.gradient.clone());
+    let samples = input.samples();
     let mut results = Results {
         output: Tiles::zeros(case.gradient.features(), samples),
         gradient_input: Tiles::zeros(case.input.features(), samples),
@@ -116,13 +118,12 @@ fn compute(isa: Isa, weights: &Weights, case: &Case) -> Results {
         gradient_bias: vec![f32::NAN; weights.rows()],
     };
     let epilogue = Epilogue::Activate { bias: &case.bias, activation: Activation::Tanh };
-    kernels::multiply(isa, weights, &case.input, &mut results.output, epilogue);
-    let gate = Epilogue::Gate { activation: Activation::Relu, outputs: case.input.rows() };
+    kernels::multiply(isa, weights, input, &mut results.output, epilogue);
+    let gate = Epilogue::Gate { activation: Activation::Relu, outputs: input.rows() };
     let (gradient_input, room) = (&mut results.gradient_input, &mut scratch);
-    kernels::multiply_transposed(isa, weights, &case.gradient, gradient_input, gate, room);
-    let out = &mut results.gradient_weights;
-    kernels::weight_gradient(isa, weights, &case.gradient, &case.input, out, &mut scratch);
-    kernels::bias_gradient(isa, &case.gradient, &mut results.gradient_bias);
+    kernels::multiply_transposed(isa, weights, gradient, gradient_input, gate, room);
+    kernels::weight_gradient(isa, weights, gradient, input, &mut results.gradient_weights, &mut scratch);
+    kernels::bias_gradient(isa, gradient, &mut results.gradient_bias);
     results
 }
 

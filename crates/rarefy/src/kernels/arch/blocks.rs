@@ -7,7 +7,7 @@
 //! ```
 //! Of a convolution `X[c]` is what a window reads for column `c`, and the second goes from window to window.
 //! The second keeps the gradients of a block's rows in registers and adds to the rows of `dX`, so it needs no index by columns.
-//! The third takes `P` samples of all rows of a block in one vector, turned once for a line of blocks, and repeats `P` samples of an
+//! The third takes `P` samples of all rows of a block in two vectors, turned once for a line of blocks, and repeats `P` samples of an
 //! input as often; sums are added pair by pair until a number is left of each connection, in the order of the slots.
 //!
 //! Sums stay in registers: `BLOCK * BLOCK` of 16 lanes, `ROWS` rows of `PARTS` such parts of a row.

@@ -210,13 +210,8 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
             kernels::bias_gradient(isa, gates, &mut bias.values);
             let (hidden, out) = (&room[Room::HIDDEN], &mut recurrent.values);
             kernels::weight_gradient(isa, recurrent_weights, apart, hidden, out, scratch);
-            match recurrent_bias {
-                [recurrent_bias] if C::KEEPS_APART => {
-                    kernels::bias_gradient(isa, apart, &mut recurrent_bias.values);
-                }
-                // Both are added to the same sums.
-                [recurrent_bias] => recurrent_bias.values.copy_from_slice(&bias.values),
-                _ => {}
+            if let [recurrent_bias] = recurrent_bias {
+                kernels::bias_gradient(isa, apart, &mut recurrent_bias.values);
             }
         }
         let Some(gradient_input) = vjp.gradient_input else { return };
