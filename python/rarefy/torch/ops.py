@@ -5,7 +5,8 @@ int64, sorted, then ``values`` and ``size``. A layer of :mod:`rarefy.torch` has 
 Indices of int64 are copied. What the products are is said in :mod:`rarefy.ops` and :mod:`torch.nn.grad`.
 
 All have gradients for the values and for what is dense, and derivatives of these; that of the values of a matrix is
-`sddmm`, for 524,288 columns at most. All numbers are float32, under autocast too. Threads are as many as ``torch.get_num_threads()`` says, and change no bit.
+`sddmm`, for 524,288 columns at most. All numbers are float32, under autocast too. Threads are as many as
+``torch.get_num_threads()`` says, and change no bit.
 """
 
 from numbers import Integral
