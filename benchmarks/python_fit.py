@@ -3,8 +3,8 @@
     cargo build --release --bin rarefy && PATH=$PWD/target/release:$PATH python benchmarks/python_fit.py [--fashion PATH] [--epochs 3]
 
 60,000 samples of 784 numbers, 784-512-512-10 at 95 %, a tenth of them to validate on. The program reads them from an NPZ file (its seconds are
-those of the whole process), `fit` has them as a float32 or float64 array. All take turns. Both must have been built alike: `just python` makes a
-development build. `--fashion` is as in python_mlp.py.
+those of the whole process, without the dense twin), `fit` has them as a float32 or float64 array. All take turns. Both must have been built
+alike: `just python` makes a development build. `--fashion` is as in python_mlp.py.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def one(dtype, folder, arguments):
 def program(folder, arguments):
     """Seconds of the program, from its start to its end."""
     flags = ["--hidden=512,512", "--sparsity=0.95", "--seed=5", f"--epochs={arguments.epochs}", f"--threads={arguments.threads}"]
-    flags += ["--set=data.test_fraction=0", "--set=train.patience=0", f"--run-dir={folder / 'run'}"]
+    flags += ["--set=data.test_fraction=0", "--set=train.patience=0", "--no-twin", f"--run-dir={folder / 'run'}"]
     shutil.rmtree(folder / "run", ignore_errors=True)
     start = time.perf_counter()
     subprocess.run(["rarefy", "train", folder / "samples.npz", *flags], check=True, capture_output=True)
