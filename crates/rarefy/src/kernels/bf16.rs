@@ -19,7 +19,7 @@ const ROWS: usize = 1024;
 
 /// Whether the products of a linear layer's matrix are these.
 pub(super) fn are_for(isa: Isa, weights: &Weights) -> bool {
-    weights.is_compressed() && (isa.has_pairs() || isa.has_tiles(weights.block_height()))
+    weights.is_compressed() && (isa.has_pairs() || isa.has_tiles_for(weights))
 }
 
 /// The rows of tiles, narrowed if no product before has had them so.

@@ -1,4 +1,4 @@
-//! Convolution on dense storage: the rows that some positions read are laid side by side and multiplied by `gemm`.
+//! Convolution on dense storage: the rows that some positions read are laid side by side and multiplied as dense matrices.
 //!
 //! ```text
 //! panel [offset, channel][position, lane]      weights [filter][offset, channel]      weights * panel = outputs
@@ -67,7 +67,7 @@ fn multiply(
             fill_panel(&mut panel, windows, reads, input.tile(tile), first..first + width);
             let panel = Matrix::new(bytemuck::must_cast_slice(&panel), height, width * LANES);
             let flat: &mut [f32] = bytemuck::must_cast_slice_mut(&mut sums);
-            product(matrix, panel, flat, false);
+            product(isa, matrix, panel, flat, false);
             crate::vectorize!(isa, {
                 for (place, output) in output.chunks_mut(lines).enumerate() {
                     for (line, row) in output.iter_mut().enumerate() {
@@ -135,7 +135,7 @@ pub(super) fn transposed(
 
 /// Rows `rows` of the gradient of every cell, `[filter][channel, offset]`, summed over positions and tiles.
 pub(super) fn weight_gradient(
-    windows: &Windows,
+    (isa, windows): (Isa, &Windows),
     (gradient, input): (&Tiles, &Tiles),
     rows: Range<usize>,
     out: &mut [f32],
@@ -165,7 +165,7 @@ pub(super) fn weight_gradient(
                 Matrix::new(bytemuck::must_cast_slice(&panel[..height * width]), height, width * LANES);
             let lines = bytemuck::must_cast_slice(&gradients[..rows.len() * width]);
             let lines = Matrix::new(lines, rows.len(), width * LANES);
-            product(lines, panel.transposed(), &mut sums, has_sums);
+            product(isa, lines, panel.transposed(), &mut sums, has_sums);
             has_sums = true;
             first += width;
         }

@@ -156,7 +156,13 @@ impl<'a> Convolution<'a> {
         self.check(weights, input, gradient);
         match weights {
             Weights::Dense(_) => {
-                conv_dense::weight_gradient(self.windows, (gradient, input), 0..weights.rows(), out, scratch);
+                conv_dense::weight_gradient(
+                    (self.isa, self.windows),
+                    (gradient, input),
+                    0..weights.rows(),
+                    out,
+                    scratch,
+                );
                 weights.clear_absent(out);
             }
             Weights::Sparse(sparse) => {

@@ -1,7 +1,7 @@
-//! The same products on dense storage, through the `gemm` crate, one tile of 64 samples at a time.
+//! The same products on dense storage, by [`matrix`](super::arch::matrix), one tile of 64 samples at a time.
 //!
 //! Blocks are cut at fixed numbers of rows, so the order of every sum depends on the layer's shape alone: not on the
-//! threads, not on the batch. `gemm` picks its own instruction set and allocates its packing buffers at each call.
+//! threads, not on the batch.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use super::split::{par_chunks, split_tiles};
 use super::tree::{self, Leaf};
 use crate::tiles::{HALF, LANES, Row};
 
-/// Rows of a result that one call of `gemm` computes.
+/// Rows of a result that one call computes.
 pub(super) const BLOCK: usize = 128;
 
 /// `Y = epilogue(A X)` for each tile.
@@ -29,7 +29,7 @@ pub(super) fn multiply(
         let input = Matrix::of_rows(&input[tile * matrix.cols..][..matrix.cols]);
         par_chunks(output, BLOCK, &|start, output| {
             let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
-            product(matrix.rows_from(start, flat.len() / LANES), input, flat, false);
+            product(isa, matrix.rows_from(start, flat.len() / LANES), input, flat, false);
             crate::vectorize!(isa, {
                 for (line, row) in (start..).zip(output.iter_mut()) {
                     let bias = epilogue.start(line);
@@ -78,7 +78,7 @@ fn multiply_halves(
         side_by_side(input, matrix.cols, 0..matrix.cols, &mut both);
         for (block, sums) in sums.chunks_mut(BLOCK).enumerate() {
             let matrix = matrix.rows_from(block * BLOCK, sums.len());
-            product(matrix, Matrix::of_rows(&both), bytemuck::must_cast_slice_mut(sums), false);
+            product(isa, matrix, Matrix::of_rows(&both), bytemuck::must_cast_slice_mut(sums), false);
         }
         crate::vectorize!(isa, {
             for (place, output) in output.chunks_exact_mut(matrix.rows).enumerate() {
@@ -102,8 +102,8 @@ pub(super) fn scratch_levels(panels: Panels) -> usize {
 
 /// Rows `rows` of `dW = sum over tiles of dY X^T`. `scratch` holds [`scratch_levels`] times `out`.
 pub(super) fn weight_gradient(
-    gradient: &[Row],
-    input: &[Row],
+    isa: Isa,
+    (gradient, input): (&[Row], &[Row]),
     panels: Panels,
     rows: Range<usize>,
     out: &mut [f32],
@@ -131,7 +131,7 @@ pub(super) fn weight_gradient(
                         side_by_side(gradient, height, rows.clone(), &mut both.0);
                         side_by_side(&input[panel * cols..][..count * cols], cols, 0..cols, &mut both.1);
                         let [gradient, input] = [&both.0, &both.1].map(|rows| Matrix::of_rows(rows));
-                        product(gradient, input.transposed(), out, accumulate || place > 0);
+                        product(isa, gradient, input.transposed(), out, accumulate || place > 0);
                     }
                     return;
                 }
@@ -139,7 +139,7 @@ pub(super) fn weight_gradient(
                     let gradient = Matrix::of_rows(&gradient[panel * height..][..height][rows.clone()]);
                     let input = Matrix::of_rows(&input[panel * cols..][..cols]).transposed();
                     let gradient = gradient.rows_from(start / cols, out.len() / cols);
-                    product(gradient, input, out, accumulate || place > 0);
+                    product(isa, gradient, input, out, accumulate || place > 0);
                 }
             });
         },

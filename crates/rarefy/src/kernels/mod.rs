@@ -14,7 +14,7 @@
 //! | spmm of one lane | the same for one or two samples, bit for bit | `narrow` |
 //! | sparse input | the same for an input of which only the nonzeros are kept | `sparse_input` |
 //! | embedding | the rows of `W` that tokens name, and the gradient of those rows | `lookup` |
-//! | dense products | the same three on dense storage, through the `gemm` crate | `dense`, `conv_dense` |
+//! | dense products | the same three on dense storage, through the `gemm` crate or on bf16 numbers | `dense`, `conv_dense` |
 //!
 //! Inner loops exist once per instruction set, in `arch/scalar` (the readable oracle), `avx2`, `avx512` and `neon`, under
 //! the same names. Threads split rows and tiles (`rayon::join`, so a caller picks the pool); each output number is

@@ -54,7 +54,9 @@ pub(super) fn multiply(
                     let bias = Some(&bias[first..][..output.len()]);
                     let lines = Lines { first, lane, bias, activation, output };
                     match weights {
-                        Weights::Dense(_) => dense(Matrix::new(weights.values(), rows, cols), input, lines),
+                        Weights::Dense(_) => {
+                            dense(isa, Matrix::new(weights.values(), rows, cols), input, lines)
+                        }
                         Weights::Sparse(it) => sparse(isa, (it.pattern().index(), it.values()), input, lines),
                         Weights::Blocks(it) => by_blocks(isa, it, input, lines),
                     }
@@ -104,12 +106,13 @@ pub(super) fn by_blocks(isa: Isa, blocks: &Blocks, input: &[f32], lines: Lines<'
     }
 }
 
-/// Computes lines of dense storage, on the instruction set that `gemm` picks. What the output holds is added as `gemm` does
-/// if there are several lines and [`matrix::is_plain`] says so of the columns.
-pub(super) fn dense(matrix: Matrix<'_>, input: &[f32], lines: Lines<'_>) {
+/// Computes lines of dense storage. What the output holds is added as a tile's product does if there are several lines and
+/// [`matrix::is_plain`] says so of the columns.
+pub(super) fn dense(isa: Isa, matrix: Matrix<'_>, input: &[f32], lines: Lines<'_>) {
+    let is_fused = matrix::is_fused(isa, matrix.cols);
+    let matrix = DenseMatrix { isa, matrix, input };
+    // `gemm` picks its own.
     let isa = Isa::detect();
-    let is_fused = isa.is_fused() && matrix::is_fused(matrix.cols);
-    let matrix = DenseMatrix { matrix, input };
     if is_fused {
         isa.vectorize(Product::<_, true>(matrix, lines));
     } else {
@@ -194,6 +197,7 @@ impl Storage for BlockMatrix<'_> {
 
 #[derive(Clone, Copy)]
 struct DenseMatrix<'a> {
+    isa: Isa,
     matrix: Matrix<'a>,
     input: &'a [f32],
 }
@@ -205,9 +209,9 @@ impl Storage for DenseMatrix<'_> {
         // Beyond the last line the last once more.
         let lines: [&[f32]; SIDE] =
             std::array::from_fn(|place| &values[(first + place.min(sums.len() - 1)) * cols..][..cols]);
-        // Of the block of rows that `gemm` would compute at once.
+        // Of the block of rows that a tile's product computes at once.
         let rows = (rows - first / dense_tiles::BLOCK * dense_tiles::BLOCK).min(dense_tiles::BLOCK);
-        let depth = matrix::depth(rows, cols);
+        let depth = matrix::depth(self.isa, rows, cols);
         let mut all = [0.0; SIDE];
         for (run, input) in self.input.chunks(depth).enumerate() {
             let lines = lines.map(|line| &line[run * depth..][..input.len()]);
@@ -231,12 +235,14 @@ mod tests {
     use crate::kernels::arch::Epilogue;
     use crate::kernels::panels::Panels;
     use crate::kernels::{blocks, multiply, spmm};
+    use crate::math::nearest_bf16;
     use crate::random::{Purpose, Stream};
     use crate::sparse::{self, BLOCK_HEIGHTS, Pattern};
     use crate::tiles::Tiles;
 
+    /// Numbers that bf16 has.
     fn normals(stream: &mut Stream, count: usize) -> Vec<f32> {
-        (0..count).map(|_| stream.normal()).collect()
+        (0..count).map(|_| nearest_bf16(stream.normal())).collect()
     }
 
     /// What the kernels for whole tiles make of it.
@@ -287,12 +293,11 @@ mod tests {
             stored.extend(heights.map(|height| Weights::zeros_in_blocks(height, random(rows / height, 0.1))));
             for mut weights in stored {
                 let slots: Vec<usize> = weights.connections().map(|(_, slot)| slot).collect();
-                slots.into_iter().for_each(|slot| weights.values_mut()[slot] = stream.normal());
+                slots.into_iter().for_each(|slot| weights.values_mut()[slot] = nearest_bf16(stream.normal()));
                 for activation in [Activation::Relu, Activation::Tanh] {
                     let epilogue = Epilogue::Activate { bias: &bias, activation };
-                    for (isa, samples) in
-                        Isa::available().into_iter().flat_map(|isa| [(isa, 1), (isa, FEW), (isa, FEW + 1)])
-                    {
+                    let all = Isa::available().into_iter().chain(Isa::avx512_bf16());
+                    for (isa, samples) in all.flat_map(|isa| [(isa, 1), (isa, FEW), (isa, FEW + 1)]) {
                         let mut input = Tiles::zeros(positions * cols, samples);
                         for sample in 0..samples {
                             input.set_sample(sample, &normals(&mut stream, positions * cols));

@@ -105,12 +105,12 @@ impl<'a> Piecewise<'a> {
     }
 
     /// Whether a lane at a time has the bits of a tile.
-    fn is_narrow(&self, lines: &Range<usize>) -> bool {
+    fn is_narrow(&self, isa: Isa, lines: &Range<usize>) -> bool {
         match self.0 {
             Lined::Sparse(..) | Lined::Blocks(_) => true,
             Lined::BlocksTransposed(_) => false,
             Lined::Dense(matrix) => {
-                matrix.col_stride == 1 && lines.len() > 1 && matrix::is_plain(matrix.cols)
+                matrix.col_stride == 1 && lines.len() > 1 && matrix::is_plain(isa, matrix.cols)
             }
         }
     }
@@ -130,7 +130,7 @@ impl<'a> Piecewise<'a> {
             None => (Epilogue::Gate { activation, outputs: &[] }, true),
         };
         assert_eq!(output.len(), lines.len(), "a row for each line");
-        if live <= narrow::FEW && self.is_narrow(&lines) {
+        if live <= narrow::FEW && self.is_narrow(isa, &lines) {
             for lane in 0..live {
                 narrow::with_packed(input, lane, |input| {
                     let bias = bias.map(|bias| &bias[lines.clone()]);
@@ -138,7 +138,7 @@ impl<'a> Piecewise<'a> {
                         narrow::Lines { first: lines.start, lane, bias, activation, output: &mut *output };
                     match self.0 {
                         Lined::Sparse(index, values) => narrow::sparse(isa, (index, values), input, lines),
-                        Lined::Dense(matrix) => narrow::dense(matrix, input, lines),
+                        Lined::Dense(matrix) => narrow::dense(isa, matrix, input, lines),
                         Lined::Blocks(blocks) => narrow::by_blocks(isa, blocks, input, lines),
                         Lined::BlocksTransposed(_) => unreachable!("not narrow"),
                     }
@@ -178,7 +178,7 @@ impl<'a> Piecewise<'a> {
             Lined::Dense(matrix) => {
                 let flat: &mut [f32] = bytemuck::must_cast_slice_mut(output);
                 let part = matrix.rows_from(lines.start, flat.len() / LANES);
-                matrix::product(part, Matrix::of_rows(input), flat, accumulate);
+                matrix::product(isa, part, Matrix::of_rows(input), flat, accumulate);
                 if !accumulate {
                     crate::vectorize!(isa, {
                         for (line, row) in lines.zip(output) {

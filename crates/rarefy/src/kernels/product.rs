@@ -32,7 +32,7 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
     assert_eq!(weights.order(), Order::Rows, "the product with a dense input");
     if let Epilogue::Activate { bias, activation } = epilogue
         && input.samples() <= narrow::FEW
-        && !isa.has_tiles(weights.block_height())
+        && !isa.has_tiles_for(weights)
     {
         let lanes = 0..input.samples();
         return narrow::multiply(isa, weights, (input.rows(), output.rows_mut()), lanes, bias, activation);
@@ -134,7 +134,8 @@ pub fn weight_gradient(
     match weights {
         Weights::Dense(_) => {
             scratch.resize(out.len() * dense::scratch_levels(panels), 0.0);
-            dense::weight_gradient(gradient.rows(), input.rows(), panels, 0..weights.rows(), out, scratch);
+            let rows = (gradient.rows(), input.rows());
+            dense::weight_gradient(isa, rows, panels, 0..weights.rows(), out, scratch);
             weights.clear_absent(out);
         }
         #[cfg(target_arch = "x86_64")]
@@ -230,7 +231,8 @@ impl<'a> Product<'a> {
         match self.map {
             Map::Linear => {}
             Map::Convolution(windows) if windows.geometry().groups == 1 => {
-                return conv_dense::weight_gradient(windows, (self.gradient, self.input), rows, out, scratch);
+                let both = (self.gradient, self.input);
+                return conv_dense::weight_gradient((isa, windows), both, rows, out, scratch);
             }
             // Here there are few cells that are not 0: those of the rows, and none in the others.
             Map::Convolution(_) | Map::LookUp(_) => {
@@ -241,7 +243,8 @@ impl<'a> Product<'a> {
         }
         let panels = self.panels(shape);
         scratch.resize(out.len() * dense::scratch_levels(panels), 0.0);
-        dense::weight_gradient(self.gradient.rows(), self.input.rows(), panels, rows, out, scratch);
+        let both = (self.gradient.rows(), self.input.rows());
+        dense::weight_gradient(isa, both, panels, rows, out, scratch);
     }
 
     /// The gradients that the cells of a pattern would have, in its order, whatever the weights are stored as: the work

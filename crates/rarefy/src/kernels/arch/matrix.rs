@@ -1,7 +1,9 @@
-//! A product of dense matrices, by the `gemm` crate, which picks its own instruction set.
+//! A product of dense matrices: by the `gemm` crate, which picks its own instruction set and allocates its packing buffers at each call;
+//! or of bf16 numbers, where an instruction set has products of them, by `matrix_bf16`.
 
 use gemm::Parallelism;
 
+use super::Isa;
 use crate::tiles::{LANES, Row};
 
 /// A row-major matrix, perhaps seen transposed.
@@ -40,35 +42,45 @@ impl<'a> Matrix<'a> {
         Matrix { values: &self.values[start * self.row_stride..], rows: count, ..self }
     }
 
+    /// That it holds all its numbers, and that those of a row or of a column are neighbours.
+    pub(super) fn check(&self) {
+        let last = (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride;
+        assert!(last < self.values.len() && (self.row_stride == 1 || self.col_stride == 1));
+    }
+
     fn cols_from(self, start: usize, count: usize) -> Matrix<'a> {
         self.transposed().rows_from(start, count).transposed()
     }
 }
 
-/// The most numbers that one call of `gemm` adds up. It would cut longer sums by itself, where it thinks best for the
+/// The most numbers that one call adds up. `gemm` would cut longer sums by itself, where it thinks best for the
 /// machine's caches; so long a one it does not cut.
 const DEPTH: usize = 512;
 
+fn is_by_gemm(isa: Isa) -> bool {
+    !isa.has_pairs() && !isa.has_tiles()
+}
+
 /// How long the runs are in which the sums of so many rows are added up over `cols` columns. `gemm` adds a single row up in
 /// one go.
-pub(in crate::kernels) fn depth(rows: usize, cols: usize) -> usize {
-    let runs = if rows == 1 { 1 } else { cols.div_ceil(DEPTH).max(1) };
+pub(in crate::kernels) fn depth(isa: Isa, rows: usize, cols: usize) -> usize {
+    let runs = if rows == 1 && is_by_gemm(isa) { 1 } else { cols.div_ceil(DEPTH).max(1) };
     cols.div_ceil(runs).max(1)
 }
 
-/// Whether products are multiplied and added at once, with one rounding; of one or two columns `gemm` adds them one after the
-/// other.
-pub(in crate::kernels) fn is_fused(cols: usize) -> bool {
-    cols > 2
+/// Whether products over so many columns are multiplied and added at once, with one rounding; of one or two `gemm` adds them one after
+/// the other.
+pub(in crate::kernels) fn is_fused(isa: Isa, cols: usize) -> bool {
+    !is_by_gemm(isa) || Isa::detect().is_fused() && cols > 2
 }
 
-/// Whether sums over so many columns are a single run, whose sum is then added to what is there.
-pub(in crate::kernels) fn is_plain(cols: usize) -> bool {
-    is_fused(cols) && cols <= DEPTH
+/// Whether sums over so many columns are a single run in the order of the columns, whose sum is then added to what is there.
+pub(in crate::kernels) fn is_plain(isa: Isa, cols: usize) -> bool {
+    cols <= DEPTH && !isa.has_tiles() && (isa.has_pairs() || cols > 2)
 }
 
 /// `out = A B`, or `out += A B`, row-major. Each number is the sum of runs of [`depth`] columns, one run after the other.
-pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
+pub(in crate::kernels) fn product(isa: Isa, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
     assert_eq!(a.cols, b.rows, "a product of {} x {} and {} x {}", a.rows, a.cols, b.rows, b.cols);
     assert_eq!(out.len(), a.rows * b.cols);
     if out.is_empty() {
@@ -80,19 +92,23 @@ pub(in crate::kernels) fn product(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32],
         }
         return;
     }
-    let depth = depth(a.rows, a.cols);
+    let depth = depth(isa, a.rows, a.cols);
     for start in (0..a.cols).step_by(depth) {
         let count = depth.min(a.cols - start);
-        add_run(a.cols_from(start, count), b.rows_from(start, count), out, accumulate || start > 0);
+        let (a, b) = (a.cols_from(start, count), b.rows_from(start, count));
+        #[cfg(target_arch = "x86_64")]
+        if !is_by_gemm(isa) {
+            isa.multiply_matrices(a, b, out, accumulate || start > 0);
+            continue;
+        }
+        by_gemm(a, b, out, accumulate || start > 0);
     }
 }
 
 /// One run of a product, by `gemm`.
-fn add_run(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
-    for matrix in [a, b] {
-        let last = (matrix.rows - 1) * matrix.row_stride + (matrix.cols - 1) * matrix.col_stride;
-        assert!(last < matrix.values.len());
-    }
+fn by_gemm(a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
+    a.check();
+    b.check();
     // SAFETY: both matrices hold all their elements (checked above), and `out` is a.rows x b.cols without gaps.
     unsafe {
         gemm::gemm(

@@ -27,9 +27,13 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_bf16;
 #[cfg(target_arch = "x86_64")]
+mod matrix_bf16;
+#[cfg(target_arch = "x86_64")]
 mod narrowed;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use std::ops::Range;
 
@@ -37,12 +41,15 @@ pub use arguments::Epilogue;
 pub(super) use arguments::{BLOCK, Bases, Entries, HALVES, Lines, Samples, Window};
 pub use fetch::{fetch_ahead, fetch_place};
 use lanes::OnLanes;
+#[cfg(target_arch = "x86_64")]
+use matrix::Matrix;
 pub use peak::{measure_pairs_peak, measure_peak};
 pub use shared::Shared;
 pub use tile_support::TileSupport;
 use vectorized::Body;
 pub use vectorized::Vectorized;
 
+use crate::sparse::Weights;
 use crate::tiles::Row;
 #[cfg(target_arch = "x86_64")]
 use crate::tiles::Row16;
@@ -76,6 +83,9 @@ macro_rules! on {
         }
     };
 }
+
+/// The row blocks that tiles multiply.
+pub(super) const TILE_HEIGHT: usize = 16;
 
 /// An instruction set that this processor has: chosen once, printed once, forced by name. Holding one is the proof that the processor
 /// has it.
@@ -212,13 +222,23 @@ impl Isa {
         false
     }
 
-    /// Whether those in row blocks of a height are made by tiles: then sums have an order that one sample alone cannot follow.
-    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))]
-    pub(super) fn has_tiles(self, height: usize) -> bool {
+    /// Whether those of dense storage, and of row blocks of 16, are made by tiles: then sums have an order that one sample alone cannot
+    /// follow.
+    pub(super) fn has_tiles(self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        return self.0 == Kind::Amx && height == amx::HEIGHT;
+        return self.0 == Kind::Amx;
         #[cfg(not(target_arch = "x86_64"))]
         false
+    }
+
+    /// Whether products of some weights are made by tiles.
+    pub(super) fn has_tiles_for(self, weights: &Weights) -> bool {
+        self.has_tiles()
+            && match weights {
+                Weights::Dense(_) => true,
+                Weights::Sparse(_) => false,
+                Weights::Blocks(blocks) => blocks.height() == TILE_HEIGHT,
+            }
     }
 
     /// Narrows rows to bf16.
@@ -247,6 +267,25 @@ impl Isa {
         assert_eq!(self.0, Kind::Avx512Bf16);
         // SAFETY: an `Isa` of this kind exists only where the processor has the features.
         unsafe { avx512_bf16::spmm(lines, range, output, is_half) };
+    }
+
+    /// A run of a product of dense matrices, of numbers rounded to bf16.
+    ///
+    /// # Panics
+    /// If no product of this instruction set reads such.
+    #[cfg(target_arch = "x86_64")]
+    fn multiply_matrices(self, a: Matrix<'_>, b: Matrix<'_>, out: &mut [f32], accumulate: bool) {
+        a.check();
+        b.check();
+        // SAFETY: an `Isa` of these kinds exists only where the processor has the features, and tiles, which this process may use; the
+        // numbers are there, as just checked.
+        unsafe {
+            match self.0 {
+                Kind::Avx512Bf16 => avx512_bf16::product(a, b, out, accumulate),
+                Kind::Amx => amx::product(a, b, out, accumulate),
+                _ => panic!("{self} has no products of bf16 numbers"),
+            }
+        }
     }
 
     /// Makes a product by tiles.

@@ -8,21 +8,25 @@
 //! Rows are narrowed to bf16 once for all lines. Each chunk of blocks is put where tiles are loaded from while the tiles of the one before
 //! are multiplied: a load waits for stores to leave. Sums are f32; numbers below 2^-126 count as 0, as the instruction has it.
 
+mod matrix;
 mod permission;
 mod unit;
 
 use std::arch::x86_64::*;
 use std::ops::Range;
 
+pub(super) use self::matrix::product;
 pub(super) use permission::tile_support;
 use unit::{Sizes, Tiles, Unit};
 
+use super::TILE_HEIGHT;
 use super::blocks::Gradient;
+use super::transpose::transpose;
 use crate::sparse::Blocks;
 use crate::tiles::{HALF, LANES, Row, Row16};
 
 /// The rows of a block.
-pub(in crate::kernels) const HEIGHT: usize = 16;
+const HEIGHT: usize = TILE_HEIGHT;
 /// Numbers of a row of a tile: of f32, and of bf16.
 const WIDTH: usize = 16;
 const PAIRS: usize = 2 * WIDTH;
@@ -209,7 +213,7 @@ unsafe fn stage_product(
                 None => low,
             };
         }
-        transpose(pairs, weights);
+        turn(pairs, weights);
     }
 }
 
@@ -231,43 +235,16 @@ unsafe fn put_pairs(first: *const u16, second: *const u16, at: usize, tiles: &mu
     }
 }
 
-/// Turns 16 rows of 16 double words.
+/// Writes 16 rows of 16 double words as columns.
 ///
 /// # Safety
 /// The processor has the features.
 #[inline(always)]
-unsafe fn transpose(rows: [__m512i; 16], out: &mut Tile) {
-    // SAFETY: as the caller promises.
+unsafe fn turn(rows: [__m512i; 16], out: &mut Tile) {
+    // SAFETY: as the caller promises; a tile's row is as long as a register.
     unsafe {
-        let mut twos = [_mm512_setzero_si512(); 16];
-        for at in 0..8 {
-            twos[2 * at] = _mm512_unpacklo_epi32(rows[2 * at], rows[2 * at + 1]);
-            twos[2 * at + 1] = _mm512_unpackhi_epi32(rows[2 * at], rows[2 * at + 1]);
-        }
-        // In each quarter of a register column `k` of four rows.
-        let mut fours = [_mm512_setzero_si512(); 16];
-        for at in 0..4 {
-            let [a, b, c, d] = [twos[4 * at], twos[4 * at + 1], twos[4 * at + 2], twos[4 * at + 3]];
-            fours[4 * at] = _mm512_unpacklo_epi64(a, c);
-            fours[4 * at + 1] = _mm512_unpackhi_epi64(a, c);
-            fours[4 * at + 2] = _mm512_unpacklo_epi64(b, d);
-            fours[4 * at + 3] = _mm512_unpackhi_epi64(b, d);
-        }
-        for k in 0..4 {
-            let [a, b, c, d] = [fours[k], fours[4 + k], fours[8 + k], fours[12 + k]];
-            let (even_low, odd_low) =
-                (_mm512_shuffle_i32x4::<0x88>(a, b), _mm512_shuffle_i32x4::<0xdd>(a, b));
-            let (even_high, odd_high) =
-                (_mm512_shuffle_i32x4::<0x88>(c, d), _mm512_shuffle_i32x4::<0xdd>(c, d));
-            let columns = [
-                (k, _mm512_shuffle_i32x4::<0x88>(even_low, even_high)),
-                (4 + k, _mm512_shuffle_i32x4::<0x88>(odd_low, odd_high)),
-                (8 + k, _mm512_shuffle_i32x4::<0xdd>(even_low, even_high)),
-                (12 + k, _mm512_shuffle_i32x4::<0xdd>(odd_low, odd_high)),
-            ];
-            for (column, numbers) in columns {
-                _mm512_store_si512(out.0[column].as_mut_ptr().cast(), numbers);
-            }
+        for (to, column) in out.0.iter_mut().zip(transpose(rows)) {
+            _mm512_store_si512(to.as_mut_ptr().cast(), column);
         }
     }
 }
@@ -410,7 +387,7 @@ unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_, &[Row16], Row16
                     for (pairs, row) in pairs.iter_mut().zip(rows) {
                         *pairs = _mm512_loadu_si512(row.words().add(HALF * half).cast());
                     }
-                    transpose(pairs, outputs);
+                    turn(pairs, outputs);
                 }
                 tiles.load::<4>(outputs[0].start(), STRIDE);
                 tiles.load::<5>(outputs[1].start(), STRIDE);

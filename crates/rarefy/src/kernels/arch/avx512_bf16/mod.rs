@@ -9,9 +9,13 @@
 //! The instruction adds the product of the upper numbers of a pair first. The earlier number stands there, and products of such numbers are
 //! exact in `f32`: so sums over entries and over rows have the bits that FMA gives them.
 
+mod matrix;
+
 use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
+
+pub(super) use matrix::product;
 
 use super::arguments::{Lines, Samples};
 use super::avx512::{self, Register};
@@ -286,7 +290,7 @@ pub(super) fn gradient<'a>(product: Gradient<'a, impl Inputs<'a, Row16>, Row16>)
 /// Numbers that are pairs of bf16, but for sums. Made by nothing but these functions, which run where the processor has these
 /// features.
 #[derive(Clone, Copy)]
-struct Pairs(Register);
+pub(super) struct Pairs(Register);
 
 impl Arithmetic for Pairs {
     type Sums = __m512;
