@@ -47,7 +47,7 @@ pub(super) fn multiply<R: Operand>(
 }
 
 /// Halves a range of lines by their blocks until a piece is small.
-pub(super) fn split_lines(
+fn split_lines(
     blocks: &Blocks,
     lines: Range<usize>,
     output: &mut [Row],
@@ -98,7 +98,7 @@ pub(super) fn multiply_transposed<R: Operand>(
 }
 
 /// Columns that one piece of a transposed product covers.
-pub(super) fn piece_of_columns(blocks: &Blocks, panels: Panels) -> usize {
+fn piece_of_columns(blocks: &Blocks, panels: Panels) -> usize {
     let small = blocks.values().len() <= GRAIN;
     let pieces = if small { 1 } else { rayon::current_num_threads().div_ceil(panels.count().max(1)) };
     blocks.pattern().cols().div_ceil(pieces).max(1)
@@ -129,7 +129,7 @@ pub(super) fn weight_gradient<R: Operand>(
 }
 
 /// Sums gradients over all tiles: `leaf(blocks, panel, out, accumulate)` writes a panel's part of those of some blocks, or adds it.
-pub(super) fn sum_tiles(
+fn sum_tiles(
     blocks: &Blocks,
     panels: Panels,
     out: &mut [f32],

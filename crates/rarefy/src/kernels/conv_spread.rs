@@ -7,13 +7,18 @@
 //! The linear maps are those of tiles, so that each sum has the order that it has in a batch: `spmm` and row blocks add entries as
 //! the convolution of a tile does, and dense storage lays the panel out by offset first, as `conv_dense` does.
 
+#[cfg(target_arch = "x86_64")]
+use super::arch::TILE_HEIGHT;
 use super::arch::blocks::Multiply;
 use super::arch::matrix::Matrix;
+use super::arch::operand::Operand;
 use super::arch::{Entries, Epilogue, Isa, Lines};
 use super::panels::Panels;
 use super::windows::{OUTSIDE, Windows};
 use super::{conv_dense, dense, spmm};
 use crate::sparse::Blocks;
+#[cfg(target_arch = "x86_64")]
+use crate::tiles::Row16;
 use crate::tiles::{LANES, Row, Tiles};
 
 /// One tile of which all lanes are computed.
@@ -54,16 +59,37 @@ pub(super) fn forward_blocks(
     output: &mut Tiles,
     panel: &mut Vec<Row>,
 ) {
-    let (height, offsets) = (blocks.height(), windows.geometry.offsets());
-    let (lines, inputs) = (windows.filters_of_group() / height, windows.channels_of_group() * offsets);
+    let offsets = windows.geometry.offsets();
     for tile in 0..output.tiles() {
         fill(panel, windows, input, tile, |channel, offset| channel * offsets + offset);
-        let output = output.tile_mut(tile).chunks_exact_mut(windows.filters_of_group());
-        for ((group, input), output) in panel.chunks_exact(inputs).enumerate().zip(output) {
-            let lines = group * lines..(group + 1) * lines;
-            let (first_row, accumulate, is_half) = (0, false, false);
-            isa.on_lanes(Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half });
+        let output = output.tile_mut(tile);
+        #[cfg(target_arch = "x86_64")]
+        if isa.has_tiles() && blocks.height() == TILE_HEIGHT {
+            let mut narrowed = vec![Row16::ZERO; panel.len()];
+            isa.narrow(panel, &mut narrowed);
+            multiply_groups((isa, windows), (blocks, epilogue), &narrowed, output);
+            continue;
         }
+        multiply_groups((isa, windows), (blocks, epilogue), panel, output);
+    }
+}
+
+/// The products of all groups, of what the windows of a tile read.
+fn multiply_groups<R: Operand>(
+    (isa, windows): (Isa, &Windows),
+    (blocks, epilogue): (&Blocks, Epilogue<'_>),
+    panel: &[R],
+    output: &mut [Row],
+) {
+    let (filters, inputs) =
+        (windows.filters_of_group(), windows.channels_of_group() * windows.geometry.offsets());
+    let lines = filters / blocks.height();
+    for (group, (input, output)) in
+        panel.chunks_exact(inputs).zip(output.chunks_exact_mut(filters)).enumerate()
+    {
+        let lines = group * lines..(group + 1) * lines;
+        let (first_row, accumulate, is_half) = (0, false, false);
+        R::multiply(isa, Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::arch::{Entries, Epilogue, Isa};
 #[cfg(target_arch = "x86_64")]
-use super::bf16::narrowed;
+use super::bf16::{self, narrowed};
 use super::conv_blocks::Rows;
 use super::spmm::gather_columns;
 use super::windows::Windows;
@@ -53,7 +53,7 @@ impl<'a> Convolution<'a> {
                 );
             }
             #[cfg(target_arch = "x86_64")]
-            Weights::Blocks(blocks) if self.isa.has_pairs() => {
+            Weights::Blocks(blocks) if bf16::are_for(self.isa, weights) => {
                 let input = narrowed_rows((self.isa, self.windows), input);
                 conv_blocks::forward((self.isa, self.windows), blocks, input, output, epilogue);
             }
@@ -129,7 +129,7 @@ impl<'a> Convolution<'a> {
                 conv::transposed(self.isa, &entries, gradient, gradient_input);
             }
             #[cfg(target_arch = "x86_64")]
-            Weights::Blocks(blocks) if self.isa.has_pairs() => {
+            Weights::Blocks(blocks) if bf16::are_for(self.isa, weights) => {
                 let (windows, gradient) = ((self.isa, self.windows), narrowed(self.isa, gradient));
                 conv_blocks::transposed(windows, blocks, gradient, gradient_input, epilogue);
             }
@@ -175,7 +175,7 @@ impl<'a> Convolution<'a> {
                 );
             }
             #[cfg(target_arch = "x86_64")]
-            Weights::Blocks(blocks) if self.isa.has_pairs() => {
+            Weights::Blocks(blocks) if bf16::are_for(self.isa, weights) => {
                 let windows = (self.isa, self.windows);
                 let rows = (narrowed(self.isa, gradient), narrowed_rows(windows, input));
                 conv_blocks::weight_gradient(windows, blocks, rows, out, scratch);

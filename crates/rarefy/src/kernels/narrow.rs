@@ -110,7 +110,7 @@ pub(super) fn by_blocks(isa: Isa, blocks: &Blocks, input: &[f32], lines: Lines<'
 /// [`matrix::is_plain`] says so of the columns.
 pub(super) fn dense(isa: Isa, matrix: Matrix<'_>, input: &[f32], lines: Lines<'_>) {
     let is_fused = matrix::is_fused(isa, matrix.cols);
-    let matrix = DenseMatrix { isa, matrix, input };
+    let matrix = DenseMatrix { matrix, input };
     // `gemm` picks its own.
     let isa = Isa::detect();
     if is_fused {
@@ -197,7 +197,6 @@ impl Storage for BlockMatrix<'_> {
 
 #[derive(Clone, Copy)]
 struct DenseMatrix<'a> {
-    isa: Isa,
     matrix: Matrix<'a>,
     input: &'a [f32],
 }
@@ -211,7 +210,7 @@ impl Storage for DenseMatrix<'_> {
             std::array::from_fn(|place| &values[(first + place.min(sums.len() - 1)) * cols..][..cols]);
         // Of the block of rows that a tile's product computes at once.
         let rows = (rows - first / dense_tiles::BLOCK * dense_tiles::BLOCK).min(dense_tiles::BLOCK);
-        let depth = matrix::depth(self.isa, rows, cols);
+        let depth = matrix::depth(rows, cols);
         let mut all = [0.0; SIDE];
         for (run, input) in self.input.chunks(depth).enumerate() {
             let lines = lines.map(|line| &line[run * depth..][..input.len()]);

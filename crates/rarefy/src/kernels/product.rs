@@ -53,7 +53,8 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
-            bf16::multiply(isa, blocks, input, output.rows_mut(), panels, epilogue);
+            let input = bf16::narrowed(isa, input);
+            blocks::multiply(isa, blocks, input, output.rows_mut(), panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             blocks::multiply(isa, blocks, input.rows(), output.rows_mut(), panels, epilogue);
@@ -104,8 +105,8 @@ pub fn multiply_transposed(
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
-            let output = gradient_input.rows_mut();
-            bf16::multiply_transposed(isa, blocks, gradient, output, panels, epilogue);
+            let (gradient, output) = (bf16::narrowed(isa, gradient), gradient_input.rows_mut());
+            blocks::multiply_transposed(isa, blocks, gradient, output, panels, epilogue);
         }
         Weights::Blocks(blocks) => {
             let output = gradient_input.rows_mut();
@@ -147,7 +148,8 @@ pub fn weight_gradient(
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Blocks(blocks) if bf16::are_for(isa, weights) => {
-            bf16::weight_gradient(isa, blocks, gradient, input, panels, out);
+            let (gradient, input) = (bf16::narrowed(isa, gradient), bf16::narrowed(isa, input));
+            blocks::weight_gradient(isa, blocks, gradient, input, panels, out);
         }
         Weights::Blocks(blocks) => {
             blocks::weight_gradient(isa, blocks, gradient.rows(), input.rows(), panels, out);

@@ -63,8 +63,8 @@ fn is_by_gemm(isa: Isa) -> bool {
 
 /// How long the runs are in which the sums of so many rows are added up over `cols` columns. `gemm` adds a single row up in
 /// one go.
-pub(in crate::kernels) fn depth(isa: Isa, rows: usize, cols: usize) -> usize {
-    let runs = if rows == 1 && is_by_gemm(isa) { 1 } else { cols.div_ceil(DEPTH).max(1) };
+pub(in crate::kernels) fn depth(rows: usize, cols: usize) -> usize {
+    let runs = if rows == 1 { 1 } else { cols.div_ceil(DEPTH).max(1) };
     cols.div_ceil(runs).max(1)
 }
 
@@ -92,7 +92,7 @@ pub(in crate::kernels) fn product(isa: Isa, a: Matrix<'_>, b: Matrix<'_>, out: &
         }
         return;
     }
-    let depth = depth(isa, a.rows, a.cols);
+    let depth = depth(a.rows, a.cols);
     for start in (0..a.cols).step_by(depth) {
         let count = depth.min(a.cols - start);
         let (a, b) = (a.cols_from(start, count), b.rows_from(start, count));

@@ -272,40 +272,44 @@ mod tests {
     /// Sizes about those of blocks of rows, of stripes, of pairs and of runs; both orders of either side; numbers to be rounded.
     #[test]
     fn products_are_sums_in_order() {
-        let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
-        for (rows, depth, cols) in [
-            (1, 1, 1),
-            (1, 700, 64),
-            (10, 64, 784),
-            (16, 31, 33),
-            (17, 33, 95),
-            (23, 512, 64),
-            (40, 1025, 128),
-            (7, 2, 130),
-        ] {
-            let mut random = |count: usize| (0..count).map(|_| stream.normal()).collect::<Vec<f32>>();
-            let (a, b, before) = (random(rows * depth), random(depth * cols), random(rows * cols));
-            let sides = (both_orders(&a, rows, depth), both_orders(&b, depth, cols));
-            for isa in Isa::avx512_bf16().into_iter().chain(Isa::amx()) {
-                let run = matrix::depth(isa, rows, depth);
-                for (order, accumulate) in (0..4).flat_map(|order| [(order, false), (order, true)]) {
-                    let left = seen(&sides.0, rows, depth)[order / 2];
-                    let right = seen(&sides.1, depth, cols)[order % 2];
-                    let mut found = before.clone();
-                    matrix::product(isa, left, right, &mut found, accumulate);
-                    for at in 0..rows * cols {
-                        let start = if accumulate { before[at] } else { 0.0 };
-                        let (row, column) = (&a[at / cols * depth..][..depth], at % cols);
-                        let (sum, size) = dot(start, row, |k| b[k * cols + column], run);
-                        // Tiles add the first and the second numbers of pairs apart.
-                        let allowed = if isa.has_tiles() { 1e-6 * size } else { 0.0 };
-                        let found = found[at];
-                        assert!(
-                            (found - sum).abs() <= allowed,
-                            "{isa}, {rows} x {depth} x {cols}, order {order}, {accumulate}: {found}, not {sum}"
-                        );
-                    }
-                }
+        for isa in Isa::amx().into_iter().chain(Isa::avx512_bf16()) {
+            let mut stream = Stream::new(5, Purpose::Bench, 0, 0);
+            for sizes in [
+                [1, 1, 1],
+                [1, 700, 64],
+                [10, 64, 784],
+                [16, 31, 33],
+                [17, 33, 95],
+                [23, 512, 64],
+                [40, 1025, 128],
+                [7, 2, 130],
+            ] {
+                check(isa, sizes, &mut stream);
+            }
+        }
+    }
+
+    fn check(isa: Isa, [rows, depth, cols]: [usize; 3], stream: &mut Stream) {
+        let mut random = |count: usize| (0..count).map(|_| stream.normal()).collect::<Vec<f32>>();
+        let (a, b, before) = (random(rows * depth), random(depth * cols), random(rows * cols));
+        let sides = (both_orders(&a, rows, depth), both_orders(&b, depth, cols));
+        let run = matrix::depth(rows, depth);
+        for (order, accumulate) in (0..4).flat_map(|order| [(order, false), (order, true)]) {
+            let left = seen(&sides.0, rows, depth)[order / 2];
+            let right = seen(&sides.1, depth, cols)[order % 2];
+            let mut found = before.clone();
+            matrix::product(isa, left, right, &mut found, accumulate);
+            for at in 0..rows * cols {
+                let start = if accumulate { before[at] } else { 0.0 };
+                let (row, column) = (&a[at / cols * depth..][..depth], at % cols);
+                let (sum, size) = dot(start, row, |k| b[k * cols + column], run);
+                // Tiles add the first and the second numbers of pairs apart.
+                let allowed = if isa.has_tiles() { 1e-6 * size } else { 0.0 };
+                let found = found[at];
+                assert!(
+                    (found - sum).abs() <= allowed,
+                    "{isa}, {rows} x {depth} x {cols}, order {order}, {accumulate}: {found}, not {sum}"
+                );
             }
         }
     }

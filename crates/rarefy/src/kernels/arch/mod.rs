@@ -19,7 +19,7 @@ mod tile_support;
 mod vectorized;
 
 #[cfg(target_arch = "x86_64")]
-pub(super) mod amx;
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -286,17 +286,6 @@ impl Isa {
                 _ => panic!("{self} has no products of bf16 numbers"),
             }
         }
-    }
-
-    /// Makes a product by tiles.
-    ///
-    /// # Panics
-    /// If there are none.
-    #[cfg(target_arch = "x86_64")]
-    pub(super) fn by_tiles(self, product: amx::Product<'_>) {
-        assert_eq!(self.0, Kind::Amx);
-        // SAFETY: an `Isa` of this kind exists only where the processor has the features and tiles, which this process may use.
-        unsafe { amx::multiply(product) };
     }
 
     /// Runs plain Rust code compiled for this instruction set; short loops do without a type: [`vectorize!`](crate::vectorize).

@@ -6,7 +6,7 @@ use super::Isa;
 use super::arguments::Samples;
 use super::blocks::{Gradient, Inputs, Multiply, Numbers, Outputs, Transposed};
 #[cfg(target_arch = "x86_64")]
-use super::{Kind, avx512_bf16};
+use super::{Kind, amx, avx512_bf16};
 use crate::tiles::Row;
 #[cfg(target_arch = "x86_64")]
 use crate::tiles::Row16;
@@ -58,7 +58,27 @@ impl Operand for Row {
     }
 }
 
-/// All panic if the instruction set is none for pairs.
+/// Calls something of the instruction set for bf16 numbers that an [`Isa`] names, as `set`.
+#[cfg(target_arch = "x86_64")]
+macro_rules! on16 {
+    ($isa:expr, $set:ident => $call:expr) => {
+        match $isa.0 {
+            Kind::Avx512Bf16 => {
+                use avx512_bf16 as $set;
+                // SAFETY: an `Isa` of this kind exists only where the processor has the features.
+                unsafe { $call }
+            }
+            Kind::Amx => {
+                use amx as $set;
+                // SAFETY: as above, and of tiles, which this process may use.
+                unsafe { $call }
+            }
+            _ => panic!("{} has no products of bf16 numbers", $isa),
+        }
+    };
+}
+
+/// All panic if the instruction set has no such product.
 #[cfg(target_arch = "x86_64")]
 impl Operand for Row16 {
     fn sddmm<const N: usize>(
@@ -70,25 +90,19 @@ impl Operand for Row16 {
         is_half: bool,
     ) {
         assert_eq!(isa.0, Kind::Avx512Bf16);
-        // SAFETY: an `Isa` of this kind exists only where the processor has the features; so below.
+        // SAFETY: an `Isa` of this kind exists only where the processor has the features.
         unsafe { avx512_bf16::sddmm(samples, entries, out, accumulate, is_half) };
     }
 
     fn multiply<'a>(isa: Isa, product: Multiply<'a, impl Inputs<'a, Row16>>) {
-        assert_eq!(isa.0, Kind::Avx512Bf16);
-        // SAFETY: as above.
-        unsafe { avx512_bf16::multiply(product) };
+        on16!(isa, set => set::multiply(product));
     }
 
     fn transposed(isa: Isa, product: Transposed<'_, impl Outputs, Row16>) {
-        assert_eq!(isa.0, Kind::Avx512Bf16);
-        // SAFETY: as above.
-        unsafe { avx512_bf16::transposed(product) };
+        on16!(isa, set => set::transposed(product));
     }
 
     fn gradient<'a>(isa: Isa, product: Gradient<'a, impl Inputs<'a, Row16>, Row16>) {
-        assert_eq!(isa.0, Kind::Avx512Bf16);
-        // SAFETY: as above.
-        unsafe { avx512_bf16::gradient(product) };
+        on16!(isa, set => set::gradient(product));
     }
 }

@@ -20,7 +20,7 @@ pub(super) use permission::tile_support;
 use unit::{Sizes, Tiles, Unit};
 
 use super::TILE_HEIGHT;
-use super::blocks::Gradient;
+use super::blocks::{Gradient, Inputs, Multiply, Outputs, Transposed};
 use super::transpose::transpose;
 use crate::sparse::Blocks;
 use crate::tiles::{HALF, LANES, Row, Row16};
@@ -74,56 +74,43 @@ fn chunks(lines: impl Iterator<Item = (usize, Range<usize>)>, size: usize) -> im
     })
 }
 
-/// One of the three.
-pub(in crate::kernels) enum Product<'a> {
-    Forward(Forward<'a>),
-    Transposed(Transposed<'a>),
-    Gradient(Gradient<'a, &'a [Row16], Row16>),
-}
-
-/// Some lines of blocks times a panel: sums alone.
-pub(in crate::kernels) struct Forward<'a> {
-    pub(in crate::kernels) blocks: &'a Blocks,
-    pub(in crate::kernels) lines: Range<usize>,
-    /// The panel's input, a row for each column.
-    pub(in crate::kernels) input: &'a [Row16],
-    /// A row for each row of the lines.
-    pub(in crate::kernels) output: &'a mut [Row],
-}
-
-/// A panel's gradients of outputs, to those of inputs.
-pub(in crate::kernels) struct Transposed<'a> {
-    pub(in crate::kernels) blocks: &'a Blocks,
-    /// The panel's, a row for each output.
-    pub(in crate::kernels) gradient: &'a [Row16],
-    /// Sums are added to these rows, of columns from `first` on.
-    pub(in crate::kernels) output: &'a mut [Row],
-    pub(in crate::kernels) first: usize,
-}
-
-/// Makes a product.
+/// Some lines of blocks times a panel.
 ///
 /// # Safety
-/// The processor has these features and tiles, which this process may use.
+/// The processor has these features and tiles, which this process may use; so below.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-pub(super) unsafe fn multiply(product: Product<'_>) {
+pub(super) unsafe fn multiply<'a>(product: Multiply<'a, impl Inputs<'a, Row16>>) {
     // SAFETY: as the caller promises.
-    unsafe {
-        match product {
-            Product::Forward(product) => forward(Unit::new(), product),
-            Product::Transposed(product) => transposed(Unit::new(), product),
-            Product::Gradient(product) => gradient(Unit::new(), product),
-        }
-    }
+    unsafe { forward(Unit::new(), product) };
+}
+
+/// Adds the transposed product of some lines for one panel.
+///
+/// # Safety
+/// As for [`multiply`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+pub(super) unsafe fn transposed(product: Transposed<'_, impl Outputs, Row16>) {
+    // SAFETY: as the caller promises.
+    unsafe { backward(Unit::new(), product) };
+}
+
+/// The gradients of some blocks by one panel.
+///
+/// # Safety
+/// As for [`multiply`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+pub(super) unsafe fn gradient<'a>(product: Gradient<'a, impl Inputs<'a, Row16>, Row16>) {
+    // SAFETY: as the caller promises.
+    unsafe { of_weights(Unit::new(), product) };
 }
 
 /// All tiles are whole.
 const WHOLE: Sizes = [(16, 64); 8];
 
 #[inline(always)]
-unsafe fn forward<T: Tiles>(mut tiles: T, product: Forward<'_>) {
-    let Forward { blocks, lines, input, output } = product;
-    check(blocks, Some(input.len()), Some(output.len()).map(|rows| rows / HEIGHT), lines.len());
+unsafe fn forward<'a, I: Inputs<'a, Row16>>(mut tiles: impl Tiles, product: Multiply<'a, I>) {
+    let Multiply { blocks, lines, input, output, epilogue, first_row, accumulate, is_half: _ } = product;
+    check(blocks, Some(input.columns()), Some(output.len()).map(|rows| rows / HEIGHT), lines.len());
     let index = blocks.pattern().index();
     let first = lines.start;
     let mut chunks = chunks(lines.map(|line| (line, index.line(line))), PAIRS);
@@ -141,15 +128,21 @@ unsafe fn forward<T: Tiles>(mut tiles: T, product: Forward<'_>) {
             // SAFETY: as above.
             unsafe { stage_product(blocks, ahead, input, &mut staged[1 - at]) };
         }
-        if chunk.begins_line {
-            tiles.zero::<0>();
-            tiles.zero::<1>();
-            tiles.zero::<2>();
-            tiles.zero::<3>();
-        }
         let (weights, rows) = &staged[at];
+        let to: *mut u8 = output[(chunk.line - first) * HEIGHT..][..HEIGHT].as_mut_ptr().cast();
         // SAFETY: these are whole tiles, and a line's rows of the output are 16 of 256 bytes (checked above).
         unsafe {
+            if chunk.begins_line && accumulate {
+                tiles.load::<0>(to, ROW);
+                tiles.load::<1>(to.add(STRIDE), ROW);
+                tiles.load::<2>(to.add(2 * STRIDE), ROW);
+                tiles.load::<3>(to.add(3 * STRIDE), ROW);
+            } else if chunk.begins_line {
+                tiles.zero::<0>();
+                tiles.zero::<1>();
+                tiles.zero::<2>();
+                tiles.zero::<3>();
+            }
             tiles.load::<4>(weights.start(), STRIDE);
             tiles.load::<5>(rows[0].start(), STRIDE);
             tiles.dot::<0, 4, 5>();
@@ -160,7 +153,6 @@ unsafe fn forward<T: Tiles>(mut tiles: T, product: Forward<'_>) {
             tiles.load::<5>(rows[3].start(), STRIDE);
             tiles.dot::<3, 4, 5>();
             if chunk.ends_line {
-                let to: *mut u8 = output[(chunk.line - first) * HEIGHT..][..HEIGHT].as_mut_ptr().cast();
                 tiles.store::<0>(to, ROW);
                 tiles.store::<1>(to.add(STRIDE), ROW);
                 tiles.store::<2>(to.add(2 * STRIDE), ROW);
@@ -168,6 +160,16 @@ unsafe fn forward<T: Tiles>(mut tiles: T, product: Forward<'_>) {
             }
         }
         at = 1 - at;
+    }
+    for place in 0..output.len() {
+        let (row, sums) = (first * HEIGHT + place, &mut output[place].0);
+        if !accumulate {
+            let start = epilogue.start(row);
+            for sum in &mut *sums {
+                *sum += start;
+            }
+        }
+        epilogue.end(first_row + row, sums);
     }
 }
 
@@ -184,18 +186,16 @@ fn check(blocks: &Blocks, columns: Option<usize>, rows: Option<usize>, lines: us
 /// # Safety
 /// The processor has the features, and `input` a row for each column.
 #[inline(always)]
-unsafe fn stage_product(
+unsafe fn stage_product<'a>(
     blocks: &Blocks,
     chunk: &Chunk,
-    input: &[Row16],
+    input: impl Inputs<'a, Row16>,
     (weights, rows): &mut (Tile, [Tile; PARTS]),
 ) {
     let columns = &blocks.pattern().index().indices()[chunk.blocks.clone()];
     // SAFETY: as the caller promises; rows and tiles are as long as what is read and written.
     unsafe {
-        let row = |at: usize| {
-            columns.get(at).map_or(&Row16::ZERO, |&column| input.get_unchecked(column as usize)).words()
-        };
+        let row = |at: usize| columns.get(at).map_or(&Row16::ZERO, |&column| input.row(column)).words();
         for pair in 0..WIDTH {
             put_pairs(row(2 * pair), row(2 * pair + 1), pair, rows);
         }
@@ -258,74 +258,67 @@ const OUTPUTS: Sizes = [(16, 32), (16, 64), (16, 64), (16, 64), (8, 64), (8, 64)
 struct Weights16([[u16; HEIGHT]; 16]);
 
 #[inline(always)]
-unsafe fn transposed<T: Tiles>(mut tiles: T, product: Transposed<'_>) {
-    let Transposed { blocks, gradient, output, first } = product;
+unsafe fn backward<O: Outputs>(mut tiles: impl Tiles, product: Transposed<'_, O, Row16>) {
+    let Transposed { blocks, lines, gradient, mut output, is_half: _ } = product;
     let index = blocks.pattern().index();
-    check(blocks, Some(index.width()), Some(gradient.len() / HEIGHT), index.lines());
-    let end = first + output.len();
-    let is_all = (first, end) == (0, index.width());
-    assert!(end <= index.width(), "columns of the blocks");
-    // The blocks of these columns alone.
-    let of_line = |line: usize| {
-        let blocks = index.line(line);
-        if is_all {
-            return blocks;
-        }
-        let columns = &index.indices()[blocks.clone()];
-        let before = |end: usize| columns.partition_point(|&column| (column as usize) < end);
-        blocks.start + before(first)..blocks.start + before(end)
-    };
+    check(blocks, Some(output.columns()), Some(gradient.len() / HEIGHT), index.lines());
     let mut sums = [[Tile::ZERO; PARTS]; 2];
     let mut outputs = [Tile::ZERO; PARTS];
     let mut weights = Weights16([[0; HEIGHT]; 16]);
     let mut at = 0;
     let mut last: Option<Range<usize>> = None;
     tiles.configure(&OUTPUTS);
-    for chunk in chunks((0..index.lines()).map(|line| (line, of_line(line))), 16) {
-        if chunk.blocks.is_empty() {
-            continue;
-        }
-        // SAFETY: this is inlined where the features are; a line has 16 rows of gradients, each a row of pairs (checked above).
-        unsafe {
-            if chunk.begins_line {
-                for pair in 0..HEIGHT / 2 {
-                    let rows = &gradient[chunk.line * HEIGHT + 2 * pair..][..2];
-                    put_pairs(rows[0].words(), rows[1].words(), pair, &mut outputs);
+    for line in lines {
+        // The blocks of these columns alone.
+        let of_line = index.line(line);
+        let part = output.part(&index.indices()[of_line.clone()]);
+        let of_line = of_line.start + part.start..of_line.start + part.end;
+        for chunk in chunks(std::iter::once((line, of_line)), 16) {
+            if chunk.blocks.is_empty() {
+                continue;
+            }
+            // SAFETY: this is inlined where the features are; a line has 16 rows of gradients, each a row of pairs (checked above).
+            unsafe {
+                if chunk.begins_line {
+                    for pair in 0..HEIGHT / 2 {
+                        let rows = &gradient[chunk.line * HEIGHT + 2 * pair..][..2];
+                        put_pairs(rows[0].words(), rows[1].words(), pair, &mut outputs);
+                    }
+                    tiles.load::<4>(outputs[0].start(), STRIDE);
+                    tiles.load::<5>(outputs[1].start(), STRIDE);
+                    tiles.load::<6>(outputs[2].start(), STRIDE);
+                    tiles.load::<7>(outputs[3].start(), STRIDE);
                 }
-                tiles.load::<4>(outputs[0].start(), STRIDE);
-                tiles.load::<5>(outputs[1].start(), STRIDE);
-                tiles.load::<6>(outputs[2].start(), STRIDE);
-                tiles.load::<7>(outputs[3].start(), STRIDE);
+                // What stands behind the last block is not added.
+                let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
+                for (weights, values) in weights.0.iter_mut().zip(values.as_chunks::<HEIGHT>().0) {
+                    let upper = _mm512_srli_epi32::<16>(_mm512_loadu_si512(values.as_ptr().cast()));
+                    _mm256_storeu_si256(weights.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(upper));
+                }
+                let to = &mut sums[at];
+                tiles.load::<0>(weights.0.as_ptr().cast(), 2 * HEIGHT);
+                tiles.zero::<1>();
+                tiles.dot::<1, 0, 4>();
+                tiles.zero::<2>();
+                tiles.dot::<2, 0, 5>();
+                tiles.store::<1>(to[0].start_mut(), STRIDE);
+                tiles.zero::<3>();
+                tiles.dot::<3, 0, 6>();
+                tiles.store::<2>(to[1].start_mut(), STRIDE);
+                tiles.zero::<1>();
+                tiles.dot::<1, 0, 7>();
+                tiles.store::<3>(to[2].start_mut(), STRIDE);
+                tiles.store::<1>(to[3].start_mut(), STRIDE);
+                if let Some(blocks) = last.replace(chunk.blocks) {
+                    add_rows(&sums[1 - at], &index.indices()[blocks], &mut output);
+                }
             }
-            // What stands behind the last block is not added.
-            let values = &blocks.values()[chunk.blocks.start * HEIGHT..chunk.blocks.end * HEIGHT];
-            for (weights, values) in weights.0.iter_mut().zip(values.as_chunks::<HEIGHT>().0) {
-                let upper = _mm512_srli_epi32::<16>(_mm512_loadu_si512(values.as_ptr().cast()));
-                _mm256_storeu_si256(weights.as_mut_ptr().cast(), _mm512_cvtepi32_epi16(upper));
-            }
-            let to = &mut sums[at];
-            tiles.load::<0>(weights.0.as_ptr().cast(), 2 * HEIGHT);
-            tiles.zero::<1>();
-            tiles.dot::<1, 0, 4>();
-            tiles.zero::<2>();
-            tiles.dot::<2, 0, 5>();
-            tiles.store::<1>(to[0].start_mut(), STRIDE);
-            tiles.zero::<3>();
-            tiles.dot::<3, 0, 6>();
-            tiles.store::<2>(to[1].start_mut(), STRIDE);
-            tiles.zero::<1>();
-            tiles.dot::<1, 0, 7>();
-            tiles.store::<3>(to[2].start_mut(), STRIDE);
-            tiles.store::<1>(to[3].start_mut(), STRIDE);
-            if let Some(blocks) = last.replace(chunk.blocks) {
-                add_rows(&sums[1 - at], &index.indices()[blocks], output, first);
-            }
+            at = 1 - at;
         }
-        at = 1 - at;
     }
     if let Some(blocks) = last {
         // SAFETY: as above.
-        unsafe { add_rows(&sums[1 - at], &index.indices()[blocks], output, first) };
+        unsafe { add_rows(&sums[1 - at], &index.indices()[blocks], &mut output) };
     }
 }
 
@@ -334,9 +327,10 @@ unsafe fn transposed<T: Tiles>(mut tiles: T, product: Transposed<'_>) {
 /// # Safety
 /// The processor has the features.
 #[inline(always)]
-unsafe fn add_rows(sums: &[Tile; PARTS], columns: &[u32], output: &mut [Row], first: usize) {
+unsafe fn add_rows(sums: &[Tile; PARTS], columns: &[u32], output: &mut impl Outputs) {
     for (place, &column) in columns.iter().enumerate() {
-        let row = &mut output[column as usize - first].0;
+        // SAFETY: a pattern's columns are below its width, and these are of a part.
+        let Some(Row(row)) = (unsafe { output.row(column) }) else { continue };
         for (part, sums) in sums.iter().enumerate() {
             // SAFETY: a row is 64 numbers, and a tile's 16.
             unsafe {
@@ -348,10 +342,10 @@ unsafe fn add_rows(sums: &[Tile; PARTS], columns: &[u32], output: &mut [Row], fi
 }
 
 #[inline(always)]
-unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_, &[Row16], Row16>) {
+unsafe fn of_weights<'a, I: Inputs<'a, Row16>>(mut tiles: impl Tiles, product: Gradient<'a, I, Row16>) {
     let Gradient { blocks, range, gradient, input, out, accumulate, is_half } = product;
     let index = blocks.pattern().index();
-    check(blocks, Some(input.len()), Some(gradient.len() / HEIGHT), index.lines());
+    check(blocks, Some(input.columns()), Some(gradient.len() / HEIGHT), index.lines());
     assert_eq!(out.len(), range.len() * HEIGHT, "a number for each slot");
     let base = range.start;
     let first = index.offsets().partition_point(|&offset| offset as usize <= base).saturating_sub(1);
@@ -427,11 +421,11 @@ unsafe fn gradient<T: Tiles>(mut tiles: T, product: Gradient<'_, &[Row16], Row16
 /// # Safety
 /// The processor has the features.
 #[inline(always)]
-unsafe fn stage_rows(columns: &[u32], input: &[Row16], [low, high]: &mut [Tile; 2]) {
+unsafe fn stage_rows<'a>(columns: &[u32], input: impl Inputs<'a, Row16>, [low, high]: &mut [Tile; 2]) {
     for (place, &column) in columns.iter().enumerate() {
-        let row = input[column as usize].words();
         // SAFETY: as the caller promises; a row is 64 words, a tile's 32.
         unsafe {
+            let row = input.row(column).words();
             let halves = [_mm512_loadu_si512(row.cast()), _mm512_loadu_si512(row.add(HALF).cast())];
             _mm512_store_si512(low.0[place].as_mut_ptr().cast(), halves[0]);
             _mm512_store_si512(high.0[place].as_mut_ptr().cast(), halves[1]);

@@ -1,6 +1,9 @@
+use super::super::arguments::Epilogue;
+use super::super::blocks::ColumnOutputs;
 use super::super::narrowed::narrow;
 use super::unit::Plain;
 use super::*;
+use crate::kernels::Activation;
 use crate::random::{Purpose, Stream};
 use crate::sparse::{Pattern, Weights};
 
@@ -56,9 +59,6 @@ fn check(what: &str, found: f32, products: impl Iterator<Item = (f32, f32)>) {
     assert!((f64::from(found) - sum).abs() <= 1e-6 * size, "{what}: {found} and not {sum}");
 }
 
-/// How a product is made.
-type Run = unsafe fn(Product<'_>);
-
 /// On any processor that has the vectors, by tiles of [`Plain`]; where it has tiles, by those too.
 #[test]
 fn tiles_make_the_three_products() {
@@ -72,8 +72,12 @@ fn tiles_make_the_three_products() {
         let weights = blocks(lines, columns, &mut stream);
         let (input, gradient) = (rows(columns, &mut stream), rows(lines * HEIGHT, &mut stream));
         let what = format!("{lines} x {columns}");
-        for unit in [Some(by_plain as Run), has_unit.then_some(multiply as Run)].into_iter().flatten() {
-            products(&what, unit, &weights, &input, &gradient);
+        // SAFETY: the features were looked for, and so were tiles.
+        unsafe {
+            products(&what, Plain::new, &weights, &input, &gradient);
+            if has_unit {
+                products(&what, || Unit::new(), &weights, &input, &gradient);
+            }
         }
     }
 }
@@ -88,18 +92,13 @@ fn has(name: &str) -> bool {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-unsafe fn by_plain(product: Product<'_>) {
-    // SAFETY: the caller has looked for the features.
-    unsafe {
-        match product {
-            Product::Forward(product) => forward(Plain::new(), product),
-            Product::Transposed(product) => transposed(Plain::new(), product),
-            Product::Gradient(product) => super::gradient(Plain::new(), product),
-        }
-    }
-}
-
-fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[Row]) {
+unsafe fn products<T: Tiles>(
+    what: &str,
+    tiles: impl Fn() -> T,
+    weights: &Weights,
+    input: &[Row],
+    gradient: &[Row],
+) {
     let (blocks, cols) = (of(weights), weights.cols());
     let cells: Vec<(usize, usize, f32)> = weights
         .connections()
@@ -107,17 +106,32 @@ fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[
         .collect();
     let (input16, gradient16) = (narrowed(input), narrowed(gradient));
 
-    // All lines, and those behind the first.
-    for first in [0, blocks.pattern().rows() / 2] {
+    // All lines, and those behind the first; sums begin with a bias, or what is there.
+    let bias: Vec<f32> = (0..blocks.rows()).map(|row| row as f32 / 64.0).collect();
+    let epilogue = Epilogue::Activate { bias: &bias, activation: Activation::Identity };
+    for (first, accumulate) in [(0, false), (blocks.pattern().rows() / 2, true)] {
         let lines = first..blocks.pattern().rows();
-        let mut output = vec![Row([f32::NAN; LANES]); lines.len() * HEIGHT];
-        let product = Forward { blocks, lines, input: &input16, output: &mut output };
-        // SAFETY: the features were looked for.
-        unsafe { run(Product::Forward(product)) };
+        let before = if accumulate { 2.0 } else { f32::NAN };
+        let mut output = vec![Row([before; LANES]); lines.len() * HEIGHT];
+        let (first_row, is_half) = (0, false);
+        let product = Multiply {
+            blocks,
+            lines,
+            input: &input16[..],
+            output: &mut output,
+            epilogue,
+            first_row,
+            accumulate,
+            is_half,
+        };
+        // SAFETY: as the caller promises; so below.
+        unsafe { forward(tiles(), product) };
         for (row, output) in (first * HEIGHT..).zip(&output) {
             for lane in 0..LANES {
+                let start = if accumulate { 2.0 } else { bias[row] };
                 let entries = cells.iter().filter(|cell| cell.0 == row);
                 let products = entries.map(|&(_, column, weight)| (weight, input[column].0[lane]));
+                let products = std::iter::once((start, 1.0)).chain(products);
                 check(&format!("{what}, product, row {row}, lane {lane}"), output.0[lane], products);
             }
         }
@@ -126,9 +140,11 @@ fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[
     // All columns, and some; sums are added to what is there.
     for (first, count) in [(0, cols), (cols / 3, cols - cols / 2)] {
         let mut output = vec![Row([0.0; LANES]); count];
-        let product = Transposed { blocks, gradient: &gradient16, output: &mut output, first };
+        let lines = 0..blocks.pattern().rows();
+        let sums = ColumnOutputs::new(&mut output, first, cols);
+        let product = Transposed { blocks, lines, gradient: &gradient16, output: sums, is_half: false };
         // SAFETY: as above.
-        unsafe { run(Product::Transposed(product)) };
+        unsafe { backward(tiles(), product) };
         for (column, output) in (first..).zip(&output) {
             for lane in 0..LANES {
                 let entries = cells.iter().filter(|cell| cell.1 == column);
@@ -156,7 +172,7 @@ fn products(what: &str, run: Run, weights: &Weights, input: &[Row], gradient: &[
             is_half,
         };
         // SAFETY: as above.
-        unsafe { run(Product::Gradient(product)) };
+        unsafe { of_weights(tiles(), product) };
         let lanes = if is_half { HALF } else { LANES };
         for (cell, slot) in weights.connections().filter(|(_, slot)| range.contains(&(slot / HEIGHT))) {
             let (row, column) = (cell / cols, cell % cols);
