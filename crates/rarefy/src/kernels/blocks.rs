@@ -51,7 +51,7 @@ fn split_lines(
     blocks: &Blocks,
     lines: Range<usize>,
     output: &mut [Row],
-    work: &(impl Fn(Range<usize>, &mut [Row]) + Sync),
+    work: &(dyn Fn(Range<usize>, &mut [Row]) + Sync),
 ) {
     let offsets = blocks.pattern().index().offsets();
     let (start, end) = (offsets[lines.start], offsets[lines.end]);
@@ -88,11 +88,9 @@ pub(super) fn multiply_transposed<R: Operand>(
             let lines = 0..blocks.pattern().rows();
             let sums = ColumnOutputs::new(&mut *output, start, columns);
             R::transposed(isa, Transposed { blocks, lines, gradient, output: sums, is_half });
-            crate::vectorize!(isa, {
-                for (at, row) in (panel * columns + start..).zip(output) {
-                    epilogue.end(at, &mut row.0);
-                }
-            });
+            for (at, row) in (panel * columns + start..).zip(output) {
+                isa.end(&epilogue, at, &mut row.0);
+            }
         });
     });
 }
@@ -128,13 +126,11 @@ pub(super) fn weight_gradient<R: Operand>(
     });
 }
 
+/// Writes a panel's part of the gradients of some blocks, or adds it.
+type OfPanel<'a> = dyn Fn(Range<usize>, usize, &mut [f32], bool) + Sync + 'a;
+
 /// Sums gradients over all tiles: `leaf(blocks, panel, out, accumulate)` writes a panel's part of those of some blocks, or adds it.
-fn sum_tiles(
-    blocks: &Blocks,
-    panels: Panels,
-    out: &mut [f32],
-    leaf: &(impl Fn(Range<usize>, usize, &mut [f32], bool) + Sync),
-) {
+fn sum_tiles(blocks: &Blocks, panels: Panels, out: &mut [f32], leaf: &OfPanel<'_>) {
     assert_eq!(out.len(), blocks.values().len(), "one gradient per slot");
     let levels = Leaf::of_positions(panels.positions).scratch_levels(panels.tiles);
     assert!(levels <= LEVELS, "a batch has at most {} samples", crate::tiles::LANES << LEVELS);
@@ -144,13 +140,13 @@ fn sum_tiles(
 }
 
 /// A weight gradient being added up.
-struct Sums<'a, L> {
+struct Sums<'a> {
     height: usize,
     panels: Panels,
-    leaf: &'a L,
+    leaf: &'a OfPanel<'a>,
 }
 
-impl<L: Fn(Range<usize>, usize, &mut [f32], bool) + Sync> Sums<'_, L> {
+impl Sums<'_> {
     /// Cuts a range of blocks into pieces of `size`, the last perhaps smaller. `out` has the slots of the range.
     fn split(&self, range: Range<usize>, out: &mut [f32], size: usize) {
         if range.len() <= size {

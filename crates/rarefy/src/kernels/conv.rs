@@ -130,13 +130,16 @@ pub(super) fn weight_gradient(
     });
 }
 
+/// Adds up the part of some positions of a tile.
+type OfSlice<'a> = dyn Fn(usize, Range<usize>, &mut [f32]) + Sync + 'a;
+
 /// Sums `part(tile, positions, out)` over slices of the positions in order, and over tiles in a tree.
 pub(super) fn sum_slices(
     positions: usize,
     tiles: usize,
     out: &mut [f32],
     scratch: &mut Vec<f32>,
-    part: &(impl Fn(usize, Range<usize>, &mut [f32]) + Sync),
+    part: &OfSlice<'_>,
 ) {
     let (slices, length) = (slices(positions), out.len());
     if length == 0 || tiles == 0 {

@@ -112,11 +112,9 @@ pub(super) fn transposed<R: Operand>(
                 first..first + output.len() / channels,
                 output,
             );
-            crate::vectorize!(isa, {
-                for (at, row) in (tile * per_tile + start..).zip(output) {
-                    epilogue.end(at, &mut row.0);
-                }
-            });
+            for (at, row) in (tile * per_tile + start..).zip(output) {
+                isa.end(&epilogue, at, &mut row.0);
+            }
         });
     });
 }

@@ -74,7 +74,7 @@ fn multiply(
                         *row = sums[line * width + place];
                         let bias = epilogue.start(line);
                         row.0.iter_mut().for_each(|sum| *sum += bias);
-                        epilogue.end(tile * per_tile + (first + place) * lines + line, &mut row.0);
+                        isa.end(&epilogue, tile * per_tile + (first + place) * lines + line, &mut row.0);
                     }
                 }
             });

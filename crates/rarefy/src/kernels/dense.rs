@@ -36,7 +36,7 @@ pub(super) fn multiply(
                     for sum in &mut row.0 {
                         *sum += bias;
                     }
-                    epilogue.end(tile * matrix.rows + line, &mut row.0);
+                    isa.end(&epilogue, tile * matrix.rows + line, &mut row.0);
                 }
             });
         });
@@ -88,7 +88,7 @@ fn multiply_halves(
                     for (to, sum) in half.iter_mut().zip(&sums.0[place * HALF..]) {
                         *to = sum + bias;
                     }
-                    epilogue.end((first + panel + place) * matrix.rows + line, half);
+                    isa.end(&epilogue, (first + panel + place) * matrix.rows + line, half);
                 }
             }
         });

@@ -163,11 +163,9 @@ pub(super) fn multiply(
                     }
                 });
             }
-            crate::vectorize!(isa, {
-                for (row, sums) in (start..).zip(output.iter_mut()) {
-                    epilogue.end(tile * rows + row, &mut sums.0);
-                }
-            });
+            for (row, sums) in (start..).zip(output.iter_mut()) {
+                isa.end(&epilogue, tile * rows + row, &mut sums.0);
+            }
         });
     });
 }

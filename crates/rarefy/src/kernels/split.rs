@@ -1,19 +1,27 @@
 //! Splitting flat arrays into chunks between threads. The chunks do not depend on the number of threads.
+//!
+//! Work is a `dyn Fn`: a call for each chunk is nothing beside it, and cutting and joining would be compiled anew for each kind of work.
 
 use std::ops::Range;
 
 use crate::tiles::Row;
 
+/// Work on chunks of two arrays, and the number of the chunk.
+type OnPairs<'a, A, B> = dyn Fn(usize, &mut [A], &mut [B]) + Sync + 'a;
+
+/// Work on a range of parts of several arrays.
+type OnParts<'a, T, const N: usize> = dyn Fn(Range<usize>, [&mut [T]; N]) + Sync + 'a;
+
 /// Runs `work(start, chunk)` on chunks of `size` numbers (the last may be shorter), in parallel.
 ///
 /// # Panics
 /// If `size` is 0.
-pub fn par_chunks<T: Send>(data: &mut [T], size: usize, work: &(impl Fn(usize, &mut [T]) + Sync)) {
+pub fn par_chunks<T: Send>(data: &mut [T], size: usize, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
     assert!(size > 0, "chunks must hold something");
     split(data, size, 0, work);
 }
 
-fn split<T: Send>(data: &mut [T], size: usize, start: usize, work: &(impl Fn(usize, &mut [T]) + Sync)) {
+fn split<T: Send>(data: &mut [T], size: usize, start: usize, work: &(dyn Fn(usize, &mut [T]) + Sync)) {
     if data.len() <= size {
         if !data.is_empty() {
             work(start, data);
@@ -34,7 +42,7 @@ pub fn par_chunk_pairs<A: Send, B: Send>(
     first: &mut [A],
     second: &mut [B],
     sizes: (usize, usize),
-    work: &(impl Fn(usize, &mut [A], &mut [B]) + Sync),
+    work: &OnPairs<'_, A, B>,
 ) {
     let chunks = second.len().div_ceil(sizes.1);
     assert!(first.is_empty() || first.len().div_ceil(sizes.0) == chunks, "as many chunks of both");
@@ -46,7 +54,7 @@ fn split_pairs<A: Send, B: Send>(
     second: &mut [B],
     sizes: (usize, usize),
     chunks: Range<usize>,
-    work: &(impl Fn(usize, &mut [A], &mut [B]) + Sync),
+    work: &OnPairs<'_, A, B>,
 ) {
     match chunks.len() {
         0 => {}
@@ -73,7 +81,7 @@ pub fn par_alike<T: Send, const N: usize>(
     arrays: [&mut [T]; N],
     parts: Range<usize>,
     size: usize,
-    work: &(impl Fn(Range<usize>, [&mut [T]; N]) + Sync),
+    work: &OnParts<'_, T, N>,
 ) {
     assert!(size > 0, "pieces must hold something");
     if parts.len() <= size {
@@ -104,7 +112,7 @@ pub(super) fn split_tiles(
     tiles: Range<usize>,
     output: &mut [Row],
     lines: usize,
-    work: &(impl Fn(usize, &mut [Row]) + Sync),
+    work: &(dyn Fn(usize, &mut [Row]) + Sync),
 ) {
     if tiles.len() <= 1 {
         for tile in tiles {

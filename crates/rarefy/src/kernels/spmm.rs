@@ -53,7 +53,7 @@ pub(super) fn split_lines(
     index: &Index,
     range: Range<usize>,
     output: &mut [Row],
-    work: &(impl Fn(Range<usize>, &mut [Row]) + Sync),
+    work: &(dyn Fn(Range<usize>, &mut [Row]) + Sync),
 ) {
     let offsets = index.offsets();
     let cost = |line: usize| offsets[line] as usize + 2 * line;

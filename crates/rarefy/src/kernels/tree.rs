@@ -35,7 +35,7 @@ pub(super) fn sum(
     kind: Leaf,
     out: &mut [f32],
     scratch: &mut [f32],
-    leaf: &mut impl FnMut(usize, &mut [f32], bool),
+    leaf: &mut dyn FnMut(usize, &mut [f32], bool),
 ) {
     match tiles.len() {
         0 => out.fill(0.0),

@@ -72,10 +72,15 @@ impl Update<'_> {
         Sums::default()
     }
 
+    /// All rules are compiled into this, once for each instruction set.
+    fn piece(&self, values: &mut [f32], gradients: &mut [f32], slots: &mut [&mut [f32]]) -> Sums {
+        self.isa.vectorize(Piece { update: self, values, gradients, slots })
+    }
+
     /// The sums are added up in the order of the halves, so that threads do not change them.
     pub(super) fn split(&self, values: &mut [f32], gradients: &mut [f32], mut slots: Slots<'_>) -> Sums {
         if values.len() <= CHUNK {
-            return self.isa.vectorize(Piece { update: self, values, gradients, slots: &mut slots });
+            return self.piece(values, gradients, &mut slots);
         }
         let middle = values.len().div_ceil(CHUNK).div_ceil(2) * CHUNK;
         let (left, right) = values.split_at_mut(middle);
@@ -100,10 +105,20 @@ impl Update<'_> {
         first: usize,
         values: &mut [f32],
         gradients: &mut [f32],
-        slots: Slots<'_>,
+        mut slots: Slots<'_>,
     ) {
         if touched.len() <= RANGES {
-            return self.isa.vectorize(Touched { update: self, touched, first, values, gradients, slots });
+            for (at, range) in touched.iter().enumerate() {
+                if let Some(next) = touched.get(at + 8) {
+                    fetch_place(values, next.start - first);
+                    fetch_place(gradients, next.start - first);
+                    slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
+                }
+                let range = range.start - first..range.end - first;
+                let mut slots = slots.range(range.clone());
+                self.piece(&mut values[range.clone()], &mut gradients[range], &mut slots);
+            }
+            return;
         }
         let (left_touched, right_touched) = touched.split_at(touched.len() / 2);
         let border = right_touched[0].start;
@@ -134,35 +149,6 @@ impl Vectorized for Piece<'_, '_> {
     }
 }
 
-/// One piece of the work on weights that a batch has touched.
-struct Touched<'a> {
-    update: &'a Update<'a>,
-    touched: &'a [Range<usize>],
-    first: usize,
-    values: &'a mut [f32],
-    gradients: &'a mut [f32],
-    slots: Slots<'a>,
-}
-
-impl Vectorized for Touched<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(mut self) {
-        let Touched { update, touched, first, .. } = self;
-        for (at, range) in touched.iter().enumerate() {
-            if let Some(next) = touched.get(at + 8) {
-                fetch_place(self.values, next.start - first);
-                fetch_place(self.gradients, next.start - first);
-                self.slots.iter().for_each(|slot| fetch_place(slot, next.start - first));
-            }
-            let range = range.start - first..range.end - first;
-            let mut slots = self.slots.range(range.clone());
-            update.chunk(&mut self.values[range.clone()], &mut self.gradients[range], &mut slots);
-        }
-    }
-}
-
 /// The values of a parameter and its optimizer's state, which several threads move.
 pub(super) struct SharedState<'a> {
     pub(super) values: Shared<'a>,
@@ -183,26 +169,6 @@ impl Update<'_> {
         let Gradient { values: gradients, touched } = gradient;
         let ranges = touched.as_deref().unwrap_or(std::slice::from_ref(&all));
         room.iter_mut().for_each(|slot| slot.resize(PIECE, 0.0));
-        self.isa.vectorize(SharedPieces { update: self, shared, ranges, values, gradients, room });
-    }
-}
-
-/// Ranges of what several threads move.
-struct SharedPieces<'a> {
-    update: &'a Update<'a>,
-    shared: &'a SharedState<'a>,
-    ranges: &'a [Range<usize>],
-    values: &'a mut [f32],
-    gradients: &'a mut [f32],
-    room: &'a mut [Vec<f32>],
-}
-
-impl Vectorized for SharedPieces<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let SharedPieces { update, shared, ranges, values, gradients, room } = self;
         for (at, range) in ranges.iter().enumerate() {
             if let Some(next) = ranges.get(at + 8) {
                 shared.values.fetch(next.start);
@@ -216,7 +182,7 @@ impl Vectorized for SharedPieces<'_> {
                 let mut slots = Slots::of(room);
                 let mut slots = slots.range(0..piece.len());
                 shared.slots.iter().zip(slots.iter_mut()).for_each(|(shared, slot)| shared.read(first, slot));
-                update.chunk(values, &mut gradients[piece], &mut slots);
+                self.piece(values, &mut gradients[piece], &mut slots);
                 shared.values.write(first, values);
                 shared.slots.iter().zip(slots.iter()).for_each(|(shared, slot)| shared.write(first, slot));
             }

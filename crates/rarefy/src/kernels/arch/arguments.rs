@@ -45,9 +45,28 @@ impl Epilogue<'_> {
         }
     }
 
-    /// Turns the sums of the row `row` of the result (over all tiles) into what is stored.
+    /// As [`Epilogue::end`] where that takes a few instructions: the identity and the rectifier. Else nothing is done, and `false`.
     #[inline(always)]
-    pub(in crate::kernels) fn end<const N: usize>(&self, row: usize, sums: &mut [f32; N]) {
+    pub(super) fn end_soon<const N: usize>(&self, row: usize, sums: &mut [f32; N]) -> bool {
+        match self {
+            Epilogue::Activate { activation: Activation::Identity, .. }
+            | Epilogue::Gate { activation: Activation::Identity, .. } => true,
+            Epilogue::Activate { activation: Activation::Relu, .. } => {
+                Activation::Relu.apply(sums);
+                true
+            }
+            Epilogue::Gate { activation: Activation::Relu, outputs } => {
+                gate(Activation::Relu, sums, outputs, row);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Turns the sums of the row `row` of the result (over all tiles) into what is stored. For the `end` of each instruction set alone: it
+    /// holds all activations, which within each product would be compiled once for each.
+    #[inline(always)]
+    pub(super) fn end<const N: usize>(&self, row: usize, sums: &mut [f32; N]) {
         match self {
             Epilogue::Activate { activation, .. } => activation.apply(sums),
             Epilogue::Gate { activation, outputs } => gate(*activation, sums, outputs, row),

@@ -4,12 +4,12 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::arguments::{Bases, Entries, Groups, Lines, Samples, Window};
+use super::arguments::{Bases, Entries, Epilogue, Groups, Lines, Samples, Window};
 use super::lanes::{Arithmetic, Lanes, OnLanes};
 use super::portable;
 use super::scalar;
 use super::vectorized::Vectorized;
-use crate::tiles::Row;
+use crate::tiles::{LANES, Row};
 
 pub(super) const NAME: &str = "avx2";
 pub(super) const HAS_HALVES: bool = false;
@@ -38,7 +38,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
             // SAFETY: a row is 64 floats at a multiple of 64 bytes.
             unsafe { _mm256_store_ps(output.0.as_mut_ptr().add(8 * i), sums[i]) };
         }
-        lines.epilogue.end(lines.first_row + line, &mut output.0);
+        end(&lines.epilogue, lines.first_row + line, &mut output.0);
     }
 }
 
@@ -76,7 +76,10 @@ pub(super) fn sddmm<const N: usize>(
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
-    portable::convolve(entries, bases, first_row, output);
+    portable::convolve(entries, bases, output);
+    for (at, row) in output.iter_mut().enumerate() {
+        end(&entries.epilogue, first_row + at, &mut row.0);
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -86,7 +89,10 @@ pub(super) fn convolve_transposed(
     first_row: usize,
     output: &mut [Row],
 ) {
-    portable::convolve_transposed(entries, bases, first_row, output);
+    portable::convolve_transposed(entries, bases, output);
+    for (at, row) in output.iter_mut().enumerate() {
+        end(&entries.epilogue, first_row + at, &mut row.0);
+    }
 }
 
 #[target_feature(enable = "avx2,fma")]
@@ -97,6 +103,20 @@ pub(super) fn convolve_gradient(window: &Window<'_>, out: &mut [f32]) {
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn on_lanes(body: impl OnLanes) {
     body.run::<TwoRegisters, 2>(TwoRegisters(()));
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub(super) fn end<const N: usize>(epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; N]) {
+    if !epilogue.end_soon(row, sums) {
+        end_by_call(epilogue, row, sums);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+fn end_by_call<const N: usize>(epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; N]) {
+    epilogue.end(row, sums);
 }
 
 /// 16 lanes in two registers; made by nothing but [`on_lanes`], which runs where the processor has these features.
@@ -122,6 +142,12 @@ impl Arithmetic for TwoRegisters {
     fn store(self, sums: [__m256; 2], to: &mut Lanes) {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<[__m256; 2]>().write_unaligned(sums) };
+    }
+
+    #[inline(always)]
+    fn end(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; LANES]) {
+        // SAFETY: a value of this type exists only where the processor has the features.
+        unsafe { end(epilogue, row, sums) };
     }
 
     #[inline(always)]

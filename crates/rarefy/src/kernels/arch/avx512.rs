@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use std::hint::black_box;
 use std::ops::Range;
 
-use super::arguments::{BLOCK, Bases, Entries, Groups, HALVES, Lines, Samples, Window};
+use super::arguments::{BLOCK, Bases, Entries, Epilogue, Groups, HALVES, Lines, Samples, Window};
 use super::blocks::Numbers;
 use super::fetch::fetch;
 use super::lanes::{Arithmetic, Lanes, NONE, OnLanes};
@@ -40,7 +40,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
             // SAFETY: a row is 64 floats at a multiple of 64 bytes.
             unsafe { _mm512_store_ps(output.0.as_mut_ptr().add(16 * i), sums[i]) };
         }
-        lines.epilogue.end(lines.first_row + line, &mut output.0);
+        end(&lines.epilogue, lines.first_row + line, &mut output.0);
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
                 // SAFETY: half a row is 32 floats at a multiple of 64 bytes.
                 unsafe { _mm512_store_ps(half.as_mut_ptr().add(16 * i), sums[panel][i]) };
             }
-            lines.epilogue.end(lines.first_row + panel * height + line, half);
+            end(&lines.epilogue, lines.first_row + panel * height + line, half);
         }
     }
 }
@@ -214,7 +214,8 @@ unsafe fn store(
             // SAFETY: a row is 64 floats at a multiple of 64 bytes.
             unsafe { _mm512_store_ps(row.as_mut_ptr().add(16 * i), sums[place][i]) };
         }
-        entries.epilogue.end(first_row + place * lines + line, row);
+        // SAFETY: as the caller promises.
+        unsafe { end(&entries.epilogue, first_row + place * lines + line, row) };
     }
 }
 
@@ -308,6 +309,20 @@ pub(super) fn on_lanes(body: impl OnLanes) {
     body.run::<Register, 4>(Register(()));
 }
 
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+#[inline]
+pub(super) fn end<const N: usize>(epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; N]) {
+    if !epilogue.end_soon(row, sums) {
+        end_by_call(epilogue, row, sums);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+#[inline(never)]
+fn end_by_call<const N: usize>(epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; N]) {
+    epilogue.end(row, sums);
+}
+
 /// 16 lanes in a register; made by nothing but [`on_lanes`] and AVX512-BF16's, which run where the processor has these features.
 #[derive(Clone, Copy)]
 pub(super) struct Register(pub(super) ());
@@ -331,6 +346,12 @@ impl Arithmetic for Register {
     fn store(self, sums: __m512, to: &mut Lanes) {
         // SAFETY: `to` is 16 floats.
         unsafe { to.as_mut_ptr().cast::<__m512>().write_unaligned(sums) };
+    }
+
+    #[inline(always)]
+    fn end(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; LANES]) {
+        // SAFETY: a value of this type exists only where the processor has the features.
+        unsafe { end(epilogue, row, sums) };
     }
 
     #[inline(always)]

@@ -178,7 +178,7 @@ fn multiply_lines<'a, A: Arithmetic, I: Inputs<'a>, const ROWS: usize, const PAR
             }
         }
         for (row, output) in rows.zip(output) {
-            product.epilogue.end(product.first_row + row, &mut output.0);
+            arithmetic.end(&product.epilogue, product.first_row + row, &mut output.0);
         }
     }
 }

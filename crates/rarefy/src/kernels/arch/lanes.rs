@@ -1,6 +1,9 @@
 //! Products of small matrices of which each number is one of 16 samples: as many products as lanes, whose sums stay in registers in
 //! blocks of rows and columns.
 
+use super::arguments::Epilogue;
+use crate::tiles::LANES;
+
 /// Samples side by side.
 pub(in crate::kernels) const WIDTH: usize = 16;
 
@@ -136,6 +139,8 @@ pub(in crate::kernels) trait Arithmetic: Copy {
     fn load(self, from: &Lanes) -> Self::Sums;
     fn multiply_add(self, a: Self::Sums, b: Self::Sums, sum: Self::Sums) -> Self::Sums;
     fn store(self, sums: Self::Sums, to: &mut Lanes);
+    /// [`Epilogue::end`].
+    fn end(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; LANES]);
     fn add(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
     /// Some numbers, a power of two up to 16 of them, and again until there are 16.
     fn repeat<const P: usize>(self, from: &[f32; P]) -> Self::Sums;

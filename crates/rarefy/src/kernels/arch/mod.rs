@@ -329,6 +329,11 @@ impl Isa {
         on!(self, set => set::on_lanes(body));
     }
 
+    /// Turns the sums of a row of the result, counted over all tiles, into what is stored.
+    pub(super) fn end<const N: usize>(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; N]) {
+        on!(self, set => set::end(epilogue, row, sums));
+    }
+
     /// Computes some lines of one tile.
     pub(super) fn spmm(self, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
         on!(self, set => set::spmm(lines, range, output));

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use super::arguments::{Groups, Lines, Samples};
+use super::arguments::{Bases, Entries, Epilogue, Groups, Lines, Samples};
 use super::lanes::{self, Arithmetic, Lanes, OnLanes};
-use super::scalar;
 use super::vectorized::Vectorized;
+use super::{portable, scalar};
 
-pub(super) use super::portable::{convolve, convolve_gradient, convolve_transposed};
+pub(super) use super::portable::convolve_gradient;
+pub(super) use super::scalar::end;
 
 pub(super) const NAME: &str = "neon";
 pub(super) const HAS_HALVES: bool = false;
@@ -39,12 +40,31 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
             }
             output.0[quarter * LANES / 4..][..LANES / 4].copy_from_slice(&sums);
         }
-        lines.epilogue.end(lines.first_row + line, &mut output.0);
+        end(&lines.epilogue, lines.first_row + line, &mut output.0);
     }
 }
 
 pub(super) fn spmm_halves(lines: &Lines<'_>, output: &mut [Row]) {
     scalar::spmm_halves(lines, output);
+}
+
+pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
+    portable::convolve(entries, bases, output);
+    for (at, row) in output.iter_mut().enumerate() {
+        end(&entries.epilogue, first_row + at, &mut row.0);
+    }
+}
+
+pub(super) fn convolve_transposed(
+    entries: &Entries<'_>,
+    bases: Bases<'_>,
+    first_row: usize,
+    output: &mut [Row],
+) {
+    portable::convolve_transposed(entries, bases, output);
+    for (at, row) in output.iter_mut().enumerate() {
+        end(&entries.epilogue, first_row + at, &mut row.0);
+    }
 }
 
 pub(super) fn sddmm<const N: usize>(
@@ -105,6 +125,11 @@ impl Arithmetic for FourRegisters {
     #[inline(always)]
     fn store(self, sums: Lanes, to: &mut Lanes) {
         *to = sums;
+    }
+
+    #[inline(always)]
+    fn end(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; LANES]) {
+        end(epilogue, row, sums);
     }
 
     #[inline(always)]

@@ -1,11 +1,12 @@
-//! Convolution in plain loops over sixteen or more lanes, which compilers make instructions of: AVX2 and NEON run these.
+//! Convolution in plain loops over sixteen or more lanes, which compilers make instructions of: AVX2 and NEON run these, and then the
+//! epilogue.
 
 use super::arguments::{Bases, Entries, Window};
 use crate::tiles::{LANES, Row};
 
 /// A block of positions of a convolution, filter by filter at each.
 #[inline(always)]
-pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize, output: &mut [Row]) {
+pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, output: &mut [Row]) {
     let filters = entries.index.lines();
     for (place, output) in output.chunks_mut(filters).enumerate() {
         for (filter, output) in output.iter_mut().enumerate() {
@@ -19,7 +20,6 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
                     sums[lane] = value.mul_add(row[lane], sums[lane]);
                 }
             }
-            entries.epilogue.end(first_row + place * filters + filter, &mut sums);
             output.0 = sums;
         }
     }
@@ -27,12 +27,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
 
 /// A block of positions of the input's gradient, channel by channel at each.
 #[inline(always)]
-pub(super) fn convolve_transposed(
-    entries: &Entries<'_>,
-    bases: Bases<'_>,
-    first_row: usize,
-    output: &mut [Row],
-) {
+pub(super) fn convolve_transposed(entries: &Entries<'_>, bases: Bases<'_>, output: &mut [Row]) {
     let channels = entries.windows.geometry.input.channels;
     for (place, output) in output.chunks_mut(channels).enumerate() {
         for (channel, output) in output.iter_mut().enumerate() {
@@ -45,7 +40,6 @@ pub(super) fn convolve_transposed(
                     }
                 }
             }
-            entries.epilogue.end(first_row + place * channels + channel, &mut sums);
             output.0 = sums;
         }
     }

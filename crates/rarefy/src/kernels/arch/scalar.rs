@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::arguments::{Bases, Entries, Lines, Samples, Window};
+use super::arguments::{Bases, Entries, Epilogue, Lines, Samples, Window};
 use super::lanes::{self, Arithmetic, Lanes, OnLanes};
 use super::vectorized::Vectorized;
 use crate::tiles::{LANES, Row};
@@ -19,6 +19,11 @@ pub(super) fn on_lanes(body: impl OnLanes) {
     body.run::<Plain, 2>(Plain);
 }
 
+#[inline(never)]
+pub(super) fn end<const N: usize>(epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; N]) {
+    epilogue.end(row, sums);
+}
+
 pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
     for (line, output) in range.zip(output) {
         let mut sums = if lines.accumulate { output.0 } else { [lines.epilogue.start(line); LANES] };
@@ -28,7 +33,7 @@ pub(super) fn spmm(lines: &Lines<'_>, range: Range<usize>, output: &mut [Row]) {
                 sums[lane] += lines.values[entry] * row[lane];
             }
         }
-        lines.epilogue.end(lines.first_row + line, &mut sums);
+        end(&lines.epilogue, lines.first_row + line, &mut sums);
         output.0 = sums;
     }
 }
@@ -79,7 +84,7 @@ pub(super) fn convolve(entries: &Entries<'_>, bases: Bases<'_>, first_row: usize
                     sums[lane] += entries.values[entry] * row[lane];
                 }
             }
-            entries.epilogue.end(first_row + place * filters + filter, &mut sums);
+            end(&entries.epilogue, first_row + place * filters + filter, &mut sums);
             output.0 = sums;
         }
     }
@@ -104,7 +109,7 @@ pub(super) fn convolve_transposed(
                     }
                 }
             }
-            entries.epilogue.end(first_row + place * channels + channel, &mut sums);
+            end(&entries.epilogue, first_row + place * channels + channel, &mut sums);
             output.0 = sums;
         }
     }
@@ -150,6 +155,11 @@ impl Arithmetic for Plain {
     #[inline(always)]
     fn store(self, sums: Lanes, to: &mut Lanes) {
         *to = sums;
+    }
+
+    #[inline(always)]
+    fn end(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; LANES]) {
+        end(epilogue, row, sums);
     }
 
     #[inline(always)]

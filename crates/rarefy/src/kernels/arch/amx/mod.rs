@@ -20,6 +20,7 @@ pub(super) use permission::tile_support;
 use unit::{Sizes, Tiles, Unit};
 
 use super::TILE_HEIGHT;
+use super::avx512;
 use super::blocks::{Gradient, Inputs, Multiply, Outputs, Transposed};
 use super::transpose::transpose;
 use crate::sparse::Blocks;
@@ -169,7 +170,8 @@ unsafe fn forward<'a, I: Inputs<'a, Row16>>(mut tiles: impl Tiles, product: Mult
                 *sum += start;
             }
         }
-        epilogue.end(first_row + row, sums);
+        // SAFETY: this is inlined where the features are.
+        unsafe { avx512::end(&epilogue, first_row + row, sums) };
     }
 }
 

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 pub(super) use matrix::product;
 
-use super::arguments::{Lines, Samples};
+use super::arguments::{Epilogue, Lines, Samples};
 use super::avx512::{self, Register};
 use super::blocks::{Gradient, Inputs, Multiply, Outputs, Transposed};
 use super::lanes::{Arithmetic, Lanes, NONE, WIDTH};
@@ -95,7 +95,7 @@ pub(super) fn spmm(lines: &Lines<'_, Row16>, range: Range<usize>, output: &mut [
                 pairs.store(sums[half][part], part_of_mut(output, half, part));
             }
         }
-        lines.epilogue.end(lines.first_row + line, &mut output.0);
+        avx512::end(&lines.epilogue, lines.first_row + line, &mut output.0);
     }
 }
 
@@ -163,7 +163,7 @@ fn multiply_lines<'a, I: Inputs<'a, Row16>, const ROWS: usize, const HALVES: usi
             }
         }
         for row in 0..output.len() {
-            product.epilogue.end(product.first_row + rows.start + row, &mut output[row].0);
+            pairs.end(&product.epilogue, product.first_row + rows.start + row, &mut output[row].0);
         }
     }
 }
@@ -313,6 +313,11 @@ impl Arithmetic for Pairs {
     #[inline(always)]
     fn store(self, sums: __m512, to: &mut Lanes) {
         self.0.store(sums, to);
+    }
+
+    #[inline(always)]
+    fn end(self, epilogue: &Epilogue<'_>, row: usize, sums: &mut [f32; LANES]) {
+        self.0.end(epilogue, row, sums);
     }
 
     #[inline(always)]
