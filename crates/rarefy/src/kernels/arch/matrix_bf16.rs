@@ -23,6 +23,9 @@ const STRIPE: usize = 2 * WIDTH;
 /// Pairs of stripes that are packed at once: 64 KiB, which stay in the L2 cache.
 const PACKED: usize = 512;
 
+/// Rows of packed numbers that are kept for the next product: 1 MiB. Long sums of a single row take more.
+const KEPT: usize = 1 << 13;
+
 thread_local! {
     /// Packed rows and stripes, kept for their memory.
     static ROOM: Cell<[Vec<Row16>; 2]> = const { Cell::new([Vec::new(), Vec::new()]) };
@@ -80,7 +83,9 @@ pub(super) unsafe fn product(
             }
         }
     }
-    ROOM.set([rows, stripes]);
+    if rows.len() + stripes.len() <= KEPT {
+        ROOM.set([rows, stripes]);
+    }
 }
 
 /// Where the sums of a stripe go.
