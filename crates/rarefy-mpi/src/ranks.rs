@@ -41,7 +41,7 @@ pub struct Ranks<H> {
     api: Arc<Mutex<Api<H>>>,
     pub(crate) comm: H,
     pub(crate) rank: usize,
-    size: usize,
+    pub(crate) size: usize,
     /// The number of each rank when the job began: what messages name it by.
     names: OnceLock<Vec<usize>>,
     places: OnceLock<Vec<Place>>,
@@ -49,6 +49,8 @@ pub struct Ranks<H> {
     last_words: fn(&Error),
     /// Whether MPI is to be ended here, because it was started here.
     is_own: bool,
+    /// Held by the thread that answers who asks.
+    pub(crate) answers: Mutex<()>,
     /// Whether ranks go on without those that are lost.
     is_elastic: AtomicBool,
     has_ended: AtomicBool,
@@ -104,6 +106,7 @@ impl<H: Handle> Ranks<H> {
             timeout_ms: AtomicU64::new(0),
             last_words,
             is_own,
+            answers: Mutex::default(),
             is_elastic: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
         };
@@ -170,11 +173,7 @@ impl<H: Handle> Ranks<H> {
         if let Some(done) = self.wait_for(request, peer, most)? {
             return Ok(done);
         }
-        let seconds = most.as_secs_f64();
-        let lost = match peer {
-            Some(peer) => self.blame(peer, &format!("has not answered for {seconds} s")),
-            None => self.give_up(self.rank, format!("has heard of no other rank for {seconds} s")),
-        };
+        let lost = self.blame(most.as_secs_f64());
         self.let_go(request);
         Err(lost)
     }
@@ -203,7 +202,7 @@ impl<H: Handle> Ranks<H> {
             if start.get_or_insert_with(Instant::now).elapsed() > most {
                 break;
             }
-            self.answer(peer)?;
+            self.answer()?;
             std::thread::sleep(NAP);
         }
         Ok(None)
@@ -235,8 +234,7 @@ impl<H: Handle> Ranks<H> {
 
     /// Ends the job because of a rank.
     pub(crate) fn give_up(&self, rank: usize, problem: String) -> ! {
-        let name = self.names.get().map_or(rank, |names| names[rank]);
-        (self.last_words)(&Error::rank(name, self.host_of(rank), problem));
+        (self.last_words)(&Error::rank(self.number_of(rank), self.host_of(rank), problem));
         self.abort(1)
     }
 
@@ -281,6 +279,7 @@ impl<H: Handle> Ranks<H> {
             timeout_ms: AtomicU64::new(self.timeout_ms.load(Ordering::Relaxed)),
             last_words: self.last_words,
             is_own: self.is_own,
+            answers: Mutex::default(),
             is_elastic: AtomicBool::new(true),
             has_ended: AtomicBool::new(false),
         }
@@ -299,6 +298,16 @@ impl<H: Handle> Ranks<H> {
 
     fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms.load(Ordering::Relaxed))
+    }
+
+    /// The number that a rank had when the job began.
+    fn number_of(&self, rank: usize) -> usize {
+        self.names.get().map_or(rank, |names| names[rank])
+    }
+
+    /// What messages call a rank.
+    pub(crate) fn name_of(&self, rank: usize) -> String {
+        format!("rank {} ({})", self.number_of(rank), self.host_of(rank))
     }
 
     fn host_of(&self, rank: usize) -> &str {
@@ -388,7 +397,7 @@ impl<H: Handle> Member for Ranks<H> {
         }
         let is_lost = |(_, name): &(usize, &usize)| !left.names().contains(name);
         let lost = self.names().iter().enumerate().filter(is_lost);
-        let lost = lost.map(|(rank, name)| format!("rank {name} ({})", self.host_of(rank))).collect();
+        let lost = lost.map(|(rank, _)| self.name_of(rank)).collect();
         Some((Arc::new(left), lost))
     }
 
