@@ -9,9 +9,31 @@ from ._rarefy import Design
 from ._sparse import canonical
 
 
-def design_of(X, threads):
+class Centred:
+    """Columns less their means, which an intercept makes up for: rounded to float32, numbers that differ little from
+    one another, as those of years or of times do, would be told apart no longer.
+    """
+
+    def __init__(self, X, threads):
+        self._means = X.mean(axis=0)
+        # Subtracted in float64, and then rounded.
+        rows = np.subtract(X, self._means, out=np.empty(X.shape, np.float32), casting="same_kind")
+        self._design = Design.dense(rows, X.shape[1], threads)
+
+    def lambda_max(self, *problem):
+        return self._design.lambda_max(*problem)
+
+    def solve(self, *problem):
+        found, stopped_by = self._design.solve(*problem)
+        found["intercepts"] -= coefficients(found, len(self._means)) @ self._means
+        return found, stopped_by
+
+
+def design_of(X, threads, *, fit_intercept):
     """The columns of a two-dimensional array, dense or sparse; a sparse one stays so."""
     if not scipy.sparse.issparse(X):
+        if fit_intercept and X.dtype == np.float64:
+            return Centred(X, threads)
         return Design.dense(np.ascontiguousarray(X, dtype=np.float32), X.shape[1], threads)
     X = canonical(X, "csr", "csc")
     limit = np.iinfo(np.uint32).max

@@ -117,7 +117,7 @@ def _path(model, loss, X, y, sample_weight, eps, alphas):
         what = "classes; a path is of 2" if loss == "logistic" else "columns of targets; a path is of one"
         raise ValueError(f"y has {len(columns)} {what}")
     X, model._preparation = numbers_of(X, weights, model.settings)
-    design = design_of(X, thread_count(model.n_jobs))
+    design = design_of(X, thread_count(model.n_jobs), fit_intercept=model.fit_intercept)
     options = {"fit_intercept": model.fit_intercept, "l1_ratio": model.l1_ratio}
     alphas = grid(design, columns, [weights], loss, alphas=alphas, eps=eps, **options)
     found = solve(design, columns[0], weights, loss, alphas=alphas, tol=model.tol, max_iter=model.max_iter, **options)

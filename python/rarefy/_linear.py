@@ -18,8 +18,8 @@ from ._encoding import numbers_of
 from ._engine import thread_count
 from ._frames import NOTHING, validated
 from ._linear_parameters import documented
+from ._samples import float_types
 
-_DTYPES = (np.float32, np.float64)
 _FORMATS = ("csr", "csc")
 
 
@@ -30,7 +30,7 @@ class _SparseLinear(BaseEstimator):
         """Solves for each column of targets."""
         check_numbers(alpha=alpha, l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
         X, self._preparation = numbers_of(X, weights, self.settings)
-        design = design_of(X, thread_count(self.n_jobs))
+        design = design_of(X, thread_count(self.n_jobs), fit_intercept=self.fit_intercept)
         answers = [
             solve(
                 design,
@@ -61,7 +61,7 @@ class _SparseLinear(BaseEstimator):
 
     def _scores(self, X):
         check_is_fitted(self)
-        X = validated(self, X, NOTHING, reset=False, accept_sparse=_FORMATS, dtype=_DTYPES)
+        X = validated(self, X, NOTHING, reset=False, accept_sparse=_FORMATS, dtype=float_types(X))
         if self._preparation is not None:
             X = self._preparation.apply(X.samples)
         return safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
@@ -94,7 +94,7 @@ class Regressing(RegressorMixin, _SparseLinear):
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, columns of targets, and weights of samples."""
-        checks = {"accept_sparse": _FORMATS, "dtype": _DTYPES}
+        checks = {"accept_sparse": _FORMATS, "dtype": float_types(X)}
         X, y = validated(self, X, y, reset=True, multi_output=True, y_numeric=True, **checks)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -141,7 +141,8 @@ class SparseLinearRegressor(Regressing):
     ``sum_i s_i (y_i - x_i w - b)^2 / (2 sum_i s_i) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``
 
     ``s`` being the sample weights, as ``sklearn.linear_model.Lasso`` and ``ElasticNet`` do with the same ``alpha``.
-    Features are kept as float32, sparse ones sparse; all arithmetic is float64.
+    Features are kept as float32, those of float64 less their means if there is an intercept, and sparse ones sparse; all
+    arithmetic is float64.
 
     Parameters
     ----------
@@ -204,7 +205,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, a column of targets for each problem, and weights of samples times those of their classes."""
-        X, y = validated(self, X, y, reset=True, accept_sparse=_FORMATS, dtype=_DTYPES)
+        X, y = validated(self, X, y, reset=True, accept_sparse=_FORMATS, dtype=float_types(X))
         check_classification_targets(y)
         weights = None
         if sample_weight is not None:
@@ -311,7 +312,8 @@ class SparseLinearClassifier(Classifying):
     with ``y_i`` of -1 and 1 and ``s`` the sample weights times the class weights. The loss is a mean, so ``alpha``
     means the same for any number of samples; ``C`` of ``sklearn.linear_model.LogisticRegression`` is
     ``1 / (alpha n_samples)``. With more than two classes there is one such model for each class, against all others.
-    Features are kept as float32, sparse ones sparse; all arithmetic is float64.
+    Features are kept as float32, those of float64 less their means if there is an intercept, and sparse ones sparse; all
+    arithmetic is float64.
 
     Parameters
     ----------

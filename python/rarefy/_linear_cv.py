@@ -38,7 +38,7 @@ class _Chosen:
         threads = thread_count(self.n_jobs)
         options = {"fit_intercept": bool(self.fit_intercept), "l1_ratio": self.l1_ratio}
         everyone = [weights] * len(columns)
-        design = design_of(numbers, threads)
+        design = design_of(numbers, threads, fit_intercept=self.fit_intercept)
         self.alphas_ = grid(design, columns, everyone, loss, alphas=self.alphas, eps=self.eps, **options)
         self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
         for fold, (train, test) in enumerate(folds):
@@ -46,7 +46,7 @@ class _Chosen:
             alone = np.zeros(len(y))
             alone[train] = 1 if weights is None else weights[train]
             numbers, _ = numbers_of(X, alone, self.settings)
-            design = design_of(numbers[train], threads)
+            design = design_of(numbers[train], threads, fit_intercept=self.fit_intercept)
             of = None if weights is None else np.ascontiguousarray(weights[train])
             scores = []
             for column in columns:

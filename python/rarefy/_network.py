@@ -15,7 +15,7 @@ from ._estimator import NetworkEstimator
 from ._frames import NOTHING
 from ._parameters import documented
 from ._rarefy import Samples
-from ._samples import rows_of
+from ._samples import float_types, rows_of
 from ._settings import trains_in_chunks
 from ._targets import Classes, Numbers
 
@@ -136,7 +136,7 @@ class _Network(NetworkEstimator):
                 raise ValueError(f"X: has 2 dimensions, and was fitted on samples of shape {self._input_shape}")
             return super()._validated(X, y, reset)
         checks = {"allow_nd": True, "order": "C"}
-        checks |= {"dtype": None if reads_tokens else (np.float32, np.float64), "ensure_min_samples": 2 if reset else 1}
+        checks |= {"dtype": None if reads_tokens else float_types(X), "ensure_min_samples": 2 if reset else 1}
         if y is NOTHING:
             X = validate_data(self, X, reset=reset, **checks)
             return self._arranged(X, lengths, reads_tokens, reads_images, reset)

@@ -8,9 +8,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._engine import thread_count
 from ._frames import NOTHING, Frame, validated
-from ._samples import rows_of
-
-_DTYPES = (np.float32, np.float64)
+from ._samples import float_types, rows_of
 
 
 class Predicting(BaseEstimator):
@@ -40,7 +38,7 @@ class Predicting(BaseEstimator):
         checks = {"ensure_min_samples": 2 if reset else 1}
         if y is not NOTHING:
             checks |= {"multi_output": True, "y_numeric": is_regressor(self)}
-        return validated(self, X, y, reset=reset, accept_sparse="csr", dtype=_DTYPES, **checks)
+        return validated(self, X, y, reset=reset, accept_sparse="csr", dtype=float_types(X), **checks)
 
     def _rows(self, X):
         """What is validated as samples."""

@@ -12,8 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._frames import NOTHING, validated
 from ._path import SparsePathClassifier, SparsePathRegressor, _check_choice
-
-_DTYPES = (np.float32, np.float64)
+from ._samples import float_types
 
 
 @dataclass(eq=False, repr=False)
@@ -102,7 +101,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             Itself.
         """
         # The path looks at the samples; they are looked at here for what they are.
-        validated(self, X, y, reset=True, accept_sparse="csr", dtype=_DTYPES, multi_output=True)
+        validated(self, X, y, reset=True, accept_sparse="csr", dtype=float_types(X), multi_output=True)
         wanted = self._wanted()
         _check_choice("task", self.task, ("auto", "classification", "regression"))
         is_regression = self.task == "regression" or (

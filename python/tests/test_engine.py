@@ -95,6 +95,33 @@ def test_data_is_asked_for_and_must_be_there(tmp_path):
         rarefy.train((np.eye(4), [0, 1]))
 
 
+X, Y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "task", "error", "words"),
+    [
+        (X + 1j, Y, "auto", TypeError, "X holds complex128"),
+        ((1000 * X).astype("datetime64[s]"), Y, "auto", TypeError, "X holds datetime64"),
+        (X, Y.astype("datetime64[s]"), "auto", TypeError, "y holds datetime64"),
+        (X, np.array([1, "a"] * 20, dtype=object), "auto", TypeError, "y mixes words"),
+        (X, np.array([1, None] * 20, dtype=object), "auto", TypeError, "y holds object"),
+        (X, np.where(Y == 0, np.nan, Y), "classification", ValueError, "not finite"),
+    ],
+)
+def test_arrays_that_cannot_be_used_are_refused(X, y, task, error, words):
+    with pytest.raises(error, match=words):
+        rarefy.train((X, y), DIGITS, task=task, epochs=1)
+
+
+def test_whole_numbers_are_told_apart_as_float64s_are():
+    times = 1_700_000_000 + np.random.default_rng(0).integers(0, 60, (300, 1))
+    y = (times[:, 0] > 1_700_000_030).astype(int)
+    of_integers, of_floats = (rarefy.train((X, y), DIGITS, epochs=20).model for X in (times, times.astype(np.float64)))
+    assert np.array_equal(of_integers.predict_proba(times), of_floats.predict_proba(times.astype(np.float64)))
+    assert of_integers.evaluate(times, y)["accuracy"] > 0.9
+
+
 def test_a_run_is_what_its_folder_holds(run):
     assert (run.ending, run.epochs, len(run.records)) == ("finished", 8, 8)
     lines = (run.directory / "metrics.jsonl").read_text().splitlines()
@@ -173,6 +200,7 @@ def test_a_file_of_settings_is_laid_under_keywords(tmp_path):
         (lambda y: (y > 7).astype(int), "classification", {"0", "1"}),
         (lambda y: np.where(y > 7, "high", "low"), "classification", {"high", "low"}),
         (lambda y: y, "regression", None),
+        (lambda y: y.astype(object), "regression", None),
         (lambda y: np.stack([y, -y], axis=1), "regression", None),
     ],
 )
@@ -210,6 +238,20 @@ def test_images_are_data():
     model = rarefy.train((X, np.arange(60) % 3), network=layers, epochs=1, density=0.5).model
     assert model.predict(X[:5]).shape == (5,)
     assert np.array_equal(model.predict_proba(X[:5]), model.predict_proba(X[:5].reshape(5, -1)))
+    with pytest.raises(ValueError, match=r"\(1, 8, 8\), and the model takes \(8, 8, 1\)"):
+        model.predict(X[:5].reshape(5, 1, 8, 8))
+
+
+def test_numbers_that_are_no_tokens_are_refused(tmp_path):
+    layers = [{"layer": "embedding", "channels": 4}, {"layer": "global-max-pool"}, {"layer": "linear"}]
+    X = np.random.default_rng(0).integers(0, 20, (60, 6))
+    path = tmp_path / "tokens.safetensors"
+    rarefy.NetworkClassifier(layers, max_iter=1, random_state=0).fit(X, X[:, 0] % 2).save(path)
+    model = rarefy.load(path)
+    assert model.predict_proba(X).shape == (60, 2)
+    for wrong in (X + 2**32, X - 1):
+        with pytest.raises(ValueError, match="tokens"):
+            model.predict_proba(wrong)
 
 
 def test_files_are_predicted_as_arrays_are(tmp_path):

@@ -191,6 +191,18 @@ def test_several_classes_are_one_against_the_others():
     assert model.score(X, y) > 0.8
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.int64])
+def test_numbers_that_differ_little_are_told_apart(kind):
+    times = (1_700_000_000 + np.random.default_rng(0).integers(0, 60, (300, 2))).astype(kind)
+    y = times[:, 0] - 0.5 * times[:, 1]
+    theirs = Lasso(alpha=0.1).fit(times, y)
+    for model in (SparseLinearRegressor(alpha=0.1), SparseLinearRegressorCV([0.1])):
+        model.fit(times, y)
+        assert model.score(times, y) == pytest.approx(theirs.score(times, y), abs=1e-3)
+        np.testing.assert_allclose(model.coef_, theirs.coef_, atol=1e-3)
+    assert SparseLinearClassifier(alpha=0.001).fit(times, y > y.mean()).score(times, y > y.mean()) > 0.95
+
+
 def test_several_targets_are_solved_one_by_one():
     X, y = table()
     both = SparseLinearRegressor(0.05).fit(X, np.column_stack([y, -2 * y]))

@@ -3,6 +3,7 @@
 import pickle
 import shutil
 import subprocess
+import warnings
 
 import numpy as np
 import pytest
@@ -176,6 +177,17 @@ def test_float64_in_any_layout_is_the_same_samples():
     expected = SparseMLPClassifier(**FAST).fit(wide, Y).predict_proba(wide)
     for same in (np.asfortranarray(wide), unaligned, padded[::-2, 10:140:2], wide.astype(">f8").astype("f8")):
         np.testing.assert_array_equal(SparseMLPClassifier(**FAST).fit(same, Y).predict_proba(same), expected)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, ">f8", "frame"])
+def test_large_numbers_of_any_type_are_told_apart(kind):
+    times = 1_700_000_000.0 + np.random.default_rng(0).integers(0, 60, (300, 2))
+    y = times[:, 0] - 1_700_000_000
+    same = pytest.importorskip("pandas").DataFrame(times.astype(int)) if kind == "frame" else times.astype(kind)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = SparseMLPRegressor(max_iter=30, random_state=0, n_jobs=1).fit(same, y)
+    assert network.score(same, y) > 0.9 and network.score(times, y) == network.score(same, y)
 
 
 def test_threads_change_no_bit():
