@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def _completed(sweep, data, seeds, out):
         else:
             base |= _written(data, out, base)
     if seeds is not None:
-        sweep.setdefault("sweep", {})["seed"] = list(range(seeds) if isinstance(seeds, int) else seeds)
+        sweep.setdefault("sweep", {})["seed"] = list(range(seeds) if isinstance(seeds, Integral) else seeds)
     return sweep
 
 
@@ -136,10 +137,22 @@ def _written(data, out, base):
         raise TypeError("y holds words, which NPZ files of the program do not: give the numbers of the classes")
     out.mkdir(parents=True, exist_ok=True)
     path = out / "data.npz"
+    if path.exists() and not _holds(path, arrays):
+        raise ValueError(f"{path} holds other data, of which the runs there are: give another folder as out")
     np.savez(path, **arrays)
     is_classes = y.ndim == 1 and y.dtype.kind in "biu"
     task = base.get("data.task") or ("classification" if is_classes else "regression")
     return {"data.path": os.fspath(path), "data.task": task}
+
+
+def _holds(path, arrays):
+    """Whether a file has just these arrays."""
+    with np.load(path) as held:
+        given = {name: np.asarray(array) for name, array in arrays.items()}
+        same = held.keys() == given.keys() and all(held[name].dtype == given[name].dtype for name in given)
+        return same and all(
+            np.array_equal(held[name], given[name], equal_nan=given[name].dtype.kind == "f") for name in given
+        )
 
 
 def _tell(told, plan):

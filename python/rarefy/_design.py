@@ -79,6 +79,8 @@ def grid(design, columns, weights, loss, *, fit_intercept, alphas, eps, l1_ratio
         if largest == 0:
             raise ValueError("y does not change with any feature of X; give the alphas themselves")
         alphas = np.geomspace(largest, largest * eps, int(alphas))
+    if np.ndim(alphas) != 1:
+        raise ValueError(f"alphas == {alphas!r}; it must be a list of numbers, or how many as a whole number")
     alphas = np.sort(np.asarray(alphas, dtype=np.float64).ravel())[::-1]
     if not (alphas.size and np.isfinite(alphas).all() and (alphas > 0).all()):
         raise ValueError("alphas must be numbers above 0, at least one")

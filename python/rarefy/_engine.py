@@ -2,6 +2,7 @@
 
 import json
 import os
+from numbers import Integral
 
 import numpy as np
 
@@ -16,6 +17,8 @@ def thread_count(n_jobs):
         # joblib tells its workers how many threads each may have.
         asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
         return min(cores, int(asked)) if asked.isdigit() and int(asked) > 0 else cores
+    if not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool):
+        raise ValueError(f"n_jobs == {n_jobs!r}; it must be None, or a whole number of threads")
     if n_jobs == 0:
         raise ValueError("n_jobs == 0 has no meaning; use None, -1 or a number of threads")
     return n_jobs if n_jobs > 0 else max(1, cores + 1 + n_jobs)

@@ -17,12 +17,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._engine import to_json
-from ._predicting import Predicting
+from ._predicting import Predicting, all_or_nothing
 from ._progress import Progress
 from ._rarefy import Model, Trainer
 from ._repr import network_html
 from ._settings import named_by_parameters, settings_of
 from ._sklearn_callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+
+# Parameters that make a network: training that goes on cannot change them.
+_STRUCTURE = ("hidden_layer_sizes", "network", "width", "depth", "activation", "sparsity", "allocation", "block")
 
 # What is in the compiled part, and what is made anew from it.
 _MODEL, _TRAINER = "_model", "_trainer"
@@ -82,6 +85,7 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
     }
 
     @with_callbacks
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Train a network.
 
@@ -105,7 +109,7 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         self : estimator
         """
         self._validate_params()
-        start = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
+        start = self._to_go_on_with() if self.warm_start else None
         train = self._samples(X, y, sample_weight, reset=start is None)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val: go together; give both or none")
@@ -117,26 +121,42 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         trainer = self._trainer_on(train, validation, start, settings)
         self.__dict__.pop(_TRAINER, None)
         if start is None:
-            self._records, self.t_ = [], 0
+            self._records, self.t_, self._built = [], 0, self._structure()
         self._train(trainer, None, FitTasks(self, self.max_iter, X, y, sample_weight))
         return self
 
     def _partial_fit(self, X, y, sample_weight, knows_targets=None):
         self._validate_params()
-        is_first = not self.__sklearn_is_fitted__()
-        train = self._samples(X, y, sample_weight, reset=is_first, knows_targets=knows_targets)
+        start = self._to_go_on_with()
+        train = self._samples(X, y, sample_weight, reset=start is None, knows_targets=knows_targets)
         trainer = self.__dict__.get(_TRAINER)
         if trainer is None:
-            start = None if is_first else self._model
             settings = settings_of(self, validation=None, incremental=True) | self._target_settings(False)
             trainer = self._trainer_on(train, None, start, settings)
-            if is_first:
-                self._records, self.t_ = [], 0
+            if start is None:
+                self._records, self.t_, self._built = [], 0, self._structure()
         else:
             trainer.set_data(train)
         self._train(trainer, 1, None)
         setattr(self, _TRAINER, trainer)
         return self
+
+    def _to_go_on_with(self):
+        """The model that there is, if any; its network is still the one that the parameters ask for."""
+        if not self.__sklearn_is_fitted__():
+            return None
+        now = self._structure()
+        changed = [name for name, value in getattr(self, "_built", now).items() if now[name] != value]
+        if changed:
+            raise ValueError(
+                f"{changed[0]}: was {self._built[changed[0]]} when the network was made that this would go on with; "
+                "fit without warm_start for another one"
+            )
+        return self._model
+
+    def _structure(self):
+        """The parameters that say what network there is."""
+        return {name: to_json(getattr(self, name)) for name in _STRUCTURE if hasattr(self, name)}
 
     def _trainer_on(self, train, validation, start, settings):
         settings |= self._network_settings() | (self.settings or {})

@@ -18,6 +18,7 @@ from ._encoding import numbers_of
 from ._engine import thread_count
 from ._frames import NOTHING, validated
 from ._linear_parameters import documented
+from ._predicting import all_or_nothing
 from ._samples import float_types
 
 _FORMATS = ("csr", "csc")
@@ -141,8 +142,8 @@ class SparseLinearRegressor(Regressing):
     ``sum_i s_i (y_i - x_i w - b)^2 / (2 sum_i s_i) + alpha (l1_ratio |w|_1 + (1 - l1_ratio) / 2 |w|^2)``
 
     ``s`` being the sample weights, as ``sklearn.linear_model.Lasso`` and ``ElasticNet`` do with the same ``alpha``.
-    Features are kept as float32, those of float64 less their means if there is an intercept, and sparse ones sparse; all
-    arithmetic is float64.
+    Features are kept as float32, those of float64 less their means if there is an intercept, and sparse ones sparse;
+    all arithmetic is float64.
 
     Parameters
     ----------
@@ -180,6 +181,7 @@ class SparseLinearRegressor(Regressing):
     n_jobs: int | None = None
     settings: dict | None = None
 
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
 
@@ -312,8 +314,8 @@ class SparseLinearClassifier(Classifying):
     with ``y_i`` of -1 and 1 and ``s`` the sample weights times the class weights. The loss is a mean, so ``alpha``
     means the same for any number of samples; ``C`` of ``sklearn.linear_model.LogisticRegression`` is
     ``1 / (alpha n_samples)``. With more than two classes there is one such model for each class, against all others.
-    Features are kept as float32, those of float64 less their means if there is an intercept, and sparse ones sparse; all
-    arithmetic is float64.
+    Features are kept as float32, those of float64 less their means if there is an intercept, and sparse ones sparse;
+    all arithmetic is float64.
 
     Parameters
     ----------
@@ -354,6 +356,7 @@ class SparseLinearClassifier(Classifying):
     n_jobs: int | None = None
     settings: dict | None = None
 
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
 

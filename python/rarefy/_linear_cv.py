@@ -13,6 +13,7 @@ from ._encoding import numbers_of
 from ._engine import thread_count
 from ._linear import Classifying, Regressing, log_probabilities
 from ._linear_parameters import PARAMETERS
+from ._predicting import all_or_nothing
 
 
 @dataclass(eq=False, repr=False)
@@ -42,6 +43,7 @@ class _Chosen:
         self.alphas_ = grid(design, columns, everyone, loss, alphas=self.alphas, eps=self.eps, **options)
         self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
         for fold, (train, test) in enumerate(folds):
+            self._check_fold(fold, train, test, columns, weights)
             # Nothing is learned from what a fold leaves out.
             alone = np.zeros(len(y))
             alone[train] = 1 if weights is None else weights[train]
@@ -61,6 +63,21 @@ class _Chosen:
         # Of equal ones the sparsest.
         self.alpha_ = float(self.alphas_[self.loss_path_.mean(axis=1).argmin()])
         return self._fit_at(self.alpha_, X, columns, weights)
+
+    def _check_fold(self, fold, train, test, columns, weights):
+        """Refuses a fold that has nothing to learn from, or to judge by."""
+        for part, what in [(train, "train on"), (test, "judge by")]:
+            if weights is not None and not weights[part].any():
+                raise ValueError(f"sample_weight: all {len(part)} samples to {what} in fold {fold + 1} weigh nothing")
+        if is_classifier(self):
+            counts = [column[train] if weights is None else column[train][weights[train] > 0] for column in columns]
+            alone = [number for number, column in enumerate(counts) if column.min() == column.max()]
+            if alone:
+                name = self.classes_[alone[0] if len(columns) > 1 else 1]
+                raise ValueError(
+                    f"cv: fold {fold + 1} has no two classes to train on where {str(name)!r} is told from the others; "
+                    "take fewer folds, or such as have all classes"
+                )
 
 
 _documented = documenting(
@@ -103,6 +120,7 @@ class SparseLinearRegressorCV(_Chosen, Regressing):
     True
     """
 
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
 
@@ -158,6 +176,7 @@ class SparseLinearClassifierCV(_Chosen, Classifying):
     _: KW_ONLY
     class_weight: dict | str | None = None
 
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
 

@@ -1,6 +1,7 @@
 """Networks along a path of penalties, and which of them to take."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
@@ -10,7 +11,7 @@ import scipy.sparse
 
 from ._engine import seed_of, thread_count, to_json
 from ._lambdas import tell
-from ._predicting import Predicting
+from ._predicting import Predicting, all_or_nothing
 from ._rarefy import Model, follow_path
 from ._settings import hidden_of, named_by_parameters
 from ._targets import Classes, Numbers
@@ -39,6 +40,7 @@ class _SparsePath(Predicting):
     n_jobs: int | None = None
     settings: dict | None = None
 
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Follows the path, and takes one of its networks.
 
@@ -70,6 +72,13 @@ class _SparsePath(Predicting):
             )
         if not points or (stopped_by is not None and not isinstance(stopped_by, KeyboardInterrupt)):
             raise stopped_by
+        self.interrupted_ = stopped_by is not None
+        if self.interrupted_:
+            warnings.warn(
+                f"the path was interrupted after {len(points)} of {self.n_lambdas} strengths; the estimator is fitted "
+                "as far as it came",
+                stacklevel=3,
+            )
         self.path_ = [json.loads(record) for record, _ in points]
         self._models = [model for _, model in points]
         chosen = {"best": best, "knee": knee}[self.choose]
@@ -84,16 +93,20 @@ class _SparsePath(Predicting):
     def _check(self):
         _check_choice("start", self.start, ("dense", "sparse"))
         _check_choice("choose", self.choose, ("knee", "best"))
-        for name in ("n_lambdas", "max_iter"):
+        for name in ("n_lambdas", "max_iter", *(["batch_size"] if self.batch_size is not None else [])):
             value = getattr(self, name)
             if not isinstance(value, Integral) or value < 1:
                 raise ValueError(f"{name} == {value!r}; it must be a whole number, 1 or more")
+        if not isinstance(self.validation_fraction, Real) or not 0 <= self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction == {self.validation_fraction!r}; it must be 0 or more, and less than 1"
+            )
         if not isinstance(self.lambda_min_ratio, Real) or not 0 < self.lambda_min_ratio < 1:
             raise ValueError(f"lambda_min_ratio == {self.lambda_min_ratio!r}; it must be between 0 and 1")
 
     def _settings(self, samples):
         # A part of two samples is none; so few are all trained on.
-        has_part = 0 < self.validation_fraction < 1 and samples * self.validation_fraction >= 2
+        has_part = samples * self.validation_fraction >= 2
         return {
             "seed": seed_of(self.random_state),
             "threads": thread_count(self.n_jobs),
@@ -201,6 +214,8 @@ _DOCUMENTATION = """{title}
         The features that it reads.
     feature_importances_ : ndarray of shape (n_features,)
         How strongly: the norm of the weights of each. ``input_norms_`` holds those of all networks.
+    interrupted_ : bool
+        Whether Ctrl-C ended the path early.
     emptied_ : list of float
         Lambdas that left nothing.
     n_iter_ : int

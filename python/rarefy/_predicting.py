@@ -1,5 +1,6 @@
 """Samples in and predictions out, for all estimators that have a model of the compiled part."""
 
+import functools
 import os
 
 import numpy as np
@@ -9,6 +10,22 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ._engine import thread_count
 from ._frames import NOTHING, Frame, validated
 from ._samples import float_types, rows_of
+
+
+def all_or_nothing(fit):
+    """A fit that, where it fails, leaves the estimator as it was: it goes on predicting what it was fitted to."""
+
+    @functools.wraps(fit)
+    def wrapped(self, *args, **kwargs):
+        before = dict(vars(self))
+        try:
+            return fit(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return wrapped
 
 
 class Predicting(BaseEstimator):

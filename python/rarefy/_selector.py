@@ -1,5 +1,6 @@
 """Choosing inputs by a network that loses them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral, Real
@@ -12,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._frames import NOTHING, validated
 from ._path import SparsePathClassifier, SparsePathRegressor, _check_choice
+from ._predicting import all_or_nothing
 from ._samples import float_types
 
 
@@ -83,6 +85,7 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
     n_jobs: int | None = None
     settings: dict | None = None
 
+    @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Follows the path.
 
@@ -121,7 +124,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             settings=self.settings,
         )
-        path.fit(X, y, sample_weight)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "the path was interrupted")
+            path.fit(X, y, sample_weight)
+        if path.interrupted_:
+            # Features that all networks so far have read cannot be told apart.
+            raise KeyboardInterrupt
         self.path_, self.n_iter_ = path.path_, path.n_iter_
         norms = path.input_norms_
         # A path goes from weak to strong: the networks in which a feature lives are the last ones of the list.
@@ -153,7 +161,12 @@ class SparseFeatureSelector(SelectorMixin, BaseEstimator):
         if not self._takes_frames:
             return super().transform(X)
         validated(self, X, NOTHING, reset=False)
-        return X[self.get_feature_names_out().tolist()]
+        names = self.get_feature_names_out().tolist()
+        if hasattr(X, "iloc"):
+            # By place, for names may be no texts.
+            at = {str(name): place for place, name in enumerate(X.columns)}
+            return X.iloc[:, [at[name] for name in names]]
+        return X.select(names)
 
     def _wanted(self):
         """The number of features asked for."""

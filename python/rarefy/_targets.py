@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
+from ._predicting import all_or_nothing
 from ._settings import trains_in_chunks, weights_of
 
 
@@ -68,6 +69,7 @@ class Classes(ClassifierMixin):
         return "logistic" if self._is_multilabel else "softmax"
 
     @available_if(trains_in_chunks)
+    @all_or_nothing
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Train one epoch more, on these samples.
 
@@ -96,7 +98,6 @@ class Classes(ClassifierMixin):
         is_first = not self.__sklearn_is_fitted__()
         is_labels = np.ndim(y) == 2 and type_of_target(y) == "multilabel-indicator"
         if is_first and not is_labels:
-            self.__dict__.pop("classes_", None)  # of a fit that failed
             self._is_multilabel = False
         if not is_labels:
             _check_partial_fit_first_call(self, classes)
@@ -181,6 +182,7 @@ class Numbers(RegressorMixin):
         return "identity"
 
     @available_if(trains_in_chunks)
+    @all_or_nothing
     def partial_fit(self, X, y, sample_weight=None):
         """Train one epoch more, on these samples.
 

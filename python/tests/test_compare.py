@@ -33,7 +33,7 @@ def test_what_is_done_is_not_trained_again(tmp_path, capsys):
     first = rarefy.compare(SWEEP, data="digits", seeds=[0], out=tmp_path, verbose=True)
     told = capsys.readouterr().out
     assert "[2/2] " in told and "rigl seed 0: test accuracy" in told
-    more = rarefy.compare(SWEEP, data="digits", seeds=[0, 1], out=tmp_path, verbose=True)
+    more = rarefy.compare(SWEEP, data="digits", seeds=np.int64(2), out=tmp_path, verbose=True)
     assert capsys.readouterr().out.startswith("2 runs, ")
     assert more.attrs["runs"]["rigl"][0] == first.attrs["runs"]["rigl"][0]
     other = {"base": {**BASE, "network.hidden": [9]}, "sweep": SWEEP["sweep"]}
@@ -48,6 +48,9 @@ def test_arrays_and_folds_and_files(tmp_path):
     table = rarefy.compare(sweep, data=(X, y), folds=3, baseline="dense", out=tmp_path / "arrays")
     assert list(table.index) == ["sparsity-0.5", "dense"] and table.attrs["folds"] == 3
     assert table.loc["sparsity-0.5"]["baseline"] == "dense"
+    assert rarefy.compare(sweep, data=(X, y), folds=3, baseline="dense", out=tmp_path / "arrays").equals(table)
+    with pytest.raises(ValueError, match="data.npz holds other data"):
+        rarefy.compare(sweep, data=(X, 1 - y), folds=3, baseline="dense", out=tmp_path / "arrays")
     text = "[base]\ndata.path = 'digits'\nnetwork.hidden = [8]\ntrain.epochs = 1\n[sweep]\nseed = [0, 1]\n"
     (tmp_path / "sweep.toml").write_text(text)
     table = rarefy.compare(tmp_path / "sweep.toml")

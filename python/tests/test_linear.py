@@ -19,7 +19,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, Lasso, LassoCV, LogisticRegression
 from sklearn.linear_model import lasso_path as their_lasso_path
-from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 STORAGES = {
@@ -272,6 +272,7 @@ def test_stored_zeros_and_repeated_entries_are_what_they_mean():
         ({"tol": 2}, "tol == 2; it must be between 0 and 1"),
         ({"max_iter": 0}, "max_iter == 0"),
         ({"n_jobs": 0}, "n_jobs == 0"),
+        ({"n_jobs": 2.0}, "n_jobs == 2.0"),
     ],
 )
 def test_bad_parameters_are_named(change, words):
@@ -350,3 +351,14 @@ def test_samples_of_no_weight_judge_nothing():
     options = {"alphas": [0.3, 0.03, 0.003], "cv": 4}
     model = SparseLinearRegressorCV(**options).fit(X, spoiled, sample_weight=weights)
     assert model.loss_path_.max() < 100
+
+
+def test_folds_that_tell_nothing_are_named():
+    X, y = table()
+    weights = np.r_[np.zeros(20), np.ones(60)]
+    with pytest.raises(ValueError, match="all 20 samples to judge by in fold 1 weigh nothing"):
+        SparseLinearRegressorCV(cv=KFold(4)).fit(X, y, sample_weight=weights)
+    with pytest.raises(ValueError, match="fold 1 has no two classes to train on where 'late'"):
+        SparseLinearClassifierCV(cv=KFold(2)).fit(X, np.repeat(["early", "late"], 40))
+    with pytest.raises(ValueError, match="alphas == 10.0"):
+        lasso_path(X, y, alphas=10.0)

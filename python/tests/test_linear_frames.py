@@ -80,7 +80,9 @@ def test_columns_are_numbers_with_names(estimator, library):
     np.testing.assert_allclose(asked(model, made), asked(by_hand, coded(frame)), atol=1e-4)
     # Columns are found by name, and a pickled model is what it was.
     turned = MADE[library](frame[frame.columns[::-1]])
-    np.testing.assert_array_equal(asked(pickle.loads(pickle.dumps(model)), turned), asked(model, made))
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(model, protocol))
+        np.testing.assert_array_equal(asked(again, turned), asked(model, made))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)

@@ -11,6 +11,7 @@ import rarefy
 import scipy.sparse
 from rarefy import SparseMLPClassifier, SparseMLPRegressor
 from rarefy._samples import rows_of
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
 from sklearn.exceptions import NotFittedError
 
@@ -120,6 +121,18 @@ def test_training_may_go_on():
     assert network.loss_curve_[10] <= 1.05 * last
     with pytest.raises(ValueError, match="classes"):
         network.fit(X, np.where(Y == 3, 77, Y))
+    # It would be the same network all the same.
+    for changed in ({"hidden_layer_sizes": (9,)}, {"sparsity": 0.5}):
+        with pytest.raises(ValueError, match=f"{next(iter(changed))}: was"):
+            clone(network).set_params(max_iter=1).fit(X, Y).set_params(**changed).fit(X, Y)
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted():
+    network = SparseMLPClassifier(**FAST).fit(X, Y)
+    said = network.predict(X)
+    with pytest.raises(ValueError, match="rigl"):
+        network.set_params(method="rigel").fit(X[:, :3], np.where(Y > 4, "large", "small"))
+    np.testing.assert_array_equal(network.predict(X), said)
 
 
 def test_samples_may_come_in_chunks():
@@ -137,6 +150,15 @@ def test_samples_may_come_in_chunks():
         SparseMLPClassifier().partial_fit(X, Y)
     with pytest.raises(AttributeError, match="partial_fit"):
         SparseMLPClassifier(early_stopping=True).partial_fit(X, Y, np.arange(10))
+
+
+def test_the_last_chunk_may_be_short():
+    features, y = table(205)
+    for size in ("auto", 32):
+        network = SparseMLPRegressor(batch_size=size, random_state=0)
+        for start in (0, 100, 200):
+            network.partial_fit(features[start : start + 100], y[start : start + 100])
+        assert network.n_iter_ == 3 and network.t_ == 205
 
 
 def test_a_fitted_network_goes_on_with_chunks():

@@ -82,6 +82,9 @@ def test_paths_of_classifiers():
         ({"choose": "all"}, "choose"),
         ({"n_lambdas": 0}, "n_lambdas == 0"),
         ({"lambda_min_ratio": 1}, "lambda_min_ratio"),
+        ({"validation_fraction": 20}, "validation_fraction == 20"),
+        ({"validation_fraction": -0.2}, "validation_fraction == -0.2"),
+        ({"batch_size": "auto"}, "batch_size == 'auto'"),
         ({"penalty": "group-input"}, "penalty.method"),
     ],
 )

@@ -1,5 +1,8 @@
 """Inputs are chosen by a network that loses the others."""
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -89,6 +92,26 @@ def test_columns_of_words_are_chosen_as_a_whole(library):
     assert selector.scores_.shape == (5,)
     with pytest.raises(ValueError, match="now missing: town"):
         selector.transform(frame[["x0", "x1", "x2", "x3"]])
+
+
+def test_names_may_be_numbers():
+    pandas = pytest.importorskip("pandas")
+    X, y = table()
+    frame = pandas.DataFrame(X).assign(**{"0": np.where(y > 0, "above", "below")})
+    frame.columns = [*range(12), "word"]
+    selector = SparseFeatureSelector(3, **QUICK).fit(frame, y)
+    chosen = selector.transform(frame)
+    assert chosen.shape == (len(X), 3) and [str(name) for name in chosen] == selector.get_feature_names_out().tolist()
+    tables = pytest.importorskip("pyarrow")
+    frame.columns = frame.columns.map(str)
+    assert selector.transform(tables.Table.from_pandas(frame)).column_names == list(map(str, chosen))
+
+
+def test_ctrl_c_chooses_no_features():
+    timer = threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        SparseFeatureSelector(2, max_iter=100, n_lambdas=10_000, random_state=0).fit(*table())
 
 
 def test_a_feature_that_no_network_reads_scores_nothing():

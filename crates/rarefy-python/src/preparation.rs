@@ -2,6 +2,7 @@
 
 use numpy::{PyArray2, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 use rarefy::data::{self, DataSettings, Dataset, Features};
 use rarefy::{Error, Settings};
 
@@ -18,7 +19,7 @@ pub struct Preparation {
 
 #[pymethods]
 impl Preparation {
-    /// What `__getnewargs__` gave.
+    /// What `__reduce__` gave.
     #[new]
     fn new(text: &str) -> PyResult<Preparation> {
         let preparation: data::Preparation =
@@ -77,9 +78,9 @@ impl Preparation {
         self.preparation.input_names()
     }
 
-    fn __getnewargs__(&self) -> PyResult<(String,)> {
-        let text = serde_json::to_string(&self.preparation).map_err(|error| internal(&error.to_string()))?;
-        Ok((text,))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyType>, (String,))> {
+        let text = serde_json::to_string(&slf.get().preparation);
+        Ok((slf.get_type(), (text.map_err(|error| internal(&error.to_string()))?,)))
     }
 }
 

@@ -276,7 +276,7 @@ fn fitting(mut network: Network, spec: &NetworkSpec, block: BlockHeight) -> Resu
 /// Checks that data can take the place of other data that was prepared alike.
 ///
 /// # Errors
-/// Features that are stored in another way; too few samples for an optimizer that looks at all of them.
+/// Features that are stored in another way; samples of which an optimizer can make no step.
 pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) -> Result<()> {
     let kind = |splits: &Splits| std::mem::discriminant(&splits.train.features);
     if kind(old) != kind(new) {
@@ -285,7 +285,10 @@ pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) ->
             "has dense features where the data before had sparse ones, or the other way about",
         ));
     }
-    fit_to_data(&mut settings.clone(), new).map(drop)
+    let mut settings = settings.clone();
+    // A chunk may be smaller than the batches of the one before: the last one of a stream is.
+    settings.train.batch_size = settings.train.batch_size.map(|most| most.min(new.train.len()));
+    fit_to_data(&mut settings, new).map(drop)
 }
 
 /// The network that training starts from, if it fits into the memory.
