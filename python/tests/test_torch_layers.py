@@ -364,6 +364,14 @@ def test_compiled_models_compute_the_same(dynamic):
     torch.testing.assert_close(dict(model.named_buffers()), dict(plain.named_buffers()))
 
 
+def test_a_compiled_model_sees_what_changes():
+    model, x = chain().eval(), torch.randn(7, 20)
+    compiled = torch.compile(model, backend="aot_eager")
+    compiled(x)
+    model.add_module("2", nn.Tanh())
+    torch.testing.assert_close(compiled(x), copy.deepcopy(model)(x), rtol=0, atol=0)
+
+
 def test_autocast_leaves_layers_in_float32():
     model, x = chain(), torch.randn(7, 20, dtype=torch.bfloat16, requires_grad=True)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -430,6 +438,48 @@ def test_patterns_may_change():
         layer.set_pattern_([0, 1, 1, 1, 1, 1, 1], [10], torch.zeros(1))
     with pytest.raises(ValueError, match="values must have the shape"):
         layer.set_pattern_([0, 1, 1, 1, 1, 1, 1], [9], torch.zeros(2))
+
+
+CHANGES = {
+    "a slope": lambda model: setattr(model[1], "negative_slope", 0.7),
+    "a window": lambda model: setattr(model[2], "kernel_size", (3, 3)),
+    "another window": lambda model: setattr(model[2], "kernel_size", (2, 3)),
+    "a module": lambda model: setattr(model, "3", nn.Tanh()),
+    "one more module": lambda model: model.add_module("last", nn.Sigmoid()),
+    "one module less": lambda model: delattr(model, "3"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_changes_after_a_chain_was_made_is_seen(name):
+    model = SparseSequential(
+        SparseConv2d(2, 4, 3, sparsity=0.5),
+        nn.LeakyReLU(),
+        nn.MaxPool2d((2, 2), stride=1),
+        nn.SiLU(),
+        SparseConv2d(4, 3, 3, padding=1, sparsity=0.5),
+        nn.Dropout(0.0),
+    )
+    shape = (5, 2, 7, 7)
+    before = model(torch.ones(shape))
+    CHANGES[name](model)
+    check_alike(model, shape)
+    assert not torch.equal(model(torch.ones(shape)), before)
+    # A copy sees changes of its own modules.
+    other = copy.deepcopy(model)
+    other.get_submodule("5").p = 0.9
+    assert not torch.equal(other(torch.ones(shape)), model(torch.ones(shape)))
+    check_alike(model, shape)
+
+
+def test_a_change_that_a_chain_cannot_follow_is_refused():
+    model = chain()
+    model[1].eps = 1e-3
+    with pytest.raises(ValueError, match="eps=1e-05"):
+        model(torch.randn(5, 20))
+    model.add_module("1", nn.Softmax())
+    with pytest.raises(TypeError, match="cannot hold Softmax"):
+        model(torch.randn(5, 20))
 
 
 def test_models_are_copied_pickled_and_saved():

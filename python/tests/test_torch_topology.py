@@ -139,6 +139,23 @@ def test_rigl_grows_where_the_gradient_of_the_dense_weight_is_largest(chained):
         assert gradient[grown].min() >= gradient[left].max() - 1e-6
 
 
+def test_a_chain_whose_modules_change_moves_as_its_layers_do():
+    moved = []
+    for chained in (True, False):
+        model = made(chained=chained)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        scheduler = TopologyScheduler(model, optimizer, total_steps=100, every=1)
+        for at, (x, y) in enumerate(batches(3)):
+            if at == 1:
+                model.add_module("1", nn.Tanh())
+            optimizer.zero_grad()
+            functional.cross_entropy(model.forward(x), y).backward()
+            optimizer.step()
+            assert len(scheduler.step()) == 3
+        moved.append([layer.col_indices for layer in sparse(model).values()])
+    assert all(torch.equal(*pair) for pair in zip(*moved, strict=True))
+
+
 @pytest.mark.parametrize("block", [1, 8])
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_ends_with_the_density_asked_for(method, block):

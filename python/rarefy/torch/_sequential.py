@@ -3,6 +3,7 @@
 import torch
 
 from ._chain import Chain, leaves_of
+from ._flags import flags_of
 from ._pass import run
 from ._steps import is_flat, step_of
 
@@ -11,9 +12,9 @@ class SparseSequential(torch.nn.Module):
     """Modules one after the other, as in :class:`torch.nn.Sequential`, whose activations stay in rarefy's layout
     between them: one call forward and one backward for all.
 
-    Forward hooks of the modules within are not called. A ``Flatten`` of more than one position ends such a run and
-    begins another, because torch's order of features is another than rarefy's; after a pool that leaves one position
-    it does not.
+    The modules within may be set otherwise or be replaced: the next pass sees it. Forward hooks of theirs are not
+    called. A ``Flatten`` of more than one position ends such a run and begins another, because torch's order of
+    features is another than rarefy's; after a pool that leaves one position it does not.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ class SparseSequential(torch.nn.Module):
     torch.Size([410])
     """
 
+    _runs, _state = (), None
+
     def __init__(self, *modules):
         super().__init__()
         if len(modules) == 1 and isinstance(modules[0], dict):
@@ -47,7 +50,7 @@ class SparseSequential(torch.nn.Module):
             named = ((str(index), module) for index, module in enumerate(modules))
         for name, module in named:
             self.add_module(name, module)
-        self._runs = [Run(steps) for steps in cut(step_of(module, (name,)) for name, module in self._modules.items())]
+        self._read()
 
     def __len__(self):
         return len(self._modules)
@@ -60,12 +63,24 @@ class SparseSequential(torch.nn.Module):
 
     def sparse_places(self):
         """Each sparse layer, its chain, and which of the chain's weights is its own."""
-        return [place for run_ in self._runs for place in run_.sparse_places(self)]
+        return [place for run_ in self._read() for place in run_.sparse_places(self)]
 
     def forward(self, x):
-        for run_ in self._runs:
+        for run_ in self._read():
             x = run_(self, x)
         return x
+
+    def _read(self):
+        """The runs of the modules as they are now."""
+        state = [(name, module, flags_of(module)) for name, module in self._modules.items()]
+        if state != self._state:
+            is_watched = any(run_.chain is not None and run_.chain.record is not None for run_ in self._runs)
+            runs = [Run(steps) for steps in cut(step_of(module, (name,)) for name, module, _ in state)]
+            for run_ in runs:
+                if is_watched and run_.chain is not None:
+                    run_.chain.record = []
+            self._runs, self._state = runs, state
+        return self._runs
 
 
 def cut(steps):

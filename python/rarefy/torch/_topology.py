@@ -169,10 +169,10 @@ class TopologyScheduler:
             self._watch.start()
 
     def _move(self):
-        layers = self._layers
+        layers, seen = self._layers, self._watch.seen()
         if self._looks_beyond:
             # Of a layer that took no part in the step nothing is known.
-            layers = {name: layer for name, layer in layers.items() if self._watch.seen(layer)}
+            layers = {name: layer for name, layer in layers.items() if seen.get(layer)}
             if not layers:
                 raise RuntimeError(
                     "no backward pass went through a sparse layer since the last step(): "
@@ -189,7 +189,7 @@ class TopologyScheduler:
                 layer.values.detach().numpy(),
                 layer.values.grad.numpy() if self._needs_gradients else None,
                 self.targets[name],
-                self._watch.seen(layer),
+                seen.get(layer, []),
             )
             for name, layer in layers.items()
         ]

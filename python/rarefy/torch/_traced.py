@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from torch import fx
 
 from ._chain import leaves_of
+from ._flags import flags_of
 from ._graph import UnreadableError, looks_into, read
-from ._module import SparseModule
 from ._sequential import Run, module_at
-
-_PLAIN = (bool, int, float, str, type(None))
 
 
 class Traced:
@@ -173,14 +171,7 @@ def _filled(arguments, values):
 
 def _state(module):
     """A module's parts, and what its ``forward`` may decide by."""
-    return [(it, _flags(it)) for it in module.modules()]
-
-
-def _flags(module):
-    """Plain attributes; which connections a sparse layer has is none."""
-    if isinstance(module, SparseModule):
-        return None
-    return [(name, it) for name, it in vars(module).items() if isinstance(it, _PLAIN) and name != "training"]
+    return [(it, flags_of(it)) for it in module.modules()]
 
 
 def _has_hooks(module):
