@@ -16,6 +16,9 @@ class SparseSequential(torch.nn.Module):
     called. A ``Flatten`` of more than one position ends such a run and begins another, because torch's order of
     features is another than rarefy's; after a pool that leaves one position it does not.
 
+    Where some modules of a run are in training mode and others in evaluation mode, as with norms that are frozen, each
+    computes by itself.
+
     Parameters
     ----------
     *modules : torch.nn.Module, or one dict of them by name
@@ -105,7 +108,7 @@ def module_at(owner, place):
 
 
 class Run:
-    """Steps that share a chain; without a sparse layer each is torch's own module."""
+    """Steps that share a chain; without a sparse layer, and where modes differ, each module computes by itself."""
 
     def __init__(self, steps):
         leaves = leaves_of(steps)
@@ -121,7 +124,8 @@ class Run:
         self.draws = any(leaf.kind == "dropout" for leaf in leaves)
 
     def __call__(self, owner, x):
-        if self.chain is None:
+        modes = self.modes(owner)
+        if self.chain is None or len(modes) > 1:
             for place in self.places:
                 x = module_at(owner, place)(x)
             return x
@@ -130,7 +134,7 @@ class Run:
         )
         layers = [module_at(owner, place) for place in self.sparse]
         indices = [it for layer in layers for it in (layer.crow_indices, layer.col_indices)]
-        training = self.is_training(owner)
+        training = True in modes
         if training and self.norms and x.dim() > 2 and self.chain.axes == 0:
             raise ValueError(f"BatchNorm1d between linear layers takes arrays [N, features], not of {x.dim()} axes")
         seed = torch.randint(2**62, (1,)) if training and self.draws else None
@@ -146,16 +150,6 @@ class Run:
     def modes(self, owner):
         """The modes of the modules that depend on it."""
         return {module_at(owner, place).training for place in self.by_mode}
-
-    def is_training(self, owner):
-        modes = self.modes(owner)
-        if len(modes) > 1:
-            kinds = [(".".join(place), type(module_at(owner, place)).__name__) for place in self.by_mode]
-            names = ", ".join(f"{name} ({kind})" for name, kind in kinds)
-            raise ValueError(
-                f"modules that share a chain must all be in training mode or all in evaluation mode: {names}"
-            )
-        return True in modes
 
     @torch.no_grad()
     def follow(self, owner, statistics):
