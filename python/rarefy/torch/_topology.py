@@ -97,7 +97,8 @@ class TopologyScheduler:
             raise ValueError("the model has no sparse layers; rarefy.torch.sparsify makes them")
         check_optimizer(optimizer, self._layers)
         self._optimizer = optimizer
-        self._topology = build(method, 0.9 if sparsity is None else sparsity, allocation, generator, topology)
+        self._settings = _settings(method, 0.9 if sparsity is None else sparsity, allocation, generator, topology)
+        self._topology = Topology(json.dumps(self._settings))
         self._every_epoch, self._looks_beyond, self._needs_gradients = self._topology.asks_for()
         self.total_steps = _count("total_steps", total_steps)
         if self._every_epoch and steps_per_epoch is None:
@@ -127,13 +128,17 @@ class TopologyScheduler:
 
     def state_dict(self):
         """What a later run goes on from; patterns and values are in the model's own."""
-        return {"steps_done": self.steps_done, "targets": dict(self.targets)}
+        return {"steps_done": self.steps_done, "targets": dict(self.targets), "seed": self._settings["seed"]}
 
     def load_state_dict(self, state_dict):
         """Goes on from what :meth:`state_dict` gave."""
         if set(state_dict["targets"]) != set(self._layers):
             raise ValueError("the state is of a model with other sparse layers")
         self.steps_done, self.targets = state_dict["steps_done"], dict(state_dict["targets"])
+        # Older states have none.
+        if "seed" in state_dict:
+            self._settings["seed"] = state_dict["seed"]
+            self._topology = Topology(json.dumps(self._settings))
         self._watch.stop()
         self._prepare()
 
@@ -232,6 +237,10 @@ class TopologyScheduler:
 
 def build(method, sparsity, allocation, generator, topology):
     """The method by its words."""
+    return Topology(json.dumps(_settings(method, sparsity, allocation, generator, topology)))
+
+
+def _settings(method, sparsity, allocation, generator, topology):
     if method in _REFUSED:
         raise ValueError(f'method="{method}" does not work on PyTorch\'s modules: {_REFUSED[method]}')
     if not isinstance(sparsity, (int, float)) or not 0 <= sparsity < 1:
@@ -239,7 +248,7 @@ def build(method, sparsity, allocation, generator, topology):
     seed = torch.randint(2**53, (), generator=generator).item()
     words = {key.removesuffix("_"): value for key, value in topology.items()}
     sparse = {"density": round(1 - sparsity, 12), "allocation": allocation}
-    return Topology(json.dumps({"seed": seed, "sparsity": sparse, "topology": {"method": method, **words}}))
+    return {"seed": seed, "sparsity": sparse, "topology": {"method": method, **words}}
 
 
 def check_optimizer(optimizer, layers):
