@@ -435,10 +435,19 @@ def test_patterns_may_change():
         layer.crow_indices.copy_(flipped.crow_indices)
         layer.col_indices.copy_(flipped.col_indices)
     torch.testing.assert_close(layer(x), dense_twin(layer)(x), **TOLERANCE)
-    with pytest.raises(ValueError, match="beyond its 10 columns"):
-        layer.set_pattern_([0, 1, 1, 1, 1, 1, 1], [10], torch.zeros(1))
-    with pytest.raises(ValueError, match="values must have the shape"):
-        layer.set_pattern_([0, 1, 1, 1, 1, 1, 1], [9], torch.zeros(2))
+    starts = [0, 1, 1, 1, 1, 1, 1]
+    for error, message, crow, col, count in [
+        (ValueError, "beyond its 10 columns", starts, [10], 1),
+        (ValueError, "values must have the shape", starts, [9], 2),
+        (ValueError, "col_indices must hold numbers from 0", starts, [3 + 2**32], 1),
+        (ValueError, "crow_indices must hold numbers from 0", [2**32 + it for it in starts], [3], 1),
+        (TypeError, "col_indices must hold whole numbers, not torch.float32", starts, [2.7], 1),
+        (TypeError, "crow_indices must hold whole numbers, not torch.bool", torch.tensor(starts) > 0, [3], 1),
+    ]:
+        with pytest.raises(error, match=message):
+            layer.set_pattern_(crow, col, torch.zeros(count))
+    layer.set_pattern_([0] * 7, [], torch.zeros(0))
+    assert layer.nnz == 0
 
 
 CHANGES = {

@@ -213,6 +213,10 @@ def test_state_dicts_of_other_connections_are_loaded(x):
     broken["twice.crow_indices"] = broken["twice.crow_indices"].flip(0)
     with pytest.raises(RuntimeError, match=r"pattern mismatch for twice\.values: crow_indices"):
         other.load_state_dict(broken)
+    beyond = sparse.state_dict()
+    beyond["twice.col_indices"] = beyond["twice.col_indices"].long() + 2**32
+    with pytest.raises(RuntimeError, match=r"pattern mismatch for twice\.values: col_indices must hold"):
+        other.load_state_dict(beyond)
 
 
 def test_a_dense_checkpoint_gives_the_values_at_the_connections(x):

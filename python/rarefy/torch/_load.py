@@ -26,8 +26,8 @@ def prepare_load(layer, state_dict, prefix, error_messages):
     if torch.equal(crow, layer.crow_indices) and torch.equal(col, layer.col_indices):
         return
     try:
-        layer.set_pattern_(crow.to(torch.int32), col.to(torch.int32), values.detach().to(layer.values.dtype))
-    except ValueError as error:
+        layer.set_pattern_(crow, col, values)
+    except (TypeError, ValueError) as error:
         error_messages.append(f"pattern mismatch for {prefix}values: {error}.")
         for part in PARTS:
             state_dict[prefix + part] = getattr(layer, part).detach()

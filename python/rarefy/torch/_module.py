@@ -119,8 +119,15 @@ class SparseModule(torch.nn.Module):
         -------
         SparseModule
             The layer.
+
+        Raises
+        ------
+        TypeError
+            If indices are no whole numbers.
+        ValueError
+            If they, or the shape of the values, do not fit the layer.
         """
-        crow, col = (_indices(which) for which in (crow_indices, col_indices))
+        crow, col = _indices("crow_indices", crow_indices), _indices("col_indices", col_indices)
         check_pattern(self._rows, self._cols, self.block, crow.numpy(), col.numpy())
         if values.shape != col.shape:
             raise ValueError(f"values must have the shape {tuple(col.shape)} of col_indices, not {tuple(values.shape)}")
@@ -142,5 +149,12 @@ class SparseModule(torch.nn.Module):
         return f"bias={self.bias is not None}, nnz={self.nnz}, density={self.density:.4g}{block}"
 
 
-def _indices(indices):
-    return torch.as_tensor(indices).detach().to("cpu", torch.int32).contiguous().clone()
+def _indices(name, indices):
+    indices = torch.as_tensor(indices).detach().to("cpu")
+    # A list of none is one of floats to torch.
+    if indices.numel() and (indices.is_floating_point() or indices.is_complex() or indices.dtype == torch.bool):
+        raise TypeError(f"{name} must hold whole numbers, not {indices.dtype}")
+    narrow = indices.to(torch.int32).contiguous().clone()
+    if not torch.equal(narrow.to(indices.dtype), indices):
+        raise ValueError(f"{name} must hold numbers from 0 to 2**31 - 1")
+    return narrow
