@@ -132,7 +132,8 @@ def sddmm(
     if X.shape[1] > MOST_COLUMNS:
         raise ValueError(f"X has {X.shape[1]} columns; sums are over {MOST_COLUMNS} at most")
     values = products_of_rows(A.shape, *_indices(A), X, Y, _threads(threads))
-    return scipy.sparse.csr_array((values, A.indices, A.indptr), shape=(m, k))
+    # SciPy changes indices in place: those of the result are its own.
+    return scipy.sparse.csr_array((values, A.indices.copy(), A.indptr.copy()), shape=(m, k))
 
 
 def _product(A, X, transposed, threads):

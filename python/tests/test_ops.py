@@ -65,6 +65,16 @@ def test_matrices_are_what_they_mean():
         np.testing.assert_array_equal(ops.spmm(A, layout), ops.spmm(A, X))
 
 
+def test_a_sampled_product_is_apart_from_its_places():
+    A, X, G = case(30, 40, 7, 0.2)
+    before = A.copy()
+    sampled = ops.sddmm(A, G, X)
+    sampled.data[:] = 0
+    sampled.eliminate_zeros()
+    assert sampled.nnz == 0
+    np.testing.assert_array_equal(A.toarray(), before.toarray())
+
+
 def test_what_is_absent_meets_no_infinity():
     A = scipy.sparse.csr_array(np.array([[1, 1, 1, 0]], dtype=np.float32))
     X = np.array([[1], [2], [3], [np.inf]], dtype=np.float32)
