@@ -242,6 +242,13 @@ def test_a_chain_computes_what_torchs_modules_do(name, mode):
     check_alike(model, shape, passes=2)
 
 
+def test_a_slice_is_a_chain_of_the_same_modules():
+    model, x = chain().eval(), torch.randn(5, 20)
+    first, last = model[:2], model[-2:]
+    assert type(first) is SparseSequential and list(last._modules) == ["2", "3"] and last[1] is model[3]
+    torch.testing.assert_close(last(first(x)), model(x), **TOLERANCE)
+
+
 def test_gradients_are_those_of_finite_differences():
     model = SparseSequential(SparseLinear(6, 8, sparsity=0.5), nn.Tanh(), SparseLinear(8, 3, sparsity=0.5))
     x = torch.randn(4, 6, requires_grad=True)

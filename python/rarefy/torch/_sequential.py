@@ -62,6 +62,8 @@ class SparseSequential(torch.nn.Module):
         return iter(self._modules.values())
 
     def __getitem__(self, index):
+        if isinstance(index, slice):
+            return type(self)(dict(list(self._modules.items())[index]))
         return list(self._modules.values())[index]
 
     def sparse_places(self):
