@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from rarefy.torch import SparseConv1d, SparseConv2d, SparseLinear, SparseSequential  # noqa: E402
+from rarefy.torch import (  # noqa: E402
+    SparseConv1d,
+    SparseConv2d,
+    SparseEmbeddingBag,
+    SparseLinear,
+    SparseSequential,
+)
 from torch import nn  # noqa: E402
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
@@ -92,6 +98,10 @@ LAYERS = {
     "linear in blocks": (lambda: SparseLinear(30, 24, block=8), (70, 30)),
     "linear in blocks chosen": (lambda: SparseLinear(30, 128, block="auto"), (70, 30)),
     "linear in blocks of fewer": (lambda: SparseLinear(30, 20, bias=False, block=16), (3, 30)),
+    "linear, sized by NumPy": (
+        lambda: SparseLinear(np.int64(30), np.int32(24), block=np.int64(8)),
+        (70, 30),
+    ),
     "linear on sequences": (lambda: SparseLinear(30, 20), (5, 7, 30)),
     "linear on one sample": (lambda: SparseLinear(30, 20), (30,)),
     "linear on none": (lambda: SparseLinear(30, 20), (0, 30)),
@@ -102,6 +112,10 @@ LAYERS = {
     "conv2d, same": (lambda: SparseConv2d(6, 8, (3, 5), padding="same"), (70, 6, 7, 6)),
     "conv2d, strided": (
         lambda: SparseConv2d(6, 8, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)),
+        (9, 6, 7, 6),
+    ),
+    "conv2d, sized by NumPy": (
+        lambda: SparseConv2d(*np.array([6, 8, 3, 2, 1, 1, 2]), sparsity=0.7),
         (9, 6, 7, 6),
     ),
     "conv2d, grouped": (lambda: SparseConv2d(6, 8, 3, groups=2, padding=1, sparsity=0.7), (9, 6, 4, 4)),
@@ -220,6 +234,10 @@ CHAINS = {
             SparseLinear(8, 3, sparsity=0.5),
         ],
         (20, 4, 13),
+    ),
+    "sized by NumPy": (
+        lambda: [SparseConv2d(3, 4, np.array([3, 3])), nn.MaxPool2d(np.int64(2)), nn.LeakyReLU(np.float32(0.2))],
+        (20, 3, 12, 12),
     ),
     "pooled and kept": (lambda: [*conv_block(), nn.AdaptiveMaxPool2d(1)], (20, 3, 6, 6)),
     "a function last": (lambda: conv_block(norm=False), (70, 3, 6, 6)),
@@ -545,6 +563,29 @@ REFUSED = {
     ),
     "sparsity": (lambda: SparseLinear(3, 3, sparsity=1.0), ValueError, "sparsity must be at least 0 and below 1"),
     "groups": (lambda: SparseConv2d(3, 4, 3, groups=2), ValueError, "multiples of groups"),
+    "no inputs": (lambda: SparseLinear(0, 4), ValueError, "in_features must be a whole number of at least 1, not 0"),
+    "no outputs": (lambda: SparseLinear(4, np.int64(0)), ValueError, "out_features must be a whole number"),
+    "half an input": (lambda: SparseLinear(2.5, 4), ValueError, "in_features must be a whole number .*, not 2.5"),
+    "inputs of yes": (lambda: SparseLinear(True, 4), ValueError, "in_features must be a whole number .*, not True"),
+    "no channels": (lambda: SparseConv2d(0, 4, 3), ValueError, "in_channels must be a whole number"),
+    "no filters": (lambda: SparseConv2d(4, 0, 3), ValueError, "out_channels must be a whole number"),
+    "no groups": (lambda: SparseConv2d(4, 4, 3, groups=0), ValueError, "groups must be a whole number"),
+    "no window": (lambda: SparseConv2d(3, 4, (3, 0)), ValueError, "kernel_size must be a whole number"),
+    "windows of three axes": (lambda: SparseConv2d(3, 4, (3, 3, 3)), ValueError, "kernel_size must be a number or 2"),
+    "no stride": (lambda: SparseConv1d(3, 4, 3, stride=0), ValueError, "stride must be a whole number"),
+    "no dilation": (lambda: SparseConv1d(3, 4, 3, dilation=0), ValueError, "dilation must be a whole number"),
+    "less than no padding": (
+        lambda: SparseConv1d(3, 4, 3, padding=-1),
+        ValueError,
+        "padding must be a whole number of at least 0",
+    ),
+    "no stride of a pool": (
+        lambda: SparseSequential(SparseConv1d(3, 4, 3), nn.MaxPool1d(2, stride=0)),
+        ValueError,
+        "stride must be a whole number",
+    ),
+    "no words": (lambda: SparseEmbeddingBag(0, 4), ValueError, "num_embeddings must be a whole number"),
+    "no sums": (lambda: SparseEmbeddingBag(4, 0), ValueError, "embedding_dim must be a whole number"),
     "features": (lambda: SparseLinear(3, 3, sparsity=0)(torch.zeros(2, 4)), ValueError, "takes 3 .* is given 4"),
     "axes": (lambda: SparseConv2d(3, 4, 3)(torch.zeros(3, 8, 8)), ValueError, "height, width"),
     "small images": (lambda: SparseConv2d(3, 4, 3)(torch.zeros(1, 3, 2, 2)), ValueError, "larger than the input"),

@@ -125,12 +125,14 @@ def test_what_cannot_be_sparse_is_told():
             self.conv = nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular")
             self.attention = nn.MultiheadAttention(8, 2)
             self.linear = nn.Linear(8, 8)
+            self.empty = nn.Linear(0, 8)
 
     with pytest.warns(UserWarning) as told:
         model = sparsify(Circular())
     messages = [str(warning.message) for warning in told]
     assert any("'conv' stays dense: padding_mode='circular'" in message for message in messages)
     assert any("'attention.out_proj' stays dense" in message for message in messages)
+    assert any("'empty' stays dense: it has no weights" in message for message in messages)
     assert isinstance(model.linear, SparseLinear)
     with pytest.raises(TypeError, match="layer '0' is torch.float64 on cpu"):
         sparsify(nn.Sequential(nn.Linear(4, 4)).double())

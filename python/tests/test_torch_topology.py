@@ -3,6 +3,7 @@
 import copy
 import io
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -202,6 +203,8 @@ def test_misuse_is_told():
         ({"method": "set", "steps_per_epoch": 3, "every": 3}, "topology.every"),
         ({"fraction": 1.5}, "topology.fraction"),
         ({"total_steps": 0}, "total_steps must be"),
+        ({"total_steps": True}, "total_steps must be"),
+        ({"method": "set", "steps_per_epoch": 2.0}, "steps_per_epoch must be"),
         ({"method": "gmp", "sparsity": 0.5}, "prunes: start denser"),
     ]:
         with pytest.raises(ValueError, match=message):
@@ -221,6 +224,15 @@ def test_misuse_is_told():
     scheduler = TopologyScheduler(model, optimizer, "mest", total_steps=10, every=1)
     with pytest.raises(RuntimeError, match="before optimizer.zero_grad"):
         scheduler.step()
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = sparsify(nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 2)), np.float32(0.8), block=np.int64(2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    words = {"total_steps": np.int64(20), "steps_per_epoch": np.int32(4), "sparsity": np.float64(0.8)}
+    words |= {"every": np.int64(5), "fraction": np.float32(0.25)}
+    shown = repr(TopologyScheduler(model, optimizer, **words))
+    assert "every=5" in shown and "fraction=0.25" in shown and "step 0 of 20" in shown
 
 
 @pytest.mark.parametrize(("method", "words"), [("rigl", {"every": 3}), ("set", {"steps_per_epoch": 3})])
@@ -288,7 +300,6 @@ def test_a_copy_moves_by_itself():
 @pytest.mark.parametrize("method", ["static", "rigl", "granet"])
 def test_a_recipe_in_torch_gives_what_the_engine_gives(method, block):
     """The same start, the same batches (all samples, so that their order is of no account), momentum and schedule."""
-    import numpy as np
     from rarefy._engine import Trainer, to_json
     from rarefy._rarefy import Samples
 

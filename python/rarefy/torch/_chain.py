@@ -1,10 +1,10 @@
 """Modules in a row as one network of rarefy's: what each is, the shapes between them, and the compiled network."""
 
 import itertools
-import json
 import weakref
 from dataclasses import dataclass
 
+from .._engine import to_json
 from .._rarefy import Chain as Network
 
 # Chains by their handle, which is all that an operator of torch's can be told of them.
@@ -217,4 +217,4 @@ class Chain:
         layers = layers_of(self.steps)
         arrays = [which.numpy() for which in indices]
         patterns = list(zip(arrays[::2], arrays[1::2], strict=True))
-        return Network(json.dumps({"inputs": inputs, "layers": layers}), patterns)
+        return Network(to_json({"inputs": inputs, "layers": layers}), patterns)

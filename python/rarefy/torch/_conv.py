@@ -5,6 +5,7 @@ import math
 import torch
 
 from ._chain import Step
+from ._counts import count, sides
 from ._module import SparseModule
 
 
@@ -28,25 +29,23 @@ class _SparseConv(SparseModule):
         block=1,
         generator=None,
     ):
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        in_channels, out_channels = count("in_channels", in_channels), count("out_channels", out_channels)
+        groups = count("groups", groups)
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"in_channels ({in_channels}) and out_channels ({out_channels}) must be multiples of groups ({groups})"
             )
         if isinstance(padding, str) and padding not in ("same", "valid"):
             raise ValueError(f"padding must be 'same', 'valid' or a number, not {padding!r}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride, self.dilation = (self._sides(it) for it in (kernel_size, stride, dilation))
-        self.padding = padding if isinstance(padding, str) else self._sides(padding)
+        self.kernel_size = sides("kernel_size", kernel_size, self._axes)
+        self.stride = sides("stride", stride, self._axes)
+        self.padding = padding if isinstance(padding, str) else sides("padding", padding, self._axes, 0)
+        self.dilation = sides("dilation", dilation, self._axes)
         if padding == "same" and any(side != 1 for side in self.stride):
             raise ValueError(f"padding 'same' needs a stride of 1, not {stride}")
         inputs = in_channels // groups * math.prod(self.kernel_size)
         super().__init__(out_channels, inputs, bias, sparsity, block, generator, out_channels // groups)
-
-    def _sides(self, size):
-        sides = (size,) * self._axes if isinstance(size, int) else tuple(size)
-        if len(sides) != self._axes:
-            raise ValueError(f"{type(self).__name__} has sizes of {self._axes} numbers, not {size}")
-        return sides
 
     @property
     def shape(self):
@@ -59,11 +58,11 @@ class _SparseConv(SparseModule):
             if any(d * (k - 1) % 2 for d, k in zip(dilation, kernel, strict=True)):
                 raise ValueError(f"padding 'same' needs windows of odd size, not kernel_size={kernel}")
             padding = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
-        sides = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        sizes = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
         settings = {
             "layer": f"conv{self._axes}d",
             "filters": self.out_channels,
-            **{name: list(size) if self._axes > 1 else size[0] for name, size in sides.items()},
+            **{name: list(size) if self._axes > 1 else size[0] for name, size in sizes.items()},
             "groups": self.groups,
             "bias": self.bias is not None,
         }

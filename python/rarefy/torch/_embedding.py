@@ -3,6 +3,7 @@
 import torch
 
 from .._rarefy import random_pattern
+from ._counts import count
 from ._module import SparseModule
 
 
@@ -37,6 +38,7 @@ class SparseEmbeddingBag(SparseModule):
         torch.nn.Module.__init__(self)
         if not 0.0 <= sparsity < 1.0:
             raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
+        num_embeddings, embedding_dim = count("num_embeddings", num_embeddings), count("embedding_dim", embedding_dim)
         self.num_embeddings, self.embedding_dim = self._rows, self._cols = num_embeddings, embedding_dim
         nnz = max(round((1.0 - sparsity) * num_embeddings * embedding_dim), 1)
         seed = torch.randint(2**62, (), generator=generator).item()

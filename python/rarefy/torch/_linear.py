@@ -1,6 +1,7 @@
 """Linear layers."""
 
 from ._chain import Step
+from ._counts import count
 from ._module import SparseModule
 
 
@@ -31,8 +32,8 @@ class SparseLinear(SparseModule):
     """
 
     def __init__(self, in_features, out_features, bias=True, *, sparsity=0.9, block=1, generator=None):
-        self.in_features, self.out_features = in_features, out_features
-        super().__init__(out_features, in_features, bias, sparsity, block, generator)
+        self.in_features, self.out_features = count("in_features", in_features), count("out_features", out_features)
+        super().__init__(self.out_features, self.in_features, bias, sparsity, block, generator)
 
     def step(self):
         settings = {"layer": "linear", "outputs": self.out_features}

@@ -1,11 +1,11 @@
 """What all sparse layers have: a weight matrix of which only some cells exist."""
 
-import json
 import math
 import warnings
 
 import torch
 
+from .._engine import to_json
 from .._rarefy import block_height, check_pattern, random_pattern
 from ._chain import Chain
 from ._load import prepare_load
@@ -34,7 +34,7 @@ class SparseModule(torch.nn.Module):
         if not 0.0 <= sparsity < 1.0:
             raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
         self._rows, self._cols = rows, cols
-        self.block = block_height(json.dumps({"sparsity": {"block": block}}), rows if alike is None else alike)
+        self.block = block_height(to_json({"sparsity": {"block": block}}), rows if alike is None else alike)
         asked = round((1.0 - sparsity) * rows * cols)
         nnz = max(asked, rows)
         if nnz > asked:

@@ -216,6 +216,8 @@ def _problem(module):
         return f"it is a {type(module).__name__}, which may look at its weight"
     if "weight" not in module._parameters:
         return "its weight is computed"
+    if not module.weight.numel():
+        return "it has no weights"
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks:
         return "it has hooks, which would be lost"
     if getattr(module, "padding_mode", "zeros") != "zeros":

@@ -1,10 +1,12 @@
 """What modules of torch's are in a chain."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from torch import nn
 
 from ._chain import Step, leaves_of
+from ._counts import sides
 from ._module import SparseModule
 
 EPSILON = 1e-5  # rarefy's, in all norms
@@ -95,36 +97,34 @@ def _layer_norm(module):
     return Step("LayerNorm", {"layer": "layer-norm"}, (0,), module.normalized_shape[0], slots)
 
 
-def _sides(size, axes):
-    """A height and a width, as settings have them, of a size of torch's."""
-    sides = [size] * axes if isinstance(size, int) else list(size)
-    return sides
-
-
 def _pool(layer, **others):
     def make(module):
-        name = type(module).__name__
-        axes = _AXES[name[-2:]]
+        kind = type(module).__name__
+        axes = _AXES[kind[-2:]]
         for attribute, wanted in {"ceil_mode": False, **others}.items():
             if getattr(module, attribute, wanted) != wanted:
                 raise _refused(module, f"it needs {attribute}={wanted}")
+        # Each with the least that it may be, which is what it is across sequences.
         sizes = {
-            "kernel": (module.kernel_size, 1),
+            "kernel_size": (module.kernel_size, 1),
             "stride": (module.kernel_size if module.stride is None else module.stride, 1),
             "padding": (module.padding, 0),
             "dilation": (getattr(module, "dilation", 1), 1),
         }
         if layer == "average-pool":
             del sizes["dilation"]
-            if any(_sides(module.padding, axes)) and module.count_include_pad:
+            if any(sides("padding", module.padding, axes, 0)) and module.count_include_pad:
                 raise _refused(module, "padding is not counted; it needs count_include_pad=False")
             if getattr(module, "divisor_override", None) is not None:
                 raise _refused(module, "it needs divisor_override=None")
         settings = {
             "layer": layer,
-            **{key: [*([across] * (2 - axes)), *_sides(size, axes)] for key, (size, across) in sizes.items()},
+            **{
+                name.removesuffix("_size"): [*([least] * (2 - axes)), *sides(name, size, axes, least)]
+                for name, (size, least) in sizes.items()
+            },
         }
-        return Step(name, settings, (axes,))
+        return Step(kind, settings, (axes,))
 
     return make
 
@@ -133,7 +133,8 @@ def _global_pool(layer):
     def make(module):
         name = type(module).__name__
         axes = _AXES[name[-2:]]
-        if any(size != 1 for size in _sides(module.output_size, axes)):
+        left = module.output_size
+        if any(size != 1 for size in (left if isinstance(left, Iterable) else [left])):
             raise _refused(module, "only one position can be left")
         return Step(name, {"layer": layer}, (axes,))
 

@@ -2,12 +2,15 @@
 
 import json
 import warnings
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 
+from .._engine import to_json
 from .._rarefy import Topology
 from ._absent import Watch
+from ._counts import count
 from ._layers import sparse_layers
 
 # What a method needs that torch's modules do not say.
@@ -98,12 +101,12 @@ class TopologyScheduler:
         check_optimizer(optimizer, self._layers)
         self._optimizer = optimizer
         self._settings = _settings(method, 0.9 if sparsity is None else sparsity, allocation, generator, topology)
-        self._topology = Topology(json.dumps(self._settings))
+        self._topology = Topology(to_json(self._settings))
         self._every_epoch, self._looks_beyond, self._needs_gradients = self._topology.asks_for()
-        self.total_steps = _count("total_steps", total_steps)
+        self.total_steps = count("total_steps", total_steps)
         if self._every_epoch and steps_per_epoch is None:
             raise ValueError(f'method="{method}" moves connections once an epoch: give steps_per_epoch')
-        self.steps_per_epoch = 1 if steps_per_epoch is None else _count("steps_per_epoch", steps_per_epoch)
+        self.steps_per_epoch = 1 if steps_per_epoch is None else count("steps_per_epoch", steps_per_epoch)
         self.targets = self._find_targets(method, sparsity)
         self.steps_done = 0
         self._reported = set()
@@ -138,7 +141,7 @@ class TopologyScheduler:
         # Older states have none.
         if "seed" in state_dict:
             self._settings["seed"] = state_dict["seed"]
-            self._topology = Topology(json.dumps(self._settings))
+            self._topology = Topology(to_json(self._settings))
         self._watch.stop()
         self._prepare()
 
@@ -237,17 +240,17 @@ class TopologyScheduler:
 
 def build(method, sparsity, allocation, generator, topology):
     """The method by its words."""
-    return Topology(json.dumps(_settings(method, sparsity, allocation, generator, topology)))
+    return Topology(to_json(_settings(method, sparsity, allocation, generator, topology)))
 
 
 def _settings(method, sparsity, allocation, generator, topology):
     if method in _REFUSED:
         raise ValueError(f'method="{method}" does not work on PyTorch\'s modules: {_REFUSED[method]}')
-    if not isinstance(sparsity, (int, float)) or not 0 <= sparsity < 1:
+    if not isinstance(sparsity, Real) or not 0 <= sparsity < 1:
         raise ValueError(f"sparsity must be a number of at least 0 and below 1, not {sparsity!r}")
     seed = torch.randint(2**53, (), generator=generator).item()
     words = {key.removesuffix("_"): value for key, value in topology.items()}
-    sparse = {"density": round(1 - sparsity, 12), "allocation": allocation}
+    sparse = {"density": round(1 - float(sparsity), 12), "allocation": allocation}
     return {"seed": seed, "sparsity": sparse, "topology": {"method": method, **words}}
 
 
@@ -257,9 +260,3 @@ def check_optimizer(optimizer, layers):
     for name, layer in layers.items():
         if layer.values.requires_grad and id(layer.values) not in had:
             raise ValueError(f"the optimizer does not have the values of layer {name!r}: make it after sparsify")
-
-
-def _count(name, value):
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-    return value
