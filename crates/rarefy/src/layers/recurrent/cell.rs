@@ -151,13 +151,11 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// The lanes of a tile whose samples are longer than `step`; all if there are no lengths.
+    /// The lanes of a tile whose samples are longer than `step`; all that have a sample if there are no lengths. A lane without one
+    /// keeps its first state: one that goes on may grow without end, and gradients are sums over all lanes.
     pub(super) fn at(step: usize, tile: usize, input: &Tiles) -> Live {
-        let lengths = input.lengths().get(tile * LANES..).unwrap_or_default();
-        let lanes = std::array::from_fn(|lane| match lengths.get(lane) {
-            Some(&length) if length as usize <= step => 0.0,
-            _ => 1.0,
-        });
+        let lanes =
+            input.real_steps(tile, step + 1).map(|steps| if steps as usize > step { 1.0 } else { 0.0 });
         Live { lanes: Row(lanes), samples: input.live(tile) }
     }
 

@@ -175,6 +175,27 @@ fn a_carried_state_goes_on_where_the_batch_before_ended() {
     }
 }
 
+/// Of 40 samples the state stays 0, and 24 lanes of the tile are dead: with inputs of 0 theirs would grow until they are infinite.
+#[test]
+fn dead_lanes_do_not_reach_gradients() {
+    let layer = toml::from_str("layer = 'rnn'\nhidden = 4\nactivation = 'relu'").unwrap();
+    let spec = NetworkSpec { inputs: Shape::sequence(200, 1), layers: vec![layer] };
+    let mut network = Network::random(&spec, &SparsitySettings::dense(), 1).unwrap();
+    for (parameter, value) in network.parameters_mut().zip([-100.0, 1.0, 3.0]) {
+        parameter.weights.values_mut().fill(value);
+    }
+    let (mut input, mut buffers) = (Tiles::zeros(200, 40), network.buffers(40, true));
+    for sample in 0..40 {
+        input.set_sample(sample, &[1.0; 200]);
+        buffers.output_and_gradient().1.set_sample(sample, &[1.0; 800]);
+    }
+    let pass = Pass::train(Isa::detect(), 1, 1);
+    network.forward(&pass, &input, &mut buffers);
+    let mut gradients = network.gradients();
+    network.backward(&pass, &input, &mut gradients, &mut buffers);
+    assert!(gradients.iter().flat_map(|it| &it.values).all(|&value| value == 0.0), "{gradients:?}");
+}
+
 #[test]
 fn what_cannot_be_is_told() {
     let sequence = Shape::sequence(4, 2);
