@@ -41,10 +41,14 @@ fn refused(folder: &Path) -> String {
 #[expect(clippy::too_many_lines, reason = "a row for each fault")]
 fn arrays_are_those_of_the_network_and_finite() {
     let folder = tempfile::tempdir().unwrap();
-    let folders = [(0.3, 1), (1.0, 1), (0.3, 4)].map(|(density, block)| {
-        let folder = folder.path().join(format!("{density} {block}"));
+    let plain = "hidden = [8]";
+    let kinds = "layers = [{layer = 'conv1d', filters = 8, kernel = 3, groups = 2}, {layer = 'lstm', hidden = 12}, \
+                 {layer = 'last-step'}, {layer = 'linear'}]\n[data]\nshape = [1, 8, 8]";
+    let folders = [(plain, 0.3, 1), (plain, 1.0, 1), (plain, 0.3, 4), (kinds, 0.3, 4)];
+    let folders = folders.map(|(network, density, block)| {
+        let folder = folder.path().join(format!("{} {density} {block}", network.len()));
         let sparsity = format!("[sparsity]\ndensity = {density}\nblock = {block}");
-        train(&format!("[network]\nhidden = [8]\n{sparsity}"), &folder);
+        train(&format!("[network]\n{network}\n{sparsity}"), &folder);
         folder
     });
     type Change = fn(&mut Vec<Array>);
@@ -55,7 +59,7 @@ fn arrays_are_those_of_the_network_and_finite() {
         array.data[4 * place..][..4].copy_from_slice(&word);
     }
     const CROW: &str = "layers.0.weight.crow_indices";
-    let [sparse, dense, blocks] = &folders;
+    let [sparse, dense, blocks, kinds] = &folders;
     let table: &[(&Path, Change, &str)] = &[
         (
             sparse,
@@ -103,6 +107,16 @@ fn arrays_are_those_of_the_network_and_finite() {
             blocks,
             |it| set(array(it, "layers.0.weight.block"), 0, 16u32.to_le_bytes()),
             "\"layers.0.weight\": block is [16], not the rows of a block",
+        ),
+        (
+            kinds,
+            |it| set(array(it, "layers.0.weight.block"), 0, 8u32.to_le_bytes()),
+            "\"layers.0.weight\": block is [8], not the rows of a block, 2, 4, 8 or 16, which divide the 4 rows of a kind",
+        ),
+        (
+            kinds,
+            |it| set(array(it, "layers.1.weight_hh.block"), 0, 16u32.to_le_bytes()),
+            "\"layers.1.weight_hh\": block is [16], not the rows of a block, 2, 4, 8 or 16, which divide the 12 rows of a kind",
         ),
         (blocks, |it| array(it, "layers.0.weight.block").cut(0), "block is [], not"),
         (

@@ -99,17 +99,17 @@ impl Network {
         Network::assemble(spec, storage, &mut source, None)
     }
 
-    /// A network whose weights `load(name, rows, cols)` finds, and its other arrays `vectors(name, length)`.
+    /// A network whose weights `load` finds by name and shape, and its other arrays `vectors(name, length)`.
     ///
     /// # Errors
     /// An error of `load` or `vectors`.
     pub fn load_all(
         spec: &NetworkSpec,
         storage: Storage,
-        mut load: impl FnMut(&str, usize, usize) -> Result<Weights>,
+        mut load: impl FnMut(&WeightShape) -> Result<Weights>,
         mut vectors: impl FnMut(&str, usize) -> Result<Vec<f32>>,
     ) -> Result<Network> {
-        let mut source = |_, shape: &WeightShape, _| load(&shape.name, shape.rows, shape.cols);
+        let mut source = |_, shape: &WeightShape, _| load(shape);
         Network::assemble(spec, storage, &mut source, Some(&mut vectors))
     }
 

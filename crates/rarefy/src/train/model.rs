@@ -473,7 +473,8 @@ pub(super) fn network_tensors(network: &Network) -> Vec<Tensor<'_>> {
 
 /// The network whose parameters a file's arrays are.
 pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Storage) -> Result<Network> {
-    let weights = |name: &str, rows: usize, cols: usize| {
+    let weights = |shape: &WeightShape| {
+        let WeightShape { ref name, rows, cols, alike, .. } = *shape;
         if !file.has(&format!("{name}.values")) {
             let values = file.values(name, &[rows, cols])?;
             let mut weights = Weights::dense(rows, cols);
@@ -492,10 +493,10 @@ pub(super) fn read_network(file: &TensorFile, spec: &NetworkSpec, storage: Stora
         }
         let about = file.indices(&about)?;
         let height = about.first().map_or(0, |&height| height as usize);
-        let is_height = BLOCK_HEIGHTS.contains(&height) && rows.is_multiple_of(height);
+        let is_height = BLOCK_HEIGHTS.contains(&height) && alike.is_multiple_of(height);
         if about.len() != 1 || !is_height {
             return Err(problem(format!(
-                "block is {about:?}, not the rows of a block, 2, 4, 8 or 16, which divide the {rows} rows that the network asks for"
+                "block is {about:?}, not the rows of a block, 2, 4, 8 or 16, which divide the {alike} rows of a kind (outputs, units of a gate, filters of a group)"
             )));
         }
         let pattern = Pattern::new(rows / height, cols, crow_indices, col_indices).map_err(problem)?;
