@@ -98,9 +98,11 @@ fn first_fold(settings: &Settings) -> DataSettings {
 }
 
 fn run_bytes(spec: &NetworkSpec, batch_size: usize, splits: &Splits) -> Result<u64> {
-    let weights: usize = spec.weight_shapes()?.iter().map(|it| it.rows * (it.cols + 1)).sum();
+    let shapes = spec.weight_shapes()?;
+    let weights: usize = shapes.iter().map(|it| it.rows * (it.cols + 1)).sum();
+    let sums: usize = shapes.iter().map(|it| it.sum_bytes(batch_size, it.cells())).sum();
     // The run and its validation keep buffers of their own.
-    let buffers = spec.buffer_bytes(batch_size, true)? + spec.buffer_bytes(PREDICT_BATCH, false)?;
+    let buffers = spec.buffer_bytes(batch_size, true)? + spec.buffer_bytes(PREDICT_BATCH, false)? + sums;
     let parts = [Some(&splits.train), splits.validation.as_ref(), splits.test.as_ref()];
     let samples: usize = parts.into_iter().flatten().map(|part| part.len()).sum();
     // A label is a number of four bytes too.

@@ -109,6 +109,14 @@ pub(super) fn transposed(isa: Isa, entries: &Entries<'_>, gradient: &Tiles, grad
     });
 }
 
+impl Windows {
+    /// Sums over all gradients of the weights that are kept for each tile, until they are added up; none where the product is a linear
+    /// map's.
+    pub fn sums(&self) -> usize {
+        if self.is_pointwise() { 0 } else { slices(self.output().positions()) }
+    }
+}
+
 /// Into how many slices the positions of a tile are cut: by the shape alone.
 fn slices(positions: usize) -> usize {
     positions.div_ceil(SLICE).clamp(1, SLICES)

@@ -75,6 +75,7 @@ impl Buffers {
         let tiles = |tiles: &Tiles| size_of_val(tiles.rows());
         let work = |work: &Workspace| {
             work.tiles.iter().map(tiles).sum::<usize>()
+                + work.carried.iter().map(|it| tiles(&it.begin) + tiles(&it.end)).sum::<usize>()
                 + size_of_val(&work.scratch[..])
                 + work.numbers.iter().map(|numbers| size_of_val(&numbers[..])).sum::<usize>()
                 + work.inner.iter().map(Buffers::bytes).sum::<usize>()

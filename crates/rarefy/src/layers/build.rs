@@ -5,6 +5,7 @@ use super::{Joint, Parameter, Role};
 use crate::Result;
 use crate::kernels::Activation;
 use crate::sparse::{Init, Storage, Weights};
+use crate::tiles::LANES;
 
 /// The shape of a weight matrix, and how often it is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct WeightShape {
     pub is_compressed: bool,
     /// Rows that are alike in runs of so many: all of them, the units of a gate, the filters of a group. A row block stays within one.
     pub alike: usize,
+    /// Sums over all its gradients that a backward pass keeps for each tile of a batch: of a convolution.
+    pub sums: usize,
     /// Connections that a network starts with at least: one for each output. Of a table of vectors one in all.
     pub least: usize,
 }
@@ -38,6 +41,7 @@ impl WeightShape {
             uses,
             is_compressed: false,
             alike: rows,
+            sums: 0,
             least: rows,
         }
     }
@@ -45,6 +49,11 @@ impl WeightShape {
     /// Cells.
     pub fn cells(&self) -> usize {
         self.rows * self.cols
+    }
+
+    /// Bytes that a backward pass over so many samples sums its gradients in, `slots` of them.
+    pub fn sum_bytes(&self, samples: usize, slots: usize) -> usize {
+        4 * self.sums * samples.div_ceil(LANES) * slots
     }
 
     /// `[fan_out, fan_in, kernel sizes...]`, as allocation rules want it.

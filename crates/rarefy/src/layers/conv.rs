@@ -261,6 +261,7 @@ impl Describe for Conv2dSpec {
             uses: windows.output().positions(),
             is_compressed: geometry.groups > 1 || geometry.cols() < NARROW,
             alike: self.filters / geometry.groups,
+            sums: windows.sums(),
             least: self.filters,
         };
         builder.weight("weight", shape, self.activation)?;

@@ -436,7 +436,7 @@ impl NetworkSpec {
     }
 
     /// Bytes of the buffers for a batch of `samples` samples: activations, their gradients when training, and what layers
-    /// keep besides, without what grows with the first step.
+    /// keep besides, without what grows with the first step ([`WeightShape::sum_bytes`]).
     ///
     /// # Errors
     /// A layer that does not fit what it is given.
@@ -466,5 +466,9 @@ mod tests {
         // 24 and 5 features of two tiles, four bytes each; as many gradients.
         assert_eq!(spec.buffer_bytes(65, false).unwrap(), 2 * 29 * LANES * 4);
         assert_eq!(spec.buffer_bytes(65, true).unwrap(), 4 * 29 * LANES * 4);
+        let layers = vec![toml::from_str("layer = 'lstm'\nhidden = 2\ncarry = true").unwrap()];
+        let spec = NetworkSpec { inputs: Shape::sequence(1, 3), layers };
+        // Of each unit its output, four gates, two states before the step and two after it; those that are carried, in and out.
+        assert_eq!(spec.buffer_bytes(65, false).unwrap(), 2 * 2 * (1 + 4 + 2 + 2 + 4) * LANES * 4);
     }
 }

@@ -25,7 +25,7 @@ struct Needs {
     connections: usize,
     /// Weights, index, gradients and optimizer state.
     weights: usize,
-    /// Activations of a batch and their gradients.
+    /// Activations of a batch and their gradients, and what gradients of convolutions are summed in.
     buffers: usize,
     /// What moving connections takes for a while.
     moves: usize,
@@ -149,13 +149,14 @@ fn needs(
     // their step.
     let numbers =
         1 + rounded + shares + kept(&settings.distributed, slots, ranks)? + most_sums(micro_batches);
-    let (mut weights, mut largest, mut past) = (0, 0, 0);
+    let (mut weights, mut largest, mut past, mut sums) = (0, 0, 0, 0);
     for (shape, &nnz) in shapes.iter().zip(counts) {
         let (rows, cols) = (shape.rows, shape.cols);
         let (index, slots) = match settings.sparsity.block.in_layer(shape.alike) {
             height @ 2.. => (4 * (nnz + rows).div_ceil(height) + 8, nnz),
             _ => (storage.index_bytes(rows, cols, nnz), storage.slots(rows, cols, nnz)),
         };
+        sums += shape.sum_bytes(batch_size, slots);
         let slots = slots + rows;
         weights += 4 * numbers * slots + index;
         past += 4 * 2 * slots + index;
@@ -179,7 +180,7 @@ fn needs(
     let inputs = 4 * rounded * spec.inputs.features() * batch_size;
     let buffers = spec.buffer_bytes(batch_size, true)? + inputs;
     // At most as much again in 16 bits, which products read where the instruction set has such.
-    let buffers = buffers + rounded * buffers / 2;
+    let buffers = buffers + rounded * buffers / 2 + sums;
     let moves = moves.max(zeros);
     // Who moves none looks at nothing again.
     let moves = if moves > 0 { moves + past } else { 0 };
@@ -204,8 +205,9 @@ fn kept(settings: &DistributedSettings, slots: usize, ranks: usize) -> Result<us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::NetworkSettings;
-    use crate::tiles::Shape;
+    use crate::kernels::Isa;
+    use crate::layers::{NetworkSettings, Pass};
+    use crate::tiles::{Shape, Tiles};
     use crate::train::plan::Floor;
 
     fn checked(text: &str) -> Result<()> {
@@ -245,6 +247,25 @@ mod tests {
         let buffers =
             |ranks: usize| needs(&settings, &spec, &topology, &counts, ranks).unwrap().buffers as f64;
         assert!((buffers(1) / buffers(4) - 4.0).abs() < 0.1, "{} {}", buffers(1), buffers(4));
+    }
+
+    #[test]
+    fn what_gradients_of_convolutions_are_summed_in_is_counted() {
+        let conv = toml::from_str("layer = 'conv2d'\nfilters = 8\nkernel = 3").unwrap();
+        let spec = NetworkSpec { inputs: Shape { height: 9, width: 9, channels: 4 }, layers: vec![conv; 2] };
+        for density in [0.2, 1.0] {
+            let text = format!("[sparsity]\ndensity = {density}\n[train]\nbatch_size = 130");
+            let settings: Settings = toml::from_str(&text).unwrap();
+            let topology = settings.topology.build().unwrap();
+            let network = Network::random(&spec, &settings.sparsity, 1).unwrap();
+            let counts: Vec<usize> = network.weights().map(|(_, it)| it.weights.nnz()).collect();
+            let mut buffers = network.buffers(130, true);
+            let (pass, input) = (Pass::train(Isa::detect(), 1, 1), Tiles::zeros(spec.inputs.features(), 130));
+            network.forward(&pass, &input, &mut buffers);
+            network.backward(&pass, &input, &mut network.gradients(), &mut buffers);
+            let told = needs(&settings, &spec, &topology, &counts, 1).unwrap().buffers;
+            assert_eq!(told, buffers.bytes(), "{density}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct TwinCosts {
     pub model_bytes: usize,
     /// Bytes of weights, gradients and optimizer state.
     pub training_bytes: usize,
-    /// Bytes of the activations of a batch and of their gradients.
+    /// Bytes of the activations of a batch and of their gradients, and of what gradients of convolutions are summed in.
     pub buffer_bytes: usize,
 }
 
@@ -62,7 +62,9 @@ impl Trainer {
             }
             costs.nnz += cells;
             costs.flops += 2 * cells * parameter.uses;
-            if shapes.next().expect("one for each weight").is_compressed {
+            let shape = shapes.next().expect("one for each weight");
+            costs.buffer_bytes += shape.sum_bytes(self.batch_size(), cells);
+            if shape.is_compressed {
                 costs.training_bytes += Storage::Sparse.index_bytes(rows, cols, cells);
                 tensor(format!("{}.crow_indices", parameter.name), vec![rows + 1]);
                 tensor(format!("{}.col_indices", parameter.name), vec![cells]);
