@@ -60,6 +60,10 @@ class SparseMLPClassifier(Classes, _SparseMLP):
     classes_ : ndarray of shape (n_classes,)
         The classes; of labels their numbers.
     {attributes}
+    feature_importances_ : ndarray of shape (n_features,)
+        How strongly the first layer reads each feature.
+    n_features_in_, feature_names_in_ : int and ndarray of str
+        Features, and their names if ``X`` had any.
 
     Examples
     --------
@@ -97,6 +101,10 @@ class SparseMLPRegressor(Numbers, _SparseMLP):
     Attributes
     ----------
     {attributes}
+    feature_importances_ : ndarray of shape (n_features,)
+        How strongly the first layer reads each feature.
+    n_features_in_, feature_names_in_ : int and ndarray of str
+        Features, and their names if ``X`` had any.
 
     Examples
     --------

@@ -272,6 +272,8 @@ class NetworkClassifier(_Lengths, Classes, _Network):
     classes_ : ndarray of shape (n_classes,)
         The classes; of labels their numbers.
     {attributes}
+    n_features_in_, feature_names_in_ : int and ndarray of str
+        Features, and their names if ``X`` had any.
 
     Examples
     --------
@@ -367,6 +369,8 @@ class NetworkRegressor(_Lengths, Numbers, _Network):
     Attributes
     ----------
     {attributes}
+    n_features_in_, feature_names_in_ : int and ndarray of str
+        Features, and their names if ``X`` had any.
 
     Examples
     --------

@@ -90,12 +90,8 @@ density_curve_ : list of float
     The share of connections after each epoch.
 topology_history_ : list of (int, int)
     Connections dropped and grown in each epoch.
-feature_importances_ : ndarray of shape (n_features,)
-    How strongly the first layer reads each feature.
 n_iter_, t_ : int
     Epochs of the last ``fit``, or of all calls of ``partial_fit``; samples trained on.
-n_features_in_, feature_names_in_ : int and ndarray of str
-    Features, and their names if ``X`` had any.
 n_outputs_, n_layers_, out_activation_ : int, int and str
     Outputs, layers (inputs and outputs included), and the function of the outputs."""
 

@@ -5,6 +5,7 @@ import inspect
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rarefy
 from rarefy import _rarefy
@@ -40,3 +41,36 @@ def test_the_stub_names_what_there_is():
         if inspect.isclass(thing):
             found = {member for member in dir(thing) if not member.startswith("_")}
             assert {member for member in members if not member.startswith("_")} == found, name
+
+
+def fitted():
+    """Each estimator, fitted to what has names where it takes names."""
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(np.random.default_rng(0).standard_normal((60, 4))).rename(columns="x{}".format)
+    y = (X["x0"] > 0).astype(int)
+    small = {"max_iter": 2, "random_state": 0}
+    layers = [{"layer": "linear", "outputs": 4}, {"layer": "linear"}]
+    for estimator in (
+        rarefy.SparseMLPClassifier(**small),
+        rarefy.SparseMLPRegressor(**small),
+        rarefy.NetworkClassifier(layers, **small),
+        rarefy.NetworkRegressor(layers, **small),
+        rarefy.SparseLinearClassifier(),
+        rarefy.SparseLinearRegressor(0.01),
+        rarefy.SparseLinearClassifierCV(3),
+        rarefy.SparseLinearRegressorCV(3),
+        rarefy.SparsePathClassifier(n_lambdas=2, **small),
+        rarefy.SparsePathRegressor(n_lambdas=2, **small),
+        rarefy.SparseFeatureSelector(2, n_lambdas=2, **small),
+    ):
+        yield estimator.fit(X, y)
+    yield rarefy.TextClassifier(**small).fit(["sun and rain", "a cup of tea"] * 20, [0, 1] * 20)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_documented_attributes_are_there():
+    for estimator in fitted():
+        _, _, attributes = inspect.getdoc(type(estimator)).partition("\nAttributes\n---")
+        attributes, _, _ = attributes.partition("\nExamples\n")
+        names = [name for entry in re.findall(r"^(\w.*?)(?: :|$)", attributes, re.M) for name in entry.split(", ")]
+        assert len(names) > 3 and [name for name in names if not hasattr(estimator, name)] == []
