@@ -161,6 +161,12 @@ def test_the_last_chunk_may_be_short():
         assert network.n_iter_ == 3 and network.t_ == 205
 
 
+def test_a_chunk_may_have_one_class():
+    network = SparseMLPClassifier(random_state=0).partial_fit(X, Y, np.arange(10))
+    for it in (network, pickle.loads(pickle.dumps(network))):
+        assert it.partial_fit(X[Y == 3], Y[Y == 3]).predict_proba(X).shape == (len(X), 10)
+
+
 def test_a_fitted_network_goes_on_with_chunks():
     network = SparseMLPRegressor(max_iter=20, random_state=0)
     features, y = table()

@@ -79,6 +79,7 @@ pub fn from_memory_parts(
     if settings.test_path.is_some() {
         return Err(Error::setting("data.test_path", "is for files; give the test part in memory"));
     }
+    train.check_classes()?;
     let task = train.task(settings.task)?;
     let settings = DataSettings { path: train.name().into(), task, ..settings.clone() };
     settings.check()?;

@@ -366,13 +366,18 @@ impl Samples {
 
 /// What reading a file makes of it, made of memory.
 impl Samples {
-    /// The task that there is to learn, which is the one chosen if any is.
-    pub(in crate::data) fn task(&self, chosen: TaskChoice) -> Result<TaskChoice> {
+    /// Refuses samples of one class, of which a model has nothing to learn; one that knows others may be shown them.
+    pub(in crate::data) fn check_classes(&self) -> Result<()> {
         if let (Some(Labels::Text { codes, vocabulary }), _) = self.labels()
             && codes.iter().all(|&code| code == codes[0])
         {
             return input(InputProblem::SingleClass { class: vocabulary[codes[0] as usize].clone() });
         }
+        Ok(())
+    }
+
+    /// The task that there is to learn, which is the one chosen if any is.
+    pub(in crate::data) fn task(&self, chosen: TaskChoice) -> Result<TaskChoice> {
         let (task, what) = match self.targets {
             MemoryTargets::Classes(_) | MemoryTargets::NamedClasses { .. } => {
                 (TaskChoice::Classification, "classes")
