@@ -55,6 +55,42 @@ pub fn model_folder(model: &Path) -> PathBuf {
     folder.unwrap_or(Path::new("")).to_path_buf()
 }
 
+/// The files that are read of a model and of data for it, as far as they are known beforehand.
+pub fn files_read(model: &Path, data: Option<&str>) -> impl Iterator<Item = PathBuf> {
+    let folder = model_folder(model);
+    let names = ["model.safetensors", "config.json", "config.toml"].map(|name| folder.join(name));
+    names.into_iter().chain([model.to_path_buf()]).chain(data.map(PathBuf::from))
+}
+
+/// Refuses an output that is one of the files that are read, be it by a link.
+pub fn refuse_overwriting(output: &Path, read: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<()> {
+    let Some(own) = file_identity(output) else { return Ok(()) };
+    for path in read {
+        let path = path.as_ref();
+        ensure!(
+            file_identity(path).as_ref() != Some(&own),
+            "{}: is the same file as {}, which is read, and would be overwritten; write to another file",
+            output.display(),
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// What tells a file from all others, whatever links lead to it; none for what is no file.
+#[cfg(unix)]
+fn file_identity(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let about = std::fs::metadata(path).ok().filter(|about| about.is_file())?;
+    Some((about.dev(), about.ino()))
+}
+
+/// As above, where hard links cannot be told.
+#[cfg(not(unix))]
+fn file_identity(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(path).ok().filter(|path| path.is_file())
+}
+
 /// The settings of the run in a model's folder; none if they are not there or of another version.
 pub fn run_settings(model: &Path) -> Option<Settings> {
     toml::from_str(&std::fs::read_to_string(model_folder(model).join("config.toml")).ok()?).ok()

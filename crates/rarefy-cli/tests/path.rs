@@ -282,6 +282,8 @@ fn what_cannot_be_solved_is_named() {
             &["--save-model", "m", "--set", "data.validation_fraction=0"],
             "--save-model: there is no validation",
         ),
+        (&["--svg", data], "is the same file as"),
+        (&["--save-coefficients", data], "is the same file as"),
         (&["--save-coefficients", "/no/such/folder/w.npy"], "cannot write the coefficients"),
     ] {
         let message = refusal(&[&["path", data], more].concat());

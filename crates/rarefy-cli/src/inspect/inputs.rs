@@ -9,7 +9,7 @@ use rarefy::report::{InputReport, coefficient_table, count};
 use rarefy::train::{Model, permutation_importance, thread_pool};
 use serde::Serialize;
 
-use crate::apply::{load_new, open_model, splits_of_run};
+use crate::apply::{files_read, load_new, open_model, refuse_overwriting, splits_of_run};
 use crate::arguments::named_path;
 use crate::output::Output;
 
@@ -53,6 +53,9 @@ impl InputsArgs {
 
 /// Lists the inputs of the model at `path`; `data` is what importance is measured on instead of the run's validation part.
 pub fn run(path: &Path, data: Option<&str>, args: &InputsArgs, output: &Output) -> Result<()> {
+    if let Some(file) = &args.csv {
+        refuse_overwriting(file, files_read(path, data))?;
+    }
     let model = open_model(path)?;
     let mut report =
         InputReport::of(&model).with_context(|| format!("{}: has no inputs to list", path.display()))?;

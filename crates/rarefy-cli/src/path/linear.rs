@@ -50,7 +50,7 @@ pub struct LinearArgs {
     max_iterations: Option<usize>,
     /// Write the coefficients: penalties x (features + 1) numbers, the last one of a row its intercept
     #[arg(long, value_name = "FILE.npy", value_parser = named_path)]
-    save_coefficients: Option<PathBuf>,
+    pub(super) save_coefficients: Option<PathBuf>,
 }
 
 impl LinearArgs {

@@ -15,6 +15,7 @@ use rarefy::control::{Candidate, PathStart, best, knee};
 use rarefy::data::Splits;
 use rarefy::penalties::PenaltyMethod;
 
+use crate::apply::refuse_overwriting;
 use crate::arguments::{named_path, one_of};
 use crate::output::Output;
 
@@ -134,6 +135,9 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
     };
     if let Some(flag) = foreign {
         bail!("{flag}: {problem}");
+    }
+    for file in args.svg.iter().chain(&args.linear.save_coefficients) {
+        refuse_overwriting(file, [&args.data])?;
     }
     if is_network { network::run(args, output) } else { linear::run(args, output) }
 }

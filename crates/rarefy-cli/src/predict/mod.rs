@@ -20,7 +20,7 @@ use rarefy::report::decision_text;
 use rarefy::train::{Model, Prediction};
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, by_flag, skips_bad, streamed};
+use crate::apply::{MachineArgs, by_flag, files_read, refuse_overwriting, skips_bad, streamed};
 use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
@@ -104,6 +104,9 @@ struct Answer<'a> {
 
 /// Predicts.
 pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
+    if let Some(file) = &args.output {
+        refuse_overwriting(file, files_read(&args.model, args.data.as_deref()))?;
+    }
     let model = args.machine.open(&args.model)?;
     let Some(data) = &args.data else {
         return generate::run(
@@ -128,6 +131,9 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     };
     let loaded = loaded.map_err(by_flag)?;
     let Loaded { dataset, text, unknown, files, skipped, kept } = loaded;
+    if let Some(file) = &args.output {
+        refuse_overwriting(file, &files)?;
+    }
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
     unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));
     if !skipped.is_empty() {

@@ -24,6 +24,33 @@ fn predict_gives_one_line_a_sample() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
 }
 
+/// It would be gone for good.
+#[test]
+fn what_is_read_is_not_overwritten() {
+    let folder = copied_run();
+    let at = |name: &str| folder.path().join(name);
+    let data = write_table(folder.path(), |_| "a".into());
+    let mut outputs = vec![data.clone(), at("model.safetensors"), at("config.json")];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&data, at("symbolic.csv")).unwrap();
+        std::fs::hard_link(&data, at("hard.csv")).unwrap();
+        outputs.extend(["symbolic.csv", "hard.csv"].map(at));
+    }
+    let before: Vec<Vec<u8>> = outputs.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for (output, bytes) in outputs.iter().zip(before) {
+        let (run, data, output) = (path_text(folder.path()), path_text(&data), path_text(output));
+        for verb in [
+            &["predict", run, data, "-o", output][..],
+            &["inspect", run, "--inputs", "--data", data, "--csv", output],
+        ] {
+            let message = refusal(verb);
+            assert!(message.contains(&format!("{output}: is the same file as")), "{message}");
+        }
+        assert!(std::fs::read(output).unwrap() == bytes, "{output}");
+    }
+}
+
 /// A Parquet file of predictions holds what the CSV file holds, and is a table like that.
 #[test]
 fn predictions_are_parquet_by_the_name_of_the_file_or_by_the_flag() {
