@@ -91,10 +91,12 @@ impl Moment {
     fn read_as(cell: &str, layout: &str) -> Option<Moment> {
         // An offset is read with a time, which alone cannot tell it.
         let with_time = NaiveDateTime::parse_from_str(cell, layout).ok();
-        match with_time {
+        let moment = match with_time {
             Some(clock) => Some(Moment { clock, has_time: true }),
             None => NaiveDate::parse_from_str(cell, layout).ok().map(|date| Moment::on(date, None)),
-        }
+        };
+        // chrono takes the two digits of 31.01.24 for %Y too, as the year 24.
+        moment.filter(|moment| moment.clock.year() >= 1000)
     }
 
     /// `2024-01-31`, `20240131`, `2024-01-31T12:30`, `2024-01-31 12:30:05.25`, each with a time perhaps with `Z` or an offset
@@ -165,6 +167,10 @@ mod tests {
             ("", None, None),
             ("ä-ö-ü", None, None),
             ("2024-01-31", Some("%d.%m.%Y"), None),
+            // Two digits are no year of the first century.
+            ("31.01.24", Some("%d.%m.%Y"), None),
+            ("31.01.24 12:30", Some("%d.%m.%Y %H:%M"), None),
+            ("31.01.24", Some("%d.%m.%y"), day("2024-01-31T00:00:00")),
         ] {
             let found = Moment::read(cell, layout);
             assert_eq!(found.map(|found| (format!("{:?}", found.clock), found.has_time)), expected, "{cell}");

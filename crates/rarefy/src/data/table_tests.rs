@@ -247,13 +247,21 @@ fn dates_become_numbers_and_a_model_reads_them_again() {
 #[test]
 fn dates_have_the_layout_that_the_settings_say() {
     let folder = tempfile::tempdir().unwrap();
-    let path = write(&folder, "d.csv", "y,at\n1,31.01.2024\n2,01.02.2024\n3,02.02.2024\n");
-    let good = "date = 'at'\ndate_format = '%d.%m.%Y'\nlabel = 'y'\ntask = 'regression'\nscale = 'none'";
+    let path = write(
+        &folder,
+        "d.csv",
+        "y,at,short\n1,31.01.2024,31.01.24\n2,01.02.2024,01.02.24\n3,02.02.2024,02.02.24\n",
+    );
+    let good = "date = 'at'\ndate_format = '%d.%m.%Y'\nignore = 'short'\nlabel = 'y'\ntask = 'regression'\nscale = 'none'";
     let splits = load(&whole(&path, good), 1).unwrap();
     assert_eq!((splits.train.inputs(), splits.train.dense().unwrap()[0]), (5, 19753.0));
     for (given, problem) in [
         ("date = 'at'", "3 places are faulty:\n  line 2, column \"at\": \"31.01.2024\" is no date"),
         ("date = 'at'\ndate_format = '%Y-%m-%d'", "\"31.01.2024\" is no date in the layout \"%Y-%m-%d\""),
+        (
+            "date = 'short'\ndate_format = '%d.%m.%Y'",
+            "(data.date_format); %Y is a year of four digits, %y of two",
+        ),
         ("date = 'at'\ndate_format = '%Q'", "data.date_format: is no layout of dates"),
         ("date_format = '%d'", "data.date_format: is for columns of dates, and data.date names none"),
         ("date = 'att'", "data.date: "),

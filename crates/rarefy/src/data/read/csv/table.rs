@@ -347,7 +347,10 @@ impl Plan<'_> {
         Moment::read(cell, layout).ok_or_else(|| {
             let cell = shown(cell);
             match layout {
-                Some(layout) => format!("{cell} is no date in the layout {layout:?} (data.date_format); mend the cell, or add its text to data.missing_markers"),
+                Some(layout) => {
+                    let years = if layout.contains("%Y") { "; %Y is a year of four digits, %y of two" } else { "" };
+                    format!("{cell} is no date in the layout {layout:?} (data.date_format){years}; mend the cell, or add its text to data.missing_markers")
+                }
                 None => format!("{cell} is no date such as 2024-01-31 or 2024-01-31 12:30; mend the cell, give the layout with data.date_format, as in \"%d.%m.%Y\", or add its text to data.missing_markers"),
             }
         })
