@@ -87,11 +87,15 @@ pub fn shell_word(word: &str) -> String {
     }
 }
 
-/// The name that somebody may have meant; `None` if none is near.
+/// The name that somebody may have meant; `None` if none is near. A name of which no character would stay is not near, and
+/// digits are a place or a class of its own.
 pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a str> {
     let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
     let nearest = names.iter().min_by_key(|name| distance(name))?;
-    (distance(nearest) <= (wanted.chars().count() / 3).max(1)).then_some(nearest)
+    let length = wanted.chars().count();
+    let is_near = distance(nearest) < length && distance(nearest) <= (length / 3).max(1);
+    let is_number = wanted.chars().all(|c| c.is_ascii_digit());
+    (is_near && !is_number).then_some(nearest)
 }
 
 /// Refuses a setting that what is chosen at `chooser` would ignore. A row is a key of the same section, whether it is given, and the
@@ -146,6 +150,22 @@ mod tests {
             ("", "''"),
         ] {
             assert_eq!(shell_word(word), expected);
+        }
+    }
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let names = ["u", "id", "income", "12"].map(String::from);
+        for (wanted, expected) in [
+            ("Incme", Some("income")),
+            ("ib", Some("id")),
+            ("U", Some("u")),
+            ("v", None),
+            ("9", None),
+            ("13", None),
+            ("wealth", None),
+        ] {
+            assert_eq!(nearest(wanted, &names), expected, "{wanted}");
         }
     }
 
