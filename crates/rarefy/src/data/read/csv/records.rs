@@ -120,6 +120,11 @@ impl<'a> Records<'a> {
                     "a quote that opens here is never closed; close it, or double it if it is part of the text",
                 ));
             }
+            if self.record.as_slice().contains('\0') {
+                let line = self.reader.position().line() - 1 - self.newlines();
+                let problem = "holds a NUL byte, which is no part of a text; remove it";
+                return Err(Error::data_at(self.path, format!("line {line}"), problem));
+            }
             // Blank lines give no cell or one of blanks; a cell of nothing was quoted.
             let first = &self.record[0];
             if self.record.len() > 1 || first.is_empty() || !first.trim().is_empty() {

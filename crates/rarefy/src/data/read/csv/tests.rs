@@ -134,7 +134,7 @@ fn a_mixed_column_is_read_as_the_error_says() {
 fn bad_files_are_named_with_line_column_and_advice() {
     let good = "a,b,y\n1,2,0\n3,4,1\n";
     type Change = fn(&mut DataSettings);
-    let cases: [(&str, Change, &[&str]); 38] = [
+    let cases: [(&str, Change, &[&str]); 39] = [
         (
             "# made in May\na,b,y\n1,2,0\n3,4,1\n",
             |_| (),
@@ -203,6 +203,7 @@ fn bad_files_are_named_with_line_column_and_advice() {
         ("a,b,y\n1,2,0\n3,4,nan\n", |_| (), &["line 3, column \"y\"", "the label is missing"]),
         ("\u{feff}a,b,y\r\n1,\"2\r\n2\",0\r\n3,4\r\n", |_| (), &["line 4", "has 2 cells"]),
         ("a,b,y\n", |_| (), &["holds no samples, only a header", "data.header = \"no\""]),
+        ("a,y\n1,a\n2,\"b\n\0\"\n3,b\n", |_| (), &["line 3", "holds a NUL byte", "remove it"]),
         ("a,y,b,y\r\n1,2,3,0\r\n", |_| (), &["line 1", "two columns are named \"y\"", "rename one"]),
         (good, |s| s.label = vec!["Y".into()], &["data.label", "no column \"Y\"", "did you mean \"y\"?"]),
         (good, |s| s.ignore = vec!["y".into()], &["data.ignore", "column \"y\" is the label too"]),
