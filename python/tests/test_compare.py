@@ -10,7 +10,7 @@ import rarefy
 
 pytest.importorskip("pandas")
 
-BASE = {"network.hidden": [16], "train": {"epochs": 2, "batch_size": 16}}
+BASE = {"network.hidden": [16], "train": {"epochs": 2, "batch_size": 16}, "threads": 1}
 SWEEP = {"base": BASE, "sweep": {"topology.method": ["static", "rigl"]}}
 
 
@@ -30,9 +30,9 @@ def test_rows_have_means_and_tests(tmp_path):
 
 
 def test_what_is_done_is_not_trained_again(tmp_path, capsys):
-    first = rarefy.compare(SWEEP, data="digits", seeds=[0], out=tmp_path, verbose=True)
+    first = rarefy.compare(SWEEP, data="digits", seeds=[0], out=tmp_path, jobs=1, verbose=True)
     told = capsys.readouterr().out
-    assert "[2/2] " in told and "rigl seed 0: test accuracy" in told
+    assert "[2/2] " in told and "rigl seed 0: test accuracy" in told and ", 1 threads each" in told
     more = rarefy.compare(SWEEP, data="digits", seeds=np.int64(2), out=tmp_path, verbose=True)
     assert capsys.readouterr().out.startswith("2 runs, ")
     assert more.attrs["runs"]["rigl"][0] == first.attrs["runs"]["rigl"][0]

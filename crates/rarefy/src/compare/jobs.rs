@@ -23,7 +23,7 @@ const SAMPLE_COPIES: u64 = 3;
 pub struct Jobs {
     /// Runs at the same time.
     pub count: usize,
-    /// Threads of a run that asks for none itself.
+    /// Threads of a run that asks for none itself; where all ask, the most of any.
     pub threads: usize,
     /// Why so many, for a person.
     pub reason: String,
@@ -53,7 +53,8 @@ pub fn share(tasks: &[Task<'_>], asked: Option<usize>) -> Result<Jobs> {
         }
     };
     let count = count.max(1);
-    Ok(Jobs { count, threads: (cores / count).max(1), reason })
+    let all_ask = tasks.iter().all(|task| task.run.settings.threads > 0);
+    Ok(Jobs { count, threads: if all_ask { widest } else { (cores / count).max(1) }, reason })
 }
 
 /// The most bytes that any of the runs may need.
