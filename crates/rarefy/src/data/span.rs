@@ -6,6 +6,10 @@ use super::settings::Scale;
 
 /// What rounding to `f32` may take from a column, as a part of what the column spans.
 const FINE: f64 = 1.0 / (1 << 20) as f64;
+/// The same where a column cannot be shifted, so that a note is all that can be done.
+const LOST: f64 = 1e-3;
+/// Numbers closer than this part of their size differ by what computing them in `f64` left.
+const NOISE: f64 = 64.0 * f64::EPSILON;
 
 /// A column that is read as `(x - origin) / unit`, because `f32` cannot tell its numbers apart: days as 20240101, milliseconds
 /// since 1970, sizes of 1e-50. It is computed in `f64`, gives numbers from 0 to 1, and only these become `f32`; scaled to mean 0
@@ -147,6 +151,47 @@ impl Span {
         let may_fall = self.is_joined || gap <= (self.max - self.min) * FINE;
         may_fall.then_some(Close { column, numbers: self.closest })
     }
+
+    /// Whether rounding takes a large part of what the column spans, so that some of its numbers are one.
+    fn is_lost(&self) -> bool {
+        let (unit, size) = (self.max - self.min, self.max.abs().max(self.min.abs()));
+        self.is_joined && unit > size * NOISE && self.rounding > unit * LOST
+    }
+}
+
+/// What the columns of sparse samples span. They cannot be shifted, for zeros must stay, so what `f32` cannot tell apart is noted.
+#[derive(Default)]
+pub(crate) struct SparseSpans(Vec<Span>);
+
+impl SparseSpans {
+    /// Columns after so many are not looked at: files of more are of hashed words, and a span for each takes memory.
+    const MOST: usize = 1 << 20;
+
+    /// Takes one more number, and gives it as it is kept.
+    pub(crate) fn take(&mut self, column: u32, number: f64) -> f32 {
+        let column = column as usize;
+        if number != 0.0 && column < Self::MOST {
+            if column >= self.0.len() {
+                self.0.resize(column + 1, Span::default());
+            }
+            self.0[column].add(number);
+        }
+        number as f32
+    }
+
+    /// A note if numbers of some column fall together; `name` says how a column is called.
+    pub(crate) fn note(&self, name: impl Fn(usize) -> String) -> Option<String> {
+        let mut lost = self.0.iter().enumerate().filter(|(_, span)| span.is_lost());
+        let (column, Span { closest: [a, b], .. }) = lost.next()?;
+        let more = match lost.count() {
+            0 => String::new(),
+            more => format!(" (and so in {more} more)"),
+        };
+        let name = name(column);
+        Some(format!(
+            "{name} holds {a} and {b}, which fall together in 32 bits{more}; subtract an offset from its numbers, or give them as a CSV file or a dense array"
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -194,5 +239,37 @@ mod tests {
         assert_eq!(span([5.0, 5.0]).close(0), None);
         let found = span([3.0, 1.0, 2.0, 1e12]).close(7).unwrap();
         assert_eq!((found.column, found.numbers), (7, [1.0, 2.0]));
+    }
+
+    #[test]
+    fn sparse_columns_whose_numbers_are_lost_are_noted() {
+        let days = |first: f64| (0..30).map(|day| first + f64::from(day)).collect();
+        let cases: [(Vec<f64>, bool); 9] = [
+            (days(1.7e12), true),
+            (days(20_240_101.0), true),
+            (vec![1e-50, 2e-50], true),
+            (days(16_000_000.0), false),
+            (vec![0.1, 0.2, 0.7], false),
+            (vec![1.7e12, 1.7e12], false),
+            (vec![0.0, 1.0, 1.0], false),
+            // Of one number, as words of equal weight have.
+            (vec![0.577_350_269_189_625_8, 0.577_350_269_189_625_7], false),
+            // Close by chance, in a column of others.
+            (vec![0.1, 0.100_000_000_1, 0.9], false),
+        ];
+        for (numbers, noted) in cases {
+            let mut spans = SparseSpans::default();
+            for &number in &numbers {
+                assert_eq!(spans.take(3, number), number as f32);
+                spans.take(1, 1.0);
+            }
+            assert_eq!(spans.note(|column| column.to_string()).is_some(), noted, "{numbers:?}");
+        }
+        let mut spans = SparseSpans::default();
+        [(5, 1e12), (6, 1e12), (5, 1e12 + 1.0), (6, 1e12 + 1.0)]
+            .map(|(column, number)| spans.take(column, number));
+        let note = spans.note(|column| format!("column {column}")).unwrap();
+        let expected = "column 5 holds 1000000000000 and 1000000000001, which fall together in 32 bits (and so in 1 more)";
+        assert!(note.starts_with(expected), "{note}");
     }
 }

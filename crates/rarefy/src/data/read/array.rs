@@ -99,6 +99,8 @@ pub(crate) struct Samples {
     pub close: Vec<Close>,
     /// Numbers that are missing (NaN).
     pub gaps: usize,
+    /// What the user should know about them.
+    pub notes: Vec<String>,
 }
 
 /// An array in row-major order.
@@ -356,17 +358,17 @@ fn half(bits: u16) -> f64 {
 impl Samples {
     /// Samples that are read as they are.
     pub(crate) fn plain(cells: Cells, shape: Shape) -> Samples {
-        Samples { cells, shape, shifts: Vec::new(), close: Vec::new(), gaps: 0 }
+        Samples { cells, shape, shifts: Vec::new(), close: Vec::new(), gaps: 0, notes: Vec::new() }
     }
 
     /// As a source.
     pub(crate) fn into_raw(self, path: &Path, labels: Option<Labels>) -> Raw {
-        let Samples { cells, shape, shifts, close, gaps } = self;
+        let Samples { cells, shape, shifts, close, gaps, mut notes } = self;
         let reading = Reading::Npy(ArrayReading { shifts });
         let note = format!(
             "{gaps} numbers are missing (NaN); each becomes the mean of its column over the training part"
         );
-        let notes = (gaps > 0).then_some(note).into_iter().collect();
+        notes.extend((gaps > 0).then_some(note));
         Raw { close, notes, ..Raw::new(path, reading, cells, shape, labels) }
     }
 }

@@ -16,6 +16,7 @@ use super::sink::Rows;
 use crate::data::raw::{Labels, Places, Raw, Source};
 use crate::data::reading::{LibsvmReading, Reading, Wanted};
 use crate::data::settings::{DataSettings, TaskChoice};
+use crate::data::span::SparseSpans;
 use crate::data::stream::Streaming;
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -83,10 +84,10 @@ fn without_comment(line: &str) -> &str {
 }
 
 /// `17:0.5`.
-fn feature(word: &str) -> Option<(u32, f32)> {
+fn feature(word: &str) -> Option<(u32, f64)> {
     let (index, value) = word.split_once(':')?;
     let index = index.parse().ok().filter(|&index| index < u32::MAX)?;
-    Some((index, value.parse().ok().filter(|value: &f32| value.is_finite())?))
+    Some((index, value.parse().ok().filter(|&value: &f64| (value as f32).is_finite())?))
 }
 
 /// A file as it stands, features counted as it counts them.
@@ -95,6 +96,7 @@ struct Lines {
     labels: Vec<String>,
     numbers: Vec<u64>,
     rows: Rows,
+    spans: SparseSpans,
     /// The lowest and the highest feature, each with its line.
     lowest: Option<(u32, u64)>,
     highest: Option<(u32, u64)>,
@@ -107,6 +109,7 @@ impl Lines {
             labels: Vec::new(),
             numbers: Vec::new(),
             rows: Rows::new(streaming)?,
+            spans: SparseSpans::default(),
             lowest: None,
             highest: None,
         };
@@ -126,7 +129,7 @@ impl Lines {
                 }
                 row.clear();
                 for word in words {
-                    row.push(feature(word).ok_or_else(|| {
+                    let (index, value) = feature(word).ok_or_else(|| {
                         wrong(if word.starts_with(QUERY) {
                             format!("{word:?} groups lines for ranking, which is not learned here; remove it")
                         } else {
@@ -134,7 +137,8 @@ impl Lines {
                                 "{word:?} is no feature; write INDEX:VALUE with a whole and a finite number"
                             )
                         })
-                    })?);
+                    })?;
+                    row.push((index, lines.spans.take(index, value)));
                 }
                 row.sort_unstable_by_key(|&(index, _)| index);
                 if let Some(pair) = row.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -177,10 +181,11 @@ impl Lines {
         } else {
             Some(self.numbers(path)?)
         };
+        let notes = self.spans.note(|index| format!("feature {index}")).into_iter().collect();
         let cells = self.rows.into_cells(path, features, first)?;
         let (reading, shape) = (Reading::Libsvm(reading), Shape::flat(features));
         let places = Places::Lines(self.numbers);
-        Ok(Raw { places, ..Raw::new(path, reading, cells, shape, labels) })
+        Ok(Raw { places, notes, ..Raw::new(path, reading, cells, shape, labels) })
     }
 
     fn wrong_label(&self, path: &Path, sample: usize, what: &str) -> Error {
@@ -277,6 +282,19 @@ mod tests {
                 let reading = LibsvmReading { first_index, multi_label: false, features: 4, labels: 1 };
                 assert_eq!(splits.preparation.reading, Reading::Libsvm(reading));
             }
+        }
+    }
+
+    #[test]
+    fn numbers_that_fall_together_are_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.svm");
+        for (first, noted) in [(1.7e12, true), (0.0, false)] {
+            let line = |i: u32| format!("{} 1:1 3:{}\n", i % 2, first + f64::from(i));
+            std::fs::write(&path, (1..40).map(line).collect::<String>()).unwrap();
+            let notes = load(&settings(&path), 1).unwrap().notes;
+            let hint = "feature 3 holds 1700000000001 and 1700000000002, which fall together in 32 bits";
+            assert_eq!(notes.iter().any(|note| note.starts_with(hint)), noted, "{notes:?}");
         }
     }
 

@@ -15,6 +15,7 @@ use super::array::{Array, Numbers};
 use super::sink::Rows;
 use crate::data::csr::Csr;
 use crate::data::raw::Cells;
+use crate::data::span::SparseSpans;
 use crate::data::stream::Streaming;
 use crate::{Error, Result};
 
@@ -31,15 +32,16 @@ pub(super) fn format(bytes: &[u8]) -> String {
 }
 
 /// The rows of the matrix of a `format` whose arrays `array` reads, and how many columns they have. Of compressed rows `indices` and `data` are
-/// `entries`, which are gone through once; columns may come in any order, but only once.
+/// `entries`, which are gone through once; columns may come in any order, but only once. `spans` takes their numbers.
 pub(super) fn read(
     path: &Path,
     format: &str,
     array: impl FnMut(&str) -> Result<Option<Array>>,
     entries: [Option<Numbers<'_>>; 2],
     streaming: Option<&Streaming>,
+    spans: &mut SparseSpans,
 ) -> Result<(Cells, usize)> {
-    let mut matrix = Matrix { path, array, rows: 0.0, columns: 0.0 };
+    let mut matrix = Matrix { path, array, spans, rows: 0.0, columns: 0.0 };
     let (shape, _) = matrix.numbers("shape")?;
     let [rows, columns] = shape[..] else {
         return Err(matrix.broken(format!("its shape is {shape:?}")));
@@ -75,6 +77,7 @@ pub(super) fn read(
 struct Matrix<'a, F> {
     path: &'a Path,
     array: F,
+    spans: &'a mut SparseSpans,
     rows: f64,
     columns: f64,
 }
@@ -147,7 +150,7 @@ impl<F: FnMut(&str) -> Result<Option<Array>>> Matrix<'_, F> {
             row.clear();
             for (&column, &value) in places.iter().zip(&numbers) {
                 self.check_place(number as f64, column)?;
-                row.push((column as u32, value as f32));
+                row.push((column as u32, self.spans.take(column as u32, value)));
             }
             Csr::sort_row(self.columns as usize, &mut row).map_err(|problem| {
                 let problem = format!(
@@ -245,7 +248,8 @@ impl<F: FnMut(&str) -> Result<Option<Array>>> Matrix<'_, F> {
         for row in 0..self.rows as usize {
             line.clear();
             while let Some(cell) = entries.next_if(|cell| cell[0].0 == row as f64) {
-                line.push((cell[0].1 as u32, cell.iter().map(|(.., value)| value).sum::<f64>() as f32));
+                let (column, sum) = (cell[0].1 as u32, cell.iter().map(|(.., value)| value).sum());
+                line.push((column, self.spans.take(column, sum)));
             }
             csr.push(&mut line).map_err(|problem| {
                 let problem = format!("{problem}; remove what is not finite before saving it");
@@ -409,6 +413,32 @@ mod tests {
         ] {
             let error = found.unwrap_err();
             assert!(error.contains(problem), "{problem}: {error}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_fall_together_are_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.npz");
+        let y = ("y.npy", ints(&[1, 2, 1, 2]));
+        let numbers = [1.7e12f64, 1.7e12 + 1.0, 1.7e12 + 2.0, 1.7e12 + 3.0].map(f64::to_le_bytes);
+        let data = ("data.npy", file("<f8", "False", "(4,)", numbers.as_flattened()));
+        let at = |name: &'static str, numbers: &[i32]| (name, ints(numbers));
+        let format = |name: &[u8]| ("format.npy", file("|S3", "False", "()", name));
+        for place in [
+            vec![at("indices.npy", &[1; 4]), at("indptr.npy", &[0, 1, 2, 3, 4])],
+            vec![
+                format(b"coo"),
+                at("row.npy", &[0, 1, 2, 3]),
+                at("col.npy", &[1; 4]),
+                ("indptr.npy", vec![]),
+            ],
+        ] {
+            let changes: Vec<_> = place.into_iter().chain([y.clone(), data.clone()]).collect();
+            std::fs::write(&path, matrix(&changes)).unwrap();
+            let notes = load(&settings(&path), 1).unwrap().notes;
+            let hint = "column 2 holds 1700000000000 and 1700000000001, which fall together in 32 bits";
+            assert!(notes.iter().any(|note| note.starts_with(hint)), "{notes:?}");
         }
     }
 

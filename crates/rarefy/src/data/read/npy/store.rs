@@ -12,7 +12,7 @@ use crate::data::read::array::{Array, Numbers, Samples};
 use crate::data::read::gzip::{self, Opened};
 use crate::data::read::scipy;
 use crate::data::settings::TaskChoice;
-use crate::data::span::Shifting;
+use crate::data::span::{Shifting, SparseSpans};
 use crate::data::stream::Streaming;
 use crate::tiles::Shape;
 use crate::{Error, Result};
@@ -177,8 +177,10 @@ impl Store {
         let [columns, values] = &mut beside;
         let entries = [columns.numbers(path, "indices")?, values.numbers(path, "data")?];
         let array = |name: &str| self.first(path, &[name]);
-        let (cells, features) = scipy::read(path, &format, array, entries, streaming)?;
-        Ok(Samples::plain(cells, Shape::flat(features)))
+        let mut spans = SparseSpans::default();
+        let (cells, features) = scipy::read(path, &format, array, entries, streaming, &mut spans)?;
+        let notes = spans.note(|column| format!("column {}", column + 1)).into_iter().collect();
+        Ok(Samples { notes, ..Samples::plain(cells, Shape::flat(features)) })
     }
 
     pub(super) fn no_features(&self, path: &Path) -> Error {
