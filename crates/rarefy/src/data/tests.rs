@@ -479,16 +479,27 @@ fn a_preparation_saved_by_an_earlier_version_reads_as_it_did() {
 }
 
 #[test]
-fn many_whole_numbers_may_be_classes() {
+fn many_whole_numbers_may_be_classes_or_values() {
     let folder = tempfile::tempdir().unwrap();
-    for (kinds, step, noted) in [(102, 1, true), (102, 3, false), (100, 1, false)] {
+    let too_many = "holds 102 different whole numbers, too many to be taken for classes";
+    for (kinds, step, task, expected) in [
+        (102, 1, TaskChoice::Auto, Some(too_many)),
+        (102, 3, TaskChoice::Auto, None),
+        (100, 1, TaskChoice::Auto, Some("holds 100 different whole numbers, which are taken for classes")),
+        (21, 3, TaskChoice::Auto, Some("to predict the number set data.task = \"regression\"")),
+        (20, 1, TaskChoice::Auto, None),
+        (60, 1, TaskChoice::Classification, None),
+        (60, 1, TaskChoice::Regression, None),
+    ] {
         let lines: String =
             (0..4 * kinds).map(|i| format!("{},{}\n", f64::from(i) / 7.0, step * (i % kinds))).collect();
         let path = write(&folder, "t.csv", &format!("x,y\n{lines}"));
-        let notes = load(&settings(&path), 1).unwrap().notes;
-        let hint = "holds 102 different whole numbers, too many to be taken for classes";
-        assert_eq!(notes.iter().any(|note| note.contains(hint)), noted, "{notes:?}");
-        assert_eq!(describe(&settings(&path)).unwrap().notes, notes);
+        let settings = DataSettings { task, ..settings(&path) };
+        let notes = load(&settings, 1).unwrap().notes;
+        let found = notes.iter().find(|note| note.contains("different whole numbers"));
+        assert_eq!(found.is_some(), expected.is_some(), "{notes:?}");
+        assert!(found.zip(expected).is_none_or(|(note, hint)| note.contains(hint)), "{notes:?}");
+        assert_eq!(describe(&settings).unwrap().notes, notes);
     }
 }
 

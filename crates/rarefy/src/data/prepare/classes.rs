@@ -13,6 +13,8 @@ use crate::{Error, Result};
 
 /// With more kinds than this, whole numbers are taken for values unless the settings say otherwise.
 const MOST_CLASSES: usize = 100;
+/// With more kinds than this, whole numbers that are taken for classes may be values, such as ages.
+const SURE_CLASSES: usize = 20;
 
 /// The task, from the settings or else from the labels.
 pub(crate) fn task(raw: &Raw, choice: TaskChoice) -> Result<Task> {
@@ -95,13 +97,26 @@ pub(crate) fn note(raw: &Raw, choice: TaskChoice) -> Option<String> {
     })
 }
 
-/// A note where numbers were taken for values, and may be classes: whole, and in rows whose columns nobody chose, or without a gap and each
-/// twice on average.
+/// A note where whole numbers were taken for classes, and may be values: of many kinds. Or where they were taken for values, and may be
+/// classes: in rows whose columns nobody chose, or without a gap and each twice on average.
 pub(crate) fn doubt(raw: &Raw, choice: TaskChoice, task: Task) -> Option<String> {
     let Some(Labels::Numbers { values, outputs }) = &raw.labels else { return None };
     let kinds = kinds(values);
     let are_whole = kinds.iter().all(|kind| kind.fract() == 0.0);
-    if choice != TaskChoice::Auto || task != Task::Regression || !are_whole {
+    if choice != TaskChoice::Auto || !are_whole {
+        return None;
+    }
+    if task == Task::Classification {
+        let may_be_values = raw.classes.is_empty() && kinds.len() > SURE_CLASSES;
+        return may_be_values.then(|| {
+            format!(
+                "{} holds {} different whole numbers, which are taken for classes; to predict the number set data.task = \"regression\"",
+                raw.label_name(),
+                kinds.len()
+            )
+        });
+    }
+    if task != Task::Regression {
         return None;
     }
     if *outputs > 1 {
