@@ -266,8 +266,9 @@ mod tests {
             assert_eq!(spans.note(|column| column.to_string()).is_some(), noted, "{numbers:?}");
         }
         let mut spans = SparseSpans::default();
-        [(5, 1e12), (6, 1e12), (5, 1e12 + 1.0), (6, 1e12 + 1.0)]
-            .map(|(column, number)| spans.take(column, number));
+        for (column, number) in [(5, 1e12), (6, 1e12), (5, 1e12 + 1.0), (6, 1e12 + 1.0)] {
+            spans.take(column, number);
+        }
         let note = spans.note(|column| format!("column {column}")).unwrap();
         let expected = "column 5 holds 1000000000000 and 1000000000001, which fall together in 32 bits (and so in 1 more)";
         assert!(note.starts_with(expected), "{note}");
