@@ -138,7 +138,7 @@ def _written(data, out, base):
     out.mkdir(parents=True, exist_ok=True)
     path = out / "data.npz"
     if path.exists() and not _holds(path, arrays):
-        raise ValueError(f"{path} holds other data, of which the runs there are: give another folder as out")
+        raise ValueError(f"{path} holds other data, which the runs there were trained on: give another folder as out")
     np.savez(path, **arrays)
     is_classes = y.ndim == 1 and y.dtype.kind in "biu"
     task = base.get("data.task") or ("classification" if is_classes else "regression")
