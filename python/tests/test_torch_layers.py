@@ -2,7 +2,9 @@
 
 import copy
 import io
+import os
 import pickle
+import shutil
 import threading
 
 import numpy as np
@@ -17,6 +19,7 @@ from rarefy.torch import (  # noqa: E402
     SparseSequential,
 )
 from torch import nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
@@ -390,6 +393,32 @@ def test_compiled_models_compute_the_same(dynamic):
     torch.testing.assert_close(dict(model.named_buffers()), dict(plain.named_buffers()))
 
 
+@pytest.mark.skipif(shutil.which(os.environ.get("CXX", "g++")) is None, reason="torch's compiler needs one of C++")
+def test_torchs_own_compiler_computes_the_same():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.chain = chain()
+
+        def forward(self, x):
+            return functional.softplus(self.chain(x.tanh())).sum(1)
+
+    model = Model()
+    plain = copy.deepcopy(model)
+    compiled = torch.compile(model, fullgraph=True, dynamic=True)
+    for samples in (6, 9):
+        x = torch.randn(samples, 20)
+        results = []
+        for it, inner in ((compiled, model), (plain, plain)):
+            inner.zero_grad()
+            inputs = x.clone().requires_grad_()
+            y = it(inputs)
+            y.square().sum().backward()
+            results.append([y, inputs.grad, *(parameter.grad for parameter in inner.parameters()), *inner.buffers()])
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other)
+
+
 def test_a_compiled_model_sees_what_changes():
     model, x = chain().eval(), torch.randn(7, 20)
     compiled = torch.compile(model, backend="aot_eager")
@@ -534,6 +563,48 @@ def test_models_are_copied_pickled_and_saved():
         assert torch.equal(model(x), y) and not torch.equal(other(x), y)
 
 
+def test_layers_are_of_float32_on_the_cpu_whatever_torchs_defaults_are():
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            layers = [SparseLinear(8, 4, sparsity=0.5), SparseConv2d(3, 4, 3), SparseEmbeddingBag(9, 4)]
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for parameter in (it for layer in layers for it in layer.parameters()):
+        assert (parameter.dtype, parameter.device.type) == (torch.float32, "cpu")
+    check_alike(layers[0], (5, 8))
+
+
+def test_views_that_torch_has_not_negated_yet_are():
+    model, x = chain().eval(), torch.complex(torch.zeros(5, 20), torch.randn(5, 20)).conj().imag
+    assert x.is_neg() and torch.equal(model(x), model(x.clone()))
+
+
+def test_functional_calls_take_other_parameters():
+    model, x = chain().eval(), torch.randn(5, 20)
+    others = {name: (2 * parameter).detach().requires_grad_() for name, parameter in model.named_parameters()}
+    y = torch.func.functional_call(model, others, x)
+    found = torch.autograd.grad(y.sum(), list(others.values()))
+    with torch.no_grad():
+        [parameter.mul_(2) for parameter in model.parameters()]
+    assert torch.equal(model(x), y)
+    for one, other in zip(found, torch.autograd.grad(model(x).sum(), list(model.parameters())), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_exported_programs_find_their_layers_or_say_that_they_are_gone():
+    model, x = chain().eval(), torch.randn(5, 20)
+    shapes = ({0: torch.export.Dim("samples")},)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(model, (x,), dynamic_shapes=shapes), file)
+    file.seek(0)
+    program = torch.export.load(file).module()
+    assert torch.equal(program(x[:3]), model(x[:3]))
+    del model
+    with pytest.raises(RuntimeError, match="are gone, or were in another process"):
+        program(x)
+
+
 def test_layers_begin_as_torchs_do_and_by_a_generator():
     layer = SparseLinear(1000, 200, sparsity=0.9)
     assert layer.nnz == 20_000 and layer.shape == (200, 1000) and layer.density == 0.1
@@ -544,6 +615,11 @@ def test_layers_begin_as_torchs_do_and_by_a_generator():
     assert first.crow_indices.diff().min() > 0 and first.crow_indices.dtype == torch.int32
     with pytest.warns(UserWarning, match="leaves 10 connections for 100 outputs"):
         assert SparseLinear(100, 100, sparsity=0.999).nnz == 100
+
+
+def in_forward_mode(model):
+    with torch.autograd.forward_ad.dual_level():
+        return model(torch.autograd.forward_ad.make_dual(torch.ones(3, 20), torch.ones(3, 20)))
 
 
 REFUSED = {
@@ -590,6 +666,45 @@ REFUSED = {
     "axes": (lambda: SparseConv2d(3, 4, 3)(torch.zeros(3, 8, 8)), ValueError, "height, width"),
     "small images": (lambda: SparseConv2d(3, 4, 3)(torch.zeros(1, 3, 2, 2)), ValueError, "larger than the input"),
     "doubles": (lambda: SparseLinear(3, 3, sparsity=0)(torch.zeros(2, 3).double()), TypeError, "torch.float64"),
+    "another stride": (lambda: setattr(SparseConv2d(3, 4, 3), "stride", 2), AttributeError, "stride of a SparseConv2d"),
+    "another size": (
+        lambda: setattr(SparseLinear(3, 3, sparsity=0), "out_features", 2),
+        AttributeError,
+        "out_features of",
+    ),
+    "another block": (lambda: setattr(SparseLinear(3, 3, sparsity=0), "block", 3), AttributeError, "block of a"),
+    "no bias any more": (lambda: setattr(SparseLinear(3, 3, sparsity=0), "bias", None), AttributeError, "bias of a"),
+    "a bias after all": (
+        lambda: setattr(SparseConv1d(3, 3, 3, bias=False), "bias", nn.Parameter(torch.ones(3))),
+        AttributeError,
+        "bias of a SparseConv1d is what it was made with",
+    ),
+    "other sums": (lambda: setattr(SparseEmbeddingBag(9, 4), "embedding_dim", 5), AttributeError, "embedding_dim of"),
+    "arrays of NumPy": (
+        lambda: SparseLinear(3, 3, sparsity=0)(np.ones((2, 3), "f4")),
+        TypeError,
+        "tensors of torch's, .* given ndarray",
+    ),
+    "sparse arrays": (lambda: chain()(torch.eye(20).to_sparse()), TypeError, "dense arrays, .* torch.sparse_coo"),
+    "one sample to normalise": (lambda: chain()(torch.ones(1, 20)), ValueError, "BatchNorm1d needs more than one"),
+    "one position to normalise": (
+        lambda: SparseSequential(SparseConv2d(3, 4, 3), nn.BatchNorm2d(4))(torch.ones(1, 3, 3, 3)),
+        ValueError,
+        "BatchNorm2d needs more than one",
+    ),
+    "vmap": (lambda: torch.func.vmap(chain())(torch.ones(3, 20)), RuntimeError, "do not go through rarefy's layers"),
+    "grad": (
+        lambda: torch.func.grad(lambda x: chain()(x).sum())(torch.ones(3, 20)),
+        RuntimeError,
+        "do not go through rarefy's layers: give whole batches",
+    ),
+    "jvp": (
+        lambda: torch.func.jvp(chain(), (torch.ones(3, 20),), (torch.ones(3, 20),)),
+        RuntimeError,
+        "do not go through rarefy's layers",
+    ),
+    "forward mode": (lambda: in_forward_mode(chain().requires_grad_(False)), RuntimeError, "forward-mode derivatives"),
+    "a trace": (lambda: torch.jit.trace(chain(), torch.ones(3, 20)), TypeError, "torch.jit.trace sees nothing"),
     "double layers": (lambda: SparseLinear(3, 3, sparsity=0).double()(torch.zeros(2, 3)), TypeError, "torch.float64"),
 }
 

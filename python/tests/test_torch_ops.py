@@ -203,6 +203,15 @@ def test_autocast_leaves_products_in_float32():
 PLACES = torch.tensor([0, 1, 3]), torch.tensor([1, 0, 2])
 V, X, G, IMAGES = torch.ones(3), torch.ones(3, 4), torch.ones(2, 4), torch.ones(2, 3, 5, 5)
 KERNEL = (2, 3, 1, 1)
+X3 = torch.ones(5, 3, 4)
+
+
+def product(x):
+    return ops.spmm(*PLACES, V, (2, 3), x)
+
+
+def test_vmap_calls_once_for_each():
+    assert torch.equal(torch.func.vmap(product)(X3), torch.stack([product(x) for x in X3]))
 
 
 @pytest.mark.parametrize(
@@ -235,6 +244,9 @@ KERNEL = (2, 3, 1, 1)
         (ValueError, "larger than the input", lambda: ops.conv2d(*PLACES, V, (2, 3, 6, 6), IMAGES)),
         (ValueError, "cut into 3 groups", lambda: ops.conv2d(*PLACES, V, (2, 1, 1, 1), IMAGES, groups=3)),
         (ValueError, "that of the output", lambda: ops.conv2d_weight(*PLACES, KERNEL, IMAGES, IMAGES)),
+        (RuntimeError, "not go through the products", lambda: torch.func.jvp(product, (X,), (X,))),
+        (RuntimeError, "not go through the products", lambda: torch.func.grad(lambda x: product(x).sum())(X)),
+        (RuntimeError, "not go through the products", lambda: torch.func.jvp(torch.func.vmap(product), (X3,), (X3,))),
         (ValueError, "beyond its 3 columns", lambda: ops.conv2d(PLACES[0], PLACES[1] + 1, V, KERNEL, IMAGES)),
     ],
 )

@@ -196,7 +196,12 @@ def test_a_plain_sequential_is_one_chain_with_the_names_it_had():
 def test_densify_is_the_way_back(x):
     model = sparsify(Net(), 0.6).eval()
     wanted = model(x)
-    dense = densify(copy.deepcopy(model))
+    torch.set_default_dtype(torch.float64)
+    try:
+        dense = densify(copy.deepcopy(model))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(it.dtype != torch.float64 for it in dense.parameters())
     assert all(type(it) is not SparseLinear for it in dense.modules()) and type(dense.features) is nn.Sequential
     torch.testing.assert_close(dense(x), wanted, atol=1e-5, rtol=1e-5)
     assert dense.state_dict().keys() == Net().state_dict().keys()
@@ -219,6 +224,25 @@ def test_state_dicts_of_other_connections_are_loaded(x):
     beyond["twice.col_indices"] = beyond["twice.col_indices"].long() + 2**32
     with pytest.raises(RuntimeError, match=r"pattern mismatch for twice\.values: col_indices must hold"):
         other.load_state_dict(beyond)
+
+
+@pytest.mark.parametrize("place", ["cpu", "meta"])
+@pytest.mark.parametrize("sparsity", [0.9, 0.5])
+def test_a_state_dict_may_be_taken_over(x, sparsity, place):
+    model, other = sparsify(Net(), 0.9).eval(), sparsify(Net(), sparsity).eval().to(place)
+    wide = {name: it if it.is_floating_point() else it.long() for name, it in model.state_dict().items()}
+    assert str(other.load_state_dict(wide, assign=True)) == "<All keys matched successfully>"
+    assert torch.equal(other(x), model(x))
+
+
+@pytest.mark.parametrize("left", ["values", "crow_indices", "col_indices"])
+def test_half_a_pattern_is_not_loaded(x, left):
+    model, other = sparsify(Net(), 0.9).eval(), sparsify(Net(), 0.9).eval()
+    wanted = other(x)
+    parts = [f"twice.{part}" for part in ("values", "crow_indices", "col_indices") if part != left]
+    with pytest.raises(RuntimeError, match=r"pattern mismatch for twice\.values: there are .* alone"):
+        other.load_state_dict({part: model.state_dict()[part] for part in parts}, strict=False)
+    assert torch.equal(other(x), wanted)
 
 
 def test_a_dense_checkpoint_gives_the_values_at_the_connections(x):

@@ -52,7 +52,8 @@ def step(model, optimizer, batch):
     loss = functional.cross_entropy(model(x), y)
     loss.backward()
     optimizer.step()
-    return loss.item()
+    # Who holds it holds its graph, as most loops do.
+    return loss
 
 
 def by_cell(layer, numbers):
@@ -175,6 +176,38 @@ def test_each_method_ends_with_the_density_asked_for(method, block):
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(("method", "words"), [("rigl", {"every": 1}), ("set", {"steps_per_epoch": 1})])
+def test_what_is_frozen_stays(method, words):
+    model = made()
+    model[3].requires_grad_(False)
+    optimizer = torch.optim.SGD([it for it in model.parameters() if it.requires_grad], lr=0.1)
+    scheduler = TopologyScheduler(model, optimizer, method, total_steps=20, **words)
+    frozen = [it.clone() for it in (model[3].values, model[3].col_indices)]
+    step(model, optimizer, next(batches(1)))
+    assert list(scheduler.step()) == ["0", "5"]
+    assert torch.equal(model[3].values, frozen[0]) and torch.equal(model[3].col_indices, frozen[1])
+
+
+def test_a_pass_of_before_has_no_backward_pass_when_connections_have_moved():
+    layer, other = (SparseLinear(10, 6, sparsity=0.5) for _ in range(2))
+    loss = layer(torch.randn(5, 10)).sum()
+    layer.set_pattern_(other.crow_indices, other.col_indices, other.values)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_an_average_of_models_is_one_of_weights_while_connections_stay():
+    model = made()
+    average = torch.optim.swa_utils.AveragedModel(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    seen = []
+    for batch in batches(3):
+        step(model, optimizer, batch)
+        average.update_parameters(model)
+        seen.append(model[3].to_dense().detach())
+    torch.testing.assert_close(average.module[3].to_dense(), sum(seen) / 3)
+
+
 def test_state_of_another_shape_is_told_once_and_left():
     class Counting(torch.optim.SGD):
         def step(self):
@@ -276,7 +309,7 @@ def test_static_training_is_masked_dense_training():
             masks[name] = ~by_cell(layer, layer.values).isnan().reshape(layer.shape)
     optimizers = [torch.optim.SGD(it.parameters(), lr=0.1, momentum=0.9) for it in (model, dense)]
     for batch in batches(20):
-        losses = [step(it, optimizer, batch) for it, optimizer in zip((model, dense), optimizers, strict=True)]
+        losses = [step(it, optimizer, batch).item() for it, optimizer in zip((model, dense), optimizers, strict=True)]
         assert losses[0] == pytest.approx(losses[1], abs=1e-5)
         with torch.no_grad():
             for name, mask in masks.items():

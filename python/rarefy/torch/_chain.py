@@ -1,6 +1,8 @@
 """Modules in a row as one network of rarefy's: what each is, the shapes between them, and the compiled network."""
 
+import hashlib
 import itertools
+import math
 import weakref
 from dataclasses import dataclass
 
@@ -14,7 +16,13 @@ _NUMBERS = itertools.count()
 
 def chain_of(handle):
     """The chain of a handle."""
-    return _CHAINS[handle]
+    chain = _CHAINS.get(handle)
+    if chain is None:
+        raise RuntimeError(
+            "a compiled or exported program calls layers of rarefy's that are gone, or were in another process; export "
+            "rarefy.torch.densify(model), which needs none"
+        )
+    return chain
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,16 @@ def shape_after(steps, shape):
     return shape
 
 
+def shapes_before(steps, shape):
+    """Each step that is a module, and the shape of a sample before it."""
+    for step in steps:
+        for branch in step.branches:
+            yield from shapes_before(branch, shape)
+        if not step.branches:
+            yield step, shape
+        shape = step.after(shape)
+
+
 def axes_after(steps, axes):
     """How many axes a sample has behind its channels after some steps, if it may have so many before.
 
@@ -160,7 +178,8 @@ class Chain:
         self._begin()
 
     def _begin(self):
-        self.handle = f"chain-{next(_NUMBERS)}"
+        # A program of another process finds a chain that does the same, or none.
+        self.handle = f"chain-{next(_NUMBERS)}-{hashlib.sha256(repr(self.steps).encode()).hexdigest()[:16]}"
         _CHAINS[self.handle] = self
         # The compiled network for each shape of a sample, and the patterns that all of them have.
         self._networks = {}
@@ -184,6 +203,15 @@ class Chain:
             wanted = "[N, channels, steps]" if self.axes == 1 else "[N, channels, height, width]"
             raise ValueError(f"{self.steps[0].name} takes arrays {wanted}, not of {len(x)} axes")
         return tuple(x[1:])
+
+    def check_norms(self, x):
+        """Refuses an input of that shape if a batch norm would see one number of each channel, whose variance is 0."""
+        for step, shape in shapes_before(self.steps, self.sample_shape(x)):
+            if step.kind == "batch-norm" and x[0] * math.prod(shape[1:]) == 1:
+                raise ValueError(
+                    f"{step.name} needs more than one value of each channel to train with, and is given one; "
+                    "leave a last batch of one sample out, as DataLoader(..., drop_last=True) does"
+                )
 
     def output_shape(self, x):
         """The shape of the output for an input of that shape."""

@@ -13,6 +13,15 @@ class _SparseConv(SparseModule):
     """What convolutions over one and two axes share."""
 
     _axes = 0
+    _fixed = SparseModule._fixed | {
+        "in_channels",
+        "out_channels",
+        "kernel_size",
+        "stride",
+        "padding",
+        "dilation",
+        "groups",
+    }
 
     def __init__(
         self,

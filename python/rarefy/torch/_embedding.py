@@ -34,6 +34,8 @@ class SparseEmbeddingBag(SparseModule):
     (3200, torch.Size([2, 64]))
     """
 
+    _fixed = SparseModule._fixed | {"num_embeddings", "embedding_dim"}
+
     def __init__(self, num_embeddings, embedding_dim, *, sparsity=0.9, generator=None):
         torch.nn.Module.__init__(self)
         if not 0.0 <= sparsity < 1.0:
@@ -41,11 +43,11 @@ class SparseEmbeddingBag(SparseModule):
         num_embeddings, embedding_dim = count("num_embeddings", num_embeddings), count("embedding_dim", embedding_dim)
         self.num_embeddings, self.embedding_dim = self._rows, self._cols = num_embeddings, embedding_dim
         nnz = max(round((1.0 - sparsity) * num_embeddings * embedding_dim), 1)
-        seed = torch.randint(2**62, (), generator=generator).item()
+        seed = torch.randint(2**62, (), generator=generator, device="cpu").item()
         crow, col = random_pattern(num_embeddings, embedding_dim, nnz, 1, seed)
         self.register_buffer("crow_indices", torch.from_numpy(crow))
         self.register_buffer("col_indices", torch.from_numpy(col))
-        self.values = torch.nn.Parameter(torch.empty(nnz))
+        self.values = torch.nn.Parameter(torch.empty(nnz, dtype=torch.float32, device="cpu"))
         self.register_parameter("bias", None)
         self.reset_parameters(generator)
         # It is no part of chains: what comes in are indices.

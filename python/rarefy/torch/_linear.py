@@ -31,6 +31,8 @@ class SparseLinear(SparseModule):
     (200, torch.Size([8, 40]))
     """
 
+    _fixed = SparseModule._fixed | {"in_features", "out_features"}
+
     def __init__(self, in_features, out_features, bias=True, *, sparsity=0.9, block=1, generator=None):
         self.in_features, self.out_features = count("in_features", in_features), count("out_features", out_features)
         super().__init__(self.out_features, self.in_features, bias, sparsity, block, generator)

@@ -2,7 +2,7 @@
 
 import torch
 
-PARTS = ("values", "crow_indices", "col_indices")
+PARTS = ["values", "crow_indices", "col_indices"]
 
 
 def prepare_load(layer, state_dict, prefix, error_messages):
@@ -19,18 +19,33 @@ def prepare_load(layer, state_dict, prefix, error_messages):
         state_dict[prefix + "crow_indices"] = layer.crow_indices
         state_dict[prefix + "col_indices"] = layer.col_indices
         return
-    parts = [state_dict.get(prefix + part) for part in PARTS]
-    if not all(isinstance(part, torch.Tensor) for part in parts):
-        return  # torch says what is missing.
-    values, crow, col = parts
-    if torch.equal(crow, layer.crow_indices) and torch.equal(col, layer.col_indices):
-        return
+    found = [part for part in PARTS if isinstance(state_dict.get(prefix + part), torch.Tensor)]
+    if found == PARTS:
+        _take(layer, state_dict, prefix, error_messages)
+    elif found not in ([], ["values"]):
+        error_messages.append(f"pattern mismatch for {prefix}values: there are {' and '.join(found)} alone.")
+        _keep(layer, state_dict, prefix, found)
+
+
+def _take(layer, state_dict, prefix, error_messages):
+    """Gives the layer the pattern of a state dict."""
+    values, crow, col = (state_dict[prefix + part] for part in PARTS)
+    had = layer.crow_indices, layer.col_indices
+    is_same = not had[0].is_meta and torch.equal(crow, had[0]) and torch.equal(col, had[1])
     try:
-        layer.set_pattern_(crow, col, values)
+        if not is_same:
+            layer.set_pattern_(crow, col, values)
     except (TypeError, ValueError) as error:
         error_messages.append(f"pattern mismatch for {prefix}values: {error}.")
-        for part in PARTS:
-            state_dict[prefix + part] = getattr(layer, part).detach()
+        _keep(layer, state_dict, prefix, PARTS)
+    else:
+        # Not those of the state dict: load_state_dict(assign=True) would take over their type.
+        _keep(layer, state_dict, prefix, PARTS[1:])
+
+
+def _keep(layer, state_dict, prefix, parts):
+    for part in parts:
+        state_dict[prefix + part] = getattr(layer, part).detach()
 
 
 def at_connections(weight, crow, col):

@@ -28,6 +28,8 @@ class SparseModule(torch.nn.Module):
     """
 
     block = 1
+    # What a layer is made with and its chains are built of, once.
+    _fixed = frozenset({"block"})
 
     def __init__(self, rows, cols, bias, sparsity, block, generator, alike=None):
         super().__init__()
@@ -43,17 +45,28 @@ class SparseModule(torch.nn.Module):
                 f"each has one, which makes a sparsity of {1 - nnz / (rows * cols):.6g}",
                 stacklevel=3,
             )
-        seed = int(torch.randint(2**62, (1,), generator=generator))
+        seed = int(torch.randint(2**62, (1,), generator=generator, device="cpu"))
         crow, col = random_pattern(rows, cols, nnz, self.block, seed)
         self.register_buffer("crow_indices", torch.from_numpy(crow))
         self.register_buffer("col_indices", torch.from_numpy(col))
-        self.values = torch.nn.Parameter(torch.empty(len(col)))
+        # Whatever torch's defaults are.
+        self.values = torch.nn.Parameter(torch.empty(len(col), dtype=torch.float32, device="cpu"))
         if bias:
-            self.bias = torch.nn.Parameter(torch.empty(rows))
+            self.bias = torch.nn.Parameter(torch.empty(rows, dtype=torch.float32, device="cpu"))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters(generator)
         self._chain = Chain([self.step()])
+
+    def __setattr__(self, name, value):
+        had = vars(self)
+        changes_bias = name == "bias" and name in had.get("_parameters", ()) and (value is None) != (self.bias is None)
+        if changes_bias or (name in self._fixed and name in had):
+            raise AttributeError(
+                f"{name} of a {type(self).__name__} is what it was made with; make another layer and set its pattern: "
+                "other.set_pattern_(layer.crow_indices, layer.col_indices, layer.values)"
+            )
+        super().__setattr__(name, value)
 
     def step(self):
         """What the layer is in a chain."""
@@ -131,9 +144,16 @@ class SparseModule(torch.nn.Module):
         check_pattern(self._rows, self._cols, self.block, crow.numpy(), col.numpy())
         if values.shape != col.shape:
             raise ValueError(f"values must have the shape {tuple(col.shape)} of col_indices, not {tuple(values.shape)}")
+        numbers = values.detach().to(self.values).clone()
         self.crow_indices, self.col_indices = crow, col
         self.values.grad = None
-        self.values.data = values.detach().to(self.values).clone()
+        # While a loss is held its graph is, and torch would go on to ask for a gradient of as many numbers as there
+        # were; it forgets that only where the type changes.
+        self.values.data = numbers.new_empty(0, dtype=torch.complex64)
+        self.values.data = numbers
+        # A forward pass of before has no backward pass any more, as where numbers are changed in place.
+        if not self.values.is_inference():
+            torch.autograd.graph.increment_version(self.values)
         return self
 
     def forward(self, x):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ._arrays import check_arrays, numbers
 from ._chain import chain_of
+from ._transforms import refuse_transforms
 
 # What forward passes keep for their backward passes, by the number of the ticket.
 _TICKETS = weakref.WeakValueDictionary()
@@ -46,6 +47,13 @@ def run(handle, x, parameters, indices, running=(), training=False, seed=None):
         What dropout draws by.
     """
     running = list(running)
+    if not isinstance(x, Tensor):
+        raise TypeError(f"rarefy's layers take tensors of torch's, and are given {type(x).__name__}")
+    if torch.jit.is_tracing():
+        raise TypeError(
+            "torch.jit.trace sees nothing of rarefy's layers; trace rarefy.torch.densify(model), or use torch.export"
+        )
+    refuse_transforms([x, *parameters], "rarefy's layers")
     wants = torch.is_grad_enabled() and (x.requires_grad or any(parameter.requires_grad for parameter in parameters))
     if not _is_plain(x):
         return chain_forward(x, parameters, indices, running, seed, handle, training, wants)[:2]
@@ -77,6 +85,7 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient, _):
+        refuse_transforms([gradient], "rarefy's layers")
         ticket, *saved = ctx.saved_tensors
         parameters, running = saved[: ctx.count], saved[ctx.count :]
         wants_input = ctx.needs_input_grad[5]

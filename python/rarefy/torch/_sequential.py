@@ -139,7 +139,9 @@ class Run:
         training = True in modes
         if training and self.norms and x.dim() > 2 and self.chain.axes == 0:
             raise ValueError(f"BatchNorm1d between linear layers takes arrays [N, features], not of {x.dim()} axes")
-        seed = torch.randint(2**62, (1,)) if training and self.draws else None
+        if training and self.norms and len(x) == 1:
+            self.chain.check_norms(x.shape)
+        seed = torch.randint(2**62, (1,), device="cpu") if training and self.draws else None
         y, statistics = run(self.chain.handle, x, parameters, indices, running, training, seed)
         if training:
             self.follow(owner, statistics)

@@ -242,7 +242,7 @@ def _sparse(layer, rule, nnz, block, keep, place):
 
 
 def _dense(layer):
-    new = _like(layer, sparse=False)
+    new = _like(layer, sparse=False).to(layer.values)
     with torch.no_grad():
         new.weight.copy_(layer.to_dense())
     new.weight.requires_grad_(layer.values.requires_grad)

@@ -99,6 +99,7 @@ class TopologyScheduler:
         if not self._layers:
             raise ValueError("the model has no sparse layers; rarefy.torch.sparsify makes them")
         check_optimizer(optimizer, self._layers)
+        _check_alone(method)
         self._optimizer = optimizer
         self._settings = _settings(method, 0.9 if sparsity is None else sparsity, allocation, generator, topology)
         self._topology = Topology(to_json(self._settings))
@@ -177,7 +178,9 @@ class TopologyScheduler:
             self._watch.start()
 
     def _move(self):
-        layers, seen = self._layers, self._watch.seen()
+        seen = self._watch.seen()
+        # What is frozen stays as it is.
+        layers = {name: layer for name, layer in self._layers.items() if layer.values.requires_grad}
         if self._looks_beyond:
             # Of a layer that took no part in the step nothing is known.
             layers = {name: layer for name, layer in layers.items() if seen.get(layer)}
@@ -248,10 +251,23 @@ def _settings(method, sparsity, allocation, generator, topology):
         raise ValueError(f'method="{method}" does not work on PyTorch\'s modules: {_REFUSED[method]}')
     if not isinstance(sparsity, Real) or not 0 <= sparsity < 1:
         raise ValueError(f"sparsity must be a number of at least 0 and below 1, not {sparsity!r}")
-    seed = torch.randint(2**53, (), generator=generator).item()
+    seed = torch.randint(2**53, (), generator=generator, device="cpu").item()
     words = {key.removesuffix("_"): value for key, value in topology.items()}
     sparse = {"density": round(1 - float(sparsity), 12), "allocation": allocation}
     return {"seed": seed, "sparsity": sparse, "topology": {"method": method, **words}}
+
+
+def _check_alone(method):
+    """Processes would come to have different connections, and then average gradients of one with those of another."""
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return
+    if method != "static":
+        raise ValueError(
+            f'method="{method}" moves connections of one process, and there are {distributed.get_world_size()}: each '
+            'would come to have others. method="static" trains with DistributedDataParallel, and rarefy.train(..., '
+            "comm=rarefy.comm.Torch()) with any method"
+        )
 
 
 def check_optimizer(optimizer, layers):

@@ -14,6 +14,7 @@ from numbers import Integral
 from torch import Tensor
 
 from . import _convolutions, _products
+from ._transforms import refuse_transforms
 
 __all__ = ["conv2d", "conv2d_input", "conv2d_weight", "sddmm", "spmm", "spmm_t"]
 
@@ -49,6 +50,7 @@ def spmm(crow_indices: Tensor, col_indices: Tensor, values: Tensor, size: tuple[
     tensor([[ 20.],
             [403.]])
     """
+    _refuse_transforms(values, X)
     return _products.spmm(crow_indices, col_indices, values, size, X)
 
 
@@ -81,6 +83,7 @@ def spmm_t(crow_indices: Tensor, col_indices: Tensor, values: Tensor, size: tupl
             [ 2.],
             [40.]])
     """
+    _refuse_transforms(values, X)
     return _products.spmm_t(crow_indices, col_indices, values, size, X)
 
 
@@ -114,6 +117,7 @@ def sddmm(crow_indices: Tensor, col_indices: Tensor, size: tuple[int, int], X: T
     >>> sddmm(A.crow_indices(), A.col_indices(), A.shape, X, Y)
     tensor([ 2., 10., 30.])
     """
+    _refuse_transforms(X, Y)
     return _products.sddmm(crow_indices, col_indices, size, X, Y)
 
 
@@ -161,6 +165,7 @@ def conv2d(
     True
     """
     windows = _windows(stride, padding, dilation, groups)
+    _refuse_transforms(values, input)
     return _convolutions.conv2d(crow_indices, col_indices, values, size, input, windows)
 
 
@@ -199,6 +204,7 @@ def conv2d_input(
         As `spmm`.
     """
     windows = _windows(stride, padding, dilation, groups)
+    _refuse_transforms(values, grad_output)
     return _convolutions.conv2d_input(crow_indices, col_indices, values, size, input_size, grad_output, windows)
 
 
@@ -236,6 +242,7 @@ def conv2d_weight(
         As `spmm`.
     """
     windows = _windows(stride, padding, dilation, groups)
+    _refuse_transforms(input, grad_output)
     return _convolutions.conv2d_weight(crow_indices, col_indices, size, input, grad_output, windows)
 
 
@@ -244,3 +251,7 @@ def _windows(stride, padding, dilation, groups):
     if any(len(pair) != 2 for pair in pairs):
         raise ValueError("stride, padding and dilation must be a number or two, for height and width")
     return [*pairs[0], *pairs[1], *pairs[2], groups]
+
+
+def _refuse_transforms(*arrays):
+    refuse_transforms(arrays, "the products of rarefy.torch.ops", takes_batches=True)
