@@ -156,6 +156,56 @@ fn arrays_are_those_of_the_network_and_finite() {
     }
 }
 
+/// Whoever changes a file on purpose leaves its checksum out. Older files have none.
+pub fn without_checksum(file: &[u8]) -> Vec<u8> {
+    let (key, other) = (b"\"checksum\"", b"\"unsigned\"");
+    let at = file.windows(key.len()).position(|bytes| bytes == key).expect("a file has a checksum");
+    [&file[..at], other, &file[at + key.len()..]].concat()
+}
+
+/// Nothing else tells most of the changes from a good file.
+#[test]
+fn a_bit_that_flipped_anywhere_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("run");
+    train("[sparsity]\ndensity = 0.5\n[network]\nhidden = [8]", &run);
+    let [arrays, checkpoint] =
+        ["model", "checkpoint"].map(|name| run.join(name).with_extension("safetensors"));
+    let alone = folder.path().join("alone.safetensors");
+    Model::open(&run).unwrap().save(&alone).unwrap();
+    type Open = Box<dyn Fn() -> Option<rarefy::Error>>;
+    let (of_run, of_file) = (run.clone(), alone.clone());
+    let cases: [(_, Open); 3] = [
+        (arrays, Box::new(move || Model::open(&of_run).err())),
+        (alone, Box::new(move || Model::open(&of_file).err())),
+        (checkpoint, Box::new(move || Run::resume(&run, |settings| settings.threads = 1).err())),
+    ];
+    for (path, open) in cases {
+        let good = std::fs::read(&path).unwrap();
+        let error = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            open().map(|error| error.to_string())
+        };
+        let start = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
+        let text = good[..start].trim_ascii_end().len();
+        // The key itself: then the file is as those of older versions.
+        let key = good.windows(10).position(|bytes| bytes == b"\"checksum\"").unwrap();
+        let places = (0..text).step_by(7).filter(|place| !(key..key + 10).contains(place));
+        for place in places.chain((start..good.len()).step_by(29)) {
+            let mut flipped = good.clone();
+            flipped[place] ^= 1 << (place % 8);
+            let error = error(&flipped).unwrap_or_else(|| panic!("{}: byte {place}", path.display()));
+            assert!(error.contains(path.to_str().unwrap()), "byte {place}: {error}");
+            assert!(place < start || error.contains("is damaged: its checksum is"), "byte {place}: {error}");
+        }
+        let mut changed = without_checksum(&good);
+        assert_eq!(error(&changed), None);
+        // The first number's lowest bit; floats come before indices.
+        changed[start] ^= 1;
+        assert_eq!(error(&changed), None);
+    }
+}
+
 /// Of each kind of model a few fields, and what is said of another value there.
 #[test]
 #[expect(clippy::too_many_lines, reason = "a row for each fault")]
@@ -260,7 +310,7 @@ fn a_variance_is_not_negative() {
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let data = tensors.tensor("layers.1.variance").unwrap().data();
     let start = data.as_ptr() as usize - bytes.as_ptr() as usize;
-    let mut changed = bytes.clone();
+    let mut changed = without_checksum(&bytes);
     changed[start + 8..][..4].copy_from_slice(&(-1f32).to_le_bytes());
     std::fs::write(&file, changed).unwrap();
     let error = refused(folder.path());

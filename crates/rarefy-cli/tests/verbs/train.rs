@@ -156,8 +156,14 @@ fn runs_that_cannot_go_on_say_why() {
     let at = checkpoint.windows(format.len()).position(|bytes| bytes == format).unwrap();
     let mut newer = checkpoint.clone();
     newer[at + format.len() - 1] = b'9';
+    let damaged = newer.clone();
+    // Without its checksum.
+    let key = b"\"checksum\"";
+    let at = checkpoint.windows(key.len()).position(|bytes| bytes == key).unwrap();
+    newer[at..at + key.len()].copy_from_slice(b"\"unsigned\"");
     for (bytes, problem) in [
         (&checkpoint[..checkpoint.len() - 1], "is not a whole safetensors file"),
+        (&damaged[..], "checkpoint.safetensors: is damaged: its checksum is"),
         (&newer[..], "is in format 9, this version reads format 3: go on with the rarefy that wrote it"),
     ] {
         std::fs::write(path("checkpoint.safetensors"), bytes).unwrap();

@@ -87,7 +87,7 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
     };
     let text = serde_json::to_string(&header).expect("a header is plain data");
     write_with(&checkpoint_path(directory), |file| {
-        tensors::write(file, tensors, &Words::from([("run", text)]))
+        tensors::write(file, tensors, Words::from([("run", text)]))
     })
 }
 

@@ -182,7 +182,7 @@ impl Model {
     /// [`Model::save`], which holds both.
     ///
     /// # Errors
-    /// If a file is missing, cut short, from a newer version, or does not describe a network.
+    /// If a file is missing, cut short, damaged, from a newer version, or does not describe a network.
     pub fn open(path: &Path) -> Result<Model> {
         Model::open_with(path, &LayerKinds::new())
     }
@@ -194,16 +194,14 @@ impl Model {
     pub fn open_with(path: &Path, kinds: &LayerKinds) -> Result<Model> {
         let file = if path.is_dir() { path.join("model.safetensors") } else { path.to_path_buf() };
         let config_path = file.with_file_name("config.json");
-        if file.exists() {
-            let arrays = TensorFile::open(&file)?;
-            if arrays.words(CONFIG).is_some() {
-                return Model::read(&file, &arrays, kinds);
-            }
-        }
+        // The description first, as it is written.
         let text = std::fs::read(&config_path)
-            .map_err(Error::io(&config_path, "cannot read the model's description"))?;
-        let config = parse_config(&config_path, &text, kinds)?;
-        Model::of_arrays(config, &TensorFile::open(&file)?)
+            .map_err(Error::io(&config_path, "cannot read the model's description"));
+        let arrays = TensorFile::open(&file)?;
+        if arrays.words(CONFIG).is_some() {
+            return Model::read(&file, &arrays, kinds);
+        }
+        Model::of_arrays(parse_config(&config_path, &text?, kinds)?, &arrays)
     }
 
     /// Writes the model to one `.safetensors` file, its description in the header; a file that was there is replaced in one
@@ -377,7 +375,7 @@ impl Model {
         // What torch's readers ask for, and who wrote it.
         let words =
             Words::from([("format", "pt".into()), ("rarefy", self.config.rarefy.clone()), (CONFIG, config)]);
-        tensors::write(out, network_tensors(&self.network), &words)
+        tensors::write(out, network_tensors(&self.network), words)
     }
 
     /// The model of a file that holds its description.
@@ -433,7 +431,7 @@ pub fn save_model(directory: &Path, network: &Network, config: &ModelConfig) -> 
         std::fs::remove_file(&arrays).map_err(Error::io(&arrays, "cannot remove the model before"))?;
     }
     write_atomically(&description, &text)?;
-    write_with(&arrays, |file| tensors::write(file, network_tensors(network), &Words::new()))
+    write_with(&arrays, |file| tensors::write(file, network_tensors(network), Words::new()))
 }
 
 /// Bytes of a network's arrays on disk.

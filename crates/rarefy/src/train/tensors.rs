@@ -1,13 +1,17 @@
-//! Safetensors files, read and written one array at a time: a file may be as large as the memory that is left.
+//! Safetensors files, read and written one array at a time: a file may be as large as the memory that is left. Among the
+//! words of a header stands a checksum of all else: a weight with a wrong bit is a weight like others, and shows nowhere.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use flate2::CrcWriter;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{Error, Result};
@@ -18,14 +22,17 @@ const LENGTH_BYTES: usize = 8;
 /// The longest header that the format allows.
 const MOST_HEADER_BYTES: u64 = 100_000_000;
 
+/// The key of the checksum in a header: CRC-32 in eight hexadecimal digits. Older files have none.
+const CHECKSUM: &str = "checksum";
+
 /// Numbers that are read or written in one go.
 const CHUNK: usize = 16 * 1024;
 
 /// A named array to be written: numbers of four bytes, made when it is their turn.
 pub(super) struct Tensor<'a> {
     name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
+    /// Type, shape and, once it is placed, its place in the file.
+    info: TensorInfo,
     numbers: Numbers<'a>,
 }
 
@@ -40,55 +47,98 @@ impl<'a> Tensor<'a> {
         shape: Vec<usize>,
         values: impl Fn() -> Cow<'a, [f32]> + 'a,
     ) -> Tensor<'a> {
-        Tensor { name: name.into(), dtype: Dtype::F32, shape, numbers: Numbers::Floats(Box::new(values)) }
+        let info = TensorInfo { dtype: Dtype::F32, shape, data_offsets: (0, 0) };
+        Tensor { name: name.into(), info, numbers: Numbers::Floats(Box::new(values)) }
     }
 
     pub(super) fn indices(name: String, values: impl Into<Cow<'a, [u32]>>) -> Tensor<'a> {
         let values = values.into();
-        Tensor { name, dtype: Dtype::I32, shape: vec![values.len()], numbers: Numbers::Indices(values) }
+        let info = TensorInfo { dtype: Dtype::I32, shape: vec![values.len()], data_offsets: (0, 0) };
+        Tensor { name, info, numbers: Numbers::Indices(values) }
     }
 
     fn bytes(&self) -> usize {
-        4 * self.shape.iter().product::<usize>()
+        4 * self.info.shape.iter().product::<usize>()
+    }
+
+    fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        match &self.numbers {
+            Numbers::Floats(values) => write_words(out, bytemuck::must_cast_slice(&values())),
+            Numbers::Indices(values) => write_words(out, values),
+        }
     }
 }
 
 /// What a file says besides its arrays, by key.
 pub(super) type Words = BTreeMap<&'static str, String>;
 
-/// The file's beginning: how long its header is and the header, which says where each array stands. They stand in the
-/// order that the format's own writer gives them; words stand in the order of their keys, so that bytes repeat.
-fn header(tensors: &mut [Tensor<'_>], words: &Words) -> Vec<u8> {
-    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
-    let mut header = serde_json::Map::from_iter([("__metadata__".to_string(), json!(words))]);
+/// Says of each array where it stands: in the order that the format's own writer gives them.
+fn place(tensors: &mut [Tensor<'_>]) {
+    tensors.sort_by(|a, b| order(&a.name, &a.info).cmp(&order(&b.name, &b.info)));
     let mut end = 0;
     for tensor in tensors {
         let start = end;
         end += tensor.bytes();
-        let info =
-            TensorInfo { dtype: tensor.dtype, shape: tensor.shape.clone(), data_offsets: (start, end) };
-        header.insert(tensor.name.clone(), json!(info));
+        tensor.info.data_offsets = (start, end);
     }
-    let mut text = serde_json::to_vec(&header).expect("a header is plain data");
+}
+
+fn order<'a>(name: &'a str, info: &TensorInfo) -> (Reverse<Dtype>, &'a str) {
+    (Reverse(info.dtype), name)
+}
+
+/// A header's text. Words stand in the order of their keys, so that bytes repeat.
+fn header<'a>(
+    words: &BTreeMap<&str, impl Serialize>,
+    arrays: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
+) -> Vec<u8> {
+    let mut header = serde_json::Map::from_iter([("__metadata__".to_string(), json!(words))]);
+    header.extend(arrays.map(|(name, info)| (name.to_string(), json!(info))));
+    serde_json::to_vec(&header).expect("a header is plain data")
+}
+
+/// The file's beginning: how long its header is and the header.
+fn beginning(tensors: &[Tensor<'_>], words: &Words) -> Vec<u8> {
+    let mut text = header_of(tensors, words);
     text.resize(text.len().next_multiple_of(8), b' ');
     [&(text.len() as u64).to_le_bytes()[..], &text].concat()
 }
 
+fn header_of(tensors: &[Tensor<'_>], words: &Words) -> Vec<u8> {
+    header(words, tensors.iter().map(|tensor| (&*tensor.name, &tensor.info)))
+}
+
+/// The checksum of the header without it, and of the arrays, which `write` writes.
+fn checksum(
+    header: &[u8],
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> std::io::Result<String> {
+    let mut sum = CrcWriter::new(std::io::sink());
+    sum.write_all(header)?;
+    write(&mut sum)?;
+    Ok(format!("{:08x}", sum.crc().sum()))
+}
+
 /// Bytes of a file with these arrays.
 pub(super) fn file_bytes(mut tensors: Vec<Tensor<'_>>) -> usize {
-    header(&mut tensors, &Words::new()).len() + tensors.iter().map(Tensor::bytes).sum::<usize>()
+    place(&mut tensors);
+    // As long as any other.
+    let words = Words::from([(CHECKSUM, "00000000".to_string())]);
+    beginning(&tensors, &words).len() + tensors.iter().map(Tensor::bytes).sum::<usize>()
 }
 
 /// Writes arrays and words about them.
-pub(super) fn write(out: &mut dyn Write, mut tensors: Vec<Tensor<'_>>, words: &Words) -> std::io::Result<()> {
-    out.write_all(&header(&mut tensors, words))?;
-    for tensor in tensors {
-        match tensor.numbers {
-            Numbers::Floats(values) => write_words(out, bytemuck::must_cast_slice(&values()))?,
-            Numbers::Indices(values) => write_words(out, &values)?,
-        }
-    }
-    Ok(())
+pub(super) fn write(
+    out: &mut dyn Write,
+    mut tensors: Vec<Tensor<'_>>,
+    mut words: Words,
+) -> std::io::Result<()> {
+    place(&mut tensors);
+    // Twice: the checksum stands before the arrays.
+    let arrays = |out: &mut dyn Write| tensors.iter().try_for_each(|tensor| tensor.write(out));
+    words.insert(CHECKSUM, checksum(&header_of(&tensors, &words), arrays)?);
+    out.write_all(&beginning(&tensors, &words))?;
+    arrays(out)
 }
 
 fn write_words(out: &mut dyn Write, words: &[u32]) -> std::io::Result<()> {
@@ -120,20 +170,20 @@ pub(super) struct TensorFile<'a> {
 }
 
 impl<'a> TensorFile<'a> {
-    /// Reads a file's header.
+    /// Reads a file's header, and the rest once to compare it with the checksum.
     ///
     /// # Errors
-    /// If the file cannot be read or is not a whole safetensors file.
+    /// If the file cannot be read, is not a whole safetensors file, or holds something else than was written.
     pub(super) fn open(path: &Path) -> Result<TensorFile<'a>> {
         let file = File::open(path).map_err(Error::io(path, "cannot read"))?;
         let length = file.metadata().map_err(Error::io(path, "cannot read"))?.len();
         TensorFile::read_header(path, Box::new(file), length)
     }
 
-    /// Reads the header of a file that is in memory; errors name it `path`.
+    /// As [`TensorFile::open`], of a file that is in memory; errors name it `path`.
     ///
     /// # Errors
-    /// If it is not a whole safetensors file.
+    /// As of [`TensorFile::open`].
     pub(super) fn of_bytes(path: &Path, bytes: &'a [u8]) -> Result<TensorFile<'a>> {
         TensorFile::read_header(path, Box::new(Cursor::new(bytes)), bytes.len() as u64)
     }
@@ -161,7 +211,31 @@ impl<'a> TensorFile<'a> {
             return Err(broken(format!("it has {length} bytes and should have {end}")));
         }
         let source = RefCell::new(source);
-        Ok(TensorFile { path: path.to_path_buf(), source, metadata, start, asked: RefCell::default() })
+        let file =
+            TensorFile { path: path.to_path_buf(), source, metadata, start, asked: RefCell::default() };
+        file.check_sum()?;
+        Ok(file)
+    }
+
+    /// Compares the checksum, where there is one, with what the file holds.
+    fn check_sum(&self) -> Result<()> {
+        let Some(said) = self.words(CHECKSUM) else { return Ok(()) };
+        let words = self.metadata.metadata().iter().flatten();
+        let words = words.filter(|(key, _)| *key != CHECKSUM).map(|(key, word)| (key.as_str(), word));
+        let arrays = self.metadata.tensors();
+        let mut arrays: Vec<_> = arrays.iter().map(|(name, info)| (name.as_str(), *info)).collect();
+        arrays.sort_by_key(|(name, info)| order(name, info));
+        let header = header(&words.collect(), arrays.into_iter());
+        // The source stands behind the header.
+        let mut source = self.source.borrow_mut();
+        let found = checksum(&header, |sum| std::io::copy(&mut *source, sum).map(drop))
+            .map_err(Error::io(&self.path, "cannot read"))?;
+        if found == said {
+            return Ok(());
+        }
+        Err(self.problem(format!(
+            "is damaged: its checksum is {said}, and that of what it holds is {found}; copy or train it again (whoever              changes a file on purpose leaves \"{CHECKSUM}\" out of its metadata)"
+        )))
     }
 
     /// Bytes of all arrays.
@@ -284,7 +358,7 @@ mod tests {
         };
         let words = Words::from([("run", "a \"word\"".to_string())]);
         let mut bytes = Vec::new();
-        write(&mut bytes, tensors(), &words).unwrap();
+        write(&mut bytes, tensors(), words.clone()).unwrap();
         let data: Vec<(String, Vec<u8>, Dtype, Vec<usize>)> = tensors()
             .into_iter()
             .map(|tensor| {
@@ -294,17 +368,23 @@ mod tests {
                     }
                     Numbers::Indices(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
                 };
-                (tensor.name, bytes, tensor.dtype, tensor.shape)
+                (tensor.name, bytes, tensor.info.dtype, tensor.info.shape)
             })
             .collect();
         let views = data.iter().map(|(name, bytes, dtype, shape)| {
             (name, safetensors::tensor::TensorView::new(*dtype, shape.clone(), bytes).unwrap())
         });
-        let words = words.into_iter().map(|(key, word)| (key.to_string(), word)).collect();
-        assert_eq!(bytes, safetensors::serialize(views, Some(words)).unwrap());
+        let path = Path::new("t");
+        let rewritten = |bytes: &[u8]| {
+            let words = TensorFile::of_bytes(path, bytes).unwrap().metadata.metadata().clone();
+            safetensors::serialize(views.clone(), words).unwrap()
+        };
         let mut plain = Vec::new();
-        write(&mut plain, tensors(), &Words::new()).unwrap();
+        write(&mut plain, tensors(), Words::new()).unwrap();
+        assert_eq!(plain, rewritten(&plain));
         assert_eq!(file_bytes(tensors()), plain.len());
+        // That writer has several words in any order.
+        assert!(TensorFile::of_bytes(path, &rewritten(&bytes)).is_ok());
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.safetensors");
