@@ -184,7 +184,13 @@ def test_only_what_can_be_read_is_chained(x):
         def forward(self, x, mask=None):
             return super().forward(x if mask is None else x * mask)
 
-    blocks = [kind(8, 8) for kind in (Counting, Drawing, Deciding, Moody, Changing, Asking, Masked)]
+    class Still(Block):
+        def forward(self, x):
+            with torch.no_grad():
+                y = self.bn1(self.conv1(x))
+            return self.conv2(y)
+
+    blocks = [kind(8, 8) for kind in (Counting, Drawing, Deciding, Moody, Changing, Asking, Masked, Still)]
     reasons = [
         "keeps 'seen'",
         "draws random",
@@ -193,6 +199,7 @@ def test_only_what_can_be_read_is_chained(x):
         "in place",
         "what kind",
         "one array",
+        "turns gradients",
     ]
     for block, reason in zip(blocks, reasons, strict=True):
         torch.manual_seed(0)
@@ -204,6 +211,8 @@ def test_only_what_can_be_read_is_chained(x):
         dense = nn.Sequential(nn.Conv2d(3, 8, 1), type(block)(8, 8), Block(8, 8))
         dense.load_state_dict(to_dense_state_dict(model))
         torch.testing.assert_close(model(x), dense(x), atol=1e-5, rtol=1e-5)
+        model(x).sum().backward()
+        assert (block.conv1.values.grad is None) == isinstance(block, Still)
         assert calls(model) == 2  # the convolution before, and the block behind
 
 

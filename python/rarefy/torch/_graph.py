@@ -89,12 +89,23 @@ class _Tracer(fx.Tracer):
     def __init__(self, leaves):
         super().__init__()
         self._leaves = leaves
+        self._modes = _gradient_modes()
 
     def is_leaf_module(self, module, name):
         return module in self._leaves or not looks_into(module)
 
+    def create_node(self, *arguments, **named):
+        # A graph does not have them, and would be computed as if they were not there.
+        if _gradient_modes() != self._modes:
+            raise UnreadableError("forward turns gradients on or off")
+        return super().create_node(*arguments, **named)
+
     def proxy(self, node):
         return _Proxy(node, self)
+
+
+def _gradient_modes():
+    return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
 
 def looks_into(module):
