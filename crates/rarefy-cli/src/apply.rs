@@ -1,5 +1,7 @@
 //! A model from disk and data to apply it to: what `evaluate` and `predict` share.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,6 +77,22 @@ pub fn refuse_overwriting(output: &Path, read: impl IntoIterator<Item = impl AsR
         );
     }
     Ok(())
+}
+
+/// Writes a file that the user has named, whole or not at all. A link to a file stays one; what is no plain file, such as a pipe, is
+/// written to as it is.
+pub fn write_output(output: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let place = std::fs::canonicalize(output);
+    let is_special = output.exists() && !place.as_ref().is_ok_and(|place| place.is_file());
+    if is_special {
+        let write = |file| {
+            let mut file = BufWriter::new(file);
+            write(&mut file).and_then(|()| file.flush())
+        };
+        let file = File::options().write(true).open(output);
+        return file.and_then(write).with_context(|| format!("{}: cannot write", output.display()));
+    }
+    Ok(train::write_whole(&place.unwrap_or_else(|_| output.to_path_buf()), write)?)
 }
 
 /// What tells a file from all others, whatever links lead to it; none for what is no file.

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::value_parser;
 use rarefy::kernels::Isa;
 use rarefy::train::{Model, Sampling, Writer};
 use serde::Serialize;
 
-use crate::apply::MachineArgs;
+use crate::apply::{MachineArgs, write_output};
 use crate::output::Output;
 
 /// How text is written.
@@ -74,8 +74,7 @@ pub fn run(
     let (text, written) = machine.install(model.network().precision(), write)??;
     match file {
         Some(file) => {
-            std::fs::write(file, format!("{text}\n"))
-                .with_context(|| format!("{}: cannot write", file.display()))?;
+            write_output(file, |out| writeln!(out, "{text}"))?;
             output.say(&format!("{written} tokens in {}", file.display()));
         }
         None if !output.json => output.answer(&text),

@@ -276,7 +276,7 @@ fn what_cannot_be_solved_is_named() {
         (&["--epochs", "3"], "--epochs: is for networks; give --hidden"),
         (&["--penalty", "mcp"], "penalty.method: linear models have l1 or elastic-net"),
         (&["--penalty", "l1", "--set", "penalty.lambda=1.0"], "give the largest as --lambda-max"),
-        (&["--svg", "/no/such/folder/p.svg"], "cannot write the plot"),
+        (&["--svg", "/no/such/folder/p.svg"], "p.svg: cannot save"),
         (&["--svg", "p.svg", "--set", "data.validation_fraction=0"], "--svg: there is no validation part"),
         (
             &["--save-model", "m", "--set", "data.validation_fraction=0"],
@@ -284,7 +284,7 @@ fn what_cannot_be_solved_is_named() {
         ),
         (&["--svg", data], "is the same file as"),
         (&["--save-coefficients", data], "is the same file as"),
-        (&["--save-coefficients", "/no/such/folder/w.npy"], "cannot write the coefficients"),
+        (&["--save-coefficients", "/no/such/folder/w.npy"], "w.npy: cannot save"),
     ] {
         let message = refusal(&[&["path", data], more].concat());
         assert!(message.contains(words), "{message}");

@@ -1,6 +1,7 @@
 //! `rarefy inspect RUN --inputs`: which inputs a model still uses, what leaves each, and what each is worth.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +10,7 @@ use rarefy::report::{InputReport, coefficient_table, count};
 use rarefy::train::{Model, permutation_importance, thread_pool};
 use serde::Serialize;
 
-use crate::apply::{files_read, load_new, open_model, refuse_overwriting, splits_of_run};
+use crate::apply::{files_read, load_new, open_model, refuse_overwriting, splits_of_run, write_output};
 use crate::arguments::named_path;
 use crate::output::Output;
 
@@ -86,7 +87,7 @@ pub fn run(path: &Path, data: Option<&str>, args: &InputsArgs, output: &Output) 
         }
     }
     if let Some(file) = &args.csv {
-        write_csv(file, &report).with_context(|| format!("{}: cannot write", file.display()))?;
+        write_output(file, |out| write_csv(out, &report))?;
     }
     let found = Found { path, measured_on, report };
     output.show(&text(&found, output.width()));
@@ -165,8 +166,8 @@ fn text(found: &Found, width: usize) -> String {
 }
 
 /// A line for each feature; of a linear model for each value of a category and the intercept too, and a column for each output.
-fn write_csv(file: &Path, report: &InputReport) -> Result<()> {
-    let mut csv = csv::Writer::from_path(file)?;
+fn write_csv(out: &mut dyn Write, report: &InputReport) -> std::io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
     let outputs = &report.coefficients;
     let mut header = vec![report.by.to_string(), "weights".into(), "norm".into()];
     if report.score.is_some() {
@@ -202,5 +203,5 @@ fn write_csv(file: &Path, report: &InputReport) -> Result<()> {
         let row = std::iter::once("(intercept)".to_string()).chain(blank);
         csv.write_record(row.chain(outputs.iter().map(|of| of.intercept.to_string())))?;
     }
-    Ok(csv.flush()?)
+    csv.flush()
 }

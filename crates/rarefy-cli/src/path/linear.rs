@@ -21,6 +21,7 @@ use super::folds::over_folds;
 use super::linear_model::{linear_network, saved_settings};
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
+use crate::apply::write_output;
 use crate::arguments::{named_path, set};
 use crate::output::Output;
 use rarefy::train::SettingsBuilder;
@@ -265,8 +266,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let seconds = begun.elapsed().as_secs_f64();
     let points: Vec<Point> = answers.iter().zip(scores).map(|(answer, score)| point(answer, score)).collect();
     if let Some(path) = &flags.save_coefficients {
-        save_coefficients(path, &answers, problem.design().cols())
-            .with_context(|| format!("{}: cannot write the coefficients", path.display()))?;
+        write_output(path, |out| write_coefficients(out, &answers, problem.design().cols()))?;
     }
     let (best, knee) = choose(&points, |point: &Point| {
         let Score { loss, standard_error, .. } = point.validation?;
@@ -308,7 +308,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     }
     let chart = show::chart(&args.data, &marks, kind, [("best", best), ("knee", knee)]);
     if let Some(file) = &args.svg {
-        save::write_svg(file, &chart.to_svg())?;
+        write_output(file, |out| out.write_all(chart.to_svg().as_bytes()))?;
     }
     let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
     output.show(&format!("{}{plot}", text(&summary, output.width())));
@@ -541,22 +541,21 @@ fn text(summary: &Summary, width: usize) -> String {
 }
 
 /// Writes an NPY file of version 1.0 (NEP 1).
-fn save_coefficients(path: &Path, answers: &[Solution], features: usize) -> std::io::Result<()> {
+fn write_coefficients(out: &mut dyn Write, answers: &[Solution], features: usize) -> std::io::Result<()> {
     let shape = format!("({}, {})", answers.len(), features + 1);
     let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
     // The numbers start at a multiple of 64.
     let padded = (10 + header.len() + 1).next_multiple_of(64) - 11;
-    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
-    file.write_all(b"\x93NUMPY\x01\x00")?;
-    file.write_all(&(padded as u16 + 1).to_le_bytes())?;
-    writeln!(file, "{header:padded$}")?;
+    out.write_all(b"\x93NUMPY\x01\x00")?;
+    out.write_all(&(padded as u16 + 1).to_le_bytes())?;
+    writeln!(out, "{header:padded$}")?;
     for answer in answers {
         let mut row = vec![0.0; features + 1];
         answer.coefficients.iter().for_each(|&(feature, weight)| row[feature] = weight);
         row[features] = answer.intercept;
         for number in row {
-            file.write_all(&number.to_le_bytes())?;
+            out.write_all(&number.to_le_bytes())?;
         }
     }
-    file.flush()
+    Ok(())
 }

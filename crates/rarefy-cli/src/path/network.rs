@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::folds::over_folds;
 use super::show::{self, Mark, ScoreKind};
 use super::{Choose, PathArgs, choose, save};
+use crate::apply::write_output;
 use crate::arguments::{Suggested, learning_rate, network_given, one_of, set};
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
@@ -344,7 +345,7 @@ fn report(
     let title = format!("{}, penalty {}", args.data, name(settings.penalty.method));
     let chart = show::chart(&title, &marks, kind, [("best", best), ("knee", knee)]);
     if let Some(file) = &args.svg {
-        save::write_svg(file, &chart.to_svg())?;
+        write_output(file, |out| out.write_all(chart.to_svg().as_bytes()))?;
     }
     let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
     output.show(&format!("\n{}{plot}", text(&summary, output.width())));

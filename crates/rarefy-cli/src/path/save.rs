@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use rarefy::layers::Network;
 use rarefy::train::{ModelConfig, RunDirectory, Settings, save_model};
 use serde::Serialize;
@@ -48,9 +48,4 @@ pub fn write(
     folder.write("path.json", &format!("{}\n", serde_json::to_string_pretty(path)?))?;
     folder.write("config.toml", &toml::to_string(settings)?)?;
     Ok(())
-}
-
-/// Writes the plot.
-pub fn write_svg(path: &Path, svg: &str) -> Result<()> {
-    std::fs::write(path, svg).with_context(|| format!("{}: cannot write the plot", path.display()))
 }

@@ -8,11 +8,9 @@ mod jsonl;
 mod parquet;
 mod table;
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rarefy::data::text::TextCounts;
 use rarefy::data::{self, DataSettings, KeptColumn, Loaded, SkippedFile, Task, UnknownCategories};
 use rarefy::losses::Head;
@@ -20,7 +18,7 @@ use rarefy::report::decision_text;
 use rarefy::train::{Model, Prediction};
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, by_flag, files_read, refuse_overwriting, skips_bad, streamed};
+use crate::apply::{MachineArgs, by_flag, files_read, refuse_overwriting, skips_bad, streamed, write_output};
 use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
@@ -149,9 +147,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         .beside_columns(&kept)?;
     match &args.output {
         Some(path) => {
-            let failed = || format!("{}: cannot write", path.display());
-            let file = File::create(path).with_context(failed)?;
-            format.write(&table, BufWriter::new(file)).with_context(failed)?;
+            write_output(path, |out| format.write(&table, out))?;
             output.say(&format!("{} predictions in {}", dataset.len(), path.display()));
         }
         None if !output.json => output.stream(|out| format.write(&table, out)),

@@ -24,6 +24,36 @@ fn predict_gives_one_line_a_sample() {
     assert_eq!(std::fs::read_to_string(&file).unwrap().lines().collect::<Vec<_>>(), lines);
 }
 
+/// One that has half of it is taken for all of it.
+#[cfg(unix)]
+#[test]
+fn a_file_of_predictions_is_whole_or_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("old.csv"), "old").unwrap();
+    std::os::unix::fs::symlink(at("old.csv"), at("link.csv")).unwrap();
+    // The system ends a process that writes more than so many blocks.
+    let limited = |output: &Path| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -f 1; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_rarefy"), "predict"]);
+        shell.args([digits_run(), "digits", "--probabilities", "-o", path_text(output)]).output().unwrap()
+    };
+    for name in ["new.csv", "old.csv", "link.csv"] {
+        assert!(!limited(&at(name)).status.success(), "{name}");
+    }
+    assert!(!at("new.csv").exists());
+    assert_eq!(std::fs::read_to_string(at("old.csv")).unwrap(), "old");
+
+    said(&["predict", digits_run(), "digits", "-o", path_text(&at("link.csv"))]);
+    assert!(at("link.csv").is_symlink());
+    assert_eq!(std::fs::read_to_string(at("old.csv")).unwrap().lines().count(), 1798);
+    // A pipe or a device stays what it is.
+    let shown = said(&["predict", digits_run(), "digits", "-o", "/dev/stdout"]);
+    assert_eq!(shown.lines().count(), 1799);
+    said(&["predict", digits_run(), "digits", "-o", "/dev/null"]);
+    assert!(!Path::new("/dev/null").is_file());
+}
+
 /// It would be gone for good.
 #[test]
 fn what_is_read_is_not_overwritten() {

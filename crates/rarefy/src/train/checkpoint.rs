@@ -11,7 +11,7 @@ use super::exchange::{Exchange, Stale, Waiting};
 use super::keep::State;
 use super::model::{network_tensors, read_network};
 use super::position::Position;
-use super::save::write_with;
+use super::save::write_whole;
 use super::tensors::{self, Tensor, TensorFile, Words};
 use super::{Engine, Settings};
 use crate::control::END;
@@ -86,7 +86,7 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
         position,
     };
     let text = serde_json::to_string(&header).expect("a header is plain data");
-    write_with(&checkpoint_path(directory), |file| {
+    write_whole(&checkpoint_path(directory), |file| {
         tensors::write(file, tensors, Words::from([("run", text)]))
     })
 }

@@ -70,6 +70,7 @@ pub use record::{Control, Emptied, Ending, EpochRecord, Event, Outcome, Stalenes
 pub use rewiring::Churn;
 pub use run::Run;
 pub use sample_score::{SampleScore, score_samples};
+pub use save::write_whole;
 pub use score::{Score, score};
 pub use settings::{
     Settings, SettingsBuilder, Threshold, TrainSettings, Watched, density_of, network_named, read_toml,

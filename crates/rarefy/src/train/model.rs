@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::evaluation::Meaning;
 use super::predictions::Predictions;
 use super::predictor::Predictor;
-use super::save::{write_atomically, write_with};
+use super::save::{write_atomically, write_whole};
 use super::score::{Score, score};
 use super::tensors::{self, Tensor, TensorFile, Words};
 use crate::data::{Batch, Dataset, Loaded, Preparation, Samples, Task};
@@ -210,7 +210,7 @@ impl Model {
     /// # Errors
     /// If the file cannot be written; what was there before stays.
     pub fn save(&self, path: &Path) -> Result<()> {
-        write_with(path, |file| self.write(file))
+        write_whole(path, |file| self.write(file))
     }
 
     /// The bytes that [`Model::save`] writes.
@@ -431,7 +431,7 @@ pub fn save_model(directory: &Path, network: &Network, config: &ModelConfig) -> 
         std::fs::remove_file(&arrays).map_err(Error::io(&arrays, "cannot remove the model before"))?;
     }
     write_atomically(&description, &text)?;
-    write_with(&arrays, |file| tensors::write(file, network_tensors(network), Words::new()))
+    write_whole(&arrays, |file| tensors::write(file, network_tensors(network), Words::new()))
 }
 
 /// Bytes of a network's arrays on disk.

@@ -9,24 +9,23 @@ use crate::{Error, Result};
 /// How the name begins of a file that is being written.
 pub(super) const BESIDE: &str = ".saving-";
 
-/// Writes `bytes` to `path`; see [`write_with`].
+/// Writes `bytes` to `path`; see [`write_whole`].
 ///
 /// # Errors
-/// As of [`write_with`].
+/// As of [`write_whole`].
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_with(path, |file| file.write_all(bytes))
+    write_whole(path, |file| file.write_all(bytes))
 }
 
+/// Writes a file whole or not at all.
+///
 /// Lets `write` write to `.saving-NAME` beside `path`, makes sure that it is on the disk, and renames that to `path`. What
 /// a killed process left there is overwritten. Two writers of one path must keep each other out, as runs do by locking
 /// their folder.
 ///
 /// # Errors
 /// If the disk is full or the folder cannot be written; what was at `path` stays.
-pub(super) fn write_with(
-    path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<()> {
+pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let action = "cannot save (the file that was there before, if any, is unharmed)";
     let mut name = std::ffi::OsString::from(BESIDE);
     name.push(path.file_name().unwrap_or_default());
