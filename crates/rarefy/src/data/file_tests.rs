@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, Luma, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageBuffer, Luma, Rgb, RgbImage};
 
 use super::*;
 use crate::random::{Purpose, Stream};
@@ -137,6 +137,23 @@ fn parts_on_disk_stay_parts() {
     let test_path = Some(folder.path().join("test").to_str().unwrap().to_string());
     let apart = load(&DataSettings { test_path, ..parts }, 1).unwrap();
     assert_eq!((apart.train, apart.test.unwrap()), (splits.train, test));
+}
+
+#[test]
+fn levels_that_bytes_cannot_hold_are_noted() {
+    for (unit, noted) in [(257, false), (100, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        images(folder.path(), 5, 5, 6);
+        let deep = ImageBuffer::from_fn(6, 5, |x, _| Luma([x as u16 * unit]));
+        save(deep, &folder.path().join("top/deep.png"));
+        for memory in ["", "memory = '1GB'"] {
+            let settings: DataSettings = toml::from_str(memory).unwrap();
+            let settings = DataSettings { path: folder.path().to_str().unwrap().into(), ..settings };
+            let notes = load(&settings, 1).unwrap().notes;
+            let is_noted = notes.iter().any(|note| note.starts_with("1 of 11 images have levels of 16 bits"));
+            assert_eq!(is_noted, noted, "{notes:?}");
+        }
+    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(crate) fn read(path: &Path, color: ImageColor, size: Option<ImageSize>) -> R
         return Err(Error::data(path, "the file is empty"));
     }
     let image = decode(path, &bytes)?;
+    let is_rounded = loses_levels(&image);
     let image = match size {
         Some(ImageSize { height, width }) if (image.height(), image.width()) != (height, width) => {
             image.resize_exact(width, height, FilterType::Triangle)
@@ -42,9 +43,9 @@ pub(crate) fn read(path: &Path, color: ImageColor, size: Option<ImageSize>) -> R
     };
     let (height, width) = (image.height() as usize, image.width() as usize);
     Ok(if grey {
-        Decoded { height, width, channels: 1, pixels: image.into_luma8().into_raw() }
+        Decoded { height, width, channels: 1, pixels: image.into_luma8().into_raw(), is_rounded }
     } else {
-        Decoded { height, width, channels: 3, pixels: image.into_rgb8().into_raw() }
+        Decoded { height, width, channels: 3, pixels: image.into_rgb8().into_raw(), is_rounded }
     })
 }
 
@@ -87,6 +88,19 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage> {
         ));
     }
     Ok(image)
+}
+
+/// Whether 8 bits do not hold all pixels: they have 16, and not those of 8 bits that were stretched.
+fn loses_levels(image: &DynamicImage) -> bool {
+    const STRETCHED: u16 = u16::MAX / u8::MAX as u16;
+    let are_stretched = |levels: &[u16]| levels.iter().all(|level| level % STRETCHED == 0);
+    match image {
+        DynamicImage::ImageLuma16(image) => !are_stretched(image),
+        DynamicImage::ImageLumaA16(image) => !are_stretched(image),
+        DynamicImage::ImageRgb16(image) => !are_stretched(image),
+        DynamicImage::ImageRgba16(image) => !are_stretched(image),
+        _ => false,
+    }
 }
 
 /// Whether any pixel is not wholly opaque.

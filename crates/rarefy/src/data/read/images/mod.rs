@@ -24,6 +24,8 @@ struct Decoded {
     channels: usize,
     /// `height x width x channels` bytes.
     pixels: Vec<u8>,
+    /// Whether the file tells more levels apart than bytes do.
+    is_rounded: bool,
 }
 
 impl Decoded {
@@ -118,6 +120,12 @@ impl Pictures {
         let Pictures { kept: part, sink } = self;
         let ImageReading { size: ImageSize { height, width }, channels, .. } = reading;
         let shape = Shape { height: height as usize, width: width as usize, channels };
+        let rounded = part.contents.iter().filter(|image| image.is_rounded).count();
+        let note = format!(
+            "{rounded} of {} images have levels of 16 bits, which are rounded to 8, so that levels less than 257 apart may fall together; stretch them if they use a small part of 0 to 65535, or save all images as one NumPy array",
+            part.contents.len()
+        );
+        let notes = (rounded > 0).then_some(note).into_iter().collect();
         let cells = match sink {
             Some(sink) => sink.into_cells(shape.features(), true, pixels())?,
             None => {
@@ -137,6 +145,7 @@ impl Pictures {
         Ok(Raw {
             places: Places::Files(files),
             skipped: part.skipped,
+            notes,
             ..Raw::new(path, Reading::Images(reading), cells, shape, labels)
         })
     }
