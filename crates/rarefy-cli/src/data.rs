@@ -103,8 +103,8 @@ fn totals(found: &Description, settings: &DataSettings) -> String {
     let (one, many) = if found.columns.is_empty() { ("input", "inputs") } else { ("column", "columns") };
     let constant = match found.constant_columns {
         0 => String::new(),
-        1 => format!("\nnote: 1 {one} never changes; it teaches nothing"),
-        count => format!("\nnote: {count} {many} never change; they teach nothing"),
+        1 => format!("\nnote: 1 {one} never changes, as it is read; it teaches nothing"),
+        count => format!("\nnote: {count} {many} never change, as they are read; they teach nothing"),
     };
     let inputs = match found.columns.len() {
         0 => format!("inputs   {} in {}", found.inputs, found.shape),

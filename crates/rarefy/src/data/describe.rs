@@ -82,7 +82,7 @@ pub struct ColumnDescription {
     pub kind: ColumnKind,
     /// Cells without a value.
     pub missing: usize,
-    /// Whether all its cells are the same.
+    /// Whether all its cells are the same, as they are read.
     pub constant: bool,
     /// For a category, how many there are.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -173,6 +173,11 @@ impl Table<'_> {
         let advice = format!(
             "data.ignore (--ignore {word}) leaves it out, data.keep (--keep {word}) also puts it beside predictions"
         );
+        if let Some([one, other]) = seen.joined {
+            return Some(format!(
+                "column {column_name} holds {one} and {other}, which fall together in 64 bits; data.categorical keeps them apart, {advice}"
+            ));
+        }
         if (seen.counts_rows() && seen.rows > 2) || seen.numbers_all_differ() {
             let does = if seen.counts_rows() {
                 "counts the lines"

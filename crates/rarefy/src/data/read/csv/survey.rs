@@ -69,6 +69,9 @@ pub(super) struct Seen {
     /// Whole numbers, and whether one of them is too large for `f64`.
     integers: usize,
     is_large: bool,
+    /// The last number that may be too large, and the first two that differ and are one as `f64`.
+    last_large: Option<i128>,
+    pub joined: Option<[i128; 2]>,
 }
 
 impl Seen {
@@ -147,7 +150,14 @@ impl Seen {
                 if !self.some_are_alike && self.different.len() < MOST_IDS {
                     self.some_are_alike = !self.different.insert(number as i64);
                 }
-                self.is_large |= number.abs() >= EXACT;
+                if number.abs() >= EXACT {
+                    self.is_large = true;
+                    let (last, whole) = (self.last_large, cell.parse::<i128>().ok());
+                    let pair = last.zip(whole).filter(|(last, whole)| last != whole);
+                    let joined = pair.filter(|&(last, whole)| last as f64 == whole as f64);
+                    self.joined = self.joined.or(joined.map(|(last, whole)| [last, whole]));
+                    self.last_large = whole;
+                }
             }
             return;
         }

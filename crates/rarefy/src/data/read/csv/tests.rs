@@ -435,6 +435,10 @@ fn what_looks_odd_is_noted() {
         (["red", "blue"], &[][..]),
         (["red", "RED"], &["column \"c\": \"red\" and \"RED\" differ in case alone"]),
         (["2024-01-05", "2024-01-06"], &["column \"c\" holds dates, read as 2 categories"]),
+        (
+            ["9007199254740992", "9007199254740993"],
+            &["column \"c\" holds 9007199254740992 and 9007199254740993, which fall together in 64 bits"],
+        ),
         // One boolean, however it is written.
         (["TRUE", "true"], &[]),
     ] {
