@@ -311,6 +311,7 @@ pub(crate) fn read_test(preparation: &Preparation, settings: &DataSettings) -> R
 /// Reads a new file for a trained model.
 pub(crate) fn reread(preparation: &Preparation, path: &str, wanted: Wanted) -> Result<Raw> {
     let raw = read::reread(&preparation.reading, path, wanted)?;
+    preparation.refuse_names(&raw)?;
     match preparation.text() {
         Some(text) => without_empty(raw, text.kind(), wanted.broken),
         None => Ok(raw),

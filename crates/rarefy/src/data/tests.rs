@@ -523,3 +523,45 @@ fn rows_of_whole_numbers_may_hold_a_class() {
         assert_eq!(describe(&settings).unwrap().notes, notes);
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_file_for_a_model_can_be_mended_without_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = |text: &str, settings: &str| {
+        let path = write(&folder, "train.csv", text);
+        let settings: DataSettings = toml::from_str(settings).unwrap();
+        load(&DataSettings { path: path.to_str().unwrap().into(), ..settings }, 1).unwrap().preparation
+    };
+    let lines = |line: fn(usize) -> String| (0..20).map(line).collect::<String>();
+    let numbers = trained(&lines(|i| format!("{}.5,{},{}\n", i % 7, i % 5, i % 2)), "");
+    let commas = trained(&lines(|i| format!("{},5;{};{}\n", i % 7, i % 5, i % 2)), "");
+    let strict = trained(&lines(|i| format!("{}.5,{},{}\n", i % 7, i % 5, i % 2)), "missing = 'error'");
+    let amounts = trained(&lines(|i| format!("{},{},{}.25\n", i % 7, i % 5, i)), "task = 'regression'");
+    let dates = trained(
+        &format!("on,a,y\n{}", lines(|i| format!("2024-01-{:02},{},{}\n", i + 1, i % 5, i % 2))),
+        "date = ['on']",
+    );
+    let words = trained(&lines(|i| format!("r{},s{},{}\n", i % 3, i % 4, i % 2)), "header = 'no'");
+    for (preparation, text, targets, problem) in [
+        (&numbers, "\"1,5\",2\n", false, "write it with a decimal point, as the training file was read"),
+        (&commas, "1.5;2\n", false, "write it with a decimal comma, as the training file was read"),
+        (&numbers, "size,weight\n1,2\n", false, "if this line names the columns remove it"),
+        (&numbers, "1,2\nx,2\n", false, "mend the cell; leave it empty if nothing is known"),
+        (&numbers, "1,2\ninf,2\n", false, "mend the cell, or leave it empty if nothing is known"),
+        (&strict, "1,2\ninf,2\n", false, "mend the cell, or remove the line"),
+        (&strict, "1,2\n,2\n", false, "fill it, or train with data.missing = \"mean\""),
+        (&numbers, "1,2,1\n1,2,\n", true, "the label is missing; fill it in, or remove the line"),
+        (&amounts, "1,2,1\n1,2,x\n", true, "the model was trained on numbers here"),
+        (&dates, "on,a\n1.2.2024,2\n", false, "as in the training file; write it so, or leave it empty"),
+        (&words, "region,shop\nr1,s1\nr2,s0\n", false, "line 1: none of its words is one that training had"),
+    ] {
+        let path = write(&folder, "new.csv", text);
+        let error = load_with(preparation, path.to_str().unwrap(), targets).err().unwrap().to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(!error.contains("set data."), "{error}");
+    }
+    for text in ["r9,s9\n", "r9,s1\nr1,s1\n", "r9,s9\nr1,s9\nr2,s0\n", "r1,s1\nr9,s9\n"] {
+        let path = write(&folder, "new.csv", text);
+        load_with(&words, path.to_str().unwrap(), false).unwrap();
+    }
+}

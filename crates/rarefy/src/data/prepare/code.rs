@@ -10,7 +10,7 @@ use super::{classes, transcripts};
 use crate::data::alike::meaning;
 use crate::data::dataset::{Dataset, Features, Targets, Task};
 use crate::data::lent::LentRows;
-use crate::data::raw::{Cells, Labels, Raw, RawColumn};
+use crate::data::raw::{Cells, Labels, Places, Raw, RawColumn};
 use crate::data::stream::{CellCoding, RowCoding, StreamedCsr, StreamedRows};
 use crate::data::text::TooLong;
 use crate::{Error, Result};
@@ -50,6 +50,37 @@ impl Preparation {
         for (sample, &length) in numbers.chunks_exact_mut(shape.features()).zip(&*lengths) {
             sample[length as usize * shape.channels..].fill(0.0);
         }
+    }
+
+    /// That the first line of a table whose training file had no names is a sample: where all is words, names read as one.
+    ///
+    /// # Errors
+    /// A first line of unknown words alone above lines of known ones.
+    pub(crate) fn refuse_names(&self, raw: &Raw) -> Result<()> {
+        let is_word = |column: &Column| matches!(column.coding, Coding::Category { .. });
+        let (Some(dialect), Places::Lines(lines)) = (raw.reading.dialect(), &raw.places) else {
+            return Ok(());
+        };
+        // A single word may well be new.
+        if dialect.header || self.columns.len() < 2 || lines.len() < 2 || !self.columns.iter().all(is_word) {
+            return Ok(());
+        }
+        let coding = self.row_coding(raw);
+        let (mut cells, mut row) = (vec![0.0; raw.width], vec![0.0; coding.inputs]);
+        // Cells of a line that are filled, and those that are known.
+        let mut look = |sample: usize| {
+            let mut found = (0, 0);
+            raw.copy_row(sample, &mut cells);
+            coding
+                .code(&cells, &mut row, |_, is_known| found = (found.0 + 1, found.1 + usize::from(is_known)));
+            found
+        };
+        let are_known = |(filled, known): (usize, usize)| filled == known;
+        if look(0) != (self.columns.len(), 0) || !(1..lines.len()).all(|sample| are_known(look(sample))) {
+            return Ok(());
+        }
+        let problem = "none of its words is one that training had, and all those below are: if it names the columns remove it, for the training file has no such line; if it is a sample put it below another one";
+        Err(Error::data_at(&raw.path, raw.place(0), problem))
     }
 
     /// Codes without scaling the features.
@@ -246,7 +277,7 @@ fn places(values: &[String], found: &RawColumn) -> Vec<Option<usize>> {
 fn too_long(raw: &Raw, samples: &[usize], found: TooLong) -> Error {
     let TooLong { document, tokens, context } = found;
     let problem = format!(
-        "the document has {tokens} tokens and the context is {context}; raise data.text.tokens.context, or cut such documents with data.text.tokens.truncate = true"
+        "the document has {tokens} tokens and the context is {context}; shorten it, or train with a larger data.text.tokens.context or with data.text.tokens.truncate = true, which cuts such documents"
     );
     Error::data_at(&raw.path, raw.place(samples[document]), problem)
 }

@@ -166,7 +166,7 @@ fn mean_and_deviation(numbers: &[f64], weights: &[f64]) -> (f64, f64) {
 
 fn not_positive(raw: &Raw, sample: usize, value: f64) -> Error {
     let problem = format!(
-        "the value to predict is {value}, and data.target_scale = \"log\" needs numbers above 0; mend it, or leave the setting out"
+        "the value to predict is {value}, and data.target_scale = \"log\" needs numbers above 0; mend it, or train without the setting"
     );
     raw.label_error(sample, problem)
 }

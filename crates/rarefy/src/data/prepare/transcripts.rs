@@ -54,7 +54,7 @@ pub(crate) fn targets(raw: &Raw, units: Units, known: &[String], samples: &[usiz
         let fewest = fewest_steps(&labels[first..]);
         if fewest > steps {
             let problem = format!(
-                "has {steps} frames, and its label {:?} takes {fewest} at least; mend the label, leave the recording out, or lower data.audio.hop_ms",
+                "has {steps} frames, and its label {:?} takes {fewest} at least; mend the label, leave the recording out, or train with a smaller data.audio.hop_ms",
                 text(sample)
             );
             return Err(raw.label_error(sample, problem));

@@ -109,19 +109,19 @@ impl<'a> Found<'a> {
     /// Adds a sample, `at` being its place for messages.
     fn add(&mut self, object: &Map<String, Value>, at: String) -> Result<()> {
         let wrong = |problem: String| Error::data_at(self.path, &at, problem);
-        let value = |key: &str, setting: &str| {
+        let value = |key: &str, cure: &str| {
             object.get(key).ok_or_else(|| {
                 let keys = object.keys().map(|key| format!("{key:?}")).collect::<Vec<_>>().join(", ");
-                wrong(format!("has no key {key:?}, only {keys}; name the key with {setting}"))
+                wrong(format!("has no key {key:?}, only {keys}; {cure}"))
             })
         };
         let JsonlReading { text, label } = self.keys;
-        match value(text, "data.text.column")? {
+        match value(text, "rename the key, or train with data.text.column")? {
             Value::String(document) => self.texts.push(document),
             other => return Err(wrong(format!("{text:?} is {other}, not text; mend the line"))),
         }
         for column in &mut self.kept {
-            column.cells.push(match value(&column.name, "data.keep")? {
+            column.cells.push(match value(&column.name, "name the key with data.keep")? {
                 Value::String(text) => text.clone(),
                 Value::Null => String::new(),
                 other => other.to_string(),
@@ -130,7 +130,7 @@ impl<'a> Found<'a> {
         if self.task.is_none() {
             return Ok(());
         }
-        match value(label, "data.label")? {
+        match value(label, "rename the key, or train with data.label")? {
             Value::String(word) => self.words.push(word.clone()),
             Value::Number(number) => self.numbers.push(number.clone()),
             Value::Bool(flag) => self.numbers.push(u8::from(*flag).into()),
@@ -221,7 +221,7 @@ mod tests {
             ("{\"text\":\"a\",\"label\":1}\n[1]", "line 2: is not a JSON object"),
             (
                 "{\"txt\":\"a\",\"label\":1}",
-                "line 1: has no key \"text\", only \"txt\", \"label\"; name the key with data.text.column",
+                "line 1: has no key \"text\", only \"txt\", \"label\"; rename the key, or train with data.text.column",
             ),
             ("{\"text\":\"a\"}", "line 1: has no key \"label\""),
             ("{\"text\":5,\"label\":1}", "\"text\" is 5, not text"),

@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, settings: &DataSettings) -> Result<Source> {
     }
     let labels = if multi_label { lines.highest_label(path)? + 1 } else { 1 };
     let reading = LibsvmReading { first_index, multi_label, features, labels };
-    lines.into_raw(path, reading, "data.features or data.first_index", true).map(Source::whole)
+    lines.into_raw(path, reading, "set data.features or data.first_index", true).map(Source::whole)
 }
 
 /// Reads a new file for a model. Where no labels are wanted lines may begin with a feature.
@@ -56,7 +56,7 @@ pub(super) fn reread(path: &Path, reading: &Reading, wanted: Wanted) -> Result<R
     let Reading::Libsvm(reading) = reading else { unreachable!("a libsvm file is read again as one") };
     let with_labels = wanted.labels.is_some();
     let lines = Lines::read(path, with_labels, wanted.streaming)?;
-    lines.into_raw(path, reading.clone(), "data.features and train again", with_labels)
+    lines.into_raw(path, reading.clone(), "train with a larger data.features", with_labels)
 }
 
 /// Whether the first line of a file is a label and features.
@@ -160,18 +160,19 @@ impl Lines {
         Ok(lines)
     }
 
-    /// The samples, and their labels if these were read. `key` is what to set if there are more features.
-    fn into_raw(self, path: &Path, reading: LibsvmReading, key: &str, with_labels: bool) -> Result<Raw> {
+    /// The samples, and their labels if these were read. `cure` is what to do if there are more features.
+    fn into_raw(self, path: &Path, reading: LibsvmReading, cure: &str, with_labels: bool) -> Result<Raw> {
         let features = reading.features;
         let first = reading.first_index;
         if let Some((lowest, line)) = self.lowest.filter(|&(lowest, _)| lowest < first) {
-            let problem =
-                format!("holds feature {lowest}, but features count from {first}; set data.first_index = 0");
+            let problem = format!(
+                "holds feature {lowest}, but features count from {first}; train with data.first_index = 0"
+            );
             return Err(Error::data_at(path, format!("line {line}"), problem));
         }
         if let Some((highest, line)) = self.highest.filter(|&(high, _)| (high - first) as usize >= features) {
             let last = features as u64 + u64::from(first) - 1;
-            let problem = format!("holds feature {highest}, but the last of {features} is {last}; set {key}");
+            let problem = format!("holds feature {highest}, but the last of {features} is {last}; {cure}");
             return Err(Error::data_at(path, format!("line {line}"), problem));
         }
         let labels = if !with_labels {
@@ -314,8 +315,16 @@ mod tests {
             Features::Sparse(Csr::new(3, vec![0, 2, 3], vec![0, 1, 2], vec![1.0, 5.0, 7.0]).unwrap())
         );
         for (text, targets, problem) in [
-            ("1 4:1\n", true, "line 1: holds feature 4, but the last of 3 is 3; set data.features"),
-            ("1 0:1\n", true, "line 1: holds feature 0, but features count from 1; set data.first_index = 0"),
+            (
+                "1 4:1\n",
+                true,
+                "line 1: holds feature 4, but the last of 3 is 3; train with a larger data.features",
+            ),
+            (
+                "1 0:1\n",
+                true,
+                "line 1: holds feature 0, but features count from 1; train with data.first_index = 0",
+            ),
             ("2:1\n", true, "line 1: has no label before its features"),
             ("3 2:1\n", true, "the label \"3\" is out of range"),
         ] {

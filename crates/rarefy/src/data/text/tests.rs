@@ -110,7 +110,7 @@ fn tokens_are_ids_in_order_and_batches_hold_them_with_their_lengths() {
     let error = load_with(&splits.preparation, name, true).unwrap_err().to_string();
     assert!(
         error.contains(
-            "line 3: the document has 4 tokens and the context is 3; raise data.text.tokens.context"
+            "line 3: the document has 4 tokens and the context is 3; shorten it, or train with a larger data.text.tokens.context"
         ),
         "{error}"
     );

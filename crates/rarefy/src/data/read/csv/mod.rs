@@ -120,7 +120,7 @@ fn read_from(origin: Origin, settings: &DataSettings) -> Result<Raw> {
     };
     let features = reading.columns.iter().map(|column| column.position).collect();
     let keep = Vec::new();
-    let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, merge: true, notes };
+    let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, to_train: true, notes };
     Ok(Raw { close, ..plan.read(seen[0].rows, settings.streaming().as_ref())? })
 }
 
@@ -332,7 +332,8 @@ fn reread_from(origin: Origin, trained: &CsvReading, wanted: Wanted) -> Result<R
     let missing_markers = typed::markers(&dialect, &trained.missing_markers);
     let reading = CsvReading { missing_markers, ..trained.clone() };
     let notes = Vec::new();
-    let plan = Plan { origin, dialect, names, roles, features, labels, keep, reading, merge: false, notes };
+    let plan =
+        Plan { origin, dialect, names, roles, features, labels, keep, reading, to_train: false, notes };
     plan.read(0, wanted.streaming)
 }
 

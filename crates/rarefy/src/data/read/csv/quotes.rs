@@ -95,7 +95,7 @@ pub(super) fn check(path: &Path, delimiter: char) -> Result<()> {
         Some(line) => Err(Error::data_at(
             path,
             format!("line {line}"),
-            "a quote that opens here is not closed at the end of its cell; close it, double those inside it, or set data.quote = \"no\" if quotes are plain characters",
+            "a quote that opens here is not closed at the end of its cell; close it, double those inside it, or train with data.quote = \"no\" if quotes are plain characters",
         )),
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Records<'a> {
 
     fn other_width(&self, columns: usize) -> String {
         format!(
-            "has {} cells where the first line has {columns}; mend the line (a cell that holds the delimiter needs quotes), or set data.delimiter",
+            "has {} cells where the first line has {columns}; mend the line (a cell that holds the delimiter needs quotes), or train with data.delimiter",
             self.record.len()
         )
     }

@@ -15,7 +15,7 @@ use crate::data::dates::Moment;
 use crate::data::raw::{Cells, KeptColumn, Labels, Places, Raw, RawColumn, Texts};
 use crate::data::read::sink::{Sink, numbers, sink};
 use crate::data::reading::{CellKind, CsvReading, Dialect, Reading};
-use crate::data::settings::Missing;
+use crate::data::settings::{Decimal, Missing};
 use crate::data::shown::shown;
 use crate::data::span::Shift;
 use crate::data::stream::Streaming;
@@ -68,8 +68,9 @@ pub(super) struct Plan<'a> {
     pub keep: Vec<usize>,
     /// How the training file is read.
     pub reading: CsvReading,
-    /// Whether words that mean the same become one. For a model they stay as they are, for it finds them by itself.
-    pub merge: bool,
+    /// Whether this is a file to train on, of which words that mean the same become one. For a model they stay as they are, for it
+    /// finds them by itself.
+    pub to_train: bool,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -163,8 +164,8 @@ impl<'a> Found<'a> {
             plan,
             places,
             shifts,
-            of_category: if plan.merge { meaning } else { as_written },
-            of_class: if plan.merge && !are_as_written { boolean } else { as_written },
+            of_category: if plan.to_train { meaning } else { as_written },
+            of_class: if plan.to_train && !are_as_written { boolean } else { as_written },
             row: vec![f32::NAN; width],
             cells: Vec::with_capacity(in_memory),
             sink,
@@ -210,6 +211,7 @@ impl<'a> Found<'a> {
 
     fn add_cell(&mut self, column: usize, cell: &str) -> std::result::Result<(), String> {
         let (role, markers) = (self.plan.roles[column], &self.plan.reading.missing_markers);
+        let is_first = self.lines.len() == 1;
         let is_gap = match role {
             Role::Ignore => return Ok(()),
             // Nothing is missing in a text, whatever it says.
@@ -228,7 +230,7 @@ impl<'a> Found<'a> {
         let place = self.places[column];
         match role {
             Role::Number => {
-                let number = self.plan.number(role, cell)?;
+                let number = self.plan.number(role, cell, is_first)?;
                 self.row[place] = self.shifts[place].map_or(number as f32, |shift| shift.apply(number));
             }
             Role::Date => {
@@ -249,10 +251,10 @@ impl<'a> Found<'a> {
             }
             Role::NumberLabel => {
                 let start = self.values.len() - self.plan.labels.len();
-                self.values[start + place] = self.plan.number(role, cell)?;
+                self.values[start + place] = self.plan.number(role, cell, is_first)?;
             }
             Role::TextLabel => self.codes.push(self.classes.code(cell, self.of_class)),
-            Role::Weight => match self.plan.number(role, cell)? {
+            Role::Weight => match self.plan.number(role, cell, is_first)? {
                 weight if weight >= 0.0 => self.weights.push(weight as f32),
                 _ => return Err(format!("the weight is {cell}; give 0 or more")),
             },
@@ -345,34 +347,55 @@ impl Plan<'_> {
     fn moment(&self, cell: &str) -> std::result::Result<Moment, String> {
         let layout = self.reading.date_format.as_deref();
         Moment::read(cell, layout).ok_or_else(|| {
-            let cell = shown(cell);
+            let (cell, gap) = (shown(cell), self.gap_advice());
             match layout {
                 Some(layout) => {
                     let years = if layout.contains("%Y") { "; %Y is a year of four digits, %y of two" } else { "" };
-                    format!("{cell} is no date in the layout {layout:?} (data.date_format){years}; mend the cell, or add its text to data.missing_markers")
+                    format!("{cell} is no date in the layout {layout:?} (data.date_format){years}; mend the cell, or {gap}")
                 }
-                None => format!("{cell} is no date such as 2024-01-31 or 2024-01-31 12:30; mend the cell, give the layout with data.date_format, as in \"%d.%m.%Y\", or add its text to data.missing_markers"),
+                None if self.to_train => format!("{cell} is no date such as 2024-01-31 or 2024-01-31 12:30; mend the cell, give the layout with data.date_format, as in \"%d.%m.%Y\", or {gap}"),
+                None => format!("{cell} is no date such as 2024-01-31 or 2024-01-31 12:30, as in the training file; write it so, or {gap}"),
             }
         })
     }
 
+    /// What to do about a cell that stands for nothing. For a model there are no settings.
+    fn gap_advice(&self) -> &'static str {
+        match self.reading.missing {
+            _ if self.to_train => "add its text to data.missing_markers",
+            Missing::Mean => "leave it empty if nothing is known",
+            Missing::Error => "remove the line",
+        }
+    }
+
     /// A cell as a number that an `f32` can hold; labels are scaled before they are that.
-    fn number(&self, role: Role, cell: &str) -> std::result::Result<f64, String> {
+    fn number(&self, role: Role, cell: &str, is_first: bool) -> std::result::Result<f64, String> {
         let is_label = role == Role::NumberLabel;
         match parse(cell, self.dialect.decimal) {
             Some(number) if (number as f32).is_finite() || (is_label && number.is_finite()) => Ok(number),
             Some(_) => Err(format!(
-                "{} is not a finite f32 number; mend the cell, or add its text to data.missing_markers",
-                shown(cell)
+                "{} is not a finite f32 number; mend the cell, or {}",
+                shown(cell),
+                self.gap_advice()
             )),
             None => {
+                let has_no_names = !self.dialect.header && !self.dialect.typed;
                 let advice = match (Spelling::of(cell), role) {
+                    (Some(Spelling::Marks), _) if !self.to_train => match self.dialect.decimal {
+                        Decimal::Comma => "write it with a decimal comma, as the training file was read",
+                        _ => "write it with a decimal point, as the training file was read",
+                    },
                     (Some(spelling), _) => spelling.advice(),
-                    (None, Role::NumberLabel) => {
+                    _ if !self.to_train && is_first && has_no_names => {
+                        "if this line names the columns remove it: the training file has no such line"
+                    }
+                    (None, Role::NumberLabel) if self.to_train => {
                         "if these are class names set data.task = \"classification\""
                     }
+                    (None, Role::NumberLabel) => "the model was trained on numbers here",
                     (None, Role::Weight) => "a weight is a number from 0",
-                    _ => "if a number is missing add the text to data.missing_markers",
+                    _ if self.to_train => "if a number is missing add the text to data.missing_markers",
+                    _ => self.gap_advice(),
                 };
                 Err(format!("{} is text in a column of numbers; mend the cell; {advice}", shown(cell)))
             }
@@ -382,12 +405,15 @@ impl Plan<'_> {
     /// What is done where a cell is missing.
     fn check_missing(&self, role: Role) -> std::result::Result<(), String> {
         let problem = match (role, self.reading.missing) {
-            (Role::NumberLabel | Role::TextLabel, _) => {
+            (Role::NumberLabel | Role::TextLabel, _) if self.to_train => {
                 "the label is missing; remove the line, or take the text out of data.missing_markers if it is a class"
+            }
+            (Role::NumberLabel | Role::TextLabel, _) => {
+                "the label is missing; fill it in, or remove the line"
             }
             (Role::Weight, _) => "the weight is missing; fill it in, or remove the line",
             (Role::Group, _) => "the group is missing; fill it in, or remove the line",
-            (_, Missing::Error) => "the cell is missing; fill it, or set data.missing = \"mean\"",
+            (_, Missing::Error) => "the cell is missing; fill it, or train with data.missing = \"mean\"",
             (_, Missing::Mean) => return Ok(()),
         };
         Err(problem.into())

@@ -88,7 +88,7 @@ pub(super) fn refuse_nested(
     for (place, column) in columns.iter().enumerate() {
         if let (Holds::Other(what), true) = (&column.holds, is_needed(place)) {
             let problem = format!(
-                "holds {what}, and a table has one number or text in a cell; make columns of such, or leave it out with data.ignore"
+                "holds {what}, and a table has one number or text in a cell; make columns of such, or train without it (data.ignore)"
             );
             faults.add(format!("column {}", shown(&column.name)), problem);
         }
