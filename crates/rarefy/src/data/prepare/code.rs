@@ -13,6 +13,7 @@ use crate::data::lent::LentRows;
 use crate::data::raw::{Cells, Labels, Places, Raw, RawColumn};
 use crate::data::stream::{CellCoding, RowCoding, StreamedCsr, StreamedRows};
 use crate::data::text::TooLong;
+use crate::tiles::Shape;
 use crate::{Error, Result};
 
 impl Preparation {
@@ -90,6 +91,15 @@ impl Preparation {
             let problem = format!(
                 "has {} columns of features, the model was trained on {expected}; give the same columns",
                 raw.width
+            );
+            return Err(Error::data(&raw.path, problem));
+        }
+        let Shape { height, width, channels } = self.shape;
+        let first = Shape { height: channels, width: height, channels: width };
+        if raw.shape == first && first != self.shape && channels > 1 && height * width > 1 {
+            let problem = format!(
+                "its samples are {first}, as with channels first, and the model takes {}; save x.transpose(0, 2, 3, 1)",
+                self.shape
             );
             return Err(Error::data(&raw.path, problem));
         }

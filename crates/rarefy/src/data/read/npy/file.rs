@@ -123,8 +123,35 @@ pub(super) fn read_features(
     shifting: &Shifting,
     streaming: Option<&Streaming>,
 ) -> Result<Samples> {
-    let Some(streaming) = streaming else { return read_array(at, from)?.into_features(path, shifting) };
-    let (header, is_by_columns) = Header::read(at, &mut from)?.of_numbers(at)?;
+    let header = Header::read(at, &mut from)?;
+    let note = channels_first(&header.shape);
+    let mut samples = match streaming {
+        None => header.numbers(at, from)?.into_features(path, shifting)?,
+        Some(streaming) => streamed(at, from, header, shifting, streaming)?,
+    };
+    samples.notes.extend(note);
+    Ok(samples)
+}
+
+/// A note where images seem to have their channels first, for they are read as if these came last.
+fn channels_first(shape: &[usize]) -> Option<String> {
+    let &[_, first, middle, last] = shape else { return None };
+    let seems = matches!(first, 1 | 3 | 4) && !matches!(last, 1 | 3 | 4) && middle.min(last) > first;
+    seems.then(|| {
+        format!(
+            "samples of the shape [{first}, {middle}, {last}] are read as {first} high, {middle} wide, {last} channels; if channels come first save x.transpose(0, 2, 3, 1)"
+        )
+    })
+}
+
+fn streamed(
+    at: &Path,
+    from: Opened,
+    header: Header,
+    shifting: &Shifting,
+    streaming: &Streaming,
+) -> Result<Samples> {
+    let (header, is_by_columns) = header.of_numbers(at)?;
     if is_by_columns && header.shape[1] > 1 {
         let problem = "is in Fortran order, in which a sample lies in pieces; save numpy.ascontiguousarray(array), or leave data.memory out";
         return Err(Error::data(at, problem));

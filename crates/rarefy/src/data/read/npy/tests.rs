@@ -280,3 +280,51 @@ fn damaged_archives_are_errors() {
     std::fs::write(&single, x).unwrap();
     assert!(read(&single, None, TaskChoice::Auto).err().unwrap().to_string().contains("put x.npy and y.npy"));
 }
+
+#[test]
+fn images_that_seem_to_have_their_channels_first_are_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.npz");
+    let y = file("|u1", "False", "(8,)", &[0, 1].repeat(4));
+    for (shape, noted) in [
+        ([3, 6, 5], true),
+        ([1, 6, 6], true),
+        ([6, 5, 3], false),
+        ([3, 6, 4], false),
+        ([4, 2, 6], false),
+        ([8, 6, 6], false),
+    ] {
+        let [height, width, channels] = shape;
+        let pixels: Vec<u8> = (0..8 * shape.iter().product::<usize>()).map(|pixel| pixel as u8).collect();
+        let x = file("|u1", "False", &format!("(8, {height}, {width}, {channels})"), &pixels);
+        std::fs::write(&path, archive(&[("x.npy", &x), ("y.npy", &y)])).unwrap();
+        for memory in ["", "memory = '1GB'"] {
+            let settings: DataSettings = toml::from_str(memory).unwrap();
+            let settings = DataSettings { path: path.to_str().unwrap().into(), ..settings };
+            let notes = crate::data::load(&settings, 1).unwrap().notes;
+            let hint = format!(
+                "samples of the shape {shape:?} are read as {height} high, {width} wide, {channels} channels"
+            );
+            assert_eq!(notes.iter().any(|note| note.starts_with(&hint)), noted, "{notes:?}");
+        }
+    }
+    // To a model of images with their channels last they are no images.
+    let settings = |shape: &str| DataSettings {
+        path: path.to_str().unwrap().into(),
+        ..toml::from_str(&format!("shape = {shape}")).unwrap()
+    };
+    let pixels: Vec<u8> = (0..8 * 90).map(|pixel| pixel as u8).collect();
+    let write = |shape: &str| {
+        let x = file("|u1", "False", shape, &pixels);
+        std::fs::write(&path, archive(&[("x.npy", &x), ("y.npy", &y)])).unwrap();
+    };
+    write("(8, 6, 5, 3)");
+    let preparation = crate::data::load(&settings("[6, 5, 3]"), 1).unwrap().preparation;
+    write("(8, 3, 6, 5)");
+    for error in [
+        crate::data::load_with(&preparation, path.to_str().unwrap(), false).err().unwrap(),
+        crate::data::load(&settings("[6, 5, 3]"), 1).err().unwrap(),
+    ] {
+        assert!(error.to_string().contains("as with channels first, and the model takes"), "{error}");
+    }
+}
