@@ -143,7 +143,8 @@ pub(super) fn put(row: &mut Row, part: usize, lanes: [f32; WIDTH]) {
     row.0.as_chunks_mut().0[part] = lanes;
 }
 
-/// Which lanes have a step: 1 or 0 each, and how many lanes have a sample.
+/// Which lanes have a step: 1 or 0 each, and how many lanes have a sample. By them numbers are selected, and never multiplied: what
+/// stands beyond a sample's end does not matter, NaN included.
 #[derive(Clone, Copy)]
 pub(super) struct Live {
     lanes: Row,
@@ -179,10 +180,4 @@ impl Live {
     pub(super) fn part(&self, part: usize) -> [f32; WIDTH] {
         lanes(&self.lanes, part)
     }
-}
-
-/// One of two numbers, and never a product with 0: what stands beyond a sample's end does not matter, NaN included.
-#[inline(always)]
-pub(super) fn choose(live: f32, then: f32, ended: f32) -> f32 {
-    if live > 0.0 { then } else { ended }
 }

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, choose, lanes, put};
+use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, lanes, put};
 use super::{Plan, Recurrent};
 use crate::kernels::{Activation, Isa};
 use crate::layers::{Builder, Describe, Layer, Properties};
-use crate::math;
+use crate::math::{self, select};
 use crate::tiles::Shape;
 
 /// Gated recurrent units (Cho et al. 2014) by torch's equations; files keep it so.
@@ -101,8 +101,8 @@ impl Cell for GruCell {
                     z[lane] = math::sigmoid(z[lane]);
                     n[lane] = math::tanh(n[lane] + r[lane] * q[lane]);
                     let state = (1.0 - z[lane]) * n[lane] + z[lane] * h[lane];
-                    h[lane] = choose(live[lane], state, h[lane]);
-                    y[lane] = choose(live[lane], state, 0.0);
+                    h[lane] = select(live[lane] > 0.0, state, h[lane]);
+                    y[lane] = select(live[lane] > 0.0, state, 0.0);
                 }
                 put(&mut reset[at], part, r);
                 put(&mut update[at], part, z);
@@ -124,7 +124,7 @@ impl Cell for GruCell {
                 let (h, dy) = (lanes(&step.hidden[unit], part), lanes(&step.outputs[unit], part));
                 let (mut dh, live) = (lanes(&hidden[at], part), step.live.part(part));
                 for lane in 0..WIDTH {
-                    let d = choose(live[lane], dh[lane] + dy[lane], 0.0);
+                    let d = select(live[lane] > 0.0, dh[lane] + dy[lane], 0.0);
                     dh[lane] = d * z[lane];
                     let dn = d * (1.0 - z[lane]) * (1.0 - n[lane] * n[lane]);
                     let dr = dn * q[lane];

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, choose, lanes, put};
+use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, lanes, put};
 use super::{Plan, Recurrent};
 use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer, Properties};
-use crate::math;
+use crate::math::{self, select};
 use crate::tiles::{Row, Shape};
 
 /// Long short-term memory (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000); files keep it so.
@@ -98,9 +98,9 @@ impl Cell for LstmCell {
                     o[lane] = math::sigmoid(o[lane]);
                     let cell = f[lane] * c[lane] + i[lane] * g[lane];
                     let state = o[lane] * math::tanh(cell);
-                    c[lane] = choose(live[lane], cell, c[lane]);
-                    h[lane] = choose(live[lane], state, h[lane]);
-                    y[lane] = choose(live[lane], state, 0.0);
+                    c[lane] = select(live[lane] > 0.0, cell, c[lane]);
+                    h[lane] = select(live[lane] > 0.0, state, h[lane]);
+                    y[lane] = select(live[lane] > 0.0, state, 0.0);
                 }
                 put(&mut input[at], part, i);
                 put(&mut forget[at], part, f);
@@ -127,12 +127,12 @@ impl Cell for LstmCell {
                     let dh = dh[lane] + dy[lane];
                     let tanh = math::tanh(f[lane] * c[lane] + i[lane] * g[lane]);
                     let d = dc[lane] + dh * o[lane] * (1.0 - tanh * tanh);
-                    dc[lane] = choose(live[lane], d * f[lane], 0.0);
+                    dc[lane] = select(live[lane] > 0.0, d * f[lane], 0.0);
                     let (di, dg) = (d * g[lane], d * i[lane]);
-                    i[lane] = choose(live[lane], di * i[lane] * (1.0 - i[lane]), 0.0);
-                    f[lane] = choose(live[lane], d * c[lane] * f[lane] * (1.0 - f[lane]), 0.0);
-                    g[lane] = choose(live[lane], dg * (1.0 - g[lane] * g[lane]), 0.0);
-                    o[lane] = choose(live[lane], dh * tanh * o[lane] * (1.0 - o[lane]), 0.0);
+                    i[lane] = select(live[lane] > 0.0, di * i[lane] * (1.0 - i[lane]), 0.0);
+                    f[lane] = select(live[lane] > 0.0, d * c[lane] * f[lane] * (1.0 - f[lane]), 0.0);
+                    g[lane] = select(live[lane] > 0.0, dg * (1.0 - g[lane] * g[lane]), 0.0);
+                    o[lane] = select(live[lane] > 0.0, dh * tanh * o[lane] * (1.0 - o[lane]), 0.0);
                 }
                 put(&mut input[at], part, i);
                 put(&mut forget[at], part, f);

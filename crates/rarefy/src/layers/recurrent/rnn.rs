@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, choose};
+use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece};
 use super::{Plan, Recurrent};
 use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer, Properties};
+use crate::math::select;
 use crate::tiles::{LANES, Row, Shape};
 
 /// The simple recurrent layer (Elman 1990); files keep it so.
@@ -94,8 +95,8 @@ impl Cell for RnnCell {
             self.0.apply(&mut state);
             let (mut new_h, mut y) = ([0.0; LANES], [0.0; LANES]);
             for lane in 0..LANES {
-                new_h[lane] = choose(live[lane], state[lane], h[lane]);
-                y[lane] = choose(live[lane], state[lane], 0.0);
+                new_h[lane] = select(live[lane] > 0.0, state[lane], h[lane]);
+                y[lane] = select(live[lane] > 0.0, state[lane], 0.0);
             }
             (sums[at].0, hidden[at].0, output[at].0) = (state, new_h, y);
         }
@@ -111,7 +112,7 @@ impl Cell for RnnCell {
             }
             self.0.gate(&mut d, &Row(state[at].0));
             for lane in 0..LANES {
-                d[lane] = choose(live[lane], d[lane], 0.0);
+                d[lane] = select(live[lane] > 0.0, d[lane], 0.0);
             }
             (state[at].0, hidden[at].0) = (d, [0.0; LANES]);
         }
