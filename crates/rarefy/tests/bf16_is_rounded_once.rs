@@ -80,7 +80,7 @@ fn what_products_read_is_rounded_once_and_nothing_else() {
         vec![LayerSpec::linear(HIDDEN, Activation::Relu), LayerSpec::linear(OUTPUTS, Activation::Identity)];
     let spec = NetworkSpec { inputs: Shape::flat(INPUTS), layers };
     for (block, storage) in [(1, Storage::Sparse), (4, Storage::Sparse), (1, Storage::Dense)] {
-        for isa in Isa::available() {
+        for isa in Isa::available_bf16() {
             let what = format!("blocks of {block}, {storage:?}, {isa}");
             let sparsity = SparsitySettings {
                 density: 0.5,

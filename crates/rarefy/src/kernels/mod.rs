@@ -57,12 +57,13 @@ pub use bias::bias_gradient;
 pub use convolution::Convolution;
 pub use isa_choice::IsaChoice;
 pub use lookup::{Padding, Tokens, look_up, look_up_gradient, look_up_slots};
-pub use piecewise::Piecewise;
+pub(crate) use piecewise::{Panel, Piecewise};
 pub(crate) use product::is_narrowed;
 pub use product::{
     Product, multiply, multiply_transposed, sparse_input_gradient, sparse_input_slots, weight_gradient,
 };
+pub(crate) use split::par_alike;
 #[doc(hidden)]
-pub use split::{par_alike, par_chunk_pairs, par_chunks};
+pub use split::{par_chunk_pairs, par_chunks};
 pub use tree::{join_in_tree, sum_lanes};
 pub use windows::{Geometry, MAX_OFFSETS, Windows};

@@ -45,7 +45,8 @@ pub fn multiply(isa: Isa, weights: &Weights, input: &Tiles, output: &mut Tiles, 
         #[cfg(target_arch = "x86_64")]
         Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
             let entries = (sparse.pattern().index(), sparse.values());
-            bf16::spmm(isa, entries, input, output.rows_mut(), panels, epilogue);
+            let input = bf16::narrowed(isa, input);
+            spmm::spmm(isa, entries, input, output.rows_mut(), panels, epilogue);
         }
         Weights::Sparse(sparse) => {
             let entries = (sparse.pattern().index(), sparse.values());
@@ -97,7 +98,8 @@ pub fn multiply_transposed(
         #[cfg(target_arch = "x86_64")]
         Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
             let entries = gather_columns(sparse, workspace);
-            bf16::spmm(isa, entries, gradient, gradient_input.rows_mut(), panels, epilogue);
+            let gradient = bf16::narrowed(isa, gradient);
+            spmm::spmm(isa, entries, gradient, gradient_input.rows_mut(), panels, epilogue);
         }
         Weights::Sparse(sparse) => {
             let entries = gather_columns(sparse, workspace);
@@ -141,7 +143,8 @@ pub fn weight_gradient(
         }
         #[cfg(target_arch = "x86_64")]
         Weights::Sparse(sparse) if bf16::are_for(isa, weights) => {
-            bf16::sddmm(isa, sparse.pattern().index(), gradient, input, panels, out);
+            let (gradient, input) = (bf16::narrowed(isa, gradient), bf16::narrowed(isa, input));
+            sddmm::sddmm(isa, sparse.pattern().index(), gradient, input, panels, out);
         }
         Weights::Sparse(sparse) => {
             sddmm::sddmm(isa, sparse.pattern().index(), gradient.rows(), input.rows(), panels, out);

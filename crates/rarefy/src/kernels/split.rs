@@ -9,8 +9,38 @@ use crate::tiles::Row;
 /// Work on chunks of two arrays, and the number of the chunk.
 type OnPairs<'a, A, B> = dyn Fn(usize, &mut [A], &mut [B]) + Sync + 'a;
 
-/// Work on a range of parts of several arrays.
-type OnParts<'a, T, const N: usize> = dyn Fn(Range<usize>, [&mut [T]; N]) + Sync + 'a;
+/// Arrays that are cut at the same parts.
+pub(crate) trait Alike: Sized + Send {
+    /// Cuts what has so many parts at one of them. Empty arrays have none to give.
+    fn cut(self, parts: usize, at: usize) -> (Self, Self);
+}
+
+impl<T: Send> Alike for &mut [T] {
+    fn cut(self, parts: usize, at: usize) -> (Self, Self) {
+        let size = self.len() / parts;
+        self.split_at_mut(size * at)
+    }
+}
+
+impl<A: Alike + Default, const N: usize> Alike for [A; N] {
+    fn cut(self, parts: usize, at: usize) -> (Self, Self) {
+        let mut right = std::array::from_fn(|_| A::default());
+        let mut rights = right.iter_mut();
+        let left = self.map(|array| {
+            let (left, right) = array.cut(parts, at);
+            *rights.next().expect("as many") = right;
+            left
+        });
+        (left, right)
+    }
+}
+
+impl<A: Alike, B: Alike> Alike for (A, B) {
+    fn cut(self, parts: usize, at: usize) -> (Self, Self) {
+        let (first, second) = (self.0.cut(parts, at), self.1.cut(parts, at));
+        ((first.0, second.0), (first.1, second.1))
+    }
+}
 
 /// Runs `work(start, chunk)` on chunks of `size` numbers (the last may be shorter), in parallel.
 ///
@@ -77,11 +107,11 @@ fn split_pairs<A: Send, B: Send>(
 ///
 /// # Panics
 /// If `size` is 0.
-pub fn par_alike<T: Send, const N: usize>(
-    arrays: [&mut [T]; N],
+pub(crate) fn par_alike<A: Alike>(
+    arrays: A,
     parts: Range<usize>,
     size: usize,
-    work: &OnParts<'_, T, N>,
+    work: &(dyn Fn(Range<usize>, A) + Sync),
 ) {
     assert!(size > 0, "pieces must hold something");
     if parts.len() <= size {
@@ -91,15 +121,7 @@ pub fn par_alike<T: Send, const N: usize>(
         return;
     }
     let half = parts.len().div_ceil(size).div_ceil(2) * size;
-    let mut right: [&mut [T]; N] = std::array::from_fn(|_| Default::default());
-    let mut index = 0;
-    let left = arrays.map(|array| {
-        let middle = array.len() / parts.len() * half;
-        let (left, rest) = array.split_at_mut(middle);
-        right[index] = rest;
-        index += 1;
-        left
-    });
+    let (left, right) = arrays.cut(parts.len(), half);
     let middle = parts.start + half;
     rayon::join(
         || par_alike(left, parts.start..middle, size, work),
@@ -135,17 +157,18 @@ mod tests {
     #[test]
     fn arrays_are_cut_at_the_same_parts() {
         for parts in [0, 1, 5, 16, 17] {
-            let (mut ones, mut threes, mut none) = (vec![0; parts], vec![0; 3 * parts], vec![0; 0]);
-            par_alike([&mut ones, &mut threes, &mut none], 0..parts, 4, &|range, [ones, threes, none]| {
+            let (mut ones, mut threes, mut none) = (vec![0_u8; parts], vec![0; 3 * parts], vec![0; 0]);
+            let arrays = (&mut ones[..], [&mut threes[..], &mut none]);
+            par_alike(arrays, 0..parts, 4, &|range, (ones, [threes, none])| {
                 assert!(range.start % 4 == 0 && range.len() <= 4 && none.is_empty());
                 for (part, one) in range.clone().zip(ones) {
-                    *one += part;
+                    *one += part as u8;
                 }
                 for (part, three) in range.zip(threes.chunks_mut(3)) {
                     three.iter_mut().for_each(|number| *number += part);
                 }
             });
-            assert!(ones.iter().enumerate().all(|(part, &number)| number == part));
+            assert!(ones.iter().enumerate().all(|(part, &number)| usize::from(number) == part));
             assert!(threes.iter().enumerate().all(|(at, &number)| number == at / 3));
         }
     }

@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use super::arch::operand::Operand;
 use super::arch::{Epilogue, HALVES, Isa, Lines};
 use super::panels::Panels;
 use super::split::{par_chunks, split_tiles};
@@ -19,24 +20,25 @@ use crate::tiles::Row;
 const GRAIN: usize = 4096;
 
 /// Computes all lines of all panels. `input` has `index`'s columns as rows per panel, `output` its lines.
-pub(super) fn spmm(
+pub(super) fn spmm<R: Operand>(
     isa: Isa,
     (index, values): (&Index, &[f32]),
-    input: &[Row],
+    input: &[R],
     output: &mut [Row],
     panels: Panels,
     epilogue: Epilogue<'_>,
 ) {
     assert_eq!(values.len(), index.indices().len(), "one value per entry");
     let columns = input.len() / panels.count().max(1);
-    let whole = if isa.has_halves() { panels.whole() } else { panels.count() };
+    let whole = if R::has_halves(isa) { panels.whole() } else { panels.count() };
     let (output, halves) = output.split_at_mut(whole * index.lines());
     split_tiles(0..whole, output, index.lines(), &|panel, output| {
         let input = &input[panel * columns..][..columns];
+        let is_half = panels.is_half(panel / panels.positions);
         let lines =
             Lines { index, values, input, epilogue, first_row: panel * index.lines(), accumulate: false };
         split_lines(index, 0..index.lines(), output, &|range, output: &mut [Row]| {
-            isa.spmm(&lines, range, output)
+            R::spmm(isa, &lines, range, output, is_half);
         });
     });
     par_chunks(halves, HALVES * index.lines().max(1), &|start, output| {
@@ -44,12 +46,12 @@ pub(super) fn spmm(
         let rows = &input[panel * columns..][..output.len() / index.lines() * columns];
         let first_row = panel * index.lines();
         let lines = Lines { index, values, input: rows, epilogue, first_row, accumulate: false };
-        isa.spmm_halves(&lines, output);
+        R::spmm_halves(isa, &lines, output);
     });
 }
 
 /// Halves a range of lines by their entries until a piece is small.
-pub(super) fn split_lines(
+fn split_lines(
     index: &Index,
     range: Range<usize>,
     output: &mut [Row],

@@ -295,6 +295,11 @@ impl Tiles {
         self.rows.narrowed(narrow)
     }
 
+    /// All rows, and those that are to stand for them in bf16, for someone who writes both.
+    pub(crate) fn rows_and_narrowed_mut(&mut self) -> (&mut [Row], &mut [Row16]) {
+        self.rows.both_mut()
+    }
+
     /// All numbers, to change; where only the nonzeros are kept, those.
     pub(crate) fn numbers_mut(&mut self) -> &mut [f32] {
         match &mut self.columns {

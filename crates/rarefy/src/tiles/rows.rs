@@ -42,6 +42,15 @@ impl Rows {
         self.narrowed.get().expect("set above")
     }
 
+    /// The rows, and those that stand for them once narrowed, for someone who writes both.
+    pub(super) fn both_mut(&mut self) -> (&mut [Row], &mut [Row16]) {
+        self.forget();
+        let mut room = std::mem::take(self.spare.get_mut().unwrap_or_else(PoisonError::into_inner));
+        room.resize(self.rows.len(), Row16::ZERO);
+        self.narrowed = OnceLock::from(room);
+        (&mut self.rows, self.narrowed.get_mut().expect("set above"))
+    }
+
     pub(super) fn resize(&mut self, count: usize) {
         self.forget();
         self.rows.resize(count, Row::ZERO);
@@ -103,5 +112,9 @@ mod tests {
         assert_eq!((first(&rows), rows.clone().len()), (2, 1));
         rows.resize(3);
         assert_eq!(rows.narrowed(|_, out| out.fill(Row16([7; LANES / 2]))).len(), 3);
+        let (both, narrowed) = rows.both_mut();
+        assert_eq!((both.len(), narrowed.len()), (3, 3));
+        narrowed[2].0[0] = 8;
+        assert_eq!(rows.narrowed(|_, _| panic!("they were written beside the rows"))[2].0[0], 8);
     }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Isa;
-use super::arguments::Samples;
+use super::arguments::{Lines, Samples};
 use super::blocks::{Gradient, Inputs, Multiply, Numbers, Outputs, Transposed};
 #[cfg(target_arch = "x86_64")]
 use super::{Kind, amx, avx512_bf16};
@@ -13,6 +13,19 @@ use crate::tiles::Row16;
 
 /// A row of samples that products read.
 pub(in crate::kernels) trait Operand: Numbers + Copy + Sync {
+    /// [`Isa::spmm`]; of each row perhaps only the first half, if that is all that is alive.
+    fn spmm(isa: Isa, lines: &Lines<'_, Self>, range: Range<usize>, output: &mut [Row], is_half: bool);
+
+    /// Whether the halves of several panels are faster side by side, by [`Operand::spmm_halves`].
+    fn has_halves(_: Isa) -> bool {
+        false
+    }
+
+    /// [`Isa::spmm_halves`].
+    fn spmm_halves(_: Isa, _: &Lines<'_, Self>, _: &mut [Row]) {
+        unreachable!("halves are not gone through side by side");
+    }
+
     /// [`Isa::sddmm`].
     fn sddmm<const N: usize>(
         isa: Isa,
@@ -34,6 +47,18 @@ pub(in crate::kernels) trait Operand: Numbers + Copy + Sync {
 }
 
 impl Operand for Row {
+    fn spmm(isa: Isa, lines: &Lines<'_>, range: Range<usize>, output: &mut [Row], _: bool) {
+        isa.spmm(lines, range, output);
+    }
+
+    fn has_halves(isa: Isa) -> bool {
+        isa.has_halves()
+    }
+
+    fn spmm_halves(isa: Isa, lines: &Lines<'_>, output: &mut [Row]) {
+        isa.spmm_halves(lines, output);
+    }
+
     fn sddmm<const N: usize>(
         isa: Isa,
         samples: &Samples<'_, N>,
@@ -81,6 +106,10 @@ macro_rules! on16 {
 /// All panic if the instruction set has no such product.
 #[cfg(target_arch = "x86_64")]
 impl Operand for Row16 {
+    fn spmm(isa: Isa, lines: &Lines<'_, Row16>, range: Range<usize>, output: &mut [Row], is_half: bool) {
+        isa.spmm_pairs(lines, range, output, is_half);
+    }
+
     fn sddmm<const N: usize>(
         isa: Isa,
         samples: &Samples<'_, N, Row16>,

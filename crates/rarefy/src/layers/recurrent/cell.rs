@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Activation, Isa, Piecewise, Vectorized};
+use crate::kernels::{Activation, Panel, Piecewise, Vectorized};
 use crate::tiles::{LANES, Row, Tiles};
 
 /// Gates that a cell has at most.
@@ -29,9 +29,9 @@ pub trait Cell: Send + Sync {
     }
 
     /// Adds the recurrent products to the gates, which hold those of the inputs.
-    fn add_products(&self, isa: Isa, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
+    fn add_products(&self, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
         for (gate, rows) in piece.gates.iter_mut().take(Self::GATES).enumerate() {
-            step.weights.add(isa, (step.hidden, step.live.samples()), step.lines(gate, &piece.units), rows);
+            step.weights.add(step.states, step.lines(gate, &piece.units), rows);
         }
     }
 
@@ -75,7 +75,7 @@ pub struct Forward<'a> {
     /// The bias of its product, where that is kept apart.
     pub(super) bias: &'a [f32],
     /// All units' states before the step.
-    pub(super) hidden: &'a [Row],
+    pub(super) states: Panel<'a>,
     pub(super) cells: &'a [Row],
     /// Samples that have this step.
     pub(super) live: Live,
@@ -84,7 +84,7 @@ pub struct Forward<'a> {
 /// What a piece of a step forward writes, a row for each of its units.
 pub struct ForwardPiece<'a> {
     pub(super) units: Range<usize>,
-    /// On entry the products with the inputs and their biases.
+    /// Once the sums are made, those.
     pub(super) gates: [&'a mut [Row]; MOST_GATES],
     /// Room for the product that is kept apart.
     pub(super) apart: &'a mut [Row],

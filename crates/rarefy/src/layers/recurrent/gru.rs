@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::{Backward, BackwardPiece, Cell, Forward, ForwardPiece, PARTS, WIDTH, lanes, put};
 use super::{Plan, Recurrent};
-use crate::kernels::{Activation, Isa};
+use crate::kernels::Activation;
 use crate::layers::{Builder, Describe, Layer, Properties};
 use crate::math::{self, select};
 use crate::tiles::Shape;
@@ -77,14 +77,12 @@ impl Cell for GruCell {
     const HAS_CELLS: bool = false;
     const KEEPS_APART: bool = true;
 
-    fn add_products(&self, isa: Isa, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
+    fn add_products(&self, step: &Forward<'_>, piece: &mut ForwardPiece<'_>) {
         let [reset, update, ..] = &mut piece.gates;
         for (gate, rows) in [reset, update].into_iter().enumerate() {
-            step.weights.add(isa, (step.hidden, step.live.samples()), step.lines(gate, &piece.units), rows);
+            step.weights.add(step.states, step.lines(gate, &piece.units), rows);
         }
-        let lines = step.lines(2, &piece.units);
-        let hidden = (step.hidden, step.live.samples());
-        step.weights.assign(isa, hidden, lines, step.bias, piece.apart);
+        step.weights.assign(step.states, step.lines(2, &piece.units), step.bias, piece.apart);
     }
 
     #[inline(always)]
@@ -94,7 +92,7 @@ impl Cell for GruCell {
             for part in 0..step.live.parts() {
                 let (mut r, mut z) = (lanes(&reset[at], part), lanes(&update[at], part));
                 let (mut n, q) = (lanes(&new[at], part), lanes(&apart[at], part));
-                let mut h = lanes(&step.hidden[unit], part);
+                let mut h = lanes(&step.states.rows[unit], part);
                 let (live, mut y) = (step.live.part(part), [0.0; WIDTH]);
                 for lane in 0..WIDTH {
                     r[lane] = math::sigmoid(r[lane]);

@@ -89,7 +89,7 @@ impl Cell for LstmCell {
             for part in 0..step.live.parts() {
                 let (mut i, mut f) = (lanes(&input[at], part), lanes(&forget[at], part));
                 let (mut g, mut o) = (lanes(&candidate[at], part), lanes(&out[at], part));
-                let (mut h, mut c) = (lanes(&step.hidden[unit], part), lanes(&step.cells[unit], part));
+                let (mut h, mut c) = (lanes(&step.states.rows[unit], part), lanes(&step.cells[unit], part));
                 let (live, mut y) = (step.live.part(part), [0.0; WIDTH]);
                 for lane in 0..WIDTH {
                     i[lane] = math::sigmoid(i[lane]);

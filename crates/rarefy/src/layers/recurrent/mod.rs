@@ -3,9 +3,9 @@
 //! ```text
 //! state before step t + 1 = cell(W_ih x[t] + b_ih, W_hh state before step t)
 //! ```
-//! What a cell does is its own file ([`lstm`], [`gru`], [`rnn`]); here is what they share. The product with the inputs is made for
-//! all steps at once, the one with the states step by step, cut into pieces of units that do the product and the cell. Both
-//! weights are sparse or dense as any other.
+//! What a cell does is its own file ([`lstm`], [`gru`], [`rnn`]); here is what they share. Steps go one after the other, cut into pieces
+//! of units that do both products and the cell: sums of gates do not leave the cache before they are used. Both weights are sparse or
+//! dense as any other. Products that only a backward pass makes go over all steps at once.
 //!
 //! Samples may be shorter than the sequence: beyond its last step a sample's state stays what it was and its outputs are 0; the
 //! backward direction of a bidirectional layer begins at each sample's own last step, as torch does with packed sequences.
@@ -25,7 +25,7 @@ pub use lstm::{Lstm, LstmSpec};
 pub use rnn::{Rnn, RnnSpec};
 
 use self::cell::Cell;
-use self::sweep::{Direction, Room, Sweep};
+use self::sweep::{Direction, Parameters, Room, Sweep};
 use super::limits::check_units;
 use super::{Builder, Carried, Gradient, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
 use crate::kernels::{self, Activation, Epilogue, Product};
@@ -139,7 +139,7 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
         let (steps, hidden) = (self.input.positions(), self.plan.hidden);
         let mut tiles = Vec::new();
         for _ in 0..self.plan.directions() {
-            let features = Room::features::<C>(steps, hidden);
+            let features = Room::features::<C>(steps, hidden, training);
             tiles.extend(features.map(|features| Tiles::zeros(features, samples)));
         }
         if training && self.plan.is_bidirectional {
@@ -173,14 +173,13 @@ impl<C: Cell + 'static> Layer for Recurrent<C> {
             for (bias, more) in merged.iter_mut().zip(recurrent_bias).take(shared) {
                 *bias += more;
             }
-            let epilogue = Epilogue::Activate { bias: merged, activation: Activation::Identity };
-            kernels::multiply(pass.isa, &parameters[0].weights, input, &mut room[Room::GATES], epilogue);
             for (state, tiles) in [Room::HIDDEN, Room::CELLS].into_iter().enumerate() {
                 direction.begin(&mut room[tiles], work.carried.get(state).map(|carried| &carried.begin));
             }
-            let weights = &parameters[2].weights;
             let sweep = Sweep { isa: pass.isa, precision: pass.precision, cell: &self.cell, direction };
-            sweep.forward(weights, recurrent_bias, room, input, output);
+            let [input_weights, recurrent] = [0, 2].map(|at| &parameters[at].weights);
+            let parameters = Parameters { input: input_weights, bias: merged, recurrent, recurrent_bias };
+            sweep.forward(&parameters, room, input, output);
             for (state, carried) in work.carried.iter_mut().enumerate() {
                 direction.copy_end(state, &room[Room::EDGE], &mut carried.end);
             }

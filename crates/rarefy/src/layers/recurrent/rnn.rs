@@ -91,7 +91,7 @@ impl Cell for RnnCell {
     fn forward(&self, step: &Forward<'_>, piece: ForwardPiece<'_>) {
         let ForwardPiece { units, gates: [sums, ..], hidden, output, .. } = piece;
         for (at, unit) in units.enumerate() {
-            let (mut state, h, live) = (sums[at].0, step.hidden[unit].0, step.live.all());
+            let (mut state, h, live) = (sums[at].0, step.states.rows[unit].0, step.live.all());
             self.0.apply(&mut state);
             let (mut new_h, mut y) = ([0.0; LANES], [0.0; LANES]);
             for lane in 0..LANES {

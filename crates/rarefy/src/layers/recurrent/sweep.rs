@@ -2,12 +2,12 @@
 //! pieces, by the cost of the weights alone, so that threads share a single tile too.
 
 use super::cell::{Ahead, Back, Backward, BackwardPiece, Cell, Forward, ForwardPiece, Live, MOST_GATES};
-use crate::kernels::{Isa, Piecewise, par_alike};
+use crate::kernels::{Isa, Panel, Piecewise, par_alike};
 use crate::layers::Precision;
 use crate::sparse::Weights;
-use crate::tiles::{LANES, Row, Tiles};
+use crate::tiles::{Row, Tiles};
 
-/// What one direction works in: the places of its tiles.
+/// What one direction works in: the places of its tiles. Of the steps of a pass that no backward pass follows, the last few are there.
 pub(super) struct Room;
 
 impl Room {
@@ -24,12 +24,14 @@ impl Room {
     pub(super) const COUNT: usize = 5;
 
     /// The features of each.
-    pub(super) fn features<C: Cell>(steps: usize, hidden: usize) -> [usize; Room::COUNT] {
+    pub(super) fn features<C: Cell>(steps: usize, hidden: usize, training: bool) -> [usize; Room::COUNT] {
         let (gates, cells, apart) = (C::GATES, usize::from(C::HAS_CELLS), usize::from(C::KEEPS_APART));
+        // A step's states are made from those before it.
+        let (steps, states) = if training { (steps, steps) } else { (1, steps.min(2)) };
         [
             steps * gates * hidden,
-            steps * hidden,
-            cells * steps * hidden,
+            states * hidden,
+            cells * states * hidden,
             apart * steps * gates * hidden,
             (1 + cells) * hidden,
         ]
@@ -54,13 +56,19 @@ impl Direction {
         if self.index == 0 { turn } else { self.steps - 1 - turn }
     }
 
+    /// Where the `turn`th step stands among rows of so many steps.
+    fn place(self, turn: usize, kept: usize) -> usize {
+        if kept == self.steps { self.step(turn) } else { turn % kept }
+    }
+
     /// Sets the states before the first step: those of `carried`, or 0.
     pub(super) fn begin(self, states: &mut Tiles, carried: Option<&Tiles>) {
         if states.features() == 0 {
             return;
         }
+        let place = self.place(0, states.features() / self.hidden);
         for tile in 0..states.tiles() {
-            let rows = &mut states.tile_mut(tile)[self.step(0) * self.hidden..][..self.hidden];
+            let rows = &mut states.tile_mut(tile)[place * self.hidden..][..self.hidden];
             match carried {
                 Some(carried) => rows.copy_from_slice(carried.tile(tile)),
                 None => rows.fill(Row::ZERO),
@@ -82,27 +90,31 @@ impl Direction {
     }
 
     /// The rows of a step to read, and those of the next turn's step, or of the edge after the last, to write.
-    fn now_and_next<'a>(
+    fn now_and_next<'a, T>(
         self,
-        states: &'a mut [Row],
-        edge: &'a mut [Row],
+        states: &'a mut [T],
+        edge: &'a mut [T],
         turn: usize,
-    ) -> (&'a [Row], &'a mut [Row]) {
+    ) -> (&'a [T], &'a mut [T]) {
         if states.is_empty() {
             return (&[], &mut []);
         }
-        let now = self.step(turn);
+        let kept = states.len() / self.hidden;
+        let now = self.place(turn, kept);
         if turn + 1 == self.steps {
             return (&states[now * self.hidden..][..self.hidden], edge);
         }
-        two_blocks(states, self.hidden, now, self.step(turn + 1))
+        two_blocks(states, self.hidden, now, self.place(turn + 1, kept))
     }
 
     /// Units of a piece, which costs about [`GRAIN`]; there are as many pieces as threads share alike. No piece cuts a row block.
-    fn piece(self, weights: &Piecewise<'_>) -> usize {
-        let cost = weights.cost() + GATE * self.gates * self.hidden;
-        let pieces = (cost / GRAIN).max(1).next_power_of_two();
-        self.hidden.div_ceil(pieces).max(weights.fewest()).next_multiple_of(weights.height())
+    fn piece(self, weights: &[Piecewise<'_>], tiles: usize) -> usize {
+        let cost: usize = weights.iter().map(Piecewise::cost).sum();
+        let pieces = ((cost + GATE * self.gates * self.hidden) / GRAIN).max(1).next_power_of_two();
+        let fewest = weights.iter().map(|weights| weights.fewest(tiles)).fold(1, usize::max);
+        // Heights of blocks are powers of two.
+        let height = weights.iter().map(Piecewise::height).fold(1, usize::max);
+        self.hidden.div_ceil(pieces).max(fewest).next_multiple_of(height)
     }
 }
 
@@ -113,7 +125,7 @@ const GRAIN: usize = 8192;
 const GATE: usize = 25;
 
 /// Block `read` to read and block `write` to write.
-fn two_blocks(rows: &mut [Row], size: usize, read: usize, write: usize) -> (&[Row], &mut [Row]) {
+fn two_blocks<T>(rows: &mut [T], size: usize, read: usize, write: usize) -> (&[T], &mut [T]) {
     let (low, high) = rows.split_at_mut(read.max(write) * size);
     if read < write {
         (&low[read * size..][..size], &mut high[..size])
@@ -122,8 +134,17 @@ fn two_blocks(rows: &mut [Row], size: usize, read: usize, write: usize) -> (&[Ro
     }
 }
 
+/// Block `after`, if there is one, to read and block `now` to write. Of no rows both are empty.
+fn after_and_now<T>(rows: &mut [T], size: usize, after: Option<usize>, now: usize) -> (&[T], &mut [T]) {
+    match after {
+        _ if rows.is_empty() => (&[], &mut []),
+        Some(after) => two_blocks(rows, size, after, now),
+        None => (&[], &mut rows[now * size..][..size]),
+    }
+}
+
 /// The gates of a step, each a block of rows; those that a cell does not have are empty.
-fn gates_of(rows: &mut [Row], hidden: usize) -> [&mut [Row]; MOST_GATES] {
+fn gates_of<T>(rows: &mut [T], hidden: usize) -> [&mut [T]; MOST_GATES] {
     let mut blocks = rows.chunks_exact_mut(hidden);
     std::array::from_fn(|_| blocks.next().unwrap_or_default())
 }
@@ -136,47 +157,78 @@ pub(super) struct Sweep<'a, C> {
     pub(super) direction: Direction,
 }
 
+/// The parameters of a direction, as a forward pass reads them.
+pub(super) struct Parameters<'a> {
+    pub(super) input: &'a Weights,
+    /// What is added to the products with the inputs.
+    pub(super) bias: &'a [f32],
+    pub(super) recurrent: &'a Weights,
+    /// What is added to the recurrent product that is kept apart.
+    pub(super) recurrent_bias: &'a [f32],
+}
+
 impl<C: Cell> Sweep<'_, C> {
-    /// All steps forward: `room` holds the products with the inputs and the states before the first step.
+    /// All steps forward: `room` holds the states before the first step.
     pub(super) fn forward(
         &self,
-        weights: &Weights,
-        bias: &[f32],
+        parameters: &Parameters<'_>,
         room: &mut [Tiles],
         input: &Tiles,
         output: &mut Tiles,
     ) {
         let Sweep { isa, precision, cell, direction } = *self;
-        let weights = Piecewise::new(weights);
-        let piece = direction.piece(&weights);
-        let tiles = 0..input.tiles();
+        let Parameters { bias, recurrent_bias, .. } = *parameters;
+        let inputs = Piecewise::new(isa, parameters.input);
+        let weights = Piecewise::new(isa, parameters.recurrent);
+        let (width, channels) = (direction.hidden, input.features() / direction.steps);
+        let (size, tiles) = (C::GATES * width, 0..input.tiles());
+        let piece = direction.piece(&[inputs, weights], tiles.len());
         let [gates, hidden, cells, apart, edge] = room else {
             panic!("a direction has {} tiles", Room::COUNT)
         };
-        let arrays = [gates, hidden, cells, apart, edge, output].map(Tiles::rows_mut);
-        par_alike(arrays, tiles, 1, &|tile, [gates, hidden, cells, apart, edge, output]| {
-            let width = direction.hidden;
+        let narrowed_input = inputs.narrowed(input);
+        let (hidden, narrowed) = weights.rows_mut(hidden);
+        let [gates, cells, apart, edge, output] = [gates, cells, apart, edge, output].map(Tiles::rows_mut);
+        let arrays = ([gates, hidden, cells, apart, edge, output], narrowed);
+        par_alike(arrays, tiles, 1, &|tile, ([gates, hidden, cells, apart, edge, output], narrowed)| {
+            let tile = tile.start;
+            let first = direction.place(0, hidden.len() / width) * width;
+            if let Some(narrowed) = narrowed.get_mut(first..first + width) {
+                weights.narrow(&hidden[first..][..width], narrowed);
+            }
             for turn in 0..direction.steps {
                 let step = direction.step(turn);
                 let (hidden_edge, cells_edge) = edge.split_at_mut(width);
                 let (hidden, next_hidden) = direction.now_and_next(hidden, hidden_edge, turn);
                 let (cells, next_cells) = direction.now_and_next(cells, cells_edge, turn);
-                let live = Live::at(step, tile.start, input);
-                let at = Forward { width, weights, bias, hidden, cells, live };
-                let size = C::GATES * width;
-                let [a, b, c, d] = gates_of(&mut gates[step * size..][..size], width);
-                let apart =
-                    if C::KEEPS_APART { &mut apart[step * size..][size - width..size] } else { &mut [] };
+                let (narrowed, next_narrowed) = direction.now_and_next(narrowed, &mut [], turn);
+                let live = Live::at(step, tile, input);
+                let states = Panel { rows: hidden, narrowed, live: live.samples() };
+                let at = Forward { width, weights, bias: recurrent_bias, states, cells, live };
+                let read = input.features() * tile + channels * step;
+                let read = Panel {
+                    rows: &input.rows()[read..][..channels],
+                    narrowed: narrowed_input.get(read..read + channels).unwrap_or_default(),
+                    live: live.samples(),
+                };
+                let start = size * direction.place(turn, gates.len() / size);
+                let [a, b, c, d] = gates_of(&mut gates[start..][..size], width);
+                let apart = if C::KEEPS_APART { &mut apart[start..][size - width..size] } else { &mut [] };
                 let output = &mut output[direction.outputs(step)];
-                let arrays = [a, b, c, d, apart, next_hidden, next_cells, output];
-                par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, apart, hidden, cells, output]| {
-                    let gates = [a, b, c, d];
+                let arrays = ([a, b, c, d, apart, next_hidden, next_cells, output], next_narrowed);
+                par_alike(arrays, 0..width, piece, &|units, (arrays, narrowed)| {
+                    let [a, b, c, d, apart, hidden, cells, output] = arrays;
+                    let mut gates = [a, b, c, d];
+                    for (gate, rows) in gates.iter_mut().take(C::GATES).enumerate() {
+                        inputs.assign(read, at.lines(gate, &units), bias, rows);
+                    }
                     let states = &mut *hidden;
                     let mut piece = ForwardPiece { units, gates, apart, hidden: states, cells, output };
-                    cell.add_products(isa, &at, &mut piece);
+                    cell.add_products(&at, &mut piece);
                     isa.vectorize(Ahead(cell, &at, piece));
                     // The next step's products read them.
                     precision.round(isa, bytemuck::cast_slice_mut(hidden));
+                    weights.narrow(hidden, narrowed);
                 });
             }
         });
@@ -193,45 +245,44 @@ impl<C: Cell> Sweep<'_, C> {
         gradient: &Tiles,
     ) {
         let Sweep { isa, precision, cell, direction } = *self;
-        let weights = Piecewise::transposed(weights, values);
-        let piece = direction.piece(&weights);
+        let weights = Piecewise::transposed(isa, weights, values);
+        let (width, tiles) = (direction.hidden, 0..input.tiles());
+        let (size, piece) = (C::GATES * width, direction.piece(&[weights], tiles.len()));
         let [gates, hidden, cells, apart, edge] = room else {
             panic!("a direction has {} tiles", Room::COUNT)
         };
         let (hidden, cells) = (&*hidden, &*cells);
-        let arrays = [gates, apart, edge].map(Tiles::rows_mut);
-        par_alike(arrays, 0..input.tiles(), 1, &|tile, [gates, apart, edge]| {
-            let width = direction.hidden;
-            let size = C::GATES * width;
+        // Gradients come through the recurrent weight from the ones, and from the others beside it.
+        let (through, beside) = if C::KEEPS_APART { (apart, gates) } else { (gates, apart) };
+        let (through, narrowed) = weights.rows_mut(through);
+        let arrays = ([through, beside.rows_mut(), edge.rows_mut()], narrowed);
+        par_alike(arrays, tiles, 1, &|tile, ([through, beside, edge], narrowed)| {
+            let tile = tile.start;
             let block = |states: &Tiles, step: usize| -> std::ops::Range<usize> {
                 if states.features() == 0 { 0..0 } else { step * width..(step + 1) * width }
             };
             edge.fill(Row::ZERO);
             for turn in (0..direction.steps).rev() {
                 let step = direction.step(turn);
-                // The step that came after is where gradients come from through the recurrent weight.
-                let (through, beside) =
-                    if C::KEEPS_APART { (&mut *apart, &mut *gates) } else { (&mut *gates, &mut *apart) };
-                let (after, through) = if turn + 1 < direction.steps {
-                    let (after, now) = two_blocks(through, size, direction.step(turn + 1), step);
-                    (Some(after), now)
-                } else {
-                    (None, &mut through[step * size..][..size])
-                };
+                let after = (turn + 1 < direction.steps).then(|| direction.step(turn + 1));
+                let (rows, through) = after_and_now(through, size, after, step);
+                let (after_narrowed, narrowed) = after_and_now(narrowed, size, after, step);
                 let beside = if C::KEEPS_APART { &mut beside[step * size..][..size] } else { &mut [] };
                 let (gates, apart) = if C::KEEPS_APART { (beside, through) } else { (through, beside) };
                 let at = Backward {
-                    hidden: &hidden.tile(tile.start)[block(hidden, step)],
-                    cells: &cells.tile(tile.start)[block(cells, step)],
-                    outputs: &gradient.tile(tile.start)[direction.outputs(step)],
-                    live: Live::at(step, tile.start, input),
+                    hidden: &hidden.tile(tile)[block(hidden, step)],
+                    cells: &cells.tile(tile)[block(cells, step)],
+                    outputs: &gradient.tile(tile)[direction.outputs(step)],
+                    live: Live::at(step, tile, input),
                 };
+                let after = Panel { rows, narrowed: after_narrowed, live: at.live.samples() };
                 let ([a, b, c, d], [e, f, g, h]) = (gates_of(gates, width), gates_of(apart, width));
                 let (hidden, cells) = edge.split_at_mut(width);
-                let arrays = [a, b, c, d, e, f, g, h, hidden, cells];
-                par_alike(arrays, 0..width, piece, &|units, [a, b, c, d, e, f, g, h, hidden, cells]| {
-                    if let Some(after) = after {
-                        weights.add(isa, (after, LANES), units.clone(), hidden);
+                let arrays = ([a, b, c, d, e, f, g, h, hidden, cells], gates_of(narrowed, width));
+                par_alike(arrays, 0..width, piece, &|units, (arrays, narrowed)| {
+                    let [a, b, c, d, e, f, g, h, hidden, cells] = arrays;
+                    if !after.rows.is_empty() {
+                        weights.add(after, units.clone(), hidden);
                     }
                     let (mut gates, mut apart) = ([a, b, c, d], [e, f, g, h]);
                     let piece = BackwardPiece {
@@ -244,6 +295,10 @@ impl<C: Cell> Sweep<'_, C> {
                     isa.vectorize(Back(cell, &at, piece));
                     for rows in gates.iter_mut().chain(&mut apart) {
                         precision.round(isa, bytemuck::cast_slice_mut(rows));
+                    }
+                    let through = if C::KEEPS_APART { apart } else { gates };
+                    for (rows, narrowed) in through.iter().zip(narrowed) {
+                        weights.narrow(rows, narrowed);
                     }
                 });
             }

@@ -2,7 +2,7 @@
 //! inputs and the factors of the outputs in the loss are [`number`] of their places.
 
 use crate::kernels::{Activation, Isa};
-use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, SparsitySettings, Vjp};
+use crate::layers::{LayerSpec, Network, NetworkSpec, Pass, Precision, SparsitySettings, Vjp};
 use crate::tiles::{Shape, Tiles};
 
 fn number(place: usize) -> f32 {
@@ -213,5 +213,68 @@ fn what_cannot_be_is_told() {
         let spec = NetworkSpec { inputs: input, layers: vec![layer] };
         let error = spec.shapes().unwrap_err();
         assert!(error.contains(problem) && error.starts_with("layer 1"), "{error}");
+    }
+}
+
+/// Outputs of some samples and the gradients of their inputs, of a network that reads bf16 numbers, then the gradients of its weights.
+fn pass_in_bf16(network: &Network, isa: Isa, samples: usize) -> [Vec<f32>; 2] {
+    let rounded = network.with_rounded_weights(isa);
+    let steps = network.spec().inputs.width;
+    let features = network.spec().inputs.features();
+    let (mut input, mut buffers) = (Tiles::zeros(features, samples), rounded.buffers(samples, true));
+    for sample in 0..samples {
+        let numbers: Vec<f32> = (0..features).map(|feature| number(31 * sample + feature)).collect();
+        input.set_sample(sample, &numbers);
+    }
+    input.set_lengths((0..samples).map(|sample| 1 + (sample % steps) as u32));
+    let pass = Pass::train(isa, 1, 1);
+    rounded.forward(&pass, &input, &mut buffers);
+    let outputs: Vec<f32> = (0..samples).flat_map(|sample| buffers.output().sample(sample)).collect();
+    let mut predicting = rounded.buffers(samples, false);
+    rounded.forward(&Pass::predict(isa), &input, &mut predicting);
+    let predicted: Vec<f32> = (0..samples).flat_map(|sample| predicting.output().sample(sample)).collect();
+    assert_eq!(outputs, predicted, "{isa}, {samples} samples");
+    for sample in 0..samples {
+        let factors: Vec<f32> = (0..buffers.output().features()).map(|at| number(17 * sample + at)).collect();
+        buffers.output_and_gradient().1.set_sample(sample, &factors);
+    }
+    let mut gradients = rounded.gradients();
+    rounded.backward(&pass, &input, &mut gradients, &mut buffers);
+    [outputs, gradients.into_iter().flat_map(|gradient| gradient.values).collect()]
+}
+
+/// By pairs and by tiles, cut into pieces, and of any number of samples.
+#[test]
+fn states_in_bf16_are_the_same_however_they_are_multiplied() {
+    for layer in ["lstm", "gru", "rnn"] {
+        let layer: LayerSpec =
+            toml::from_str(&format!("layer = '{layer}'\nhidden = 64\nbidirectional = true")).unwrap();
+        let spec = NetworkSpec { inputs: Shape::sequence(5, 32), layers: vec![layer.clone(), layer] };
+        for (density, block) in [(1.0, 1), (0.3, 1), (0.3, 4), (0.3, 16)] {
+            let sparsity = SparsitySettings { density, block: block.into(), ..SparsitySettings::default() };
+            let mut network = Network::random(&spec, &sparsity, 1).unwrap();
+            network.set_precision(Precision::Bf16);
+            let [outputs, gradients] = pass_in_bf16(&network, Isa::detect(), 70);
+            for isa in Isa::available_bf16() {
+                let what = format!("{:?}, density {density}, blocks of {block}, {isa}", spec.layers[0]);
+                let [all, theirs] = pass_in_bf16(&network, isa, 70);
+                let are_alike = |ours: &[f32], theirs: &[f32], tolerance: f32| {
+                    let largest = ours.iter().fold(0.0, |largest: f32, it| largest.max(it.abs()));
+                    assert!(largest > 0.01, "{what}");
+                    for (ours, theirs) in ours.iter().zip(theirs) {
+                        assert!((ours - theirs).abs() < tolerance * largest, "{what}: {ours}, {theirs}");
+                    }
+                };
+                are_alike(&outputs, &all, 0.02);
+                are_alike(&gradients, &theirs, 0.02);
+                if Some(isa) == Isa::avx512_bf16() && density < 1.0 {
+                    assert_eq!(outputs, all, "{what}: pairs are summed as numbers are");
+                }
+                for samples in [1, 2, 33, 64] {
+                    let [few, _] = pass_in_bf16(&network, isa, samples);
+                    assert!(few == all[..few.len()], "{what}, {samples} samples");
+                }
+            }
+        }
     }
 }
