@@ -48,6 +48,12 @@ impl Geometry {
         self.kernel[0] * self.kernel[1]
     }
 
+    /// Positions of the input from the first to the last that a window reads.
+    pub(super) fn span(&self) -> usize {
+        let [rows, columns] = [0, 1].map(|axis| self.dilation[axis] * (self.kernel[axis] - 1));
+        rows * self.input.width + columns + 1
+    }
+
     /// Inputs of a filter: channels of its group times offsets.
     pub fn cols(&self) -> usize {
         self.input.channels / self.groups * self.offsets()

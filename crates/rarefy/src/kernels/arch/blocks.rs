@@ -235,11 +235,13 @@ impl Outputs for ColumnOutputs<'_> {
     }
 }
 
-/// What a window of a convolution reads, as far as it is among some positions of the input.
+/// What a window of a convolution reads, as far as it is among some positions of the input and some channels of each group.
 pub(in crate::kernels) struct WindowOutputs<'a> {
     rows: &'a mut [Row],
     firsts: &'a [u32],
     places: &'a [u32],
+    /// Those of the channels.
+    part: Range<u32>,
 }
 
 impl<'a> WindowOutputs<'a> {
@@ -249,13 +251,15 @@ impl<'a> WindowOutputs<'a> {
     /// If there are not as many offsets, or rows.
     pub(in crate::kernels) fn new(
         windows: &'a Windows,
+        channels: Range<usize>,
         rows: &'a mut [Row],
         firsts: &'a [u32],
     ) -> WindowOutputs<'a> {
-        let channels = windows.channels_of_group();
-        let is_there = |&first: &u32| first == OUTSIDE || first as usize + channels <= rows.len();
-        assert!(firsts.len() == windows.geometry.offsets() && firsts.iter().all(is_there));
-        WindowOutputs { rows, firsts, places: &windows.places }
+        let (offsets, all) = (windows.geometry.offsets(), windows.channels_of_group());
+        let is_there = |&first: &u32| first == OUTSIDE || first as usize + all <= rows.len();
+        assert!(firsts.len() == offsets && firsts.iter().all(is_there));
+        let part = (channels.start * offsets) as u32..(channels.end * offsets) as u32;
+        WindowOutputs { rows, firsts, places: &windows.places, part }
     }
 }
 
@@ -267,7 +271,11 @@ impl Outputs for WindowOutputs<'_> {
 
     #[inline(always)]
     fn part(&self, columns: &[u32]) -> Range<usize> {
-        0..columns.len()
+        if self.part.len() == self.places.len() {
+            return 0..columns.len();
+        }
+        let before = |end: u32| columns.partition_point(|&column| column < end);
+        before(self.part.start)..before(self.part.end)
     }
 
     #[inline(always)]
