@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::counted::{mean, mean_over, whole_samples};
+use super::counted::{counted, mean, mean_over, whole_samples};
 
 /// Figures for predicted numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -77,10 +77,13 @@ fn output_errors(
     let centre = mean(&|_, target| target);
     let squared = mean(&|prediction, target| (prediction - target).powi(2));
     let variance = mean(&|_, target| (target - centre).powi(2));
+    // Of one number the variance is rounding, not always 0.
+    let mut all = counted(samples, weights).map(|(sample, _)| pair(sample).1);
+    let changes = all.next().is_some_and(|first| all.any(|target| target != first));
     OutputErrors {
         rmse: squared.sqrt(),
         mae: mean(&|prediction, target| (prediction - target).abs()),
-        r2: (variance > 0.0).then(|| 1.0 - squared / variance),
+        r2: (changes && variance > 0.0).then(|| 1.0 - squared / variance),
     }
 }
 
@@ -126,6 +129,11 @@ mod tests {
         let found = regression(&[1.0, 7.0, 2.0, 5.0], 2, &[1.0, 6.0, 2.0, 6.0], None);
         assert_eq!((found.per_output[0].r2, found.per_output[1].r2, found.r2), (Some(1.0), None, None));
         assert_eq!((found.per_output[1].rmse, found.mae), (1.0, 0.5));
+        // Nor does this one, though the sum of seven is not seven times it.
+        for weights in [None, Some(&[0.1, 0.3, 0.7, 1.0, 0.0, 1.0, 1.0][..])] {
+            let found = regression(&[3.8; 7], 1, &[3.7, 3.7, 3.7, 3.7, 3.7, 3.7, 3.7], weights);
+            assert_eq!(found.r2, None, "{weights:?}");
+        }
     }
 
     #[test]
