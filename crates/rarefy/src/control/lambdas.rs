@@ -21,7 +21,10 @@ pub enum PathStart {
 /// If `largest` is not above 0 (targets, or all features, never change), `ratio` not between 0 and 1, or `count` is 0.
 pub fn lambda_grid(largest: f64, ratio: f64, count: usize) -> Result<Vec<f64>> {
     if !(largest > 0.0 && largest.is_finite()) {
-        let problem = format!("the largest is {largest}: the targets, or all features, never change");
+        let problem = match largest {
+            0.0 => "the largest is 0: the targets, or all features, never change".to_string(),
+            _ => format!("the largest is {largest}, which is no number above 0"),
+        };
         return Err(Error::setting("lambda", problem));
     }
     if !(ratio > 0.0 && ratio < 1.0) {
@@ -44,7 +47,9 @@ mod tests {
         assert!((grid[1] - 10.0).abs() < 1e-12 && (grid[2] - 1.0).abs() < 1e-12 && grid[0] == 100.0);
         assert_eq!(lambda_grid(2.0, 0.5, 1).unwrap(), [2.0]);
         for (largest, ratio, count, key) in [
-            (0.0, 0.1, 3, "lambda:"),
+            (0.0, 0.1, 3, "lambda: the largest is 0: the targets, or all features, never change"),
+            (-1.0, 0.1, 3, "lambda: the largest is -1, which is no number above 0"),
+            (f64::INFINITY, 0.1, 3, "lambda: the largest is inf, which is no number above 0"),
             (1.0, 0.0, 3, "lambda_min_ratio"),
             (1.0, 1.0, 3, "lambda_min_ratio"),
             (1.0, 0.1, 0, "lambdas"),

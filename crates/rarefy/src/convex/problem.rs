@@ -86,7 +86,11 @@ impl Problem {
             means.iter_mut().for_each(|mean| *mean /= targets.total);
         }
         let zero = vec![0.0; targets.len()];
-        let intercept = loss.intercept(&zero, &targets, 0.0);
+        let intercept = match (loss, targets.only()) {
+            // The mean would be that but for rounding, for which a path would be followed.
+            (Loss::Squared, Some(only)) if has_intercept => only,
+            _ => loss.intercept(&zero, &targets, 0.0),
+        };
         let mut residual = zero.clone();
         loss.residual(&zero, intercept, &targets, &mut residual);
         let objective = loss.mean(&zero, intercept, &targets);

@@ -247,6 +247,23 @@ fn from_lambda_max_on_nothing_is_used_and_just_below_something_is() {
 }
 
 #[test]
+fn a_target_that_never_changes_leaves_no_lambda() {
+    let mut case = Case::new(40, 12, Loss::Squared, 4);
+    // Of which forty do not sum to forty times it.
+    case.targets.fill(3.7);
+    let weights = (0..40).map(|sample| [0.1, 0.7, 0.0][sample % 3]).collect();
+    case.targets[2] = 9.0;
+    let weighted = case.weighted(false, Some(weights));
+    case.targets[2] = 3.7;
+    for problem in [case.problem(false), case.problem(true), weighted] {
+        assert_eq!(problem.lambda_max(1.0).unwrap(), 0.0);
+        let answer = solve(&problem, Penalty::l1(1e-30), settings(Method::CoordinateDescent, 1e-6));
+        assert!(answer.converged && answer.coefficients.is_empty(), "{answer:?}");
+        assert!((answer.intercept - 3.7).abs() < 1e-12);
+    }
+}
+
+#[test]
 fn warm_cold_up_down_and_both_storages_agree() {
     for loss in LOSSES {
         for (rows, cols) in SHAPES {

@@ -42,6 +42,13 @@ impl Targets {
         sum / self.total
     }
 
+    /// The target of all samples that count, if they have the same.
+    pub(super) fn only(&self) -> Option<f64> {
+        let (mut first, mut is_only) = (None, true);
+        self.each(|_, y, weight| is_only &= weight == 0.0 || *first.get_or_insert(y) == y);
+        first.filter(|_| is_only)
+    }
+
     /// Numbers of samples times their weights.
     pub(super) fn weighted<'a>(&self, numbers: &'a [f64]) -> Cow<'a, [f64]> {
         match &self.weights {
