@@ -176,19 +176,84 @@ seed = [0, 1]
     );
     compared(folder.path(), &sweep);
     let more = sweep.replace("[0, 1]", "[0, 1, 2]");
-    let sweep = folder.path().join("sweep.toml");
-    std::fs::write(&sweep, &more).unwrap();
+    let file = folder.path().join("sweep.toml");
     // One number of one sample, whichever part it is in.
     std::fs::write(&data, format!("a,b,label\n{}", rows.replacen("6,0,no", "6,5,no", 1))).unwrap();
     let out = folder.path().join("out");
-    let refused = rarefy(&["compare", sweep.to_str().unwrap(), "--out", out.to_str().unwrap()]);
-    let message = text(&refused.stderr);
-    assert!(!refused.status.success() && message.contains("seed-0: was trained on other data"), "{message}");
-    assert!(!out.join("sweep/seed-2").exists());
+    // Whether or not there is more to train.
+    for sweep in [&sweep, &more] {
+        std::fs::write(&file, sweep).unwrap();
+        let refused = rarefy(&["compare", file.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        let message = text(&refused.stderr);
+        let problem = "seed-0: was trained on other data";
+        assert!(!refused.status.success() && message.contains(problem), "{message}");
+    }
+    assert!(!out.join("base/seed-2").exists());
 
     std::fs::write(&data, format!("a,b,label\n{rows}")).unwrap();
     let (shown, _, _) = compared(folder.path(), &more);
     assert!(shown.contains("3 runs in 1 rows, 2 done already"), "{shown}");
+}
+
+#[test]
+fn a_run_that_no_test_part_can_judge_has_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..60).map(|i| format!("{},{},{}\n", i % 7, i % 5, i % 7 + i % 5)).collect();
+    let [data, test, file, out] =
+        ["data.csv", "test.csv", "sweep.toml", "out"].map(|name| folder.path().join(name));
+    std::fs::write(&data, format!("a,b,y\n{rows}")).unwrap();
+    // So far out, to all sides, that squared errors are no numbers.
+    std::fs::write(&test, "a,b,y\n3e38,3e38,1\n3e38,-3e38,2\n-3e38,3e38,1\n-3e38,-3e38,2\n").unwrap();
+    let sweep = format!(
+        "[base]
+data = {{ path = '{}', test_path = '{}', label = 'y', task = 'regression' }}
+network.hidden = [8]
+train = {{ epochs = 2, batch_size = 8 }}
+[sweep]
+seed = [0, 1]
+",
+        data.display(),
+        test.display()
+    );
+    std::fs::write(&file, sweep).unwrap();
+    // The second time nothing is trained again.
+    for runs in ["2 runs in 1 rows, 0 done already", "2 runs in 1 rows, 2 done already"] {
+        let (file, out) = (file.to_str().unwrap(), out.to_str().unwrap());
+        let found = rarefy(&["compare", file, "--out", out]);
+        let shown = text(&found.stdout);
+        assert!(!found.status.success() && shown.contains(runs), "{shown}");
+        for seed in [0, 1] {
+            let problem = format!("base seed {seed} failed: the loss on the test part is ");
+            assert!(shown.contains(&problem), "{shown}");
+        }
+        assert!(!shown.contains("not done"), "{shown}");
+        let shard = text(&rarefy(&["compare", file, "--out", out, "--shard", "1/1"]).stderr);
+        assert!(shard.contains(&format!("rarefy compare {file} --out {out} tells why")), "{shard}");
+    }
+}
+
+#[test]
+fn runs_are_left_out_where_their_metric_is_not_defined() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |i: usize| format!("{},{},{}\n", i % 7, i % 5, ["no", "yes"][i % 2]);
+    let [data, test] = ["data.csv", "test.csv"].map(|name| folder.path().join(name));
+    std::fs::write(&data, format!("a,b,y\n{}", (0..60).map(line).collect::<String>())).unwrap();
+    // One class, which nothing is to be told from.
+    std::fs::write(&test, "a,b,y\n1,2,no\n3,4,no\n5,1,no\n").unwrap();
+    let sweep = format!(
+        "[base]
+data = {{ path = '{}', test_path = '{}' }}
+network.hidden = [8]
+train = {{ epochs = 1, batch_size = 8, metric = 'auc' }}
+[sweep]
+seed = [0, 1]
+",
+        data.display(),
+        test.display()
+    );
+    let (shown, _, table) = compared(folder.path(), &sweep);
+    let note = "2 finished runs are left out: test ROC AUC is not defined on their test part.";
+    assert!(shown.contains(note) && table.contains("| base | not defined |"), "{shown}");
 }
 
 #[test]

@@ -98,7 +98,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     ));
     let progress = Progress::new(output, interrupt);
     let jobs = args.jobs.map(usize::from);
-    let again = format!("rarefy compare {}", args.sweep.display());
+    let again = again(args);
     if let Some(shard) = args.shard {
         let failed = comparison.train_shard(shard, jobs, &progress);
         progress.finish();
@@ -124,6 +124,20 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     }
     ensure!(failed == 0, "{failed} of {total} runs failed; the notes tell why");
     Ok(())
+}
+
+/// The command that goes on in the same folder.
+fn again(args: &CompareArgs) -> String {
+    let mut command = format!("rarefy compare {}", args.sweep.display());
+    for (flag, value) in [
+        ("--out", args.out.as_ref().map(|out| out.display().to_string())),
+        ("--folds", args.folds.map(|folds| folds.to_string())),
+        ("--baseline", args.baseline.clone()),
+        ("--jobs", args.jobs.map(|jobs| jobs.to_string())),
+    ] {
+        command += &value.map_or(String::new(), |value| format!(" {flag} {value}"));
+    }
+    command
 }
 
 /// Shows the runs and where they stand.

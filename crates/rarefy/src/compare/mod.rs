@@ -61,6 +61,9 @@ pub struct Comparison {
     states: Vec<Vec<State>>,
 }
 
+/// The files of the report, in the folder in which each row has one.
+const REPORT: [&str; 3] = ["results.json", "table.md", "pareto.svg"];
+
 /// A comparison whose runs have been trained, as far as nobody stopped them. Its folder is locked for as long as this lives.
 pub struct Compared {
     /// What came out.
@@ -208,17 +211,17 @@ impl Comparison {
                 begun: matches!(state, State::Begun),
             })
             .collect();
+        self.check_data()?;
         if tasks.is_empty() {
             return Ok(Vec::new());
         }
-        self.check_data()?;
         let jobs = jobs::share(&tasks, jobs)?;
         let failures = train::train_all(&tasks, &jobs, listener);
         Ok(failures.into_iter().map(|(task, reason)| (tasks[task].folder.clone(), reason)).collect())
     }
 
     /// That the runs which are done were trained on what the data is now, as those to come will be: one table tells of one
-    /// data set.
+    /// data set, the one that there is.
     fn check_data(&self) -> Result<()> {
         let mut known: Vec<(&Settings, u64)> = Vec::new();
         for (row, run, state) in self.runs() {
@@ -287,9 +290,10 @@ impl Compared {
         let Value::Object(fields) = summary else { unreachable!("a summary is an object") };
         value.as_object_mut().expect("made as one").extend(fields);
         value["notes"] = json!(notes(&self.summary));
-        self.directory.write("results.json", &format!("{value:#}\n"))?;
-        self.directory.write("table.md", &markdown(&self.summary, title))?;
-        self.directory.write("pareto.svg", &chart(&self.summary, title).to_svg())?;
+        let [results, table, plot] = REPORT;
+        self.directory.write(results, &format!("{value:#}\n"))?;
+        self.directory.write(table, &markdown(&self.summary, title))?;
+        self.directory.write(plot, &chart(&self.summary, title).to_svg())?;
         Ok(value)
     }
 }

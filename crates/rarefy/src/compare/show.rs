@@ -4,7 +4,7 @@ use crate::report::plot::{Axis, Chart, Look, Point, Scale, Series, pareto_front}
 use crate::report::{Table, amount, bytes, mean, table};
 
 use super::score::Score;
-use super::summary::{Difference, RowFigures, RowSummary, RunEnd, Summary, Test};
+use super::summary::{Difference, RowFigures, RowSummary, RunEnd, RunSummary, Summary, Test};
 
 /// Letters of a cell or a header before it goes on in the next line.
 const CELL: usize = 20;
@@ -84,7 +84,12 @@ fn cells(columns: &[Column], row: &RowSummary) -> Vec<String> {
     match &row.figures {
         Some(figures) => columns.iter().map(|column| (column.cell)(row, figures)).collect(),
         None => {
-            let word = if row.failed > 0 { "failed" } else { "not done" };
+            let is_finished = |run: &RunSummary| matches!(run.ended, RunEnd::Finished(_));
+            let word = match row.failed {
+                _ if row.runs.iter().any(is_finished) => "not defined",
+                0 => "not done",
+                _ => "failed",
+            };
             let mut cells = vec![row.name.clone(), word.into()];
             cells.resize(columns.len(), "-".into());
             cells
@@ -185,6 +190,14 @@ pub fn notes(summary: &Summary) -> Vec<String> {
                 notes.push(format!("{} seed {}{fold} failed: {reason}", row.name, run.seed));
             }
         }
+    }
+    let has_no_score = |run: &&RunSummary| matches!(&run.ended, RunEnd::Finished(figures) if summary.score.of(figures).is_none());
+    let unscored = ended().filter(has_no_score).count();
+    if unscored > 0 {
+        let score = summary.score.name();
+        notes.push(format!(
+            "{unscored} finished runs are left out: {score} is not defined on their test part."
+        ));
     }
     let missing = ended().filter(|run| matches!(run.ended, RunEnd::Missing)).count();
     if missing > 0 {

@@ -72,6 +72,11 @@ fn train_one(task: &Task<'_>, jobs: &Jobs, listener: &dyn Listener) -> Result<We
     let went = match trained {
         Ok(outcome) if outcome.ending == Ending::Interrupted => return Ok(Went::Interrupted),
         Ok(Outcome { emptied: Some(emptied), .. }) => Went::Failed(emptied.to_string()),
+        // Nor would they be judged by anything the next time.
+        Ok(Outcome { test: Some(test), .. }) if !test.loss().is_finite() => Went::Failed(format!(
+            "the loss on the test part is {}: look there for numbers far beyond those of the training part",
+            test.loss()
+        )),
         Ok(outcome) => {
             listener.tell(&Event::Skipped { epochs: run.trainer().settings().train.epochs - outcome.epochs });
             Went::Finished(result::figures(run.trainer(), &outcome, &task.folder, jobs.count)?)
