@@ -8,10 +8,13 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::dense;
 use super::row::{Assignments, DENSITY, Lists, Repetitions, Row, SPARSITY, folder_name, name_part, product};
+use super::{REPORT, dense};
 use crate::Error;
 use crate::train::read_toml;
+
+/// Bytes of the name of a row: what file systems give a folder's, less a little.
+const LONGEST_NAME: usize = 240;
 
 /// What is wrong, by row or key.
 type Problem = String;
@@ -71,6 +74,7 @@ fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep, Problem> {
         return Err("compare.folds: give 2 or more, such as 5".into());
     }
     let base = flat(&file.base);
+    says_density_once(&base).map_err(|problem| format!("[base]: {problem}"))?;
     let mut lists = lists(&file.sweep)?;
     let seeds = match lists.iter().position(|(key, _)| key == "seed") {
         Some(at) => lists.remove(at).1,
@@ -88,6 +92,9 @@ fn sweep(text: &str, folds: Option<u32>) -> Result<Sweep, Problem> {
             "two rows are called {}; a value or name is there twice, or differs in signs that a folder's name cannot hold",
             row.name
         ));
+    }
+    if let Some(row) = rows.iter().find(|row| row.name.len() > LONGEST_NAME) {
+        return Err(format!("the row {} is too long for a folder; name it by [[run]]", row.name));
     }
     let mut seen = HashSet::new();
     if let Some(run) = rows[0].runs.iter().find(|run| !seen.insert((run.seed, run.fold))) {
@@ -138,13 +145,17 @@ fn lists(sweep: &Table) -> Result<Lists, Problem> {
             )),
         })
         .collect::<Result<_, Problem>>()?;
-    let has = |key: &str| lists.iter().any(|(listed, _)| listed == key);
-    if has(DENSITY) && has(SPARSITY) {
-        return Err(format!(
-            "sweep.{SPARSITY}: says the same as {DENSITY}, which is there too; keep one of them"
-        ));
-    }
+    says_density_once(&lists).map_err(|problem| format!("sweep.{problem}"))?;
     Ok(lists)
+}
+
+/// That keys do not give a density in both of the ways that there are.
+fn says_density_once<T>(keys: &[(String, T)]) -> Result<(), Problem> {
+    let has = |wanted: &str| keys.iter().any(|(key, _)| key == wanted);
+    if has(DENSITY) && has(SPARSITY) {
+        return Err(format!("{SPARSITY}: says the same as {DENSITY}, which is there too; keep one of them"));
+    }
+    Ok(())
 }
 
 /// The `[[run]]` tables as names and settings; without any, one nameless variant without settings of its own.
@@ -168,21 +179,30 @@ fn variants(
                     "[[run]] {name:?}: a name is made of letters, digits, \"-\", \"_\" and \".\", and does not begin with \".\""
                 ));
             }
+            if REPORT.contains(&name.as_str()) {
+                return Err(format!("[[run]] {name:?}: is the name of a file of the report; choose another"));
+            }
             let mut overrides = flat(&table);
             overrides.retain(|(key, _)| key != "name");
+            says_density_once(&overrides).map_err(|problem| format!("[[run]] {name}: {problem}"))?;
             for (key, _) in &overrides {
                 if key == "seed" {
                     return Err(format!(
                         "[[run]] {name}: seed: every run is trained with all seeds; list them in sweep.seed"
                     ));
                 }
-                if lists.iter().any(|(listed, _)| listed == key) {
+                if lists.iter().any(|(listed, _)| one_key(listed) == one_key(key)) {
                     return Err(format!("[[run]] {name}: {key} is in [sweep] too; keep it in one of them"));
                 }
             }
             Ok((Some(name), overrides))
         })
         .collect()
+}
+
+/// The key that stands for a setting that has two.
+fn one_key(key: &str) -> &str {
+    if key == SPARSITY { DENSITY } else { key }
 }
 
 /// The list that tells the plot's marks, and whose first value others are compared with: the topology method, or the first
@@ -338,6 +358,19 @@ mod tests {
             ("[sweep]\nseed = [-1]", "seed: invalid value"),
             ("[sweep]\ntrain.epochs = [1, 1]", "two rows are called epochs-1"),
             ("[sweep]\nsparsity.density = [0.5, 2.0]", "density-2: sparsity.density: 2 is not"),
+            (
+                "[base]\nsparsity = { density = 0.5, sparsity = 0.5 }",
+                "[base]: sparsity.sparsity: says the same as sparsity.density, which is there too",
+            ),
+            (
+                "[[run]]\nname = 'x'\nsparsity = { density = 0.5, sparsity = 0.5 }",
+                "[[run]] x: sparsity.sparsity: says the same as sparsity.density, which is there too",
+            ),
+            (
+                "[sweep]\nsparsity.density = [0.5]\n[[run]]\nname = 'x'\nsparsity.sparsity = 0.3",
+                "[[run]] x: sparsity.sparsity is in [sweep] too",
+            ),
+            ("[[run]]\nname = 'table.md'", "[[run]] \"table.md\": is the name of a file of the report"),
             ("[[run]]\ntrain.epochs = 3", "[[run]] number 1 needs a name"),
             ("[[run]]\nname = '../x'", "[[run]] \"../x\": a name is made of"),
             ("[[run]]\nname = 'x'\nseed = 3", "[[run]] x: seed: every run"),
@@ -349,5 +382,7 @@ mod tests {
             let error = rows(text).err().unwrap_or_else(|| panic!("{text}"));
             assert!(error.contains(words), "{text}: {error}");
         }
+        let error = rows(&format!("[sweep]\nnetwork.hidden = [[{}]]", "64,".repeat(100))).err().unwrap();
+        assert!(error.contains("-64x64x64") && error.contains("is too long for a folder; name"), "{error}");
     }
 }
