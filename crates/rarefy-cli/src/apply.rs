@@ -10,7 +10,7 @@ use rarefy::data::{self, DataSettings, Format, Loaded, Preparation, Splits, Targ
 use rarefy::kernels::Isa;
 use rarefy::layers::Precision;
 use rarefy::report::amount;
-use rarefy::train::{self, Model, Settings};
+use rarefy::train::{self, Model, Predictions, Settings};
 
 use crate::arguments::{Suggested, isa_help};
 
@@ -39,6 +39,17 @@ impl MachineArgs {
         let pool = train::thread_pool(self.threads)?;
         Ok(pool.install(|| work(isa)))
     }
+}
+
+/// What is to be known of predictions that mean nothing.
+pub fn astray_text(predictions: &Predictions<'_>) -> Option<String> {
+    let (astray, samples) = (predictions.astray(), predictions.len());
+    (astray > 0).then(|| {
+        format!(
+            "note: for {astray} of {samples} samples the network's outputs are no numbers, so what is predicted for them means nothing: \
+             look there for numbers far beyond those of the training part"
+        )
+    })
 }
 
 /// Opens a model: a run's folder, or a `.safetensors` file.

@@ -13,7 +13,7 @@ use rarefy::train::{self, LanguageScore, Model, ModelConfig, Predictions, Score}
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::apply::{MachineArgs, load_new, run_settings, splits_of_run};
+use crate::apply::{MachineArgs, astray_text, load_new, run_settings, splits_of_run};
 use crate::data::skipped_text;
 use crate::output::Output;
 
@@ -137,7 +137,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     }
     let never: Vec<String> =
         answers.never_predicted().into_iter().map(|class| names[class].clone()).collect();
-    notes(&model, &metrics, &details, &never).iter().for_each(|note| output.say(note));
+    notes(&model, &predictions, &metrics, &details, &never).iter().for_each(|note| output.say(note));
     unknown.iter().for_each(|found| output.say(&format!("note: {found}")));
     if !skipped.is_empty() {
         output.say(&skipped_text(&skipped));
@@ -247,7 +247,13 @@ fn measure(
 }
 
 /// What figures are of, and what is to be known about them.
-fn notes(model: &Model, metrics: &Metrics, details: &Details, never: &[String]) -> Vec<String> {
+fn notes(
+    model: &Model,
+    predictions: &Predictions<'_>,
+    metrics: &Metrics,
+    details: &Details,
+    never: &[String],
+) -> Vec<String> {
     let ModelConfig { preparation, decision, .. } = &model.config;
     let has_two = answer_kind(preparation) == AnswerKind::TwoClasses;
     let notes = [
@@ -255,6 +261,7 @@ fn notes(model: &Model, metrics: &Metrics, details: &Details, never: &[String]) 
         worse_than_mean(metrics.get(Metric::R2)).map(String::from),
         never_predicted(never),
         absent_classes(details),
+        astray_text(predictions),
     ];
     notes.into_iter().flatten().collect()
 }

@@ -18,7 +18,9 @@ use rarefy::report::decision_text;
 use rarefy::train::{Model, Prediction};
 use serde::Serialize;
 
-use crate::apply::{MachineArgs, by_flag, files_read, refuse_overwriting, skips_bad, streamed, write_output};
+use crate::apply::{
+    MachineArgs, astray_text, by_flag, files_read, refuse_overwriting, skips_bad, streamed, write_output,
+};
 use crate::data::skipped_text;
 use crate::generate::{self, GenerateArgs};
 use crate::output::Output;
@@ -142,6 +144,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
     }
     let (names, predictions) = (preparation.output_names(), model.predict_prepared(&dataset));
     dataset.check_read()?;
+    astray_text(&predictions).iter().for_each(|text| output.aside(text));
     let table = Table::new(&predictions, preparation.task, &names, args.probabilities)
         .beside_files(&files, &skipped)
         .beside_columns(&kept)?;

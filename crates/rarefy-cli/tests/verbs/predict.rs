@@ -103,6 +103,27 @@ fn predictions_are_parquet_by_the_name_of_the_file_or_by_the_flag() {
 }
 
 #[test]
+fn predictions_from_outputs_that_are_no_numbers_are_noted() {
+    let folder = tempfile::tempdir().unwrap();
+    let [table, new, run] = ["table.csv", "new.csv", "run"].map(|name| folder.path().join(name));
+    let row = |i: usize| format!("{}e-3,{}e-3,{}\n", i % 7, i % 5, i % 7 + i % 5);
+    std::fs::write(&table, format!("a,b,y\n{}", (0..60).map(row).collect::<String>())).unwrap();
+    let data = DataSettings {
+        path: path_text(&table).into(),
+        task: TaskChoice::Regression,
+        ..DataSettings::default()
+    };
+    train(&run, data);
+    // To all sides, so that no unit is silent on all.
+    std::fs::write(&new, "a,b\n3e38,3e38\n3e38,-3e38\n-3e38,3e38\n-3e38,-3e38\n").unwrap();
+    let found = rarefy(&["predict", path_text(&run), path_text(&new)]);
+    let [shown, told] = [found.stdout, found.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    let astray = shown.lines().filter(|line| ["NaN", "inf", "-inf"].contains(line)).count();
+    let note = format!("for {astray} of 4 samples the network's outputs are no numbers");
+    assert!(astray > 0 && told.replace('\n', " ").contains(&note), "{shown}{told}");
+}
+
+#[test]
 fn numbers_are_predicted_from_a_table_without_its_labels() {
     let folder = tempfile::tempdir().unwrap();
     let table = write_table(folder.path(), |i| format!("{}.5", i));

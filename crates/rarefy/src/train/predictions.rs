@@ -78,6 +78,14 @@ impl<'a> Predictions<'a> {
         &self.scores[sample * outputs..][..outputs]
     }
 
+    /// How many samples have outputs that are no finite numbers, as of features far beyond those of the training part: what is
+    /// predicted for them means nothing.
+    pub fn astray(&self) -> usize {
+        let outputs = (self.scores.len() / self.samples.max(1)).max(1);
+        let is_astray = |scores: &&[f32]| scores.iter().any(|score| !score.is_finite());
+        self.scores.chunks_exact(outputs).filter(is_astray).count()
+    }
+
     /// The class of each sample, counted from 0 in the order of the preparation's classes: the likeliest one, or as
     /// the model's `decision` says.
     ///
