@@ -88,6 +88,7 @@ fn train_refuses_by_name_and_leaves_no_folder() {
         (&["--sparsity", "100%"], "--sparsity 1: is not from 0 to below 1"),
         (&["--sparsity", "95"], "did you mean 0.95?"),
         (&["--target", "sparsity=95"], "for 95 % write 0.95"),
+        (&["--target", "sparsity=0", "--penalty", "l1"], "ask for less, or leave the target out"),
         (&["--target", "nnz=600", "--target", "bytes=1"], "target.bytes: cannot be reached"),
         (&["--target", "nnz=600", "--target", "nnz=700"], "--target nnz=700: target.nnz is there twice"),
         (&["--elastic"], "--elastic: there are no ranks to go on with"),

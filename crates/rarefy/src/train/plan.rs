@@ -109,10 +109,11 @@ impl Plan {
         let start = settings.sparsity.density;
         let at_start = layers(counts(settings, spec, start, floor)?);
         if budget.used(&at_start) <= 1.0 {
+            let cure = if start < 1.0 { "start denser" } else { "ask for less, or leave the target out" };
             return Err(Error::setting(
                 "target",
                 format!(
-                    "is {}, but at sparsity.density = {start} the network starts with {}; start denser",
+                    "is {}, but at sparsity.density = {start} the network starts with {}; {cure}",
                     budget.text(),
                     budget.cost_text(&at_start)
                 ),
