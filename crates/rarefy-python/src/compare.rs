@@ -10,7 +10,7 @@ use toml::Table;
 
 use crate::errors::{internal, raised};
 use crate::pool::Pool;
-use crate::watch::{Teller, Watched, watched};
+use crate::watch::{Teller, Watched, tell, watched};
 
 /// What is told goes to the thread that called.
 struct Listening<'a>(&'a Teller<'a, String>);
@@ -42,7 +42,6 @@ impl Listener for Listening<'_> {
 /// the plan, of each epoch and of each run that has ended; if it returns true the comparison stops.
 #[pyfunction]
 #[pyo3(signature = (folder, title, sweep=None, file=None, folds=None, jobs=None, baseline=None, listen=None))]
-#[expect(clippy::too_many_arguments, reason = "by keyword in Python")]
 pub fn compare(
     py: Python<'_>,
     folder: &str,
@@ -63,10 +62,7 @@ pub fn compare(
             Sweep::of_table(&table, folds)
         }
     };
-    let each = |py: Python<'_>, told: String| match &listen {
-        Some(listen) => listen.call1(py, (told,))?.is_truthy(py),
-        None => Ok(false),
-    };
+    let each = |py: Python<'_>, told: String| tell(py, listen.as_ref(), (told,));
     let sweep = sweep.map_err(raised)?;
     let Watched { result, stopped_by } = watched(py, each, |teller| {
         let comparison = Comparison::new(sweep, baseline, Path::new(folder))?;

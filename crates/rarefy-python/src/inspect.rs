@@ -9,7 +9,7 @@ use rarefy::{Dataset, Error, Prediction, Result};
 use serde_json::json;
 
 use crate::arrays::matrix;
-use crate::errors::internal;
+use crate::json::to_json;
 use crate::model::Model;
 use crate::samples::Samples;
 
@@ -40,7 +40,7 @@ pub fn evaluate_model(
         let (score, predictions) = model.evaluate(&dataset);
         Ok(Metrics::of(&predictions.answers(&dataset, &score), &Metric::ALL))
     })?;
-    serde_json::to_string(&metrics).map_err(|error| internal(&error.to_string()))
+    to_json(&metrics)
 }
 
 /// What a model says of a file: scores (probabilities, or numbers in the unit of the targets), the class of each sample where it

@@ -12,6 +12,7 @@ mod convolutions;
 mod errors;
 mod frames;
 mod inspect;
+mod json;
 mod linear;
 mod model;
 mod ops;

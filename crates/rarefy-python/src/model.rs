@@ -10,7 +10,8 @@ use rarefy::layers::Parameter;
 use rarefy::{Network, Predictions};
 
 use crate::arrays::matrix;
-use crate::errors::{detached, internal, raised, warn};
+use crate::errors::{detached, raised, warn};
+use crate::json::to_json;
 use crate::pool::Pool;
 use crate::samples::Samples;
 
@@ -98,7 +99,7 @@ impl Model {
 
     /// What the network's numbers mean, as JSON: `config.json` of a run.
     fn config(&self) -> PyResult<String> {
-        serde_json::to_string(&self.model.config).map_err(|error| internal(&error.to_string()))
+        to_json(&self.model.config)
     }
 
     /// Connections, and cells of the network that was trained.

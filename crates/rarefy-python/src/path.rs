@@ -4,13 +4,13 @@ use pyo3::prelude::*;
 use rarefy::control::{Candidate, PathStart, best, knee};
 use rarefy::data;
 use rarefy::train::{LambdaPath, PathEvent, PathPoint, PathSettings};
-use serde_json::{Value, json};
 
+use crate::json::to_json;
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::samples::Samples;
 use crate::settings::settings;
-use crate::watch::{Watched, watched};
+use crate::watch::{Watched, tell, watched};
 
 /// Trains a network at one lambda after another, by settings (JSON, laid over those of a TOML file if there is one), on samples or
 /// on the data that the settings name, and gives what came of it: the points, largest lambda first,
@@ -36,10 +36,7 @@ pub fn follow_path(
     let wanted = PathSettings { lambda_max, lambda_min_ratio, lambdas, start };
     let samples = samples.map(Samples::take).transpose()?;
     let pool = Pool::new(settings.threads);
-    let each = |py: Python<'_>, record: Value| match &listen {
-        Some(listen) => listen.call1(py, (record.to_string(),))?.is_truthy(py),
-        None => Ok(false),
-    };
+    let each = |py: Python<'_>, record: PyResult<String>| tell(py, listen.as_ref(), (record?,));
     let Watched { result, stopped_by } = watched(py, each, |teller| {
         pool.get()?.install(|| {
             let mut path = match samples {
@@ -51,40 +48,20 @@ pub fn follow_path(
             };
             let outcome = path.follow(&mut |event| {
                 match event {
-                    PathEvent::Point(point) => teller.tell(record(point)),
+                    PathEvent::Point(point) => teller.tell(to_json(point)),
                     PathEvent::Train(_) => {}
                 }
                 teller.control()
             })?;
+            let candidates: Vec<Candidate> = outcome.points.iter().map(PathPoint::candidate).collect();
             let points = outcome.points.into_iter().map(|point| {
-                let record = record(&point);
-                let config = path.model_config(&point.network);
-                (record, candidate(&point), rarefy::Model::new(point.network, config))
+                let (record, config) = (to_json(&point), path.model_config(&point.network));
+                (record, rarefy::Model::new(point.network, config))
             });
-            Ok((points.collect::<Vec<_>>(), outcome.emptied))
+            Ok((points.collect::<Vec<_>>(), candidates, outcome.emptied))
         })
     })?;
-    let (points, emptied) = result;
-    let candidates: Vec<Candidate> = points.iter().map(|(_, candidate, _)| *candidate).collect();
-    let points = points.into_iter().map(|(record, _, model)| (record.to_string(), Model::new(model)));
-    Ok((points.collect(), best(&candidates), knee(&candidates), emptied, stopped_by))
-}
-
-fn record(point: &PathPoint) -> Value {
-    json!({
-        "lambda": point.lambda,
-        "nonzeros": point.nonzeros,
-        "density": point.density,
-        "model_bytes": point.model_bytes,
-        "train_loss": point.train_loss,
-        "validation": point.validation,
-        "seconds": point.seconds,
-    })
-}
-
-/// Without a validation part none has a loss.
-fn candidate(point: &PathPoint) -> Candidate {
-    let (loss, standard_error) =
-        point.validation.map_or((f64::NAN, f64::NAN), |score| (score.loss, score.standard_error));
-    Candidate { nonzeros: point.nonzeros, loss, standard_error }
+    let (points, candidates, emptied) = result;
+    let points = points.into_iter().map(|(record, model)| Ok((record?, Model::new(model))));
+    Ok((points.collect::<PyResult<_>>()?, best(&candidates), knee(&candidates), emptied, stopped_by))
 }

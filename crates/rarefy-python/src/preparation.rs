@@ -8,6 +8,7 @@ use rarefy::{Error, Settings};
 
 use crate::arrays::{list, matrix};
 use crate::errors::{detached, internal, warn};
+use crate::json::to_json;
 use crate::samples::Samples;
 use crate::settings::settings;
 
@@ -79,8 +80,7 @@ impl Preparation {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyType>, (String,))> {
-        let text = serde_json::to_string(&slf.get().preparation);
-        Ok((slf.get_type(), (text.map_err(|error| internal(&error.to_string()))?,)))
+        Ok((slf.get_type(), (to_json(&slf.get().preparation)?,)))
     }
 }
 

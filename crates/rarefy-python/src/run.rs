@@ -12,11 +12,12 @@ use serde_json::json;
 
 use crate::comm::Carried;
 use crate::errors::{detached, internal};
+use crate::json::to_json;
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::samples::Samples;
 use crate::settings::settings;
-use crate::watch::{Watched, watched};
+use crate::watch::{Watched, tell, watched};
 
 /// A run and what came of it.
 #[pyclass(frozen, module = "rarefy._rarefy")]
@@ -142,11 +143,7 @@ impl Run {
     #[pyo3(signature = (listen=None))]
     fn train(&self, py: Python<'_>, listen: Option<Py<PyAny>>) -> PyResult<(String, Model, Option<PyErr>)> {
         let mut held = self.lock()?;
-        let each = |py: Python<'_>, record: EpochRecord| {
-            let Some(listen) = &listen else { return Ok(false) };
-            let record = serde_json::to_string(&record).map_err(|error| internal(&error.to_string()))?;
-            listen.call1(py, (record,))?.is_truthy(py)
-        };
+        let each = |py: Python<'_>, record: EpochRecord| tell(py, listen.as_ref(), (to_json(&record)?,));
         let Held::Begun(mut run) = std::mem::replace(&mut *held, Held::Failed) else {
             return Err(internal("this run has been trained"));
         };
@@ -190,11 +187,7 @@ impl Run {
             return Err(internal("this run has not been trained"));
         };
         let (trainer, outcome) = &mut **trained;
-        let each = |py: Python<'_>, record: EpochRecord| {
-            let Some(listen) = &listen else { return Ok(false) };
-            let record = serde_json::to_string(&record).map_err(|error| internal(&error.to_string()))?;
-            listen.call1(py, (record,))?.is_truthy(py)
-        };
+        let each = |py: Python<'_>, record: EpochRecord| tell(py, listen.as_ref(), (to_json(&record)?,));
         let Watched { result: summary, stopped_by } = watched(py, each, |teller| {
             let mut train = |other: &mut Trainer| {
                 other.train(&mut |event: Event<'_>| {
@@ -222,7 +215,7 @@ impl Run {
     /// All settings, as the data has completed them (JSON).
     fn settings(&self) -> PyResult<String> {
         let held = self.lock()?;
-        serde_json::to_string(held.trainer()?.settings()).map_err(|error| internal(&error.to_string()))
+        to_json(held.trainer()?.settings())
     }
 
     /// What whoever trains should know.

@@ -7,6 +7,7 @@ use rarefy::train::{SettingsBuilder, network_named};
 use serde_json::Value;
 
 use crate::errors::{internal, raised};
+use crate::json::to_json;
 
 /// The settings that a JSON object describes, laid over those of a file if there is one. `null` stands for the default.
 pub fn settings(text: &str, file: Option<&str>) -> PyResult<Settings> {
@@ -46,8 +47,7 @@ fn lay(builder: &mut SettingsBuilder, key: &str, value: &Value) -> rarefy::Resul
 #[pyfunction]
 #[pyo3(signature = (text, file=None))]
 pub fn complete_settings(text: &str, file: Option<&str>) -> PyResult<String> {
-    let settings = settings(text, file)?;
-    serde_json::to_string(&settings).map_err(|error| internal(&error.to_string()))
+    to_json(&settings(text, file)?)
 }
 
 /// The page of all settings, Markdown: a row of a table for each.

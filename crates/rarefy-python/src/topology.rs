@@ -12,6 +12,7 @@ use rarefy::topology::{Amount, Blocked, CellGradients, Drop, Progress, TopologyS
 use crate::arrays::{list, slice};
 use crate::chain::{Ticket, blocks, pattern, threads};
 use crate::errors::{detached, internal, raised};
+use crate::json::to_json;
 use crate::settings::settings;
 
 /// A list of `i32` that Python gets.
@@ -86,7 +87,7 @@ impl Topology {
 
     /// The `[topology]` section, as JSON.
     fn settings(&self) -> PyResult<String> {
-        serde_json::to_string(&self.settings).map_err(|error| internal(&error.to_string()))
+        to_json(&self.settings)
     }
 
     /// For layers of shapes `[out, in, kernel sizes...]` the connections that each starts and ends with; one for each output at

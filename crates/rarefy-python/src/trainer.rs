@@ -7,11 +7,12 @@ use rarefy::train::{EpochRecord, ModelConfig};
 use rarefy::{Event, data};
 
 use crate::errors::{detached, internal};
+use crate::json::to_json;
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::samples::Samples;
 use crate::settings::settings;
-use crate::watch::{Watched, watched};
+use crate::watch::{Watched, tell, watched};
 
 /// A trainer and its network.
 #[pyclass(frozen, module = "rarefy._rarefy")]
@@ -93,8 +94,7 @@ impl Trainer {
         let config = lends_models.then(|| trainer.config(trainer.network()));
         let mut records = Vec::new();
         let each = |py: Python<'_>, (record, model): (EpochRecord, Option<rarefy::Model>)| {
-            let Some(listen) = &listen else { return Ok(false) };
-            listen.call1(py, (json(&record)?, model.map(Model::new)))?.is_truthy(py)
+            tell(py, listen.as_ref(), (to_json(&record)?, model.map(Model::new)))
         };
         let (trainer, listens, kept) = (&mut *trainer, listen.is_some(), &mut records);
         let Watched { result, stopped_by } = watched(py, each, |teller| {
@@ -116,7 +116,7 @@ impl Trainer {
                 None => trainer.train(&mut watch).map(|outcome| outcome.ending),
             }
         })?;
-        Ok((json(&result)?, json(&records)?, stopped_by))
+        Ok((to_json(&result)?, to_json(&records)?, stopped_by))
     }
 
     /// The model as it stands: the best epoch's where the settings keep one.
@@ -156,9 +156,4 @@ impl Trainer {
     fn emptied(&self) -> PyResult<Option<String>> {
         Ok(self.lock()?.emptied().map(|emptied| emptied.to_string()))
     }
-}
-
-/// A value as JSON.
-fn json(value: &impl serde::Serialize) -> PyResult<String> {
-    serde_json::to_string(value).map_err(|error| internal(&error.to_string()))
 }

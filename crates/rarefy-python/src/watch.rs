@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pyo3::call::PyCallArgs;
 use pyo3::prelude::*;
 use rarefy::Control;
 
@@ -41,6 +42,18 @@ impl<E> Teller<'_, E> {
 pub struct Watched<R> {
     pub result: R,
     pub stopped_by: Option<PyErr>,
+}
+
+/// Tells a listener of Python, if there is one, and asks whether to stop.
+pub fn tell<'py>(
+    py: Python<'py>,
+    listen: Option<&Py<PyAny>>,
+    arguments: impl PyCallArgs<'py>,
+) -> PyResult<bool> {
+    match listen {
+        Some(listen) => listen.call1(py, arguments)?.is_truthy(py),
+        None => Ok(false),
+    }
 }
 
 /// Does the work and calls `listen` with what it tells, in the calling thread. A listener that returns true stops the work.

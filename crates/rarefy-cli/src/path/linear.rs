@@ -268,10 +268,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     if let Some(path) = &flags.save_coefficients {
         write_output(path, |out| write_coefficients(out, &answers, problem.design().cols()))?;
     }
-    let (best, knee) = choose(&points, |point: &Point| {
-        let Score { loss, standard_error, .. } = point.validation?;
-        Some(Candidate { nonzeros: point.nonzeros, loss, standard_error })
-    });
+    let (best, knee) = choose(&points, candidate);
     let chosen = |point: usize| Choice { point, test: test.as_ref().map(|part| part.score(&answers[point])) };
     let kind = score_kind(&points);
     let marks: Vec<Mark> = points.iter().map(mark).collect();
@@ -362,6 +359,13 @@ fn score_kind(points: &[Point]) -> ScoreKind {
     } else {
         ScoreKind::Loss
     }
+}
+
+/// Without a validation part its loss is no number.
+fn candidate(point: &Point) -> Candidate {
+    let (loss, standard_error) =
+        point.validation.map_or((f64::NAN, f64::NAN), |score| (score.loss, score.standard_error));
+    Candidate { nonzeros: point.nonzeros, loss, standard_error }
 }
 
 fn mark(point: &Point) -> Mark {

@@ -157,9 +157,7 @@ fn check_validation(args: &PathArgs, splits: &Splits) -> Result<()> {
 }
 
 /// The best and the knee of models of which `judge` says nonzeros, validation loss and its standard error.
-fn choose<T>(points: &[T], judge: impl Fn(&T) -> Option<Candidate>) -> (Option<usize>, Option<usize>) {
-    // Without a validation part none has a loss.
-    let unknown = Candidate { nonzeros: 0, loss: f64::NAN, standard_error: f64::NAN };
-    let candidates: Vec<Candidate> = points.iter().map(|point| judge(point).unwrap_or(unknown)).collect();
+fn choose<T>(points: &[T], judge: impl Fn(&T) -> Candidate) -> (Option<usize>, Option<usize>) {
+    let candidates: Vec<Candidate> = points.iter().map(judge).collect();
     (best(&candidates), knee(&candidates))
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::value_parser;
-use rarefy::control::{Candidate, PathStart};
+use rarefy::control::PathStart;
 use rarefy::data::CrossValidation;
 use rarefy::optimizers::Method;
 use rarefy::penalties::PenaltyMethod;
@@ -64,19 +64,6 @@ impl NetworkArgs {
     }
 }
 
-/// One model of the path.
-#[derive(Serialize)]
-struct Point {
-    lambda: f64,
-    nonzeros: usize,
-    density: f64,
-    model_bytes: usize,
-    train_loss: f64,
-    validation: Option<SampleScore>,
-    /// Of training.
-    seconds: f64,
-}
-
 /// A point that was chosen.
 #[derive(Clone, Copy, Serialize)]
 struct Choice {
@@ -106,9 +93,9 @@ struct Summary<'a> {
     ending: Ending,
     /// Of training.
     seconds: f64,
-    points: Vec<Point>,
+    points: &'a [PathPoint],
     /// Lambdas that left no way from inputs to outputs.
-    emptied: Vec<f64>,
+    emptied: &'a [f64],
     /// Positions in `points` of the models that no smaller one beats on the validation part.
     front: Vec<usize>,
     best: Option<Choice>,
@@ -250,17 +237,13 @@ fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Path
         args.data,
         splits.train.len(),
         show::validation(args.folds, splits.validation.as_ref().map_or(0, |part| part.len())),
-        name(settings.penalty.method),
+        settings.penalty.method,
         lambdas[0],
         lambdas[lambdas.len() - 1],
         lambdas.len(),
         settings.train.epochs,
         path.trainer().batch_size(),
     )
-}
-
-fn name(method: PenaltyMethod) -> String {
-    serde_json::to_value(method).ok().and_then(|name| name.as_str().map(String::from)).unwrap_or_default()
 }
 
 fn units(path: &LambdaPath) -> Vec<usize> {
@@ -297,10 +280,7 @@ fn report(
 ) -> Result<()> {
     let splits = path.trainer().splits();
     let points = &outcome.points;
-    let (best, knee) = choose(points, |point| {
-        let score = point.validation?;
-        Some(Candidate { nonzeros: point.nonzeros, loss: score.loss, standard_error: score.standard_error })
-    });
+    let (best, knee) = choose(points, PathPoint::candidate);
     let test = |at: usize| splits.test.as_ref().map(|part| path.score(&points[at].network, part));
     let chosen = |at: usize| Choice { point: at, test: test(at) };
     let is_any = |has: fn(SampleScore) -> bool| points.iter().any(|point| point.validation.is_some_and(has));
@@ -328,8 +308,8 @@ fn report(
         seed: settings.seed,
         ending: outcome.ending,
         seconds: points.iter().map(|point| point.seconds).sum(),
-        points: points.iter().map(of).collect(),
-        emptied: outcome.emptied.clone(),
+        points,
+        emptied: &outcome.emptied,
         front: show::front(&marks, kind),
         best: best.map(chosen),
         knee: knee.map(chosen),
@@ -342,7 +322,7 @@ fn report(
         let network = &points[at].network;
         save::write(folder, &settings, network, &path.model_config(network), &summary)?;
     }
-    let title = format!("{}, penalty {}", args.data, name(settings.penalty.method));
+    let title = format!("{}, penalty {}", args.data, settings.penalty.method);
     let chart = show::chart(&title, &marks, kind, [("best", best), ("knee", knee)]);
     if let Some(file) = &args.svg {
         write_output(file, |out| out.write_all(chart.to_svg().as_bytes()))?;
@@ -366,11 +346,6 @@ fn mark(point: &PathPoint) -> Mark {
 
 fn r2_of(score: SampleScore) -> Option<f64> {
     score.numbers?.r2
-}
-
-fn of(point: &PathPoint) -> Point {
-    let &PathPoint { lambda, nonzeros, density, model_bytes, train_loss, validation, seconds, .. } = point;
-    Point { lambda, nonzeros, density, model_bytes, train_loss, validation, seconds }
 }
 
 fn text(summary: &Summary, width: usize) -> String {
@@ -421,7 +396,7 @@ fn text(summary: &Summary, width: usize) -> String {
             text += &format!(", {name} {figure}");
         }
     }
-    if let [.., smallest] = summary.emptied[..] {
+    if let [.., smallest] = *summary.emptied {
         text += &format!(
             "\nnote: at lambda {smallest:.3e} no way is left from inputs to outputs; such points have no model"
         );

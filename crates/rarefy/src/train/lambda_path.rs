@@ -11,13 +11,15 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use super::keep::InMemory;
 use super::live::Live;
 use super::revive::revive_dead_neurons;
 use super::settings::pairs::{self, Own};
 use super::{Control, Ending, Event, ModelConfig, Progress, SampleScore, Settings, Trainer, Zeros};
 use super::{Evaluation, model_bytes, score, score_samples};
-use crate::control::{PathStart, lambda_grid};
+use crate::control::{Candidate, PathStart, lambda_grid};
 use crate::data::{Batch, Dataset, Splits, Task, TaskChoice};
 use crate::kernels::Isa;
 use crate::layers::{Network, Pass, without_dead_neurons, without_zeros};
@@ -66,13 +68,14 @@ pub enum PathEvent<'a> {
     Point(&'a PathPoint),
 }
 
-/// What came out of one lambda.
+/// What came out of one lambda; the record of it has all but the model.
+#[derive(Serialize)]
 pub struct PathPoint {
     /// What the penalty was multiplied by.
     pub lambda: f64,
     /// Weights of the model, none of them 0.
     pub nonzeros: usize,
-    /// The same over all cells of the network that training began with.
+    /// These over all cells of the network that training began with.
     pub density: f64,
     /// Bytes of the model's arrays on disk.
     pub model_bytes: usize,
@@ -83,7 +86,17 @@ pub struct PathPoint {
     /// Seconds of training.
     pub seconds: f64,
     /// The model.
+    #[serde(skip)]
     pub network: Network,
+}
+
+impl PathPoint {
+    /// What [`best`](crate::control::best) and [`knee`](crate::control::knee) choose by; without a validation part its loss is no number.
+    pub fn candidate(&self) -> Candidate {
+        let (loss, standard_error) =
+            self.validation.map_or((f64::NAN, f64::NAN), |score| (score.loss, score.standard_error));
+        Candidate { nonzeros: self.nonzeros, loss, standard_error }
+    }
 }
 
 /// What came out of a path.
