@@ -1,30 +1,26 @@
 //! Paths of linear models, from no feature to many, each at its optimum to a stated gap.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use rarefy::control::{Candidate, PathStart, lambda_grid};
-use rarefy::convex::{self, Design, Loss, Method, Problem, Solution, SolverSettings, SparseColumns};
-use rarefy::data::{
-    self, CrossValidation, Dataset, Features, Preparation, Splits, TargetScale, TargetScaler, Targets, Task,
-};
-use rarefy::metrics::regression;
+use rarefy::convex::{self, Design, Loss, Method, Problem, Solution, SolverSettings};
+use rarefy::data::{self, CrossValidation, Dataset, Splits, TargetScale, Task};
 use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{amount, bytes, table};
-use rarefy::train::{ModelConfig, Settings, thread_pool};
+use rarefy::train::{ModelConfig, Settings, SettingsBuilder, thread_pool};
 use serde::Serialize;
 
 use super::folds::over_folds;
 use super::linear_model::{linear_network, saved_settings};
+use super::samples::{HeldOut, Score, problem};
 use super::show::{self, Mark, ScoreKind};
-use super::{Choose, PathArgs, choose, save};
+use super::{Choice, Choose, PathArgs, choose, save, tell};
 use crate::apply::write_output;
 use crate::arguments::{named_path, set};
 use crate::output::Output;
-use rarefy::train::SettingsBuilder;
 use save::Saved;
 
 /// Penalties unless told otherwise.
@@ -66,6 +62,28 @@ impl LinearArgs {
         ];
         flags.into_iter().find(|(_, is_given)| *is_given).map(|(flag, _)| flag)
     }
+
+    fn loss(&self, task: Task) -> Loss {
+        match self.loss {
+            Some(LossArg::Squared) => Loss::Squared,
+            Some(LossArg::Logistic) => Loss::Logistic,
+            None if task == Task::Regression => Loss::Squared,
+            None => Loss::Logistic,
+        }
+    }
+
+    fn solver(&self) -> SolverSettings {
+        let defaults = SolverSettings::default();
+        SolverSettings {
+            method: match self.solver {
+                Some(SolverArg::Ista) => Method::Ista,
+                Some(SolverArg::Fista) => Method::Fista,
+                Some(SolverArg::CoordinateDescent) | None => Method::CoordinateDescent,
+            },
+            tolerance: self.tolerance.unwrap_or(defaults.tolerance),
+            max_iterations: self.max_iterations.unwrap_or(defaults.max_iterations),
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -95,33 +113,6 @@ struct Point {
     model_bytes: usize,
 }
 
-/// How good a model is on samples that it was not trained on.
-#[derive(Clone, Copy, Serialize)]
-struct Score {
-    /// The mean, without the penalty.
-    loss: f64,
-    /// Of that mean.
-    standard_error: f64,
-    /// The root of the mean squared error, in the target's unit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rmse: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    r2: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accuracy: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    accuracy_standard_error: Option<f64>,
-}
-
-/// A point that was chosen.
-#[derive(Clone, Copy, Serialize)]
-struct Choice {
-    /// Its position in `points`.
-    point: usize,
-    /// On the test part, which no choice has seen.
-    test: Option<Score>,
-}
-
 /// The whole path.
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -143,8 +134,8 @@ struct Summary<'a> {
     points: &'a [Point],
     /// Positions in `points` of the models that no smaller one beats on the validation part.
     front: Vec<usize>,
-    best: Option<Choice>,
-    knee: Option<Choice>,
+    best: Option<Choice<Score>>,
+    knee: Option<Choice<Score>>,
     coefficients: Option<&'a Path>,
     saved: Option<Saved<'a>>,
 }
@@ -165,13 +156,7 @@ fn settings(args: &PathArgs) -> Result<Settings> {
         );
         set(&mut config, assignment)?;
     }
-    config.flag("data.path", Some(args.data.clone()));
-    config.flag("data.label", args.label.clone().map(|label| vec![label]));
-    config.flag("penalty.method", args.penalty.clone());
-    config.flag("seed", args.seed);
-    config.flag("threads", args.threads);
-    // What is validated on in folds is all trained on.
-    config.flag("data.validation_fraction", args.folds.map(|_| 0.0));
+    args.lay_over(&mut config);
     let mut settings = config.settings()?;
     if matches!(args.linear.loss, Some(LossArg::Logistic)) {
         // Of numbers 0 and 1: scaled they would be none.
@@ -202,11 +187,9 @@ fn l1_ratio(settings: &Settings) -> Result<f64> {
     }
 }
 
-#[expect(clippy::too_many_lines)]
-fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
-    let l1_ratio = l1_ratio(settings)?;
-    let read = |folds| CrossValidation::read(&settings.data, settings.seed, folds);
-    let folds = args.folds.map(read).transpose()?;
+/// The samples, and their folds if models are judged by such.
+fn read(args: &PathArgs, settings: &Settings) -> Result<(Splits, Option<CrossValidation>)> {
+    let folds = args.in_folds(settings)?;
     let splits = match &folds {
         Some(folds) => folds.whole()?,
         None => data::load(&settings.data, settings.seed)?,
@@ -220,31 +203,22 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         "data.weight: linear paths count all samples once; leave it out, or train a network"
     );
     super::check_validation(args, &splits)?;
+    Ok((splits, folds))
+}
+
+fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
+    let l1_ratio = l1_ratio(settings)?;
+    let (splits, folds) = read(args, settings)?;
     let task = splits.preparation.task;
     let flags = &args.linear;
-    let loss = match flags.loss {
-        Some(LossArg::Squared) => Loss::Squared,
-        Some(LossArg::Logistic) => Loss::Logistic,
-        None if task == Task::Regression => Loss::Squared,
-        None => Loss::Logistic,
-    };
+    let loss = flags.loss(task);
     let scaler = &splits.preparation.target_scaler;
     let problem = problem(&splits, loss)?;
     let held_out = |part: &Option<Dataset>| -> Result<Option<HeldOut>> {
         part.as_ref().map(|part| HeldOut::new(part, &splits, loss)).transpose()
     };
     let (validation, test) = (held_out(&splits.validation)?, held_out(&splits.test)?);
-    let method = match flags.solver {
-        Some(SolverArg::Ista) => Method::Ista,
-        Some(SolverArg::Fista) => Method::Fista,
-        Some(SolverArg::CoordinateDescent) | None => Method::CoordinateDescent,
-    };
-    let defaults = SolverSettings::default();
-    let solver = SolverSettings {
-        method,
-        tolerance: flags.tolerance.unwrap_or(defaults.tolerance),
-        max_iterations: flags.max_iterations.unwrap_or(defaults.max_iterations),
-    };
+    let solver = flags.solver();
     let start = args.from.map_or(PathStart::Sparse, |from| from.start());
     let begun = Instant::now();
     let largest = args.lambda_max.map_or_else(|| problem.lambda_max(l1_ratio), Ok)?;
@@ -266,24 +240,23 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
     let seconds = begun.elapsed().as_secs_f64();
     let points: Vec<Point> = answers.iter().zip(scores).map(|(answer, score)| point(answer, score)).collect();
     if let Some(path) = &flags.save_coefficients {
-        write_output(path, |out| write_coefficients(out, &answers, problem.design().cols()))?;
+        write_output(path, |out| save::write_coefficients(out, &answers, problem.design().cols()))?;
     }
     let (best, knee) = choose(&points, candidate);
     let chosen = |point: usize| Choice { point, test: test.as_ref().map(|part| part.score(&answers[point])) };
-    let kind = score_kind(&points);
+    let is_any =
+        |has: fn(&Score) -> bool| points.iter().any(|point| point.validation.as_ref().is_some_and(has));
+    let kind = ScoreKind::of(is_any(|score| score.accuracy.is_some()), is_any(|score| score.r2.is_some()));
     let marks: Vec<Mark> = points.iter().map(mark).collect();
     let taken = if args.choose == Choose::Best { best } else { knee };
     let summary = Summary {
         data: &args.data,
         loss,
         l1_ratio,
-        solver: method,
+        solver: solver.method,
         tolerance: solver.tolerance,
         samples: splits.train.len(),
-        validation_samples: match &folds {
-            Some(_) => splits.train.len(),
-            None => splits.validation.as_ref().map_or(0, Dataset::len),
-        },
+        validation_samples: args.validation_samples(&splits),
         folds: args.folds,
         features: problem.design().cols(),
         storage: if matches!(problem.design(), Design::Dense(_)) { "dense" } else { "sparse" },
@@ -304,20 +277,7 @@ fn follow(args: &PathArgs, settings: &Settings, output: &Output) -> Result<()> {
         save::write(folder, &saved_settings(settings, &answers[at]), &network, &config, &summary)?;
     }
     let chart = show::chart(&args.data, &marks, kind, [("best", best), ("knee", knee)]);
-    if let Some(file) = &args.svg {
-        write_output(file, |out| out.write_all(chart.to_svg().as_bytes()))?;
-    }
-    let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
-    output.show(&format!("{}{plot}", text(&summary, output.width())));
-    if let Some(saved) = summary.saved {
-        output.say(&saved.advice());
-    }
-    output.json(&summary)
-}
-
-fn problem(splits: &Splits, loss: Loss) -> Result<Problem> {
-    let Preparation { task, target_scaler, .. } = &splits.preparation;
-    Ok(Problem::new(design(&splits.train)?, targets(&splits.train, *task, target_scaler)?, loss)?)
+    tell(args, &chart, &text(&summary, output.width()), summary.saved, &summary, output)
 }
 
 /// The scores of each lambda, largest first: means over the folds, each solved for on the others.
@@ -349,18 +309,6 @@ fn cross_validate(
     Ok((0..found[0].len()).map(score).collect())
 }
 
-fn score_kind(points: &[Point]) -> ScoreKind {
-    let is_any =
-        |has: fn(&Score) -> bool| points.iter().filter_map(|point| point.validation.as_ref()).any(has);
-    if is_any(|score| score.accuracy.is_some()) {
-        ScoreKind::Accuracy
-    } else if is_any(|score| score.r2.is_some()) {
-        ScoreKind::R2
-    } else {
-        ScoreKind::Loss
-    }
-}
-
 /// Without a validation part its loss is no number.
 fn candidate(point: &Point) -> Candidate {
     let (loss, standard_error) =
@@ -375,50 +323,6 @@ fn mark(point: &Point) -> Mark {
     Mark { nonzeros: point.nonzeros, score: value.unwrap_or(f64::NAN), error }
 }
 
-fn design(part: &Dataset) -> Result<Design> {
-    Ok(match &part.features {
-        Features::Dense(numbers) => Design::from_rows(part.len(), part.inputs(), numbers)?,
-        Features::Lent(rows) => Design::from_rows(part.len(), part.inputs(), &rows.to_dense())?,
-        Features::Streamed(_) | Features::StreamedSparse(_) => {
-            let problem = "is for networks: a path of linear models has all samples in memory; leave it out";
-            return Err(rarefy::Error::setting("data.memory", problem).into());
-        }
-        Features::Sparse(rows) => Design::Sparse(SparseColumns::from_csr(
-            part.len(),
-            part.inputs(),
-            rows.offsets(),
-            rows.indices(),
-            rows.values(),
-        )?),
-        Features::Tokens { .. } => {
-            bail!("data.text.tokens: a linear model cannot read tokens; leave it out for a bag of words")
-        }
-    })
-}
-
-/// One number per sample; the second of two classes is 1. Numbers are in their own unit, to the solver all are the same, so that
-/// lambda, objective and coefficients are too; with `data.target_scale = "log"` they are logarithms.
-fn targets(part: &Dataset, task: Task, scaler: &TargetScaler) -> Result<Vec<f64>> {
-    match &part.targets {
-        Targets::Classes { labels, classes: 2 } => Ok(labels.iter().map(|&label| label.into()).collect()),
-        Targets::Classes { classes, .. } => {
-            bail!(
-                "the labels are {classes} classes; a path of linear models is for two classes or for numbers (--set data.task=regression), one of networks for any: --hidden 64"
-            )
-        }
-        Targets::Steps { .. } | Targets::Sequences { .. } => {
-            bail!("there is something to predict at each step; a path predicts one number")
-        }
-        Targets::Values { values, outputs: 1 } if task == Task::Regression => {
-            let (mean, deviation) = scaler.mean_and_deviation(0);
-            Ok(values.iter().map(|&value| mean + deviation * f64::from(value)).collect())
-        }
-        Targets::Values { outputs, .. } => {
-            bail!("there are {outputs} targets for each sample; a path predicts one: name it with --label")
-        }
-    }
-}
-
 fn point(answer: &Solution, validation: Option<Score>) -> Point {
     let nonzeros = answer.coefficients.len();
     Point {
@@ -430,51 +334,6 @@ fn point(answer: &Solution, validation: Option<Score>) -> Point {
         converged: answer.converged,
         validation,
         model_bytes: 4 * (2 * nonzeros + 3),
-    }
-}
-
-/// Samples to measure models on.
-struct HeldOut {
-    design: Design,
-    targets: Vec<f64>,
-    loss: Loss,
-    task: Task,
-    /// Whether targets and predictions are logarithms.
-    is_log: bool,
-}
-
-impl HeldOut {
-    fn new(part: &Dataset, splits: &Splits, loss: Loss) -> Result<HeldOut> {
-        let Preparation { task, target_scaler, .. } = &splits.preparation;
-        let (design, targets) = (design(part)?, targets(part, *task, target_scaler)?);
-        Ok(HeldOut { design, targets, loss, task: *task, is_log: target_scaler.is_log() })
-    }
-
-    fn score(&self, answer: &Solution) -> Score {
-        let (samples, targets) = (self.targets.len() as f64, &self.targets);
-        let predictions = answer.predict(&self.design);
-        let losses: Vec<f64> =
-            predictions.iter().zip(targets).map(|(&z, &y)| self.loss.value(z, y)).collect();
-        let mean = losses.iter().sum::<f64>() / samples;
-        let variance =
-            losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / (samples - 1.0).max(1.0);
-        let is_classification = self.task == Task::Classification || self.loss == Loss::Logistic;
-        let border = if self.loss == Loss::Logistic { 0.0 } else { 0.5 };
-        let right = predictions.iter().zip(targets).filter(|(z, y)| (**z > border) == (**y > 0.5)).count();
-        let share = right as f64 / samples;
-        let in_unit =
-            |numbers: &[f64]| numbers.iter().map(|y| if self.is_log { y.exp() } else { *y }).collect();
-        let [z, y]: [Vec<f64>; 2] = [&predictions, targets].map(|numbers| in_unit(numbers));
-        let numbers = (!is_classification).then(|| regression(&z, 1, &y, None));
-        Score {
-            loss: mean,
-            standard_error: (variance / samples).sqrt(),
-            rmse: numbers.as_ref().map(|found| found.rmse),
-            r2: numbers.and_then(|found| found.r2),
-            accuracy: is_classification.then_some(share),
-            accuracy_standard_error: is_classification
-                .then(|| (share * (1.0 - share) / (samples - 1.0).max(1.0)).sqrt()),
-        }
     }
 }
 
@@ -539,27 +398,7 @@ fn text(summary: &Summary, width: usize) -> String {
         text += &format!("\nnote: {late} did not reach the tolerance; raise --max-iterations or --tolerance");
     }
     if summary.best.is_none() {
-        text += "\nnote: there is no validation part to choose by; set data.validation_fraction above 0";
+        text += show::NOT_JUDGED;
     }
     text
-}
-
-/// Writes an NPY file of version 1.0 (NEP 1).
-fn write_coefficients(out: &mut dyn Write, answers: &[Solution], features: usize) -> std::io::Result<()> {
-    let shape = format!("({}, {})", answers.len(), features + 1);
-    let header = format!("{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}");
-    // The numbers start at a multiple of 64.
-    let padded = (10 + header.len() + 1).next_multiple_of(64) - 11;
-    out.write_all(b"\x93NUMPY\x01\x00")?;
-    out.write_all(&(padded as u16 + 1).to_le_bytes())?;
-    writeln!(out, "{header:padded$}")?;
-    for answer in answers {
-        let mut row = vec![0.0; features + 1];
-        answer.coefficients.iter().for_each(|&(feature, weight)| row[feature] = weight);
-        row[features] = answer.intercept;
-        for number in row {
-            out.write_all(&number.to_le_bytes())?;
-        }
-    }
-    Ok(())
 }

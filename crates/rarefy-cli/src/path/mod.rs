@@ -4,6 +4,7 @@ mod folds;
 mod linear;
 mod linear_model;
 mod network;
+mod samples;
 mod save;
 mod show;
 
@@ -12,12 +13,16 @@ use std::path::PathBuf;
 use anyhow::{Result, bail, ensure};
 use clap::{ValueEnum, value_parser};
 use rarefy::control::{Candidate, PathStart, best, knee};
-use rarefy::data::Splits;
+use rarefy::data::{CrossValidation, Dataset, Splits};
 use rarefy::penalties::PenaltyMethod;
+use rarefy::report::plot::Chart;
+use rarefy::train::{Settings, SettingsBuilder};
+use serde::Serialize;
 
-use crate::apply::refuse_overwriting;
+use crate::apply::{refuse_overwriting, write_output};
 use crate::arguments::{named_path, one_of};
 use crate::output::Output;
+use save::Saved;
 
 /// Arguments of `rarefy path`.
 #[derive(clap::Args)]
@@ -100,6 +105,33 @@ pub struct PathArgs {
     linear: linear::LinearArgs,
 }
 
+impl PathArgs {
+    /// Lays the flags that all paths have over settings.
+    fn lay_over(&self, config: &mut SettingsBuilder) {
+        config.flag("data.path", Some(self.data.clone()));
+        config.flag("data.label", self.label.clone().map(|label| vec![label]));
+        config.flag("penalty.method", self.penalty.clone());
+        config.flag("seed", self.seed);
+        config.flag("threads", self.threads);
+        // What is validated on in folds is all trained on.
+        config.flag("data.validation_fraction", self.folds.map(|_| 0.0));
+    }
+
+    /// The samples in folds, if models are judged so.
+    fn in_folds(&self, settings: &Settings) -> Result<Option<CrossValidation>> {
+        let read = |folds| CrossValidation::read(&settings.data, settings.seed, folds);
+        Ok(self.folds.map(read).transpose()?)
+    }
+
+    /// How many samples models are judged on.
+    fn validation_samples(&self, splits: &Splits) -> usize {
+        match self.folds {
+            Some(_) => splits.train.len(),
+            None => splits.validation.as_ref().map_or(0, Dataset::len),
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum FromArg {
     Sparse,
@@ -121,6 +153,15 @@ impl FromArg {
 enum Choose {
     Best,
     Knee,
+}
+
+/// A point that was chosen, with a score of type `S`.
+#[derive(Clone, Copy, Serialize)]
+struct Choice<S> {
+    /// Its position in `points`.
+    point: usize,
+    /// On the test part, which no choice has seen.
+    test: Option<S>,
 }
 
 /// Follows the path.
@@ -160,4 +201,24 @@ fn check_validation(args: &PathArgs, splits: &Splits) -> Result<()> {
 fn choose<T>(points: &[T], judge: impl Fn(&T) -> Candidate) -> (Option<usize>, Option<usize>) {
     let candidates: Vec<Candidate> = points.iter().map(judge).collect();
     (best(&candidates), knee(&candidates))
+}
+
+/// Tells what came of a path: its plot, the text of its table, where a model was saved, and `summary`, which has it all.
+fn tell(
+    args: &PathArgs,
+    chart: &Chart,
+    text: &str,
+    saved: Option<Saved>,
+    summary: &impl Serialize,
+    output: &Output,
+) -> Result<()> {
+    if let Some(file) = &args.svg {
+        write_output(file, |out| out.write_all(chart.to_svg().as_bytes()))?;
+    }
+    let plot = show::plot(chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
+    output.show(&format!("{text}{plot}"));
+    if let Some(saved) = saved {
+        output.say(&saved.advice());
+    }
+    output.json(summary)
 }

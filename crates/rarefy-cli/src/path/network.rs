@@ -9,20 +9,17 @@ use rarefy::penalties::PenaltyMethod;
 use rarefy::report::{amount, bytes, r2, table};
 use rarefy::train::{
     Ending, Event, LambdaPath, NumberScore, PathEvent, PathOutcome, PathPoint, PathSettings, SampleScore,
-    Settings,
+    Settings, SettingsBuilder,
 };
 use serde::Serialize;
 
 use super::folds::over_folds;
 use super::show::{self, Mark, ScoreKind};
-use super::{Choose, PathArgs, choose, save};
-use crate::apply::write_output;
+use super::{Choice, Choose, PathArgs, choose, save, tell};
 use crate::arguments::{Suggested, learning_rate, network_given, one_of, set};
 use crate::interrupt::{Interrupt, watch_for_interrupt};
 use crate::output::Output;
 use crate::progress::Progress;
-use rarefy::train::SettingsBuilder;
-
 use save::Saved;
 
 /// Epochs at each lambda unless told otherwise.
@@ -64,15 +61,6 @@ impl NetworkArgs {
     }
 }
 
-/// A point that was chosen.
-#[derive(Clone, Copy, Serialize)]
-struct Choice {
-    /// Its position in `points`.
-    point: usize,
-    /// On the test part, which no choice has seen.
-    test: Option<SampleScore>,
-}
-
 /// The whole path.
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -98,8 +86,8 @@ struct Summary<'a> {
     emptied: &'a [f64],
     /// Positions in `points` of the models that no smaller one beats on the validation part.
     front: Vec<usize>,
-    best: Option<Choice>,
-    knee: Option<Choice>,
+    best: Option<Choice<SampleScore>>,
+    knee: Option<Choice<SampleScore>>,
     saved: Option<Saved<'a>>,
 }
 
@@ -113,8 +101,7 @@ pub fn run(args: &PathArgs, output: &Output) -> Result<()> {
         lambdas: args.lambdas.unwrap_or(defaults.lambdas),
         start: args.from.map_or(defaults.start, |from| from.start()),
     };
-    let read = |folds| CrossValidation::read(&settings.data, settings.seed, folds);
-    let folds = args.folds.map(read).transpose()?;
+    let folds = args.in_folds(&settings)?;
     let of_folds = settings.clone();
     if let Some(folds) = folds.as_ref().filter(|_| settings.train.metric.is_some()) {
         // Before hours of work: it fits what is predicted. All samples together have no part to take it on.
@@ -209,18 +196,12 @@ fn settings(args: &PathArgs) -> Result<Settings> {
     for assignment in &args.set {
         set(&mut config, assignment)?;
     }
-    config.flag("data.path", Some(args.data.clone()));
-    config.flag("data.label", args.label.clone().map(|label| vec![label]));
+    args.lay_over(&mut config);
     config.flag("network.hidden", network.hidden.clone());
-    config.flag("penalty.method", args.penalty.clone());
     config.flag("train.epochs", network.epochs);
     config.flag("train.batch_size", network.batch_size);
     config.flag("optimizer.method", network.optimizer.clone());
     config.flag("optimizer.learning_rate", network.learning_rate.clone());
-    config.flag("seed", args.seed);
-    config.flag("threads", args.threads);
-    // What is validated on in folds is all trained on.
-    config.flag("data.validation_fraction", args.folds.map(|_| 0.0));
     Ok(config.settings()?)
 }
 
@@ -236,7 +217,7 @@ fn describe(args: &PathArgs, path: &LambdaPath, settings: &Settings, start: Path
         "{}: {} training, {}\nnetwork {network}, penalty {}, {way}: lambda from {:.2e} to {:.2e} in {} steps, {} epochs each, batches of {}",
         args.data,
         splits.train.len(),
-        show::validation(args.folds, splits.validation.as_ref().map_or(0, |part| part.len())),
+        show::validation(args.folds, args.validation_samples(splits)),
         settings.penalty.method,
         lambdas[0],
         lambdas[lambdas.len() - 1],
@@ -284,21 +265,15 @@ fn report(
     let test = |at: usize| splits.test.as_ref().map(|part| path.score(&points[at].network, part));
     let chosen = |at: usize| Choice { point: at, test: test(at) };
     let is_any = |has: fn(SampleScore) -> bool| points.iter().any(|point| point.validation.is_some_and(has));
-    let kind = match () {
-        () if is_any(|score| score.accuracy.is_some()) => ScoreKind::Accuracy,
-        () if is_any(|score| r2_of(score).is_some()) => ScoreKind::R2,
-        () => ScoreKind::Loss,
-    };
+    let kind =
+        ScoreKind::of(is_any(|score| score.accuracy.is_some()), is_any(|score| r2_of(score).is_some()));
     let marks: Vec<Mark> = points.iter().map(mark).collect();
     let taken = if args.choose == Choose::Best { best } else { knee };
     let saved = args.save_model.as_deref().filter(|_| taken.is_some());
     let summary = Summary {
         data: &args.data,
         samples: splits.train.len(),
-        validation_samples: match args.folds {
-            Some(_) => splits.train.len(),
-            None => splits.validation.as_ref().map_or(0, |part| part.len()),
-        },
+        validation_samples: args.validation_samples(splits),
         folds: args.folds,
         units: units(path),
         cells: path.trainer().network().connections().1,
@@ -324,15 +299,8 @@ fn report(
     }
     let title = format!("{}, penalty {}", args.data, settings.penalty.method);
     let chart = show::chart(&title, &marks, kind, [("best", best), ("knee", knee)]);
-    if let Some(file) = &args.svg {
-        write_output(file, |out| out.write_all(chart.to_svg().as_bytes()))?;
-    }
-    let plot = show::plot(&chart, output).map_or(String::new(), |plot| format!("\n\n{plot}"));
-    output.show(&format!("\n{}{plot}", text(&summary, output.width())));
-    if let Some(saved) = summary.saved {
-        output.say(&saved.advice());
-    }
-    output.json(&summary)
+    let text = format!("\n{}", text(&summary, output.width()));
+    tell(args, &chart, &text, summary.saved, &summary, output)
 }
 
 fn mark(point: &PathPoint) -> Mark {
@@ -411,7 +379,7 @@ fn text(summary: &Summary, width: usize) -> String {
         );
     }
     if summary.best.is_none() {
-        text += "\nnote: there is no validation part to choose by; set data.validation_fraction above 0";
+        text += show::NOT_JUDGED;
     }
     text
 }

@@ -16,6 +16,17 @@ pub enum ScoreKind {
     Loss,
 }
 
+impl ScoreKind {
+    /// The kind of points some of which have such scores.
+    pub fn of(has_accuracy: bool, has_r2: bool) -> ScoreKind {
+        match (has_accuracy, has_r2) {
+            (true, _) => ScoreKind::Accuracy,
+            (false, true) => ScoreKind::R2,
+            (false, false) => ScoreKind::Loss,
+        }
+    }
+}
+
 /// Where a model stands in the plot.
 pub struct Mark {
     /// Its weights.
@@ -81,6 +92,10 @@ pub fn plot(chart: &Chart, output: &Output) -> Option<String> {
     let places = shown.filter(|point| point.x > 0.0 && point.y.is_finite()).count();
     (places > 1).then(|| text_plot(chart, output))
 }
+
+/// What to say where there is neither best nor knee.
+pub const NOT_JUDGED: &str =
+    "\nnote: there is no validation part to choose by; set data.validation_fraction above 0";
 
 /// What models are judged on, for people.
 pub fn validation(folds: Option<u32>, samples: usize) -> String {
