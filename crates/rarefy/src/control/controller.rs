@@ -23,8 +23,6 @@ pub struct ControllerState {
     error: f64,
 }
 
-/// Steers lambda along the curve from `start` to `end`.
-///
 /// Steers lambda so that a penalised network ends at its budget.
 ///
 /// The cost is to follow `end + (start - end) (1 - t / END)^3`, the curve of Zhu and Gupta 2017, to the budget at `END`
@@ -37,8 +35,7 @@ pub struct ControllerState {
 ///
 /// Aloradi et al. 2026 (arXiv 2605.07892) drive lambda by the difference of sparsities too. Here the error is a ratio,
 /// so that 90 and 99.5 % need no other gain; the cost may be bytes or FLOPs, or the largest share of several budgets; it follows a
-/// curve instead of a fixed goal,
-/// so that lambda does not overshoot early; and zeros beyond the curve stay stored and may come back, so that the end
+/// curve instead of a fixed goal, so that lambda does not overshoot early; and zeros beyond the curve stay stored and may come back, so that the end
 /// is exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Controller {

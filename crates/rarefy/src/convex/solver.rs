@@ -84,9 +84,8 @@ impl Solution {
     }
 }
 
-/// Solves a problem for one penalty after another, each from where the last one ended.
-///
-/// One answer after another, each warm-started from the one before: a growing working set around the proximal steps.
+/// Solves a problem for one penalty after another, each from where the last one ended: a growing working set around the
+/// proximal steps.
 ///
 /// ```text
 /// 1. correlations c_j = x_j . r / n of all features at the present weights; gap over all features; stop if small

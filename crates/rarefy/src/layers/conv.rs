@@ -221,12 +221,7 @@ impl Conv2dSpec {
             ));
         };
         check_reads(&geometry, output)?;
-        if !self.activation.is_fusable() {
-            return Err(format!(
-                "{:?} cannot be fused into a product; make it a layer of its own",
-                self.activation
-            ));
-        }
+        self.activation.check_fusable("product")?;
         Ok(geometry)
     }
 }

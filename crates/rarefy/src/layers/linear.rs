@@ -53,12 +53,7 @@ impl Describe for LinearSpec {
             );
         }
         check_units("outputs", self.outputs)?;
-        if !self.activation.is_fusable() {
-            return Err(format!(
-                "{:?} cannot be fused into a product; make it a layer of its own",
-                self.activation
-            ));
-        }
+        self.activation.check_fusable("product")?;
         Ok(Shape { channels: self.outputs, ..input })
     }
 

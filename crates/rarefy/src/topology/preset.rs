@@ -6,9 +6,7 @@ use super::{Amount, Drop, Forward, Grow, Phases, Scope, Shape, Topology, Value, 
 use crate::{Error, Result};
 
 named! {
-    /// A named method.
-    ///
-    /// Named methods and their defaults.
+    /// Named methods and where their defaults are from.
     ///
     /// | method | source |
     /// |---|---|

@@ -38,7 +38,8 @@ pub struct BatchNormSpec {
 impl Describe for BatchNormSpec {
     fn properties(&self) -> Properties<'_> {
         Properties {
-            name: "batch-norm", // Predictions do not use the statistics of a batch.
+            name: "batch-norm",
+            // Predictions do not use the statistics of a batch.
             looks_ahead: None,
             is_random: false,
             is_per_position: true,
