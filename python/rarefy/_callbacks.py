@@ -4,6 +4,12 @@ import json
 from contextlib import contextmanager
 
 
+def raise_failure(stopped_by):
+    """Raises what has stopped work, but for Ctrl-C, after which there is what it came to."""
+    if stopped_by is not None and not isinstance(stopped_by, KeyboardInterrupt):
+        raise stopped_by
+
+
 @contextmanager
 def listening(callbacks, progress=None):
     """What the compiled part calls with a record (JSON), for callables of a dict; closes those that have ``close``."""

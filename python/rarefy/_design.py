@@ -47,7 +47,7 @@ def design_of(X, threads, *, fit_intercept):
 
 
 def solve(design, y, weights, loss, *, fit_intercept, alphas, l1_ratio, tol, max_iter):
-    """The answers for some ``alphas``, largest first: arrays by name, and the coefficients as ``csr_array``."""
+    """The answers for some ``alphas``, largest first: arrays by name, of which `coefficients` makes a matrix."""
     alphas = np.ascontiguousarray(alphas, dtype=np.float64)
     found, stopped_by = design.solve(
         np.ascontiguousarray(y, dtype=np.float64),
@@ -66,16 +66,14 @@ def solve(design, y, weights, loss, *, fit_intercept, alphas, l1_ratio, tol, max
 
 def grid(design, columns, weights, loss, *, fit_intercept, alphas, eps, l1_ratio):
     """Alphas, largest first: those that are given, or so many from about the smallest that uses no feature for any
-    column of targets, each with its weights, down to ``eps`` of it.
+    column of targets down to ``eps`` of it.
     """
     if isinstance(alphas, Integral) and not isinstance(alphas, bool):
         if alphas < 1:
             raise ValueError(f"alphas == {alphas}; a path has at least 1")
         if not (_is_number(eps) and 0 < eps < 1):
             raise ValueError(f"eps == {eps!r}; it must be between 0 and 1")
-        largest = max(
-            design.lambda_max(y, w, loss, fit_intercept, float(l1_ratio)) for y, w in zip(columns, weights, strict=True)
-        )
+        largest = max(design.lambda_max(y, weights, loss, fit_intercept, float(l1_ratio)) for y in columns)
         if largest == 0:
             raise ValueError("y does not change with any feature of X; give the alphas themselves")
         alphas = np.geomspace(largest, largest * eps, int(alphas))

@@ -1,4 +1,4 @@
-"""Trainers: what all estimators share."""
+"""Threads, seeds and settings as the compiled part takes them."""
 
 import json
 import os
@@ -7,7 +7,6 @@ from numbers import Integral
 import numpy as np
 
 from ._errors import SettingError
-from ._rarefy import Trainer
 
 
 def thread_count(n_jobs):
@@ -60,6 +59,3 @@ def _plain(value):
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     raise TypeError(f"{value!r} is no value of a setting")
-
-
-__all__ = ["Trainer", "seed_of", "thread_count", "to_json"]

@@ -16,6 +16,7 @@ from sklearn.base import is_regressor
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ._callbacks import raise_failure
 from ._engine import to_json
 from ._predicting import Predicting, all_or_nothing
 from ._progress import Progress
@@ -196,8 +197,7 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         finally:
             for listener in listeners:
                 getattr(listener, "close", lambda: None)()
-        if stopped_by is not None and not isinstance(stopped_by, KeyboardInterrupt):
-            raise stopped_by
+        raise_failure(stopped_by)
         self._records = self._records + json.loads(records)
         done = len(self._records) - before
         self.t_ += done * trainer.training_samples()

@@ -4,7 +4,7 @@ import json
 import warnings
 
 from ._arrays import data_given
-from ._callbacks import listening
+from ._callbacks import listening, raise_failure
 from ._engine import to_json
 from ._keywords import given
 from ._model import Model
@@ -95,8 +95,7 @@ def path(
         points, best, knee, emptied, stopped_by = follow_path(
             to_json(over), lambdas, lambda_max, lambda_min_ratio, start == "sparse", samples, listen, file
         )
-    if stopped_by is not None and not isinstance(stopped_by, KeyboardInterrupt):
-        raise stopped_by
+    raise_failure(stopped_by)
     if stopped_by is not None:
         warnings.warn(f"the path was interrupted after {len(points)} of {lambdas} strengths", stacklevel=2)
     return Path(points, best, knee, emptied)

@@ -119,6 +119,6 @@ def _path(model, loss, X, y, sample_weight, eps, alphas):
     X, model._preparation = numbers_of(X, weights, model.settings)
     design = design_of(X, thread_count(model.n_jobs), fit_intercept=model.fit_intercept)
     options = {"fit_intercept": model.fit_intercept, "l1_ratio": model.l1_ratio}
-    alphas = grid(design, columns, [weights], loss, alphas=alphas, eps=eps, **options)
+    alphas = grid(design, columns, weights, loss, alphas=alphas, eps=eps, **options)
     found = solve(design, columns[0], weights, loss, alphas=alphas, tol=model.tol, max_iter=model.max_iter, **options)
     return found, coefficients(found, X.shape[1]).T.toarray(), model._coef_names()

@@ -97,11 +97,9 @@ class Regressing(RegressorMixin, _SparseLinear):
         """Samples, columns of targets, and weights of samples."""
         checks = {"accept_sparse": _FORMATS, "dtype": float_types(X)}
         X, y = validated(self, X, y, reset=True, multi_output=True, y_numeric=True, **checks)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         self._is_flat = y.ndim == 1
         columns = np.atleast_2d(np.asarray(y, dtype=np.float64).T)
-        return X, np.ascontiguousarray(columns), sample_weight
+        return X, np.ascontiguousarray(columns), _weights(sample_weight, X)
 
     def _fit_at(self, alpha, X, columns, weights):
         coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, weights, "squared", alpha)
@@ -209,9 +207,7 @@ class Classifying(ClassifierMixin, _SparseLinear):
         """Samples, a column of targets for each problem, and weights of samples times those of their classes."""
         X, y = validated(self, X, y, reset=True, accept_sparse=_FORMATS, dtype=float_types(X))
         check_classification_targets(y)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weights = _weights(sample_weight, X)
         # A class whose samples all weigh nothing is none.
         self.classes_ = np.unique(y if weights is None else y[weights > 0])
         if len(self.classes_) < 2:
@@ -375,6 +371,12 @@ class SparseLinearClassifier(Classifying):
             Itself.
         """
         return self._fit_at(self.alpha, *self._looked_at(X, y, sample_weight))
+
+
+def _weights(sample_weight, X):
+    if sample_weight is None:
+        return None
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def log_probabilities(scores):

@@ -38,9 +38,8 @@ class _Chosen:
         folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(numbers, y))
         threads = thread_count(self.n_jobs)
         options = {"fit_intercept": bool(self.fit_intercept), "l1_ratio": self.l1_ratio}
-        everyone = [weights] * len(columns)
         design = design_of(numbers, threads, fit_intercept=self.fit_intercept)
-        self.alphas_ = grid(design, columns, everyone, loss, alphas=self.alphas, eps=self.eps, **options)
+        self.alphas_ = grid(design, columns, weights, loss, alphas=self.alphas, eps=self.eps, **options)
         self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
         for fold, (train, test) in enumerate(folds):
             self._check_fold(fold, train, test, columns, weights)
@@ -195,11 +194,14 @@ class SparseLinearClassifierCV(_Chosen, Classifying):
             Itself.
         """
         X, columns, weights = self._looked_at(X, y, sample_weight)
-        # Which class each sample is of: the folds have each in equal parts.
-        classes = columns[0].astype(int) if len(columns) == 1 else np.argmax(columns, axis=0)
-        return self._fit_best(X, columns, weights, "logistic", classes)
+        # The folds have each class in equal parts.
+        return self._fit_best(X, columns, weights, "logistic", _classes_of(columns))
 
     def _losses(self, scores, columns):
-        logarithms = log_probabilities(scores)
-        classes = columns[0].astype(int) if len(columns) == 1 else np.argmax(columns, axis=0)
-        return -logarithms[classes, np.arange(len(classes))]
+        classes = _classes_of(columns)
+        return -log_probabilities(scores)[classes, np.arange(len(classes))]
+
+
+def _classes_of(columns):
+    """The class of each sample, of which the columns of targets say one against the others."""
+    return columns[0].astype(int) if len(columns) == 1 else np.argmax(columns, axis=0)

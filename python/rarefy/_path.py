@@ -9,6 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse
 
+from ._callbacks import raise_failure
 from ._engine import seed_of, thread_count, to_json
 from ._lambdas import tell
 from ._predicting import Predicting, all_or_nothing
@@ -70,7 +71,8 @@ class _SparsePath(Predicting):
                 samples,
                 (lambda record: tell(json.loads(record))) if self.verbose else None,
             )
-        if not points or (stopped_by is not None and not isinstance(stopped_by, KeyboardInterrupt)):
+        raise_failure(stopped_by)
+        if not points:
             raise stopped_by
         self.interrupted_ = stopped_by is not None
         if self.interrupted_:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import _rarefy
 from ._arrays import data_given
-from ._callbacks import listening
+from ._callbacks import listening, raise_failure
 from ._engine import to_json
 from ._keywords import given
 from ._model import Model
@@ -195,8 +195,7 @@ class Run:
         with listening([records.append, *callbacks], progress) as listen:
             outcome, model, stopped_by = run.train(listen)
         outcome = json.loads(outcome)
-        if stopped_by is not None and not isinstance(stopped_by, KeyboardInterrupt):
-            raise stopped_by
+        raise_failure(stopped_by)
         made = cls(run, directory, outcome, Model(model), records)
         if made.directory is not None:
             # Epochs of earlier sittings too.

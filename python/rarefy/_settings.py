@@ -7,6 +7,7 @@ import numpy as np
 
 from ._engine import seed_of, thread_count
 from ._errors import SettingError
+from ._keywords import density_of
 
 # Parameters that are handed on as they are; None is the library's default.
 _KEYS = {
@@ -74,8 +75,7 @@ def settings_of(estimator, *, validation, incremental=False):
     if settings.get("optimizer.learning_rate") == "auto" and estimator.solver == "adam":
         del settings["optimizer.method"]  # which is prodigy then
     if estimator.sparsity != "auto":
-        # Through the decimal text: 1 - 0.95 is not 0.05 in binary.
-        settings["sparsity.density"] = round(1 - estimator.sparsity, 12)
+        settings["sparsity.density"] = density_of(estimator.sparsity)
     settings |= _target(estimator.target)
     settings["seed"] = seed_of(estimator.random_state)
     settings["threads"] = thread_count(estimator.n_jobs)

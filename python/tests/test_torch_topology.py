@@ -333,8 +333,8 @@ def test_a_copy_moves_by_itself():
 @pytest.mark.parametrize("method", ["static", "rigl", "granet"])
 def test_a_recipe_in_torch_gives_what_the_engine_gives(method, block):
     """The same start, the same batches (all samples, so that their order is of no account), momentum and schedule."""
-    from rarefy._engine import Trainer, to_json
-    from rarefy._rarefy import Samples
+    from rarefy._engine import to_json
+    from rarefy._rarefy import Samples, Trainer
 
     steps, words = 30, {} if method == "static" else {"every": 4}
     generator = np.random.default_rng(5)
