@@ -20,6 +20,7 @@ use serde::Serialize;
 use self::step::named;
 use crate::output::Output;
 use rarefy::report::table;
+use rarefy::train::thread_pool;
 
 /// What `rarefy bench` measures.
 #[derive(clap::Subcommand)]
@@ -108,7 +109,7 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
     output.say(&format!("{isa}, {precision}, one-core f32 peak {peak:.0} GFLOP/s{of_pairs} (measured now)"));
     let mut rows = Vec::new();
     for &threads in &args.threads {
-        let pool = rayon_pool(threads)?;
+        let pool = thread_pool(threads)?;
         for &size in &args.sizes {
             for &density in &args.densities {
                 for &block in &args.blocks {
@@ -170,12 +171,7 @@ fn kernel_rows(
     let Matrix { size, density, block } = matrix;
     let mut stream = Stream::new(1, Purpose::Bench, size as u64, 0);
     let mut sparse = matrix.weights(&mut stream);
-    let round = |numbers: &mut [f32]| {
-        if precision == Precision::Bf16 {
-            numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
-        }
-    };
-    round(sparse.values_mut());
+    round(precision, sparse.values_mut());
     let nnz = sparse.nnz();
     let mut dense = Weights::dense(size, size);
     for (cell, slot) in sparse.connections() {
@@ -185,7 +181,7 @@ fn kernel_rows(
     let mut gradient = Tiles::zeros(size, args.batch);
     for row in input.rows_mut().iter_mut().chain(gradient.rows_mut()) {
         row.0 = std::array::from_fn(|_| stream.normal());
-        round(&mut row.0);
+        round(precision, &mut row.0);
     }
     let mut products = Products::new(isa, input, gradient);
     let names = ["spmm", "spmm_transposed", "sddmm"];
@@ -291,8 +287,11 @@ impl Products {
     }
 }
 
-fn rayon_pool(threads: usize) -> Result<rayon::ThreadPool> {
-    Ok(rarefy::train::thread_pool(threads)?)
+/// Numbers as products of that precision read them.
+fn round(precision: Precision, numbers: &mut [f32]) {
+    if precision == Precision::Bf16 {
+        numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
+    }
 }
 
 /// Seconds of one call, repeated until five milliseconds have passed.

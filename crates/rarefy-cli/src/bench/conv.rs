@@ -5,16 +5,16 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use rarefy::kernels::{Activation, Convolution, Epilogue, Geometry, Isa, Windows};
 use rarefy::layers::Precision;
-use rarefy::math::nearest_bf16;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 use serde::Serialize;
 
-use super::rayon_pool;
 use super::step::named;
+use super::{median, round};
 use crate::output::Output;
 use rarefy::report::table;
+use rarefy::train::thread_pool;
 
 /// Arguments of `rarefy bench conv`.
 #[derive(clap::Args)]
@@ -64,7 +64,7 @@ struct Row {
 pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
     let precision: Precision = named(&args.precision)?;
     let isa = precision.isa(&args.isa)?;
-    let pool = rayon_pool(args.threads)?;
+    let pool = thread_pool(args.threads)?;
     let mut rows = Vec::new();
     for shape in &args.shapes {
         let sizes = shape.split_once('x').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
@@ -132,17 +132,12 @@ fn measure(args: &ConvArgs, (isa, precision): (Isa, Precision), matrix: Matrix) 
     let storage = if density < 1.0 { Storage::Sparse } else { Storage::Dense };
     let mut weights = Weights::zeros_by(block, Pattern::random(lines, cols, count, &mut stream), storage);
     Init::He.fill(&mut weights, &mut stream);
-    let round = |numbers: &mut [f32]| {
-        if precision == Precision::Bf16 {
-            numbers.iter_mut().for_each(|number| *number = nearest_bf16(*number));
-        }
-    };
-    round(weights.values_mut());
+    round(precision, weights.values_mut());
     let mut tiles = |features: usize| {
         let mut tiles = Tiles::zeros(features, args.batch);
         for row in tiles.rows_mut() {
             row.0 = std::array::from_fn(|_| stream.uniform());
-            round(&mut row.0);
+            round(precision, &mut row.0);
         }
         tiles
     };
@@ -171,10 +166,7 @@ fn measure(args: &ConvArgs, (isa, precision): (Isa, Precision), matrix: Matrix) 
         convolution.weight_gradient(weights, &gradient, &input, room, &mut scratch);
         lap(&mut times[2]);
     }
-    let [forward_ms, gradient_input_ms, gradient_weight_ms] = times.map(|mut times| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    });
+    let [forward_ms, gradient_input_ms, gradient_weight_ms] = times.map(median);
     let total_ms = forward_ms + gradient_input_ms + gradient_weight_ms;
     let flops = 6.0 * (weights.nnz() * side * side * args.batch) as f64;
     let gflops = flops / total_ms / 1e6;

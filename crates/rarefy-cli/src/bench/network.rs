@@ -17,10 +17,11 @@ use rarefy::sparse::{Allocation, Storage};
 use rarefy::tiles::Tiles;
 use serde::Serialize;
 
+use super::median;
 use super::step::named;
-use super::{median, rayon_pool};
 use crate::output::Output;
 use rarefy::report::table;
+use rarefy::train::thread_pool;
 
 /// Arguments of `rarefy bench network`.
 #[derive(clap::Args)]
@@ -82,7 +83,7 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
     );
     ensure!(!args.density.is_empty() && !args.block.is_empty(), "--density and --block need a number");
     spec.shapes().map_err(|problem| anyhow!("{}: {problem}", args.file.display()))?;
-    let pool = rayon_pool(args.threads)?;
+    let pool = thread_pool(args.threads)?;
     let blocks = |density: f64| if density < 1.0 { &args.block[..] } else { &[1] };
     let rows =
         args.density.iter().flat_map(|&density| blocks(density).iter().map(move |&block| (density, block)));

@@ -11,9 +11,9 @@ use rarefy::optimizers::OptimizerSettings;
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
 use rarefy::tiles::Shape;
-use rarefy::train::{Engine, EngineParts};
+use rarefy::train::{Engine, EngineParts, thread_pool};
 
-use super::{median, rayon_pool};
+use super::median;
 use crate::output::Output;
 
 /// Arguments of `rarefy bench step`.
@@ -89,7 +89,7 @@ pub(super) fn measure(args: &StepArgs, isa: Isa) -> Result<Measured> {
         args.layers.len() >= 2 && !args.layers.contains(&0),
         "--layers needs inputs and outputs, all above 0"
     );
-    let pool = rayon_pool(args.threads)?;
+    let pool = thread_pool(args.threads)?;
     let (mut engine, batch) = pool.install(|| step_engine(args, isa))?;
     let times = pool.install(|| {
         let mut times = Vec::new();
