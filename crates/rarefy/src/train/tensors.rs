@@ -234,7 +234,7 @@ impl<'a> TensorFile<'a> {
             return Ok(());
         }
         Err(self.problem(format!(
-            "is damaged: its checksum is {said}, and that of what it holds is {found}; copy or train it again (whoever              changes a file on purpose leaves \"{CHECKSUM}\" out of its metadata)"
+            "is damaged: its checksum is {said}, and that of what it holds is {found}; copy or train it again (whoever changes a file on purpose leaves \"{CHECKSUM}\" out of its metadata)"
         )))
     }
 
