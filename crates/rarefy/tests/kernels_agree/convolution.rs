@@ -31,6 +31,9 @@ const SHAPES: &[(Sizes, usize)] = &[
     (([7, 7, 2], 3, [6, 6], [1, 1], [3, 3], [1, 1], 1), 2),
     (([2, 2, 3], 4, [1, 1], [1, 1], [0, 0], [1, 1], 1), 0),
     (([4, 3, 2], 32, [3, 2], [1, 1], [1, 0], [1, 1], 2), 33),
+    // Windows that span too many rows for all channels to go together.
+    (([3, 64, 26], 8, [3, 3], [1, 1], [1, 1], [1, 1], 1), 2),
+    (([4, 60, 54], 16, [3, 3], [2, 2], [1, 1], [1, 1], 2), 1),
 ];
 
 /// Outputs, gradients of the inputs and of all cells.
