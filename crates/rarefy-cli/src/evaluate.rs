@@ -96,22 +96,8 @@ pub fn answer_kind(preparation: &Preparation) -> AnswerKind {
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     let model = args.machine.open(&args.model)?;
     let preparation = &model.config.preparation;
-    let (path, part, Loaded { dataset, text, unknown, skipped, .. }) = match &args.data {
-        Some(path) => {
-            let part = part_of(preparation, path)?;
-            (path.clone(), part, load_new(&args.model, preparation, path, true, args.skip_bad)?)
-        }
-        None => {
-            let (path, loaded) = test_part_of_run(&args.model, &model)?;
-            (path, "the run's test part", loaded)
-        }
-    };
-    let loss_name = match (preparation.task, model.config.head) {
-        (Task::Transcription, _) => "ctc",
-        (_, Head::Softmax) => "cross-entropy",
-        (_, Head::Sigmoid) => "binary-cross-entropy",
-        (_, Head::Identity) => "mean-squared-error",
-    };
+    let (path, part, Loaded { dataset, text, unknown, skipped, notes: of_data, .. }) = samples(args, &model)?;
+    let loss_name = loss_name(&model.config);
     let is_language = preparation.task == Task::LanguageModel;
     ensure!(
         !is_language || !dataset.is_empty(),
@@ -139,6 +125,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         answers.never_predicted().into_iter().map(|class| names[class].clone()).collect();
     notes(&model, &predictions, &metrics, &details, &never).iter().for_each(|note| output.say(note));
     unknown.iter().for_each(|found| output.say(&format!("note: {found}")));
+    of_data.iter().for_each(|note| output.say(&format!("note: {note}")));
     if !skipped.is_empty() {
         output.say(&skipped_text(&skipped));
     }
@@ -163,6 +150,9 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
     if !unknown.is_empty() {
         object["unknown_categories"] = json!(unknown);
     }
+    if !of_data.is_empty() {
+        object["notes"] = json!(of_data);
+    }
     add_decision(&mut object, &model.config);
     if !never.is_empty() {
         object["never_predicted"] = json!(never);
@@ -174,6 +164,30 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<()> {
         &precisions,
     )?;
     output.json(&object)
+}
+
+/// The samples to evaluate on, where they are from and which part of that they are.
+fn samples(args: &EvaluateArgs, model: &Model) -> Result<(String, &'static str, Loaded)> {
+    let preparation = &model.config.preparation;
+    Ok(match &args.data {
+        Some(path) => {
+            let part = part_of(preparation, path)?;
+            (path.clone(), part, load_new(&args.model, preparation, path, true, args.skip_bad)?)
+        }
+        None => {
+            let (path, loaded) = test_part_of_run(&args.model, model)?;
+            (path, "the run's test part", loaded)
+        }
+    })
+}
+
+fn loss_name(config: &ModelConfig) -> &'static str {
+    match (config.preparation.task, config.head) {
+        (Task::Transcription, _) => "ctc",
+        (_, Head::Softmax) => "cross-entropy",
+        (_, Head::Sigmoid) => "binary-cross-entropy",
+        (_, Head::Identity) => "mean-squared-error",
+    }
 }
 
 /// Which samples of new data a model is applied to.

@@ -94,6 +94,9 @@ struct Answer<'a> {
     /// Table columns with categories that training had not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unknown_categories: Vec<UnknownCategories>,
+    /// What looks wrong with the data.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Path>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,12 +133,13 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         None => data::load_to_predict(preparation, data, &args.keep, skip_bad),
     };
     let loaded = loaded.map_err(by_flag)?;
-    let Loaded { dataset, text, unknown, files, skipped, kept } = loaded;
+    let Loaded { dataset, text, unknown, files, skipped, kept, notes } = loaded;
     if let Some(file) = &args.output {
         refuse_overwriting(file, &files)?;
     }
     text.iter().for_each(|counts| output.aside(&format!("text: {counts}")));
     unknown.iter().for_each(|found| output.aside(&format!("note: {found}")));
+    notes.iter().for_each(|note| output.aside(&format!("note: {note}")));
     if !skipped.is_empty() {
         output.aside(&format!("{}\n  their predictions are left empty", skipped_text(&skipped)));
     }
@@ -166,6 +170,7 @@ pub fn run(args: &PredictArgs, output: &Output) -> Result<()> {
         skipped: &skipped,
         text,
         unknown_categories: unknown,
+        notes,
         output: args.output.as_deref(),
         predictions: args.output.is_none().then(|| table.predictions()),
         probabilities: (args.output.is_none() && args.probabilities).then(|| table.probabilities()),

@@ -49,6 +49,14 @@ fn tables_say_how_they_are_read_and_how_many_categories_are_new() {
     for verb in ["predict", "evaluate"] {
         assert_eq!(object(&[verb, run, new])["unknown_categories"][0]["unknown"], 2);
     }
+    let far = write("far.csv", "a;1500;red\nb;2500;blue\n");
+    let note = "column size: most of the numbers lie far beyond those of the training part";
+    for verb in ["predict", "evaluate"] {
+        let run = rarefy(&[verb, run, path_text(&far)]);
+        assert!([run.stdout, run.stderr].iter().any(|out| text(out).contains(&format!("note: {note}"))));
+        let object = object(&[verb, path_text(&folder.path().join("run")), path_text(&far)]);
+        assert!(object["notes"][0].as_str().unwrap().starts_with(note));
+    }
 }
 
 #[test]

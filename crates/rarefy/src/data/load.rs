@@ -222,7 +222,8 @@ fn divide(
     }
     let test_over_rest = parts.test.len() as f64 / (raw.samples() - parts.test.len()) as f64;
     notes.splice(0..0, raw.notes.iter().cloned());
-    let Told { text, unknown } = told;
+    let Told { text, unknown, notes: of_parts } = told;
+    notes.extend(of_parts);
     source.iter().chain(&given).try_for_each(|raw| raw.cells.check_read())?;
     let window = window(&train, settings);
     Ok(Splits {
@@ -250,6 +251,7 @@ fn window(train: &Dataset, settings: &DataSettings) -> Option<usize> {
 struct Told {
     text: Vec<(&'static str, TextCounts)>,
     unknown: Vec<(&'static str, UnknownCategories)>,
+    notes: Vec<String>,
 }
 
 impl Told {
@@ -257,6 +259,7 @@ impl Told {
     fn take(&mut self, name: &'static str, part: Loaded) -> Dataset {
         self.text.extend(part.text.map(|counts| (name, counts)));
         self.unknown.extend(part.unknown.into_iter().map(|found| (name, found)));
+        self.notes.extend(part.notes.into_iter().map(|note| format!("{name} part: {note}")));
         part.dataset
     }
 }
@@ -273,7 +276,8 @@ fn encode_part(
         Some(own) => {
             let all: Vec<usize> = (0..own.samples()).collect();
             let of_part = |error: Error| if own.label_path.is_none() { error.of_part(name) } else { error };
-            preparation.encode(own, &all, true).map(Some).map_err(of_part)
+            let loaded = preparation.encode(own, &all, true).map_err(of_part)?;
+            Ok(Some(Loaded { notes: preparation.doubts(own, &loaded.dataset), ..loaded }))
         }
         None if split_off.is_empty() => Ok(None),
         None => preparation.encode(train, split_off, true).map(Some),
@@ -407,9 +411,10 @@ fn load_raw(preparation: &Preparation, path: &str, wanted: Wanted) -> Result<Loa
     let all: Vec<usize> = (0..raw.samples()).collect();
     let loaded = preparation.encode(&raw, &all, wanted.labels.is_some())?;
     raw.cells.check_read()?;
+    let notes = preparation.doubts(&raw, &loaded.dataset);
     let files = match raw.places {
         Places::Files(files) => files,
         Places::InOrder | Places::Lines(_) => Vec::new(),
     };
-    Ok(Loaded { files, skipped: raw.skipped, kept: raw.kept, ..loaded })
+    Ok(Loaded { files, skipped: raw.skipped, kept: raw.kept, notes, ..loaded })
 }

@@ -23,6 +23,8 @@ pub struct Loaded {
     pub skipped: Vec<SkippedFile>,
     /// The columns that were asked for as they are.
     pub kept: Vec<KeptColumn>,
+    /// What was decided without being asked, and what looks wrong: numbers that seem to be in other units than training's.
+    pub notes: Vec<String>,
 }
 
 impl Loaded {
@@ -35,6 +37,7 @@ impl Loaded {
             files: Vec::new(),
             skipped: Vec::new(),
             kept: Vec::new(),
+            notes: Vec::new(),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(super) mod split;
 mod stored;
 mod target_scaler;
 mod transcripts;
+mod units;
 
 pub use loaded::{Loaded, UnknownCategories};
 pub use preparation::{Coding, Column, Preparation};

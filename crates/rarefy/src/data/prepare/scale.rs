@@ -190,6 +190,11 @@ impl Scaler {
         }
     }
 
+    /// Whether each of so many inputs is scaled by itself.
+    pub(crate) fn is_by_input(&self, inputs: usize) -> bool {
+        matches!(self, Scaler::Columns { offsets, .. } if offsets.len() == inputs)
+    }
+
     /// The offset and the multiplier of an input.
     pub fn of(&self, input: usize) -> (f64, f64) {
         let (offset, multiplier) = match self {
