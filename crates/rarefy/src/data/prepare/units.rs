@@ -88,3 +88,62 @@ fn spread(numbers: &[f32], inputs: usize) -> f64 {
     };
     (numbers.chunks_exact(inputs).map(off).sum::<f64>() / numbers.len() as f64).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::data::read::npy;
+    use crate::data::{DataSettings, load, load_with};
+
+    #[test]
+    fn new_samples_in_other_units_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = |path: &Path| DataSettings { path: path.to_str().unwrap().into(), ..<_>::default() };
+        let write = |name: &str, bytes: Vec<u8>| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let table = |name, unit: f64| {
+            let line = |i: u32| format!("{},{},{}\n", f64::from(150 + i % 40) * unit, i * 7 % 90, i % 2);
+            write(name, format!("height,age,y\n{}", (0..100).map(line).collect::<String>()).into())
+        };
+        let array = |name, element, shape, bytes: Vec<u8>| {
+            write(name, npy::tests::file(element, "False", shape, &bytes))
+        };
+        let level = |i: u32| (i * 37 % 251) as f32;
+        let images = |name, most: f32| {
+            let numbers = (0..60 * 16).map(|i| level(i) / 250.0 * most);
+            array(name, "<f4", "(60, 4, 4, 1)", numbers.flat_map(f32::to_le_bytes).collect())
+        };
+        let dark = |name, unit: f32| {
+            array(name, "|u1", "(60, 4, 4, 1)", (0..60 * 16).map(|i| (level(i) / unit) as u8).collect())
+        };
+        let y = array("y.npy", "|u1", "(60,)", [0, 1].repeat(30));
+        let of_images = |path: &Path| DataSettings { label_path: settings(&y).path.into(), ..settings(path) };
+        let (cm, bytes, units) = (table("cm.csv", 1.0), images("b.npy", 255.0), images("u.npy", 1.0));
+        let (low, levels) = (dark("low.npy", 100.0), dark("levels.npy", 1.0));
+        for (settings, same, other, start) in [
+            (settings(&cm), cm, table("m.csv", 0.01), "column height: most of the numbers lie far"),
+            (
+                of_images(&bytes),
+                bytes.clone(),
+                units.clone(),
+                "the numbers differ from sample to sample by 0.4",
+            ),
+            (of_images(&units), units, bytes, "columns 1, 2, 3 and 13 more: most of"),
+            (of_images(&low), low, levels, "all inputs: most of"),
+        ] {
+            let splits = load(&settings, 1).unwrap();
+            let notes =
+                |path: &Path| load_with(&splits.preparation, path.to_str().unwrap(), false).unwrap().notes;
+            assert_eq!(notes(&same), Vec::<String>::new(), "{}", same.display());
+            assert!(matches!(&notes(&other)[..], [note] if note.starts_with(start)), "{:?}", notes(&other));
+        }
+        let test_path = settings(&folder.path().join("m.csv")).path.into();
+        let told =
+            load(&DataSettings { test_path, ..settings(&folder.path().join("cm.csv")) }, 1).unwrap().notes;
+        assert!(told.iter().any(|note| note.starts_with("test part: column height")), "{told:?}");
+    }
+}
