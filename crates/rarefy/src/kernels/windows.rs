@@ -143,6 +143,11 @@ impl Windows {
         self.output
     }
 
+    /// How many windows begin within the first `steps` steps of a sequence.
+    pub(crate) fn begin_within(&self, steps: u32) -> u32 {
+        steps.div_ceil(self.geometry.stride[1] as u32).min(self.output.width as u32)
+    }
+
     /// What a position of the output reads: offsets of the kernel with positions of the input, in order.
     pub fn reads_of(&self, output: usize) -> impl Iterator<Item = (usize, usize)> {
         listed(&self.reads, self.geometry.offsets(), output)

@@ -372,8 +372,7 @@ impl Layer for Conv {
     }
 
     fn steps(&self, steps: u32) -> u32 {
-        // As many windows as begin within the sequence.
-        steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
+        self.windows.begin_within(steps)
     }
 
     fn spreads(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Window, none, one, pool_spread, positions_in_piece};
+use super::{Window, none, one, pool_spread, positions_in_piece, properties};
 use crate::kernels::{Activation, Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -43,13 +43,7 @@ impl AveragePoolSpec {
 
 impl Describe for AveragePoolSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "average-pool",
-            looks_ahead: Some("take it out"),
-            is_random: false,
-            is_per_position: false,
-            has_windows: true,
-        }
+        properties("average-pool", true)
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {
@@ -57,13 +51,12 @@ impl Describe for AveragePoolSpec {
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
-        Ok(self.window().geometry(input)?.output().expect("checked with the geometry"))
+        self.window().output(input)
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         builder.part();
-        let geometry = self.window().geometry(input).expect("a description that was found good");
-        Ok(Box::new(AveragePool { windows: Windows::new(geometry) }))
+        Ok(Box::new(AveragePool { windows: self.window().on(input) }))
     }
 }
 
@@ -82,8 +75,7 @@ impl Layer for AveragePool {
     }
 
     fn steps(&self, steps: u32) -> u32 {
-        // As many windows as begin within the sequence.
-        steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
+        self.windows.begin_within(steps)
     }
 
     fn spreads(&self) -> bool {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::max::exceeds;
-use super::{CHANNELS, positions_in_piece};
+use super::{CHANNELS, positions_in_piece, properties};
 use crate::kernels::{Activation, Vectorized, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -33,13 +33,7 @@ pub struct GlobalMaxPoolSpec {}
 
 impl Describe for GlobalAveragePoolSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "global-average-pool",
-            looks_ahead: Some("take it out"),
-            is_random: false,
-            is_per_position: false,
-            has_windows: false,
-        }
+        properties("global-average-pool", false)
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {
@@ -58,13 +52,7 @@ impl Describe for GlobalAveragePoolSpec {
 
 impl Describe for GlobalMaxPoolSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "global-max-pool",
-            looks_ahead: Some("take it out"),
-            is_random: false,
-            is_per_position: false,
-            has_windows: false,
-        }
+        properties("global-max-pool", false)
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {

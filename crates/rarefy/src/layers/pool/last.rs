@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CHANNELS, positions_in_piece};
+use super::{CHANNELS, of_sequence, positions_in_piece, properties};
 use crate::kernels::{Activation, par_chunks};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -16,13 +16,7 @@ pub struct LastStepSpec {}
 
 impl Describe for LastStepSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "last-step",
-            looks_ahead: Some("take it out"),
-            is_random: false,
-            is_per_position: false,
-            has_windows: false,
-        }
+        properties("last-step", false)
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {
@@ -30,10 +24,7 @@ impl Describe for LastStepSpec {
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
-        if input.height > 1 {
-            return Err("is for sequences, and this is an image; use global-average-pool".into());
-        }
-        Ok(Shape::flat(input.channels))
+        of_sequence(input)
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Window, none, one, pool_spread, positions_in_piece};
+use super::{Window, none, one, pool_spread, positions_in_piece, properties};
 use crate::kernels::{Activation, Vectorized, Windows, par_chunk_pairs, par_chunks};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Size, Vjp, Workspace};
 use crate::tiles::{LANES, Row, Shape, Tiles};
@@ -46,13 +46,7 @@ impl MaxPoolSpec {
 
 impl Describe for MaxPoolSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "max-pool",
-            looks_ahead: Some("take it out"),
-            is_random: false,
-            is_per_position: false,
-            has_windows: true,
-        }
+        properties("max-pool", true)
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {
@@ -60,13 +54,12 @@ impl Describe for MaxPoolSpec {
     }
 
     fn output(&self, input: Shape) -> Result<Shape, String> {
-        Ok(self.window().geometry(input)?.output().expect("checked with the geometry"))
+        self.window().output(input)
     }
 
     fn build(&self, input: Shape, builder: &mut Builder<'_>) -> crate::Result<Box<dyn Layer>> {
         builder.part();
-        let geometry = self.window().geometry(input).expect("a description that was found good");
-        Ok(Box::new(MaxPool { windows: Windows::new(geometry) }))
+        Ok(Box::new(MaxPool { windows: self.window().on(input) }))
     }
 }
 
@@ -85,8 +78,7 @@ impl Layer for MaxPool {
     }
 
     fn steps(&self, steps: u32) -> u32 {
-        // As many windows as begin within the sequence.
-        steps.div_ceil(self.windows.geometry().stride[1] as u32).min(self.output().width as u32)
+        self.windows.begin_within(steps)
     }
 
     fn spreads(&self) -> bool {

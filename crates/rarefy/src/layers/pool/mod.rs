@@ -22,7 +22,7 @@ pub use max::{MaxPool, MaxPoolSpec};
 
 use super::conv::{check_reads, check_sides};
 use crate::kernels::{Geometry, MAX_OFFSETS, Windows};
-use crate::layers::Size;
+use crate::layers::{Properties, Size};
 use crate::tiles::{LANES, Shape, Tiles};
 
 /// Rows of 64 samples in a piece of work.
@@ -34,6 +34,20 @@ const CHANNELS: usize = 16;
 /// Positions of a piece of work.
 fn positions_in_piece(channels: usize) -> usize {
     (ROWS / channels).max(1)
+}
+
+/// What every kind of pooling says about itself.
+fn properties(name: &str, has_windows: bool) -> Properties<'_> {
+    let looks_ahead = Some("take it out");
+    Properties { name, looks_ahead, is_random: false, is_per_position: false, has_windows }
+}
+
+/// What comes out where all steps of a sequence become one position.
+fn of_sequence(input: Shape) -> Result<Shape, String> {
+    if input.height > 1 {
+        return Err("is for sequences, and this is an image; use global-average-pool".into());
+    }
+    Ok(Shape::flat(input.channels))
 }
 
 /// The windows that files describe.
@@ -91,6 +105,15 @@ impl Window {
             }
         }
         Ok(geometry)
+    }
+
+    fn output(self, input: Shape) -> Result<Shape, String> {
+        Ok(self.geometry(input)?.output().expect("checked with the geometry"))
+    }
+
+    /// The windows on an input that they were found to fit.
+    fn on(self, input: Shape) -> Windows {
+        Windows::new(self.geometry(input).expect("a description that was found good"))
     }
 }
 
