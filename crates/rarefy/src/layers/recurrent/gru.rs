@@ -44,13 +44,7 @@ impl GruSpec {
 
 impl Describe for GruSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "gru",
-            looks_ahead: self.plan().looks_ahead(),
-            is_random: false,
-            is_per_position: false,
-            has_windows: false,
-        }
+        self.plan().properties("gru")
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {

@@ -45,13 +45,7 @@ impl LstmSpec {
 
 impl Describe for LstmSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "lstm",
-            looks_ahead: self.plan().looks_ahead(),
-            is_random: false,
-            is_per_position: false,
-            has_windows: false,
-        }
+        self.plan().properties("lstm")
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {

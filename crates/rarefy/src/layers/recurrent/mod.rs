@@ -27,7 +27,9 @@ pub use rnn::{Rnn, RnnSpec};
 use self::cell::Cell;
 use self::sweep::{Direction, Parameters, Room, Sweep};
 use super::limits::check_units;
-use super::{Builder, Carried, Gradient, Layer, Parameter, Pass, Role, Vjp, WeightShape, Workspace};
+use super::{
+    Builder, Carried, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, WeightShape, Workspace,
+};
 use crate::kernels::{self, Activation, Epilogue, Product};
 use crate::tiles::{Shape, Tiles};
 
@@ -40,6 +42,11 @@ struct Plan {
 }
 
 impl Plan {
+    fn properties(self, name: &str) -> Properties<'_> {
+        let looks_ahead = self.is_bidirectional.then_some("leave bidirectional out");
+        Properties { name, looks_ahead, is_random: false, is_per_position: false, has_windows: false }
+    }
+
     fn output(self, input: Shape) -> Result<Shape, String> {
         if input.height != 1 {
             return Err("is for sequences, and this is an image".into());
@@ -56,11 +63,6 @@ impl Plan {
             );
         }
         Ok(Shape { channels: self.directions() * self.hidden, ..input })
-    }
-
-    /// What makes the layer look back only; none if it does.
-    fn looks_ahead(self) -> Option<&'static str> {
-        self.is_bidirectional.then_some("leave bidirectional out")
     }
 
     fn directions(self) -> usize {

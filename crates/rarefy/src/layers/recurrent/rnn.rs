@@ -47,13 +47,7 @@ impl RnnSpec {
 
 impl Describe for RnnSpec {
     fn properties(&self) -> Properties<'_> {
-        Properties {
-            name: "rnn",
-            looks_ahead: self.plan().looks_ahead(),
-            is_random: false,
-            is_per_position: false,
-            has_windows: false,
-        }
+        self.plan().properties("rnn")
     }
 
     fn fused_mut(&mut self) -> Option<&mut Activation> {
