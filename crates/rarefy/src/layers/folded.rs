@@ -14,10 +14,8 @@ use crate::tiles::{Shape, Tiles};
 /// x -- fold -- layers -- unfold -- y
 /// ```
 pub(super) struct Folded {
-    layers: Sequence,
-    /// What goes in and comes out, not folded.
-    input: Shape,
-    output: Shape,
+    /// At least one.
+    pub(super) layers: Sequence,
 }
 
 /// Of the two tiles of the workspace what goes into the layers of a small batch; the other is the gradient of that.
@@ -41,25 +39,13 @@ pub(super) fn foldable(sequence: &Sequence) -> Range<usize> {
     runs.filter(is_worth_it).max_by_key(Range::len).unwrap_or_default()
 }
 
-impl Folded {
-    /// A layer that does what `layers` do.
-    ///
-    /// # Panics
-    /// If there are none.
-    pub(super) fn new(layers: Sequence) -> Folded {
-        let all = layers.layers();
-        let (input, output) = (all[0].input(), all[all.len() - 1].output());
-        Folded { layers, input, output }
-    }
-}
-
 impl Layer for Folded {
     fn input(&self) -> Shape {
-        self.input
+        self.layers.layers()[0].input()
     }
 
     fn output(&self) -> Shape {
-        self.output
+        self.layers.output().expect("there are layers")
     }
 
     fn fused(&self) -> Activation {
@@ -79,7 +65,7 @@ impl Layer for Folded {
     }
 
     fn workspace(&self, samples: usize, training: bool) -> Workspace {
-        let room = |is_needed: bool| Tiles::zeros(if is_needed { self.input.features() } else { 0 }, 0);
+        let room = |is_needed: bool| Tiles::zeros(if is_needed { self.input().features() } else { 0 }, 0);
         let tiles = vec![room(true), room(training)];
         let inner = vec![self.layers.buffers(samples, training)];
         let mut work = Workspace { tiles, inner, folds_small_batches: true, ..Workspace::default() };

@@ -140,11 +140,11 @@ impl Network {
         let mut sequence = builder.sequence(&spec.layers, &shapes)?;
         let folded = foldable(&sequence);
         if !folded.is_empty() {
-            sequence.join(folded.clone(), |layers| Box::new(Folded::new(layers)));
+            sequence.join(folded.clone(), |layers| Box::new(Folded { layers }));
         }
         // The last first: what stands before a run keeps its place.
         for run in spreadable(&sequence).into_iter().rev() {
-            sequence.join(run, |layers| Box::new(Spread::new(layers)));
+            sequence.join(run, |layers| Box::new(Spread { layers }));
         }
         let mut parameters = builder.finish();
         if let Some(last) = parameters.iter_mut().rfind(|parameter| parameter.is_weight()) {

@@ -16,10 +16,8 @@ const FEW: usize = 8;
 /// x -- spread -- layers -- gather -- y
 /// ```
 pub(super) struct Spread {
-    layers: Sequence,
-    /// What goes in and comes out, not spread.
-    input: Shape,
-    output: Shape,
+    /// At least one.
+    pub(super) layers: Sequence,
 }
 
 /// The buffers of the layers within, of batches that are not spread.
@@ -42,25 +40,13 @@ pub(super) fn spreadable(sequence: &Sequence) -> Vec<Range<usize>> {
     runs
 }
 
-impl Spread {
-    /// A layer that does what `layers` do.
-    ///
-    /// # Panics
-    /// If there are none.
-    pub(super) fn new(layers: Sequence) -> Spread {
-        let all = layers.layers();
-        let (input, output) = (all[0].input(), all[all.len() - 1].output());
-        Spread { layers, input, output }
-    }
-}
-
 impl Layer for Spread {
     fn input(&self) -> Shape {
-        self.input
+        self.layers.layers()[0].input()
     }
 
     fn output(&self) -> Shape {
-        self.output
+        self.layers.output().expect("there are layers")
     }
 
     fn fused(&self) -> Activation {
@@ -78,7 +64,7 @@ impl Layer for Spread {
             *tiles = Tiles::zeros(0, samples);
         });
         let spread = (!training)
-            .then(|| OneSample { input: Tiles::spread(self.input), buffers: self.layers.spread_buffers() });
+            .then(|| OneSample { input: Tiles::spread(self.input()), buffers: self.layers.spread_buffers() });
         Workspace { inner: vec![batch], spread, ..Workspace::default() }
     }
 
