@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::select::largest;
+use super::select::{largest, merged};
 use super::{Progress, View};
 use crate::random::Stream;
 
@@ -97,11 +97,7 @@ fn per_sign(cells: impl Iterator<Item = usize>, values: &[f32], count: usize) ->
             cells.iter().zip(values).filter(of_sign).map(|(_, value)| value.abs()).collect();
         largest(cells.iter().zip(values).filter(of_sign).map(|(&cell, _)| cell), &scores, count)
     };
-    let mut kept = side(true, positives - from_positive);
-    kept.extend(side(false, negatives - (dropped - from_positive)));
-    // Two sorted runs: the stable sort merges them.
-    kept.sort();
-    kept
+    merged(side(true, positives - from_positive), &side(false, negatives - (dropped - from_positive)))
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub use grow::{Grow, GrowRule, Value, for_each_row, strongest_absent};
 pub use phases::Phases;
 pub use preset::{DropName, Method, TopologySettings};
 pub use scope::Scope;
+pub(crate) use select::merged;
 pub use view::{CellGradients, Progress, SharedRows, View};
 pub use when::When;
 
@@ -160,11 +161,8 @@ impl Topology {
                         fan_in::cells(view, kept, total, min_salient, index < last)
                     }
                     Shape::Free | Shape::LiveChains => {
-                        let mut cells = kept;
-                        cells.extend(self.grow.cells(view, &cells, total - cells.len()));
-                        // Two sorted runs: the stable sort merges them.
-                        cells.sort();
-                        cells
+                        let grown = self.grow.cells(view, &kept, total - kept.len());
+                        merged(kept, &grown)
                     }
                 };
                 Some(Pattern::from_cells(view.weights.rows(), view.weights.cols(), cells.into_iter()))

@@ -1,4 +1,4 @@
-//! The cells of the largest scores: of a list at hand, and of cells that are offered one after the other.
+//! The cells of the largest scores: of a list at hand, and of cells that are offered one after the other; and such cells put together.
 
 use super::CellGradients;
 
@@ -21,6 +21,14 @@ pub(super) fn largest(cells: impl Iterator<Item = usize>, scores: &[f32], count:
         }
     }
     kept
+}
+
+/// The cells of two lists, each in order, in order.
+pub(crate) fn merged(mut cells: Vec<usize>, more: &[usize]) -> Vec<usize> {
+    cells.extend_from_slice(more);
+    // The stable sort merges runs that are sorted.
+    cells.sort();
+    cells
 }
 
 /// The `count` cells of the largest scores among those offered; of equal ones the first.

@@ -13,7 +13,7 @@ use crate::layers::{Gradient, Parameter, without_dead_neurons};
 use crate::optimizers::{Slots, UpdateRule};
 use crate::random::{Purpose, Stream};
 use crate::sparse::Pattern;
-use crate::topology::{Blocked, CellGradients, SharedRows, View, When};
+use crate::topology::{Blocked, CellGradients, SharedRows, View, When, merged};
 
 /// Connections that an update moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -155,11 +155,8 @@ impl Engine {
                         Some(pattern) => pattern.cells().collect(),
                         None => weights.choices().map(|(cell, _)| cell).collect(),
                     };
-                    let mut cells = [&stays[..], grown].concat();
-                    // Two sorted runs: the stable sort merges them.
-                    cells.sort();
                     let lines = weights.rows() / weights.block_height();
-                    Pattern::from_cells(lines, weights.cols(), cells.into_iter())
+                    Pattern::from_cells(lines, weights.cols(), merged(stays, grown).into_iter())
                 }
                 None => match kept {
                     Some(pattern) => pattern,
