@@ -76,9 +76,9 @@ pub struct Compared {
 pub enum Event<'a> {
     /// Training begins.
     Begins {
-        /// The runs to be trained, and all their epochs.
+        /// The runs to be trained.
         runs: usize,
-        /// See above.
+        /// All their epochs.
         epochs: u64,
         /// How they share the machine.
         jobs: &'a Jobs,
@@ -90,18 +90,18 @@ pub enum Event<'a> {
     },
     /// An epoch of a run was trained.
     Epoch {
-        /// The run.
+        /// The row of the run.
         row: &'a Row,
-        /// See above.
+        /// The run.
         run: &'a Planned,
         /// Its figures.
         record: &'a EpochRecord,
     },
     /// A run has ended.
     Ended {
-        /// The run.
+        /// The row of the run.
         row: &'a Row,
-        /// See above.
+        /// The run.
         run: &'a Planned,
         /// How.
         how: &'a Went,
