@@ -141,6 +141,12 @@ pub fn one_of<K: Named>() -> PossibleValuesParser {
     PossibleValuesParser::new(K::ALL.iter().map(|kind| kind.name()))
 }
 
+/// A choice by its name.
+pub fn named<K: Named + Send + Sync>() -> impl TypedValueParser<Value = K> {
+    let of_name = |name: String| K::ALL.iter().copied().find(|kind| kind.name() == name);
+    one_of::<K>().map(move |name| of_name(name).expect("one of the names"))
+}
+
 /// Any text; shells complete the names. Help lists them in its own words here too.
 #[derive(Clone)]
 pub struct Suggested(Vec<&'static str>);

@@ -17,7 +17,7 @@ use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::Tiles;
 use serde::Serialize;
 
-use self::step::named;
+use crate::arguments::named;
 use crate::output::Output;
 use rarefy::report::table;
 use rarefy::train::thread_pool;
@@ -53,8 +53,8 @@ pub struct KernelsArgs {
     #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
     blocks: Vec<usize>,
     /// In how many bits products read their numbers
-    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
-    precision: String,
+    #[arg(long, default_value = "f32", value_parser = named::<Precision>())]
+    precision: Precision,
     /// Numbers of threads
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
     threads: Vec<usize>,
@@ -92,7 +92,7 @@ pub fn run(bench: &Bench, output: &Output) -> Result<()> {
 }
 
 fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
-    let precision = named::<Precision>(&args.precision)?;
+    let precision = args.precision;
     let isa = precision.isa(&args.isa)?;
     if let Some(block) = args.blocks.iter().find(|&block| *block != 1 && !BLOCK_HEIGHTS.contains(block)) {
         bail!("--blocks: {block} is no height of row blocks; give 1, 2, 4, 8 or 16");

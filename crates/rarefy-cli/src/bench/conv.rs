@@ -10,8 +10,8 @@ use rarefy::sparse::{BLOCK_HEIGHTS, Init, Pattern, Storage, Weights};
 use rarefy::tiles::{Shape, Tiles};
 use serde::Serialize;
 
-use super::step::named;
 use super::{median, round};
+use crate::arguments::named;
 use crate::output::Output;
 use rarefy::report::table;
 use rarefy::train::thread_pool;
@@ -35,8 +35,8 @@ pub struct ConvArgs {
     #[arg(long, value_delimiter = ',', default_value = "1,4,8")]
     blocks: Vec<usize>,
     /// In how many bits products read their numbers
-    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
-    precision: String,
+    #[arg(long, default_value = "f32", value_parser = named::<Precision>())]
+    precision: Precision,
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
@@ -62,7 +62,7 @@ struct Row {
 
 /// Measures and shows.
 pub fn run(args: &ConvArgs, output: &Output) -> Result<()> {
-    let precision: Precision = named(&args.precision)?;
+    let precision = args.precision;
     let isa = precision.isa(&args.isa)?;
     let pool = thread_pool(args.threads)?;
     let mut rows = Vec::new();

@@ -18,7 +18,7 @@ use rarefy::tiles::Tiles;
 use serde::Serialize;
 
 use super::median;
-use super::step::named;
+use crate::arguments::named;
 use crate::output::Output;
 use rarefy::report::table;
 use rarefy::train::thread_pool;
@@ -38,8 +38,8 @@ pub struct NetworkArgs {
     #[arg(long, value_delimiter = ',', default_value = "1")]
     block: Vec<usize>,
     /// In how many bits products read their numbers
-    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
-    precision: String,
+    #[arg(long, default_value = "f32", value_parser = named::<Precision>())]
+    precision: Precision,
     /// Also compute the gradient of the inputs
     #[arg(long)]
     input_gradient: bool,
@@ -72,7 +72,7 @@ struct Row {
 
 /// Measures and shows.
 pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
-    let isa = named::<Precision>(&args.precision)?.isa(&args.isa)?;
+    let isa = args.precision.isa(&args.isa)?;
     let text = std::fs::read_to_string(&args.file)
         .with_context(|| format!("{}: cannot read", args.file.display()))?;
     let spec: NetworkSpec = toml::from_str(&text)
@@ -161,7 +161,7 @@ impl Bench {
         };
         sparsity.check()?;
         let mut network = Network::random(spec, &sparsity, 1)?;
-        network.set_precision(named(&args.precision)?);
+        network.set_precision(args.precision);
         let network = network.with_rounded_weights(isa).into_owned();
         let mut stream = Stream::new(1, Purpose::Bench, 0, 0);
         let mut input = Tiles::zeros(network.inputs(), args.batch);

@@ -7,13 +7,14 @@ use rarefy::data::{Dataset, Features, Shares, Targets};
 use rarefy::kernels::{Activation, Isa};
 use rarefy::layers::{LayerSpec, Network, NetworkSpec, Precision, SparsitySettings};
 use rarefy::losses::{LossSettings, Task};
-use rarefy::optimizers::OptimizerSettings;
+use rarefy::optimizers::{Method, OptimizerSettings};
 use rarefy::random::{Purpose, Stream};
 use rarefy::sparse::{Allocation, Init, Pattern, Storage, Weights};
 use rarefy::tiles::Shape;
 use rarefy::train::{Engine, EngineParts, thread_pool};
 
 use super::median;
+use crate::arguments::named;
 use crate::output::Output;
 
 /// Arguments of `rarefy bench step`.
@@ -32,16 +33,16 @@ pub struct StepArgs {
     #[arg(long, default_value_t = 1)]
     block: usize,
     /// In how many bits products read their numbers
-    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
-    precision: String,
+    #[arg(long, default_value = "f32", value_parser = named::<Precision>())]
+    precision: Precision,
     /// Threads; 0 for one per core
     #[arg(long, default_value_t = 0)]
     threads: usize,
     #[arg(long, default_value = "auto", help = crate::arguments::isa_help())]
     isa: String,
     /// Optimizer: sgd (momentum 0.9), adam, adamw, rmsprop, adagrad
-    #[arg(long, default_value = "sgd")]
-    optimizer: String,
+    #[arg(long, default_value = "sgd", value_parser = named::<Method>(), hide_possible_values = true)]
+    optimizer: Method,
     /// Seconds to measure for
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
@@ -50,7 +51,7 @@ pub struct StepArgs {
 impl StepArgs {
     /// The instruction set.
     pub(super) fn isa(&self) -> Result<Isa> {
-        Ok(named::<Precision>(&self.precision)?.isa(&self.isa)?)
+        Ok(self.precision.isa(&self.isa)?)
     }
 }
 
@@ -145,10 +146,10 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Shares)> {
         Init::He.fill(&mut weights, &mut stream);
         Ok(weights)
     })?;
-    network.set_precision(named(&args.precision)?);
+    network.set_precision(args.precision);
     let optimizer = OptimizerSettings {
-        method: named(&args.optimizer)?,
-        momentum: if args.optimizer == "sgd" { 0.9 } else { 0.0 },
+        method: args.optimizer,
+        momentum: if args.optimizer == Method::Sgd { 0.9 } else { 0.0 },
         ..OptimizerSettings::default()
     };
     let mut stream = Stream::new(2, Purpose::Bench, 0, 0);
@@ -169,9 +170,4 @@ fn step_engine(args: &StepArgs, isa: Isa) -> Result<(Engine, Shares)> {
     let mut batch = Shares::new(&dataset, args.batch, engine.workers());
     batch.fill_for_training(&dataset, &(0..args.batch).collect::<Vec<_>>(), None, 0);
     Ok((engine, batch))
-}
-
-/// A choice by its name in settings.
-pub(super) fn named<T: serde::de::DeserializeOwned>(name: &str) -> Result<T> {
-    Ok(serde_json::from_value(serde_json::Value::String(name.to_string()))?)
 }
