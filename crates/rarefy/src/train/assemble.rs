@@ -133,9 +133,9 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let (_, ranks) = parts.ranks.place();
     let is_given = matches!(parts.start, Start::Given(_));
     let is_random = matches!(parts.start, Start::Random);
-    let note = if is_random { plan.note(settings, &spec)? } else { None };
+    let note = if is_random { plan.note()? } else { None };
     let mut network = match parts.start {
-        Start::Random => drawn(settings, splits.preparation.task, &spec, &topology, &plan, ranks)?,
+        Start::Random => drawn(&plan, splits.preparation.task, ranks)?,
         Start::Given(network) => fitting(network, &spec, settings.sparsity.block)?,
         Start::Saved(network, _) => network,
     };
@@ -149,7 +149,7 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
     let targets = if is_given && topology.when == When::Never {
         network.parameters().map(|parameter| parameter.weights.nnz()).collect()
     } else {
-        plan.counts(settings, &spec, &network)?
+        plan.counts(&network)?
     };
     let optimizer = match parts.optimizer {
         Some(optimizer) => optimizer,
@@ -292,22 +292,16 @@ pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) ->
 }
 
 /// The network that training starts from, if it fits into the memory.
-fn drawn(
-    settings: &Settings,
-    task: Task,
-    spec: &NetworkSpec,
-    topology: &Topology,
-    plan: &Plan,
-    ranks: usize,
-) -> Result<Network> {
-    memory::check(settings, spec, topology, plan, ranks)?;
-    let counts = plan.counts_at_start(settings, spec)?;
+fn drawn(plan: &Plan<'_>, task: Task, ranks: usize) -> Result<Network> {
+    memory::check(plan, ranks)?;
+    let Plan { settings, spec, topology, filled, .. } = *plan;
+    let counts = plan.counts_at_start()?;
     let draw = |rows, cols, nnz, stream: &mut Stream| topology.start_pattern(rows, cols, nnz, stream);
     let mut network = Network::drawn(spec, &settings.sparsity, &counts, settings.seed, draw)?;
     if task == Task::Regression && settings.sparsity.deviation.is_none() {
         shrink_head(&mut network);
     }
-    if let Some(filled) = plan.filled {
+    if let Some(filled) = filled {
         sparse_start::empty(&mut network, filled, settings.seed);
     }
     Ok(network)

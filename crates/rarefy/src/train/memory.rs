@@ -37,15 +37,9 @@ struct Needs {
 ///
 /// # Errors
 /// [`Error::Setting`] with the numbers and what to lower.
-pub(super) fn check(
-    settings: &Settings,
-    spec: &NetworkSpec,
-    topology: &Topology,
-    plan: &Plan,
-    ranks: usize,
-) -> Result<()> {
-    let counts = plan.counts_at_start(settings, spec)?;
-    refuse_too_much(settings, needs(settings, spec, topology, &counts, ranks)?)
+pub(super) fn check(plan: &Plan<'_>, ranks: usize) -> Result<()> {
+    let (counts, settings) = (plan.counts_at_start()?, plan.settings);
+    refuse_too_much(settings, needs(settings, plan.spec, plan.topology, &counts, ranks)?)
 }
 
 /// Refuses a run that takes more than there is beside a network that is in memory already.
@@ -214,7 +208,7 @@ mod tests {
         let settings: Settings = toml::from_str(text).unwrap();
         let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
         let topology = settings.topology.build().unwrap();
-        check(&settings, &spec, &topology, &Plan::new(&settings, &spec, &topology, Floor::Outputs)?, 1)
+        check(&Plan::new(&settings, &spec, &topology, Floor::Outputs)?, 1)
     }
 
     #[test]
@@ -243,7 +237,7 @@ mod tests {
         let spec = settings.network.spec(Shape::flat(64), 10).unwrap();
         let topology = settings.topology.build().unwrap();
         let plan = Plan::new(&settings, &spec, &topology, Floor::Outputs).unwrap();
-        let counts = plan.counts_at_start(&settings, &spec).unwrap();
+        let counts = plan.counts_at_start().unwrap();
         let buffers =
             |ranks: usize| needs(&settings, &spec, &topology, &counts, ranks).unwrap().buffers as f64;
         assert!((buffers(1) / buffers(4) - 4.0).abs() < 0.1, "{} {}", buffers(1), buffers(4));
@@ -292,7 +286,7 @@ mod tests {
             let spec = settings.network.spec(Shape::flat(1000), 10).unwrap();
             let topology = settings.topology.build().unwrap();
             let plan = Plan::new(&settings, &spec, &topology, Floor::Outputs).unwrap();
-            let counts = plan.counts_at_start(&settings, &spec).unwrap();
+            let counts = plan.counts_at_start().unwrap();
             let found = needs(&settings, &spec, &topology, &counts, 1).unwrap();
             assert_eq!((found.connections, found.moves), (101 * hidden, 0));
             let each = found.weights as f64 / found.connections as f64;

@@ -37,11 +37,14 @@ impl Floor {
 }
 
 /// The numbers of a run.
-pub(super) struct Plan {
+pub(super) struct Plan<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) spec: &'a NetworkSpec,
+    pub(super) topology: &'a Topology,
     /// How few connections a layer may have.
     floor: Floor,
     /// The density that the network starts with.
-    pub(super) start: f64,
+    start: f64,
     /// The density that the topology method ends with.
     end: f64,
     /// The share of weights that an optimizer which grows the network starts with away from zero; `None` for others,
@@ -51,15 +54,92 @@ pub(super) struct Plan {
     pub(super) control: Option<(Controller, Budget)>,
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// # Errors
     /// A target that cannot be reached.
     pub(super) fn new(
-        settings: &Settings,
-        spec: &NetworkSpec,
-        topology: &Topology,
+        settings: &'a Settings,
+        spec: &'a NetworkSpec,
+        topology: &'a Topology,
         floor: Floor,
-    ) -> Result<Plan> {
+    ) -> Result<Plan<'a>> {
+        let plan = |floor: Floor, start: f64, end: f64| {
+            let (filled, control) = (None, None);
+            Plan { settings, spec, topology, floor, start, end, filled, control }
+        };
+        let grows = settings.optimizer.method().is_bregman();
+        let Some(mut aim) = Aim::new(settings, spec)? else {
+            let end = settings.sparsity.density;
+            let filled = grows.then(|| sparse_start::density(end));
+            return Ok(Plan { filled, ..plan(floor, topology.start_density(end), end) });
+        };
+        // A target is met, whatever that leaves.
+        let floor = Floor::Density;
+        if settings.penalty.build()?.is_none() {
+            let most = aim.most_in_a_file()?;
+            let end = aim.density(most);
+            return Ok(plan(floor, topology.start_density(end), end));
+        }
+        let start = settings.sparsity.density;
+        let filled = grows.then(|| sparse_start::density(aim.density(aim.most(aim.cells))));
+        let controller = aim.controller(start, filled)?;
+        Ok(Plan { filled, control: Some((controller, aim.budget)), ..plan(floor, start, start) })
+    }
+
+    /// Connections that each weight starts with.
+    ///
+    /// # Errors
+    /// A density that leaves a layer without connections.
+    pub(super) fn counts_at_start(&self) -> Result<Vec<usize>> {
+        counts(self.settings, self.spec, self.start, self.floor)
+    }
+
+    /// What to say if outputs that would have no connection made the network denser than was asked for.
+    ///
+    /// # Errors
+    /// As of [`counts_at_start`](Plan::counts_at_start).
+    pub(super) fn note(&self) -> Result<Option<String>> {
+        let found = counts(self.settings, self.spec, self.end, self.floor)?;
+        if counts(self.settings, self.spec, self.end, Floor::Density).is_ok_and(|asked| asked == found) {
+            return Ok(None);
+        }
+        let cells: usize = self.spec.weight_shapes()?.iter().map(WeightShape::cells).sum();
+        let density = found.iter().sum::<usize>() as f64 / cells as f64;
+        Ok(Some(format!(
+            "a density of {density:.3} in place of {:.3}: each output starts with a connection",
+            self.end
+        )))
+    }
+
+    /// Connections that each parameter is to end with by the topology method's doing.
+    pub(super) fn counts(&self, network: &Network) -> Result<Vec<usize>> {
+        let mut counts = counts(self.settings, self.spec, self.end, self.floor)?.into_iter();
+        let parameters = network.parameters();
+        Ok(parameters
+            .map(|parameter| {
+                if parameter.is_weight() {
+                    counts.next().expect("one per weight")
+                } else {
+                    parameter.weights.nnz()
+                }
+            })
+            .collect())
+    }
+}
+
+/// A target, and the layers that are to meet it.
+struct Aim<'a> {
+    settings: &'a Settings,
+    spec: &'a NetworkSpec,
+    budget: Budget,
+    /// The layers with all connections.
+    whole: Vec<LayerCost>,
+    /// Cells of all layers.
+    cells: usize,
+}
+
+impl<'a> Aim<'a> {
+    fn new(settings: &'a Settings, spec: &'a NetworkSpec) -> Result<Option<Aim<'a>>> {
         let whole: Vec<LayerCost> = spec
             .weight_shapes()?
             .iter()
@@ -71,111 +151,71 @@ impl Plan {
                 block: settings.sparsity.block.in_layer(it.alike),
             })
             .collect();
-        let grows = settings.optimizer.method().is_bregman();
-        let fixed = fixed_bytes(spec, &whole)?;
-        let Some(mut budget) = Budget::new(&settings.target, &whole, fixed)? else {
-            let end = settings.sparsity.density;
-            let filled = grows.then(|| sparse_start::density(end));
-            return Ok(Plan { floor, start: topology.start_density(end), end, filled, control: None });
-        };
-        // A target is met, whatever that leaves.
-        let floor = Floor::Density;
-        let cells: usize = whole.iter().map(LayerCost::cells).sum();
-        let layers = |counts: Vec<usize>| -> Vec<LayerCost> {
-            let whole_blocks = |nnz: usize, block: usize| (nnz / block).max(usize::from(nnz > 0)) * block;
-            let layers = whole.iter().zip(counts);
-            layers.map(|(layer, nnz)| LayerCost { nnz: whole_blocks(nnz, layer.block), ..*layer }).collect()
-        };
-        let mut at = |count: usize| match counts(settings, spec, count as f64 / cells as f64, floor) {
-            Ok(counts) => layers(counts),
-            // A layer would have none: as good as nothing.
-            Err(_) => layers(vec![0; whole.len()]),
-        };
-        if settings.penalty.build()?.is_none() {
-            let mut count = budget.most_within(1, cells, &mut at);
-            while let Some(limit) = budget.bytes() {
-                // The file's header has digits that depend on the count.
-                let layers = at(count);
-                let bytes = bytes_with(spec, &layers)? as f64;
-                if bytes <= limit || count == 1 {
-                    break;
-                }
-                budget.correct_bytes(&layers, bytes);
-                count = budget.most_within(1, count - 1, &mut at);
+        let budget = Budget::new(&settings.target, &whole, fixed_bytes(spec, &whole)?)?;
+        let cells = whole.iter().map(LayerCost::cells).sum();
+        Ok(budget.map(|budget| Aim { settings, spec, budget, whole, cells }))
+    }
+
+    fn density(&self, count: usize) -> f64 {
+        count as f64 / self.cells as f64
+    }
+
+    /// The layers with so many connections each, in whole blocks.
+    fn layers(&self, counts: Vec<usize>) -> Vec<LayerCost> {
+        let whole_blocks = |nnz: usize, block: usize| (nnz / block).max(usize::from(nnz > 0)) * block;
+        let layers = self.whole.iter().zip(counts);
+        layers.map(|(layer, nnz)| LayerCost { nnz: whole_blocks(nnz, layer.block), ..*layer }).collect()
+    }
+
+    /// The layers with so many connections in all.
+    fn layers_of(&self, count: usize) -> Vec<LayerCost> {
+        let counts = counts(self.settings, self.spec, self.density(count), Floor::Density);
+        // A layer would have none: as good as nothing.
+        self.layers(counts.unwrap_or_else(|_| vec![0; self.whole.len()]))
+    }
+
+    /// The most connections up to `high` that meet the target; 1 if none do.
+    fn most(&self, high: usize) -> usize {
+        self.budget.most_within(1, high, &mut |count| self.layers_of(count))
+    }
+
+    /// The most connections that meet the target in a file too, whose header has digits that depend on the count.
+    fn most_in_a_file(&mut self) -> Result<usize> {
+        let mut count = self.most(self.cells);
+        while let Some(limit) = self.budget.bytes() {
+            let layers = self.layers_of(count);
+            let bytes = bytes_with(self.spec, &layers)? as f64;
+            if bytes <= limit || count == 1 {
+                break;
             }
-            let end = count as f64 / cells as f64;
-            return Ok(Plan { floor, start: topology.start_density(end), end, filled: None, control: None });
+            self.budget.correct_bytes(&layers, bytes);
+            count = self.most(count - 1);
         }
-        let start = settings.sparsity.density;
-        let at_start = layers(counts(settings, spec, start, floor)?);
-        if budget.used(&at_start) <= 1.0 {
+        Ok(count)
+    }
+
+    /// What steers lambda to the target, from a density at which, if `filled` says so, only that share of the weights is away from
+    /// zero.
+    fn controller(&self, start: f64, filled: Option<f64>) -> Result<Controller> {
+        let at_start = self.layers(counts(self.settings, self.spec, start, Floor::Density)?);
+        if self.budget.used(&at_start) <= 1.0 {
             let cure = if start < 1.0 { "start denser" } else { "ask for less, or leave the target out" };
             return Err(Error::setting(
                 "target",
                 format!(
                     "is {}, but at sparsity.density = {start} the network starts with {}; {cure}",
-                    budget.text(),
-                    budget.cost_text(&at_start)
+                    self.budget.text(),
+                    self.budget.cost_text(&at_start)
                 ),
             ));
         }
-        let filled = grows.then(|| {
-            let count = budget.most_within(1, cells, &mut at);
-            sparse_start::density(count as f64 / cells as f64)
-        });
         // Away from zero, which is what the controller looks at.
         let used = match filled {
-            Some(share) => budget.used(&layers(share_of(&whole, share))),
-            None => budget.used(&at_start),
+            Some(share) => self.budget.used(&self.layers(share_of(&self.whole, share))),
+            None => self.budget.used(&at_start),
         };
-        let lambda = f64::from(sparse_start::penalty(settings).lambda()).max(1e-8);
-        let controller = Controller::new(used, 1.0, lambda);
-        Ok(Plan { floor, start, end: start, filled, control: Some((controller, budget)) })
-    }
-
-    /// Connections that each weight starts with.
-    ///
-    /// # Errors
-    /// A density that leaves a layer without connections.
-    pub(super) fn counts_at_start(&self, settings: &Settings, spec: &NetworkSpec) -> Result<Vec<usize>> {
-        counts(settings, spec, self.start, self.floor)
-    }
-
-    /// What to say if outputs that would have no connection made the network denser than was asked for.
-    ///
-    /// # Errors
-    /// As of [`counts_at_start`](Plan::counts_at_start).
-    pub(super) fn note(&self, settings: &Settings, spec: &NetworkSpec) -> Result<Option<String>> {
-        let found = counts(settings, spec, self.end, self.floor)?;
-        if counts(settings, spec, self.end, Floor::Density).is_ok_and(|asked| asked == found) {
-            return Ok(None);
-        }
-        let cells: usize = spec.weight_shapes()?.iter().map(WeightShape::cells).sum();
-        let density = found.iter().sum::<usize>() as f64 / cells as f64;
-        Ok(Some(format!(
-            "a density of {density:.3} in place of {:.3}: each output starts with a connection",
-            self.end
-        )))
-    }
-
-    /// Connections that each parameter is to end with by the topology method's doing.
-    pub(super) fn counts(
-        &self,
-        settings: &Settings,
-        spec: &NetworkSpec,
-        network: &Network,
-    ) -> Result<Vec<usize>> {
-        let mut counts = counts(settings, spec, self.end, self.floor)?.into_iter();
-        let parameters = network.parameters();
-        Ok(parameters
-            .map(|parameter| {
-                if parameter.is_weight() {
-                    counts.next().expect("one per weight")
-                } else {
-                    parameter.weights.nnz()
-                }
-            })
-            .collect())
+        let lambda = f64::from(sparse_start::penalty(self.settings).lambda()).max(1e-8);
+        Ok(Controller::new(used, 1.0, lambda))
     }
 }
 
