@@ -1,32 +1,18 @@
-//! From settings and data to what a trainer trains with: the network that it starts from, its loss, its engine.
+//! From settings and data to what a trainer trains with: its loss, its engine.
 
 use super::exchange::Exchange;
-use super::plan::{Floor, Plan};
-use super::position::Position;
+use super::plan::Plan;
 use super::ranks::Ranks;
-use super::settings::{DEFAULT_BATCH, TABLE_PATIENCE, Watched};
-use super::{Engine, EngineParts, Settings, Sparsifier, TrainSettings, Zeros};
-use super::{check_transcripts, memory, sparse_start};
-use crate::data::{Augmentation, Format, Splits, Targets, Task};
+use super::start::Start;
+use super::{Engine, EngineParts, Settings, Sparsifier, Zeros, check_transcripts, sparse_start};
+use crate::data::{Augmentation, Splits, Targets, Task};
 use crate::distributed::ExchangeMethod;
-use crate::layers::{BlockHeight, Network, NetworkSpec, Parameter};
 use crate::losses::{self, Loss, LossSettings};
 use crate::optimizers::{Optimizer, Schedule, UpdateRule};
 use crate::penalties::Regularizer;
-use crate::random::Stream;
 use crate::tiles::IGNORED;
 use crate::topology::{Topology, When};
 use crate::{Error, Result};
-
-/// The network that training starts from.
-pub(super) enum Start {
-    /// A random one, as the settings say.
-    Random,
-    /// The caller's.
-    Given(Network),
-    /// That of a checkpoint, which began as a random one, and where training stood.
-    Saved(Network, Box<Position>),
-}
 
 /// Parts that are given; those that are not are made as the settings say.
 pub(super) struct Parts {
@@ -50,64 +36,6 @@ pub(super) struct Assembled {
     pub(super) note: Option<String>,
 }
 
-/// Settles what depends on the number of samples, and says what was settled.
-///
-/// # Errors
-/// Settings that do not fit the data.
-pub(super) fn fit_to_data(settings: &mut Settings, splits: &Splits) -> Result<Vec<String>> {
-    splits.train.check_weights("training")?;
-    for (part, name) in [(&splits.validation, "validation"), (&splits.test, "test")] {
-        part.as_ref().map_or(Ok(()), |part| part.check_weights(name))?;
-    }
-    let samples = splits.train.len();
-    let batch_size = settings.train.batch_size_for(samples);
-    if batch_size > samples {
-        let problem = format!("{batch_size} is more than the {samples} training samples; lower it");
-        return Err(Error::setting("train.batch_size", problem));
-    }
-    if let Some(window) = splits.window.filter(|&window| window < batch_size.min(samples)) {
-        let problem = format!(
-            "is enough for {window} samples while as many are read ahead, and a batch has {batch_size}; raise it, or lower train.batch_size"
-        );
-        return Err(Error::setting("data.memory", problem));
-    }
-    let method = settings.optimizer.method();
-    if method.traits().needs_full_batch && batch_size < samples {
-        let problem = format!("{method} needs the whole training part in a batch: set it to {samples}");
-        return Err(Error::setting("train.batch_size", problem));
-    }
-    let mut notes = Vec::new();
-    let TrainSettings { patience, watch, epochs, .. } = settings.train;
-    let is_table = splits.preparation.format() == Format::Csv && splits.preparation.text().is_none();
-    let patience = match patience {
-        Some(given) => given,
-        None if is_table && watch == Watched::Validation && splits.validation.is_some() => {
-            if epochs > TABLE_PATIENCE {
-                notes.push(format!(
-                    "stops early where nothing beats the best epoch on validation for {TABLE_PATIENCE} epochs (train.patience)"
-                ));
-            }
-            TABLE_PATIENCE
-        }
-        None => 0,
-    };
-    settings.train.patience = Some(patience);
-    if patience > 0 && watch == Watched::Validation && splits.validation.is_none() {
-        let problem =
-            "needs a validation part; set data.validation_fraction above 0, or train.watch = \"training\"";
-        return Err(Error::setting("train.patience", problem));
-    }
-    if settings.train.batch_size.is_none() && batch_size < DEFAULT_BATCH {
-        notes.push(format!("batches of {batch_size} samples, for there are but {samples} to train on"));
-    }
-    settings.train.batch_size = Some(batch_size);
-    Ok(notes)
-}
-
-/// What the last layer of a regression starts with, of what it would start with elsewhere. Any between 0.3 and 0.01 did: validation R2 of a
-/// table of 442 rows 0.515 to 0.521, and 0.443 without.
-const HEAD_SHARE: f32 = 0.1;
-
 /// What trains on the data.
 ///
 /// # Errors
@@ -127,25 +55,11 @@ pub(super) fn assemble(settings: &Settings, splits: &Splits, parts: Parts) -> Re
         None => settings.topology.build()?,
     };
     let spec = settings.network_for(&splits.train)?;
-    let floor = if let Start::Saved(_, position) = &parts.start { position.floor } else { Floor::default() };
-    let steps_alone = matches!(&parts.start, Start::Saved(_, position) if position.steps_alone);
-    let plan = Plan::new(settings, &spec, &topology, floor)?;
-    let (_, ranks) = parts.ranks.place();
     let is_given = matches!(parts.start, Start::Given(_));
-    let is_random = matches!(parts.start, Start::Random);
-    let note = if is_random { plan.note()? } else { None };
-    let mut network = match parts.start {
-        Start::Random => drawn(&plan, splits.preparation.task, ranks)?,
-        Start::Given(network) => fitting(network, &spec, settings.sparsity.block)?,
-        Start::Saved(network, _) => network,
-    };
-    if !is_random {
-        memory::check_beside(settings, &network, &topology, ranks)?;
-    }
-    network.set_precision(settings.train.precision);
-    for parameter in network.parameters_mut().filter(|parameter| parameter.is_weight()) {
-        parameter.init = settings.sparsity.init(parameter.init);
-    }
+    let steps_alone = parts.start.steps_alone();
+    let plan = Plan::new(settings, &spec, &topology, parts.start.floor())?;
+    let note = if matches!(parts.start, Start::Random) { plan.note()? } else { None };
+    let network = parts.start.network(&plan, splits.preparation.task, parts.ranks.place().1)?;
     let targets = if is_given && topology.when == When::Never {
         network.parameters().map(|parameter| parameter.weights.nnz()).collect()
     } else {
@@ -241,79 +155,6 @@ fn check_layers_for(exchange: ExchangeMethod, splits: &Splits, engine: &Engine) 
         );
     }
     Ok(())
-}
-
-/// A given network, if it fits the data and its connections are in blocks as the settings say; of those that are all there blocks
-/// are made.
-fn fitting(mut network: Network, spec: &NetworkSpec, block: BlockHeight) -> Result<Network> {
-    let shapes = network.spec().weight_shapes()?;
-    let weights = network.parameters_mut().filter(|parameter| parameter.is_weight());
-    for (Parameter { name, weights, .. }, shape) in weights.zip(shapes) {
-        let (asked, found) = (block.in_layer(shape.alike), weights.block_height());
-        if asked > found && weights.nnz() == shape.cells() {
-            *weights = weights.in_blocks(asked);
-        } else if asked != found {
-            let problem = format!(
-                "asks for blocks of {asked} in \"{name}\", which has blocks of {found} in the given network"
-            );
-            return Err(Error::setting("sparsity.block", problem));
-        }
-    }
-    let ends = |spec: &NetworkSpec| Some((spec.inputs, *spec.shapes().ok()?.last()?));
-    if ends(network.spec()) == ends(spec) {
-        return Ok(network);
-    }
-    let problem = format!(
-        "the one that was given makes {} of {}, and the data needs one that makes {} of {}",
-        network.output(),
-        network.spec().inputs,
-        spec.shapes().expect("checked").last().expect("a network has layers"),
-        spec.inputs
-    );
-    Err(Error::setting("network", problem))
-}
-
-/// Checks that data can take the place of other data that was prepared alike.
-///
-/// # Errors
-/// Features that are stored in another way; samples of which an optimizer can make no step.
-pub(super) fn check_exchange(settings: &Settings, old: &Splits, new: &Splits) -> Result<()> {
-    let kind = |splits: &Splits| std::mem::discriminant(&splits.train.features);
-    if kind(old) != kind(new) {
-        return Err(Error::setting(
-            "data",
-            "has dense features where the data before had sparse ones, or the other way about",
-        ));
-    }
-    let mut settings = settings.clone();
-    // A chunk may be smaller than the batches of the one before: the last one of a stream is.
-    settings.train.batch_size = settings.train.batch_size.map(|most| most.min(new.train.len()));
-    fit_to_data(&mut settings, new).map(drop)
-}
-
-/// The network that training starts from, if it fits into the memory.
-fn drawn(plan: &Plan<'_>, task: Task, ranks: usize) -> Result<Network> {
-    memory::check(plan, ranks)?;
-    let Plan { settings, spec, topology, filled, .. } = *plan;
-    let counts = plan.counts_at_start()?;
-    let draw = |rows, cols, nnz, stream: &mut Stream| topology.start_pattern(rows, cols, nnz, stream);
-    let mut network = Network::drawn(spec, &settings.sparsity, &counts, settings.seed, draw)?;
-    if task == Task::Regression && settings.sparsity.deviation.is_none() {
-        shrink_head(&mut network);
-    }
-    if let Some(filled) = filled {
-        sparse_start::empty(&mut network, filled, settings.seed);
-    }
-    Ok(network)
-}
-
-/// Makes numbers that are predicted begin near their mean: as large as the targets themselves they would be noise that training does not
-/// take out again. A model of one layer has no hidden units to make noise of.
-fn shrink_head(network: &mut Network) {
-    let weights = network.parameters_mut().filter(|parameter| parameter.is_weight());
-    if let Some(head) = weights.skip(1).last() {
-        head.weights.values_mut().iter_mut().for_each(|value| *value *= HEAD_SHARE);
-    }
 }
 
 fn build_loss(settings: &Settings, splits: &Splits) -> Result<Loss> {

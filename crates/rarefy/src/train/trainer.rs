@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::ThreadPool;
 
-use super::assemble::{self, Assembled, Start};
+use super::assemble::{self, Assembled};
 use super::exchange::Exchange;
 use super::keep::{InMemory, State};
 use super::model::{Model, ModelConfig};
@@ -12,8 +12,9 @@ use super::position::Position;
 use super::ranks::Ranks;
 use super::record::{Emptied, Ending, Outcome, Watch};
 use super::settings::pairs::Own;
+use super::start::Start;
 use super::threads::rank_pool;
-use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, memory};
+use super::{Engine, LanguageScore, Score, Settings, Threshold, judging, memory, settle};
 use crate::data::{self, Splits, Task};
 use crate::distributed::{Comm, Solo};
 use crate::kernels::{Isa, TileSupport, is_narrowed};
@@ -205,7 +206,7 @@ impl TrainerBuilder {
             Some(pool) => pool,
             None => rank_pool(settings.threads, &*comm)?,
         };
-        let mut notes = assemble::fit_to_data(&mut settings, &splits)?;
+        let mut notes = settle::fit_to_data(&mut settings, &splits)?;
         let ranks = Ranks::new(comm, settings.distributed.precision).that_may_idle(may_idle);
         let parts = assemble::Parts { start, optimizer, loss, topology, penalty, ranks };
         let Assembled { mut engine, exchange, loss, evaluation_loss, schedule, note } =
@@ -359,7 +360,7 @@ impl Trainer {
                 "was prepared in another way than the data before; prepare it by the same preparation",
             );
         }
-        assemble::check_exchange(&self.settings, &self.splits, &splits)?;
+        settle::check_exchange(&self.settings, &self.splits, &splits)?;
         let batch_size = self.settings.train.batch_size_for(splits.train.len());
         self.exchange.check_batches(batch_size, &self.engine.ranks)?;
         self.decision = judging::decision(&self.settings, &splits, &self.loss)?;
