@@ -11,6 +11,8 @@ mod engine;
 mod epoch;
 mod evaluation;
 mod exchange;
+mod feed;
+mod finish;
 mod foresight;
 mod generate;
 mod importance;

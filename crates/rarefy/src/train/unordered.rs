@@ -2,8 +2,8 @@
 //! weights by what comes (`exchange/server`); or threads take the next batch and move the weights that they share (`exchange/hogwild`).
 //! Between two meetings nobody has the network of all.
 
-use super::epoch::fill;
 use super::exchange::{Batches, Exchange, Hands, Segment, train_without_locks};
+use super::feed::fill;
 use super::keep::Keep;
 use super::record::{Control, Event, Watch};
 use super::share::Cut;
