@@ -378,13 +378,11 @@ impl Samples {
 
     /// The task that there is to learn, which is the one chosen if any is.
     pub(in crate::data) fn task(&self, chosen: TaskChoice) -> Result<TaskChoice> {
-        let (task, what) = match self.targets {
-            MemoryTargets::Classes(_) | MemoryTargets::NamedClasses { .. } => {
-                (TaskChoice::Classification, "classes")
-            }
-            MemoryTargets::Numbers { .. } => (TaskChoice::Regression, "numbers"),
-            MemoryTargets::Labels { .. } => (TaskChoice::MultiLabel, "labels"),
-            MemoryTargets::None => {
+        let (task, what) = match self.own_task() {
+            Some(Task::Classification) => (TaskChoice::Classification, "classes"),
+            Some(Task::Regression) => (TaskChoice::Regression, "numbers"),
+            Some(Task::MultiLabel) => (TaskChoice::MultiLabel, "labels"),
+            _ => {
                 let found = "samples with nothing to predict".into();
                 return input(InputProblem::Mismatch {
                     found,
@@ -416,9 +414,10 @@ impl Samples {
             Rows::Tokens { vocabulary, .. } => Kept::Tokens(*vocabulary),
             _ => Kept::All,
         };
-        let is_classes =
-            matches!(self.targets, MemoryTargets::Classes(_) | MemoryTargets::NamedClasses { .. });
-        let targets = if is_classes { Vec::new() } else { self.target_names.clone() };
+        let targets = match self.own_task() {
+            Some(Task::Classification) => Vec::new(),
+            _ => self.target_names.clone(),
+        };
         MemoryReading { kept, features: self.feature_names.clone(), targets, shifts: Vec::new() }
     }
 
@@ -450,19 +449,13 @@ impl Samples {
             }
             rows => rows,
         };
+        let sparse = |numbers: &[f32]| Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs));
         let mut cells = match (rows, reading.kept) {
             (Rows::Lent(lent), Kept::All) => Cells::Lent(lent),
-            (Rows::Lent(lent), Kept::Nonzeros) => {
-                Cells::Sparse(nonzeros(lent.numbers().chunks_exact(inputs), inputs))
-            }
+            (Rows::Lent(lent), Kept::Nonzeros) => sparse(lent.numbers()),
             (Rows::Sparse(rows), Kept::Nonzeros) => Cells::Sparse(rows),
-            (Rows::Narrow(numbers), Kept::Nonzeros) => {
-                Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))
-            }
-            (Rows::Wide(rows), Kept::Nonzeros) => {
-                let numbers = WideCells { rows, shifts: Vec::new() }.to_narrow();
-                Cells::Sparse(nonzeros(numbers.chunks_exact(inputs), inputs))
-            }
+            (Rows::Narrow(numbers), Kept::Nonzeros) => sparse(&numbers),
+            (Rows::Wide(rows), Kept::Nonzeros) => sparse(&WideCells { rows, shifts: Vec::new() }.to_narrow()),
             (Rows::Sparse(rows), Kept::All) => Cells::Numbers(whole(&rows)),
             (Rows::Narrow(numbers), Kept::All) => {
                 // What was shifted in training is shifted here.
@@ -487,19 +480,7 @@ impl Samples {
             (Rows::Tokens { ids, vocabulary }, Kept::Tokens(most)) if vocabulary <= most => {
                 Cells::Tokens { ids, vocabulary: most }
             }
-            (rows, kept) => {
-                let found = match rows {
-                    Rows::Tokens { vocabulary, .. } => format!("tokens of a vocabulary of {vocabulary}"),
-                    Rows::Table(_) => "a table".into(),
-                    Rows::Texts(_) => "texts".into(),
-                    _ => "rows of numbers".into(),
-                };
-                let expected = match kept {
-                    Kept::Tokens(most) => format!("tokens of a vocabulary of {most}"),
-                    _ => "rows of numbers".into(),
-                };
-                return input(InputProblem::Mismatch { found, expected });
-            }
+            (rows, kept) => return input(mismatch(&rows, kept)),
         };
         if let Cells::Numbers(numbers) = &mut cells {
             // Steps that fill a sample up count for no mean.
@@ -568,6 +549,21 @@ fn exact(numbers: impl Iterator<Item = f64> + Clone) -> Option<Vec<f32>> {
 
 fn refuse_empty(samples: usize, inputs: usize) -> Result<()> {
     if samples == 0 || inputs == 0 { input(InputProblem::Empty { samples, inputs }) } else { Ok(()) }
+}
+
+/// That rows are not what a reading takes.
+fn mismatch(rows: &Rows, kept: Kept) -> InputProblem {
+    let found = match rows {
+        Rows::Tokens { vocabulary, .. } => format!("tokens of a vocabulary of {vocabulary}"),
+        Rows::Table(_) => "a table".into(),
+        Rows::Texts(_) => "texts".into(),
+        _ => "rows of numbers".into(),
+    };
+    let expected = match kept {
+        Kept::Tokens(most) => format!("tokens of a vocabulary of {most}"),
+        _ => "rows of numbers".into(),
+    };
+    InputProblem::Mismatch { found, expected }
 }
 
 fn input<T>(problem: InputProblem) -> Result<T> {

@@ -83,6 +83,45 @@ fn positive(weight: f64) -> f64 {
     if weight > 0.0 { weight } else { 1.0 }
 }
 
+/// A matrix whose rows `read` copies out, each of which counts by its `weight`.
+struct Matrix<W, R> {
+    rows: usize,
+    columns: usize,
+    weight: W,
+    read: R,
+}
+
+impl<W: Fn(usize) -> f32 + Sync, R: Fn(usize, &mut [f32]) + Sync> Matrix<W, R> {
+    /// What `add` makes of the rows that weigh anything, for each column; sums over [`ROWS`] rows are put together by `join`.
+    fn sums<S: Copy + Send + Sync>(
+        &self,
+        zero: S,
+        add: impl Fn(&mut [S], f64, &[f32]) + Sync,
+        join: impl Fn(&mut S, S),
+    ) -> Vec<S> {
+        let of_chunk = |&start: &usize| {
+            let mut row = vec![0.0; self.columns];
+            let mut sums = vec![zero; self.columns];
+            for index in start..self.rows.min(start + ROWS) {
+                let weight = f64::from((self.weight)(index));
+                if weight > 0.0 {
+                    (self.read)(index, &mut row);
+                    add(&mut sums, weight, &row);
+                }
+            }
+            sums
+        };
+        let chunks: Vec<usize> = (0..self.rows).step_by(ROWS).collect();
+        let mut totals = vec![zero; self.columns];
+        for chunks in chunks.chunks(TOGETHER) {
+            for sums in chunks.par_iter().map(of_chunk).collect::<Vec<_>>() {
+                totals.iter_mut().zip(sums).for_each(|(total, sum)| join(total, sum));
+            }
+        }
+        totals
+    }
+}
+
 /// The moments of each column of a matrix whose rows `read` copies out. A row counts by its `weight`: 2 is as if it stood
 /// twice, 0 as if it were not there.
 pub(crate) fn moments(
@@ -91,64 +130,33 @@ pub(crate) fn moments(
     weight: impl Fn(usize) -> f32 + Sync,
     read: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<Moments> {
-    let none = Moments {
-        count: 0,
-        weight: 0.0,
-        min: f32::INFINITY,
-        max: f32::NEG_INFINITY,
-        mean: 0.0,
-        deviation: 0.0,
-    };
-    let counted = |range: std::ops::Range<usize>| {
-        range.map(|index| (index, f64::from(weight(index)))).filter(|(_, weight)| *weight > 0.0)
-    };
-    let chunks: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let matrix = Matrix { rows, columns, weight, read };
+    let (min, max) = (f32::INFINITY, f32::NEG_INFINITY);
+    let none = Moments { count: 0, weight: 0.0, min, max, mean: 0.0, deviation: 0.0 };
     // As long as they are sums, means are not divided yet.
-    let mut result = vec![none; columns];
-    for chunks in chunks.chunks(TOGETHER) {
-        let sums = |&start: &usize| {
-            let mut row = vec![0.0; columns];
-            let mut sums = vec![none; columns];
-            for (index, weight) in counted(start..rows.min(start + ROWS)) {
-                read(index, &mut row);
-                for (sum, &number) in sums.iter_mut().zip(&row).filter(|(_, number)| !number.is_nan()) {
-                    (sum.min, sum.max) = (sum.min.min(number), sum.max.max(number));
-                    sum.count += 1;
-                    sum.weight += weight;
-                    sum.mean += weight * f64::from(number);
-                }
-            }
-            sums
-        };
-        for sums in chunks.par_iter().map(sums).collect::<Vec<_>>() {
-            for (total, sum) in result.iter_mut().zip(sums) {
-                total.count += sum.count;
-                total.weight += sum.weight;
-                (total.min, total.max) = (total.min.min(sum.min), total.max.max(sum.max));
-                total.mean += sum.mean;
-            }
+    let add = |sums: &mut [Moments], weight: f64, row: &[f32]| {
+        for (sum, &number) in sums.iter_mut().zip(row).filter(|(_, number)| !number.is_nan()) {
+            (sum.min, sum.max) = (sum.min.min(number), sum.max.max(number));
+            sum.count += 1;
+            sum.weight += weight;
+            sum.mean += weight * f64::from(number);
         }
-    }
+    };
+    let mut result = matrix.sums(none, add, |total, sum| {
+        total.count += sum.count;
+        total.weight += sum.weight;
+        (total.min, total.max) = (total.min.min(sum.min), total.max.max(sum.max));
+        total.mean += sum.mean;
+    });
     result.iter_mut().for_each(|about| about.mean /= positive(about.weight));
     // A second pass for the deviation: the difference of two large sums would lose small deviations.
-    let mut squares = vec![0.0; columns];
-    for chunks in chunks.chunks(TOGETHER) {
-        let sums = |&start: &usize| {
-            let mut row = vec![0.0; columns];
-            let mut sums = vec![0.0; columns];
-            for (index, weight) in counted(start..rows.min(start + ROWS)) {
-                read(index, &mut row);
-                for ((sum, &number), about) in sums.iter_mut().zip(&row).zip(&result) {
-                    let off = f64::from(number) - about.mean;
-                    *sum += if number.is_nan() { 0.0 } else { weight * (off * off) };
-                }
-            }
-            sums
-        };
-        for sums in chunks.par_iter().map(sums).collect::<Vec<_>>() {
-            squares.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+    let add = |sums: &mut [f64], weight: f64, row: &[f32]| {
+        for ((sum, &number), about) in sums.iter_mut().zip(row).zip(&result) {
+            let off = f64::from(number) - about.mean;
+            *sum += if number.is_nan() { 0.0 } else { weight * (off * off) };
         }
-    }
+    };
+    let squares = matrix.sums(0.0, add, |total, sum| *total += sum);
     for (about, sum) in result.iter_mut().zip(squares) {
         about.deviation = (sum / positive(about.weight)).sqrt();
     }

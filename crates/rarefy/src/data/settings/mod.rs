@@ -358,49 +358,10 @@ impl DataSettings {
                 "is empty; give digits, fashion-mnist, or a file or folder",
             ));
         }
-        for (key, fraction) in [
-            ("data.validation_fraction", self.validation_fraction),
-            ("data.test_fraction", self.test_fraction),
-        ] {
-            if !(0.0..1.0).contains(&fraction) {
-                let problem =
-                    format!("{fraction} is not a fraction; give a number from 0 to below 1, such as 0.2");
-                return Err(Error::setting(key, problem));
-            }
-        }
         self.check_kept_apart()?;
-        if self.units != Units::Characters && self.task != TaskChoice::Transcription {
-            return Err(Error::setting(
-                "data.units",
-                "is for data.task = \"transcription\"; set that, or leave it out",
-            ));
-        }
-        let classes = matches!(self.task, TaskChoice::Auto | TaskChoice::Classification);
-        if self.label_type == LabelType::Text && (!classes || self.label.len() > 1) {
-            return Err(Error::setting(
-                "data.label_type",
-                "text is for data.task = \"classification\" with one label; leave it out",
-            ));
-        }
+        self.check_task()?;
         self.check_streaming()?;
-        if self.delimiter.is_some_and(|delimiter| !delimiter.is_ascii() || "\"\r\n".contains(delimiter)) {
-            return Err(Error::setting(
-                "data.delimiter",
-                "must be one plain character, such as \",\", \";\" or \"\\t\"",
-            ));
-        }
-        if let Some(format) = &self.date_format {
-            let problem = match self.date[..] {
-                [] => "is for columns of dates, and data.date names none; name them, or leave it out",
-                _ if !is_layout(format) => {
-                    "is no layout of dates; write it as in \"%d.%m.%Y\" or \"%m/%d/%Y %H:%M\""
-                }
-                _ => "",
-            };
-            if !problem.is_empty() {
-                return Err(Error::setting("data.date_format", problem));
-            }
-        }
+        self.check_table()?;
         if let Some(shape) = self.shape {
             shape.check().map_err(|problem| Error::setting("data.shape", problem))?;
         }
@@ -434,8 +395,59 @@ impl DataSettings {
         Ok(())
     }
 
+    /// That keys which are for one task go with it.
+    fn check_task(&self) -> Result<()> {
+        if self.units != Units::Characters && self.task != TaskChoice::Transcription {
+            return Err(Error::setting(
+                "data.units",
+                "is for data.task = \"transcription\"; set that, or leave it out",
+            ));
+        }
+        let classes = matches!(self.task, TaskChoice::Auto | TaskChoice::Classification);
+        if self.label_type == LabelType::Text && (!classes || self.label.len() > 1) {
+            return Err(Error::setting(
+                "data.label_type",
+                "text is for data.task = \"classification\" with one label; leave it out",
+            ));
+        }
+        Ok(())
+    }
+
+    /// That tables can be read so.
+    fn check_table(&self) -> Result<()> {
+        if self.delimiter.is_some_and(|delimiter| !delimiter.is_ascii() || "\"\r\n".contains(delimiter)) {
+            return Err(Error::setting(
+                "data.delimiter",
+                "must be one plain character, such as \",\", \";\" or \"\\t\"",
+            ));
+        }
+        if let Some(format) = &self.date_format {
+            let problem = match self.date[..] {
+                [] => "is for columns of dates, and data.date names none; name them, or leave it out",
+                _ if !is_layout(format) => {
+                    "is no layout of dates; write it as in \"%d.%m.%Y\" or \"%m/%d/%Y %H:%M\""
+                }
+                _ => "",
+            };
+            if !problem.is_empty() {
+                return Err(Error::setting("data.date_format", problem));
+            }
+        }
+        Ok(())
+    }
+
     /// That samples are left to train on.
     fn check_kept_apart(&self) -> Result<()> {
+        for (key, fraction) in [
+            ("data.validation_fraction", self.validation_fraction),
+            ("data.test_fraction", self.test_fraction),
+        ] {
+            if !(0.0..1.0).contains(&fraction) {
+                let problem =
+                    format!("{fraction} is not a fraction; give a number from 0 to below 1, such as 0.2");
+                return Err(Error::setting(key, problem));
+            }
+        }
         if let Some(fold) = self.fold {
             fold.check()?;
         }
