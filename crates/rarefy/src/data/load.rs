@@ -5,7 +5,7 @@ use super::dataset::{Dataset, Features, Task};
 use super::language;
 use super::memory::Samples;
 use super::parts::Parts;
-use super::prepare::split::{self, Apart, Whole};
+use super::prepare::split::{self, Apart, Split, Whole};
 use super::prepare::{Loaded, Preparation, UnknownCategories, classes};
 use super::raw::{Places, Raw, Source};
 use super::read;
@@ -175,24 +175,7 @@ fn divide(
         return Err(Error::data(&raw.path, "holds a single sample; give at least two to learn from"));
     }
     let task = classes::task(raw, settings.task)?;
-    let (names, codes) = if task == Task::Classification {
-        let names = classes::names(raw)?;
-        let codes = classes::codes(raw, &names)?;
-        (names, Some(codes))
-    } else {
-        (Vec::new(), None)
-    };
-    let has_test = settings.test_path.is_some() || source.test.is_some();
-    let fraction = |is_there: bool, fraction| if is_there { 0.0 } else { fraction };
-    let apart = Apart {
-        validation: fraction(source.validation.is_some(), settings.validation_fraction),
-        test: fraction(has_test, settings.test_fraction),
-        fold: settings.fold,
-        validation_fold,
-    };
-    let classes = codes.as_deref().map(|codes| (codes, &names[..]));
-    let whole = Whole { samples: raw.samples(), classes, groups: raw.groups.as_deref() };
-    let parts = split::split(whole, apart, seed)?;
+    let (names, parts) = split_up(source, settings, task, seed, validation_fold)?;
     let (preparation, train) = match known {
         Some(known) => (known.clone(), known.encode(raw, &parts.train, true)?),
         None => Preparation::fit(raw, task, names, settings, &parts.train)?,
@@ -201,8 +184,8 @@ fn divide(
     // What is unknown in the training part stands in samples that weigh nothing.
     let mut train = told.take("training", Loaded { unknown: Vec::new(), ..train });
     let mut part = |name, own: Option<&Raw>, split_off: &[usize]| {
-        let Some(part) = encode_part(&preparation, raw, name, own, split_off)? else { return Ok(None) };
-        Ok::<_, Error>(Some(told.take(name, part)))
+        let part = encode_part(&preparation, raw, name, own, split_off)?;
+        Ok::<_, Error>(part.map(|part| told.take(name, part)))
     };
     let validation = part("validation", source.validation.as_ref(), &parts.validation)?;
     let mut skipped = source.skipped();
@@ -215,13 +198,13 @@ fn divide(
     if augmentation.is_some() && matches!(train.features, Features::Lent(_)) {
         train = train.with_own_numbers().into_owned();
     }
-    let mut notes = preparation.fallen_together(raw);
+    let mut notes = raw.notes.clone();
+    notes.extend(preparation.fallen_together(raw));
     notes.extend(classes::doubt(raw, settings.task, task));
-    if settings.fold.is_some() && has_test {
+    if settings.fold.is_some() && has_own_test(source, settings) {
         notes.push("the folds are cut from the training part; the test part of its own is left alone".into());
     }
     let test_over_rest = parts.test.len() as f64 / (raw.samples() - parts.test.len()) as f64;
-    notes.splice(0..0, raw.notes.iter().cloned());
     let Told { text, unknown, notes: of_parts } = told;
     notes.extend(of_parts);
     source.iter().chain(&given).try_for_each(|raw| raw.cells.check_read())?;
@@ -239,6 +222,40 @@ fn divide(
         unknown,
         notes,
     })
+}
+
+/// The names of the classes, and which samples are in which part.
+fn split_up(
+    source: &Source,
+    settings: &DataSettings,
+    task: Task,
+    seed: u64,
+    validation_fold: Option<Fold>,
+) -> Result<(Vec<String>, Split)> {
+    let raw = &source.train;
+    let (names, codes) = if task == Task::Classification {
+        let names = classes::names(raw)?;
+        let codes = classes::codes(raw, &names)?;
+        (names, Some(codes))
+    } else {
+        (Vec::new(), None)
+    };
+    let fraction = |is_there: bool, fraction| if is_there { 0.0 } else { fraction };
+    let apart = Apart {
+        validation: fraction(source.validation.is_some(), settings.validation_fraction),
+        test: fraction(has_own_test(source, settings), settings.test_fraction),
+        fold: settings.fold,
+        validation_fold,
+    };
+    let classes = codes.as_deref().map(|codes| (codes, &names[..]));
+    let whole = Whole { samples: raw.samples(), classes, groups: raw.groups.as_deref() };
+    let split = split::split(whole, apart, seed)?;
+    Ok((names, split))
+}
+
+/// Whether there is a test part that is not split off.
+fn has_own_test(source: &Source, settings: &DataSettings) -> bool {
+    settings.test_path.is_some() || source.test.is_some()
 }
 
 /// How many samples are shuffled together, where not all are: those of half the memory, for the next ones are read meanwhile.
