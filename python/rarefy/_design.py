@@ -73,7 +73,7 @@ def grid(design, columns, weights, loss, *, fit_intercept, alphas, eps, l1_ratio
             raise ValueError(f"alphas == {alphas}; a path has at least 1")
         if not (_is_number(eps) and 0 < eps < 1):
             raise ValueError(f"eps == {eps!r}; it must be between 0 and 1")
-        largest = max(design.lambda_max(y, weights, loss, fit_intercept, float(l1_ratio)) for y in columns)
+        largest = max(design.lambda_max(y, weights, loss, bool(fit_intercept), float(l1_ratio)) for y in columns)
         if largest == 0:
             raise ValueError("y does not change with any feature of X; give the alphas themselves")
         alphas = np.geomspace(largest, largest * eps, int(alphas))

@@ -1,8 +1,9 @@
 """Linear models along many alphas, each solved from the one before."""
 
-from ._design import check_numbers, coefficients, design_of, grid, solve
+from sklearn.base import is_classifier
+
+from ._design import check_numbers, coefficients
 from ._encoding import numbers_of
-from ._engine import thread_count
 from ._linear import SparseLinearClassifier, SparseLinearRegressor
 from ._linear_parameters import documented
 
@@ -58,7 +59,7 @@ def lasso_path(
     model = SparseLinearRegressor(
         l1_ratio=l1_ratio, fit_intercept=False, max_iter=max_iter, tol=tol, n_jobs=n_jobs, settings=settings
     )
-    found, coefs, names = _path(model, "squared", X, y, sample_weight, eps, alphas)
+    found, coefs, names = _path(model, X, y, sample_weight, eps, alphas)
     path = found["lambdas"], coefs, found["gaps"]
     return (*path, names) if return_names else path
 
@@ -104,21 +105,20 @@ def logistic_path(
         What each coefficient is for; only with ``return_names``.
     """
     model = SparseLinearClassifier(l1_ratio=l1_ratio, max_iter=max_iter, tol=tol, n_jobs=n_jobs, settings=settings)
-    found, coefs, names = _path(model, "logistic", X, y, sample_weight, eps, alphas)
+    found, coefs, names = _path(model, X, y, sample_weight, eps, alphas)
     path = found["lambdas"], coefs, found["intercepts"], found["gaps"]
     return (*path, names) if return_names else path
 
 
-def _path(model, loss, X, y, sample_weight, eps, alphas):
+def _path(model, X, y, sample_weight, eps, alphas):
     """The answers for the problem of an estimator along many alphas, their coefficients, and the names of these."""
     check_numbers(l1_ratio=model.l1_ratio, tol=model.tol, max_iter=model.max_iter)
     X, columns, weights = model._looked_at(X, y, sample_weight)
     if len(columns) > 1:
-        what = "classes; a path is of 2" if loss == "logistic" else "columns of targets; a path is of one"
+        what = "classes; a path is of 2" if is_classifier(model) else "columns of targets; a path is of one"
         raise ValueError(f"y has {len(columns)} {what}")
     X, model._preparation = numbers_of(X, weights, model.settings)
-    design = design_of(X, thread_count(model.n_jobs), fit_intercept=model.fit_intercept)
-    options = {"fit_intercept": model.fit_intercept, "l1_ratio": model.l1_ratio}
-    alphas = grid(design, columns, weights, loss, alphas=alphas, eps=eps, **options)
-    found = solve(design, columns[0], weights, loss, alphas=alphas, tol=model.tol, max_iter=model.max_iter, **options)
+    design = model._design(X)
+    alphas = model._grid(design, columns, weights, alphas, eps)
+    found = model._answers(design, columns[0], weights, alphas)
     return found, coefficients(found, X.shape[1]).T.toarray(), model._coef_names()

@@ -13,7 +13,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_feature_names_in, _check_sample_weight, check_is_fitted
 
-from ._design import check_numbers, coefficients, design_of, solve
+from ._design import check_numbers, coefficients, design_of, grid, solve
 from ._encoding import numbers_of
 from ._engine import thread_count
 from ._frames import NOTHING, validated
@@ -25,34 +25,42 @@ _FORMATS = ("csr", "csc")
 
 
 class _SparseLinear(BaseEstimator):
-    """What classifier and regressor share: one problem for each column of targets, over the same features."""
+    """What classifier and regressor share: one problem for each column of targets, over the same features.
 
-    def _solve(self, X, columns, weights, loss, alpha):
+    A subclass says what is minimised (``_loss``), and what of its samples is looked at (``_looked_at``).
+    """
+
+    def _alpha_for(self, X, columns, weights):
+        """The strength of the penalty for these samples."""
+        return self.alpha
+
+    def _design(self, X):
+        return design_of(X, thread_count(self.n_jobs), fit_intercept=self.fit_intercept)
+
+    def _grid(self, design, columns, weights, alphas, eps):
+        problem = {"fit_intercept": self.fit_intercept, "l1_ratio": self.l1_ratio}
+        return grid(design, columns, weights, self._loss, alphas=alphas, eps=eps, **problem)
+
+    def _answers(self, design, y, weights, alphas):
+        """The answers for a column of targets, as `solve` has them."""
+        problem = {"fit_intercept": self.fit_intercept, "l1_ratio": self.l1_ratio}
+        return solve(design, y, weights, self._loss, alphas=alphas, tol=self.tol, max_iter=self.max_iter, **problem)
+
+    def _solve(self, X, y, sample_weight):
         """Solves for each column of targets."""
+        X, columns, weights = self._looked_at(X, y, sample_weight)
+        alpha = self._alpha_for(X, columns, weights)
         check_numbers(alpha=alpha, l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
         X, self._preparation = numbers_of(X, weights, self.settings)
-        design = design_of(X, thread_count(self.n_jobs), fit_intercept=self.fit_intercept)
-        answers = [
-            solve(
-                design,
-                y,
-                weights,
-                loss,
-                fit_intercept=self.fit_intercept,
-                alphas=[alpha],
-                l1_ratio=self.l1_ratio,
-                tol=self.tol,
-                max_iter=self.max_iter,
-            )
-            for y in columns
-        ]
+        design = self._design(X)
+        answers = [self._answers(design, y, weights, [alpha]) for y in columns]
         if not all(found["converged"][0] for found in answers):
             warnings.warn(
                 f"{type(self).__name__} has not reached tol={self.tol} within max_iter={self.max_iter} passes: its "
                 f"objective may be {max(found['gaps'][0] for found in answers):.3g} above the optimum. Scale the "
                 "features, or raise max_iter, alpha or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         sparse = scipy.sparse.vstack([coefficients(found, X.shape[1]) for found in answers])
         gaps = np.array([found["gaps"][0] for found in answers])
@@ -93,6 +101,31 @@ class _SparseLinear(BaseEstimator):
 class Regressing(RegressorMixin, _SparseLinear):
     """What regressors share."""
 
+    _loss = "squared"
+
+    @all_or_nothing
+    def fit(self, X, y, sample_weight=None):
+        """Fits the model.
+
+        Parameters
+        ----------
+        X : array-like, sparse array or data frame of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each sample counts.
+
+        Returns
+        -------
+        self : estimator
+        """
+        coef, intercept, gaps, self.n_iter_ = self._solve(X, y, sample_weight)
+        self.coef_, self.intercept_, self.dual_gap_ = (
+            (coef[0], float(intercept[0]), float(gaps[0])) if self._is_flat else (coef, intercept, gaps)
+        )
+        return self
+
     def _looked_at(self, X, y, sample_weight):
         """Samples, columns of targets, and weights of samples."""
         checks = {"accept_sparse": _FORMATS, "dtype": float_types(X)}
@@ -100,13 +133,6 @@ class Regressing(RegressorMixin, _SparseLinear):
         self._is_flat = y.ndim == 1
         columns = np.atleast_2d(np.asarray(y, dtype=np.float64).T)
         return X, np.ascontiguousarray(columns), _weights(sample_weight, X)
-
-    def _fit_at(self, alpha, X, columns, weights):
-        coef, intercept, gaps, self.n_iter_ = self._solve(X, columns, weights, "squared", alpha)
-        self.coef_, self.intercept_, self.dual_gap_ = (
-            (coef[0], float(intercept[0]), float(gaps[0])) if self._is_flat else (coef, intercept, gaps)
-        )
-        return self
 
     def predict(self, X):
         """Predicts numbers.
@@ -179,6 +205,12 @@ class SparseLinearRegressor(Regressing):
     n_jobs: int | None = None
     settings: dict | None = None
 
+
+class Classifying(ClassifierMixin, _SparseLinear):
+    """What classifiers share."""
+
+    _loss = "logistic"
+
     @all_or_nothing
     def fit(self, X, y, sample_weight=None):
         """Fits the model.
@@ -187,21 +219,17 @@ class SparseLinearRegressor(Regressing):
         ----------
         X : array-like, sparse array or data frame of shape (n_samples, n_features)
             Samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Numbers.
+        y : array-like of shape (n_samples,)
+            Classes.
         sample_weight : array-like of shape (n_samples,), default=None
             How much each sample counts.
 
         Returns
         -------
-        SparseLinearRegressor
-            Itself.
+        self : estimator
         """
-        return self._fit_at(self.alpha, *self._looked_at(X, y, sample_weight))
-
-
-class Classifying(ClassifierMixin, _SparseLinear):
-    """What classifiers share."""
+        self.coef_, self.intercept_, self.dual_gap_, self.n_iter_ = self._solve(X, y, sample_weight)
+        return self
 
     def _looked_at(self, X, y, sample_weight):
         """Samples, a column of targets for each problem, and weights of samples times those of their classes."""
@@ -217,11 +245,6 @@ class Classifying(ClassifierMixin, _SparseLinear):
         positive = range(len(self.classes_)) if len(self.classes_) > 2 else [1]
         columns = [(codes == number).astype(np.float64) for number in positive]
         return X, columns, self._class_weights(codes, weights)
-
-    def _fit_at(self, alpha, X, columns, weights):
-        found = self._solve(X, columns, weights, "logistic", alpha)
-        self.coef_, self.intercept_, self.dual_gap_, self.n_iter_ = found
-        return self
 
     def _class_weights(self, codes, weights):
         """The weights of samples, multiplied by those of their classes."""
@@ -351,26 +374,6 @@ class SparseLinearClassifier(Classifying):
     tol: float = 1e-4
     n_jobs: int | None = None
     settings: dict | None = None
-
-    @all_or_nothing
-    def fit(self, X, y, sample_weight=None):
-        """Fits the model.
-
-        Parameters
-        ----------
-        X : array-like, sparse array or data frame of shape (n_samples, n_features)
-            Samples.
-        y : array-like of shape (n_samples,)
-            Classes.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts.
-
-        Returns
-        -------
-        SparseLinearClassifier
-            Itself.
-        """
-        return self._fit_at(self.alpha, *self._looked_at(X, y, sample_weight))
 
 
 def _weights(sample_weight, X):

@@ -7,13 +7,11 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 
-from ._design import check_numbers, coefficients, design_of, grid, solve
+from ._design import check_numbers, coefficients
 from ._docstrings import documenting
 from ._encoding import numbers_of
-from ._engine import thread_count
 from ._linear import Classifying, Regressing, log_probabilities
 from ._linear_parameters import PARAMETERS
-from ._predicting import all_or_nothing
 
 
 @dataclass(eq=False, repr=False)
@@ -31,15 +29,14 @@ class _Chosen:
     n_jobs: int | None = None
     settings: dict | None = None
 
-    def _fit_best(self, X, columns, weights, loss, y):
-        """Chooses an alpha for all columns of targets, and fits all samples by it."""
+    def _alpha_for(self, X, columns, weights):
+        """The best alpha for all columns of targets."""
         check_numbers(l1_ratio=self.l1_ratio, tol=self.tol, max_iter=self.max_iter)
         numbers, _ = numbers_of(X, weights, self.settings)
+        # Folds have each class in equal parts.
+        y = _classes_of(columns) if is_classifier(self) else columns[0]
         folds = list(check_cv(self.cv, y, classifier=is_classifier(self)).split(numbers, y))
-        threads = thread_count(self.n_jobs)
-        options = {"fit_intercept": bool(self.fit_intercept), "l1_ratio": self.l1_ratio}
-        design = design_of(numbers, threads, fit_intercept=self.fit_intercept)
-        self.alphas_ = grid(design, columns, weights, loss, alphas=self.alphas, eps=self.eps, **options)
+        self.alphas_ = self._grid(self._design(numbers), columns, weights, self.alphas, self.eps)
         self.loss_path_ = np.empty((len(self.alphas_), len(folds)))
         for fold, (train, test) in enumerate(folds):
             self._check_fold(fold, train, test, columns, weights)
@@ -47,21 +44,18 @@ class _Chosen:
             alone = np.zeros(len(y))
             alone[train] = 1 if weights is None else weights[train]
             numbers, _ = numbers_of(X, alone, self.settings)
-            design = design_of(numbers[train], threads, fit_intercept=self.fit_intercept)
-            of = None if weights is None else np.ascontiguousarray(weights[train])
+            design = self._design(numbers[train])
+            of_train, of_test = (None, None) if weights is None else (weights[train], weights[test])
             scores = []
             for column in columns:
-                y_train = np.ascontiguousarray(column[train])
-                found = solve(
-                    design, y_train, of, loss, alphas=self.alphas_, tol=self.tol, max_iter=self.max_iter, **options
-                )
+                found = self._answers(design, column[train], of_train, self.alphas_)
                 coefs = coefficients(found, numbers.shape[1]).T.toarray()
                 scores.append(numbers[test] @ coefs + found["intercepts"])
             losses = self._losses(np.array(scores), [column[test] for column in columns])
-            self.loss_path_[:, fold] = np.average(losses, axis=0, weights=None if weights is None else weights[test])
+            self.loss_path_[:, fold] = np.average(losses, axis=0, weights=of_test)
         # Of equal ones the sparsest.
         self.alpha_ = float(self.alphas_[self.loss_path_.mean(axis=1).argmin()])
-        return self._fit_at(self.alpha_, X, columns, weights)
+        return self.alpha_
 
     def _check_fold(self, fold, train, test, columns, weights):
         """Refuses a fold that has nothing to learn from, or to judge by."""
@@ -83,7 +77,8 @@ _documented = documenting(
     PARAMETERS,
     """\
 alpha_ : float
-    The strength that was chosen: of the lowest mean loss over the folds, the strongest of equal ones.
+    The strength that was chosen for all targets or classes: of the lowest mean loss over the folds, the strongest of
+    equal ones.
 alphas_ : ndarray of shape (n_alphas,)
     All of them, the largest first.
 loss_path_ : ndarray of shape (n_alphas, n_folds)
@@ -119,27 +114,6 @@ class SparseLinearRegressorCV(_Chosen, Regressing):
     True
     """
 
-    @all_or_nothing
-    def fit(self, X, y, sample_weight=None):
-        """Fits the model.
-
-        Parameters
-        ----------
-        X : array-like, sparse array or data frame of shape (n_samples, n_features)
-            Samples.
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Numbers; one alpha is chosen for all of a sample.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts.
-
-        Returns
-        -------
-        SparseLinearRegressorCV
-            Itself.
-        """
-        X, columns, weights = self._looked_at(X, y, sample_weight)
-        return self._fit_best(X, columns, weights, "squared", columns[0])
-
     def _losses(self, scores, columns):
         return ((scores - np.array(columns)[:, :, np.newaxis]) ** 2).mean(axis=0)
 
@@ -174,28 +148,6 @@ class SparseLinearClassifierCV(_Chosen, Classifying):
 
     _: KW_ONLY
     class_weight: dict | str | None = None
-
-    @all_or_nothing
-    def fit(self, X, y, sample_weight=None):
-        """Fits the model.
-
-        Parameters
-        ----------
-        X : array-like, sparse array or data frame of shape (n_samples, n_features)
-            Samples.
-        y : array-like of shape (n_samples,)
-            Classes.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each sample counts.
-
-        Returns
-        -------
-        SparseLinearClassifierCV
-            Itself.
-        """
-        X, columns, weights = self._looked_at(X, y, sample_weight)
-        # The folds have each class in equal parts.
-        return self._fit_best(X, columns, weights, "logistic", _classes_of(columns))
 
     def _losses(self, scores, columns):
         classes = _classes_of(columns)
