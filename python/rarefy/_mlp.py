@@ -51,9 +51,6 @@ class SparseMLPClassifier(Classes, _SparseMLP):
     Parameters
     ----------
     {parameters}
-    class_weight : dict, "balanced" or None, default=None
-        What an error of each class counts: by class, 1 where there is none, or "balanced" for as much for each
-        class. Not for labels.
 
     Attributes
     ----------
@@ -94,9 +91,6 @@ class SparseMLPRegressor(Numbers, _SparseMLP):
     Parameters
     ----------
     {parameters}
-    loss : str, default="auto"
-        What is minimised: "mean-squared-error", which "auto" is, "huber", "absolute", or "quantile" for the median,
-        or for what ``settings={"loss.quantile": 0.9}`` names.
 
     Attributes
     ----------

@@ -11,9 +11,10 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import validate_data
 
+from ._docstrings import documenting
 from ._estimator import NetworkEstimator
 from ._frames import NOTHING
-from ._parameters import documented
+from ._parameters import ATTRIBUTES, PARAMETERS
 from ._rarefy import Samples
 from ._samples import float_types, rows_of
 from ._settings import trains_in_chunks
@@ -244,7 +245,23 @@ def _reads(section):
     return preset in _TOKEN_PRESETS, preset in _IMAGE_PRESETS
 
 
-@documented
+_PARAMETERS = """\
+network : str, list of dict or path, default="mlp"
+    A network by name ("vgg-small", "kws-lstm", "text-cnn", ...), its layers, or a TOML file with either, as
+    docs/networks.md describes them. The last layer is ``{"layer": "linear"}`` without ``outputs``.
+width, depth : int or None, default=None
+    How wide and deep a network by name is, in its own unit.
+vocabulary_size : int or None, default=None
+    How many tokens there are, for networks that begin with an embedding. None is one more than the highest in
+    ``fit``.
+channels_first : bool, default=False
+    Whether images are (n_samples, channels, height, width) and sequences (n_samples, channels, steps).
+"""
+
+_documented = documenting(_PARAMETERS + PARAMETERS, ATTRIBUTES)
+
+
+@_documented
 @dataclass(eq=False, repr=False)
 class NetworkClassifier(_Lengths, Classes, _Network):
     """A network of any layers for classes or labels that is sparse from the first step to the last.
@@ -253,19 +270,7 @@ class NetworkClassifier(_Lengths, Classes, _Network):
 
     Parameters
     ----------
-    network : str, list of dict or path, default="mlp"
-        A network by name ("vgg-small", "kws-lstm", "text-cnn", ...), its layers, or a TOML file with either, as
-        docs/networks.md describes them. The last layer is ``{"layer": "linear"}`` without ``outputs``.
-    width, depth : int or None, default=None
-        How wide and deep a network by name is, in its own unit.
-    vocabulary_size : int or None, default=None
-        How many tokens there are, for networks that begin with an embedding. None is one more than the highest in
-        ``fit``.
-    channels_first : bool, default=False
-        Whether images are (n_samples, channels, height, width) and sequences (n_samples, channels, steps).
     {parameters}
-    class_weight : dict, "balanced" or None, default=None
-        What an error of each class counts. Not for labels.
 
     Attributes
     ----------
@@ -343,7 +348,7 @@ class NetworkClassifier(_Lengths, Classes, _Network):
         return super().predict_log_proba(_with_lengths(X, lengths))
 
 
-@documented
+@_documented
 @dataclass(eq=False, repr=False)
 class NetworkRegressor(_Lengths, Numbers, _Network):
     """A network of any layers for numbers that is sparse from the first step to the last.
@@ -352,19 +357,7 @@ class NetworkRegressor(_Lengths, Numbers, _Network):
 
     Parameters
     ----------
-    network : str, list of dict or path, default="mlp"
-        A network by name ("vgg-small", "kws-lstm", "text-cnn", ...), its layers, or a TOML file with either, as
-        docs/networks.md describes them. The last layer is ``{"layer": "linear"}`` without ``outputs``.
-    width, depth : int or None, default=None
-        How wide and deep a network by name is, in its own unit.
-    vocabulary_size : int or None, default=None
-        How many tokens there are, for networks that begin with an embedding. None is one more than the highest in
-        ``fit``.
-    channels_first : bool, default=False
-        Whether images are (n_samples, channels, height, width) and sequences (n_samples, channels, steps).
     {parameters}
-    loss : str, default="auto"
-        What is minimised: "mean-squared-error", which "auto" is, "huber", "absolute" or "quantile".
 
     Attributes
     ----------

@@ -2,7 +2,7 @@
 
 from ._docstrings import documenting
 
-_PARAMETERS = """\
+PARAMETERS = """\
 hidden_layer_sizes : int or sequence of int, default=(100,)
     The units of each hidden layer; ``()`` for a linear model.
 activation : str, default="relu"
@@ -73,9 +73,15 @@ callbacks : list of callable, default=None
     Each is called after every epoch with its record, a dict ("epoch", "train_loss", "validation_accuracy",
     "density", ...); a true result ends training there. One that has a ``close`` is closed in the end.
 settings : dict or None, default=None
-    Any other setting by its dotted key, as in ``{"topology.every": 50}``; they win over parameters."""
+    Any other setting by its dotted key, as in ``{"topology.every": 50}``; they win over parameters.
+class_weight : dict, "balanced" or None, default=None
+    What an error of each class counts: by class, 1 where there is none, or "balanced" for as much for each class. Not
+    for labels.
+loss : str, default="auto"
+    What is minimised: "mean-squared-error", which "auto" is, "huber", "absolute", or "quantile" for the median, or for
+    what ``settings={"loss.quantile": 0.9}`` names."""
 
-_ATTRIBUTES = """\
+ATTRIBUTES = """\
 coefs_ : list of csr_array of shape (inputs, outputs)
     The weights of each layer.
 intercepts_ : list of ndarray of shape (outputs,)
@@ -96,4 +102,4 @@ n_outputs_, n_layers_, out_activation_ : int, int and str
     Outputs, layers (inputs and outputs included), and the function of the outputs."""
 
 
-documented = documenting(_PARAMETERS, _ATTRIBUTES)
+documented = documenting(PARAMETERS, ATTRIBUTES)

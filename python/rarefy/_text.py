@@ -47,8 +47,6 @@ class TextClassifier(Classes, NetworkEstimator):
     truncate : bool, default=False
         Whether longer texts are cut; else they are an error.
     {parameters}
-    class_weight : dict, "balanced" or None, default=None
-        What an error of each class counts. Not for labels.
 
     Attributes
     ----------
