@@ -1,5 +1,7 @@
 """What constructor parameters mean as settings, whose dotted keys the program and TOML files have."""
 
+import os
+import tomllib
 from contextlib import contextmanager
 from numbers import Integral, Real
 
@@ -120,6 +122,21 @@ def hidden_of(sizes):
     if not all(isinstance(size, Integral) and size > 0 for size in sizes):
         raise ValueError(f"hidden_layer_sizes: must be whole numbers above 0, not {sizes}")
     return [int(size) for size in sizes]
+
+
+def network_settings(network, width=None, depth=None):
+    """The section ``network`` of the settings for a preset, a list of layers, or a TOML file of either."""
+    if isinstance(network, list | tuple):
+        section = {"layers": list(network)}
+    elif str(network).endswith(".toml") or isinstance(network, os.PathLike):
+        with open(network, "rb") as file:
+            section = tomllib.load(file)
+        # With the line [network], or without.
+        section = dict(section.get("network", section))
+    else:
+        section = {"preset": network}
+    given = {"width": width, "depth": depth}
+    return section | {key: value for key, value in given.items() if value is not None}
 
 
 def weights_of(class_weight, classes):

@@ -10,9 +10,9 @@ from sklearn.utils.validation import _check_y, check_consistent_length, check_is
 
 from ._estimator import NetworkEstimator
 from ._frames import NOTHING
-from ._network import network_settings
 from ._parameters import documented
 from ._rarefy import Samples
+from ._settings import network_settings
 from ._targets import Classes
 
 _BAG_PRESETS = {"bag-of-words", "mlp"}
