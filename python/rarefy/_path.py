@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from ._callbacks import raise_failure
+from ._docstrings import documenting
 from ._engine import seed_of, thread_count, to_json
 from ._lambdas import tell
 from ._predicting import Predicting, all_or_nothing
@@ -162,7 +163,73 @@ def _check_choice(name, value, allowed):
         raise ValueError(f"{name} == {value!r}; it must be " + " or ".join(map(repr, allowed)))
 
 
-_DOCUMENTATION = """{title}
+_documented = documenting(
+    """\
+hidden_layer_sizes : int or sequence of int, default=(100,)
+    The units of each hidden layer; ``()`` for a linear model.
+activation : str, default="relu"
+    The function after each hidden layer.
+penalty : str, default="group-inputs"
+    What makes weights 0: "group-inputs", "group-neurons", "l1", "elastic-net", "mcp" or "l-half".
+n_lambdas : int, default=20
+    Strengths of the penalty, each the same part of the next.
+lambda_max : float or None, default=None
+    The largest; None is about the smallest that leaves nothing.
+lambda_min_ratio : float, default=1e-3
+    The smallest over the largest.
+start : {"dense", "sparse"}, default="dense"
+    The end to start from: "dense" takes connections away, "sparse" adds them.
+choose : {"knee", "best"}, default="knee"
+    "best" is the network with the lowest validation loss, "knee" the smallest within one standard error of it.
+solver : str, default="adam"
+    The optimizer.
+batch_size : int or None, default=None
+    Samples of a mini-batch; None is what the library takes for so many samples.
+learning_rate_init : float or None, default=None
+    The learning rate; None is that of the solver.
+max_iter : int, default=20
+    Epochs for each strength.
+validation_fraction : float, default=0.2
+    The share of samples that judges. With 0 the network of the smallest lambda is taken.
+random_state : int, RandomState instance or None, default=None
+    What all random draws follow from.
+verbose : bool, default=False
+    Whether to tell of each network.
+n_jobs : int or None, default=None
+    Threads; None and -1 for all that the process may use. It changes no result.
+settings : dict or None, default=None
+    Any other setting by its dotted key; they win over parameters.
+class_weight : dict, "balanced" or None, default=None
+    What an error of each class counts. Not for labels.
+loss : str, default="auto"
+    What is minimised: "mean-squared-error", which "auto" is, "huber", "absolute" or "quantile".""",
+    """\
+path_ : list of dict
+    What came of each lambda, the largest first: "lambda", "nonzeros", "density", "model_bytes", "train_loss",
+    "validation", "seconds".
+best_lambda_ : float
+    The lambda of the chosen network, and ``chosen_`` its position in ``path_``.
+selected_ : ndarray of bool of shape (n_features,)
+    The features that it reads.
+feature_importances_ : ndarray of shape (n_features,)
+    How strongly: the norm of the weights of each. ``input_norms_`` holds those of all networks.
+interrupted_ : bool
+    Whether Ctrl-C ended the path early.
+emptied_ : list of float
+    Lambdas that left nothing.
+n_iter_ : int
+    Epochs trained.
+n_features_in_ : int
+    Features seen in ``fit``.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Their names, where they had some.""",
+)
+
+
+@_documented
+@dataclass(eq=False, repr=False)
+class SparsePathClassifier(Classes, _SparsePath):
+    """A classifier that is the best, or the smallest good, of a path of networks.
 
     The network is trained at one strength of the penalty after another, each from where the last one ended, as LassoNet
     does. With ``penalty="group-inputs"`` it loses whole inputs on the way. A part of the samples that none was trained
@@ -170,101 +237,53 @@ _DOCUMENTATION = """{title}
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(100,)
-        The units of each hidden layer; ``()`` for a linear model.
-    activation : str, default="relu"
-        The function after each hidden layer.
-    penalty : str, default="group-inputs"
-        What makes weights 0: "group-inputs", "group-neurons", "l1", "elastic-net", "mcp" or "l-half".
-    n_lambdas : int, default=20
-        Strengths of the penalty, each the same part of the next.
-    lambda_max : float or None, default=None
-        The largest; None is about the smallest that leaves nothing.
-    lambda_min_ratio : float, default=1e-3
-        The smallest over the largest.
-    start : {{"dense", "sparse"}}, default="dense"
-        The end to start from: "dense" takes connections away, "sparse" adds them.
-    choose : {{"knee", "best"}}, default="knee"
-        "best" is the network with the lowest validation loss, "knee" the smallest within one standard error of it.
-    solver : str, default="adam"
-        The optimizer.
-    batch_size : int or None, default=None
-        Samples of a mini-batch; None is what the library takes for so many samples.
-    learning_rate_init : float or None, default=None
-        The learning rate; None is that of the solver.
-    max_iter : int, default=20
-        Epochs for each strength.
-    validation_fraction : float, default=0.2
-        The share of samples that judges. With 0 the network of the smallest lambda is taken.
-    random_state : int, RandomState instance or None, default=None
-        What all random draws follow from.
-    verbose : bool, default=False
-        Whether to tell of each network.
-    n_jobs : int or None, default=None
-        Threads; None and -1 for all that the process may use. It changes no result.
-    settings : dict or None, default=None
-        Any other setting by its dotted key; they win over parameters.{parameters}
+    {parameters}
 
     Attributes
     ----------
-    path_ : list of dict
-        What came of each lambda, the largest first: "lambda", "nonzeros", "density", "model_bytes", "train_loss",
-        "validation", "seconds".
-    best_lambda_ : float
-        The lambda of the chosen network, and ``chosen_`` its position in ``path_``.
-    selected_ : ndarray of bool of shape (n_features,)
-        The features that it reads.
-    feature_importances_ : ndarray of shape (n_features,)
-        How strongly: the norm of the weights of each. ``input_norms_`` holds those of all networks.
-    interrupted_ : bool
-        Whether Ctrl-C ended the path early.
-    emptied_ : list of float
-        Lambdas that left nothing.
-    n_iter_ : int
-        Epochs trained.
-    n_features_in_ : int
-        Features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where they had some.{attributes}
+    {attributes}
+    classes_ : ndarray of shape (n_classes,)
+        The classes; of labels their numbers.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from rarefy import {name}
+    >>> from rarefy import SparsePathClassifier
     >>> X = np.random.default_rng(0).standard_normal((300, 12))
-    >>> y = {target}
-    >>> model = {name}(16, n_lambdas=12, random_state=0).fit(X, y)
+    >>> y = (X[:, 2] + X[:, 5] > 0).astype(int)
+    >>> model = SparsePathClassifier(16, n_lambdas=12, random_state=0).fit(X, y)
     >>> bool(model.selected_[2] and model.selected_[5])
     True
     """
 
 
-@dataclass(eq=False, repr=False)
-class SparsePathClassifier(Classes, _SparsePath):
-    __doc__ = _DOCUMENTATION.format(
-        title="A classifier that is the best, or the smallest good, of a path of networks.",
-        name="SparsePathClassifier",
-        target="(X[:, 2] + X[:, 5] > 0).astype(int)",
-        parameters="""
-    class_weight : dict, "balanced" or None, default=None
-        What an error of each class counts. Not for labels.""",
-        attributes="""
-    classes_ : ndarray of shape (n_classes,)
-        The classes; of labels their numbers.""",
-    )
-
-
+@_documented
 @dataclass(eq=False, repr=False)
 class SparsePathRegressor(Numbers, _SparsePath):
-    __doc__ = _DOCUMENTATION.format(
-        title="A regressor that is the best, or the smallest good, of a path of networks.",
-        name="SparsePathRegressor",
-        target="X[:, 2] * 2 + np.abs(X[:, 5])",
-        parameters="""
-    loss : str, default="auto"
-        What is minimised: "mean-squared-error", which "auto" is, "huber", "absolute" or "quantile".""",
-        attributes="",
-    )
+    """A regressor that is the best, or the smallest good, of a path of networks.
+
+    The network is trained at one strength of the penalty after another, each from where the last one ended, as LassoNet
+    does. With ``penalty="group-inputs"`` it loses whole inputs on the way. A part of the samples that none was trained
+    on judges the networks; the chosen one predicts.
+
+    Parameters
+    ----------
+    {parameters}
+
+    Attributes
+    ----------
+    {attributes}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from rarefy import SparsePathRegressor
+    >>> X = np.random.default_rng(0).standard_normal((300, 12))
+    >>> y = X[:, 2] * 2 + np.abs(X[:, 5])
+    >>> model = SparsePathRegressor(16, n_lambdas=12, random_state=0).fit(X, y)
+    >>> bool(model.selected_[2] and model.selected_[5])
+    True
+    """
 
     def _target_settings(self, has_validation):
         return {"loss.method": None if self.loss == "auto" else self.loss}
