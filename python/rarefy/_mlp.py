@@ -31,10 +31,7 @@ class _SparseMLP(NetworkEstimator):
         worth.
         """
         check_is_fitted(self)
-        sums = np.asarray(abs(self.coefs_[0]).sum(axis=1)).ravel()
-        if self._takes_frames:
-            of_columns = {name: sums[start:end].sum() for name, start, end in self._model.table_columns()}
-            sums = np.array([of_columns.get(name, 0.0) for name in self.feature_names_in_])
+        sums = self._by_feature(self._model, np.asarray(abs(self.coefs_[0]).sum(axis=1)).ravel())
         return sums / (sums.sum() or 1.0)
 
 

@@ -136,10 +136,7 @@ class _SparsePath(Predicting):
     def _norms(self, model):
         _, shape, crow, col, values = model.weights()[0]
         first = scipy.sparse.csr_array((values.astype(np.float64), col, crow), shape=shape)
-        squares = np.asarray(first.multiply(first).sum(axis=0)).ravel()
-        if self._takes_frames:
-            of_columns = {name: squares[start:end].sum() for name, start, end in model.table_columns()}
-            squares = np.array([of_columns.get(name, 0.0) for name in self.feature_names_in_])
+        squares = self._by_feature(model, np.asarray(first.multiply(first).sum(axis=0)).ravel())
         norms = np.zeros(self.n_features_in_)
         norms[: len(squares)] = np.sqrt(squares)
         return norms

@@ -70,6 +70,13 @@ class Predicting(BaseEstimator):
         samples = self._samples_to_predict(X)
         return self._model.predict(samples)
 
+    def _by_feature(self, model, of_inputs):
+        """Numbers of a model's inputs, added up over those that come of one feature."""
+        if not self._takes_frames:
+            return of_inputs
+        sums = {name: of_inputs[start:end].sum() for name, start, end in model.table_columns()}
+        return np.array([sums.get(name, 0.0) for name in self.feature_names_in_])
+
     def save(self, path):
         """Write the network, and what it takes to use it, to a ``.safetensors`` file, which the program and
         `rarefy.load` read.
