@@ -121,8 +121,6 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         settings = settings_of(self, validation=how) | self._target_settings(how is not None)
         trainer = self._trainer_on(train, validation, start, settings)
         self.__dict__.pop(_TRAINER, None)
-        if start is None:
-            self._records, self.t_, self._built = [], 0, self._structure()
         self._train(trainer, None, FitTasks(self, self.max_iter, X, y, sample_weight))
         return self
 
@@ -134,8 +132,6 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         if trainer is None:
             settings = settings_of(self, validation=None, incremental=True) | self._target_settings(False)
             trainer = self._trainer_on(train, None, start, settings)
-            if start is None:
-                self._records, self.t_, self._built = [], 0, self._structure()
         else:
             trainer.set_data(train)
         self._train(trainer, 1, None)
@@ -173,6 +169,8 @@ class NetworkEstimator(CallbackSupportMixin, Predicting):
         if self.verbose:
             for note in trainer.notes():
                 print(f"[{type(self).__name__}] {note}")
+        if start is None:
+            self._records, self.t_, self._built = [], 0, self._structure()
         return trainer
 
     def _train(self, trainer, epochs, tasks):
