@@ -26,12 +26,17 @@ def data_given(data, settings, over):
     if isinstance(data, (str, os.PathLike)):
         over["data.path"] = os.fspath(data)
     elif data is not None:
-        if not isinstance(data, (tuple, list)) or len(data) != 2:
-            raise TypeError("data must be the path of a file or folder, or two arrays (X, y)")
-        return samples_of(*data, task=over.pop("data.task", "auto"))
+        return samples_of(*pair_of(data), task=over.pop("data.task", "auto"))
     elif settings is None:
         raise TypeError("this needs data, or settings that name it")
     return None
+
+
+def pair_of(data):
+    """The two arrays of ``(X, y)``, which is what data is where it is no path."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        raise TypeError("data must be the path of a file or folder, or two arrays (X, y)")
+    return data
 
 
 def samples_of(X, y=None, task="auto", shape=None, vocabulary=None, is_table=None):

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse
 
 from . import _rarefy
+from ._arrays import pair_of
 from ._engine import to_json
 from ._run import pandas
 
@@ -123,9 +124,7 @@ def _completed(sweep, data, seeds, out):
 
 def _written(data, out, base):
     """Settings that name arrays, which are written into the folder."""
-    if not isinstance(data, (tuple, list)) or len(data) != 2:
-        raise TypeError("data must be the path of a file or folder, or two arrays (X, y)")
-    X, y = data
+    X, y = pair_of(data)
     y = np.asarray(y)
     arrays = {"y": y}
     if scipy.sparse.issparse(X):
