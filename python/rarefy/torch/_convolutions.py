@@ -23,8 +23,7 @@ def conv2d(
     input: Tensor,
     windows: Sequence[int],
 ) -> Tensor:
-    check_matrix(crow_indices, col_indices, values, size, 4)
-    output = _check_images(size, input.shape, windows, input)
+    output = _checked(crow_indices, col_indices, values, size, input.shape, windows, input)
     arrays = *indices_of(crow_indices, col_indices), numbers(values), numbers(input)
     found = convolve(_sizes(size, input.shape, windows), *arrays, False, torch.get_num_threads())
     return torch.from_numpy(found).reshape(output)
@@ -32,8 +31,7 @@ def conv2d(
 
 @conv2d.register_fake
 def _(crow_indices, col_indices, values, size, input, windows):
-    check_matrix(crow_indices, col_indices, values, size, 4)
-    return input.new_empty(_check_images(size, input.shape, windows, input))
+    return input.new_empty(_checked(crow_indices, col_indices, values, size, input.shape, windows, input))
 
 
 @torch.library.custom_op("rarefy::conv2d_input", mutates_args=())
@@ -46,8 +44,7 @@ def conv2d_input(
     gradient: Tensor,
     windows: Sequence[int],
 ) -> Tensor:
-    check_matrix(crow_indices, col_indices, values, size, 4)
-    _check_images(size, input_size, windows, gradient=gradient)
+    _checked(crow_indices, col_indices, values, size, input_size, windows, gradient=gradient)
     arrays = *indices_of(crow_indices, col_indices), numbers(values), numbers(gradient)
     found = convolve(_sizes(size, input_size, windows), *arrays, True, torch.get_num_threads())
     return torch.from_numpy(found).reshape(input_size)
@@ -55,8 +52,7 @@ def conv2d_input(
 
 @conv2d_input.register_fake
 def _(crow_indices, col_indices, values, size, input_size, gradient, windows):
-    check_matrix(crow_indices, col_indices, values, size, 4)
-    _check_images(size, input_size, windows, gradient=gradient)
+    _checked(crow_indices, col_indices, values, size, input_size, windows, gradient=gradient)
     return gradient.new_empty(input_size)
 
 
@@ -69,21 +65,20 @@ def conv2d_weight(
     gradient: Tensor,
     windows: Sequence[int],
 ) -> Tensor:
-    check_matrix(crow_indices, col_indices, None, size, 4)
-    _check_images(size, input.shape, windows, input, gradient)
+    _checked(crow_indices, col_indices, None, size, input.shape, windows, input, gradient)
     arrays = *indices_of(crow_indices, col_indices), numbers(input), numbers(gradient)
     return torch.from_numpy(convolution_gradient(_sizes(size, input.shape, windows), *arrays, torch.get_num_threads()))
 
 
 @conv2d_weight.register_fake
 def _(crow_indices, col_indices, size, input, gradient, windows):
-    check_matrix(crow_indices, col_indices, None, size, 4)
-    _check_images(size, input.shape, windows, input, gradient)
+    _checked(crow_indices, col_indices, None, size, input.shape, windows, input, gradient)
     return input.new_empty(col_indices.shape)
 
 
-def _check_images(size, input_size, windows, input=None, gradient=None):
-    """Checks shapes against each other. Returns that of the output."""
+def _checked(crow_indices, col_indices, values, size, input_size, windows, input=None, gradient=None):
+    """Checks arrays, and shapes against each other. Returns that of the output."""
+    check_matrix(crow_indices, col_indices, values, size, 4)
     check_arrays([array for array in (input, gradient) if array is not None])
     stride, padding, dilation, groups = windows[:2], windows[2:4], windows[4:6], windows[6]
     if min(*stride, *dilation, groups) < 1 or min(padding) < 0:
