@@ -2,9 +2,8 @@
 
 import torch
 
-from .._rarefy import random_pattern
 from ._counts import count
-from ._module import SparseModule
+from ._module import SparseModule, connections
 
 
 class SparseEmbeddingBag(SparseModule):
@@ -38,16 +37,9 @@ class SparseEmbeddingBag(SparseModule):
 
     def __init__(self, num_embeddings, embedding_dim, *, sparsity=0.9, generator=None):
         torch.nn.Module.__init__(self)
-        if not 0.0 <= sparsity < 1.0:
-            raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
-        num_embeddings, embedding_dim = count("num_embeddings", num_embeddings), count("embedding_dim", embedding_dim)
-        self.num_embeddings, self.embedding_dim = self._rows, self._cols = num_embeddings, embedding_dim
-        nnz = max(round((1.0 - sparsity) * num_embeddings * embedding_dim), 1)
-        seed = torch.randint(2**62, (), generator=generator, device="cpu").item()
-        crow, col = random_pattern(num_embeddings, embedding_dim, nnz, 1, seed)
-        self.register_buffer("crow_indices", torch.from_numpy(crow))
-        self.register_buffer("col_indices", torch.from_numpy(col))
-        self.values = torch.nn.Parameter(torch.empty(nnz, dtype=torch.float32, device="cpu"))
+        sides = count("num_embeddings", num_embeddings), count("embedding_dim", embedding_dim)
+        self.num_embeddings, self.embedding_dim = sides
+        self._connect(*sides, max(connections(*sides, sparsity), 1), generator)
         self.register_parameter("bias", None)
         self.reset_parameters(generator)
         # It is no part of chains: what comes in are indices.

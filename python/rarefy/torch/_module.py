@@ -33,30 +33,32 @@ class SparseModule(torch.nn.Module):
 
     def __init__(self, rows, cols, bias, sparsity, block, generator, alike=None):
         super().__init__()
-        if not 0.0 <= sparsity < 1.0:
-            raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
-        self._rows, self._cols = rows, cols
-        self.block = block_height(to_json({"sparsity": {"block": block}}), rows if alike is None else alike)
-        asked = round((1.0 - sparsity) * rows * cols)
+        asked = connections(rows, cols, sparsity)
         nnz = max(asked, rows)
+        self.block = block_height(to_json({"sparsity": {"block": block}}), rows if alike is None else alike)
         if nnz > asked:
             warnings.warn(
                 f"{type(self).__name__}: a sparsity of {sparsity} leaves {asked} connections for {rows} outputs; "
                 f"each has one, which makes a sparsity of {1 - nnz / (rows * cols):.6g}",
                 stacklevel=3,
             )
-        seed = int(torch.randint(2**62, (1,), generator=generator, device="cpu"))
-        crow, col = random_pattern(rows, cols, nnz, self.block, seed)
-        self.register_buffer("crow_indices", torch.from_numpy(crow))
-        self.register_buffer("col_indices", torch.from_numpy(col))
-        # Whatever torch's defaults are.
-        self.values = torch.nn.Parameter(torch.empty(len(col), dtype=torch.float32, device="cpu"))
+        self._connect(rows, cols, nnz, generator)
         if bias:
             self.bias = torch.nn.Parameter(torch.empty(rows, dtype=torch.float32, device="cpu"))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters(generator)
         self._chain = Chain([self.step()])
+
+    def _connect(self, rows, cols, nnz, generator):
+        """Draws connections, whose values are yet to come."""
+        self._rows, self._cols = rows, cols
+        seed = int(torch.randint(2**62, (1,), generator=generator, device="cpu"))
+        crow, col = random_pattern(rows, cols, nnz, self.block, seed)
+        self.register_buffer("crow_indices", torch.from_numpy(crow))
+        self.register_buffer("col_indices", torch.from_numpy(col))
+        # Whatever torch's defaults are.
+        self.values = torch.nn.Parameter(torch.empty(len(col), dtype=torch.float32, device="cpu"))
 
     def __setattr__(self, name, value):
         had = vars(self)
@@ -167,6 +169,13 @@ class SparseModule(torch.nn.Module):
     def extra_repr(self):
         block = f", block={self.block}" if self.block > 1 else ""
         return f"bias={self.bias is not None}, nnz={self.nnz}, density={self.density:.4g}{block}"
+
+
+def connections(rows, cols, sparsity):
+    """How many connections a sparsity leaves."""
+    if not 0.0 <= sparsity < 1.0:
+        raise ValueError(f"sparsity must be at least 0 and below 1, not {sparsity}")
+    return round((1.0 - sparsity) * rows * cols)
 
 
 def _indices(name, indices):
