@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
@@ -42,6 +43,14 @@ pub fn raised(error: Error) -> PyErr {
 /// The exception for something that should not have happened.
 pub fn internal(problem: &str) -> PyErr {
     Python::attach(|py| exception(py, "InternalError", (problem,)))
+}
+
+/// What is locked for this thread alone; an error where it broke, or where another thread is at work with it.
+pub fn locked<'a, T>(held: &'a Mutex<T>, broke: &str, busy: &str) -> PyResult<MutexGuard<'a, T>> {
+    held.try_lock().map_err(|error| match error {
+        TryLockError::Poisoned(_) => internal(broke),
+        TryLockError::WouldBlock => internal(busy),
+    })
 }
 
 /// What a panic says.

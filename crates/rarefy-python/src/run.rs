@@ -1,23 +1,23 @@
 //! Runs: training with a folder, as the program does it, on files or on samples in memory.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use pyo3::prelude::*;
 use rarefy::distributed::{Comm, DistributedSettings, Solo};
 use rarefy::report::{Summary, Twin};
 use rarefy::train::{EpochRecord, RunDirectory};
-use rarefy::{Event, Outcome, Trainer, data};
+use rarefy::{Control, Event, Outcome, Trainer, data};
 use serde_json::json;
 
 use crate::comm::Carried;
-use crate::errors::{detached, internal};
+use crate::errors::{detached, internal, locked};
 use crate::json::to_json;
 use crate::model::Model;
 use crate::pool::Pool;
 use crate::samples::Samples;
 use crate::settings::settings;
-use crate::watch::{Watched, tell, watched};
+use crate::watch::{Teller, Watched, tell, watched};
 
 /// A run and what came of it.
 #[pyclass(frozen, module = "rarefy._rarefy")]
@@ -80,11 +80,7 @@ impl Run {
     }
 
     fn lock(&self) -> PyResult<MutexGuard<'_, Held>> {
-        match self.held.try_lock() {
-            Ok(held) => Ok(held),
-            Err(TryLockError::Poisoned(_)) => Err(internal("this run broke; start another")),
-            Err(TryLockError::WouldBlock) => Err(internal("this run is at work in another thread")),
-        }
+        locked(&self.held, "this run broke; start another", "this run is at work in another thread")
     }
 }
 
@@ -148,12 +144,7 @@ impl Run {
             return Err(internal("this run has been trained"));
         };
         let trained = watched(py, each, |teller| {
-            let outcome = run.train(&mut |event: Event<'_>| {
-                if let Event::Epoch { record, .. } = event {
-                    teller.tell(record.clone());
-                }
-                teller.control()
-            })?;
+            let outcome = run.train(&mut |event: Event<'_>| told(teller, &event))?;
             Ok((run.into_trainer(), outcome))
         });
         let Watched { result: (trainer, outcome), stopped_by } = self.ranks.or_raised(trained)?;
@@ -189,14 +180,7 @@ impl Run {
         let (trainer, outcome) = &mut **trained;
         let each = |py: Python<'_>, record: EpochRecord| tell(py, listen.as_ref(), (to_json(&record)?,));
         let Watched { result: summary, stopped_by } = watched(py, each, |teller| {
-            let mut train = |other: &mut Trainer| {
-                other.train(&mut |event: Event<'_>| {
-                    if let Event::Epoch { record, .. } = event {
-                        teller.tell(record.clone());
-                    }
-                    teller.control()
-                })
-            };
+            let mut train = |other: &mut Trainer| other.train(&mut |event: Event<'_>| told(teller, &event));
             let twin = match twin {
                 "count" => Twin::Count,
                 "time" => Twin::Time,
@@ -222,4 +206,12 @@ impl Run {
     fn notes(&self) -> PyResult<Vec<String>> {
         Ok(self.lock()?.trainer()?.notes().to_vec())
     }
+}
+
+/// Tells of an epoch that has ended, and says whether to go on.
+fn told(teller: &Teller<'_, EpochRecord>, event: &Event<'_>) -> Control {
+    if let Event::Epoch { record, .. } = event {
+        teller.tell((*record).clone());
+    }
+    teller.control()
 }

@@ -1,12 +1,12 @@
 //! Training on samples in memory.
 
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Mutex, MutexGuard};
 
 use pyo3::prelude::*;
 use rarefy::train::{EpochRecord, ModelConfig};
 use rarefy::{Event, data};
 
-use crate::errors::{detached, internal};
+use crate::errors::{detached, locked};
 use crate::json::to_json;
 use crate::model::Model;
 use crate::pool::Pool;
@@ -23,13 +23,8 @@ pub struct Trainer {
 
 impl Trainer {
     fn lock(&self) -> PyResult<MutexGuard<'_, rarefy::Trainer>> {
-        match self.trainer.try_lock() {
-            Ok(trainer) => Ok(trainer),
-            Err(TryLockError::Poisoned(_)) => Err(internal("this trainer broke; fit anew")),
-            Err(TryLockError::WouldBlock) => {
-                Err(internal("this estimator is being fitted by another thread"))
-            }
-        }
+        let busy = "this estimator is being fitted by another thread";
+        locked(&self.trainer, "this trainer broke; fit anew", busy)
     }
 }
 
