@@ -41,9 +41,7 @@ def design_of(X, threads, *, fit_intercept):
         raise ValueError(f"X has the shape {X.shape}; samples and features may be {limit} at most")
     indptr, indices = X.indptr.astype(np.uint64, copy=False), X.indices.astype(np.uint32, copy=False)
     data = X.data.astype(np.float32, copy=False)
-    if X.format == "csc":
-        return Design.csc(X.shape[0], indptr, indices, data, threads)
-    return Design.csr(X.shape[1], indptr, indices, data, threads)
+    return Design.sparse(X.shape, X.format == "csc", indptr, indices, data, threads)
 
 
 def solve(design, y, weights, loss, *, fit_intercept, alphas, l1_ratio, tol, max_iter):

@@ -228,16 +228,9 @@ class Design:
     @staticmethod
     def dense(rows: NDArray[np.float32], features: int, threads: int) -> Design: ...
     @staticmethod
-    def csr(
-        features: int,
-        indptr: NDArray[np.uint64],
-        indices: NDArray[np.uint32],
-        data: NDArray[np.float32],
-        threads: int,
-    ) -> Design: ...
-    @staticmethod
-    def csc(
-        samples: int,
+    def sparse(
+        shape: tuple[int, int],
+        is_by_columns: bool,
         indptr: NDArray[np.uint64],
         indices: NDArray[np.uint32],
         data: NDArray[np.float32],

@@ -31,16 +31,6 @@ impl Design {
         let design = detached(py, || pool.get()?.install(make).map(Arc::new))?;
         Ok(Design { design, pool })
     }
-
-    fn sparse(
-        py: Python<'_>,
-        indptr: &PyReadonlyArray1<'_, u64>,
-        threads: usize,
-        make: impl FnOnce(Vec<usize>) -> rarefy::Result<SparseColumns> + Send,
-    ) -> PyResult<Design> {
-        let offsets = list(indptr)?.iter().map(|&offset| offset as usize).collect();
-        Design::made(py, threads, || make(offsets).map(convex::Design::Sparse))
-    }
 }
 
 /// Targets of samples, and what else makes a problem of them.
@@ -51,19 +41,25 @@ struct Asked<'a> {
     intercept: bool,
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    fn new(
+        targets: &'a PyReadonlyArray1<'_, f64>,
+        weights: Option<&'a PyReadonlyArray1<'_, f64>>,
+        loss_name: &str,
+        intercept: bool,
+    ) -> PyResult<Asked<'a>> {
+        let loss = match loss_name {
+            "squared" => Loss::Squared,
+            "logistic" => Loss::Logistic,
+            _ => return Err(internal(&format!("{loss_name}: no such loss"))),
+        };
+        Ok(Asked { targets: list(targets)?, weights: weights.map(list).transpose()?, loss, intercept })
+    }
+
     fn problem(&self, design: &Arc<convex::Design>) -> rarefy::Result<Problem> {
         let weights = self.weights.map(<[f64]>::to_vec);
         let options = ProblemOptions { weights, intercept: self.intercept };
         Problem::with_options(design.clone(), self.targets.to_vec(), self.loss, options)
-    }
-}
-
-fn loss(name: &str) -> PyResult<Loss> {
-    match name {
-        "squared" => Ok(Loss::Squared),
-        "logistic" => Ok(Loss::Logistic),
-        _ => Err(internal(&format!("{name}: no such loss"))),
     }
 }
 
@@ -82,35 +78,27 @@ impl Design {
         Design::made(py, threads, || convex::Design::from_rows(samples, features, numbers))
     }
 
-    /// Compressed sparse rows, copied.
+    /// Compressed sparse rows or columns, copied.
     #[staticmethod]
-    fn csr(
+    fn sparse(
         py: Python<'_>,
-        features: usize,
+        shape: [usize; 2],
+        is_by_columns: bool,
         indptr: PyReadonlyArray1<'_, u64>,
         indices: PyReadonlyArray1<'_, u32>,
         data: PyReadonlyArray1<'_, f32>,
         threads: usize,
     ) -> PyResult<Design> {
-        let (columns, values) = (list(&indices)?, list(&data)?);
-        Design::sparse(py, &indptr, threads, |offsets| {
-            SparseColumns::from_csr(offsets.len().saturating_sub(1), features, &offsets, columns, values)
-        })
-    }
-
-    /// Compressed sparse columns, copied.
-    #[staticmethod]
-    fn csc(
-        py: Python<'_>,
-        samples: usize,
-        indptr: PyReadonlyArray1<'_, u64>,
-        indices: PyReadonlyArray1<'_, u32>,
-        data: PyReadonlyArray1<'_, f32>,
-        threads: usize,
-    ) -> PyResult<Design> {
-        let (rows, values) = (list(&indices)?.to_vec(), list(&data)?.to_vec());
-        Design::sparse(py, &indptr, threads, |offsets| {
-            SparseColumns::new(samples, offsets.len().saturating_sub(1), offsets, rows, values)
+        let offsets: Vec<usize> = list(&indptr)?.iter().map(|&offset| offset as usize).collect();
+        let [samples, features] = shape;
+        let (indices, values) = (list(&indices)?, list(&data)?);
+        Design::made(py, threads, || {
+            let columns = if is_by_columns {
+                SparseColumns::new(samples, features, offsets, indices.to_vec(), values.to_vec())
+            } else {
+                SparseColumns::from_csr(samples, features, &offsets, indices, values)
+            };
+            columns.map(convex::Design::Sparse)
         })
     }
 
@@ -125,8 +113,7 @@ impl Design {
         intercept: bool,
         l1_ratio: f64,
     ) -> PyResult<f64> {
-        let weights = weights.as_ref().map(list).transpose()?;
-        let asked = Asked { targets: list(&targets)?, weights, loss: loss(loss_name)?, intercept };
+        let asked = Asked::new(&targets, weights.as_ref(), loss_name, intercept)?;
         detached(py, || self.pool.get()?.install(|| asked.problem(&self.design)?.lambda_max(l1_ratio)))
     }
 
@@ -145,8 +132,7 @@ impl Design {
         tolerance: f64,
         max_iterations: usize,
     ) -> PyResult<(Bound<'py, PyDict>, Option<PyErr>)> {
-        let weights = weights.as_ref().map(list).transpose()?;
-        let asked = Asked { targets: list(&targets)?, weights, loss: loss(loss_name)?, intercept };
+        let asked = Asked::new(&targets, weights.as_ref(), loss_name, intercept)?;
         let (lambdas, settings) =
             (list(&lambdas)?, SolverSettings { tolerance, max_iterations, ..SolverSettings::default() });
         let listen = |_: Python<'_>, (): ()| Ok(false);
