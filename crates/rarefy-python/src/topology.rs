@@ -181,26 +181,7 @@ impl Topology {
     ) -> PyResult<Vec<Option<Moved<'py>>>> {
         let [step, total, epoch] = progress;
         let progress = Progress { step, total, epoch };
-        let mut weights = Vec::with_capacity(layers.len());
-        for (shape, block, crow, col, values, gradients, ..) in &layers {
-            let pattern = pattern(shape[0], shape[1], crow, col)?;
-            let values = list(values)?;
-            let gradients = gradients.as_ref().map_or(Ok(&[][..]), list)?;
-            let fits = |numbers: &[f32]| numbers.len() == pattern.nnz();
-            if !fits(values) || !(gradients.is_empty() || fits(gradients)) {
-                return Err(PyValueError::new_err("values must have a number for each connection"));
-            }
-            let mut stored = Weights::zeros_by(*block, blocks(&pattern, *block)?, Storage::Sparse);
-            // What is asked for has a number for each slot.
-            let by_slots = |numbers: &[f32]| {
-                let mut stored = stored.clone();
-                stored.copy_from_live(numbers);
-                stored.values().to_vec()
-            };
-            let gradients = if gradients.is_empty() { Vec::new() } else { by_slots(gradients) };
-            stored.copy_from_live(values);
-            weights.push((stored, gradients));
-        }
+        let weights = layers.iter().map(stored).collect::<PyResult<Vec<_>>>()?;
         let blocked: Vec<Option<Blocked>> = weights
             .iter()
             .map(|(weights, gradients)| (weights.block_height() > 1).then(|| Blocked::of(weights, gradients)))
@@ -243,6 +224,26 @@ impl Topology {
         });
         given.collect()
     }
+}
+
+/// The weights of a layer, and the gradients of their slots.
+fn stored((shape, block, crow, col, values, gradients, ..): &Layer<'_>) -> PyResult<(Weights, Vec<f32>)> {
+    let pattern = pattern(shape[0], shape[1], crow, col)?;
+    let values = list(values)?;
+    let gradients = gradients.as_ref().map_or(Ok(&[][..]), list)?;
+    let fits = |numbers: &[f32]| numbers.len() == pattern.nnz();
+    if !fits(values) || !(gradients.is_empty() || fits(gradients)) {
+        return Err(PyValueError::new_err("values must have a number for each connection"));
+    }
+    let empty = Weights::zeros_by(*block, blocks(&pattern, *block)?, Storage::Sparse);
+    let of = |numbers: &[f32]| {
+        let mut weights = empty.clone();
+        weights.copy_from_live(numbers);
+        weights
+    };
+    // What is asked for has a number for each slot.
+    let of_slots = if gradients.is_empty() { Vec::new() } else { of(gradients).values().to_vec() };
+    Ok((of(values), of_slots))
 }
 
 /// What an update sees of a layer, in blocks or not.
