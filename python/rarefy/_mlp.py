@@ -66,7 +66,7 @@ class SparseMLPClassifier(Classes, _SparseMLP):
     >>> from rarefy import SparseMLPClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> classifier = SparseMLPClassifier(sparsity=0.9, max_iter=20, random_state=0).fit(X_train, y_train)
+    >>> classifier = SparseMLPClassifier(sparsity=0.9, max_iter=50, random_state=0).fit(X_train, y_train)
     >>> classifier.nnz_
     740
     >>> bool(classifier.score(X_test, y_test) > 0.9)
