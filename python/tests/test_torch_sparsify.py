@@ -134,6 +134,10 @@ def test_what_cannot_be_sparse_is_told():
     assert any("'attention.out_proj' stays dense" in message for message in messages)
     assert any("'empty' stays dense: it has no weights" in message for message in messages)
     assert isinstance(model.linear, SparseLinear)
+    with pytest.raises(ValueError, match="no Linear, Conv1d or Conv2d layer that could be made sparse$"):
+        sparsify(nn.Sequential(nn.ReLU()))
+    with pytest.raises(ValueError, match="those that were are sparse already; densify makes them dense again"):
+        sparsify(sparsify(nn.Sequential(nn.Linear(20, 30))))
     with pytest.raises(TypeError, match="layer '0' is torch.float64 on cpu"):
         sparsify(nn.Sequential(nn.Linear(4, 4)).double())
 

@@ -249,6 +249,9 @@ def test_misuse_is_told():
         TopologyScheduler(model, torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1), total_steps=10)
     with pytest.raises(ValueError, match="no sparse layers"):
         TopologyScheduler(nn.Linear(2, 2), optimizer, total_steps=10)
+    for others in [(optimizer, model), (model, model.parameters())]:
+        with pytest.raises(TypeError, match="takes a model and its optimizer, in this order, not "):
+            TopologyScheduler(*others, total_steps=10)
     scheduler = TopologyScheduler(model, optimizer, total_steps=10, every=1)
     with pytest.raises(RuntimeError, match="no backward pass"):
         scheduler.step()

@@ -93,7 +93,9 @@ def sparsify(
         exclude = (exclude,)
     chosen = _chosen(model, exclude)
     if not chosen:
-        raise ValueError("the model has no Linear, Conv1d or Conv2d layer that could be made sparse")
+        are_sparse = bool(dict(sparse_layers(model)))
+        hint = "; those that were are sparse already; densify makes them dense again" if are_sparse else ""
+        raise ValueError(f"the model has no Linear, Conv1d or Conv2d layer that could be made sparse{hint}")
     rule = build(method, sparsity, allocation, generator, topology)
     counts = rule.counts([list(layer.weight.shape) for layer in chosen.values()])
     new = {}

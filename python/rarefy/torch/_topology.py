@@ -95,6 +95,9 @@ class TopologyScheduler:
         generator=None,
         **topology,
     ):
+        if not (isinstance(model, torch.nn.Module) and hasattr(optimizer, "param_groups")):
+            given = f"{type(model).__name__} and {type(optimizer).__name__}"
+            raise TypeError(f"TopologyScheduler takes a model and its optimizer, in this order, not {given}")
         self._layers = dict(sparse_layers(model))
         if not self._layers:
             raise ValueError("the model has no sparse layers; rarefy.torch.sparsify makes them")
