@@ -208,4 +208,8 @@ fn what_has_no_importance_is_refused_with_a_reason() {
     );
     let error = permutation_importance(&model, &dataset, &[vec![0]], 2, 0).unwrap_err();
     assert!(matches!(&error, Error::Setting { problem, .. } if problem.contains("never changes")), "{error}");
+    let (_, model, mut dataset) = cases().swap_remove(1);
+    dataset.features = Features::Dense(vec![f32::NAN; ROWS * INPUTS]);
+    let error = permutation_importance(&model, &dataset, &[vec![0]], 2, 0).unwrap_err();
+    assert!(matches!(&error, Error::Setting { problem, .. } if problem.contains("diverged")), "{error}");
 }

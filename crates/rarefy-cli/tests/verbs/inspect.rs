@@ -119,25 +119,21 @@ fn inputs_are_listed_by_what_they_are_worth() {
                 .collect::<String>(),
     )
     .unwrap();
-    let linear = folder.path().join("linear");
-    let linear = path_text(&linear);
-    object(&[
-        "path",
-        table,
-        "--label",
-        "price",
-        "--set",
-        "data.task=regression",
-        "--choose",
-        "best",
-        "--save-model",
-        linear,
-    ]);
-    let found = object(&["inspect", linear, "--inputs"]);
+    let linear = |name, scale| {
+        let model = folder.path().join(name);
+        let settings = ["--set", "data.task=regression", "--set", scale, "--choose", "best"];
+        let command =
+            [&["path", table, "--label", "price", "--save-model", path_text(&model)], &settings[..]];
+        object(&command.concat());
+        object(&["inspect", path_text(&model), "--inputs"])
+    };
+    let found = linear("linear", "data.target_scale=standard");
     let of = &found["coefficients"][0];
     let (size, intercept) = (of["terms"][0][1].as_f64().unwrap(), of["intercept"].as_f64().unwrap());
     assert_eq!((&of["output"], &of["terms"][0][0]), (&"price".into(), &"size".into()));
     assert!((size - 3.0).abs() < 0.1 && (intercept - 100.0).abs() < 2.0, "{found}");
+    let found = linear("log", "data.target_scale=log");
+    assert_eq!(found["coefficients"][0]["output"], "ln price");
 }
 
 #[test]

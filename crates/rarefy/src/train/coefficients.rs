@@ -12,7 +12,7 @@ use crate::losses::Head;
 /// An output of a linear model: `intercept + sum of coefficient x number`, of numbers as the file has them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Coefficients {
-    /// What it is of: a number to predict in its own unit (its logarithm where `data.target_scale = "log"`), else the logit
+    /// What it is of: a number to predict in its own unit (`ln y` where `data.target_scale = "log"`), else the logit
     /// of a class or a label; of two classes the log odds of the second.
     pub output: String,
     /// The output where all numbers are 0.
@@ -41,7 +41,8 @@ pub fn coefficients(model: &Model) -> Vec<Coefficients> {
             (names[input].clone(), value)
         };
         let terms = linear.rows[output].iter().map(term).collect();
-        Coefficients { output: outputs[output].clone(), intercept, terms }
+        let ln = if preparation.target_scaler.is_log() { "ln " } else { "" };
+        Coefficients { output: format!("{ln}{}", outputs[output]), intercept, terms }
     };
     (usize::from(is_of_two)..linear.rows.len()).map(row).collect()
 }

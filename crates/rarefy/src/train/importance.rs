@@ -55,7 +55,7 @@ pub struct Importances {
 ///
 /// # Errors
 /// [`Error::Setting`] where samples are no rows of numbers with one answer each (tokens, sequences of several lengths,
-/// transcriptions, language models), or the score is not defined: R2 of a target that never changes.
+/// transcriptions, language models), or the score is not defined: R2 of a target that never changes, predictions that are NaN.
 ///
 /// # Panics
 /// If the data is not of the model's preparation, an input does not exist, or there are no repeats.
@@ -283,6 +283,11 @@ impl Scorer<'_> {
         let scores = model.predict_prepared(dataset);
         scorer.shares =
             (0..dataset.len()).map(|sample| scorer.share(sample, scores.scores_of(sample))).collect();
+        if !scorer.value().is_finite() {
+            return refuse(
+                "is predicted as numbers that are NaN or infinite, of which there is no score: the model diverged in training",
+            );
+        }
         Ok(scorer)
     }
 
