@@ -1,6 +1,8 @@
-"""The page on Python and README run: each section as one script. The stub names what the compiled part has."""
+"""Examples run: those of the page on Python, of README and of docstrings. The stub names what the compiled part has."""
 
 import ast
+import doctest
+import importlib
 import inspect
 import re
 from pathlib import Path
@@ -18,6 +20,13 @@ SECTIONS = {
     for text in [*re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:], README]
 }
 
+PACKAGE = Path(rarefy.__file__).parent
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if ">>> " in path.read_text()
+]
+
 
 @pytest.mark.parametrize("title", [title for title, code in SECTIONS.items() if code])
 def test_examples_run(title, tmp_path, monkeypatch):
@@ -25,6 +34,15 @@ def test_examples_run(title, tmp_path, monkeypatch):
         pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     exec(compile(SECTIONS[title], title, "exec"), {"__name__": "__main__"})
+
+
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
+@pytest.mark.filterwarnings("ignore")
+def test_examples_of_docstrings_run(name, tmp_path, monkeypatch):
+    if name.startswith("rarefy.torch"):
+        pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def test_the_stub_names_what_there_is():
