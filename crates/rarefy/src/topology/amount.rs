@@ -92,8 +92,8 @@ impl Amount {
                     t if t < 1.0 => 0.5,
                     _ => 0.0,
                 };
-                let above = (factor * overshoot * target as f64).round() as usize;
-                Counts { kept: target.min(live), total: (target + above).min(cells) }
+                let above = ((factor * overshoot * target as f64).round() as usize).min(cells - target);
+                Counts { kept: target.min(live), total: target + above }
             }
             Amount::Superset { until, .. } if progress.fraction() >= until => {
                 Counts { kept: target.min(live), total: target }
@@ -167,6 +167,8 @@ mod tests {
         assert_eq!(counts(mest, 150, 1000, 100, 61), (100, 125));
         assert_eq!(counts(mest, 125, 1000, 100, 80), (100, 100));
         assert_eq!(counts(mest, 110, 110, 100, 10), (100, 110));
+        let far_above = Amount::Overshoot { overshoot: 1e30, until: 0.8 };
+        assert_eq!(counts(far_above, 150, 1000, 100, 10), (100, 1000));
     }
 
     #[test]
