@@ -57,11 +57,30 @@ impl Augmentation {
             }
         }
         let smallest = shape.height.min(shape.width);
-        for (key, most) in [("data.augment.crop", settings.crop), ("data.augment.shift", settings.shift)] {
-            if most > 0 && most >= smallest {
-                let problem =
-                    format!("{most} leaves nothing of an image of {shape}; give less than {smallest}");
+        // A square of `2 n - 1` covers `n` pixels on each side of its centre, the centre counted twice.
+        let covered = 2 * shape.height.max(shape.width) - 1;
+        for (key, most, below) in [
+            ("data.augment.crop", settings.crop, smallest),
+            ("data.augment.shift", settings.shift, smallest),
+            ("data.augment.cutout", settings.cutout, covered),
+        ] {
+            if most > 0 && most >= below {
+                let problem = format!("{most} leaves nothing of an image of {shape}; give less than {below}");
                 return Err(Error::setting(key, problem));
+            }
+        }
+        for (kind, masks, width, most, what) in [
+            ("time", settings.time_masks, settings.time_mask_width, shape.width, "steps"),
+            ("frequency", settings.frequency_masks, settings.frequency_mask_width, bands, "features"),
+        ] {
+            if masks > most {
+                let problem =
+                    format!("{masks} is more than the {most} {what} of a sample; give at most {most}");
+                return Err(Error::setting(format!("data.augment.{kind}_masks"), problem));
+            }
+            if masks > 0 && width == 0 {
+                let problem = "0 hides nothing; give 1 or more, or leave the masks out";
+                return Err(Error::setting(format!("data.augment.{kind}_mask_width"), problem));
             }
         }
         let nothing = settings.noise == 0.0 && images.iter().chain(&sequences).all(|(_, asked)| *asked == 0);
@@ -192,6 +211,23 @@ mod tests {
             ("time_shift = 1", Shape::flat(64), "data.augment.time_shift: is for sequences"),
             ("crop = 5", IMAGE, "data.augment.crop: 5 leaves nothing"),
             ("shift = 7", IMAGE, "data.augment.shift: 7 leaves nothing"),
+            (
+                "cutout = 11",
+                IMAGE,
+                "data.augment.cutout: 11 leaves nothing of an image of 6 x 5 x 3; give less than 11",
+            ),
+            ("time_masks = 10", Shape::sequence(9, 8), "time_masks: 10 is more than the 9 steps of a sample"),
+            ("frequency_masks = 9", Shape::sequence(9, 8), "frequency_masks: 9 is more than the 8 features"),
+            (
+                "time_masks = 1\ntime_mask_width = 0",
+                Shape::sequence(9, 8),
+                "time_mask_width: 0 hides nothing",
+            ),
+            (
+                "frequency_masks = 1\nfrequency_mask_width = 0",
+                Shape::sequence(9, 8),
+                "frequency_mask_width: 0 hides",
+            ),
             ("noise = -1", IMAGE, "data.augment.noise: -1 is not a deviation"),
             ("noise = nan", IMAGE, "data.augment.noise: NaN is not a deviation"),
         ] {
