@@ -305,17 +305,17 @@ fn dates_and_ids_are_pointed_out_with_what_to_do() {
         (
             "at,x",
             |i| format!("2024-01-0{},{}", 1 + i % 9, i % 7),
-            "read as 9 categories, and a new date will be none of them; --set data.date=at makes numbers",
+            "read as 9 categories, and a new date will be none of them; data.date (--set data.date=at) makes numbers",
         ),
         (
             "at,x",
             |i| format!("0{}.02.2024,{}", 1 + i % 9, i % 7),
-            "--set data.date=at with its layout in data.date_format",
+            "data.date (--set data.date=at) with its layout in data.date_format",
         ),
         (
             "my at,x",
             |i| format!("2024-01-01 00:{:02}:{:02},{}", i / 60, i % 60, i % 7),
-            "column \"my at\": holds dates; --set 'data.date=my at' makes numbers",
+            "column \"my at\": holds dates; data.date (--set 'data.date=my at') makes numbers",
         ),
     ];
     for (header, line, expected) in cases {

@@ -54,7 +54,9 @@ fn date_advice(name: &str, seen: &Seen) -> String {
     let layout =
         if seen.holds_iso_dates() { "" } else { " with its layout in data.date_format, as in '%d.%m.%Y'," };
     let assignment = shell_word(&format!("data.date={name}"));
-    format!("--set {assignment}{layout} makes numbers of them (days, days of the week and of the year)")
+    format!(
+        "data.date (--set {assignment}){layout} makes numbers of them (days, days of the week and of the year)"
+    )
 }
 
 impl Table<'_> {
