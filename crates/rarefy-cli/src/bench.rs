@@ -97,6 +97,10 @@ fn bench_kernels(args: &KernelsArgs, output: &Output) -> Result<()> {
     if let Some(block) = args.blocks.iter().find(|&block| *block != 1 && !BLOCK_HEIGHTS.contains(block)) {
         bail!("--blocks: {block} is no height of row blocks; give 1, 2, 4, 8 or 16");
     }
+    ensure!(
+        args.batch > 0 && args.rounds > 0 && !args.sizes.contains(&0),
+        "--sizes, --batch and --rounds must be at least 1"
+    );
     for (block, size) in args.blocks.iter().flat_map(|block| args.sizes.iter().map(move |size| (block, size)))
     {
         if !size.is_multiple_of(*block) {

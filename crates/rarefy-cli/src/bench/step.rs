@@ -90,6 +90,8 @@ pub(super) fn measure(args: &StepArgs, isa: Isa) -> Result<Measured> {
         args.layers.len() >= 2 && !args.layers.contains(&0),
         "--layers needs inputs and outputs, all above 0"
     );
+    ensure!(args.batch > 0, "--batch must be at least 1");
+    ensure!(args.seconds.is_finite(), "--seconds must be a number, such as 2");
     let pool = thread_pool(args.threads)?;
     let (mut engine, batch) = pool.install(|| step_engine(args, isa))?;
     let times = pool.install(|| {

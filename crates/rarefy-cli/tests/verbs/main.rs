@@ -145,6 +145,20 @@ fn models_that_cannot_be_used_are_named() {
 }
 
 #[test]
+fn benchmarks_of_nothing_and_without_end_are_refused() {
+    for (arguments, problem) in [
+        (&["step", "--batch", "0"][..], "--batch must be at least 1"),
+        (&["scale", "--batch", "0"], "--batch must be at least 1"),
+        (&["step", "--seconds", "inf"], "--seconds must be a number"),
+        (&["kernels", "--rounds", "0"], "--sizes, --batch and --rounds must be at least 1"),
+        (&["kernels", "--sizes", "0"], "--sizes, --batch and --rounds must be at least 1"),
+    ] {
+        let message = refusal(&[&["bench"], arguments].concat());
+        assert!(message.contains(problem), "{message}");
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let arguments =
         [&["predict", digits_run(), "digits", "--probabilities"][..], &["data", "digits", "--all"]];
