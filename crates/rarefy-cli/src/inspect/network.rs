@@ -91,8 +91,11 @@ pub fn run(args: &NetworkArgs, output: &Output) -> Result<()> {
     };
     if args.toml {
         let layers = network.spec().layers.clone();
-        output.answer(&toml::to_string(&NetworkSettings { layers, ..NetworkSettings::default() })?);
-        return Ok(());
+        let settings = NetworkSettings { layers, ..NetworkSettings::default() };
+        if !output.json {
+            output.answer(&toml::to_string(&settings)?);
+        }
+        return output.json(&settings);
     }
     let found = found(name, &network, cells);
     output.show(&text(&found, output.width()));

@@ -178,8 +178,10 @@ pub fn run(args: &TrainArgs, job: &mut Job, output: &mut Output) -> Result<()> {
     let settings = if args.resume.is_some() { None } else { Some(settings(args)?) };
     if let Some(settings) = &settings {
         if args.print_config {
-            output.answer(&print_config(settings)?);
-            return Ok(());
+            if !output.json {
+                output.answer(&print_config(settings)?);
+            }
+            return output.json(settings);
         }
         if args.data.is_none() && settings.data.path == DataSettings::default().path {
             output.say(

@@ -157,6 +157,8 @@ fn inspect_shows_a_network_that_is_not_trained() {
 
     // What is printed as TOML is the same network.
     let written = said(&["inspect", "--network", named, "--data", "digits", "--toml"]);
+    let same = object(&["inspect", "--network", named, "--data", "digits", "--toml"]);
+    assert_eq!(same["layers"][0]["layer"], "conv2d");
     let again = folder.path().join("again.toml");
     std::fs::write(&again, written).unwrap();
     let again = object(&["inspect", "--network", path_text(&again), "--data", "digits"]);

@@ -106,6 +106,8 @@ fn train_refuses_by_name_and_leaves_no_folder() {
     let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
     assert_eq!(toml::from_str::<Settings>(&config).unwrap().train.batch_size, Some(8));
     let shown = said(&["train", "digits", "--sparsity", "95%", "--block", "8", "--print-config"]);
+    let same = object(&["train", "digits", "--sparsity", "95%", "--block", "8", "--print-config"]);
+    assert_eq!(same["sparsity"]["block"], 8);
     let sparsity = toml::from_str::<Settings>(&shown).unwrap().sparsity;
     assert_eq!((sparsity.density, sparsity.block), (0.05, 8.into()));
     for arguments in [["--seed", "-1"], ["--hidden", "4,-4"], ["--epochs", "0"], ["--sparsity", "95x"]] {
@@ -152,6 +154,8 @@ fn runs_that_cannot_go_on_say_why() {
     let message = refusal(&[&resume[..], &["--memory-limit", "1000"]].concat());
     assert!(message.contains("memory_limit: the run's checkpoint takes 0.0"), "{message}");
 
+    let message = refusal(&["inspect", path_text(&path("checkpoint.safetensors"))]);
+    assert!(message.contains("is the checkpoint of a run, from which training goes on"), "{message}");
     let checkpoint = std::fs::read(path("checkpoint.safetensors")).unwrap();
     let format = br#"\"format\":3"#;
     let at = checkpoint.windows(format.len()).position(|bytes| bytes == format).unwrap();

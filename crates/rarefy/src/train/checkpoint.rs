@@ -87,7 +87,7 @@ pub(super) fn save(directory: &Path, state: &State<'_>, fingerprint: u64) -> Res
     };
     let text = serde_json::to_string(&header).expect("a header is plain data");
     write_whole(&checkpoint_path(directory), |file| {
-        tensors::write(file, tensors, Words::from([("run", text)]))
+        tensors::write(file, tensors, Words::from([(tensors::RUN, text)]))
     })
 }
 
@@ -124,7 +124,8 @@ impl Checkpoint<'_> {
     }
 
     fn of(file: TensorFile<'_>) -> Result<Checkpoint<'_>> {
-        let text = file.words("run").ok_or_else(|| file.problem("has no \"run\"; it is not a checkpoint"))?;
+        let text =
+            file.words(tensors::RUN).ok_or_else(|| file.problem("has no \"run\"; it is not a checkpoint"))?;
         let version: serde_json::Value = serde_json::from_str(text)
             .map_err(|error| file.problem(format!("has a broken header ({error})")))?;
         if version["format"] != FORMAT && version["format"] != UNSCALED {

@@ -103,6 +103,7 @@ fn refuse_too_much(settings: &Settings, needs: Needs) -> Result<()> {
     if all <= left {
         return Ok(());
     }
+    let key = if samples as u64 > left { "data.memory" } else { key };
     let (read, lower) = match samples {
         0 => (String::new(), ""),
         samples => (format!(", {} for samples that are read", gb(samples as u64)), "data.memory, "),

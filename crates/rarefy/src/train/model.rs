@@ -201,6 +201,10 @@ impl Model {
         if arrays.words(CONFIG).is_some() {
             return Model::read(&file, &arrays, kinds);
         }
+        if arrays.words(tensors::RUN).is_some() {
+            let problem = "is the checkpoint of a run, from which training goes on, and no model; give the run's folder";
+            return Err(arrays.problem(problem));
+        }
         Model::of_arrays(parse_config(&config_path, &text?, kinds)?, &arrays)
     }
 

@@ -25,6 +25,9 @@ const MOST_HEADER_BYTES: u64 = 100_000_000;
 /// The key of the checksum in a header: CRC-32 in eight hexadecimal digits. Older files have none.
 const CHECKSUM: &str = "checksum";
 
+/// The key of what the header of a checkpoint says of its run; no model has it.
+pub(super) const RUN: &str = "run";
+
 /// Numbers that are read or written in one go.
 const CHUNK: usize = 16 * 1024;
 

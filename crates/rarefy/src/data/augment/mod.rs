@@ -59,13 +59,14 @@ impl Augmentation {
         let smallest = shape.height.min(shape.width);
         // A square of `2 n - 1` covers `n` pixels on each side of its centre, the centre counted twice.
         let covered = 2 * shape.height.max(shape.width) - 1;
-        for (key, most, below) in [
-            ("data.augment.crop", settings.crop, smallest),
-            ("data.augment.shift", settings.shift, smallest),
-            ("data.augment.cutout", settings.cutout, covered),
+        for (key, most, below, what) in [
+            ("data.augment.crop", settings.crop, smallest, "an image"),
+            ("data.augment.shift", settings.shift, smallest, "an image"),
+            ("data.augment.cutout", settings.cutout, covered, "an image"),
+            ("data.augment.time_shift", settings.time_shift, shape.width, "a sequence"),
         ] {
             if most > 0 && most >= below {
-                let problem = format!("{most} leaves nothing of an image of {shape}; give less than {below}");
+                let problem = format!("{most} leaves nothing of {what} of {shape}; give less than {below}");
                 return Err(Error::setting(key, problem));
             }
         }
@@ -210,6 +211,11 @@ mod tests {
             ("time_masks = 1", IMAGE, "data.augment.time_masks: is for sequences"),
             ("time_shift = 1", Shape::flat(64), "data.augment.time_shift: is for sequences"),
             ("crop = 5", IMAGE, "data.augment.crop: 5 leaves nothing"),
+            (
+                "time_shift = 9",
+                Shape::sequence(9, 8),
+                "time_shift: 9 leaves nothing of a sequence of 9 steps x 8",
+            ),
             ("shift = 7", IMAGE, "data.augment.shift: 7 leaves nothing"),
             (
                 "cutout = 11",
