@@ -125,8 +125,11 @@ pub(super) fn dots<A: Arithmetic<Sums = __m512>, W: Numbers, const N: usize, con
                 parts[i] = dot(arithmetic, &gradients, &samples.input, columns[i] as usize);
             }
         } else {
-            for i in 0..columns.len() - start {
-                parts[i] = dot(arithmetic, &gradients, &samples.input, columns[start + i] as usize);
+            // No index that is known only when it runs: for that, all parts would go to memory, here and above.
+            for i in 0..8 {
+                if let Some(&column) = columns.get(start + i) {
+                    parts[i] = dot(arithmetic, &gradients, &samples.input, column as usize);
+                }
             }
         }
         let out = &mut out[start - base..][..count];
