@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{EPSILON, Pieces, real};
 use crate::kernels::{Activation, Isa, Vectorized, par_chunks, sum_lanes};
 use crate::layers::{Builder, Describe, Gradient, Layer, Parameter, Pass, Properties, Role, Vjp, Workspace};
-use crate::tiles::{Row, Shape, Tiles};
+use crate::tiles::{LANES, Row, Shape, Tiles};
 
 /// The weight of a batch in the running averages.
 pub(in crate::layers) const MOMENTUM: f32 = 0.1;
@@ -124,7 +124,10 @@ impl BatchNorm {
                         let steps = input.real_steps(tile, positions);
                         for (part, row) in parts.iter_mut().zip(row(panel)) {
                             let mean = part[1];
-                            let squares = row.0.map(|value| (value - mean) * (value - mean));
+                            let mut squares = row.0;
+                            for value in &mut squares {
+                                *value = (*value - mean) * (*value - mean);
+                            }
                             part[2] += sum_lanes(&real(&squares, step, &steps));
                         }
                     }
@@ -157,8 +160,8 @@ impl BatchNorm {
                         let rows = inputs.iter().zip(gradients).zip(&moments[first..]);
                         for (part, ((input, gradient), [_, mean, _])) in parts.iter_mut().zip(rows) {
                             let mut product = input.0;
-                            for (value, gradient) in product.iter_mut().zip(&gradient.0) {
-                                *value = (*value - mean) * gradient;
+                            for lane in 0..LANES {
+                                product[lane] = (product[lane] - mean) * gradient.0[lane];
                             }
                             part[0] += sum_lanes(&gradient.0);
                             part[1] += sum_lanes(&product);
@@ -282,10 +285,13 @@ impl Layer for BatchNorm {
                     for ((row, (input, gradient)), ([_, mean, _], [scale, sum, product])) in
                         rows.iter_mut().zip(inputs.iter().zip(gradients)).zip(constants)
                     {
-                        let through = input.0.map(|input| sum + (input - mean) * product);
+                        let mut through = input.0;
+                        for value in &mut through {
+                            *value = sum + (*value - mean) * product;
+                        }
                         let through = real(&through, step, &steps);
-                        for ((value, gradient), through) in row.0.iter_mut().zip(&gradient.0).zip(&through) {
-                            *value = scale * gradient - through;
+                        for lane in 0..LANES {
+                            row.0[lane] = scale * gradient.0[lane] - through[lane];
                         }
                         vjp.gate.gate(&mut row.0, input);
                     }
@@ -316,8 +322,8 @@ impl Vectorized for Normalise<'_> {
         let channels = self.factors.len();
         for (rows, inputs) in self.rows.chunks_exact_mut(channels).zip(self.inputs.chunks_exact(channels)) {
             for ((row, input), [mean, scale, shift]) in rows.iter_mut().zip(inputs).zip(self.factors) {
-                for (value, input) in row.0.iter_mut().zip(&input.0) {
-                    *value = (input - mean) * scale + shift;
+                for lane in 0..LANES {
+                    row.0[lane] = (input.0[lane] - mean) * scale + shift;
                 }
                 self.activation.apply(&mut row.0);
             }
